@@ -1,0 +1,80 @@
+"""What sound is on its way through the device: values without behaviour, shared by every source and stage."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+
+class ClockSource(StrEnum):
+    """How the time of a recording's first sample is known, the most trusted first."""
+
+    GPS = "gps"
+    RECORDER = "recorder"
+    """The recorder's own clock, with a known offset from UTC."""
+    SYSTEM = "system"
+    """This machine's clock, when the microphone opened."""
+    FILE = "file"
+    """The file's modification time: good for an order, not for a time of day."""
+    UNKNOWN = "unknown"
+    """The recorder's local time with no offset known; read as UTC, so wrong by up to 14 hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The facts of one stretch of sound: a file, or one opening of a microphone."""
+
+    id: str
+    """The content's fingerprint for a file, a random UUID for a microphone."""
+
+    name: str
+    """For people: the path below the scanned folder, or the microphone's name."""
+
+    start_utc: datetime
+    """Time of sample 0, in UTC."""
+
+    clock_source: ClockSource
+
+    rate_hz: int
+
+    channels: int
+
+    def time_at(self, sample: int) -> datetime:
+        """Return the UTC time of a sample, counted from the start of this recording at `rate_hz`."""
+        return self.start_utc + timedelta(seconds=sample / self.rate_hz)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioChunk:
+    """The next piece of a recording. Chunks come in order; a jump in `first_sample` is audio that was dropped."""
+
+    samples: FloatArray
+    """Shape (samples, channels), float32, full scale is -1.0 to 1.0."""
+
+    first_sample: int
+    """Position of samples[0], counted from the start of the recording at its own rate."""
+
+    @property
+    def end_sample(self) -> int:
+        """Position just after the last sample."""
+        return self.first_sample + len(self.samples)
+
+
+class Sound(Protocol):
+    """A recording that can be heard."""
+
+    @property
+    def recording(self) -> Recording:
+        """Its facts, known before the first sample is read."""
+
+    def chunks(self) -> Iterator[AudioChunk]:
+        """Yield its audio in order.
+
+        Raises UnreadableError when the recording breaks off in the middle.
+        """

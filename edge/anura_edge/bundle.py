@@ -1,0 +1,171 @@
+"""A model bundle: a folder with a model, its manifest, its card, and a clip with the scores it must give.
+
+    model.onnx  manifest.json  MODEL_CARD.md  golden/clip.flac  golden/scores.npy
+
+The graph takes waveform and gives calibrated probabilities; no feature code runs outside it. Both kinds have one
+contract, float32 throughout:
+
+    stream   audio [batch, samples], one input per state -> probabilities [batch, rows, labels], `<state>_out` per state
+             samples is a multiple of hop_samples; row t speaks about samples t * hop to (t + 1) * hop; states start at 0
+    window   audio [batch, window_samples]               -> probabilities [batch, labels]
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from anura_edge.errors import ModelError
+
+MODEL, MANIFEST, CARD = "model.onnx", "manifest.json", "MODEL_CARD.md"
+GOLDEN_CLIP, GOLDEN_SCORES = "golden/clip.flac", "golden/scores.npy"
+
+GOLDEN_TOLERANCE = 1e-3
+"""Largest change of a golden probability. Other CPUs and runtime versions differ by about 1e-6; a wrong model by more."""
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Label(_Strict):
+    """One thing that the model can hear."""
+
+    code: str = Field(pattern="^[A-Za-z0-9_-]{1,32}$")
+    scientific_name: str
+    common_name: str = ""
+    threshold: Probability
+    """Probability from which a call begins."""
+
+
+class State(_Strict):
+    """A tensor that a stream model carries from one chunk to the next."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Without the batch dimension, which comes first."""
+
+
+class Metric(_Strict):
+    """A measured figure, with its 95 % interval and how it was come by."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    protocol: str
+    """Split, selection and number of recordings, in a sentence."""
+
+
+class Training(_Strict):
+    """Where the weights come from."""
+
+    recipe: str
+    data: tuple[str, ...]
+    """One line a data set: name, amount, licence."""
+    seed: int
+    calibration: str
+    """How logits became probabilities, and on which predictions that was fitted."""
+
+
+class Manifest(_Strict):
+    """What a bundle says of itself. New optional fields may come; none is renamed."""
+
+    schema_version: Literal[1] = 1
+    id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    title: str
+    kind: Literal["stream", "window"]
+    labels: tuple[Label, ...] = Field(min_length=1)
+    rate_hz: int = Field(ge=8_000, le=384_000)
+    window_samples: int = Field(gt=0)
+    """Audio behind one row of scores: the window, or for a stream model the step."""
+    hop_samples: int = Field(gt=0)
+    """From one row of scores to the next."""
+    receptive_field_samples: int | None = None
+    """How far back a row can see; none when a recurrent layer makes it unbounded."""
+    states: tuple[State, ...] = ()
+    licence: str
+    """SPDX identifier."""
+    training: Training
+    metrics: tuple[Metric, ...] = ()
+    files: dict[str, Sha256]
+    """Every other file of the bundle, by its path in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose files are what its manifest says."""
+
+    path: Path
+    manifest: Manifest
+    model: bytes
+    """The ONNX graph. It is loaded from memory, so it cannot reach for tensors in files outside the bundle."""
+
+    @property
+    def model_sha256(self) -> str:
+        """Identity of the model, written on every row that it makes."""
+        return self.manifest.files[MODEL]
+
+    def golden(self) -> tuple[Path, np.ndarray]:
+        """Return the golden clip's path and the scores it must give, shape (rows, labels)."""
+        return self.path / GOLDEN_CLIP, np.load(self.path / GOLDEN_SCORES, allow_pickle=False)
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle and check every file against the manifest.
+
+    Raises ModelError, naming the file and what differs. That the model also gives its golden scores is for
+    `anura_edge.classifier` to check, which can run it.
+    """
+    manifest = _read_manifest(path)
+    for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES):
+        if name not in manifest.files:
+            raise ModelError(f"{path / MANIFEST} does not list {name}; export the bundle again")
+    contents = {name: _read_checked(path, name, expected) for name, expected in manifest.files.items()}
+    return Bundle(path, manifest, contents[MODEL])
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        return Manifest.model_validate_json((path / MANIFEST).read_bytes())
+    except OSError as error:
+        raise ModelError(f"no model bundle at {path}: {error.strerror} ({MANIFEST}); name a bundle's folder") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "its JSON"
+        raise ModelError(f"{path / MANIFEST}: {where}: {first['msg']}; export the bundle again") from error
+
+
+def _read_checked(path: Path, name: str, expected: str) -> bytes:
+    file = path / name
+    if not file.resolve().is_relative_to(path.resolve()):
+        raise ModelError(f"{path / MANIFEST} lists {name!r}, which lies outside the bundle; do not use this bundle")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file}: {error.strerror}; copy the bundle again") from error
+    if (found := sha256(data)) != expected:
+        raise ModelError(
+            f"{file} is damaged: its SHA-256 is {found[:12]}..., the manifest says {expected[:12]}...; copy the bundle again"
+        )
+    return data
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a bundle's manifest, readable by people."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (path / MANIFEST).write_text(text + "\n", encoding="utf-8")

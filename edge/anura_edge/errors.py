@@ -1,0 +1,63 @@
+"""Everything that anura-edge raises on purpose.
+
+AnuraError                  exit code
+├── ConfigError             2   a setting is wrong: file, line, value, allowed range, nearest key
+├── ModelError              3   a model bundle is damaged, unsafe or does not fit
+├── SourceError             4   there is nothing to listen to: no such path, no such microphone
+│   └── UnreadableError     -   one recording cannot be analysed: kept as a row with its reason, the rest goes on
+├── JournalError            5   the journal on disk cannot be used
+└── DeliveryError           6   a message cannot be put into a form that the wire allows
+
+Each message names the thing and the remedy. A command that meets none of these, but met recordings that it could not
+read, ends with `SOME_UNREADABLE`.
+"""
+
+from typing import ClassVar
+
+SOME_UNREADABLE = 8
+"""Exit code: all that could be analysed was; some recordings could not be read, and each has a row with its reason."""
+
+
+class AnuraError(Exception):
+    """The root: catch this to catch every error that anura-edge raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(AnuraError):
+    """A setting is wrong."""
+
+    exit_code = 2
+
+
+class ModelError(AnuraError):
+    """A model bundle is damaged, unsafe or does not fit."""
+
+    exit_code = 3
+
+
+class SourceError(AnuraError):
+    """There is nothing to listen to."""
+
+    exit_code = 4
+
+
+class UnreadableError(SourceError):
+    """One recording cannot be analysed."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        """A short word that can be counted, as in `empty` or `not_audio`."""
+
+
+class JournalError(AnuraError):
+    """The journal on disk cannot be used."""
+
+    exit_code = 5
+
+
+class DeliveryError(AnuraError):
+    """A message cannot be put into a form that the wire allows."""
+
+    exit_code = 6
