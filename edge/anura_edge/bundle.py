@@ -25,7 +25,7 @@ MODEL, MANIFEST, CARD = "model.onnx", "manifest.json", "MODEL_CARD.md"
 GOLDEN_CLIP, GOLDEN_SCORES = "golden/clip.flac", "golden/scores.npy"
 
 GOLDEN_TOLERANCE = 1e-3
-"""Largest change of a golden probability. Other CPUs and runtime versions differ by about 1e-6; a wrong model by more."""
+"""Largest change of a golden probability; CPUs and runtime versions differ by about 1e-6, a wrong model by more."""
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -160,7 +160,8 @@ def _read_checked(path: Path, name: str, expected: str) -> bytes:
         raise ModelError(f"{file}: {error.strerror}; copy the bundle again") from error
     if (found := sha256(data)) != expected:
         raise ModelError(
-            f"{file} is damaged: its SHA-256 is {found[:12]}..., the manifest says {expected[:12]}...; copy the bundle again"
+            f"{file} is damaged: its SHA-256 is {found[:12]}..., the manifest says {expected[:12]}...; "
+            "copy the bundle again"
         )
     return data
 

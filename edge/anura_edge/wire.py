@@ -1,0 +1,208 @@
+"""The wire, version 1: how rows become MQTT messages and back. Nobody else knows a topic or a JSON key.
+
+    anura/v1/{site}/{device}/event    device -> base   Batch of EventRow
+    anura/v1/{site}/{device}/effort   device -> base   Batch of EffortRow
+    anura/v1/{site}/{device}/status   device -> base   Status, retained; the broker sends `offline` as the last will
+    anura/v1/{site}/{device}/ack      base -> device   Ack, after the base has committed
+
+Rows of every kind share one sequence per journal, so that one number acknowledges them all. A device says in each
+batch what the lowest number is that it still holds (`floor`): anything below it will never come again.
+
+Field names are public: they may be added, never renamed. Readers ignore fields that they do not know.
+"""
+
+import re
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self, cast
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.json_schema import models_json_schema
+
+from anura_edge.audio import ClockSource
+from anura_edge.errors import DeliveryError
+from anura_edge.events import Effort, EffortState, Event
+
+SCHEMA: Literal["anura/1"] = "anura/1"
+CONTENT_TYPE = "application/json"
+
+Kind = Literal["event", "effort", "status", "ack"]
+
+MAX_PAYLOAD_BYTES = 1_000_000
+"""A base refuses more: 1,000 event rows take about 600 kB, so an honest device never comes near."""
+
+MAX_SEQ = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact (RFC 8259, section 6)."""
+
+_TOPIC = re.compile(r"anura/v1/([A-Za-z0-9_-]{1,32})/([A-Za-z0-9_-]{1,32})/(event|effort|status|ack)", re.ASCII)
+
+
+def _to_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a time without an offset from UTC")
+    return moment.astimezone(UTC)
+
+
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,32}$")]
+Text = Annotated[str, Field(max_length=512)]
+Code = Annotated[str, Field(max_length=64)]
+Utc = Annotated[datetime, AfterValidator(_to_utc)]
+Count = Annotated[int, Field(ge=0, le=MAX_SEQ)]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made a row; the same for every row of a run."""
+
+    model_id: str
+    model_version: str
+    model_sha256: str
+    config_hash: str
+    app_version: str
+
+
+class _Message(BaseModel):
+    # `schema` is a method of pydantic's models, so the attribute needs another name than the key.
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    def to_bytes(self) -> bytes:
+        """Encode for the wire."""
+        return self.model_dump_json(by_alias=True).encode()
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Self:
+        """Decode from the wire.
+
+        Raises DeliveryError, saying what is wrong, on anything but a well-formed message.
+        """
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise DeliveryError(f"payload: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
+        try:
+            return cls.model_validate_json(payload)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "payload"
+            raise DeliveryError(f"{where}: {first['msg']}") from error
+
+
+class _Row(_Message):
+    """What rows of every kind say."""
+
+    seq: Count
+    """Place in the journal's sequence: 1, 2, 3, ... over all kinds."""
+    id: UUID
+    recording: Code
+    """Fingerprint of the recording's content, or the random id of a microphone's session."""
+    recording_name: Text
+    start_utc: Utc
+    rate_hz: Annotated[int, Field(gt=0, le=1_000_000)]
+    clock_source: ClockSource
+    model_id: Code
+    model_version: Code
+    model_sha256: Code
+    config_hash: Code
+    app_version: Code
+
+
+class EventRow(_Row):
+    """A call, as sent."""
+
+    label: Code
+    scientific_name: Text
+    end_utc: Utc
+    onset_sample: Count
+    """From the start of the recording, at rate_hz."""
+    offset_sample: Count
+    p_peak: Probability
+    p_mean: Probability
+    level_dbfs: Annotated[float, Field(allow_inf_nan=False)]
+
+
+class EffortRow(_Row):
+    """A stretch of listening, as sent."""
+
+    state: EffortState
+    first_sample: Count
+    samples: Count
+    """At rate_hz."""
+
+
+class _Batch(_Message):
+    schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
+    journal: UUID
+    """Identity of the device's journal; a new journal starts a new sequence."""
+    floor: Count
+    """The lowest sequence number that the device still holds."""
+
+
+class EventBatch(_Batch):
+    """Payload of `event`."""
+
+    rows: tuple[EventRow, ...]
+
+
+class EffortBatch(_Batch):
+    """Payload of `effort`."""
+
+    rows: tuple[EffortRow, ...]
+
+
+class Status(_Message):
+    """Payload of `status`."""
+
+    schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
+    state: Literal["online", "offline"]
+    since_utc: Utc | None = None
+    app_version: Code | None = None
+    model_id: Code | None = None
+    model_sha256: Code | None = None
+
+
+class Ack(_Message):
+    """Payload of `ack`: everything up to and including `seq` is committed at the base."""
+
+    schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
+    journal: UUID
+    seq: Count
+
+
+def event_row(seq: int, event: Event, made_by: Provenance) -> EventRow:
+    """Put an event into the form that it travels in."""
+    return EventRow(seq=seq, **_fields(event), **_fields(made_by))
+
+
+def effort_row(seq: int, effort: Effort, made_by: Provenance) -> EffortRow:
+    """Put a stretch of effort into the form that it travels in."""
+    return EffortRow(seq=seq, **_fields(effort), **_fields(made_by))
+
+
+def _fields(value: Event | Effort | Provenance) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def topic(site: str, device: str, kind: Kind | Literal["+"]) -> str:
+    """Name the topic of a kind of message; `+` as site, device or kind makes a subscription."""
+    return f"anura/v1/{site}/{device}/{kind}"
+
+
+def parse_topic(name: str) -> tuple[str, str, Kind]:
+    """Return site, device and kind.
+
+    Raises DeliveryError on any other topic.
+    """
+    if not (match := _TOPIC.fullmatch(name)):
+        raise DeliveryError(f"topic {name!r} is not anura/v1/{{site}}/{{device}}/{{event|effort|status|ack}}")
+    site, device, kind = match.groups()
+    return site, device, cast(Kind, kind)
+
+
+def json_schema() -> dict[str, Any]:
+    """Describe every payload in JSON Schema, for the docs and for other readers."""
+    payloads = {"event": EventBatch, "effort": EffortBatch, "status": Status, "ack": Ack}
+    _, schema = models_json_schema(
+        [(model, "validation") for model in payloads.values()], title="anura-edge wire, version 1"
+    )
+    topics = {kind: {"$ref": f"#/$defs/{model.__name__}"} for kind, model in payloads.items()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "properties": topics}
