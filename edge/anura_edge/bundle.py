@@ -5,9 +5,9 @@
 The graph takes waveform and gives calibrated probabilities; no feature code runs outside it. Both kinds have one
 contract, float32 throughout:
 
-    stream   audio [batch, samples], one input per state -> probabilities [batch, rows, labels], `<state>_out` per state
-             samples is a multiple of hop_samples; row t speaks about samples t * hop to (t + 1) * hop; states start at 0
-    window   audio [batch, window_samples]               -> probabilities [batch, labels]
+    stream   audio [batch, samples], and each state -> probabilities [batch, rows, labels], and each `<state>_out`
+             samples is a multiple of hop; row t speaks about samples t * hop to (t + 1) * hop; states begin as zeros
+    window   audio [batch, window_samples] -> probabilities [batch, labels]
 """
 
 import hashlib

@@ -200,7 +200,7 @@ def parse_topic(name: str) -> tuple[str, str, Kind]:
 
 def json_schema() -> dict[str, Any]:
     """Describe every payload in JSON Schema, for the docs and for other readers."""
-    payloads = {"event": EventBatch, "effort": EffortBatch, "status": Status, "ack": Ack}
+    payloads: dict[Kind, type[BaseModel]] = {"event": EventBatch, "effort": EffortBatch, "status": Status, "ack": Ack}
     _, schema = models_json_schema(
         [(model, "validation") for model in payloads.values()], title="anura-edge wire, version 1"
     )

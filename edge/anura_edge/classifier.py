@@ -1,0 +1,131 @@
+"""Runs a bundle's model in ONNX Runtime: audio in, probabilities out."""
+
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+import onnxruntime as ort
+import soundfile as sf
+
+from anura_edge.audio import FloatArray
+from anura_edge.bundle import GOLDEN_TOLERANCE, Bundle, Manifest
+from anura_edge.errors import ModelError
+from anura_edge.events import Scores
+from anura_edge.windows import Framer, Window
+
+
+class Classifier(Protocol):
+    """Something that scores audio. Both kinds of model look the same from outside."""
+
+    def score(self, window: Window) -> Scores:
+        """Score the next stretch of a stream."""
+
+    def reset(self) -> None:
+        """Begin a new stream."""
+
+
+class WindowClassifier:
+    """A model that scores each window on its own; the windows of a stretch go through it as one batch."""
+
+    def __init__(self, session: ort.InferenceSession, manifest: Manifest) -> None:
+        self._session, self._manifest = session, manifest
+
+    def score(self, window: Window) -> Scores:
+        """Score each window of the stretch."""
+        m = self._manifest
+        batch = np.lib.stride_tricks.sliding_window_view(window.samples, m.window_samples)[:: m.hop_samples]
+        (probabilities,) = self._session.run(["probabilities"], {"audio": np.ascontiguousarray(batch)})
+        return _scores(probabilities, batch, window, m)
+
+    def reset(self) -> None:
+        """Do nothing: each window stands alone."""
+
+
+class StreamClassifier:
+    """A model that carries state: every frame is computed once, in whatever chunks the audio comes."""
+
+    def __init__(self, session: ort.InferenceSession, manifest: Manifest) -> None:
+        self._session, self._manifest = session, manifest
+        self._outputs = ["probabilities", *(f"{state.name}_out" for state in manifest.states)]
+        self._states = _zeros(manifest)
+
+    def score(self, window: Window) -> Scores:
+        """Score a stretch and move the state to its end."""
+        m = self._manifest
+        probabilities, *states = self._session.run(self._outputs, {"audio": window.samples[None], **self._states})
+        self._states = dict(zip(self._states, states, strict=True))
+        return _scores(probabilities[0], window.samples.reshape(-1, m.hop_samples), window, m)
+
+    def reset(self) -> None:
+        """Set the state to zeros, as the model was trained to begin."""
+        self._states = _zeros(self._manifest)
+
+
+def _zeros(manifest: Manifest) -> dict[str, FloatArray]:
+    return {state.name: np.zeros((1, *state.shape), np.float32) for state in manifest.states}
+
+
+def _scores(probabilities: FloatArray, rows_of_audio: FloatArray, window: Window, manifest: Manifest) -> Scores:
+    power = np.einsum("ts,ts->t", rows_of_audio, rows_of_audio) / manifest.window_samples
+    return Scores(probabilities, power, window.start_sample, manifest.hop_samples, manifest.window_samples)
+
+
+def framer_for(manifest: Manifest, block_s: float) -> Framer:
+    """Cut audio as the model wants it, about `block_s` seconds at a time."""
+    rows = max(1, round(block_s * manifest.rate_hz / manifest.hop_samples))
+    return Framer(manifest.window_samples, manifest.hop_samples, rows)
+
+
+def load_classifier(bundle: Bundle, threads: int = 1) -> Classifier:
+    """Load a bundle's model and make it prove itself on the golden clip.
+
+    Raises ModelError if the runtime cannot load it, or if its scores are not the golden ones.
+    """
+    classifier = _load(bundle, threads)
+    change = golden_change(bundle, classifier)
+    if not change <= GOLDEN_TOLERANCE:  # so that NaN fails, too
+        raise ModelError(
+            f"{bundle.path}: the scores of the golden clip differ by {change:.2g}, more than {GOLDEN_TOLERANCE:g}, "
+            "from those at export; do not use this bundle on this machine, export it again"
+        )
+    classifier.reset()
+    return classifier
+
+
+def golden_change(bundle: Bundle, classifier: Classifier) -> float:
+    """Return the largest difference between the scores of the golden clip now and at export."""
+    path, expected = bundle.golden()
+    samples, rate_hz = sf.read(path, dtype="float32")
+    if rate_hz != bundle.manifest.rate_hz:
+        raise ModelError(f"{path} has {rate_hz} Hz, the model wants {bundle.manifest.rate_hz}; export the bundle again")
+    framer = framer_for(bundle.manifest, block_s=1)
+    classifier.reset()
+    windows = chain(framer.feed(samples), framer.flush())
+    found = np.concatenate([classifier.score(window).probabilities for window in windows])
+    return float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
+
+
+def _load(bundle: Bundle, threads: int) -> Classifier:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Waiting threads must sleep: a recorder lives on a battery, and spinning costs a core.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no narrower base
+        raise ModelError(f"{bundle.path}: onnxruntime cannot load the model: {error}; export it again") from error
+    _check_signature(session, bundle)
+    kind = StreamClassifier if bundle.manifest.kind == "stream" else WindowClassifier
+    return kind(session, bundle.manifest)
+
+
+def _check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:
+    states = [state.name for state in bundle.manifest.states]
+    wanted = {"audio", *states}, {"probabilities", *(f"{name}_out" for name in states)}
+    found = {i.name for i in session.get_inputs()}, {o.name for o in session.get_outputs()}
+    if wanted != found:
+        raise ModelError(
+            f"{bundle.path}: the model takes and gives {found}, its manifest says {wanted}; export it again"
+        )

@@ -1,0 +1,151 @@
+"""The device's settings, read once at the start; after that the program holds typed values and checks nothing again."""
+
+import hashlib
+import re
+from datetime import timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from anura_edge.errors import ConfigError
+from anura_edge.wire import Name
+from anura_edge.yaml_config import Section
+
+DEFAULT_STATE_DIR = Path("~/.local/state/anura-edge")
+
+
+def _parse_offset(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"[+-](0\d|1[0-4]):[0-5]\d", text):
+        raise ValueError("write an offset from UTC as +hh:mm or -hh:mm, in quotes, from -14:59 to +14:59")
+    return text
+
+
+Probability = Annotated[float, Field(gt=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Device(Section):
+    """Who this is, in every topic and row."""
+
+    site: Name = "site"
+    name: Name = "device"
+
+
+class Audio(Section):
+    """How recordings and microphones are read."""
+
+    channel: Annotated[int, Field(ge=0, le=63)] | Literal["loudest"] = "loudest"
+    """Channel to analyse; a stereo recorder's two gains differ, so they are never averaged."""
+    utc_offset: Annotated[str | None, AfterValidator(_parse_offset)] = None
+    """What the recorder's clock is ahead of UTC, as in "-05:00", for file names that do not say."""
+    microphone: int | str | None = None
+    """Number, or part of the name, of the microphone; none is the system's default."""
+
+    @property
+    def zone(self) -> timezone | None:
+        """The recorder's fixed offset from UTC: recorders keep no daylight saving."""
+        if self.utc_offset is None:
+            return None
+        hours, minutes = int(self.utc_offset[1:3]), int(self.utc_offset[4:])
+        sign = -1 if self.utc_offset[0] == "-" else 1
+        return timezone(sign * timedelta(hours=hours, minutes=minutes))
+
+
+class Model(Section):
+    """What listens."""
+
+    bundle: Path | None = None
+    """Folder of a model bundle; none is the one that comes with anura-edge."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+class Detect(Section):
+    """When a call begins and ends."""
+
+    threshold: Probability | None = None
+    """For every label, in place of the bundle's own."""
+    thresholds: dict[str, Probability] = Field(default_factory=dict)
+    """By label code, in place of the above."""
+    release: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """A call lasts while the probability is at least this share of its threshold."""
+    merge_gap_s: Seconds = 1.0
+    """Calls closer than this are one: AnuraSet's own rule for a bout."""
+    max_call_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Longer calls are cut, so that a chorus is reported while it lasts."""
+
+
+class Watch(Section):
+    """How a folder is watched with --watch."""
+
+    interval_s: Annotated[float, Field(ge=0.05, le=3600)] = 30.0
+    """Time between two scans; a hint from the operating system makes the next one come sooner."""
+    settle_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    """A file is read when its size and time have not changed for this long."""
+
+
+class Mqtt(Section):
+    """Where events go."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
+    username: str | None = None
+    password_file: Path | None = None
+    """The password is this file's first line; it never stands in the settings themselves."""
+    ca_file: Path | None = None
+    """Turns on TLS, and trusts brokers whose certificate this authority signed."""
+    delivery: Literal["base", "broker"] = "base"
+    """A row is delivered when the base station has acknowledged it, or already when the broker has."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    resend_s: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
+    """Rows that the base has not acknowledged for this long are sent again."""
+
+    def password(self) -> SecretStr | None:
+        """Read the password.
+
+        Raises ConfigError if its file cannot be read.
+        """
+        if self.password_file is None:
+            return None
+        try:
+            return SecretStr(self.password_file.read_text(encoding="utf-8").splitlines()[0])
+        except (OSError, UnicodeDecodeError, IndexError) as error:
+            raise ConfigError(
+                f"mqtt.password_file: cannot read a password from {self.password_file}: {error}"
+            ) from error
+
+
+class Config(Section):
+    """All settings."""
+
+    schema_version: Literal[1] = Field(alias="schema", default=1)
+    source: str | None = None
+    """What to listen to, when the command line does not say: mic, folder:PATH or file:PATH."""
+    state_dir: Path = DEFAULT_STATE_DIR
+    """Where the journal lives."""
+    device: Device = Device()
+    audio: Audio = Audio()
+    model: Model = Model()
+    detect: Detect = Detect()
+    watch: Watch = Watch()
+    mqtt: Mqtt | None = None
+
+    @model_validator(mode="after")
+    def _named_on_the_wire(self) -> Self:
+        if self.mqtt and not {"site", "name"} <= self.device.model_fields_set:
+            raise ValueError("set device.site and device.name: two devices with one name cannot share a broker")
+        return self
+
+    @property
+    def journal_path(self) -> Path:
+        """The database with all that was heard."""
+        return self.state_dir.expanduser() / "journal.db"
+
+    def hash(self) -> str:
+        """Identify the settings that shape what is detected, written on every row."""
+        shaping = self.model_dump_json(include={"audio", "detect"})
+        return hashlib.sha256(shaping.encode()).hexdigest()[:12]
+
+    def effective(self) -> dict[str, Any]:
+        """Return all settings with their defaults, as they would stand in a file."""
+        return self.model_dump(mode="json", by_alias=True)

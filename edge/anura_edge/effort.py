@@ -1,0 +1,52 @@
+"""Counts what became of every sample of a recording."""
+
+from dataclasses import dataclass
+
+from anura_edge.events import EffortState
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive samples of a recording with one fate, at the recording's own rate."""
+
+    state: EffortState
+    first_sample: int
+    samples: int
+
+
+class EffortLedger:
+    """Add up stretches of one recording; neighbours with one fate become one."""
+
+    def __init__(self) -> None:
+        self._open: Stretch | None = None
+        self._closed: list[Stretch] = []
+        self.end_sample = 0
+        """Everything before this is accounted for."""
+
+    def add(self, state: EffortState, until_sample: int) -> None:
+        """Account for the samples from `end_sample` to `until_sample`."""
+        samples = until_sample - self.end_sample
+        if samples <= 0:
+            return
+        if self._open and self._open.state == state:
+            self._open = Stretch(state, self._open.first_sample, self._open.samples + samples)
+        else:
+            self._close()
+            self._open = Stretch(state, self.end_sample, samples)
+        self.end_sample = until_sample
+
+    def take(self) -> list[Stretch]:
+        """Return all stretches since the last call, and forget them."""
+        self._close()
+        closed, self._closed = self._closed, []
+        return closed
+
+    @property
+    def open_samples(self) -> int:
+        """Samples that `take` would return."""
+        return sum(stretch.samples for stretch in self._closed) + (self._open.samples if self._open else 0)
+
+    def _close(self) -> None:
+        if self._open:
+            self._closed.append(self._open)
+            self._open = None

@@ -1,0 +1,1 @@
+"""Where sound comes from: files, folders and microphones, all as `anura_edge.audio.Sound`."""

@@ -1,0 +1,107 @@
+"""Reads recordings from audio files."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timezone
+from pathlib import Path
+
+import soundfile as sf
+
+from anura_edge.audio import AudioChunk, ClockSource, Recording
+from anura_edge.errors import UnreadableError
+from anura_edge.sources.names import NamedTime, time_in_name
+
+CHUNK_S = 10.0
+"""Read this much at a time: 7 MB for two channels at 96 kHz."""
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".aifc", ".ogg", ".opus", ".mp3", ".w64", ".rf64", ".au"})
+PROPRIETARY_SUFFIXES = frozenset({".w4v", ".wac"})
+"""Wildlife Acoustics' compressed formats: no open decoder exists."""
+
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
+MAX_CHANNELS = 64
+"""Beyond these a header is damaged: recorders sample up to 500 kHz (bats), on up to a few channels."""
+
+_FINGERPRINT_ENDS = 65_536
+
+
+class FileSound:
+    """An audio file that can be heard."""
+
+    def __init__(self, path: Path, recording: Recording, frames: int) -> None:
+        self.path = path
+        self.recording = recording
+        self.frames = frames
+        """Samples per channel that the header promises."""
+
+    def chunks(self) -> Iterator[AudioChunk]:
+        """Yield the audio in order.
+
+        Raises UnreadableError where decoding breaks off.
+        """
+        try:
+            with sf.SoundFile(self.path) as file:
+                first_sample = 0
+                while len(block := file.read(int(CHUNK_S * file.samplerate), dtype="float32", always_2d=True)):
+                    yield AudioChunk(block, first_sample)
+                    first_sample += len(block)
+        except (sf.SoundFileError, OSError, RuntimeError) as error:
+            raise UnreadableError("broken_off", f"{self.path}: {error}") from error
+
+
+def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
+    """Look at a file: identity, time, rate and length, without decoding its audio.
+
+    Raises UnreadableError with a reason if there is nothing to analyse in it.
+    """
+    suffix = path.suffix.lower()
+    if suffix in PROPRIETARY_SUFFIXES:
+        raise UnreadableError("proprietary", f"{path}: convert {suffix} files to .wav with Kaleidoscope first")
+    if suffix not in AUDIO_SUFFIXES:
+        raise UnreadableError("not_audio", f"{path}: {suffix or 'a name without a suffix'} is not an audio format")
+    fingerprint, mtime = _identify(path)
+    info = _header(path)
+    named = time_in_name(path.stem, zone) or NamedTime(mtime, ClockSource.FILE)
+    recording = Recording(
+        fingerprint, name, named.start_utc, named.clock_source, rate_hz=info.samplerate, channels=info.channels
+    )
+    return FileSound(path, recording, info.frames)
+
+
+def _identify(path: Path) -> tuple[str, datetime]:
+    """Return BLAKE2b over size, first and last 64 KiB, so that a copy or a new name is the same recording."""
+    try:
+        # Not following links, not waiting for a writer at a pipe.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableError("not_a_file", f"{path}: not a regular file")
+            digest = hashlib.blake2b(status.st_size.to_bytes(8, "little"), digest_size=16)
+            digest.update(head := file.read(_FINGERPRINT_ENDS))
+            file.seek(max(0, status.st_size - _FINGERPRINT_ENDS))
+            digest.update(file.read(_FINGERPRINT_ENDS))
+    except OSError as error:
+        raise UnreadableError("cannot_open", f"{path}: {error.strerror}") from error
+    if not status.st_size:
+        raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
+    if not any(head):
+        raise UnreadableError("nul_filled", f"{path}: begins with {len(head)} zero bytes in place of a header")
+    return digest.hexdigest(), datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+def _header(path: Path) -> sf._SoundFileInfo:
+    try:
+        info = sf.info(path)
+    except (sf.SoundFileError, OSError, RuntimeError) as error:
+        raise UnreadableError("not_audio", f"{path}: {error}") from error
+    if not info.frames:
+        raise UnreadableError("no_samples", f"{path}: its header promises no audio")
+    if not MIN_RATE_HZ <= info.samplerate <= MAX_RATE_HZ:
+        raise UnreadableError(
+            "bad_rate", f"{path}: {info.samplerate} Hz is not between {MIN_RATE_HZ} and {MAX_RATE_HZ}"
+        )
+    if info.channels > MAX_CHANNELS:
+        raise UnreadableError("bad_channels", f"{path}: {info.channels} channels, more than {MAX_CHANNELS}")
+    return info

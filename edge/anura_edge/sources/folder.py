@@ -1,0 +1,140 @@
+"""Finds recordings below a folder, once or for as long as they keep coming."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from anura_edge.config import Watch
+from anura_edge.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file as a scan saw it."""
+
+    path: Path
+    name: str
+    """Path below the scanned folder, for people."""
+    size: int
+    mtime_ns: int
+
+
+def scan(root: Path) -> Iterator[FoundFile]:
+    """Yield every regular file below a folder in the order of names; links are not followed.
+
+    Raises SourceError if the folder itself cannot be read; folders below that cannot are passed over.
+    """
+    if not root.is_dir():
+        raise SourceError(f"no folder {root}; name the folder that holds the recordings, or mount the card")
+    yield from _scan(root, root)
+
+
+def _scan(root: Path, folder: Path) -> Iterator[FoundFile]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        if folder == root:
+            raise SourceError(f"cannot read {folder}: {error.strerror}") from error
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            yield from _scan(root, path)
+        elif not entry.is_symlink():
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # gone since the listing; the next scan tells
+            # Names that are not UTF-8 stay printable and distinct.
+            name = os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
+            yield FoundFile(path, name, status.st_size, status.st_mtime_ns)
+
+
+def watch(root: Path, settings: Watch, stop: Event) -> Iterator[FoundFile]:
+    """Yield each file below a folder when it has stopped growing, and again when it has changed, until told to stop.
+
+    The periodic scan is the truth; the operating system's events only make it come sooner, since network and FAT
+    file systems send none and queues overflow. A card that is taken out is waited for.
+    """
+    seen: dict[Path, tuple[int, int]] = {}
+    settling: dict[Path, tuple[FoundFile, float]] = {}
+    with _Hints(root) as hints:
+        while not stop.is_set():
+            hints.clear()
+            for file in _scan_if_there(root):
+                if _is_ready(file, seen, settling, settings.settle_s):
+                    yield file
+                if stop.is_set():
+                    return
+            hints.wait(settings.settle_s if settling else settings.interval_s, stop)
+
+
+def _scan_if_there(root: Path) -> Iterator[FoundFile]:
+    try:
+        yield from scan(root)
+    except SourceError:
+        return
+
+
+def _is_ready(
+    file: FoundFile,
+    seen: dict[Path, tuple[int, int]],
+    settling: dict[Path, tuple[FoundFile, float]],
+    settle_s: float,
+) -> bool:
+    if seen.get(file.path) == (file.size, file.mtime_ns):
+        return False
+    now = time.monotonic()
+    before, since = settling.setdefault(file.path, (file, now))
+    if before != file:
+        settling[file.path] = (file, now)
+        return False
+    if now - since < settle_s:
+        return False
+    del settling[file.path]
+    seen[file.path] = (file.size, file.mtime_ns)
+    return True
+
+
+class _Hints(FileSystemEventHandler):
+    """Wakes the scanner when the operating system says that something changed."""
+
+    def __init__(self, root: Path) -> None:
+        self._changed = Event()
+        self._observer = Observer()
+        self._root = root
+
+    def __enter__(self) -> "_Hints":
+        try:
+            self._observer.schedule(self, str(self._root), recursive=True)
+            self._observer.start()
+        except OSError:
+            pass  # no such folder yet, or no inotify left: the scans do it alone
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join()
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Note that something changed; our own reading does not count."""
+        if event.event_type not in ("opened", "closed_no_write") and not isinstance(event, DirModifiedEvent):
+            self._changed.set()
+
+    def clear(self) -> None:
+        """Forget what was heard before the scan that comes now."""
+        self._changed.clear()
+
+    def wait(self, seconds: float, stop: Event) -> None:
+        """Wait for a change, for the time to be over, or for the stop."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not stop.is_set() and not self._changed.is_set():
+            stop.wait(min(left, 0.25))

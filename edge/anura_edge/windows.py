@@ -1,0 +1,57 @@
+"""Cuts a stream of mono audio into the stretches that a model takes, whatever the size of the chunks it comes in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from anura_edge.audio import FloatArray
+from anura_edge.ring import Ring
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A stretch of mono audio, ready to be scored; its samples are valid until the framer is fed again."""
+
+    samples: FloatArray
+    """Shape (samples,), float32, full scale is -1.0 to 1.0."""
+
+    start_sample: int
+    """Position of samples[0], counted from the start of the stream."""
+
+
+class Framer:
+    """Gather `rows` rows of scores' worth of audio at a time: each row needs `window` samples, `hop` after the last.
+
+    A stream model has window == hop, so the stretches follow each other; a window model's stretches overlap.
+    """
+
+    def __init__(self, window: int, hop: int, rows: int = 1) -> None:
+        if not 0 < hop <= window:
+            raise ValueError(f"a hop of {hop} samples would skip audio between windows of {window}")
+        self._window, self._hop = window, hop
+        self._size = window + (rows - 1) * hop
+        self._advance = rows * hop
+        self._ring = Ring(self._size)
+        self._start = 0
+
+    def feed(self, samples: FloatArray) -> Iterator[Window]:
+        """Take mono samples, shape (n,), and yield each stretch that they complete."""
+        while len(samples):
+            missing = self._start + self._size - self._ring.end
+            self._ring.write(samples[:missing])
+            samples = samples[missing:]
+            if self._ring.end == self._start + self._size:
+                yield Window(self._ring.view(self._start, self._size), self._start)
+                self._start += self._advance
+
+    def flush(self) -> Iterator[Window]:
+        """End the stream: yield what is left, if any of it is new, padded with zeros; then begin a new stream."""
+        left = self._ring.end - self._start
+        already_seen = self._window - self._hop if self._start else 0
+        if left > already_seen:
+            rows = max(0, -(-(left - self._window) // self._hop)) + 1
+            padded = np.zeros(self._window + (rows - 1) * self._hop, np.float32)
+            padded[:left] = self._ring.view(self._start, left)
+            yield Window(padded, self._start)
+        self._ring.end = self._start = 0

@@ -1,0 +1,137 @@
+"""Strict YAML settings: every mistake is named with its file, line, value, allowed range and nearest key."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from anura_edge.errors import ConfigError
+
+ENV_PREFIX = "ANURA__"
+
+T = TypeVar("T", bound="Section")
+
+
+class Section(BaseModel):
+    """A group of settings; a key that it does not have is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def load(model: type[T], path: Path | None, environment: Mapping[str, str] = os.environ) -> T:
+    """Read settings from a file and from ANURA__SECTION__KEY variables, which go before the file.
+
+    Raises ConfigError.
+    """
+    root = _compose(path) if path else None
+    values = _values(root, path)
+    sources = _apply_environment(values, environment)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(model, root, path, sources, e) for e in error.errors())) from error
+
+
+def _compose(path: Path) -> yaml.Node | None:
+    try:
+        return yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; `anura-edge config show` prints a file to start from") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: not YAML: {error.problem}; check colons and indentation") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
+
+
+def _values(root: yaml.Node | None, path: Path | None) -> dict[str, Any]:
+    if root is None:
+        return {}
+    _refuse_twins(root, path)
+    try:
+        values = yaml.SafeLoader("").construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: {error.problem}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}:1: settings are `key: value` lines, not {str(values)[:40]!r}")
+    return values
+
+
+def _refuse_twins(node: yaml.Node, path: Path | None) -> None:
+    """YAML keeps the last of two equal keys and says nothing."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ConfigError(
+                    f"{path}:{key.start_mark.line + 1}: {key.value!r} stands here a second time; keep one"
+                )
+            seen.add(key.value)
+            _refuse_twins(value, path)
+
+
+def _apply_environment(values: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Put variables into `values`; return which variable set which key."""
+    sources = {}
+    for name in sorted(environment):
+        if not name.startswith(ENV_PREFIX):
+            continue
+        *sections, key = keys = name.removeprefix(ENV_PREFIX).lower().split("__")
+        target = values
+        for section in sections:
+            if not isinstance(target.get(section), dict):
+                target[section] = {}
+            target = target[section]
+        target[key] = yaml.safe_load(environment[name])
+        sources[tuple(keys)] = name
+    return sources
+
+
+def _explain(
+    model: type[Section],
+    root: yaml.Node | None,
+    path: Path | None,
+    sources: dict[tuple[str, ...], str],
+    error: ErrorDetails,
+) -> str:
+    loc = tuple(str(part) for part in error["loc"])
+    where = sources.get(loc) or (f"{path}:{_line(root, loc)}" if path else "settings")
+    key = ".".join(loc)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(loc[-1], _keys(model, loc[:-1]), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_keys(model, loc[:-1]))}"
+        return f"{where}: unknown key {key!r}; {hint}"
+    if error["type"] == "missing":
+        return f"{where}: {key!r} is missing; add it"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {key + ': ' if key else ''}{message}" + ("" if not key else f", not {error['input']!r}")
+
+
+def _line(node: yaml.Node | None, loc: tuple[str, ...]) -> int:
+    """Return the line of the deepest part of `loc` that the file has."""
+    line = 1
+    for part in loc:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        entry = next(((key, value) for key, value in node.value if key.value == part), None)
+        if entry is None:
+            break
+        line, node = entry[0].start_mark.line + 1, entry[1]
+    return line
+
+
+def _keys(model: type[BaseModel], loc: tuple[str, ...]) -> list[str]:
+    """Return the keys that a section has."""
+    for part in loc:
+        annotation = model.model_fields[part].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
+    return list(model.model_fields)
