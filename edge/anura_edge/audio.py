@@ -45,6 +45,9 @@ class Recording:
 
     channels: int
 
+    samples: int | None
+    """How many samples a file's header promises per channel; None for a microphone, which has no end."""
+
     def time_at(self, sample: int) -> datetime:
         """Return the UTC time of a sample, counted from the start of this recording at `rate_hz`."""
         return self.start_utc + timedelta(seconds=sample / self.rate_hz)

@@ -6,7 +6,7 @@ from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, FilePath, SecretStr, model_validator
 
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Name
@@ -90,9 +90,9 @@ class Mqtt(Section):
     host: str
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     username: str | None = None
-    password_file: Path | None = None
+    password_file: FilePath | None = None
     """The password is this file's first line; it never stands in the settings themselves."""
-    ca_file: Path | None = None
+    ca_file: FilePath | None = None
     """Turns on TLS, and trusts brokers whose certificate this authority signed."""
     delivery: Literal["base", "broker"] = "base"
     """A row is delivered when the base station has acknowledged it, or already when the broker has."""

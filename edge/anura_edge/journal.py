@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import Literal
 from uuid import UUID, uuid4
 
 from anura_edge.audio import Recording
@@ -31,7 +30,7 @@ CREATE TABLE unreadable (             -- what could not be analysed, and why
     name TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
     PRIMARY KEY (name, size, mtime_ns)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE outbox (                 -- what the base station has not acknowledged; a number is never used twice
+CREATE TABLE outbox (                 -- what the base station has not acknowledged, no number being used twice
     seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL CHECK (kind IN ('event', 'effort')), id TEXT NOT NULL
 ) STRICT;
 CREATE TABLE event (
@@ -77,12 +76,12 @@ class Journal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._migrate()
-            self.id = UUID(self._value("SELECT id FROM journal"))
+            self.id = UUID(self._db.execute("SELECT id FROM journal").fetchone()[0])
         except (sqlite3.Error, OSError) as error:
             raise JournalError(f"cannot use the journal {path}: {error}; move it aside or set state_dir") from error
 
     def _migrate(self) -> None:
-        version = self._value("PRAGMA user_version")
+        version = self._count("PRAGMA user_version")
         if version > SCHEMA_VERSION:
             raise JournalError(f"{self._path} was written by a newer anura-edge (version {version}); upgrade this one")
         if version == 0:
@@ -100,7 +99,7 @@ class Journal:
 
     def has_recording(self, recording: str, model_sha256: str) -> bool:
         """Say whether this model has analysed this content to its end."""
-        found = self._value(
+        found = self._count(
             "SELECT count(*) FROM recordings WHERE id = ? AND model_sha256 = ?", (recording, model_sha256)
         )
         return bool(found)
@@ -113,18 +112,18 @@ class Journal:
         Rows that are there already are left alone. Returns the new rows, numbered.
         """
         with self._transaction():
-            rows: list[Row | None] = [self._insert("event", event_row(0, event, made_by)) for event in events]
-            rows += [self._insert("effort", effort_row(0, effort, made_by)) for effort in efforts]
+            rows: list[Row | None] = [self._insert(event_row(0, event, made_by)) for event in events]
+            rows += [self._insert(effort_row(0, effort, made_by)) for effort in efforts]
             if done:
                 self._mark_done(done, made_by.model_sha256)
         return [row for row in rows if row]
 
-    def _insert(self, kind: Literal["event", "effort"], row: Row) -> Row | None:
+    def _insert(self, row: Row) -> Row | None:
         values = row.model_dump(mode="json", exclude={"seq"})
         columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
-        if not self._db.execute(f"INSERT OR IGNORE INTO {kind} ({columns}) VALUES ({places})", values).rowcount:
+        if not self._db.execute(f"INSERT OR IGNORE INTO {row.kind} ({columns}) VALUES ({places})", values).rowcount:
             return None
-        seq = self._db.execute("INSERT INTO outbox (kind, id) VALUES (?, ?)", (kind, values["id"])).lastrowid
+        seq = self._db.execute("INSERT INTO outbox (kind, id) VALUES (?, ?)", (row.kind, values["id"])).lastrowid
         return row.model_copy(update={"seq": seq})
 
     def _mark_done(self, done: Recording, model_sha256: str) -> None:
@@ -147,14 +146,17 @@ class Journal:
         with self._lock:
             events = [EventRow.model_validate(row) for row in self._dicts(query.format(table="event"), bounds)]
             efforts = [EffortRow.model_validate(row) for row in self._dicts(query.format(table="effort"), bounds)]
-        return sorted([*events, *efforts], key=lambda row: row.seq)[:limit]
+        rows: list[Row] = [*events, *efforts]
+        return sorted(rows, key=lambda row: row.seq)[:limit]
 
     def floor(self) -> int:
         """Return the lowest number that is still pending, or the next one that will be used."""
         query = """
-            SELECT coalesce((SELECT min(seq) FROM outbox), (SELECT seq + 1 FROM sqlite_sequence WHERE name = 'outbox'), 1)
+            SELECT coalesce(
+                (SELECT min(seq) FROM outbox), (SELECT seq + 1 FROM sqlite_sequence WHERE name = 'outbox'), 1
+            )
         """
-        return int(self._value(query))
+        return self._count(query)
 
     def settle(self, seq: int) -> None:
         """Take rows up to a number out of the queue: the base station has committed them."""
@@ -163,7 +165,7 @@ class Journal:
 
     def totals(self) -> Totals:
         """Count what is here."""
-        return Totals(self._value("SELECT count(*) FROM event"), self._value("SELECT count(*) FROM outbox"))
+        return Totals(self._count("SELECT count(*) FROM event"), self._count("SELECT count(*) FROM outbox"))
 
     def event_ids(self) -> set[UUID]:
         """Return the id of every event."""
@@ -173,17 +175,19 @@ class Journal:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise JournalError(f"cannot write {self._path}: {error}; is the disk full?") from error
+            finally:
+                if self._db.in_transaction:
+                    self._db.rollback()
 
-    def _value(self, query: str, bounds: Sequence[object] = ()) -> int | str:
+    def _count(self, query: str, bounds: Sequence[object] = ()) -> int:
         with self._lock:
-            return self._db.execute(query, bounds).fetchone()[0]
+            return int(self._db.execute(query, bounds).fetchone()[0])
 
     def _dicts(self, query: str, bounds: dict[str, int]) -> Iterator[dict[str, object]]:
         cursor = self._db.execute(query, bounds)

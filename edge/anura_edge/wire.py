@@ -12,9 +12,10 @@ Field names are public: they may be added, never renamed. Readers ignore fields 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -109,6 +110,7 @@ class _Row(_Message):
 class EventRow(_Row):
     """A call, as sent."""
 
+    kind: ClassVar[Kind] = "event"
     label: Code
     scientific_name: Text
     end_utc: Utc
@@ -123,6 +125,7 @@ class EventRow(_Row):
 class EffortRow(_Row):
     """A stretch of listening, as sent."""
 
+    kind: ClassVar[Kind] = "effort"
     state: EffortState
     first_sample: Count
     samples: Count
@@ -176,6 +179,12 @@ def event_row(seq: int, event: Event, made_by: Provenance) -> EventRow:
 def effort_row(seq: int, effort: Effort, made_by: Provenance) -> EffortRow:
     """Put a stretch of effort into the form that it travels in."""
     return EffortRow(seq=seq, **_fields(effort), **_fields(made_by))
+
+
+def batch(journal: UUID, floor: int, rows: Sequence[EventRow | EffortRow]) -> bytes:
+    """Encode rows of one kind, in order, as one payload."""
+    form = EventBatch if isinstance(rows[0], EventRow) else EffortBatch
+    return form.model_validate({"journal": journal, "floor": floor, "rows": rows}).to_bytes()
 
 
 def _fields(value: Event | Effort | Provenance) -> dict[str, Any]:

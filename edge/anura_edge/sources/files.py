@@ -30,11 +30,9 @@ _FINGERPRINT_ENDS = 65_536
 class FileSound:
     """An audio file that can be heard."""
 
-    def __init__(self, path: Path, recording: Recording, frames: int) -> None:
+    def __init__(self, path: Path, recording: Recording) -> None:
         self.path = path
         self.recording = recording
-        self.frames = frames
-        """Samples per channel that the header promises."""
 
     def chunks(self) -> Iterator[AudioChunk]:
         """Yield the audio in order.
@@ -64,17 +62,17 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
     fingerprint, mtime = _identify(path)
     info = _header(path)
     named = time_in_name(path.stem, zone) or NamedTime(mtime, ClockSource.FILE)
-    recording = Recording(
-        fingerprint, name, named.start_utc, named.clock_source, rate_hz=info.samplerate, channels=info.channels
+    rate_hz, channels, samples = info.samplerate, info.channels, info.frames
+    return FileSound(
+        path, Recording(fingerprint, name, named.start_utc, named.clock_source, rate_hz, channels, samples)
     )
-    return FileSound(path, recording, info.frames)
 
 
 def _identify(path: Path) -> tuple[str, datetime]:
     """Return BLAKE2b over size, first and last 64 KiB, so that a copy or a new name is the same recording."""
     try:
         # Not following links, not waiting for a writer at a pipe.
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise UnreadableError("not_a_file", f"{path}: not a regular file")

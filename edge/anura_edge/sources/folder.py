@@ -25,6 +25,10 @@ class FoundFile:
     mtime_ns: int
 
 
+OLD_S = 600
+"""A file last changed this long ago is not being written any more, so it need not be watched for a while first."""
+
+
 def scan(root: Path) -> Iterator[FoundFile]:
     """Yield every regular file below a folder in the order of names; links are not followed.
 
@@ -91,6 +95,8 @@ def _is_ready(
 ) -> bool:
     if seen.get(file.path) == (file.size, file.mtime_ns):
         return False
+    if time.time() - file.mtime_ns / 1e9 > OLD_S:
+        settle_s = 0
     now = time.monotonic()
     before, since = settling.setdefault(file.path, (file, now))
     if before != file:

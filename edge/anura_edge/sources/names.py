@@ -48,9 +48,9 @@ def time_in_name(stem: str, zone: timezone | None) -> NamedTime | None:
 
 
 def _local(date: str, time: str) -> datetime:
-    # Hour 24 occurs and means midnight of the next day.
-    day = timedelta(days=1) if time.startswith("24") else timedelta()
-    return datetime.strptime(date + time.replace("24", "00", 1) if day else date + time, "%Y%m%d%H%M%S") + day  # noqa: DTZ007
+    if time.startswith("24"):  # occurs, and means midnight of the next day
+        return _local(date, "00" + time[2:]) + timedelta(days=1)
+    return datetime.strptime(date + time, "%Y%m%d%H%M%S")
 
 
 def _offset(text: str | None) -> timezone | None:
