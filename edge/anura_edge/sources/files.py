@@ -20,6 +20,9 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".aifc", ".ogg", "
 PROPRIETARY_SUFFIXES = frozenset({".w4v", ".wac"})
 """Wildlife Acoustics' compressed formats: no open decoder exists."""
 
+OTHER_FILE = "other_file"
+"""The reason given to a file that does not claim to be audio: noted, but nothing to warn about."""
+
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
 MAX_CHANNELS = 64
 """Beyond these a header is damaged: recorders sample up to 500 kHz (bats), on up to a few channels."""
@@ -58,7 +61,7 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
     if suffix in PROPRIETARY_SUFFIXES:
         raise UnreadableError("proprietary", f"{path}: convert {suffix} files to .wav with Kaleidoscope first")
     if suffix not in AUDIO_SUFFIXES:
-        raise UnreadableError("not_audio", f"{path}: {suffix or 'a name without a suffix'} is not an audio format")
+        raise UnreadableError(OTHER_FILE, f"{path}: {suffix or 'a name without a suffix'} is not an audio format")
     fingerprint, mtime = _identify(path)
     info = _header(path)
     named = time_in_name(path.stem, zone) or NamedTime(mtime, ClockSource.FILE)

@@ -1,0 +1,206 @@
+"""The `anura-edge` command."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event
+from typing import Annotated, NoReturn
+
+import typer
+import yaml
+
+from anura_edge import __version__, wire
+from anura_edge.bundle import load_bundle
+from anura_edge.classifier import golden_change, load_classifier
+from anura_edge.config import Config
+from anura_edge.daemon import DEFAULT_BUNDLE, Daemon, Summary
+from anura_edge.demo.card import UTC_OFFSET, write_card
+from anura_edge.errors import SOME_UNREADABLE, AnuraError, ConfigError, SourceError
+from anura_edge.report import bundle_text, event_line, summary_text
+from anura_edge.sources.folder import FoundFile, scan, watch
+from anura_edge.sources.microphone import devices as find_devices
+from anura_edge.wire import EventRow
+from anura_edge.yaml_config import load
+
+app = typer.Typer(help="Hear frogs, and tell the base station.", no_args_is_help=True, pretty_exceptions_enable=False)
+config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
+model_app = typer.Typer(help="Look at a model bundle.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(model_app, name="model")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Settings, in YAML.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+BundleArgument = Annotated[Path, typer.Argument(help="A bundle's folder; the default is the one that comes along.")]
+
+
+def main() -> NoReturn:
+    """Run the command; a mistake of the user's ends with a message and a code of its own, never a traceback."""
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    try:
+        app()
+    except AnuraError as error:
+        typer.echo(f"anura-edge: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Hear frogs, and tell the base station."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    source: Annotated[str | None, typer.Option(help="mic, folder:PATH or file:PATH.")] = None,
+    config: ConfigOption = None,
+    watch_folder: Annotated[bool, typer.Option("--watch", help="Wait for new files in the folder.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Listen to a source until it ends, or until interrupted, and keep and send what is heard.
+
+    Example: anura-edge run --source folder:/media/card/Data
+
+    Ends with code 0, or with 8 if some recordings could not be read (each is named, with the reason), 2 for wrong
+    settings, 3 for a bad model, 4 for a source that is not there, 5 for a journal that cannot be used.
+    """
+    settings = load(Config, config)
+    kind, path = _parse_source(source or settings.source)
+    stop = _stop_on_signals()
+    with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
+        if kind == "mic":
+            daemon.hear_microphone()
+        else:
+            daemon.hear_files(_files(kind, path, settings, stop if watch_folder else None))
+        if not watch_folder:
+            daemon.wait_for_delivery()
+    _print_summary(daemon.summary, as_json=as_json)
+    raise typer.Exit(SOME_UNREADABLE if daemon.summary.unreadable else 0)
+
+
+@app.command()
+def demo(as_json: JsonOption = False) -> None:
+    """Hear a small SD card that comes along: no settings, no network, nothing left behind.
+
+    Example: anura-edge demo
+    """
+    with tempfile.TemporaryDirectory(prefix="anura-demo-") as folder:
+        data = write_card(Path(folder))
+        settings = load(Config, None, {"ANURA__STATE_DIR": folder, "ANURA__AUDIO__UTC_OFFSET": f"'{UTC_OFFSET}'"})
+        with Daemon(settings, _printer(as_json=as_json), _stop_on_signals()) as daemon:
+            daemon.hear_files(scan(data))
+    _print_summary(daemon.summary, as_json=as_json)
+
+
+@app.command()
+def devices(as_json: JsonOption = False) -> None:
+    """List the microphones.
+
+    Example: anura-edge devices
+    """
+    for device in find_devices():
+        line = f"{'*' if device.is_default else ' '} {device.index:>3}  {device.name}  {device.channels} ch"
+        typer.echo(json.dumps(asdict(device)) if as_json else f"{line}  {device.rate_hz} Hz")
+
+
+@config_app.command("check")
+def config_check(file: Annotated[Path, typer.Argument(help="Settings, in YAML.")]) -> None:
+    """Read settings and say what is wrong with them.
+
+    Example: anura-edge config check anura.yaml
+    """
+    load(Config, file)
+    typer.echo(f"{file}: no mistakes")
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption = None) -> None:
+    """Print all settings as they would be used, with the defaults, from the file and from ANURA__SECTION__KEY.
+
+    Example: anura-edge config show > anura.yaml
+    """
+    typer.echo(yaml.safe_dump(load(Config, config).effective(), sort_keys=False), nl=False)
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the settings' JSON Schema, which editors can check a file against.
+
+    Example: anura-edge config schema > anura.schema.json
+    """
+    typer.echo(json.dumps(Config.model_json_schema(), indent=2))
+
+
+@model_app.command("info")
+def model_info(bundle: BundleArgument = DEFAULT_BUNDLE, as_json: JsonOption = False) -> None:
+    """Say what a model hears, how well, and under which licence.
+
+    Example: anura-edge model info
+    """
+    loaded = load_bundle(bundle)
+    typer.echo(loaded.manifest.model_dump_json() if as_json else bundle_text(loaded))
+
+
+@model_app.command("verify")
+def model_verify(bundle: BundleArgument = DEFAULT_BUNDLE) -> None:
+    """Check a bundle's files against its manifest, and the model against its golden clip.
+
+    Example: anura-edge model verify
+    """
+    loaded = load_bundle(bundle)
+    change = golden_change(loaded, load_classifier(loaded))
+    typer.echo(f"{bundle}: {len(loaded.manifest.files)} files as listed, golden scores within {change:.1g}")
+
+
+@app.command("wire-schema", hidden=True)
+def wire_schema() -> None:
+    """Print the JSON Schema of the wire, from which the docs are made."""
+    typer.echo(json.dumps(wire.json_schema(), indent=2))
+
+
+def _parse_source(text: str | None) -> tuple[str, Path]:
+    kind, _, path = (text or "").partition(":")
+    if kind == "mic" and not path:
+        return kind, Path()
+    if kind in ("folder", "file") and path:
+        return kind, Path(path).expanduser()
+    raise ConfigError(f"source {text!r}: write --source mic, folder:PATH or file:PATH, or set `source` in the settings")
+
+
+def _files(kind: str, path: Path, settings: Config, stop_watching: Event | None) -> Iterator[FoundFile]:
+    if kind == "folder":
+        return scan(path) if stop_watching is None else watch(path, settings.watch, stop_watching)
+    if stop_watching:
+        raise ConfigError("--watch goes with folder:PATH")
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}; name an audio file") from error
+    return iter([FoundFile(path, path.name, status.st_size, status.st_mtime_ns)])
+
+
+def _printer(*, as_json: bool) -> Callable[[EventRow], None]:
+    if as_json:
+        return lambda row: typer.echo(json.dumps({"event": row.model_dump(mode="json")}))
+    return lambda row: typer.echo(event_line(row))
+
+
+def _print_summary(summary: Summary, *, as_json: bool) -> None:
+    typer.echo(json.dumps({"summary": asdict(summary)}) if as_json else summary_text(summary))
+
+
+def _stop_on_signals() -> Event:
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
