@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 import yaml
@@ -39,7 +39,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object
 BundleArgument = Annotated[Path, typer.Argument(help="A bundle's folder; the default is the one that comes along.")]
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command; a mistake of the user's ends with a message and a code of its own, never a traceback."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     try:

@@ -42,12 +42,16 @@ _TOPIC = re.compile(r"anura/v1/([A-Za-z0-9_-]{1,32})/([A-Za-z0-9_-]{1,32})/(even
 def _to_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without an offset from UTC")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time that UTC does not have") from error
 
 
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,32}$")]
-Text = Annotated[str, Field(max_length=512)]
-Code = Annotated[str, Field(max_length=64)]
+# Without NUL, which databases and C programs take for an end.
+Text = Annotated[str, Field(max_length=512, pattern=r"^[^\x00]*$")]
+Code = Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")]
 Utc = Annotated[datetime, AfterValidator(_to_utc)]
 Count = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -1,0 +1,48 @@
+# make demo    hear a small SD card, and see what arrives at the base station
+# make test    everything, with a real broker, microphone and browser
+# make check   format, lint, types, dependency rule
+# make bench   speed and memory, as tables
+# make models  train and export the models: make models DATA=../shared/data
+
+PYTHON ?= python3
+DATA ?=
+VENV := .venv
+DEMO := .venv-demo
+BIN := $(VENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check bench models clean
+
+demo: $(DEMO)/.ready
+	@deploy/system-packages demo
+	@$(DEMO)/bin/python deploy/demo.py
+
+test: $(VENV)/.ready
+	@deploy/system-packages test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.ready
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy edge base train export
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.ready
+	$(BIN)/python bench/card.py
+
+# The device and the base station: no torch.
+$(DEMO)/.ready: pyproject.toml constraints.txt
+	@deploy/system-packages python
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python $(PIP) --editable '.[base]'
+	@touch $@
+
+# Everything, torch included: some 3 GB.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@deploy/system-packages python
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) --editable '.[all,dev]'
+	@touch $@
+
+clean:
+	rm -rf build $(VENV) $(DEMO)

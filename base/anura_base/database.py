@@ -1,0 +1,69 @@
+"""Opens the database, so that what is committed stays committed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, false
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from anura_base.tables import dead_letters, metadata
+from anura_edge.errors import ConfigError, JournalError
+
+_Insert = Callable[[Table], sqlite.Insert | postgresql.Insert]
+_INSERT: dict[str, _Insert] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+# WAL with FULL survives a power cut at one fdatasync per commit; WAL with NORMAL loses what was acknowledged.
+_SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
+
+
+def open_database(url: str) -> Engine:
+    """Connect and create the tables that are not there yet.
+
+    Raises ConfigError when the URL names no database that fits, JournalError when it cannot be opened.
+    """
+    engine = _engine(url)
+    try:
+        metadata.create_all(engine)
+    except SQLAlchemyError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise JournalError(f"cannot open {where}: {_cause(error)}; check the path, its owner and free space") from error
+    return engine
+
+
+def check_writable(engine: Engine) -> None:
+    """Raise SQLAlchemyError unless the database takes writes. It writes nothing."""
+    with engine.begin() as connection:
+        connection.execute(delete(dead_letters).where(false()))
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows whose keys are not there yet; the others stay as they are, so the first one wins."""
+    if rows:
+        insert = _INSERT[connection.dialect.name]
+        connection.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def _engine(url: str) -> Engine:
+    try:
+        engine = create_engine(make_url(url))
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise ConfigError(f"database: {error}; give a URL as in sqlite:////var/lib/anura/anura-base.db") from error
+    if engine.dialect.name not in _INSERT:
+        raise ConfigError(f"database: {engine.dialect.name} is not supported; use sqlite or postgresql")
+    if engine.dialect.name == "sqlite":
+        if engine.url.database in {None, "", ":memory:"}:
+            raise ConfigError("database: SQLite in memory forgets what was acknowledged; name a file")
+        event.listen(engine, "connect", _set_pragmas)
+    return engine
+
+
+def _set_pragmas(connection: Any, _: object) -> None:  # noqa: ANN401  (SQLAlchemy types no DBAPI connection)
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _cause(error: SQLAlchemyError) -> object:
+    """Return what the database said, without SQLAlchemy's statement and link."""
+    return getattr(error, "orig", None) or error

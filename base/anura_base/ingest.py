@@ -1,0 +1,139 @@
+"""Stores what devices sent. Nothing that a payload says can stop it: what it cannot use becomes a dead letter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+
+from anura_base.database import insert_new
+from anura_base.sequence import Progress
+from anura_base.tables import dead_letters, devices, effort, events, journals, received
+from anura_edge.errors import DeliveryError
+from anura_edge.wire import Ack, EffortBatch, EventBatch, Status, parse_topic, topic
+
+MAX_DEAD_LETTERS = 1_000
+MAX_DEAD_LETTER_BYTES = 512
+"""Enough to see who sent what, too little to fill a disk."""
+
+MAX_SPANS = 10_000
+"""Gaps that one journal may have. An honest device sends in order, so it has a handful."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What came from the broker."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    """The broker kept it for us: it says nothing about when the device was there."""
+    received_utc: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One journal of one device."""
+
+    site: str
+    device: str
+    journal: UUID
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Its columns."""
+        return {"site": self.site, "device": self.device, "journal": self.journal}
+
+
+def ingest(connection: Connection, messages: Sequence[Message]) -> list[tuple[str, bytes]]:
+    """Store messages and return the acknowledgements, as topic and payload, to send once they are committed.
+
+    A batch that came before adds nothing, but is acknowledged again: the earlier acknowledgement may be lost.
+    """
+    acks: dict[Stream, Ack] = {}
+    for message in messages:
+        try:
+            acks.update(_ingest_one(connection, message))
+        # OverflowError: a time that has no UTC, as in 0001-01-01T00:00+14:00.
+        except (DeliveryError, OverflowError) as error:
+            _set_aside(connection, message, str(error))
+    return [(topic(stream.site, stream.device, "ack"), ack.to_bytes()) for stream, ack in acks.items()]
+
+
+def _ingest_one(connection: Connection, message: Message) -> dict[Stream, Ack]:
+    site, device, kind = parse_topic(message.topic)
+    if b"\\u0000" in message.payload:
+        raise DeliveryError("payload: a text with a NUL, which PostgreSQL cannot store")
+    match kind:
+        case "event":
+            return _store(connection, message, site, device, EventBatch.from_bytes(message.payload), events)
+        case "effort":
+            return _store(connection, message, site, device, EffortBatch.from_bytes(message.payload), effort)
+        case "status":
+            _store_status(connection, message, site, device, Status.from_bytes(message.payload))
+            return {}
+        case "ack":
+            raise DeliveryError("an acknowledgement is for a device, not for a base station")
+
+
+def _store(
+    connection: Connection, message: Message, site: str, device: str, batch: EventBatch | EffortBatch, table: Table
+) -> dict[Stream, Ack]:
+    stream = Stream(site, device, batch.journal)
+    before = _load(connection, stream)
+    after = before.add((row.seq for row in batch.rows), batch.floor)
+    if len(after.received) > MAX_SPANS:
+        raise DeliveryError(f"journal {batch.journal} has more than {MAX_SPANS} gaps")
+    constant = {**stream.key, "received_utc": message.received_utc}
+    insert_new(connection, table, [{**row.model_dump(), **constant} for row in batch.rows])
+    _save(connection, stream, before, after)
+    _update_device(connection, site, device, {} if message.retained else {"last_seen_utc": message.received_utc})
+    return {stream: Ack(journal=batch.journal, seq=after.contiguous)}
+
+
+def _store_status(connection: Connection, message: Message, site: str, device: str, status: Status) -> None:
+    # The broker sends `offline` in the device's place, and a retained status whenever we subscribe.
+    seen = status.state == "online" and not message.retained
+    known = status.model_dump(include={"state", "app_version", "model_id", "model_sha256"}, exclude_none=True)
+    _update_device(connection, site, device, {**known, **({"last_seen_utc": message.received_utc} if seen else {})})
+
+
+def _update_device(connection: Connection, site: str, device: str, values: dict[str, Any]) -> None:
+    insert_new(connection, devices, [{"site": site, "device": device}])
+    if values:
+        connection.execute(update(devices).where(*_same(devices, {"site": site, "device": device})).values(values))
+
+
+def _load(connection: Connection, stream: Stream) -> Progress:
+    floor = connection.scalar(select(journals.c.floor).where(*_same(journals, stream.key)))
+    spans = select(received.c.first, received.c.last).where(*_same(received, stream.key)).order_by(received.c.first)
+    return Progress(floor or 1, tuple((first, last) for first, last in connection.execute(spans)))
+
+
+def _save(connection: Connection, stream: Stream, before: Progress, after: Progress) -> None:
+    insert_new(connection, journals, [stream.key])
+    values = {"floor": after.floor, "missing": after.missing}
+    connection.execute(update(journals).where(*_same(journals, stream.key)).values(values))
+    for first, _ in set(before.received) - set(after.received):
+        connection.execute(delete(received).where(*_same(received, {**stream.key, "first": first})))
+    new = set(after.received) - set(before.received)
+    insert_new(connection, received, [{**stream.key, "first": first, "last": last} for first, last in new])
+
+
+def _same(table: Table, key: dict[str, Any]) -> list[ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in key.items()]
+
+
+def _set_aside(connection: Connection, message: Message, reason: str) -> None:
+    head = {
+        # A reason quotes what was sent, and a topic may hold what PostgreSQL cannot store.
+        "topic": message.topic[:200].replace("\0", "?"),
+        "payload_head": message.payload[:MAX_DEAD_LETTER_BYTES],
+        "reason": reason[:200].replace("\0", "?"),
+        "received_utc": message.received_utc,
+    }
+    connection.execute(insert(dead_letters).values(head))
+    newest = select(func.max(dead_letters.c.arrival)).scalar_subquery()
+    connection.execute(delete(dead_letters).where(dead_letters.c.arrival <= newest - MAX_DEAD_LETTERS))

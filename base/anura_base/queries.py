@@ -1,0 +1,127 @@
+"""What the page and the API read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Double, Row, cast, func, select
+
+from anura_base.tables import dead_letters, devices, effort, events, journals
+from anura_edge.events import EffortState
+
+LATEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """A device, and what has come from it."""
+
+    site: str
+    device: str
+    state: str | None
+    """`online`, `offline`, or None when it never said."""
+    last_seen_utc: datetime | None
+    app_version: str | None
+    model_id: str | None
+    events: int
+    effort_h: dict[str, float]
+    """Hours of sound in each state of effort."""
+    missing: int
+    """Rows that the device gave up before they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the page shows."""
+
+    latest: Sequence[Row[Any]]
+    devices: list[DeviceView]
+    species: int
+    dead_letters: int
+
+    @property
+    def events(self) -> int:
+        """How many calls have come."""
+        return sum(device.events for device in self.devices)
+
+    @property
+    def online(self) -> int:
+        """How many devices are online."""
+        return sum(device.state == "online" for device in self.devices)
+
+    @property
+    def analysed_h(self) -> float:
+        """Hours of sound that were listened to."""
+        return sum(device.effort_h[EffortState.ANALYSED] for device in self.devices)
+
+    @property
+    def missing(self) -> int:
+        """Rows that will not come any more."""
+        return sum(device.missing for device in self.devices)
+
+
+def overview(connection: Connection) -> Overview:
+    """Read all that the page shows."""
+    newest_first = select(events).order_by(events.c.arrival.desc()).limit(LATEST)
+    return Overview(
+        latest=connection.execute(newest_first).all(),
+        devices=device_views(connection),
+        species=connection.scalar(select(func.count(events.c.scientific_name.distinct()))) or 0,
+        dead_letters=connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
+    )
+
+
+def events_after(connection: Connection, arrival: int, limit: int) -> list[dict[str, Any]]:
+    """Return events in the order in which they arrived, from the one after `arrival`."""
+    query = select(events).where(events.c.arrival > arrival).order_by(events.c.arrival).limit(limit)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def event_ids(connection: Connection) -> Sequence[UUID]:
+    """Return the id of every event, in the order of arrival."""
+    return connection.scalars(select(events.c.id).order_by(events.c.arrival)).all()
+
+
+def device_views(connection: Connection) -> list[DeviceView]:
+    """Return every device, by site and name."""
+    calls = _calls(connection)
+    hours = _effort_h(connection)
+    missing = _missing(connection)
+    return [
+        DeviceView(
+            site=row.site,
+            device=row.device,
+            state=row.state,
+            last_seen_utc=row.last_seen_utc,
+            app_version=row.app_version,
+            model_id=row.model_id,
+            events=calls.get((row.site, row.device), 0),
+            effort_h={state: hours.get((row.site, row.device, state), 0.0) for state in EffortState},
+            missing=missing.get((row.site, row.device), 0),
+        )
+        for row in connection.execute(select(devices).order_by(devices.c.site, devices.c.device))
+    ]
+
+
+def _calls(connection: Connection) -> dict[tuple[str, str], int]:
+    query = select(events.c.site, events.c.device, func.count()).group_by(events.c.site, events.c.device)
+    return {(site, device): count for site, device, count in connection.execute(query)}
+
+
+def _effort_h(connection: Connection) -> dict[tuple[str, str, str], float]:
+    hours = func.sum(cast(effort.c.samples, Double) / effort.c.rate_hz) / 3600
+    group = effort.c.site, effort.c.device, effort.c.state
+    return {
+        (site, device, state): h
+        for site, device, state, h in connection.execute(select(*group, hours).group_by(*group))
+    }
+
+
+def _missing(connection: Connection) -> dict[tuple[str, str], int]:
+    # Summed here, not in SQL: a device may declare any floor, and SQLite's sum fails beyond 63 bits.
+    total: dict[tuple[str, str], int] = {}
+    for site, device, missing in connection.execute(select(journals.c.site, journals.c.device, journals.c.missing)):
+        total[site, device] = total.get((site, device), 0) + missing
+    return total

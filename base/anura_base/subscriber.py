@@ -1,0 +1,149 @@
+"""The connection to the broker. Its callbacks run in paho's network thread, so they only hand over, never wait."""
+
+import logging
+import secrets
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Full, Queue
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from anura_base.config import Mqtt
+from anura_base.ingest import Message
+from anura_edge.errors import ConfigError
+from anura_edge.wire import CONTENT_TYPE, MAX_PAYLOAD_BYTES, Kind, topic
+
+log = logging.getLogger(__name__)
+
+KINDS: tuple[Kind, ...] = ("event", "effort", "status")
+QOS = 1
+KEEPALIVE_S = 30
+SESSION_EXPIRY_S = 7 * 24 * 3600
+"""How long the broker keeps our subscription, and what it holds for us, while we are away."""
+
+# A little above what wire refuses, so that an oversized message becomes a dead letter with its reason; beyond that
+# the broker drops it, and a hostile one cannot fill our memory.
+MAX_PACKET_BYTES = 2 * MAX_PAYLOAD_BYTES
+MAX_INBOX = 64
+
+MAX_RECONNECT_DELAY_S = 30
+
+
+class Subscriber:
+    """Receives what every device of every site sends. A broker that is away is not an error: it keeps trying.
+
+    Why nothing is lost although paho sends its PUBACK before the row is in the database: a PUBACK only frees a slot
+    in flight. A device forgets a row when our own acknowledgement comes, and that is sent after the commit.
+    """
+
+    def __init__(self, settings: Mqtt, inbox: Queue[Message]) -> None:
+        self._inbox = inbox
+        self._where = f"{settings.host}:{settings.port}"
+        self._subscribed = threading.Event()
+        self._away_said = False
+        self._client = _client(settings)
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can come: connected and subscribed."""
+        return self._subscribed.is_set()
+
+    def start(self) -> None:
+        """Begin to connect, in the background."""
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Leave, once what was published is on its way. The session stays at the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def publish(self, name: str, payload: bytes) -> None:
+        """Send an acknowledgement, if there is a connection.
+
+        Without one paho would hoard it in memory. It is not needed: the device sends its rows again, and these are
+        acknowledged again.
+        """
+        if not self.connected:
+            return
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.ContentType = CONTENT_TYPE
+        self._client.publish(name, payload, qos=QOS, retain=False, properties=properties)
+
+    def _on_connect(
+        self, client: Client, _userdata: object, _flags: ConnectFlags, reason: ReasonCode, _properties: object
+    ) -> None:
+        if reason.is_failure:
+            self._say_away(f"refused us: {reason}")
+        else:
+            options = SubscribeOptions(qos=QOS)
+            client.subscribe([(topic("+", "+", kind), options) for kind in KINDS])
+
+    def _on_connect_fail(self, _client: Client, _userdata: object) -> None:
+        self._say_away("cannot be reached")
+
+    def _on_subscribe(
+        self, _client: Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _properties: object
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._say_away(f"refused the subscription: {reasons[0]}; check the broker's access rules")
+            return
+        self._subscribed.set()
+        self._away_said = False
+        log.info("connected to the broker at %s", self._where)
+
+    def _on_disconnect(
+        self, _client: Client, _userdata: object, _flags: DisconnectFlags, reason: ReasonCode, _properties: object
+    ) -> None:
+        self._subscribed.clear()
+        if reason.is_failure:
+            self._say_away(f"is gone: {reason}")
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        try:
+            self._inbox.put_nowait(Message(message.topic, bytes(message.payload), message.retain, datetime.now(UTC)))
+        except Full:
+            # Not acknowledged, so the device sends it again. Waiting here would stop the keepalive.
+            log.warning("busy: left out a message on %s", message.topic)
+
+    def _say_away(self, why: str) -> None:
+        if not self._away_said:
+            self._away_said = True
+            log.warning("the broker at %s %s; trying again until it answers", self._where, why)
+
+
+def _client(settings: Mqtt) -> Client:
+    client = Client(CallbackAPIVersion.VERSION2, settings.client_id, protocol=MQTTProtocolVersion.MQTTv5)
+    # Not in step with the devices, which all lost the broker at the same moment.
+    client.reconnect_delay_set(1 + secrets.randbelow(3), MAX_RECONNECT_DELAY_S)
+    if settings.username is not None:
+        client.username_pw_set(settings.username, _password(settings.password_file))
+    if settings.ca_file is not None:
+        try:
+            client.tls_set(str(settings.ca_file))
+        except OSError as error:
+            raise ConfigError(f"mqtt.ca_file: cannot use {settings.ca_file}: {error}; give a PEM file") from error
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = SESSION_EXPIRY_S
+    properties.MaximumPacketSize = MAX_PACKET_BYTES
+    client.connect_async(settings.host, settings.port, KEEPALIVE_S, clean_start=False, properties=properties)
+    return client
+
+
+def _password(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"mqtt.password_file: cannot read {path}: {error}") from error

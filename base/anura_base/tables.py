@@ -1,0 +1,142 @@
+"""The tables, for SQLite and PostgreSQL alike.
+
+Columns of `events` and `effort` that are named like a field of the wire hold exactly that field.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    Uuid,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time in UTC. SQLite has no zones and would return it naive."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Turn any zone into UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Say that it is UTC."""
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+# SQLite counts up by itself only in a column that is called exactly INTEGER.
+ArrivalNumber = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+
+def _device_columns(*, primary_key: bool = False) -> list[Column[Any]]:
+    return [Column(name, Text, primary_key=primary_key, nullable=False) for name in ("site", "device")]
+
+
+def _row_columns() -> list[Column[Any]]:
+    return [
+        # The order of arrival: a reader that asks for what came after a number misses nothing. AUTOINCREMENT on SQLite.
+        Column("arrival", ArrivalNumber, primary_key=True, autoincrement=True),
+        Column("id", Uuid, nullable=False, unique=True),
+        *_device_columns(),
+        Column("journal", Uuid, nullable=False),
+        Column("received_utc", UtcDateTime, nullable=False),
+        Column("seq", BigInteger, nullable=False),
+        Column("recording", Text, nullable=False),
+        Column("recording_name", Text, nullable=False),
+        Column("start_utc", UtcDateTime, nullable=False),
+        Column("rate_hz", Integer, nullable=False),
+        Column("clock_source", Text, nullable=False),
+        Column("model_id", Text, nullable=False),
+        Column("model_version", Text, nullable=False),
+        Column("model_sha256", Text, nullable=False),
+        Column("config_hash", Text, nullable=False),
+        Column("app_version", Text, nullable=False),
+    ]
+
+
+events = Table(
+    "events",
+    metadata,
+    *_row_columns(),
+    Column("label", Text, nullable=False),
+    Column("scientific_name", Text, nullable=False),
+    Column("end_utc", UtcDateTime, nullable=False),
+    Column("onset_sample", BigInteger, nullable=False),
+    Column("offset_sample", BigInteger, nullable=False),
+    Column("p_peak", Double, nullable=False),
+    Column("p_mean", Double, nullable=False),
+    Column("level_dbfs", Double, nullable=False),
+    Index("events_by_device", "site", "device"),
+    Index("events_by_species", "scientific_name"),
+    sqlite_autoincrement=True,
+)
+
+effort = Table(
+    "effort",
+    metadata,
+    *_row_columns(),
+    Column("state", Text, nullable=False),
+    Column("first_sample", BigInteger, nullable=False),
+    Column("samples", BigInteger, nullable=False),
+    Index("effort_by_device", "site", "device"),
+    sqlite_autoincrement=True,
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    *_device_columns(primary_key=True),
+    Column("state", Text),  # NULL until the device has sent a status
+    Column("last_seen_utc", UtcDateTime),
+    Column("app_version", Text),
+    Column("model_id", Text),
+    Column("model_sha256", Text),
+)
+
+# A journal is known by its device too: else one device could move another's floor and have unseen rows acknowledged.
+journals = Table(
+    "journals",
+    metadata,
+    *_device_columns(primary_key=True),
+    Column("journal", Uuid, primary_key=True),
+    Column("floor", BigInteger, nullable=False, default=1),
+    Column("missing", BigInteger, nullable=False, default=0),  # follows from floor and received; kept for the page
+)
+
+received = Table(
+    "received",
+    metadata,
+    *_device_columns(primary_key=True),
+    Column("journal", Uuid, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("arrival", ArrivalNumber, primary_key=True, autoincrement=True),
+    Column("topic", Text, nullable=False),
+    Column("payload_head", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("received_utc", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)

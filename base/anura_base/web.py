@@ -1,0 +1,115 @@
+"""The page and the JSON API. They only read."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Sequence
+from importlib.resources import files
+from typing import Annotated, Any, Protocol
+from uuid import UUID
+
+from fastapi import FastAPI, Query, Response
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from anura_base import queries
+from anura_base.database import check_writable
+from anura_base.queries import DeviceView
+
+SECURITY_HEADERS = [
+    ("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+]
+"""For every answer. What devices send is escaped; should that ever fail, the browser still runs nothing of it."""
+
+LOOK_EVERY_S = 0.5
+"""How often a stream looks for news: many commits in a burst become one update."""
+
+LOOKS_PER_KEEPALIVE = 30
+"""A comment every 15 s lets both ends find out that the other is gone."""
+
+
+class Worker(Protocol):
+    """What the page asks of the ingest worker."""
+
+    commits: int
+    healthy: bool
+
+
+class Subscriber(Protocol):
+    """What the page asks of the connection to the broker."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can come."""
+
+
+def create_app(engine: Engine, worker: Worker, subscriber: Subscriber, stop: threading.Event) -> FastAPI:
+    """Build the application. Its streams end when `stop` is set."""
+    # FastAPI's own pages of documentation load scripts from the internet.
+    app = FastAPI(title="anura-base", docs_url=None, redoc_url=None)
+    app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
+    templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
+
+    def render(name: str) -> str:
+        with engine.connect() as connection:
+            return templates.get_template(name).render(overview=queries.overview(connection))
+
+    @app.get("/", response_class=HTMLResponse)
+    def page() -> str:
+        return render("page.html")
+
+    async def updates() -> AsyncIterator[str]:
+        shown, looks = -1, 0
+        while not stop.is_set():
+            if worker.commits != shown:
+                shown = worker.commits
+                # As JSON it is one line whatever a name contains, so a payload cannot speak the stream's language.
+                yield f"event: live\ndata: {json.dumps(await asyncio.to_thread(render, 'live.html'))}\n\n"
+            elif looks % LOOKS_PER_KEEPALIVE == 0:
+                yield ": nothing new\n\n"
+            looks += 1
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(updates(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    @app.get("/api/events")
+    def events(
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+        after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    ) -> list[dict[str, Any]]:
+        with engine.connect() as connection:
+            return queries.events_after(connection, after, limit)
+
+    @app.get("/api/events/ids")
+    def event_ids() -> Sequence[UUID]:
+        with engine.connect() as connection:
+            return queries.event_ids(connection)
+
+    @app.get("/api/devices")
+    def devices() -> list[DeviceView]:
+        with engine.connect() as connection:
+            return queries.device_views(connection)
+
+    @app.get("/healthz")
+    def health() -> Response:
+        state = {"subscriber": subscriber.connected, "database": worker.healthy and _writable(engine)}
+        return JSONResponse(state, status_code=200 if all(state.values()) else 503)
+
+    return app
+
+
+def _writable(engine: Engine) -> bool:
+    try:
+        check_writable(engine)
+    except SQLAlchemyError:
+        return False
+    return True

@@ -1,0 +1,64 @@
+"""From the inbox to the database, and only then back to the device."""
+
+import logging
+import threading
+from collections.abc import Callable
+from queue import Empty, Queue
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from anura_base.ingest import Message, ingest
+
+log = logging.getLogger(__name__)
+
+MAX_GROUP = 64
+"""Messages in one transaction: under load a commit, which waits for the disk, is shared."""
+
+POLL_S = 0.2
+"""How soon a quiet worker sees that it should stop."""
+
+
+class IngestWorker:
+    """Commits groups of messages and acknowledges them."""
+
+    def __init__(self, engine: Engine, inbox: Queue[Message], publish: Callable[[str, bytes], None]) -> None:
+        self._engine = engine
+        self._inbox = inbox
+        self._publish = publish
+        self.commits = 0
+        """Counts the commits: who has seen another number has something new to show."""
+        self.healthy = True
+        """Whether the last commit succeeded."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop. What is left in the inbox then is not acknowledged, so it comes again."""
+        while not stop.is_set():
+            if group := self._next_group():
+                self._commit(group)
+
+    def _next_group(self) -> list[Message]:
+        group: list[Message] = []
+        try:
+            group.append(self._inbox.get(timeout=POLL_S))
+            while len(group) < MAX_GROUP:
+                group.append(self._inbox.get_nowait())
+        except Empty:
+            pass
+        return group
+
+    def _commit(self, group: list[Message]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                acks = ingest(connection, group)
+        except SQLAlchemyError as error:
+            # Nothing of the group is committed or acknowledged, so it comes again. New connections, because after a
+            # failed write an old one may hold pages that never reached the disk.
+            self.healthy = False
+            log.exception("could not store %d messages", len(group), exc_info=error)
+            self._engine.dispose()
+            return
+        self.healthy = True
+        self.commits += 1
+        for name, payload in acks:
+            self._publish(name, payload)

@@ -1,0 +1,239 @@
+"""Real parts: a broker, a base station in its own process, a device that speaks MQTT, a database."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from queue import Queue
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from anura_edge.audio import ClockSource
+from anura_edge.events import Effort, EffortState, Event
+from anura_edge.wire import (
+    Ack,
+    EffortBatch,
+    EffortRow,
+    EventBatch,
+    EventRow,
+    Kind,
+    Provenance,
+    effort_row,
+    event_row,
+    topic,
+)
+
+DEADLINE_S = 20
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+BASE_COMMAND = [sys.executable, "-c", "from anura_base.cli import main; main()"]
+
+MADE_BY = Provenance("anuraset-student", "1.0.0", "5f" * 32, "c0ffee", "0.1.0")
+START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
+
+
+def eventually(check: Callable[[], Any]) -> Any:
+    """Ask until the answer is true, and return it."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (answer := check()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return answer
+
+
+def event(seq: int, **changes: Any) -> EventRow:
+    """A call, 2 s long, as a device would send it."""
+    start = START + timedelta(seconds=10 * seq)
+    call = Event(
+        id=uuid4(),
+        label="PHYCUV",
+        scientific_name="Physalaemus cuvieri",
+        recording="b2:8f31",
+        recording_name="SITE_20261120_193000.wav",
+        onset_sample=220_500 * seq,
+        offset_sample=220_500 * seq + 44_100,
+        rate_hz=22_050,
+        start_utc=start,
+        end_utc=start + timedelta(seconds=2),
+        clock_source=ClockSource.RECORDER,
+        p_peak=0.93,
+        p_mean=0.81,
+        level_dbfs=-31.5,
+    )
+    return event_row(seq, replace(call, **changes), MADE_BY)
+
+
+def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1.0) -> EffortRow:
+    """A stretch of effort, as a device would send it."""
+    stretch = Effort(
+        id=uuid4(),
+        recording="b2:8f31",
+        recording_name="SITE_20261120_193000.wav",
+        state=state,
+        first_sample=0,
+        samples=int(hours * 3_600 * 22_050),
+        rate_hz=22_050,
+        start_utc=START,
+        clock_source=ClockSource.RECORDER,
+    )
+    return effort_row(seq, stretch, MADE_BY)
+
+
+@dataclass
+class Broker:
+    """Debian's mosquitto, which can be stopped and started again on its port."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        config = self.folder / "mosquitto.conf"
+        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        self.process = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
+        eventually(self._answers)
+
+    def stop(self) -> None:
+        assert self.process
+        self.process.terminate()
+        self.process.wait(DEADLINE_S)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@dataclass
+class Device:
+    """A device, as far as the wire can tell."""
+
+    port: int
+    site: str = "INCT04"
+    name: str = "swamp-1"
+    journal: UUID = field(default_factory=uuid4)
+    acks: Queue[Ack] = field(default_factory=Queue)
+
+    def __post_init__(self) -> None:
+        self._client = Client(CallbackAPIVersion.VERSION2, self.name, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic(self.site, self.name, "ack"), 1)
+        self._client.on_message = self._on_message
+        self._subscribed = False
+        self._client.on_subscribe = lambda *_: setattr(self, "_subscribed", True)
+        self._client.on_disconnect = lambda *_: setattr(self, "_subscribed", False)
+        self._client.connect("127.0.0.1", self.port)
+        self._client.loop_start()
+        eventually(lambda: self._subscribed)
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        assert not message.retain
+        self.acks.put(Ack.from_bytes(message.payload))
+
+    def send(self, *rows: EventRow | EffortRow, floor: int = 1) -> None:
+        """Publish rows of one kind."""
+        assert eventually(lambda: self._subscribed)
+        if isinstance(rows[0], EventRow):
+            self.send_raw("event", EventBatch(journal=self.journal, floor=floor, rows=rows).to_bytes())
+        else:
+            self.send_raw("effort", EffortBatch(journal=self.journal, floor=floor, rows=rows).to_bytes())
+
+    def send_raw(self, kind: Kind, payload: bytes, *, retain: bool = False) -> None:
+        info = self._client.publish(topic(self.site, self.name, kind), payload, qos=1, retain=retain)
+        info.wait_for_publish(DEADLINE_S)
+
+    def ack(self) -> int:
+        """Wait for the next acknowledgement."""
+        ack = self.acks.get(timeout=DEADLINE_S)
+        assert ack.journal == self.journal
+        return ack.seq
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@dataclass
+class Base:
+    """A base station in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.url + path, timeout=DEADLINE_S) as answer:
+            return answer.read().decode()
+
+    def json(self, path: str) -> Any:
+        return json.loads(self.get(path))
+
+    def connected(self) -> bool:
+        try:
+            return self.json("healthz")["subscriber"]
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    broker = Broker(tmp_path, port)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def start_base(tmp_path: Path, broker: Broker) -> Iterator[Callable[..., Base]]:
+    """Start a base station on this test's broker and database; again after it was stopped, if wished."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(command: list[str] = BASE_COMMAND) -> Base:
+        options = ["--database", f"sqlite:///{tmp_path / 'base.db'}", "--mqtt", f"127.0.0.1:{broker.port}"]
+        process = subprocess.Popen(
+            [*command, "run", *options, "--web", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        assert process.stdout
+        url = re.search(r"http://\S+/", process.stdout.readline())
+        assert url
+        return Base(process, url[0])
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def base(start_base: Callable[..., Base]) -> Base:
+    base = start_base()
+    eventually(base.connected)
+    return base
+
+
+@pytest.fixture
+def device(broker: Broker) -> Iterator[Device]:
+    device = Device(broker.port)
+    yield device
+    device.stop()

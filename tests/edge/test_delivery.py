@@ -1,0 +1,251 @@
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from support import Broker, eventually, free_port
+
+from anura_edge import wire
+from anura_edge.audio import ClockSource
+from anura_edge.config import Config, Device, Mqtt
+from anura_edge.delivery import Courier
+from anura_edge.events import Effort, EffortState, Event
+from anura_edge.journal import Journal
+
+MADE_BY = wire.Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
+START = datetime(2025, 4, 12, 20, 30, tzinfo=UTC)
+
+
+def events(count: int) -> list[Event]:
+    ids = [uuid4() for _ in range(count)]
+    return [
+        Event(
+            id, "PSECRU", "Pseudacris crucifer", "rec", "a.wav", 0, 9, 9, START, START, ClockSource.GPS, 0.9, 0.8, -30
+        )
+        for id in ids
+    ]
+
+
+def effort() -> Effort:
+    return Effort(uuid4(), "rec", "a.wav", EffortState.ANALYSED, 0, 600, 10, START, ClockSource.GPS)
+
+
+class FakeBase:
+    """A base station that remembers what came, and acknowledges when it is told to."""
+
+    def __init__(self, port: int, *, acknowledge: bool = True) -> None:
+        self.acknowledge = acknowledge
+        self.rows: dict[int, UUID] = {}
+        self.messages = 0
+        self.statuses: list[str] = []
+        self._ready = False
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_connect = lambda client, *_: client.subscribe("anura/v1/+/+/+", 1)
+        self._client.on_subscribe = lambda *_: setattr(self, "_ready", True)
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        eventually(lambda: self._ready)
+
+    def _on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
+        site, device, kind = wire.parse_topic(message.topic)
+        if kind == "status":
+            self.statuses.append(wire.Status.from_bytes(message.payload).state)
+        elif kind != "ack":
+            form = wire.EventBatch if kind == "event" else wire.EffortBatch
+            batch = form.from_bytes(message.payload)
+            self.messages += 1
+            self.rows |= {row.seq: row.id for row in batch.rows}
+            if self.acknowledge:
+                ack = wire.Ack(journal=batch.journal, seq=max(self.rows))
+                client.publish(wire.topic(site, device, "ack"), ack.to_bytes(), qos=1)
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def start_courier(journal: Journal) -> Iterator[Callable[..., Courier]]:
+    couriers: list[Courier] = []
+
+    def start(port: int, **settings: object) -> Courier:
+        mqtt = Mqtt.model_validate({"host": "127.0.0.1", "port": port, "resend_s": 0.3, **settings})
+        config = Config(device=Device(site="s", name="d"), mqtt=mqtt)
+        courier = Courier(journal, config, mqtt, wire.Status(state="online"))
+        courier.start()
+        couriers.append(courier)
+        return courier
+
+    yield start
+    for courier in couriers:
+        courier.stop()
+
+
+@pytest.fixture
+def base(broker: Broker) -> Iterator[FakeBase]:
+    base = FakeBase(broker.port)
+    yield base
+    base.stop()
+
+
+def keep(journal: Journal, count: int) -> set[UUID]:
+    there = events(count)
+    journal.commit(there, [effort()], MADE_BY)
+    return {event.id for event in there}
+
+
+def drained(journal: Journal) -> bool:
+    return journal.totals().pending == 0
+
+
+def test_every_row_arrives_and_leaves_the_queue(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    ids = keep(journal, 500)
+    start_courier(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    assert sorted(base.rows) == list(range(1, 502))
+
+
+def test_a_row_added_later_is_sent_when_the_courier_is_woken(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    courier = start_courier(broker.port)
+    eventually(lambda: courier.problem is None)
+    keep(journal, 1)
+    courier.wake()
+    eventually(lambda: drained(journal))
+
+
+def test_nothing_is_forgotten_until_the_base_acknowledges(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    base.acknowledge = False
+    keep(journal, 3)
+    start_courier(broker.port)
+    eventually(lambda: base.messages >= 3)  # sent again and again
+    assert journal.totals().pending == 4
+    base.acknowledge = True
+    eventually(lambda: drained(journal))
+
+
+def test_rows_wait_while_nobody_subscribes_and_arrive_when_somebody_does(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    ids = keep(journal, 3)
+    courier = start_courier(broker.port)
+    eventually(lambda: "No matching subscribers" in (courier.problem or ""))
+    assert journal.totals().pending == 4
+    base = FakeBase(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+
+
+def test_rows_wait_for_a_broker_that_is_away_at_the_start(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+) -> None:
+    ids = keep(journal, 3)
+    broker = Broker(tmp_path, free_port())
+    courier = start_courier(broker.port)
+    eventually(lambda: "refused" in (courier.problem or ""))
+    broker.start()
+    base = FakeBase(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+    broker.stop()
+
+
+def test_a_killed_broker_loses_nothing(journal: Journal, broker: Broker, start_courier: Callable[..., Courier]) -> None:
+    base = FakeBase(broker.port, acknowledge=False)
+    ids = keep(journal, 200)
+    courier = start_courier(broker.port)
+    eventually(lambda: len(base.rows) == 201)  # all published, all acknowledged by the broker, none by the base
+    base.stop()
+    broker.kill()
+    eventually(lambda: courier.problem is not None)
+    ids |= keep(journal, 50)
+    broker.start()
+    base = FakeBase(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+
+
+def test_delivery_to_the_broker_settles_for_its_own_acknowledgement(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    subscriber = FakeBase(broker.port, acknowledge=False)
+    keep(journal, 120)
+    start_courier(broker.port, delivery="broker")
+    eventually(lambda: drained(journal))
+    assert len(subscriber.rows) == 121
+    subscriber.stop()
+
+
+def test_batches_keep_below_the_brokers_largest_packet(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+) -> None:
+    broker = Broker(tmp_path, free_port(), settings="allow_anonymous true\nmax_packet_size 3000\n")
+    broker.start()
+    base = FakeBase(broker.port)
+    ids = keep(journal, 40)
+    start_courier(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+    broker.stop()
+
+
+def test_an_acknowledgement_of_another_journal_or_of_rows_not_sent_deletes_nothing(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port, acknowledge=False)
+    keep(journal, 3)
+    start_courier(broker.port)
+    eventually(lambda: base.messages)
+    for ack in (wire.Ack(journal=uuid4(), seq=4).to_bytes(), b"{}", b"\xff", b""):
+        base._client.publish("anura/v1/s/d/ack", ack, qos=1)
+    keep(journal, 1)  # rows 5 and 6, which the base claims to have before they are sent
+    before = base.messages
+    eventually(lambda: base.messages > before + 1)
+    assert journal.totals().pending == 6
+    base.stop()
+
+
+def test_the_device_says_that_it_is_there_and_that_it_leaves(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    courier = start_courier(broker.port)
+    eventually(lambda: base.statuses[-1:] == ["online"])
+    courier.stop()
+    eventually(lambda: base.statuses[-1:] == ["offline"])
+
+
+def test_a_wrong_password_is_said_aloud_and_never_printed(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "users").write_text("")
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse battery staple\n")
+    broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous false\npassword_file {tmp_path / 'users'}\n")
+    broker.start()
+    with caplog.at_level(logging.DEBUG):
+        courier = start_courier(broker.port, username="u", password_file=str(secret))
+        eventually(lambda: "refuses us" in (courier.problem or ""))
+    assert "correct horse" not in caplog.text
+    broker.stop()

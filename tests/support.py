@@ -1,0 +1,80 @@
+"""Real parts that several tests use, and what to do where one is missing."""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+DEADLINE_S = 30.0
+"""Long enough for the slowest machine; a test that waits this long has failed."""
+
+
+def eventually(check: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
+    """Ask until the answer is true, and return it."""
+    deadline = time.monotonic() + deadline_s
+    while not (answer := check()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return answer
+
+
+def need(program: str) -> str:
+    """Return a program's path. Skip the test where it is missing, or fail it where ANURA_REQUIRE_REAL is set."""
+    if path := shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
+        return path
+    reason = f"{program} is not installed; deploy/system-packages test installs it on Debian as root"
+    if os.environ.get("ANURA_REQUIRE_REAL"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Broker:
+    """Debian's mosquitto, which can be stopped, killed and started again on its port."""
+
+    folder: Path
+    port: int
+    settings: str = "allow_anonymous true\n"
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        config = self.folder / "mosquitto.conf"
+        # Started by root it would become another user, who cannot read the test's folder.
+        config.write_text(f"user {getpass.getuser()}\nlistener {self.port} 127.0.0.1\n{self.settings}")
+        self.process = subprocess.Popen([need("mosquitto"), "-c", str(config)], stderr=subprocess.DEVNULL)
+        eventually(self._answers)
+
+    def stop(self) -> None:
+        """End it cleanly."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(DEADLINE_S)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process:
+            self.process.kill()
+            self.process.wait(DEADLINE_S)
+
+    def _answers(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, "mosquitto ended by itself"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0

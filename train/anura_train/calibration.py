@@ -1,0 +1,66 @@
+"""From logits to probabilities that mean something, and to the thresholds that are shipped."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from anura_edge.audio import FloatArray
+from anura_train.metrics import Truth, macro_f1
+
+GRID = np.round(np.arange(0.05, 0.96, 0.01), 2)
+"""Thresholds tried."""
+
+FALSE_ALARMS_PER_HOUR = 1.0
+"""What one label may cost on background at the threshold that is shipped."""
+
+HIGHEST_THRESHOLD = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Platt:
+    """Probability = sigmoid(slope * logit + offset), one pair for all labels (Platt 1999).
+
+    A pair for each label would be fitted on as few as two recordings.
+    """
+
+    slope: float
+    offset: float
+
+    def __call__(self, logits: FloatArray) -> FloatArray:
+        """Return probabilities of logits, of any shape."""
+        return np.asarray(1 / (1 + np.exp(-(self.slope * logits + self.offset))), np.float32)
+
+
+def fit_platt(logits: FloatArray, truth: Truth) -> Platt:
+    """Fit on recording scores and truth, both (recordings, labels), that the model did not learn from."""
+    # C is the inverse of the penalty on the slope: so large, it is maximum likelihood.
+    model = LogisticRegression(C=1e6).fit(logits.reshape(-1, 1), truth.reshape(-1))
+    return Platt(float(model.coef_[0, 0]), float(model.intercept_[0]))
+
+
+def best_threshold(probabilities: FloatArray, truth: Truth) -> float:
+    """Return the one threshold for all labels with the best macro-F1, the middle one of equals."""
+    scores = np.array([macro_f1(probabilities >= threshold, truth) for threshold in GRID])
+    best = np.flatnonzero(scores >= scores.max() - 1e-9)
+    return float(GRID[best[len(best) // 2]])
+
+
+def shipped_thresholds(shared: float, false_alarms_per_hour: FloatArray) -> tuple[float, ...]:
+    """Return each label's threshold: the shared one, raised where background would sound like that label too often.
+
+    `false_alarms_per_hour` is (labels, len(GRID)), on background out of fold. A label gets the lowest threshold of the
+    grid, from the shared one to HIGHEST_THRESHOLD, that keeps it to FALSE_ALARMS_PER_HOUR.
+    """
+    allowed = (shared <= GRID) & (max(shared, HIGHEST_THRESHOLD) >= GRID)
+    return tuple(
+        next(
+            (
+                float(t)
+                for t, rate, ok in zip(GRID, rates, allowed, strict=True)
+                if ok and rate <= FALSE_ALARMS_PER_HOUR
+            ),
+            max(shared, HIGHEST_THRESHOLD),
+        )
+        for rates in false_alarms_per_hour
+    )

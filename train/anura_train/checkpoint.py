@@ -1,0 +1,96 @@
+"""What training leaves on disk for evaluation and export.
+
+OUT/model.pt         final weights, recipe, species, credits
+OUT/golden.flac      six seconds that the exported model must score alike everywhere
+OUT/fold-K.npz       logits of every recording of fold K, (rows, labels) each, by a model that did not learn from it
+OUT/held-out.npz     logits of the backgrounds that no model may learn from, by the final model
+OUT/report.json      figures, calibration, thresholds: written by `evaluate`
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from anura_edge.audio import FloatArray
+from anura_edge.errors import ModelError, SourceError
+from anura_train.models import Net, build
+from anura_train.recipe import Recipe
+
+CHECKPOINT, GOLDEN, HELD_OUT, REPORT = "model.pt", "golden.flac", "held-out.npz", "report.json"
+
+Rows = Mapping[str, FloatArray]
+"""Clip name -> logits (rows, labels)."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Species(_Frozen):
+    """One label and what it was learnt from."""
+
+    code: str
+    scientific_name: str
+    common_name: str
+    recordings: int
+    groups: int
+
+
+class Provenance(_Frozen):
+    """Where weights come from: all that a model card needs to say of it."""
+
+    recipe: Recipe
+    species: tuple[Species, ...]
+    """In the order of the scores."""
+    data: tuple[str, ...]
+    """One line a data set: name, amount, licence."""
+    credits: tuple[str, ...]
+    """One line a recording: name, licence, attribution."""
+    golden_credit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A trained network and where it comes from."""
+
+    model: Net
+    """In evaluation mode."""
+    provenance: Provenance
+
+
+def save_checkpoint(out: Path, checkpoint: Checkpoint) -> None:
+    """Write OUT/model.pt."""
+    provenance = checkpoint.provenance.model_dump_json()
+    torch.save({"provenance": provenance, "weights": checkpoint.model.state_dict()}, out / CHECKPOINT)
+
+
+def load_checkpoint(out: Path) -> Checkpoint:
+    """Read OUT/model.pt; ModelError when it is missing or not ours."""
+    path = out / CHECKPOINT
+    try:
+        # weights_only: a checkpoint is data, and may not run code on being read.
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        provenance = Provenance.model_validate_json(saved["provenance"])
+        model = build(provenance.recipe.model, len(provenance.species))
+        model.load_state_dict(saved["weights"])
+    except (OSError, KeyError, TypeError, RuntimeError, ValidationError) as error:
+        raise ModelError(f"cannot load {path}: {error}; run `anura-train fit` again") from error
+    return Checkpoint(model.eval(), provenance)
+
+
+def save_rows(path: Path, rows: Rows) -> None:
+    """Write logits by clip name."""
+    np.savez_compressed(path, allow_pickle=False, **rows)
+
+
+def load_rows(path: Path) -> dict[str, FloatArray]:
+    """Read logits by clip name; SourceError when the fold was not fitted."""
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved.files}
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}; run `anura-train fit` for it first") from error

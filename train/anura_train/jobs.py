@@ -1,0 +1,119 @@
+"""The trainings that a recipe asks for: one for each fold, scored on that fold, and the final one on everything."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from anura_edge.audio import FloatArray
+from anura_edge.errors import ConfigError
+from anura_train.augment import Sounds
+from anura_train.checkpoint import (
+    GOLDEN,
+    HELD_OUT,
+    Checkpoint,
+    Provenance,
+    Species,
+    save_checkpoint,
+    save_rows,
+)
+from anura_train.data import FREE_LICENCES, RATE_HZ, Clip, Corpus, load
+from anura_train.fit import OnStep, fit
+from anura_train.folds import Folds, assign_folds
+from anura_train.models import Net
+from anura_train.recipe import Recipe
+from anura_train.species import COMMON_NAMES
+
+GOLDEN_S = 6
+
+
+def fit_fold(recipe: Recipe, corpus: Corpus, fold: int, out: Path, on_step: OnStep) -> None:
+    """Train on all folds but one, score that one, write OUT/fold-K.npz."""
+    folds = all_folds(recipe, corpus)
+    learnt = Corpus(
+        frogs=tuple(clip for clip in corpus.frogs if folds[clip.name] != fold),
+        backgrounds=tuple(clip for clip in corpus.backgrounds if folds[clip.name] != fold),
+        held_out=(),
+    )
+    model = fit(recipe, load_sounds(learnt, corpus.labels()), on_step)
+    tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]
+    save_rows(out / f"fold-{fold}.npz", score(model, tested))
+
+
+def fit_final(recipe: Recipe, corpus: Corpus, out: Path, on_step: OnStep) -> None:
+    """Train on everything that may be learnt from; write the checkpoint, the golden clip and the held-out scores."""
+    golden = _golden_clip(recipe, corpus)
+    model = fit(recipe, load_sounds(corpus, corpus.labels()), on_step)
+    soundfile.write(out / GOLDEN, load(golden)[: GOLDEN_S * RATE_HZ], RATE_HZ, subtype="PCM_16")
+    save_checkpoint(out, Checkpoint(model, describe(recipe, corpus, golden)))
+    save_rows(out / HELD_OUT, score(model, corpus.held_out))
+
+
+def all_folds(recipe: Recipe, corpus: Corpus) -> Folds:
+    """Return every clip's fold, frogs and backgrounds each dealt evenly."""
+    frogs = assign_folds(corpus.frogs, recipe.folds, recipe.seed)
+    return {**frogs, **assign_folds(corpus.backgrounds, recipe.folds, recipe.seed)}
+
+
+def load_sounds(corpus: Corpus, labels: tuple[str, ...]) -> Sounds:
+    """Read into memory all that is learnt from: about 5 MB a minute."""
+    return Sounds(
+        calls=tuple(load(clip) for clip in corpus.frogs),
+        species=tuple(clip.code for clip in corpus.frogs),
+        backgrounds=tuple(load(clip) for clip in corpus.backgrounds),
+        labels=labels,
+        rate_hz=RATE_HZ,
+    )
+
+
+@torch.no_grad()
+def score(model: Net, clips: Iterable[Clip]) -> dict[str, FloatArray]:
+    """Return the logits of each recording, (rows, labels), by its name."""
+    return {clip.name: np.asarray(model.rows(torch.from_numpy(load(clip))).numpy(), np.float32) for clip in clips}
+
+
+def describe(recipe: Recipe, corpus: Corpus, golden: Clip) -> Provenance:
+    """Write down where a model comes from."""
+    learnt = corpus.frogs + corpus.backgrounds
+    return Provenance(
+        recipe=recipe,
+        species=tuple(_species(code, corpus.frogs) for code in corpus.labels()),
+        data=tuple(_data_lines(learnt)),
+        credits=tuple(sorted({f"{clip.name}: {clip.licence}. {clip.attribution}".strip() for clip in learnt})),
+        golden_credit=f"{golden.name}, {golden.kind}: {golden.licence}. {golden.attribution}".strip(),
+    )
+
+
+def _species(code: str, frogs: Sequence[Clip]) -> Species:
+    clips = [clip for clip in frogs if clip.code == code]
+    return Species(
+        code=code,
+        scientific_name=clips[0].kind,
+        common_name=COMMON_NAMES.get(code, ""),
+        recordings=len(clips),
+        groups=len({clip.group for clip in clips}),
+    )
+
+
+def _data_lines(clips: Sequence[Clip]) -> Iterable[str]:
+    licences: dict[str, Counter[str]] = defaultdict(Counter)
+    for clip in clips:
+        licences[clip.name.split("/")[0]][clip.licence.split(" (")[0]] += 1
+    for name, counts in licences.items():
+        yield f"{name}: " + ", ".join(f"{count} recordings {licence}" for licence, count in sorted(counts.items()))
+
+
+def _golden_clip(recipe: Recipe, corpus: Corpus) -> Clip:
+    clip = next((clip for clip in corpus.frogs if clip.name == recipe.golden), None)
+    if clip is None:
+        raise ConfigError(
+            f"recipe {recipe.id}: golden: no recording {recipe.golden!r} in the data; name one of frogs.csv"
+        )
+    if not clip.licence.startswith(FREE_LICENCES):
+        raise ConfigError(
+            f"recipe {recipe.id}: golden: {clip.name} is {clip.licence}; choose one that may be passed on"
+        )
+    return clip

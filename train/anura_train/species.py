@@ -1,0 +1,25 @@
+"""English names of the frogs that our data sets know by code."""
+
+COMMON_NAMES = {
+    "ACRCRE": "Northern Cricket Frog",
+    "ANAAME": "American Toad",
+    "ANAFOW": "Fowler's Toad",
+    "GASCAR": "Eastern Narrow-mouthed Toad",
+    "HYLCIN": "Green Treefrog",
+    "HYLGRA": "Barking Treefrog",
+    "HYLSQU": "Squirrel Treefrog",
+    "HYLVER": "Gray Treefrog complex",
+    "LITCAT": "American Bullfrog",
+    "LITCLA": "Green Frog",
+    "LITPAL": "Pickerel Frog",
+    "LITSPH": "Southern Leopard Frog",
+    "LITSYL": "Wood Frog",
+    "PSEBRA": "Mountain Chorus Frog",
+    "PSECRU": "Spring Peeper",
+    "PSEFER": "Upland Chorus Frog",
+    "PSENIG": "Southern Chorus Frog",
+    "PSEOCU": "Little Grass Frog",
+    "SCAHOL": "Eastern Spadefoot",
+}
+"""SSAR's standard English names (Crother et al. 2017, Herpetological Circular 43). The two gray treefrogs share a code:
+*Hyla versicolor* and *H. chrysoscelis* differ by pulse rate alone."""
