@@ -56,16 +56,13 @@ def ingest(connection: Connection, messages: Sequence[Message]) -> list[tuple[st
     for message in messages:
         try:
             acks.update(_ingest_one(connection, message))
-        # OverflowError: a time that has no UTC, as in 0001-01-01T00:00+14:00.
-        except (DeliveryError, OverflowError) as error:
+        except DeliveryError as error:
             _set_aside(connection, message, str(error))
     return [(topic(stream.site, stream.device, "ack"), ack.to_bytes()) for stream, ack in acks.items()]
 
 
 def _ingest_one(connection: Connection, message: Message) -> dict[Stream, Ack]:
     site, device, kind = parse_topic(message.topic)
-    if b"\\u0000" in message.payload:
-        raise DeliveryError("payload: a text with a NUL, which PostgreSQL cannot store")
     match kind:
         case "event":
             return _store(connection, message, site, device, EventBatch.from_bytes(message.payload), events)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Queue
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -237,3 +238,9 @@ def device(broker: Broker) -> Iterator[Device]:
     device = Device(broker.port)
     yield device
     device.stop()
+
+
+@pytest.fixture
+def make() -> SimpleNamespace:
+    """Make rows, as a device would send them: `make.event(seq)`, `make.effort(seq)`."""
+    return SimpleNamespace(event=event, effort=effort)

@@ -1,0 +1,239 @@
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, func, select
+
+from anura_base import ingest as ingest_module
+from anura_base import queries
+from anura_base.database import check_writable, open_database
+from anura_base.ingest import Message, ingest
+from anura_base.tables import dead_letters, effort, events, metadata
+from anura_edge.wire import MAX_PAYLOAD_BYTES, MAX_SEQ, Ack, EffortBatch, EffortRow, EventBatch, EventRow, Status
+
+NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+
+
+@dataclass
+class Sender:
+    """Puts a device's messages straight into the database, each in a transaction of its own."""
+
+    engine: Engine
+    device: str = "swamp-1"
+    journal: UUID = field(default_factory=uuid4)
+
+    def rows(self, *rows: EventRow | EffortRow, floor: int = 1) -> int:
+        kind, batch = ("event", EventBatch) if isinstance(rows[0], EventRow) else ("effort", EffortBatch)
+        payload = batch(journal=self.journal, floor=floor, rows=rows).to_bytes()
+        ((topic, ack),) = self.raw(f"anura/v1/INCT04/{self.device}/{kind}", payload)
+        assert topic == f"anura/v1/INCT04/{self.device}/ack"
+        assert Ack.from_bytes(ack).journal == self.journal
+        return Ack.from_bytes(ack).seq
+
+    def status(self, status: Status, *, retained: bool = False) -> None:
+        assert self.raw(f"anura/v1/INCT04/{self.device}/status", status.to_bytes(), retained=retained) == []
+
+    def raw(self, topic: str, payload: bytes, *, retained: bool = False) -> list[tuple[str, bytes]]:
+        with self.engine.begin() as connection:
+            return ingest(connection, [Message(topic, payload, retained, NOW)])
+
+    def view(self) -> queries.DeviceView:
+        with self.engine.connect() as connection:
+            return next(view for view in queries.device_views(connection) if view.device == self.device)
+
+    def count(self, table) -> int:  # noqa: ANN001
+        with self.engine.connect() as connection:
+            return connection.scalar(select(func.count()).select_from(table))
+
+    def reasons(self) -> list[str]:
+        with self.engine.connect() as connection:
+            return list(connection.scalars(select(dead_letters.c.reason)))
+
+
+@pytest.fixture(scope="module")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of our own."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    binaries = [*Path("/usr/lib/postgresql").glob("*/bin"), Path(shutil.which("initdb") or "/none/initdb").parent]
+    if not (initdb := next((path / "initdb" for path in binaries if (path / "initdb").exists()), None)):
+        pytest.skip("PostgreSQL is not installed")
+    folder = tmp_path_factory.mktemp("postgresql")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    # PostgreSQL refuses to run as root, so root lends it a user.
+    user = None
+    if Path("/").owner() == "root" and folder.owner() == "root":
+        user = "nobody"
+        folder = Path(f"/tmp/anura-base-postgresql-{port}")
+        folder.mkdir()
+        shutil.chown(folder, user)
+    data = folder / "data"
+    quiet = {"user": user, "check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
+    subprocess.run([initdb, "-D", data, "-U", "anura", "-A", "trust", "-E", "UTF8"], **quiet)
+    control = [initdb.with_name("pg_ctl"), "-D", data, "-w"]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+    subprocess.run([*control, "-l", folder / "log", "-o", options, "start"], **quiet)
+    yield f"postgresql+psycopg://anura@127.0.0.1:{port}/postgres"
+    subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    sqlite = request.param == "sqlite"
+    engine = open_database(
+        f"sqlite:///{tmp_path / 'base.db'}" if sqlite else request.getfixturevalue("postgresql_url")
+    )
+    yield engine
+    metadata.drop_all(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def sender(engine: Engine) -> Sender:
+    return Sender(engine)
+
+
+def test_rows_of_both_kinds_share_one_sequence(sender: Sender, make) -> None:  # noqa: ANN001
+    assert sender.rows(make.event(1), make.event(2)) == 2
+    assert sender.rows(make.effort(3, hours=1.5)) == 3
+    assert (sender.view().events, sender.view().effort_h["analysed"]) == (2, 1.5)
+    assert sender.view().last_seen_utc == NOW
+
+
+def test_what_is_stored_is_what_was_sent(sender: Sender, make) -> None:  # noqa: ANN001
+    call = make.event(1)
+    sender.rows(call)
+    with sender.engine.connect() as connection:
+        (stored,) = queries.events_after(connection, 0, 10)
+    assert EventRow(**stored) == call
+
+
+@pytest.mark.parametrize(("row", "table"), [(EventRow, events), (EffortRow, effort)])
+def test_every_field_of_the_wire_has_a_column(row, table) -> None:  # noqa: ANN001
+    assert set(row.model_fields) <= set(table.c.keys())
+
+
+def test_a_batch_that_comes_twice_is_acknowledged_twice_and_stored_once(sender: Sender, make) -> None:  # noqa: ANN001
+    rows = make.event(1), make.event(2)
+    assert [sender.rows(*rows), sender.rows(*rows)] == [2, 2]
+    assert sender.count(events) == 2
+
+
+def test_a_row_that_another_device_sent_before_stays_with_the_first(sender: Sender, make) -> None:  # noqa: ANN001
+    call = make.event(1)
+    other = Sender(sender.engine, device="swamp-2")
+    assert [sender.rows(call), other.rows(call)] == [1, 1]
+    assert (sender.view().events, other.view().events) == (1, 0)
+
+
+def test_rows_ahead_of_a_gap_are_remembered(sender: Sender, make) -> None:  # noqa: ANN001
+    assert [sender.rows(make.event(seq)) for seq in (3, 5, 1, 2, 4)] == [0, 0, 1, 3, 5]
+
+
+def test_what_a_device_gave_up_is_counted_as_missing(sender: Sender, make) -> None:  # noqa: ANN001
+    assert sender.rows(make.event(10), floor=8) == 7
+    assert sender.rows(make.event(8), make.event(9), floor=8) == 10
+    assert sender.view().missing == 7
+
+
+def test_no_device_can_move_the_floor_of_another(sender: Sender, make) -> None:  # noqa: ANN001
+    Sender(sender.engine, "hostile", sender.journal).rows(make.event(1), floor=MAX_SEQ)
+    assert sender.rows(make.event(2)) == 0
+
+
+def test_missing_rows_beyond_63_bits_are_shown_too(sender: Sender, make) -> None:  # noqa: ANN001
+    for _ in range(3):
+        sender.journal = uuid4()
+        sender.rows(make.event(1), floor=MAX_SEQ)
+    assert sender.view().missing == 3 * (MAX_SEQ - 2)
+
+
+def test_a_journal_of_gaps_is_refused(sender: Sender, make, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+    monkeypatch.setattr(ingest_module, "MAX_SPANS", 3)
+    payload = EventBatch(journal=uuid4(), floor=1, rows=tuple(make.event(seq) for seq in (2, 4, 6, 8))).to_bytes()
+    assert sender.raw("anura/v1/INCT04/swamp-1/event", payload) == []
+    assert sender.count(events) == 0
+    assert "gaps" in sender.reasons()[0]
+
+
+def test_a_status_tells_when_a_device_was_there_unless_the_broker_kept_it(sender: Sender) -> None:
+    sender.status(Status(state="online", app_version="0.1.0"), retained=True)
+    assert (sender.view().state, sender.view().last_seen_utc, sender.view().app_version) == ("online", None, "0.1.0")
+    sender.status(Status(state="online"))
+    sender.status(Status(state="offline"))
+    assert (sender.view().state, sender.view().last_seen_utc, sender.view().app_version) == ("offline", NOW, "0.1.0")
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "reason"),
+    [
+        ("anura/v1/INCT04/swamp-1/event", b"", "EOF"),
+        ("anura/v1/INCT04/swamp-1/event", b"\xff" * 5_000, "JSON"),
+        ("anura/v1/INCT04/swamp-1/event", b" " * (MAX_PAYLOAD_BYTES + 1), "more than"),
+        ("anura/v1/INCT04/swamp-1/event", b'{"schema": "anura/2", "rows": []}', "schema"),
+        ("anura/v1/INCT04/swamp-1/status", b'{"state": "dancing"}', "state"),
+        ("anura/v1/INCT04/swamp-1/status", b'{"state": "online", "app_version": "a\\u0000b"}', "app_version"),
+        ("anura/v1/INCT04/swamp-1/ack", b"{}", "acknowledgement"),
+        ("anura/v1/not a site/swamp-1/event", b"{}", "topic"),
+        ("anura/v1/\0/swamp-1/event", b"{}", "topic"),
+    ],
+)
+def test_what_cannot_be_used_is_set_aside_with_its_reason(
+    sender: Sender, topic: str, payload: bytes, reason: str
+) -> None:
+    assert sender.raw(topic, payload) == []
+    assert reason in sender.reasons()[0]
+    assert sender.count(events) == 0
+    with sender.engine.connect() as connection:
+        assert len(connection.scalar(select(dead_letters.c.payload_head))) <= ingest_module.MAX_DEAD_LETTER_BYTES
+
+
+def test_dead_letters_are_bounded(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_module, "MAX_DEAD_LETTERS", 3)
+    for _ in range(5):
+        sender.raw("anura/v1/a/b/event", b"")
+    assert sender.count(dead_letters) == 3
+
+
+def test_one_bad_message_does_not_stop_the_others_of_its_group(engine: Engine, make) -> None:  # noqa: ANN001
+    good = EventBatch(journal=uuid4(), floor=1, rows=(make.event(1),)).to_bytes()
+    group = [Message(f"anura/v1/INCT04/{name}/event", payload, False, NOW) for name, payload in
+             [("a", b"{"), ("b", good), ("c", b"[]")]]  # fmt: skip
+    with engine.begin() as connection:
+        assert [topic for topic, _ in ingest(connection, group)] == ["anura/v1/INCT04/b/ack"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["0001-01-01T00:00:00+14:00"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(st.data())
+def test_no_payload_stops_it(engine: Engine, make, data: st.DataObject) -> None:  # noqa: ANN001
+    batch = json.loads(EventBatch(journal=UUID(int=1), floor=1, rows=(make.event(1),)).to_bytes())
+    where = data.draw(st.sampled_from([batch, batch["rows"][0]]))
+    where[data.draw(st.sampled_from(sorted(where)))] = data.draw(json_values)
+    payload = data.draw(st.just(json.dumps(batch).encode()) | st.binary())
+    topic = data.draw(st.sampled_from([f"anura/v1/a/b/{kind}" for kind in ("event", "effort", "status")]) | st.text())
+    with engine.begin() as connection:
+        for _, ack in ingest(connection, [Message(topic, payload, False, NOW)]):
+            Ack.from_bytes(ack)
+    with engine.connect() as connection:
+        queries.overview(connection)
+
+
+def test_a_database_that_takes_writes_is_writable(engine: Engine) -> None:
+    check_writable(engine)

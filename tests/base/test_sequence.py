@@ -1,0 +1,60 @@
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anura_base.sequence import Progress
+
+Batch = tuple[list[int], int]
+"""Numbers and floor."""
+
+batches = st.lists(st.tuples(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 40)), max_size=12)
+
+
+def after(history: Sequence[Batch]) -> Progress:
+    progress = Progress()
+    for numbers, floor in history:
+        progress = progress.add(numbers, floor)
+    return progress
+
+
+@given(batches, st.randoms(use_true_random=False))
+def test_order_and_repetition_change_nothing(history: list[Batch], random) -> None:  # noqa: ANN001
+    shuffled = [*history, *history[::2]]
+    random.shuffle(shuffled)
+    assert after(shuffled) == after(history)
+
+
+@given(batches)
+def test_how_rows_are_split_into_batches_changes_nothing(history: list[Batch]) -> None:
+    singles = [([number], floor) for numbers, floor in history for number in numbers]
+    empty = [([], floor) for numbers, floor in history]
+    assert after(singles + empty) == after(history)
+
+
+@given(batches)
+def test_an_acknowledgement_never_exceeds_what_is_committed(history: list[Batch]) -> None:
+    committed = {number for numbers, _ in history for number in numbers if number >= 1}
+    floor = max([1, *(floor for _, floor in history)])
+    progress = after(history)
+    up_to = set(range(1, progress.contiguous + 1))
+    assert all(number in committed or number < floor for number in up_to)
+    assert progress.contiguous + 1 >= floor
+    assert progress.contiguous + 1 not in committed
+    assert progress.missing == len(up_to - committed)
+
+
+@given(batches)
+def test_an_acknowledgement_never_goes_back(history: list[Batch]) -> None:
+    acks = [after(history[:count]).contiguous for count in range(len(history) + 1)]
+    assert acks == sorted(acks)
+
+
+def test_a_late_row_is_missing_no_more() -> None:
+    progress = after([([4], 4)])
+    assert (progress.contiguous, progress.missing) == (4, 3)
+    assert progress.add([2], 1).missing == 2
+
+
+def test_a_long_journal_takes_no_more_room_than_a_short_one() -> None:
+    assert after([(list(range(1, 10_001)), 1)]).received == ((1, 10_000),)

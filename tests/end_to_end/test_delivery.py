@@ -1,0 +1,90 @@
+"""Sound in at the device, committed rows out at the base station, whatever happens in between."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from support import Broker, eventually
+
+from anura_edge.demo.card import write_card
+from anura_edge.journal import Journal
+
+
+def journal_ids(folder: Path) -> set[UUID]:
+    journal = Journal(folder / "device" / "journal.db")
+    ids = journal.event_ids()
+    journal.close()
+    return ids
+
+
+def base_ids(base: Any) -> list[UUID]:
+    return [UUID(text) for text in base.get("api/events/ids")]
+
+
+def test_the_base_station_has_exactly_what_the_device_heard(
+    tmp_path: Path, start_device: Callable[..., Any], start_base: Callable[[], Any], on_the_wire: dict[str, str]
+) -> None:
+    base = start_base()
+    data = write_card(tmp_path / "card")
+    device = start_device("--source", f"folder:{data}", **on_the_wire)
+    assert device.process.wait() == 8  # the card has an empty file
+    assert device.summary["new"] == 6
+    assert device.summary["pending"] == 0
+    assert len(base_ids(base)) == len(set(base_ids(base)))
+    assert set(base_ids(base)) == journal_ids(tmp_path) != set()
+    (view,) = base.get("api/devices")
+    assert round(view["effort_h"]["analysed"] * 60, 6) == 6
+
+    again = start_device("--source", f"folder:{data}", **on_the_wire)
+    assert again.process.wait() == 0
+    assert again.summary["new"] == 0
+    assert again.summary["known"] == 6
+    assert set(base_ids(base)) == journal_ids(tmp_path)
+
+
+def test_a_broker_killed_and_restarted_while_the_device_works_loses_nothing(
+    tmp_path: Path,
+    broker: Broker,
+    start_device: Callable[..., Any],
+    start_base: Callable[[], Any],
+    on_the_wire: dict[str, str],
+) -> None:
+    base = start_base()
+    data = write_card(tmp_path / "card")
+    held_back = tmp_path / "held-back"
+    held_back.mkdir()
+    late = sorted(data.iterdir())[3:]
+    for file in late:
+        file.rename(held_back / file.name)
+
+    watching = {"WATCH__INTERVAL_S": "0.1", "WATCH__SETTLE_S": "0.1"}
+    device = start_device("--source", f"folder:{data}", "--watch", **on_the_wire, **watching)
+    eventually(lambda: device.events and len(base_ids(base)) == len(device.events))
+    broker.kill()
+    for file in late:
+        (held_back / file.name).rename(data / file.name)
+    eventually(lambda: "empty" in "".join(device.said))  # the last file: all have been heard, with the broker away
+    assert len(base_ids(base)) < len(device.events)
+    broker.start()
+    eventually(lambda: len(base_ids(base)) == len(device.events))
+    assert device.stop() == 8
+    assert set(base_ids(base)) == journal_ids(tmp_path)
+
+
+def test_a_base_station_killed_and_restarted_has_everything_once(
+    tmp_path: Path, start_device: Callable[..., Any], start_base: Callable[[], Any], on_the_wire: dict[str, str]
+) -> None:
+    data = write_card(tmp_path / "card")
+    base = start_base()
+    watching = {"WATCH__INTERVAL_S": "0.1", "WATCH__SETTLE_S": "0.1"}
+    device = start_device("--source", f"folder:{data}", "--watch", **on_the_wire, **watching)
+    eventually(lambda: base_ids(base))
+    base.process.kill()
+    base.process.wait()
+    eventually(lambda: "empty" in "".join(device.said))
+    base = start_base()
+    eventually(lambda: len(base_ids(base)) == len(device.events))
+    assert device.stop() == 8
+    assert device.summary["pending"] == 0
+    assert sorted(base_ids(base)) == sorted(journal_ids(tmp_path))
