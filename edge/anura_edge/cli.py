@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from anura_edge import __version__, wire
+from anura_edge import __version__
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import golden_change, load_classifier
 from anura_edge.config import Config
@@ -160,12 +160,6 @@ def model_verify(bundle: BundleArgument = DEFAULT_BUNDLE) -> None:
     loaded = load_bundle(bundle)
     change = golden_change(loaded, load_classifier(loaded))
     typer.echo(f"{bundle}: {len(loaded.manifest.files)} files as listed, golden scores within {change:.1g}")
-
-
-@app.command("wire-schema", hidden=True)
-def wire_schema() -> None:
-    """Print the JSON Schema of the wire, from which the docs are made."""
-    typer.echo(json.dumps(wire.json_schema(), indent=2))
 
 
 def _parse_source(text: str | None) -> tuple[str, Path]:

@@ -179,12 +179,15 @@ class Base:
     def json(self, path: str) -> Any:
         return json.loads(self.get(path))
 
-    def connected(self) -> bool:
+    def health(self) -> dict[str, bool]:
         try:
-            return self.json("healthz")["subscriber"]
+            return self.json("healthz")
         except urllib.error.HTTPError as error:
-            error.close()
-            return False
+            with error:
+                return json.loads(error.read())
+
+    def connected(self) -> bool:
+        return self.health()["subscriber"]
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -240,7 +243,12 @@ def device(broker: Broker) -> Iterator[Device]:
     device.stop()
 
 
+@pytest.fixture(name="eventually")
+def eventually_fixture() -> Callable[[Callable[[], Any]], Any]:
+    return eventually
+
+
 @pytest.fixture
 def make() -> SimpleNamespace:
     """Make rows, as a device would send them: `make.event(seq)`, `make.effort(seq)`."""
-    return SimpleNamespace(event=event, effort=effort)
+    return SimpleNamespace(event=event, effort=effort, state=EffortState)

@@ -90,9 +90,7 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     sqlite = request.param == "sqlite"
-    engine = open_database(
-        f"sqlite:///{tmp_path / 'base.db'}" if sqlite else request.getfixturevalue("postgresql_url")
-    )
+    engine = open_database(f"sqlite:///{tmp_path / 'base.db'}" if sqlite else request.getfixturevalue("postgresql_url"))
     yield engine
     metadata.drop_all(engine)
     engine.dispose()
@@ -214,7 +212,12 @@ def test_one_bad_message_does_not_stop_the_others_of_its_group(engine: Engine, m
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["0001-01-01T00:00:00+14:00"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["0001-01-01T00:00:00+14:00"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )

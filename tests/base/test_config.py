@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from anura_base.config import Mqtt, Settings, Web, load
+from anura_edge.errors import ConfigError
+
+EVERYTHING = """\
+schema: 1
+state_dir: /var/lib/anura
+database: postgresql+psycopg://anura@db/anura
+mqtt:
+  host: broker.example
+  port: 8883
+  client_id: base-1
+  username: base
+  password_file: /etc/anura/password
+  ca_file: /etc/anura/ca.pem
+web:
+  host: 0.0.0.0
+  port: 80
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "base.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_it_listens_on_this_machine_alone() -> None:
+    assert load(None, None, None, None) == Settings()
+    assert Settings().web.host == "127.0.0.1"
+
+
+def test_every_setting_can_be_set(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, EVERYTHING), None, None, None)
+    assert settings.mqtt == Mqtt(
+        host="broker.example",
+        port=8883,
+        client_id="base-1",
+        username="base",
+        password_file=Path("/etc/anura/password"),
+        ca_file=Path("/etc/anura/ca.pem"),
+    )
+    assert settings.web == Web(host="0.0.0.0", port=80)
+    assert settings.database_url() == "postgresql+psycopg://anura@db/anura"
+
+
+def test_options_win_over_the_file(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, EVERYTHING), "sqlite:////x.db", "10.0.0.1:1884", "[::1]:0")
+    assert (settings.database, settings.web) == ("sqlite:////x.db", Web(host="::1", port=0))
+    assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.username) == ("10.0.0.1", 1884, "base")
+
+
+def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "new")
+    assert settings.database_url() == f"sqlite:///{tmp_path}/new/anura-base.db"
+    assert (tmp_path / "new").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mqtt:\n  prot: 1883\n", "line 2: mqtt.prot: unknown key; did you mean port?"),
+        ("\n\nfrogs: yes\n", "line 3: frogs: unknown key; allowed are schema, state_dir, database, mqtt, web"),
+        ("web:\n  host: 0.0.0.0\n  port: 70000\n", "line 3: web.port: Input should be less than or equal to 65535"),
+        ("web:\n  port: '80'\n", "line 2: web.port: Input should be a valid integer, but is '80'"),
+        ("schema: 2\n", "line 1: schema: Input should be 1"),
+        ("- a list\n", "line 1: the file: Input should be a valid dictionary"),
+        ("mqtt: [\n", "is not YAML"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(write(tmp_path, text), None, None, None)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("mqtt", ["", "broker", "broker:", "broker:mqtt", "broker:0", "broker:65536"])
+def test_a_wrong_address_is_refused(mqtt: str) -> None:
+    with pytest.raises(ConfigError, match="HOST:PORT"):
+        load(None, None, mqtt, None)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="none.yaml"):
+        load(tmp_path / "none.yaml", None, None, None)
