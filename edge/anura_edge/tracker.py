@@ -48,7 +48,7 @@ class _Track:
         if p >= self._rule.off:
             self._extend(row, p, power)
             too_long = (self._end - self._onset) * self._step >= self._rule.max_length
-            return self.close() if too_long else None
+            return self.close(cut=True) if too_long else None
         if not self.open:
             return None
         self._gap.append((p, power))
@@ -66,19 +66,19 @@ class _Track:
         self._heard = self._heard or p >= self._rule.on
         self._peak = max(self._peak, p)
 
-    def close(self) -> Call | None:
-        """End the call here; return it, if it ever reached `on`."""
-        call = self._call() if self._heard else None
+    def close(self, *, cut: bool = False) -> Call | None:
+        """End the call here, when cut just where the next one may begin; return it, if it ever reached `on`."""
+        call = self._call(self._step if cut else self._span) if self._heard else None
         self._clear()
         return call
 
-    def _call(self) -> Call:
+    def _call(self, last_span: int) -> Call:
         rows = self._end - self._onset
         power = self._power_sum / rows
         return Call(
             label=self._label,
             onset_sample=self._onset * self._step,
-            offset_sample=(self._end - 1) * self._step + self._span,
+            offset_sample=(self._end - 1) * self._step + last_span,
             p_peak=self._peak,
             p_mean=min(self._p_sum / rows, self._peak),
             level_dbfs=max(SILENCE_DBFS, 10 * math.log10(power)) if power > 0 else SILENCE_DBFS,

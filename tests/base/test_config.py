@@ -84,5 +84,5 @@ def test_a_wrong_address_is_refused(mqtt: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="none.yaml"):
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
         load(tmp_path / "none.yaml", None, None, None)

@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from anura_edge.audio import ClockSource
 
 _DATE_TIME = re.compile(
-    r"""(?<!\d) (?P<date>\d{8}) (?P<between>[_\-T$]) (?P<time>\d{6})
-        (?: _(?P<milli>\d{3})(?!\d) )?
-        (?P<offset> Z | [+-](?:0\d|1[0-4]):?[0-5]\d (?!\d) )?
-        (?!\d)""",
-    re.VERBOSE,
+    r"""(?<!\d) (?P<date>(?:19|20)\d{6}) (?P<between>[_\-T$]) (?P<time>\d{6})
+        (?: (?:_(?=\d{3}(?!\d))|\.) (?P<fraction>\d{1,6}) (?![\dA-Ya-z]) )?
+        (?P<offset> Z | [+-](?:0\d|1[0-4])(?::?[0-5]\d)? (?!\d) )?
+        (?! [.\d]*[+-]\d | \d )  # an offset that we do not understand would make the time wrong""",
+    re.VERBOSE | re.ASCII,
 )
-_UNIX_HEX = re.compile(r"[0-9A-F]{8}", re.IGNORECASE)
+_UNIX_HEX = re.compile(r"[5-7][0-9A-F]{7}", re.IGNORECASE)
+"""2012 to 2038: `20180801` is a date, and `00000000` a clock that was never set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def time_in_name(stem: str, zone: timezone | None) -> NamedTime | None:
     if not (match := _DATE_TIME.search(stem)):
         return None
     try:
-        local = _local(match["date"], match["time"]) + timedelta(milliseconds=int(match["milli"] or 0))
+        local = _local(match["date"], match["time"]) + timedelta(seconds=float(f"0.{match['fraction'] or 0}"))
     except ValueError:  # digits that are no date, as in a serial number
         return None
     known = _offset(match["offset"]) or zone
@@ -58,5 +59,5 @@ def _offset(text: str | None) -> timezone | None:
         return None
     if text == "Z":
         return UTC
-    hours, minutes = int(text[1:3]), int(text[-2:])
+    hours, minutes = int(text[1:3]), int(text[3:].lstrip(":") or 0)
     return timezone((-1 if text[0] == "-" else 1) * timedelta(hours=hours, minutes=minutes))

@@ -1,0 +1,99 @@
+"""What the documents say to type works, and what they are generated from is what they show."""
+
+import re
+import runpy
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from support import Broker
+
+from anura_edge.config import Config
+from anura_edge.demo.card import write_card
+from anura_edge.yaml_config import load
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+# They run until they are told to stop, or are themselves what runs the tests.
+SERVERS = ("anura-base run", "anura-edge run --source mic")
+MIC = "anura-edge devices", "anura-edge run --source mic"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    lines = [(page, line) for page in PAGES for block in blocks(page, "console") for line in block.splitlines()]
+    return [(page.name, line.partition("#")[0].strip()) for page, line in lines]
+
+
+def test_every_page_is_looked_at() -> None:
+    assert {name for name, _ in commands()} >= {"README.md", "CONTRIBUTING.md", "hear-a-card.md"}
+
+
+@pytest.mark.parametrize(("page", "command"), [c for c in commands() if c[1].startswith("make ")])
+def test_a_make_target_that_a_page_names_is_there(page: str, command: str) -> None:
+    assert (
+        subprocess.run(["make", "--dry-run", *shlex.split(command)[1:]], cwd=ROOT, stdout=subprocess.DEVNULL).returncode
+        == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), [c for c in commands() if c[1].startswith("anura-") and not c[1].startswith((*SERVERS, *MIC))]
+)
+def test_a_command_on_a_page_works(page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
+    data = write_card(tmp_path)
+    (tmp_path / "anura.yaml").write_text("schema: 1\n", encoding="utf-8")
+    program, *arguments = shlex.split(command.replace("/media/card/Data", str(data)))
+    done = subprocess.run([BIN / program, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode in (0, 8), done.stderr
+
+
+@pytest.mark.parametrize(("page", "command"), [c for c in commands() if c[1].startswith("anura-base run")])
+def test_a_server_on_a_page_starts_and_stops(
+    page: str, command: str, tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command = command.replace("127.0.0.1:1883", f"127.0.0.1:{broker.port}").replace("127.0.0.1:8080", "127.0.0.1:0")
+    program, *arguments = shlex.split(command)
+    process = subprocess.Popen([BIN / program, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert "http://" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("page", "text"), [(page.name, text) for page in PAGES for text in blocks(page, "yaml")], ids=lambda x: x[:20]
+)
+def test_settings_on_a_page_are_settings(page: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / "anura.yaml"
+    values = yaml.safe_load(text)
+    if "mqtt" in values:  # some pages show a part of the settings
+        values.setdefault("device", {"site": "pond", "name": "one"})
+    for key in ("password_file", "ca_file"):
+        if key in values.get("mqtt", {}):
+            values["mqtt"][key] = str(ROOT / "LICENSE")
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    load(Config, file, {})
+
+
+def test_generated_references_are_fresh() -> None:
+    for path, text in runpy.run_path(str(ROOT / "docs" / "generate.py"))["texts"]().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is old; run python docs/generate.py"
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

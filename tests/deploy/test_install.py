@@ -1,0 +1,43 @@
+"""What a device installs is small, and holds nothing that only training or the base station needs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAX_SITE_PACKAGES_MB = 160
+
+MEASURE = """
+import importlib.metadata, json, pathlib, pkgutil, sys, sysconfig
+import anura_edge
+for module in pkgutil.walk_packages(anura_edge.__path__, "anura_edge."):
+    __import__(module.name)
+site = pathlib.Path(sysconfig.get_path("purelib"))
+packages = [entry for entry in site.iterdir() if not entry.name.startswith(("pip", "setuptools"))]
+files = [file for entry in packages for file in [entry, *entry.rglob("*")] if file.is_file()]
+print(json.dumps({
+    "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+    "installed": sorted(d.name.lower() for d in importlib.metadata.distributions()),
+    "mb": sum(file.stat().st_size for file in files if file.suffix != ".pyc") / 1e6,
+}))
+"""
+
+
+@pytest.mark.timeout(600)
+def test_the_base_install_is_the_device_alone_and_small(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    subprocess.run([*install, "--constraint", ROOT / "constraints.txt", str(ROOT)], check=True, cwd=tmp_path)
+    output = subprocess.run([python, "-c", MEASURE], check=True, cwd=tmp_path, stdout=subprocess.PIPE).stdout
+    found = json.loads(output)
+    heavy = {"torch", "torchaudio", "onnx", "fastapi", "sqlalchemy", "scipy", "sklearn", "timm"}
+    assert not heavy & {*found["modules"], *found["installed"]}
+    assert found["mb"] <= MAX_SITE_PACKAGES_MB, f"{found['mb']:.0f} MB"
+
+    demo = subprocess.run([python.with_name("anura-edge"), "demo", "--json"], cwd=tmp_path, stdout=subprocess.PIPE)
+    assert demo.returncode == 0
+    assert json.loads(demo.stdout.splitlines()[-1])["summary"]["new"] == 6

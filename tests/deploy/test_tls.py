@@ -1,0 +1,91 @@
+"""The secured broker of the how-to, run as the page shows it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from support import Broker, free_port
+
+from anura_edge.demo.card import write_card
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+PAGE = ROOT / "docs" / "how-to" / "connect-a-base-station.md"
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """An authority of our own, and the broker's certificate."""
+    if not (openssl := shutil.which("openssl")):
+        pytest.skip("openssl is not installed")
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+
+    def run(arguments: str) -> None:
+        subprocess.run([openssl, *arguments.split()], cwd=folder, check=True, capture_output=True)
+
+    run("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.crt")
+    run("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout base.key -out base.csr")
+    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
+    run("x509 -req -in base.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out base.crt")
+    return folder
+
+
+def test_the_secured_broker_of_the_how_to_lets_each_device_write_only_its_own_branch(
+    tmp_path: Path, certificates: Path
+) -> None:
+    """Run the very settings that the page shows, with a device whose name is its own and one whose is not."""
+    passwd = shutil.which("mosquitto_passwd")
+    if not passwd:
+        pytest.skip("mosquitto_passwd is not installed")
+    settings, rules = re.findall(r"^```\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for user in ("one", "base"):
+        subprocess.run([passwd, *(() if (tmp_path / "passwords").exists() else ("-c",)), "-b", "passwords", user, "pw"],
+                       cwd=tmp_path, check=True, capture_output=True)  # fmt: skip
+    (tmp_path / "acl").write_text(rules)
+    (tmp_path / "pw").write_text("pw\n")
+    with_paths = re.sub(r"/etc/mosquitto/(\S+\.(?:crt|key))", rf"{certificates}/\1", settings)
+    with_paths = with_paths.replace("/etc/mosquitto", str(tmp_path))
+    listener, _, rest = with_paths.partition("\n")
+    broker = Broker(tmp_path, free_port(), settings=rest)
+    assert listener == "listener 8883"
+    broker.start()
+
+    base = subprocess.Popen(
+        [BIN / "anura-base", "run", "--config", _base_settings(tmp_path, certificates, broker.port)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert base.stdout
+    base.stdout.readline()
+    data = write_card(tmp_path)
+    own = _hear(tmp_path, certificates, broker.port, data, device="one")
+    assert "0 rows wait" in own.stdout, own.stdout + own.stderr
+    foreign = _hear(tmp_path, certificates, broker.port, data, device="two")
+    assert "0 rows wait" not in foreign.stdout
+    assert "Not authorized" in foreign.stderr
+    base.terminate()
+    base.communicate()
+    broker.stop()
+
+
+def _hear(folder: Path, certificates: Path, port: int, data: Path, device: str) -> "subprocess.CompletedProcess[str]":
+    file = folder / f"{device}.yaml"
+    mqtt = {"host": "localhost", "port": port, "username": "one", "password_file": f"{folder}/pw"}
+    mqtt["ca_file"] = f"{certificates}/ca.crt"
+    settings = {"device": {"site": "pond", "name": device}, "state_dir": f"{folder}/{device}", "mqtt": mqtt}
+    file.write_text(yaml.safe_dump(settings))
+    command = [BIN / "anura-edge", "run", "--source", f"folder:{data}", "--config", file]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def _base_settings(folder: Path, certificates: Path, port: int) -> Path:
+    file = folder / "base.yaml"
+    mqtt = {"host": "localhost", "port": port, "username": "base", "password_file": f"{folder}/pw"}
+    mqtt["ca_file"] = f"{certificates}/ca.crt"
+    file.write_text(yaml.safe_dump({"state_dir": str(folder), "mqtt": mqtt, "web": {"port": 0}}))
+    return file
