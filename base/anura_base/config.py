@@ -92,11 +92,11 @@ def _read(path: Path) -> str:
 def _validate(text: str, path: Path | None) -> Settings:
     try:
         return Settings.model_validate(yaml.safe_load(text) or {})
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ConfigError(f"{path}, line {_line(text, first['loc'])}: {_explain(first)}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: 2026-13-01 looks like a date, and is none
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
 
 
 def _override(section: SectionT, option: str, value: str | None) -> SectionT:

@@ -5,15 +5,14 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from queue import Queue
 
 import uvicorn
 from sqlalchemy import Engine
 
 from anura_base.config import Settings, Web
 from anura_base.database import open_database
-from anura_base.ingest import Message
-from anura_base.subscriber import MAX_INBOX, Subscriber
+from anura_base.inbox import Inbox
+from anura_base.subscriber import Subscriber
 from anura_base.web import SECURITY_HEADERS, create_app
 from anura_base.worker import IngestWorker
 from anura_edge.errors import ConfigError
@@ -38,7 +37,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
 def _run(
     settings: Settings, engine: Engine, listener: socket.socket, stop: threading.Event, ready: Callable[[str], None]
 ) -> None:
-    inbox: Queue[Message] = Queue(MAX_INBOX)
+    inbox = Inbox()
     subscriber = Subscriber(settings.mqtt, inbox)
     worker = IngestWorker(engine, inbox, subscriber.publish)
     server = _server(create_app(engine, worker, subscriber, stop))

@@ -5,7 +5,7 @@ import secrets
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import Full, Queue
+from queue import Full
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -15,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from anura_base.config import Mqtt
+from anura_base.inbox import Inbox
 from anura_base.ingest import Message
 from anura_edge.errors import ConfigError
 from anura_edge.wire import CONTENT_TYPE, MAX_PAYLOAD_BYTES, Kind, topic
@@ -30,7 +31,6 @@ SESSION_EXPIRY_S = 7 * 24 * 3600
 # A little above what wire refuses, so that an oversized message becomes a dead letter with its reason; beyond that
 # the broker drops it, and a hostile one cannot fill our memory.
 MAX_PACKET_BYTES = 2 * MAX_PAYLOAD_BYTES
-MAX_INBOX = 64
 
 MAX_RECONNECT_DELAY_S = 30
 
@@ -42,7 +42,7 @@ class Subscriber:
     in flight. A device forgets a row when our own acknowledgement comes, and that is sent after the commit.
     """
 
-    def __init__(self, settings: Mqtt, inbox: Queue[Message]) -> None:
+    def __init__(self, settings: Mqtt, inbox: Inbox) -> None:
         self._inbox = inbox
         self._where = f"{settings.host}:{settings.port}"
         self._subscribed = threading.Event()

@@ -3,11 +3,12 @@
 import logging
 import threading
 from collections.abc import Callable
-from queue import Empty, Queue
+from queue import Empty
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from anura_base.inbox import Inbox
 from anura_base.ingest import Message, ingest
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ POLL_S = 0.2
 class IngestWorker:
     """Commits groups of messages and acknowledges them."""
 
-    def __init__(self, engine: Engine, inbox: Queue[Message], publish: Callable[[str, bytes], None]) -> None:
+    def __init__(self, engine: Engine, inbox: Inbox, publish: Callable[[str, bytes], None]) -> None:
         self._engine = engine
         self._inbox = inbox
         self._publish = publish

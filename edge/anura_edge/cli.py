@@ -23,7 +23,7 @@ from anura_edge.daemon import DEFAULT_BUNDLE, Daemon, Summary
 from anura_edge.demo.card import UTC_OFFSET, write_card
 from anura_edge.errors import SOME_UNREADABLE, AnuraError, ConfigError, SourceError
 from anura_edge.report import bundle_text, event_line, summary_text
-from anura_edge.sources.folder import FoundFile, scan, watch
+from anura_edge.sources.folder import FoundFile, printable, scan, watch
 from anura_edge.sources.microphone import devices as find_devices
 from anura_edge.wire import EventRow
 from anura_edge.yaml_config import load
@@ -180,7 +180,7 @@ def _files(kind: str, path: Path, settings: Config, stop_watching: Event | None)
         status = path.stat()
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}; name an audio file") from error
-    return iter([FoundFile(path, path.name, status.st_size, status.st_mtime_ns)])
+    return iter([FoundFile(path, printable(Path(path.name)), status.st_size, status.st_mtime_ns)])
 
 
 def _printer(*, as_json: bool) -> Callable[[EventRow], None]:

@@ -6,7 +6,7 @@ from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, FilePath, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, FilePath, SecretStr, model_validator
 
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Name
@@ -15,8 +15,9 @@ from anura_edge.yaml_config import Section
 DEFAULT_STATE_DIR = Path("~/.local/state/anura-edge")
 
 
-def _parse_offset(text: str | None) -> str | None:
-    if text is not None and not re.fullmatch(r"[+-](0\d|1[0-4]):[0-5]\d", text):
+def _parse_offset(text: object) -> object:
+    # Without quotes YAML reads +10:00 as 600, in base 60.
+    if text is not None and not re.fullmatch(r"[+-](0[0-9]|1[0-4]):[0-5][0-9]", str(text)):
         raise ValueError("write an offset from UTC as +hh:mm or -hh:mm, in quotes, from -14:59 to +14:59")
     return text
 
@@ -37,7 +38,7 @@ class Audio(Section):
 
     channel: Annotated[int, Field(ge=0, le=63)] | Literal["loudest"] = "loudest"
     """Channel to analyse; a stereo recorder's two gains differ, so they are never averaged."""
-    utc_offset: Annotated[str | None, AfterValidator(_parse_offset)] = None
+    utc_offset: Annotated[str | None, BeforeValidator(_parse_offset)] = None
     """What the recorder's clock is ahead of UTC, as in "-05:00", for file names that do not say."""
     microphone: int | str | None = None
     """Number, or part of the name, of the microphone; none is the system's default."""
@@ -132,7 +133,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _named_on_the_wire(self) -> Self:
-        if self.mqtt and not {"site", "name"} <= self.device.model_fields_set:
+        unset = Device()  # `config show` writes these names into a file, too
+        if self.mqtt and (self.device.site == unset.site or self.device.name == unset.name):
             raise ValueError("set device.site and device.name: two devices with one name cannot share a broker")
         return self
 

@@ -46,7 +46,7 @@ class UnreadableError(SourceError):
     """One recording cannot be analysed."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
+        super().__init__(detail.encode(errors="backslashreplace").decode())  # names in it may not be UTF-8
         self.reason = reason
         """A short word that can be counted, as in `empty` or `not_audio`."""
 

@@ -87,6 +87,8 @@ class Journal:
         if version == 0:
             # Not executescript, which would commit each statement by itself.
             with self._transaction():
+                if self._count("PRAGMA user_version"):
+                    return  # another process was faster
                 for statement in filter(str.strip, _SCHEMA.split(";")):
                     self._db.execute(statement)
                 self._db.execute("INSERT INTO journal VALUES (?)", (str(uuid4()),))
@@ -143,7 +145,7 @@ class Journal:
             WHERE outbox.kind = '{table}' AND seq > :after ORDER BY seq LIMIT :limit
         """
         bounds = {"after": after_seq, "limit": limit}
-        with self._lock:
+        with self._reading():
             events = [EventRow.model_validate(row) for row in self._dicts(query.format(table="event"), bounds)]
             efforts = [EffortRow.model_validate(row) for row in self._dicts(query.format(table="effort"), bounds)]
         rows: list[Row] = [*events, *efforts]
@@ -169,7 +171,7 @@ class Journal:
 
     def event_ids(self) -> set[UUID]:
         """Return the id of every event."""
-        with self._lock:
+        with self._reading():
             return {UUID(text) for (text,) in self._db.execute("SELECT id FROM event")}
 
     @contextmanager
@@ -185,8 +187,16 @@ class Journal:
                 if self._db.in_transaction:
                     self._db.rollback()
 
-    def _count(self, query: str, bounds: Sequence[object] = ()) -> int:
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise JournalError(f"cannot read {self._path}: {error}; move it aside or set state_dir") from error
+
+    def _count(self, query: str, bounds: Sequence[object] = ()) -> int:
+        with self._reading():
             return int(self._db.execute(query, bounds).fetchone()[0])
 
     def _dicts(self, query: str, bounds: dict[str, int]) -> Iterator[dict[str, object]]:

@@ -36,6 +36,9 @@ MAX_PAYLOAD_BYTES = 1_000_000
 MAX_SEQ = 2**53 - 1
 """The largest integer that every JSON reader keeps exact (RFC 8259, section 6)."""
 
+MAX_TEXT = 512
+"""Characters in a name for people."""
+
 _TOPIC = re.compile(r"anura/v1/([A-Za-z0-9_-]{1,32})/([A-Za-z0-9_-]{1,32})/(event|effort|status|ack)", re.ASCII)
 
 
@@ -50,7 +53,7 @@ def _to_utc(moment: datetime) -> datetime:
 
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,32}$")]
 # Without NUL, which databases and C programs take for an end.
-Text = Annotated[str, Field(max_length=512, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 Code = Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")]
 Utc = Annotated[datetime, AfterValidator(_to_utc)]
 Count = Annotated[int, Field(ge=0, le=MAX_SEQ)]

@@ -60,6 +60,8 @@ def _values(root: yaml.Node | None, path: Path | None) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: {error.problem}") from error
+    except Exception as error:  # whatever PyYAML meets: `2026-13-01` looks like a date, and is none
+        raise ConfigError(f"{path}: {error}; put text in quotes") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}:1: settings are `key: value` lines, not {str(values)[:40]!r}")
     return values
@@ -70,6 +72,8 @@ def _refuse_twins(node: yaml.Node, path: Path | None) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode) or value.start_mark.index < key.start_mark.index:
+                raise ConfigError(f"{path}:{key.start_mark.line + 1}: settings are `key: value` lines without aliases")
             if key.value in seen:
                 raise ConfigError(
                     f"{path}:{key.start_mark.line + 1}: {key.value!r} stands here a second time; keep one"
@@ -90,7 +94,10 @@ def _apply_environment(values: dict[str, Any], environment: Mapping[str, str]) -
             if not isinstance(target.get(section), dict):
                 target[section] = {}
             target = target[section]
-        target[key] = yaml.safe_load(environment[name])
+        try:
+            target[key] = yaml.safe_load(environment[name])
+        except Exception as error:
+            raise ConfigError(f"{name}: not YAML: put its text in quotes inside the variable, too") from error
         sources[tuple(keys)] = name
     return sources
 
@@ -103,7 +110,8 @@ def _explain(
     error: ErrorDetails,
 ) -> str:
     loc = tuple(str(part) for part in error["loc"])
-    where = sources.get(loc) or (f"{path}:{_line(root, loc)}" if path else "settings")
+    variables = [name for keys, name in sources.items() if loc and keys[: len(loc)] == loc[: len(keys)]]
+    where = variables[0] if variables else f"{path}:{_line(root, loc)}" if path else "settings"
     key = ".".join(loc)
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(loc[-1], _keys(model, loc[:-1]), n=1)
@@ -134,4 +142,4 @@ def _keys(model: type[BaseModel], loc: tuple[str, ...]) -> list[str]:
         annotation = model.model_fields[part].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
         model = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -140,7 +140,6 @@ class Device:
         eventually(lambda: self._subscribed)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        assert not message.retain
         self.acks.put(Ack.from_bytes(message.payload))
 
     def send(self, *rows: EventRow | EffortRow, floor: int = 1) -> None:

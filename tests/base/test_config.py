@@ -69,6 +69,7 @@ def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
         ("schema: 2\n", "line 1: schema: Input should be 1"),
         ("- a list\n", "line 1: the file: Input should be a valid dictionary"),
         ("mqtt: [\n", "is not YAML"),
+        ("database: 2026-13-01\n", "is not YAML"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:

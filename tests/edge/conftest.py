@@ -1,14 +1,12 @@
-"""Tiny real parts: two bundles with real ONNX graphs, sounds whose content is known, rows, and a patient question."""
+"""Tiny real parts: two bundles with real ONNX graphs, sounds whose content is known, and rows."""
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import pytest
@@ -41,8 +39,6 @@ from anura_edge.wire import Provenance
 settings.register_profile("edge", deadline=None)
 settings.load_profile("edge")
 
-DEADLINE_S = 30.0
-
 RATE_HZ = 8_000
 HOP = 800
 """0.1 s: whole cycles of both tones."""
@@ -53,20 +49,6 @@ HALF = 0.01
 """Squared amplitude that gets a probability of one half."""
 
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
-
-
-@pytest.fixture(scope="session")
-def eventually() -> Callable[[Callable[[], Any]], Any]:
-    """Ask until the answer is true, and return it."""
-
-    def ask(check: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + DEADLINE_S
-        while not (answer := check()):
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.01)
-        return answer
-
-    return ask
 
 
 @pytest.fixture(scope="session")
@@ -379,8 +361,3 @@ def detector_for() -> Callable[..., Detector]:
         return Detector(bundle, load_classifier(bundle), Detect(**detect), block_s)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def new_id() -> Callable[[int], UUID]:
-    return lambda n: UUID(int=n)

@@ -15,6 +15,10 @@ MEAN_DB, SPREAD_DB = -70.0, 20.0
 Never of a batch or a recording: a frog must not become louder because its neighbours are quiet."""
 
 
+MEMORY_STEPS = 45
+"""Steps that a mean is over: 2 s, longer than most calls, shorter than the weather."""
+
+
 class LogMel(nn.Module):
     """Log-mel features by a DFT written as a convolution (Hann window), which every ONNX runtime does fast.
 
@@ -46,6 +50,34 @@ class LogMel(nn.Module):
     def silence(self, batch: int) -> Tensor:
         """Return the tail of a stream that has just begun, (B, tail)."""
         return torch.zeros(batch, self.tail_samples)
+
+
+class Contrast(nn.Module):
+    """Features against what was just heard: twice, against the last 2 s of all bands, and of each band by itself.
+
+    The first takes away gain and distance, the second also the recorder's response and steady noise. With 28 minutes
+    of frogs a network does not learn that by itself. Causal: the mean of each step is over that step and those before
+    it, and at the beginning of a stream over as many as there are.
+    """
+
+    channels = 2
+
+    def __init__(self, frames: int, mels: int) -> None:
+        """Compare each `frames` frames with the mean over MEMORY_STEPS times as many."""
+        super().__init__()
+        self.frames = frames
+        self.state_shape = (MEMORY_STEPS - 1, mels + 1)
+
+    def forward(self, features: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features (B, T, M) and the means of past steps to (B, 2, T, M) and the next state."""
+        steps = F.avg_pool1d(features.transpose(1, 2), self.frames).transpose(1, 2)  # (B, T / frames, M)
+        counted = torch.cat([steps, torch.ones_like(steps[:, :, :1])], dim=2)  # (B, T / frames, M + 1)
+        steps = torch.cat([past, counted], dim=1)
+        # The past before a stream's beginning is zeros, and its count too, so it weighs nothing.
+        sums = F.avg_pool1d(steps.transpose(1, 2), MEMORY_STEPS, stride=1).transpose(1, 2)
+        means = (sums[:, :, :-1] / sums[:, :, -1:]).repeat_interleave(self.frames, dim=1)  # (B, T, M)
+        contrast = torch.stack([features - means.mean(2, keepdim=True), features - means], dim=1)
+        return contrast, steps[:, steps.shape[1] - MEMORY_STEPS + 1 :]
 
 
 def _dft(window_samples: int, bins: int) -> Tensor:

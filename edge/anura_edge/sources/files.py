@@ -27,7 +27,12 @@ MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
 MAX_CHANNELS = 64
 """Beyond these a header is damaged: recorders sample up to 500 kHz (bats), on up to a few channels."""
 
-_FINGERPRINT_ENDS = 65_536
+MAX_SAMPLES = 2**36
+"""FLAC's own limit, 38 hours at 500 kHz. libsndfile promises 2**63 - 1 where a header does not know its length."""
+
+_PIECES, _PIECE = 64, 4_096
+"""A fingerprint looks at this many pieces of a file, so at all of it up to 256 KiB. Recordings with one header and
+silence at both ends do exist, so the ends alone do not tell them apart."""
 
 
 class FileSound:
@@ -43,7 +48,7 @@ class FileSound:
         Raises UnreadableError where decoding breaks off.
         """
         try:
-            with sf.SoundFile(self.path) as file:
+            with sf.SoundFile(os.fsencode(self.path)) as file:  # soundfile wants str in UTF-8
                 first_sample = 0
                 while len(block := file.read(int(CHUNK_S * file.samplerate), dtype="float32", always_2d=True)):
                     yield AudioChunk(block, first_sample)
@@ -72,17 +77,17 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
 
 
 def _identify(path: Path) -> tuple[str, datetime]:
-    """Return BLAKE2b over size, first and last 64 KiB, so that a copy or a new name is the same recording."""
+    """Return BLAKE2b over size and evenly spread pieces, so that a copy or a new name is the same recording."""
     try:
-        # Not following links, not waiting for a writer at a pipe.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableError("not_a_file", f"{path}: not a regular file")
-            digest = hashlib.blake2b(status.st_size.to_bytes(8, "little"), digest_size=16)
-            digest.update(head := file.read(_FINGERPRINT_ENDS))
-            file.seek(max(0, status.st_size - _FINGERPRINT_ENDS))
-            digest.update(file.read(_FINGERPRINT_ENDS))
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):  # a link is not followed, a writer at a pipe not waited for
+            raise UnreadableError("not_a_file", f"{path}: not a regular file")
+        digest = hashlib.blake2b(status.st_size.to_bytes(8, "little"), digest_size=16)
+        with path.open("rb") as file:
+            head = file.read(_PIECE)
+            for piece in range(_PIECES):
+                file.seek(max(0, status.st_size - _PIECE) * piece // (_PIECES - 1))
+                digest.update(file.read(_PIECE))
     except OSError as error:
         raise UnreadableError("cannot_open", f"{path}: {error.strerror}") from error
     if not status.st_size:
@@ -94,11 +99,13 @@ def _identify(path: Path) -> tuple[str, datetime]:
 
 def _header(path: Path) -> sf._SoundFileInfo:
     try:
-        info = sf.info(path)
+        info = sf.info(os.fsencode(path))
     except (sf.SoundFileError, OSError, RuntimeError) as error:
         raise UnreadableError("not_audio", f"{path}: {error}") from error
     if not info.frames:
         raise UnreadableError("no_samples", f"{path}: its header promises no audio")
+    if info.frames > MAX_SAMPLES:
+        raise UnreadableError("no_length", f"{path}: its header does not say how long it is; rewrite it with ffmpeg")
     if not MIN_RATE_HZ <= info.samplerate <= MAX_RATE_HZ:
         raise UnreadableError(
             "bad_rate", f"{path}: {info.samplerate} Hz is not between {MIN_RATE_HZ} and {MAX_RATE_HZ}"

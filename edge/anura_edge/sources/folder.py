@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -12,6 +13,7 @@ from watchdog.observers import Observer
 
 from anura_edge.config import Watch
 from anura_edge.errors import SourceError
+from anura_edge.wire import MAX_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +38,30 @@ def scan(root: Path) -> Iterator[FoundFile]:
     """
     if not root.is_dir():
         raise SourceError(f"no folder {root}; name the folder that holds the recordings, or mount the card")
-    yield from _scan(root, root)
-
-
-def _scan(root: Path, folder: Path) -> Iterator[FoundFile]:
     try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+        waiting = _listing(root)
     except OSError as error:
-        if folder == root:
-            raise SourceError(f"cannot read {folder}: {error.strerror}") from error
-        return
-    for entry in entries:
-        path = Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _scan(root, path)
-        elif not entry.is_symlink():
-            try:
+        raise SourceError(f"cannot read {root}: {error.strerror}") from error
+    while waiting:  # not by recursion: a damaged card can hold folders deeper than Python's stack
+        entry = waiting.pop()
+        with suppress(OSError):  # not ours to read, or gone since the listing; the next scan tells
+            if entry.is_dir(follow_symlinks=False):
+                waiting += _listing(entry)
+            elif not entry.is_symlink():
                 status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue  # gone since the listing; the next scan tells
-            # Names that are not UTF-8 stay printable and distinct.
-            name = os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
-            yield FoundFile(path, name, status.st_size, status.st_mtime_ns)
+                path = Path(entry.path)
+                yield FoundFile(path, printable(path.relative_to(root)), status.st_size, status.st_mtime_ns)
+
+
+def _listing(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """Return what is in a folder as a stack: the first name is on top."""
+    with os.scandir(folder) as listing:
+        return sorted(listing, key=lambda entry: entry.name, reverse=True)
+
+
+def printable(path: Path) -> str:
+    """Return a path for people and rows: readable even if it is not UTF-8, and only its end if it is very long."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")[-MAX_TEXT:]
 
 
 def watch(root: Path, settings: Watch, stop: Event) -> Iterator[FoundFile]:

@@ -24,7 +24,8 @@ class WindowNet(nn.Module):
     def __init__(self, labels: int, dropout: float) -> None:
         super().__init__()
         self.front_end = LogMel(RATE_HZ, FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS)
-        self.body = timm.create_model("resnet18", pretrained=False, in_chans=1, num_classes=labels, drop_rate=dropout)
+        # Two pictures of the same sound, against its level and against each band's, as in frontend.Contrast.
+        self.body = timm.create_model("resnet18", pretrained=False, in_chans=2, num_classes=labels, drop_rate=dropout)
 
     @property
     def head(self) -> nn.Linear:
@@ -39,7 +40,9 @@ class WindowNet(nn.Module):
 
     def learn(self, features: Tensor) -> Tensor:
         """Return logits (B, 1, labels) of features (B, T, M)."""
-        logits: Tensor = self.body(features.unsqueeze(1))
+        # A whole window is at hand, so its own mean takes the place of the stream's running one.
+        level, bands = features.mean((1, 2), keepdim=True), features.mean(1, keepdim=True)
+        logits: Tensor = self.body(torch.stack([features - level, features - bands], dim=1))
         return logits.unsqueeze(1)
 
     def rows(self, audio: Tensor) -> Tensor:

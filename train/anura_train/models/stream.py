@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anura_train.data import RATE_HZ
-from anura_train.frontend import LogMel
+from anura_train.frontend import Contrast, LogMel
 
 HOP_SAMPLES = 245
 """90 frames a second: trills of up to 45 pulses a second stay visible."""
@@ -69,9 +69,10 @@ class StreamNet(nn.Module):
     def __init__(self, labels: int, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.front_end = LogMel(RATE_HZ, HOP_SAMPLES, WINDOW_SAMPLES, MELS)
+        self.contrast = Contrast(TIME_STRIDE, MELS)
         self.layers = nn.ModuleList(
             [
-                CausalConv(1, width, MELS, stride=(2, 2)),
+                CausalConv(self.contrast.channels, width, MELS, stride=(2, 2)),
                 Separable(width, 2 * width, MELS // 2, stride=(2, 2)),
                 Separable(2 * width, 2 * width, MELS // 4, stride=(1, 1)),
                 Separable(2 * width, 4 * width, MELS // 4, stride=(1, 2)),
@@ -83,11 +84,14 @@ class StreamNet(nn.Module):
         self.memory = nn.GRU(hidden, hidden, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, labels)
+        # Begin by expecting silence: most species are absent most of the time.
+        nn.init.constant_(self.head.bias, -3.0)
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes, without the batch, of what is carried from one chunk to the next."""
         shapes: dict[str, tuple[int, ...]] = {"tail": (self.front_end.tail_samples,)}
+        shapes["contrast"] = self.contrast.state_shape
         shapes |= {f"past_{index}": layer.state_shape for index, layer in enumerate(self.layers)}  # type: ignore[misc]
         return shapes | {"memory": (self.memory.hidden_size,)}
 
@@ -102,9 +106,9 @@ class StreamNet(nn.Module):
 
     def logits(self, features: Tensor, states: States) -> tuple[Tensor, States]:
         """Map features (B, T, M), T a multiple of 4, and the states after `tail` to (B, T / 4, labels)."""
-        heard = features.unsqueeze(1)  # (B, 1, T, M)
-        *pasts, memory = states
-        nexts = []
+        before, *pasts, memory = states
+        heard, before = self.contrast(features, before)  # (B, 2, T, M)
+        nexts = [before]
         for layer, past in zip(self.layers, pasts, strict=True):
             heard, past = layer(heard, past)
             nexts.append(past)

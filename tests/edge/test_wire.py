@@ -1,0 +1,270 @@
+"""What goes over the wire comes back the same, and nothing hostile does more harm than a DeliveryError."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anura_edge import wire
+from anura_edge.audio import ClockSource
+from anura_edge.errors import DeliveryError
+from anura_edge.events import Effort, EffortState, Event
+from anura_edge.wire import Ack, EffortBatch, EventBatch, EventRow, Provenance, Status, parse_topic, topic
+
+MESSAGES = [EventBatch, EffortBatch, Status, Ack]
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=64)
+times = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+counts = st.integers(0, wire.MAX_SEQ)
+rates = st.integers(1, 1_000_000)
+shares = st.floats(0, 1)
+clocks = st.sampled_from(ClockSource)
+provenances = st.builds(Provenance, texts, texts, texts, texts, texts)
+events = st.builds(
+    Event,
+    id=st.uuids(),
+    label=texts,
+    scientific_name=texts,
+    recording=texts,
+    recording_name=texts,
+    onset_sample=counts,
+    offset_sample=counts,
+    rate_hz=rates,
+    start_utc=times,
+    end_utc=times,
+    clock_source=clocks,
+    p_peak=shares,
+    p_mean=shares,
+    level_dbfs=st.floats(-120, 20),
+)
+efforts = st.builds(
+    Effort,
+    id=st.uuids(),
+    recording=texts,
+    recording_name=texts,
+    state=st.sampled_from(EffortState),
+    first_sample=counts,
+    samples=counts,
+    rate_hz=rates,
+    start_utc=times,
+    clock_source=clocks,
+)
+names = st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def event_batch(make_event: Callable[..., Event], made_by: Provenance) -> dict[str, Any]:
+    """An honest batch, as JSON."""
+    rows = [wire.event_row(seq, make_event(seq), made_by) for seq in (1, 2)]
+    return json.loads(wire.batch(UUID(int=1), 1, rows))
+
+
+def encode(message: object) -> bytes:
+    return json.dumps(message).encode()
+
+
+@given(st.uuids(), counts, st.lists(st.tuples(counts, events), min_size=1, max_size=3), provenances)
+def test_events_come_back_as_they_went(
+    journal: UUID, floor: int, numbered: list[tuple[int, Event]], made_by: Provenance
+) -> None:
+    rows = tuple(wire.event_row(seq, event, made_by) for seq, event in numbered)
+    assert EventBatch.from_bytes(wire.batch(journal, floor, rows)) == EventBatch(journal=journal, floor=floor, rows=rows)
+
+
+@given(st.uuids(), counts, st.lists(st.tuples(counts, efforts), min_size=1, max_size=3), provenances)
+def test_effort_comes_back_as_it_went(
+    journal: UUID, floor: int, numbered: list[tuple[int, Effort]], made_by: Provenance
+) -> None:
+    rows = tuple(wire.effort_row(seq, effort, made_by) for seq, effort in numbered)
+    payload = wire.batch(journal, floor, rows)
+    assert EffortBatch.from_bytes(payload) == EffortBatch(journal=journal, floor=floor, rows=rows)
+
+
+@given(st.builds(Status, state=st.sampled_from(["online", "offline"]), since_utc=st.none() | times, model_id=texts))
+def test_a_status_comes_back_as_it_went(status: Status) -> None:
+    assert Status.from_bytes(status.to_bytes()) == status
+
+
+@given(st.builds(Ack, journal=st.uuids(), seq=counts))
+def test_an_ack_comes_back_as_it_went(ack: Ack) -> None:
+    assert Ack.from_bytes(ack.to_bytes()) == ack
+
+
+@given(st.text(max_size=9), json_values)
+def test_fields_that_we_do_not_know_are_ignored(event_batch: dict[str, Any], key: str, value: Any) -> None:
+    rows = [{f"new_{key}": value, **row} for row in event_batch["rows"]]
+    assert EventBatch.from_bytes(encode({**event_batch, f"new_{key}": value, "rows": rows})) == EventBatch.from_bytes(
+        encode(event_batch)
+    )
+
+
+@pytest.mark.parametrize("schema", ["anura/2", "anura/1.1", "anura", "", None, 1])
+@pytest.mark.parametrize("message", MESSAGES)
+def test_another_major_version_is_refused(event_batch: dict[str, Any], message: type[Any], schema: object) -> None:
+    journal = str(UUID(int=1))
+    honest = {"journal": journal, "floor": 1, "rows": [], "state": "online", "seq": 1}
+    assert message.from_bytes(encode(honest)), "no schema at all is read as the first"
+    with pytest.raises(DeliveryError, match="schema"):
+        message.from_bytes(encode({**honest, "schema": schema}))
+
+
+@given(st.sampled_from(MESSAGES), st.binary(max_size=300) | st.text(max_size=300).map(str.encode) | json_values.map(encode))
+def test_no_bytes_give_anything_but_a_message_or_a_delivery_error(message: type[Any], payload: bytes) -> None:
+    try:
+        assert isinstance(message.from_bytes(payload), message)
+    except DeliveryError as error:
+        assert str(error)  # noqa: PT017
+
+
+@given(st.data(), json_values | st.sampled_from(["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 10**30]))
+def test_no_value_in_any_field_gives_anything_but_a_batch_or_a_delivery_error(
+    event_batch: dict[str, Any], data: st.DataObject, value: Any
+) -> None:
+    batch = json.loads(encode(event_batch))
+    target = data.draw(st.sampled_from([batch, *batch["rows"]]))
+    target[data.draw(st.sampled_from(sorted(target)))] = value
+    try:
+        row = EventBatch.from_bytes(encode(batch)).rows
+        assert all(isinstance(entry, EventRow) for entry in row)
+    except DeliveryError as error:
+        assert str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\0" * 100,
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"rows": [' + b"{}," * 100_000 + b"{}]}",
+        b" " * (wire.MAX_PAYLOAD_BYTES + 1),
+        b"1" * 5_000,
+        b'"\\ud800"',
+        b'{"seq": 1e999}',
+        b"NaN",
+    ],
+)
+@pytest.mark.parametrize("message", MESSAGES)
+def test_bombs_are_delivery_errors(message: type[Any], payload: bytes) -> None:
+    with pytest.raises(DeliveryError):
+        message.from_bytes(payload)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("start_utc", "2026-11-20T19:30:00"),
+        ("start_utc", "0001-01-01T00:00:00+14:00"),
+        ("end_utc", "yesterday"),
+        ("seq", -1),
+        ("seq", 2**53),
+        ("seq", 1.5),
+        ("rate_hz", 0),
+        ("p_peak", 1.01),
+        ("p_peak", float("nan")),
+        ("level_dbfs", float("inf")),
+        ("label", "x" * 65),
+        ("recording_name", "x" * 513),
+        ("recording_name", "a\0b"),
+        ("clock_source", "sundial"),
+        ("id", "not-a-uuid"),
+        ("label", None),
+    ],
+)
+def test_a_row_with_a_wrong_value_is_refused_by_the_fields_name(
+    event_batch: dict[str, Any], field: str, value: object
+) -> None:
+    rows = [event_batch["rows"][0], {**event_batch["rows"][1], field: value}]
+    with pytest.raises(DeliveryError, match=rf"^(rows\.1\.{field}|payload):"):
+        EventBatch.from_bytes(encode({**event_batch, "rows": rows}))
+
+
+def test_a_time_with_any_offset_is_the_same_moment(event_batch: dict[str, Any]) -> None:
+    local = datetime(2026, 11, 20, 19, 30, tzinfo=timezone(timedelta(hours=-3)))
+    rows = [{**event_batch["rows"][0], "start_utc": local.isoformat()}]
+    (row,) = EventBatch.from_bytes(encode({**event_batch, "rows": rows})).rows
+    assert row.start_utc == local
+    assert row.start_utc.tzinfo == UTC
+
+
+@given(names, names, st.sampled_from(["event", "effort", "status", "ack"]))
+def test_a_topic_comes_back_as_it_went(site: str, device: str, kind: Any) -> None:
+    assert parse_topic(topic(site, device, kind)) == (site, device, kind)
+
+
+@given(st.text(max_size=40) | st.from_regex(r"anura/v1/[^/]*/[^/]*/[a-z]*\n?", fullmatch=True))
+def test_a_topic_is_ours_to_the_letter_or_refused(name: str) -> None:
+    try:
+        assert topic(*parse_topic(name)) == name
+    except DeliveryError:
+        pass
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "anura/v1/a/b/event/",
+        "anura/v1/a/b/event\n",
+        "\nanura/v1/a/b/event",
+        "anura/v1/a/b/event/c",
+        "anura/v1/a/+/event",
+        "anura/v1/#",
+        "anura/v1//b/event",
+        "anura/v1/a b/c/event",
+        "anura/v1/à/b/event",
+        "anura/v1/٣/b/event",
+        "anura/v1/a/../event",
+        "anura/v2/a/b/event",
+        "anura/v1/a/b/cmd",
+        "anura/v1/" + "a" * 33 + "/b/event",
+        "$share/x/anura/v1/a/b/event",
+    ],
+)
+def test_any_other_topic_is_refused(name: str) -> None:
+    with pytest.raises(DeliveryError, match="is not anura/v1"):
+        parse_topic(name)
+
+
+def test_the_json_schema_describes_every_payload_and_never_moves() -> None:
+    schema = json.loads(json.dumps(wire.json_schema()))
+    assert schema == json.loads(json.dumps(wire.json_schema()))
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert set(schema["properties"]) == {"event", "effort", "status", "ack"}
+    for reference in _references(schema):
+        place = schema
+        for part in reference.removeprefix("#/").split("/"):
+            place = place[part]
+        assert place["type"] in ("object", "string")
+
+
+def _references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if "$ref" in node else []
+        return own + [found for value in node.values() for found in _references(value)]
+    return [found for value in node for found in _references(value)] if isinstance(node, list) else []
+
+
+def test_the_public_names_are_still_there(event_batch: dict[str, Any]) -> None:
+    """They may be added to, never renamed: this list only grows."""
+    assert {"schema", "journal", "floor", "rows"} <= set(event_batch)
+    row = "seq id recording recording_name start_utc rate_hz clock_source model_id model_version model_sha256 "
+    row += "config_hash app_version label scientific_name end_utc onset_sample offset_sample p_peak p_mean level_dbfs"
+    assert set(row.split()) <= set(event_batch["rows"][0])
+    fields = wire.json_schema()["$defs"]
+    assert {"state", "first_sample", "samples"} <= set(fields["EffortRow"]["properties"])
+    assert {"schema", "journal", "seq"} <= set(fields["Ack"]["properties"])
+    assert {"schema", "state", "since_utc", "app_version", "model_id", "model_sha256"} <= set(
+        fields["Status"]["properties"]
+    )
