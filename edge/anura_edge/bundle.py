@@ -14,10 +14,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anura_edge.errors import ModelError
 
@@ -97,8 +97,16 @@ class Manifest(_Strict):
     """SPDX identifier."""
     training: Training
     metrics: tuple[Metric, ...] = ()
-    files: dict[str, Sha256]
+    files: dict[Annotated[str, Field(pattern="^[A-Za-z0-9._/-]+$")], Sha256]
     """Every other file of the bundle, by its path in it."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len({label.code for label in self.labels}) < len(self.labels):
+            raise ValueError("two labels have one code")
+        if self.hop_samples > self.window_samples or (self.kind == "stream" and self.hop_samples < self.window_samples):
+            raise ValueError("hop_samples of a stream model is its window_samples, of a window model at most that")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

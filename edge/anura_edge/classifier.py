@@ -81,8 +81,13 @@ def load_classifier(bundle: Bundle, threads: int = 1) -> Classifier:
 
     Raises ModelError if the runtime cannot load it, or if its scores are not the golden ones.
     """
-    classifier = _load(bundle, threads)
-    change = golden_change(bundle, classifier)
+    classifier = open_model(bundle, threads)
+    try:
+        change = golden_change(bundle, classifier)
+    except ModelError:
+        raise
+    except Exception as error:  # onnxruntime's, numpy's and libsndfile's share no narrower base
+        raise ModelError(f"{bundle.path}: cannot score the golden clip: {error}; export the bundle again") from error
     if not change <= GOLDEN_TOLERANCE:  # so that NaN fails, too
         raise ModelError(
             f"{bundle.path}: the scores of the golden clip differ by {change:.2g}, more than {GOLDEN_TOLERANCE:g}, "
@@ -98,14 +103,26 @@ def golden_change(bundle: Bundle, classifier: Classifier) -> float:
     samples, rate_hz = sf.read(path, dtype="float32")
     if rate_hz != bundle.manifest.rate_hz:
         raise ModelError(f"{path} has {rate_hz} Hz, the model wants {bundle.manifest.rate_hz}; export the bundle again")
-    framer = framer_for(bundle.manifest, block_s=1)
-    classifier.reset()
-    windows = chain(framer.feed(samples), framer.flush())
-    found = np.concatenate([classifier.score(window).probabilities for window in windows])
+    found = score_all(bundle, classifier, samples)
+    labels = len(bundle.manifest.labels)
+    if found.shape[1:] != (labels,) or not ((found >= 0) & (found <= 1)).all():
+        raise ModelError(f"{bundle.path}: the model does not give {labels} probabilities for each row; export it again")
     return float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
 
 
-def _load(bundle: Bundle, threads: int) -> Classifier:
+def score_all(bundle: Bundle, classifier: Classifier, samples: FloatArray, rows: int = 20) -> FloatArray:
+    """Score mono audio, shape (samples,), as a new stream, some rows at a time; return shape (rows, labels)."""
+    framer = Framer(bundle.manifest.window_samples, bundle.manifest.hop_samples, rows)
+    classifier.reset()
+    parts = [classifier.score(window) for window in chain(framer.feed(samples), framer.flush())]
+    return np.concatenate([part.probabilities for part in parts])
+
+
+def open_model(bundle: Bundle, threads: int = 1) -> Classifier:
+    """Load a bundle's model, whatever it may score.
+
+    Raises ModelError if the runtime cannot load it, or if it does not take and give what the manifest says.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -72,11 +72,9 @@ class _Account:
     def mono(self, chunk: AudioChunk, channel: int | Literal["loudest"]) -> FloatArray:
         """Return the channel to analyse, chosen once for the whole recording."""
         if self._channel is None:
-            levels = np.square(chunk.samples).mean(axis=0)
+            levels = np.square(_in_range(chunk.samples)).mean(axis=0)
             self._channel = int(levels.argmax()) if channel == "loudest" else min(channel, len(levels) - 1)
-        samples = np.ascontiguousarray(chunk.samples[:, self._channel])
-        # Float files can hold NaN, which a recurrent state would never forget.
-        return samples if np.isfinite(samples.sum()) else np.nan_to_num(samples, posinf=1, neginf=-1).clip(-1, 1)
+        return _in_range(np.ascontiguousarray(chunk.samples[:, self._channel]))
 
     def report(self, calls: Iterable[Call]) -> Heard:
         """Give calls their names and times; now and then, account for a microphone's audio so far."""
@@ -129,3 +127,8 @@ class _Account:
             start_utc=recording.time_at(stretch.first_sample),
             clock_source=recording.clock_source,
         )
+
+
+def _in_range(samples: FloatArray) -> FloatArray:
+    """Float files can hold NaN, which a recurrent state would never forget, and values whose square is infinite."""
+    return samples if np.abs(samples).max(initial=0) <= 1 else np.nan_to_num(samples).clip(-1, 1)

@@ -13,7 +13,7 @@ SHORTEST_CALL_S = 2.0
 """A shorter piece of a weakly labelled recording may well hold no call."""
 
 SYNTHETIC_SHARE = 0.2
-"""Share of backgrounds that are noise of a random colour or digital silence, which no recording shows but devices make."""
+"""Share of backgrounds that are noise of a random colour, or digital silence, which devices make."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,7 @@ class Mixer:
         spectrum = np.fft.rfft(self.rng.standard_normal(self.length))
         spectrum[1:] *= np.arange(1, len(spectrum)) ** (-self.rng.uniform(0, 2) / 2)
         noise = np.fft.irfft(spectrum, self.length)
-        return (noise / noise.std()).astype(np.float32)
+        return np.asarray(noise / noise.std(), np.float32)
 
     def _crop(self, recording: FloatArray, length: int) -> FloatArray:
         start = int(self.rng.integers(max(len(recording) - length, 0) + 1))
@@ -109,7 +109,7 @@ class Mixer:
         """Bring to a random level, cut at full scale as a recorder does."""
         level_db = self._within(self.settings.level_dbfs)
         scaled = waveform * (10 ** (level_db / 20) / max(_rms(waveform), 1e-7))
-        return np.clip(scaled, -1, 1).astype(np.float32)
+        return np.asarray(np.clip(scaled, -1, 1), np.float32)
 
     def _within(self, bounds: Range) -> float:
         return float(self.rng.uniform(*bounds))

@@ -111,7 +111,7 @@ def collect(frogs: Sequence[Clip], labels: Sequence[str], rows: Rows, folds: Seq
 
 
 def nested(tested: Tested) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Return each fold's probabilities and decisions, (recordings, labels), calibration and threshold from the others."""
+    """Return probabilities and decisions, (recordings, labels), each fold's by what the others chose."""
     probabilities = np.zeros_like(tested.logits)
     decisions = np.zeros_like(tested.truth)
     for fold in np.unique(tested.fold):
@@ -126,8 +126,8 @@ def nested(tested: Tested) -> tuple[FloatArray, NDArray[np.bool_]]:
 def _recording_metrics(tested: Tested, thresholds: FloatArray) -> list[Metric]:
     folds = len(np.unique(tested.fold))
     protocol = (
-        f"{len(tested.truth)} recordings, {folds}-fold, groups disjoint, nothing selected on the tested fold; a recording's "
-        "score is its highest row; interval: bootstrap over recordings within species, 1,000 draws"
+        f"{len(tested.truth)} recordings, {folds}-fold, groups disjoint, nothing selected on the tested fold; "
+        "a recording's score is its highest row; interval: bootstrap over recordings within species, 1,000 draws"
     )
     probabilities, decisions = nested(tested)
     calibrated = fit_platt(tested.logits, tested.truth)(tested.logits)
@@ -180,12 +180,12 @@ def _species_figures(
 
 def _false_alarms(clips: Sequence[Clip], rows: Rows, platt: Platt, step_s: float, span_s: float) -> FloatArray:
     """Return events an hour on background, (labels, len(GRID)): any event there is false."""
-    events = 0
+    events = np.zeros((next(iter(rows.values())).shape[1], len(GRID)))
     for clip in clips:
         probabilities = platt(rows[clip.name])  # (rows, labels)
-        events = events + np.array(
-            [[count_events(column, threshold, step_s, span_s) for threshold in GRID] for column in probabilities.T]
-        )
+        events += [
+            [count_events(column, threshold, step_s, span_s) for threshold in GRID] for column in probabilities.T
+        ]
     return np.asarray(events / _hours(clips, rows, step_s), np.float32)
 
 
@@ -196,8 +196,8 @@ def _hours(clips: Sequence[Clip], rows: Rows, step_s: float) -> float:
 def _alarm_metrics(corpus: Corpus, alarms: dict[str, FloatArray], thresholds: FloatArray) -> list[Metric]:
     chosen = np.abs(GRID[None, :] - thresholds[:, None]).argmin(1)
     described = {
-        "seen": f"{len(corpus.backgrounds)} recordings of parks, insects and ESC-10, out of fold; thresholds chosen on them",
-        "unseen": f"{len(corpus.held_out)} recordings of places never learnt from: tropical rain, quiet, forest with birds",
+        "seen": f"{len(corpus.backgrounds)} recordings: parks, insects, ESC-10; out of fold, thresholds chosen on them",
+        "unseen": f"{len(corpus.held_out)} recordings of places never learnt from: tropical rain, quiet, birds at dawn",
     }
     return [
         Metric(

@@ -34,7 +34,7 @@ def fit(recipe: Recipe, sounds: Sounds, on_step: OnStep) -> Net:
             features = _mask(model.features(waveform), recipe.augment)  # (B, T, M)
         loss = weak_label_loss(model.learn(features), target)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()

@@ -25,6 +25,9 @@ class LogMel(nn.Module):
     Frame t ends where hop t ends: it sees `window_samples` back from (t + 1) * hop, nothing ahead.
     """
 
+    dft: Tensor
+    bank: Tensor
+
     def __init__(self, rate_hz: int, hop_samples: int, window_samples: int, mels: int) -> None:
         super().__init__()
         self.hop_samples = hop_samples
@@ -75,7 +78,8 @@ class Contrast(nn.Module):
         steps = torch.cat([past, counted], dim=1)
         # The past before a stream's beginning is zeros, and its count too, so it weighs nothing.
         sums = F.avg_pool1d(steps.transpose(1, 2), MEMORY_STEPS, stride=1).transpose(1, 2)
-        means = (sums[:, :, :-1] / sums[:, :, -1:]).repeat_interleave(self.frames, dim=1)  # (B, T, M)
+        means = (sums[:, :, :-1] / sums[:, :, -1:]).unsqueeze(2).expand(-1, -1, self.frames, -1)
+        means = means.flatten(1, 2)  # (B, T, M)
         contrast = torch.stack([features - means.mean(2, keepdim=True), features - means], dim=1)
         return contrast, steps[:, steps.shape[1] - MEMORY_STEPS + 1 :]
 

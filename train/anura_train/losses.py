@@ -1,9 +1,7 @@
 """Losses for labels that say what calls in an example, not when."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
-
 
 PRESENT_SHARE = 0.3
 """Share of an example's rows that decide whether a species is there: it calls in most of an example, not in all."""

@@ -66,7 +66,7 @@ def bootstrap(statistic: Statistic, scores: FloatArray, truth: Truth, strata: Se
 
 
 def count_events(rows: FloatArray, threshold: float, step_s: float, span_s: float) -> int:
-    """Count the events of one label: runs of rows (rows,) at or above a threshold, merged over gaps of less than 1 s."""
+    """Count one label's events: runs of rows (rows,) at or above a threshold, merged over gaps below 1 s."""
     heard = np.flatnonzero(rows >= threshold)
     if len(heard) == 0:
         return 0

@@ -46,7 +46,7 @@ class WindowNet(nn.Module):
         return logits.unsqueeze(1)
 
     def rows(self, audio: Tensor) -> Tensor:
-        """Return logits (windows, labels) of a whole recording (N,), one window a second, the last filled with silence."""
+        """Return logits (windows, labels) of a recording (N,), a window a second, the last filled with silence."""
         missing = max(WINDOW_SAMPLES - len(audio), -(len(audio) - WINDOW_SAMPLES) % HOP_SAMPLES)
         windows = nn.functional.pad(audio, (0, missing)).unfold(0, WINDOW_SAMPLES, HOP_SAMPLES)
         return self.learn(self.features(windows))[:, 0]

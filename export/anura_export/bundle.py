@@ -1,0 +1,130 @@
+"""Puts a checkpoint and what evaluation found into a bundle, and proves it before anybody sees it."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from anura_edge.bundle import (
+    CARD,
+    GOLDEN_CLIP,
+    GOLDEN_SCORES,
+    MODEL,
+    Bundle,
+    Label,
+    Manifest,
+    State,
+    Training,
+    load_bundle,
+    sha256,
+    write_manifest,
+)
+from anura_edge.classifier import open_model, score_all
+from anura_edge.errors import ModelError
+from anura_export.card import model_card
+from anura_export.graph import calibrated, to_onnx
+from anura_export.parity import Parity, check_parity
+from anura_train.checkpoint import GOLDEN, Checkpoint, load_checkpoint
+from anura_train.evaluate import Report, load_report
+from anura_train.models import Net
+from anura_train.models.stream import StreamNet
+
+LICENCE = "CC-BY-NC-4.0"
+"""Of a model that has learnt from CC BY-NC recordings."""
+
+
+def export(trained: Path, out: Path) -> tuple[Bundle, Parity]:
+    """Write the bundle OUT of what `anura-train fit` and `evaluate` left in a folder.
+
+    OUT is replaced only when the bundle has passed every check. Raises ModelError when it does not.
+    """
+    checkpoint, report = load_checkpoint(trained), load_report(trained)
+    model = calibrated(checkpoint.model, report.slope, report.offset)
+    return publish(
+        model, manifest(checkpoint, report), model_card(checkpoint.provenance, report), trained / GOLDEN, out
+    )
+
+
+def publish(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> tuple[Bundle, Parity]:
+    """Write and prove a bundle; `draft` is its manifest without the files."""
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=_made(out.parent)) as scratch:
+        folder = Path(scratch) / "bundle"
+        (folder / "golden").mkdir(parents=True)
+        (folder / MODEL).write_bytes(to_onnx(model))
+        (folder / CARD).write_text(card, encoding="utf-8")
+        shutil.copyfile(golden, folder / GOLDEN_CLIP)
+        _write_golden_scores(folder, draft)
+        seal(folder, draft)
+        parity = check_parity(model, load_bundle(folder))
+        shutil.rmtree(out, ignore_errors=True)
+        folder.rename(out)
+    return load_bundle(out), parity
+
+
+def seal(folder: Path, draft: Manifest) -> None:
+    """Write the manifest of the files that are in a folder."""
+    files = {name: sha256((folder / name).read_bytes()) for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES)}
+    write_manifest(folder, draft.model_copy(update={"files": files}))
+
+
+def manifest(checkpoint: Checkpoint, report: Report) -> Manifest:
+    """Say of a trained model what a bundle says of itself, except for its files."""
+    model, provenance = checkpoint.model, checkpoint.provenance
+    recipe = provenance.recipe
+    thresholds = {row.code: row.threshold for row in report.species}
+    return Manifest(
+        id=recipe.id,
+        version=recipe.version,
+        title=recipe.title,
+        kind="stream" if isinstance(model, StreamNet) else "window",
+        labels=tuple(
+            Label(
+                code=species.code,
+                scientific_name=species.scientific_name,
+                common_name=species.common_name,
+                threshold=thresholds[species.code],
+            )
+            for species in provenance.species
+        ),
+        rate_hz=model.rate_hz,
+        window_samples=model.span_samples,
+        hop_samples=model.step_samples,
+        receptive_field_samples=None if isinstance(model, StreamNet) else model.span_samples,
+        states=_states(model),
+        licence=LICENCE,
+        training=Training(
+            recipe=recipe.model_dump_json(),
+            data=provenance.data,
+            seed=recipe.seed,
+            calibration=(
+                f"sigmoid({report.slope:.4f} * logit + {report.offset:.4f}) for every label, in the last layer; "
+                "fitted on out-of-fold recording scores"
+            ),
+        ),
+        metrics=report.metrics,
+        files={},
+    )
+
+
+def _states(model: Net) -> tuple[State, ...]:
+    if not isinstance(model, StreamNet):
+        return ()
+    return tuple(State(name=name, shape=shape) for name, shape in model.state_shapes.items())
+
+
+def _write_golden_scores(folder: Path, draft: Manifest) -> None:
+    """Let the exported model itself say what the golden clip scores; parity with torch is proven apart."""
+    np.save(folder / GOLDEN_SCORES, np.zeros((0, 0), np.float32))
+    seal(folder, draft)
+    bundle = load_bundle(folder)
+    clip, rate_hz = soundfile.read(folder / GOLDEN_CLIP, dtype="float32")
+    if rate_hz != draft.rate_hz:
+        raise ModelError(f"the golden clip has {rate_hz} Hz, the model {draft.rate_hz}; fit the recipe again")
+    np.save(folder / GOLDEN_SCORES, score_all(bundle, open_model(bundle), clip))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

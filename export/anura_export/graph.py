@@ -1,0 +1,77 @@
+"""Writes a network as an ONNX graph: waveform in, calibrated probabilities out."""
+
+import copy
+import io
+import warnings
+
+import onnx
+import torch
+
+from anura_edge.errors import ModelError
+from anura_train.models import Net
+from anura_train.models.stream import StreamNet
+
+OPSET = 18
+"""Read by every ONNX Runtime since 1.14 (February 2023)."""
+
+_EXAMPLE_STEPS = 10
+"""Length of the audio that the exporter traces with; the graph takes any."""
+
+
+def to_onnx(model: Net) -> bytes:
+    """Return a network's graph, in one piece, with batch normalisation folded into the convolutions.
+
+    Raises ModelError if the graph would need anything beside itself: custom operators, tensors in other files.
+    """
+    inputs, outputs, states = _names(model)
+    audio = torch.zeros(1, model.step_samples * _EXAMPLE_STEPS if states else model.span_samples)
+    arguments = (audio, *(model.beginning(1) if isinstance(model, StreamNet) else ()))
+    written = io.BytesIO()
+    with warnings.catch_warnings():
+        # Only the older exporter writes a GRU as one node; the newer one unrolls it to a fixed length.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
+        torch.onnx.export(
+            model.eval(),
+            arguments,
+            written,  # type: ignore[arg-type]  # only the newer exporter wants a path
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes=_dynamic_axes(inputs, outputs, streams=bool(states)),
+        )
+    return _check(written.getvalue())
+
+
+def calibrated(model: Net, slope: float, offset: float) -> Net:
+    """Return a copy whose logits are slope * logit + offset: calibration costs nothing at run time."""
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        model.head.weight.mul_(slope)
+        model.head.bias.mul_(slope).add_(offset)
+    return model
+
+
+def _names(model: Net) -> tuple[list[str], list[str], list[str]]:
+    states = [*model.state_shapes] if isinstance(model, StreamNet) else []
+    return ["audio", *states], ["probabilities", *(f"{name}_out" for name in states)], states
+
+
+def _dynamic_axes(inputs: list[str], outputs: list[str], *, streams: bool) -> dict[str, dict[int, str]]:
+    axes = {name: {0: "batch"} for name in (*inputs, *outputs)}
+    if streams:
+        axes["audio"][1], axes["probabilities"][1] = "samples", "rows"
+    return axes
+
+
+def _check(graph: bytes) -> bytes:
+    model = onnx.load_from_string(graph)
+    onnx.checker.check_model(model, full_check=True)
+    if foreign := {node.domain for node in model.graph.node} - {"", "ai.onnx"}:
+        raise ModelError(
+            f"the graph uses operators of {foreign}, which other runtimes lack; write the layer differently"
+        )
+    if any(tensor.external_data for tensor in model.graph.initializer):
+        raise ModelError("the graph keeps tensors in other files; make the model smaller than 2 GB")
+    return graph

@@ -1,0 +1,23 @@
+"""The device stays small: nothing that a recorder cannot carry is loaded."""
+
+import pkgutil
+import subprocess
+import sys
+
+import anura_edge
+
+HEAVY = ["torch", "torchaudio", "onnx", "scipy", "sklearn", "fastapi", "sqlalchemy", "pandas", "matplotlib"]
+
+
+def test_no_module_of_the_device_loads_what_a_device_cannot_carry() -> None:
+    modules = [module.name for module in pkgutil.walk_packages(anura_edge.__path__, "anura_edge.")]
+    assert {"anura_edge.cli", "anura_edge.sources.microphone", "anura_edge.classifier"} < set(modules)
+    program = f"import sys, {', '.join(modules)}; print(*({set(HEAVY)!r} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == []
+
+
+def test_microphones_are_no_reason_to_load_portaudio_before_one_is_wanted() -> None:
+    program = "import sys, anura_edge.cli; print('sounddevice' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout == "False\n"
