@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -76,6 +76,8 @@ def run(
     """
     settings = load(Config, config)
     kind, path = _parse_source(source or settings.source)
+    if watch_folder and kind != "folder":
+        raise ConfigError("--watch goes with folder:PATH")
     stop = _stop_on_signals()
     with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
         if kind == "mic":
@@ -174,8 +176,6 @@ def _parse_source(text: str | None) -> tuple[str, Path]:
 def _files(kind: str, path: Path, settings: Config, stop_watching: Event | None) -> Iterator[FoundFile]:
     if kind == "folder":
         return scan(path) if stop_watching is None else watch(path, settings.watch, stop_watching)
-    if stop_watching:
-        raise ConfigError("--watch goes with folder:PATH")
     try:
         status = path.stat()
     except OSError as error:
@@ -190,7 +190,9 @@ def _printer(*, as_json: bool) -> Callable[[EventRow], None]:
 
 
 def _print_summary(summary: Summary, *, as_json: bool) -> None:
-    typer.echo(json.dumps({"summary": asdict(summary)}) if as_json else summary_text(summary))
+    # Not asdict, which cannot copy the dictionaries with defaults.
+    values = {field.name: getattr(summary, field.name) for field in fields(summary)}
+    typer.echo(json.dumps({"summary": values}) if as_json else summary_text(summary))
 
 
 def _stop_on_signals() -> Event:

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from math import inf
 from pathlib import Path
 from threading import Event
 from types import TracebackType
+from typing import TypeVar
 
 from anura_edge import __version__
 from anura_edge.audio import Recording
@@ -41,6 +41,9 @@ DELIVERY_PATIENCE_S = 10.0
 """After a finite scan, wait for the base station as long as it makes progress at least this often."""
 
 
+Number = TypeVar("Number", int, float)
+
+
 @dataclass(slots=True)
 class Summary:
     """What a run did."""
@@ -49,21 +52,23 @@ class Summary:
     """Recordings analysed."""
     known: int = 0
     """Recordings that this model had analysed before."""
-    unreadable: Counter[str] = field(default_factory=Counter)
+    unreadable: dict[str, int] = field(default_factory=dict)
     """New files that could not be analysed, by reason."""
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    seconds: dict[str, float] = field(default_factory=dict)
     """Audio by what became of it."""
-    events: Counter[str] = field(default_factory=Counter)
+    events: dict[str, int] = field(default_factory=dict)
     """New events by scientific name."""
     elapsed_s: float = 0.0
     """Time spent on recordings."""
     pending: int = 0
     """Rows that nobody has acknowledged yet."""
+    problem: str | None = None
+    """Why they wait."""
 
     @property
     def times_real_time(self) -> float:
         """Seconds of audio analysed per second of work."""
-        return self.seconds[EffortState.ANALYSED] / self.elapsed_s if self.elapsed_s else 0.0
+        return self.seconds.get(EffortState.ANALYSED, 0.0) / self.elapsed_s if self.elapsed_s else 0.0
 
 
 class Daemon:
@@ -100,6 +105,7 @@ class Daemon:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.summary.problem = self.courier.problem if self.courier else "no broker is set"
         if self.courier:
             self.courier.stop()
         self.summary.pending = self.journal.totals().pending
@@ -174,13 +180,17 @@ class Daemon:
             self.courier.wake()
         for row in rows:
             if isinstance(row, EventRow):
-                self.summary.events[row.scientific_name] += 1
+                _add(self.summary.events, row.scientific_name, 1)
                 self._on_event(row)
             else:
-                self.summary.seconds[row.state] += row.samples / row.rate_hz
+                _add(self.summary.seconds, row.state, row.samples / row.rate_hz)
 
     def _set_aside(self, file: FoundFile, error: UnreadableError) -> None:
         is_news = self.journal.set_aside(file.name, file.size, file.mtime_ns, error.reason, str(error))
         if is_news and error.reason != OTHER_FILE:
-            self.summary.unreadable[error.reason] += 1
+            _add(self.summary.unreadable, error.reason, 1)
             log.warning("%s: %s", error.reason, error)
+
+
+def _add(counts: dict[str, Number], key: str, amount: Number) -> None:
+    counts[key] = counts.get(key, 0) + amount

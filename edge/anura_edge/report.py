@@ -17,17 +17,22 @@ def event_line(row: EventRow) -> str:
 
 def summary_text(summary: Summary) -> str:
     """Say what a run did."""
-    minutes = {state: seconds / 60 for state, seconds in summary.seconds.items()}
+    minutes = {state: seconds / 60 for state, seconds in sorted(summary.seconds.items())}
     analysed = minutes.pop(EffortState.ANALYSED, 0.0)
     lines = [
-        f"{summary.new} new recordings, {summary.known} known, {summary.unreadable.total()} unreadable; "
+        f"{summary.new} new recordings, {summary.known} known, {sum(summary.unreadable.values())} unreadable; "
         f"{analysed:.1f} min analysed"
         + (f" at {summary.times_real_time:,.0f} x real time" if summary.new else "")
         + "".join(f", {length:.1f} min {state}" for state, length in minutes.items())
     ]
-    lines += [f"  unreadable, {reason}: {count}" for reason, count in summary.unreadable.most_common()]
-    lines += [f"  {name:<30} {count:>5} events" for name, count in summary.events.most_common()]
-    lines.append(f"{summary.events.total()} new events; {summary.pending} rows wait for a base station")
+    lines += [f"  unreadable, {reason}: {count}" for reason, count in sorted(summary.unreadable.items())]
+    lines += [
+        f"  {name:<30} {count:>5} events" for name, count in sorted(summary.events.items(), key=lambda item: -item[1])
+    ]
+    waiting = f"; {summary.pending} rows wait in the journal" if summary.pending else "; all rows are delivered"
+    lines.append(
+        f"{sum(summary.events.values())} new events{waiting}" + (f": {summary.problem}" if summary.problem else "")
+    )
     return "\n".join(lines)
 
 

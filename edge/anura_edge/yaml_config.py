@@ -12,8 +12,6 @@ from pydantic_core import ErrorDetails
 
 from anura_edge.errors import ConfigError
 
-ENV_PREFIX = "ANURA__"
-
 T = TypeVar("T", bound="Section")
 
 
@@ -23,14 +21,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-def load(model: type[T], path: Path | None, environment: Mapping[str, str] = os.environ) -> T:
-    """Read settings from a file and from ANURA__SECTION__KEY variables, which go before the file.
+def load(model: type[T], path: Path | None, environment: Mapping[str, str] = os.environ, prefix: str = "ANURA__") -> T:
+    """Read settings from a file and from {prefix}SECTION__KEY variables, which go before the file.
 
     Raises ConfigError.
     """
     root = _compose(path) if path else None
     values = _values(root, path)
-    sources = _apply_environment(values, environment)
+    sources = _apply_environment(values, environment, prefix)
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -82,13 +80,15 @@ def _refuse_twins(node: yaml.Node, path: Path | None) -> None:
             _refuse_twins(value, path)
 
 
-def _apply_environment(values: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+def _apply_environment(
+    values: dict[str, Any], environment: Mapping[str, str], prefix: str
+) -> dict[tuple[str, ...], str]:
     """Put variables into `values`; return which variable set which key."""
     sources = {}
     for name in sorted(environment):
-        if not name.startswith(ENV_PREFIX):
+        if not name.startswith(prefix):
             continue
-        *sections, key = keys = name.removeprefix(ENV_PREFIX).lower().split("__")
+        *sections, key = keys = name.removeprefix(prefix).lower().split("__")
         target = values
         for section in sections:
             if not isinstance(target.get(section), dict):

@@ -62,14 +62,16 @@ def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mqtt:\n  prot: 1883\n", "line 2: mqtt.prot: unknown key; did you mean port?"),
-        ("\n\nfrogs: yes\n", "line 3: frogs: unknown key; allowed are schema, state_dir, database, mqtt, web"),
-        ("web:\n  host: 0.0.0.0\n  port: 70000\n", "line 3: web.port: Input should be less than or equal to 65535"),
-        ("web:\n  port: '80'\n", "line 2: web.port: Input should be a valid integer, but is '80'"),
-        ("schema: 2\n", "line 1: schema: Input should be 1"),
-        ("- a list\n", "line 1: the file: Input should be a valid dictionary"),
-        ("mqtt: [\n", "is not YAML"),
-        ("database: 2026-13-01\n", "is not YAML"),
+        ("mqtt:\n  prot: 1883\n", "base.yaml:2: unknown key 'mqtt.prot'; did you mean 'port'?"),
+        ("\n\nfrogs: yes\n", "base.yaml:3: unknown key 'frogs'; there are: schema, state_dir, database, mqtt, web"),
+        (
+            "web:\n  host: 0.0.0.0\n  port: 70000\n",
+            "base.yaml:3: web.port: Input should be less than or equal to 65535",
+        ),
+        ("schema: 2\n", "base.yaml:1: schema: Input should be 1"),
+        ("- a list\n", "base.yaml:1: settings are"),
+        ("mqtt: [\n", "base.yaml:2: not YAML"),
+        ("database: 2026-13-01\n", "base.yaml: month must be in"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:

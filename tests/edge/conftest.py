@@ -305,9 +305,7 @@ def write_bundle(two_calls: Callable[..., FloatArray]) -> Callable[..., Path]:
             states=tuple(model.states),
             licence="CC0-1.0",
             training=Training(recipe="by hand", data=(), seed=0, calibration="none"),
-            files={
-                name: sha256((folder / name).read_bytes()) for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES)
-            },
+            files={name: sha256((folder / name).read_bytes()) for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES)},
         )
         write_manifest(folder, manifest.model_copy(update=changes))
         return folder

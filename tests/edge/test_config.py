@@ -13,7 +13,7 @@ from anura_edge.config import Audio, Config, Detect, Device, Model, Mqtt, Watch
 from anura_edge.errors import ConfigError
 from anura_edge.yaml_config import load
 
-SECRET = "correct horse battery"  # noqa: S105
+SECRET = "correct horse battery"
 
 names = st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True)
 shares = st.floats(0.001, 1)

@@ -156,6 +156,6 @@ def test_what_cannot_work_is_said_before_anything_is_heard(config: Config, tmp_p
     (tmp_path / "file").touch()
     with pytest.raises(JournalError, match="journal"):
         start(state_dir=tmp_path / "file")
-    with pytest.raises(ConfigError, match="the model has no"):
-        with Daemon(config.model_copy(update={"detect": Detect(thresholds={"X": 0.5})}), print, Stop()) as daemon:
-            daemon.hear_files([])
+    mistaken = config.model_copy(update={"detect": Detect(thresholds={"X": 0.5})})
+    with pytest.raises(ConfigError, match="the model has no"), Daemon(mistaken, print, Stop()) as daemon:
+        daemon.hear_files([])

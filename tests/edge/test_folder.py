@@ -105,11 +105,11 @@ def test_a_name_is_short_enough_for_the_wire(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_any_depth_is_scanned(tmp_path: Path) -> None:
-    here = os.getcwd()
+    here = Path.cwd()
     os.chdir(tmp_path)
     try:
         for _ in range(1_100):
-            os.mkdir("d")
+            Path("d").mkdir()
             os.chdir("d")
         Path("a.wav").touch()
         os.chdir(here)

@@ -85,7 +85,7 @@ def test_a_dollar_marks_a_clock_set_by_gps() -> None:
         "12345678_123456",
         "120190522_223000",
         "20190522_2230001",
-        "２０１９０５２２_２２３０００",
+        "".join(chr(ord(c) + 0xFEE0) if c.isdigit() else c for c in "20190522_223000"),
     ],
 )
 @pytest.mark.parametrize("zone", [None, BRT, timezone(timedelta(hours=14))])

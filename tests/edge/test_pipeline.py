@@ -156,9 +156,7 @@ def test_a_file_that_breaks_off_at_once_is_all_unreadable(tape: Tape, two_calls:
     assert parts[-1].broken_off is error
 
 
-def test_a_file_with_less_than_its_header_promises_says_so(
-    tape: Tape, two_calls: TwoCalls, detector: Detector
-) -> None:
+def test_a_file_with_less_than_its_header_promises_says_so(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:
     _, efforts, _ = hear(tape(two_calls()[:50_000], promised=80_000), detector)
     assert stretches(efforts) == [(ANALYSED, 0, 50_000), (UNREADABLE, 50_000, 30_000)]
 
@@ -191,9 +189,7 @@ def test_the_loudest_channel_is_heard_or_the_one_that_is_asked_for(
     assert heard == {0: ["LOW"], 1: ["HIGH"], "loudest": ["HIGH"]}
 
 
-def test_a_channel_that_a_mono_file_lacks_is_its_only_one(
-    tape: Tape, two_calls: TwoCalls, detector: Detector
-) -> None:
+def test_a_channel_that_a_mono_file_lacks_is_its_only_one(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:
     assert len(hear(tape(two_calls()), detector, 1)[0]) == 2
 
 
@@ -217,5 +213,5 @@ def test_a_click_in_the_very_last_sample_is_an_event_inside_the_recording(
             samples = np.zeros((max(1, round(rows * 0.1 * rate_hz) + more), 1), np.float32)
             samples[-1:] = 1.0
             events = hear(tape(samples, rate_hz), detector)[0]
-            assert events or more < 0
+            assert events or not rows
             assert all(0 <= event.onset_sample < event.offset_sample <= len(samples) for event in events)

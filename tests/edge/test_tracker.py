@@ -1,6 +1,7 @@
 """Calls do not depend on how rows come, never overlap, and hold every row that is loud enough."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -37,7 +38,6 @@ def calls_of(column: Sequence[float], rule: Rule, span: int = STEP) -> list[Call
     return list(track([rule], [scores([[p] for p in column], 0, span)], span))
 
 
-
 @given(probabilities, rules, spans, st.lists(st.integers(0, 60), max_size=10))
 def test_calls_do_not_depend_on_how_rows_are_grouped(
     rows: list[tuple[float, float]], rule: Rule, span: int, at: list[int]
@@ -45,7 +45,7 @@ def test_calls_do_not_depend_on_how_rows_are_grouped(
     edges = [0, *sorted(min(i, len(rows)) for i in at), len(rows)]
     groups = [
         scores(rows[a:b], a, span) if b > a else Scores(np.zeros((0, 2), np.float32), np.zeros(0), a * STEP, STEP, span)
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
     ]
     whole = list(track([rule, rule], [scores(rows, 0, span)], span))
     found = list(track([rule, rule], groups, span))
@@ -57,7 +57,7 @@ def test_calls_of_a_label_never_overlap_and_closer_than_the_gap_only_where_cut(
     rows: list[tuple[float, float]], rule: Rule, span: int
 ) -> None:
     calls = calls_of([p for p, _ in rows], rule, span)
-    for call, following in zip(calls, calls[1:], strict=False):
+    for call, following in pairwise(calls):
         gap = following.onset_sample - call.offset_sample
         assert gap >= 0
         was_cut = call.offset_sample - call.onset_sample >= rule.max_length
@@ -65,9 +65,7 @@ def test_calls_of_a_label_never_overlap_and_closer_than_the_gap_only_where_cut(
 
 
 @given(probabilities, rules, spans)
-def test_every_loud_row_begins_in_exactly_one_call(
-    rows: list[tuple[float, float]], rule: Rule, span: int
-) -> None:
+def test_every_loud_row_begins_in_exactly_one_call(rows: list[tuple[float, float]], rule: Rule, span: int) -> None:
     column = [p for p, _ in rows]
     calls = calls_of(column, rule, span)
     for row, p in enumerate(column):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -78,7 +79,9 @@ def test_events_come_back_as_they_went(
     journal: UUID, floor: int, numbered: list[tuple[int, Event]], made_by: Provenance
 ) -> None:
     rows = tuple(wire.event_row(seq, event, made_by) for seq, event in numbered)
-    assert EventBatch.from_bytes(wire.batch(journal, floor, rows)) == EventBatch(journal=journal, floor=floor, rows=rows)
+    assert EventBatch.from_bytes(wire.batch(journal, floor, rows)) == EventBatch(
+        journal=journal, floor=floor, rows=rows
+    )
 
 
 @given(st.uuids(), counts, st.lists(st.tuples(counts, efforts), min_size=1, max_size=3), provenances)
@@ -118,7 +121,9 @@ def test_another_major_version_is_refused(event_batch: dict[str, Any], message: 
         message.from_bytes(encode({**honest, "schema": schema}))
 
 
-@given(st.sampled_from(MESSAGES), st.binary(max_size=300) | st.text(max_size=300).map(str.encode) | json_values.map(encode))
+@given(
+    st.sampled_from(MESSAGES), st.binary(max_size=300) | st.text(max_size=300).map(str.encode) | json_values.map(encode)
+)
 def test_no_bytes_give_anything_but_a_message_or_a_delivery_error(message: type[Any], payload: bytes) -> None:
     try:
         assert isinstance(message.from_bytes(payload), message)
@@ -205,10 +210,8 @@ def test_a_topic_comes_back_as_it_went(site: str, device: str, kind: Any) -> Non
 
 @given(st.text(max_size=40) | st.from_regex(r"anura/v1/[^/]*/[^/]*/[a-z]*\n?", fullmatch=True))
 def test_a_topic_is_ours_to_the_letter_or_refused(name: str) -> None:
-    try:
+    with suppress(DeliveryError):
         assert topic(*parse_topic(name)) == name
-    except DeliveryError:
-        pass
 
 
 @pytest.mark.parametrize(

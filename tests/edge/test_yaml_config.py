@@ -94,9 +94,7 @@ def test_what_is_no_text_is_a_mistake(tmp_path: Path, content: bytes) -> None:
 
 
 @given(st.text(alphabet="abde:{}[]&*!?|>-'\"\n\t 019.,#%@", max_size=40))
-def test_no_text_gives_anything_but_settings_or_a_mistake(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
+def test_no_text_gives_anything_but_settings_or_a_mistake(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
     path.write_text(text)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import IO, Any
 from urllib.request import urlopen
 
 import pytest
@@ -29,7 +29,7 @@ class Device:
 
     def __post_init__(self) -> None:
         for stream, take in ((self.process.stdout, self._take_line), (self.process.stderr, self.said.append)):
-            Thread(target=lambda s=stream, t=take: [t(line) for line in s], daemon=True).start()
+            Thread(target=_read, args=(stream, take), daemon=True).start()
 
     def _take_line(self, line: str) -> None:
         self.lines.append(json.loads(line))
@@ -45,6 +45,12 @@ class Device:
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(DEADLINE_S)
+
+
+def _read(stream: IO[str], take: Callable[[str], None]) -> None:
+    with stream:
+        for line in stream:
+            take(line)
 
 
 @dataclass

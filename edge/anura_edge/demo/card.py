@@ -55,7 +55,8 @@ def write_card(folder: Path) -> Path:
     for number, (stamp, parts) in enumerate(CARD.items()):
         mono = _minute(parts, np.random.default_rng(number))
         sf.write(data / f"S4DEMO_{stamp}.wav", np.stack([mono, RIGHT_GAIN * mono], axis=1), RATE_HZ, subtype="PCM_16")
-    (data / f"S4DEMO_{EMPTY}.wav").touch()
+    if not (empty := data / f"S4DEMO_{EMPTY}.wav").exists():
+        empty.touch()
     return data
 
 
