@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from anura_edge import __version__
-from anura_edge.audio import Recording
+from anura_edge.audio import ClockSource, Recording
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import load_classifier
 from anura_edge.config import Config
@@ -96,6 +96,7 @@ class Daemon:
             )
             self.courier = Courier(self.journal, config, config.mqtt, birth)
         self.summary = Summary()
+        self._warned_of_clock = False
 
     def __enter__(self) -> "Daemon":
         if self.courier:
@@ -140,6 +141,9 @@ class Daemon:
         self.summary.elapsed_s += time.monotonic() - began
         if error := heard[-1].broken_off:
             self._set_aside(file, error)
+        if sound.recording.clock_source == ClockSource.UNKNOWN and not self._warned_of_clock:
+            self._warned_of_clock = True
+            log.warning("times in file names are read as UTC; set audio.utc_offset to what the recorder's clock kept")
 
     def hear_microphone(self) -> None:
         """Listen until told to stop.

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from anura_edge.audio import ClockSource
@@ -147,16 +147,17 @@ class _Batch(_Message):
     """The lowest sequence number that the device still holds."""
 
 
+# The first mistake is enough: to list those of 300,000 bad rows would take a base half a minute.
 class EventBatch(_Batch):
     """Payload of `event`."""
 
-    rows: tuple[EventRow, ...]
+    rows: Annotated[tuple[EventRow, ...], FailFast()]
 
 
 class EffortBatch(_Batch):
     """Payload of `effort`."""
 
-    rows: tuple[EffortRow, ...]
+    rows: Annotated[tuple[EffortRow, ...], FailFast()]
 
 
 class Status(_Message):

@@ -31,6 +31,8 @@ def to_onnx(model: Net) -> bytes:
         # Only the older exporter writes a GRU as one node; the newer one unrolls it to a fixed length.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
+        # torch's own shape checks are traced as constants; they hold for every batch and length.
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         torch.onnx.export(
             model.eval(),
             arguments,

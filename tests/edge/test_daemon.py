@@ -15,6 +15,7 @@ from anura_edge.config import Audio, Config, Detect, Model
 from anura_edge.daemon import Daemon, Summary
 from anura_edge.errors import ConfigError, JournalError, ModelError
 from anura_edge.journal import Journal
+from anura_edge.sources.files import AUDIO_SUFFIXES
 from anura_edge.sources.folder import scan
 from anura_edge.wire import EffortRow, EventRow
 
@@ -159,3 +160,12 @@ def test_what_cannot_work_is_said_before_anything_is_heard(config: Config, tmp_p
     mistaken = config.model_copy(update={"detect": Detect(thresholds={"X": 0.5})})
     with pytest.raises(ConfigError, match="the model has no"), Daemon(mistaken, print, Stop()) as daemon:
         daemon.hear_files([])
+
+
+def test_a_folder_of_real_recorders_files_is_heard_to_its_end(config: Config, data: Path) -> None:
+    summary, _ = hear(config, data / "recorders")
+    assert summary.unreadable == {"empty": 1, "not_audio": 1, "no_samples": 1}
+    audio = [path for path in (data / "recorders").iterdir() if path.suffix.lower() in AUDIO_SUFFIXES]
+    assert summary.new + summary.known == len(audio) - 3
+    again, rows = hear(config, data / "recorders")
+    assert (again.new, again.known, rows) == (0, summary.new + summary.known, [])

@@ -177,6 +177,18 @@ def test_a_flac_cut_short_gives_what_is_there_and_then_breaks_off(tmp_path: Path
     np.testing.assert_allclose(heard[0].samples, samples[: len(heard[0].samples)], atol=2**-15)
 
 
+def test_a_file_that_ends_early_without_an_error_says_so(tmp_path: Path) -> None:
+    """An MP3 decoder takes the end of the file for the end of the sound."""
+    whole = wav(tmp_path / "a.mp3", noise(80_000)).read_bytes()
+    assert len(hear(open_file(tmp_path / "a.mp3", "a"))) == 80_000
+    (tmp_path / "a.mp3").write_bytes(whole[: len(whole) // 2])
+    heard = []
+    with pytest.raises(UnreadableError) as caught:
+        heard.extend(open_file(tmp_path / "a.mp3", "a").chunks())
+    assert caught.value.reason == "truncated"
+    assert 20_000 < sum(len(chunk.samples) for chunk in heard) < 60_000
+
+
 def test_a_flac_whose_length_nobody_wrote_down_is_not_believed_to_be_endless(tmp_path: Path) -> None:
     """A recorder that streams, or loses power, leaves 0 as the number of samples."""
     content = bytearray(wav(tmp_path / "a.flac", noise(100_000), subtype="PCM_16").read_bytes())

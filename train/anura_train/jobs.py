@@ -29,6 +29,8 @@ from anura_train.species import COMMON_NAMES
 
 GOLDEN_S = 6
 
+MAX_NAMES_A_LINE = 20
+
 
 def fit_fold(recipe: Recipe, corpus: Corpus, fold: int, out: Path, on_step: OnStep) -> None:
     """Train on all folds but one, score that one, write OUT/fold-K.npz."""
@@ -82,7 +84,7 @@ def describe(recipe: Recipe, corpus: Corpus, golden: Clip) -> Provenance:
         recipe=recipe,
         species=tuple(_species(code, corpus.frogs) for code in corpus.labels()),
         data=tuple(_data_lines(learnt)),
-        credits=tuple(sorted({f"{clip.name}: {clip.licence}. {clip.attribution}".strip() for clip in learnt})),
+        credits=tuple(_credit_lines(learnt)),
         golden_credit=f"{golden.name}, {golden.kind}: {golden.licence}. {golden.attribution}".strip(),
     )
 
@@ -104,6 +106,16 @@ def _data_lines(clips: Sequence[Clip]) -> Iterable[str]:
         licences[clip.name.split("/")[0]][clip.licence.split(" (")[0]] += 1
     for name, counts in licences.items():
         yield f"{name}: " + ", ".join(f"{count} recordings {licence}" for licence, count in sorted(counts.items()))
+
+
+def _credit_lines(clips: Sequence[Clip]) -> Iterable[str]:
+    """Name every recording with its licence and author; many by one author share a line."""
+    by_author: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for clip in clips:
+        by_author[clip.name.split("/")[0], clip.licence, clip.attribution].append(Path(clip.name).stem)
+    for (folder, licence, attribution), names in sorted(by_author.items()):
+        what = ", ".join(sorted(names)) if len(names) <= MAX_NAMES_A_LINE else f"{len(names)} recordings"
+        yield f"{folder}, {licence}: {attribution or 'no name given'} ({what})"
 
 
 def _golden_clip(recipe: Recipe, corpus: Corpus) -> Clip:

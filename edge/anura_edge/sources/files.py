@@ -53,6 +53,8 @@ class FileSound:
                 while len(block := file.read(int(CHUNK_S * file.samplerate), dtype="float32", always_2d=True)):
                     yield AudioChunk(block, first_sample)
                     first_sample += len(block)
+                if first_sample < file.frames:
+                    raise UnreadableError("truncated", f"{self.path}: ends at sample {first_sample} of {file.frames}")
         except (sf.SoundFileError, OSError, RuntimeError) as error:
             raise UnreadableError("broken_off", f"{self.path}: {error}") from error
 

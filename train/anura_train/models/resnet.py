@@ -35,7 +35,7 @@ class WindowNet(nn.Module):
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features (B, T, M) of audio (B, N)."""
-        features: Tensor = self.front_end(audio, self.front_end.silence(len(audio)))[0]
+        features: Tensor = self.front_end(audio, self.front_end.silence(audio.shape[0]))[0]
         return features
 
     def learn(self, features: Tensor) -> Tensor:

@@ -100,8 +100,9 @@ class StreamNet(nn.Module):
         return tuple(torch.zeros(batch, *shape) for shape in self.state_shapes.values())
 
     def features(self, audio: Tensor) -> Tensor:
-        """Return the features (B, T, M) of audio (B, N) that begins in silence."""
-        features: Tensor = self.front_end(audio, self.front_end.silence(len(audio)))[0]
+        """Return the features (B, T, M) of audio (B, N) that begins in silence, the last step filled up with it."""
+        audio = nn.functional.pad(audio, (0, -audio.shape[1] % self.step_samples))
+        features: Tensor = self.front_end(audio, self.front_end.silence(audio.shape[0]))[0]
         return features
 
     def logits(self, features: Tensor, states: States) -> tuple[Tensor, States]:
@@ -121,9 +122,8 @@ class StreamNet(nn.Module):
         return self.logits(features, self.beginning(len(features))[1:])[0]
 
     def rows(self, audio: Tensor) -> Tensor:
-        """Return logits (rows, labels) of a whole recording (N,), the last step filled up with silence."""
-        missing = -len(audio) % self.step_samples
-        return self.learn(self.features(nn.functional.pad(audio, (0, missing)).unsqueeze(0)))[0]
+        """Return logits (rows, labels) of a whole recording (N,)."""
+        return self.learn(self.features(audio.unsqueeze(0)))[0]
 
     def forward(self, audio: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Map audio (B, N), N a multiple of 980, and states to probabilities (B, N / 980, labels) and new states."""

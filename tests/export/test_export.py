@@ -1,0 +1,121 @@
+"""From a data set to a bundle, by the commands that a user types."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import soundfile as sf
+import torch
+from typer.testing import CliRunner
+
+from anura_edge.bundle import Bundle, load_bundle
+from anura_edge.classifier import load_classifier, score_all
+from anura_edge.errors import ModelError
+from anura_export.bundle import export
+from anura_export.graph import calibrated, to_onnx
+from anura_export.parity import TOLERANCE
+from anura_export.untrained import untrained_window_bundle
+from anura_train import cli as train_cli
+from anura_train.models import build
+from anura_train.recipe import ResNetSettings, StreamSettings
+
+RATE_HZ = 22_050
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `anura-train fit` and `evaluate` leave, on two species that whistle."""
+    root = tmp_path_factory.mktemp("trained")
+    for name in ("frogs", "background", "esc10"):
+        (root / name).mkdir()
+    rng = np.random.default_rng(0)
+    t = np.arange(2 * RATE_HZ) / RATE_HZ
+    frogs = ["file,code,species,group,licence,attribution"]
+    for code, pitch_hz in (("AAALOW", 900), ("BBBHIG", 4_000)):
+        for group in range(2):
+            sf.write(root / "frogs" / f"{code}{group}.flac", 0.3 * np.sin(2 * np.pi * pitch_hz * t), RATE_HZ)
+            frogs.append(f"{code}{group}.flac,{code},Rana {code},{code}{group},CC0,nobody")
+    backgrounds = ["file,kind,group,licence,attribution"]
+    for number, licence in enumerate(("US public domain", "US public domain", "GPL-3")):
+        sf.write(root / "background" / f"n{number}.flac", rng.normal(0, 0.05, 2 * RATE_HZ), RATE_HZ)
+        backgrounds.append(f"n{number}.flac,noise,n{number},{licence},nobody")
+    sf.write(root / "esc10" / "1-1-A.flac", rng.normal(0, 0.05, 2 * RATE_HZ), RATE_HZ)
+    (root / "frogs" / "frogs.csv").write_text("\n".join(frogs))
+    (root / "background" / "background.csv").write_text("\n".join(backgrounds))
+    (root / "esc10" / "esc10.csv").write_text("file,label\n1-1-A.flac,Rain\n")
+    (root / "tiny.yaml").write_text("""
+        {id: tiny, title: Tiny, version: 0.0.1, seed: 1, folds: 2, example_s: 1.0, batch: 4, steps: 3,
+         model: {kind: stream, width: 4, hidden: 8, dropout: 0.1},
+         learning_rate: 0.01, weight_decay: 0.0, average: 0.9, golden: frogs/AAALOW0.flac,
+         augment: {background_only: 0.3, two_species: 0.1, with_background: 0.5, snr_db: [0, 20], speed: [1, 1],
+                   level_dbfs: [-40, -10], low_pass: 0.1, mask_frames: 3, mask_mels: 2}}
+    """)
+    out = root / "out"
+    for command in (
+        ["fit", "--recipe", str(root / "tiny.yaml"), "--data", str(root), "--out", str(out), "--jobs", "1"],
+        ["evaluate", "--data", str(root), "--out", str(out)],
+    ):
+        done = CliRunner().invoke(train_cli.app, command)
+        assert done.exit_code == 0, done.output
+    return out
+
+
+@pytest.fixture(scope="session")
+def bundle(trained: Path) -> Bundle:
+    made, parity = export(trained, trained.parent / "bundle")
+    assert max(parity.torch_to_onnx, parity.chunked_to_whole) <= TOLERANCE
+    return made
+
+
+def test_a_device_accepts_the_bundle(bundle: Bundle) -> None:
+    load_classifier(load_bundle(bundle.path))
+    assert [label.code for label in bundle.manifest.labels] == ["AAALOW", "BBBHIG"]
+    assert bundle.manifest.licence == "CC-BY-NC-4.0"
+    assert bundle.manifest.metrics
+
+
+def test_the_card_names_every_species_figure_limit_and_author(bundle: Bundle) -> None:
+    card = (bundle.path / "MODEL_CARD.md").read_text()
+    for wanted in ("Rana AAALOW", "mean average precision", "false alarms an hour", "Limits", "nobody", "K. J. Piczak"):
+        assert wanted in card
+    assert "GPL-3" not in card  # not learnt from
+
+
+def test_a_changed_model_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle.path, tmp_path / "copy")
+    model = bytearray((copy / "model.onnx").read_bytes())
+    model[len(model) // 2] ^= 1
+    (copy / "model.onnx").write_bytes(model)
+    with pytest.raises(ModelError, match=r"model\.onnx is damaged"):
+        load_bundle(copy)
+
+
+def test_the_graph_needs_nothing_beside_itself_and_keeps_its_gru_whole() -> None:
+    model = build(StreamSettings(kind="stream", width=4, hidden=8, dropout=0.0), labels=2)
+    graph = onnx.load_from_string(to_onnx(model)).graph
+    operators = [node.op_type for node in graph.node]
+    assert operators.count("GRU") == 1
+    assert "BatchNormalization" not in operators  # folded into the convolutions
+    assert "Loop" not in operators
+
+
+def test_calibration_in_the_last_layer_is_calibration_of_the_logits() -> None:
+    model = build(ResNetSettings(kind="resnet18", dropout=0.0), labels=2).eval()
+    audio = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, 66_150).astype(np.float32))
+    with torch.no_grad():
+        expected = 0.5 * model.rows(audio) - 2
+        torch.testing.assert_close(calibrated(model, 0.5, -2).rows(audio), expected, atol=1e-4, rtol=0)
+
+
+def test_an_untrained_window_bundle_for_benchmarks_is_a_real_bundle(tmp_path: Path) -> None:
+    bundle = load_bundle(untrained_window_bundle(tmp_path / "window"))
+    assert "untrained" in bundle.manifest.id
+    scores = score_all(bundle, load_classifier(bundle), np.zeros(5 * RATE_HZ, np.float32), rows=2)
+    assert scores.shape == (3, len(bundle.manifest.labels))
+
+
+def test_a_folder_that_was_not_trained_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="anura-train fit"):
+        export(tmp_path, tmp_path / "out")

@@ -1,0 +1,61 @@
+"""Examples have the length, level and labels that the recipe asks for, the same for the same seed."""
+
+import numpy as np
+import pytest
+
+from anura_edge.audio import FloatArray
+from anura_train.augment import Mixer, Sounds
+from anura_train.recipe import AugmentSettings, Recipe
+
+RATE_HZ = 8_000
+
+
+@pytest.fixture
+def sounds() -> Sounds:
+    rng = np.random.default_rng(0)
+    noise = [rng.normal(0, 0.1, seconds * RATE_HZ).astype(np.float32) for seconds in (1, 5, 9, 4, 1)]
+    return Sounds(tuple(noise[:3]), ("AAA", "BBB", "ZZZ"), tuple(noise[3:]), ("AAA", "BBB"), RATE_HZ)
+
+
+def mixer(sounds: Sounds, recipe: Recipe, seed: int = 0, **changes: object) -> Mixer:
+    # The corner of the low-pass may lie above half of this test's rate.
+    settings = AugmentSettings.model_validate(recipe.augment.model_dump() | {"low_pass": 0} | changes)
+    return Mixer(sounds, settings, 2.0, np.random.default_rng(seed))
+
+
+def test_examples_have_one_length_and_stay_within_full_scale(sounds: Sounds, recipe: Recipe) -> None:
+    waveforms, targets = mixer(sounds, recipe, level_dbfs=[-6, 0]).batch(40)
+    assert waveforms.shape == (40, 2 * RATE_HZ)
+    assert targets.shape == (40, 2)
+    assert waveforms.dtype == targets.dtype == np.float32
+    assert np.abs(waveforms).max() <= 1
+    assert np.isfinite(waveforms).all()
+
+
+def test_levels_are_those_asked_for(sounds: Sounds, recipe: Recipe) -> None:
+    waveforms, _ = mixer(sounds, recipe, background_only=0, level_dbfs=[-40, -30]).batch(40)
+    levels_db = 10 * np.log10(np.square(waveforms).mean(1))
+    assert (levels_db > -40.1).all()
+    assert (levels_db < -29.9).all()
+
+
+def test_background_alone_has_no_label(sounds: Sounds, recipe: Recipe) -> None:
+    assert not mixer(sounds, recipe, background_only=1).batch(20)[1].any()
+
+
+def test_two_species_together_are_both_labelled(sounds: Sounds, recipe: Recipe) -> None:
+    targets = mixer(sounds, recipe, background_only=0, two_species=1).batch(40)[1]
+    assert targets.sum(1).max() == 2
+
+
+def test_a_species_that_is_no_label_counts_as_none(sounds: Sounds) -> None:
+    assert sounds.target("ZZZ").tolist() == [0, 0]
+    assert sounds.target("ZZZ", "BBB").tolist() == [0, 1]
+
+
+def test_one_seed_gives_one_batch(sounds: Sounds, recipe: Recipe) -> None:
+    def drawn(seed: int) -> FloatArray:
+        return mixer(sounds, recipe, seed).batch(8)[0]
+
+    assert np.array_equal(drawn(1), drawn(1))
+    assert not np.array_equal(drawn(1), drawn(2))
