@@ -32,7 +32,7 @@ def to_onnx(model: Net) -> bytes:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
         # torch's own shape checks are traced as constants; they hold for every batch and length.
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             model.eval(),
             arguments,

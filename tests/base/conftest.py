@@ -3,12 +3,9 @@
 import json
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,6 +20,7 @@ from uuid import UUID, uuid4
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from support import DEADLINE_S, Broker, eventually, need
 
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event
@@ -39,21 +37,10 @@ from anura_edge.wire import (
     topic,
 )
 
-DEADLINE_S = 20
-MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 BASE_COMMAND = [sys.executable, "-c", "from anura_base.cli import main; main()"]
 
 MADE_BY = Provenance("anuraset-student", "1.0.0", "5f" * 32, "c0ffee", "0.1.0")
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
-
-
-def eventually(check: Callable[[], Any]) -> Any:
-    """Ask until the answer is true, and return it."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not (answer := check()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return answer
 
 
 def event(seq: int, **changes: Any) -> EventRow:
@@ -92,30 +79,6 @@ def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1
         clock_source=ClockSource.RECORDER,
     )
     return effort_row(seq, stretch, MADE_BY)
-
-
-@dataclass
-class Broker:
-    """Debian's mosquitto, which can be stopped and started again on its port."""
-
-    folder: Path
-    port: int
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        config = self.folder / "mosquitto.conf"
-        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
-        self.process = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
-        eventually(self._answers)
-
-    def stop(self) -> None:
-        assert self.process
-        self.process.terminate()
-        self.process.wait(DEADLINE_S)
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 @dataclass
@@ -196,18 +159,6 @@ class Base:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    broker = Broker(tmp_path, port)
-    broker.start()
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture
 def start_base(tmp_path: Path, broker: Broker) -> Iterator[Callable[..., Base]]:
     """Start a base station on this test's broker and database; again after it was stopped, if wished."""
     started: list[subprocess.Popen[str]] = []
@@ -241,11 +192,6 @@ def device(broker: Broker) -> Iterator[Device]:
     device = Device(broker.port)
     yield device
     device.stop()
-
-
-@pytest.fixture(name="eventually")
-def eventually_fixture() -> Callable[[Callable[[], Any]], Any]:
-    return eventually
 
 
 @pytest.fixture
@@ -295,8 +241,7 @@ class Page:
 
 @pytest.fixture
 def open_page(tmp_path: Path) -> Iterator[Callable[[str], Page]]:
-    if not (chromium := shutil.which("chromium")):
-        pytest.skip("chromium is not installed")
+    chromium = need("chromium")
     (commands, to_browser), (from_browser, answers) = os.pipe(), os.pipe()
     options = "--headless --no-sandbox --disable-gpu --disable-background-networking --remote-debugging-pipe"
     shell = f'exec "$0" {options} --user-data-dir="$1" 3<&{commands} 4>&{answers}'

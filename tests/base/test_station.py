@@ -4,6 +4,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
+from support import eventually
+
 from anura_edge.wire import MAX_PAYLOAD_BYTES, Status
 
 # A base station whose life ends between the commit and the acknowledgement.
@@ -34,7 +36,7 @@ def test_a_batch_is_stored_and_acknowledged_every_time_it_comes(base, device, ma
     assert base.json("api/events/ids") == [str(row.id) for row in rows]
 
 
-def test_killed_between_commit_and_acknowledgement(start_base, device, make, eventually, tmp_path: Path) -> None:  # noqa: ANN001
+def test_killed_between_commit_and_acknowledgement(start_base, device, make, tmp_path: Path) -> None:  # noqa: ANN001
     doomed = start_base([sys.executable, "-c", DIES_BEFORE_ACK])
     eventually(doomed.connected)
     rows = tuple(make.event(seq) for seq in range(1, 51))
@@ -49,7 +51,7 @@ def test_killed_between_commit_and_acknowledgement(start_base, device, make, eve
     assert base.json("api/events/ids") == [str(row.id) for row in rows]
 
 
-def test_what_came_while_it_was_away_is_waiting_at_the_broker(start_base, device, make, eventually) -> None:  # noqa: ANN001
+def test_what_came_while_it_was_away_is_waiting_at_the_broker(start_base, device, make) -> None:  # noqa: ANN001
     first = start_base()
     eventually(first.connected)
     assert first.stop() == 0
@@ -68,7 +70,7 @@ def test_an_acknowledgement_is_not_kept_by_the_broker(base, broker, device, make
     again.stop()
 
 
-def test_it_outlives_its_broker(base, broker, device, make, eventually) -> None:  # noqa: ANN001
+def test_it_outlives_its_broker(base, broker, device, make) -> None:  # noqa: ANN001
     broker.stop()
     eventually(lambda: not base.connected())
     assert base.json("api/devices") == []
@@ -78,7 +80,7 @@ def test_it_outlives_its_broker(base, broker, device, make, eventually) -> None:
     assert device.ack() == 1
 
 
-def test_a_broker_that_is_not_there_at_the_start_is_waited_for(start_base, broker, eventually) -> None:  # noqa: ANN001
+def test_a_broker_that_is_not_there_at_the_start_is_waited_for(start_base, broker) -> None:  # noqa: ANN001
     broker.stop()
     base = start_base()
     assert not base.connected()
@@ -86,7 +88,7 @@ def test_a_broker_that_is_not_there_at_the_start_is_waited_for(start_base, broke
     eventually(base.connected)
 
 
-def test_hostile_messages_do_not_stop_it(base, device, make, eventually) -> None:  # noqa: ANN001
+def test_hostile_messages_do_not_stop_it(base, device, make) -> None:  # noqa: ANN001
     device.send_raw("event", b"{")
     device.send_raw("event", b" " * (MAX_PAYLOAD_BYTES + 1))
     device.send_raw("effort", b" " * (3 * MAX_PAYLOAD_BYTES))  # the broker does not pass this on
@@ -159,7 +161,7 @@ def test_it_stops_cleanly_with_a_reader_on_the_stream(base) -> None:  # noqa: AN
         assert base.stop() == 0
 
 
-def test_a_database_that_takes_no_writes_is_not_healthy(base, device, make, tmp_path, eventually) -> None:  # noqa: ANN001
+def test_a_database_that_takes_no_writes_is_not_healthy(base, device, make, tmp_path) -> None:  # noqa: ANN001
     blocker = sqlite3.connect(tmp_path / "base.db", isolation_level=None)
     blocker.execute("DROP TABLE received")
     device.send(make.event(1))
@@ -174,7 +176,7 @@ def test_a_database_that_takes_no_writes_is_not_healthy(base, device, make, tmp_
     eventually(lambda: base.health() == {"subscriber": True, "database": True})
 
 
-def test_a_browser_shows_the_page_and_each_new_call(base, device, make, open_page, eventually) -> None:  # noqa: ANN001
+def test_a_browser_shows_the_page_and_each_new_call(base, device, make, open_page) -> None:  # noqa: ANN001
     page = open_page(base.url)
     eventually(lambda: page.evaluate("document.getElementById('link').textContent") == "Live.")
     assert "No call has come yet" in page.evaluate("document.body.textContent")
@@ -185,7 +187,7 @@ def test_a_browser_shows_the_page_and_each_new_call(base, device, make, open_pag
     assert page.complaints == []
 
 
-def test_a_phone_shows_the_page_without_scrolling_sideways(base, device, make, open_page, eventually) -> None:  # noqa: ANN001
+def test_a_phone_shows_the_page_without_scrolling_sideways(base, device, make, open_page) -> None:  # noqa: ANN001
     device.send(make.event(1, recording_name="x" * 500))
     device.ack()
     page = open_page(base.url)

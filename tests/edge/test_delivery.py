@@ -1,6 +1,6 @@
 import logging
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -24,9 +24,9 @@ def events(count: int) -> list[Event]:
     ids = [uuid4() for _ in range(count)]
     return [
         Event(
-            id, "PSECRU", "Pseudacris crucifer", "rec", "a.wav", 0, 9, 9, START, START, ClockSource.GPS, 0.9, 0.8, -30
+            each, "PSECRU", "Pseudacris crucifer", "rec", "a.wav", 0, 9, 9, START, START, ClockSource.GPS, 0.9, 0.8, -30
         )
-        for id in ids
+        for each in ids
     ]
 
 
