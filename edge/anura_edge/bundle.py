@@ -31,11 +31,12 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Part(BaseModel):
+    # A field that a newer bundle has and we do not know is left out: `schema_version` says when that is not enough.
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Label(_Strict):
+class Label(_Part):
     """One thing that the model can hear."""
 
     code: str = Field(pattern="^[A-Za-z0-9_-]{1,32}$")
@@ -45,7 +46,7 @@ class Label(_Strict):
     """Probability from which a call begins."""
 
 
-class State(_Strict):
+class State(_Part):
     """A tensor that a stream model carries from one chunk to the next."""
 
     name: str
@@ -53,7 +54,7 @@ class State(_Strict):
     """Without the batch dimension, which comes first."""
 
 
-class Metric(_Strict):
+class Metric(_Part):
     """A measured figure, with its 95 % interval and how it was come by."""
 
     name: str
@@ -65,7 +66,7 @@ class Metric(_Strict):
     """Split, selection and number of recordings, in a sentence."""
 
 
-class Training(_Strict):
+class Training(_Part):
     """Where the weights come from."""
 
     recipe: str
@@ -76,7 +77,7 @@ class Training(_Strict):
     """How logits became probabilities, and on which predictions that was fitted."""
 
 
-class Manifest(_Strict):
+class Manifest(_Part):
     """What a bundle says of itself. New optional fields may come; none is renamed."""
 
     schema_version: Literal[1] = 1

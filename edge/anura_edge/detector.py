@@ -30,6 +30,7 @@ class Detector:
         manifest = self.bundle.manifest
         self._resampler = Resampler(rate_hz, manifest.rate_hz)
         self._tracker = CallTracker(self._rules, manifest.hop_samples, manifest.window_samples)
+        self._framer.clear()
         self._classifier.reset()
 
     def feed(self, samples: FloatArray) -> Iterator[Call]:

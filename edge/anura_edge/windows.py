@@ -54,4 +54,8 @@ class Framer:
             padded = np.zeros(self._window + (rows - 1) * self._hop, np.float32)
             padded[:left] = self._ring.view(self._start, left)
             yield Window(padded, self._start)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the stream, and begin a new one."""
         self._ring.end = self._start = 0
