@@ -47,11 +47,9 @@ def to_onnx(model: Net) -> bytes:
 
 
 def calibrated(model: Net, slope: float, offset: float) -> Net:
-    """Return a copy whose logits are slope * logit + offset: calibration costs nothing at run time."""
+    """Return a copy whose scores are sigmoid(slope * logit + offset)."""
     model = copy.deepcopy(model)
-    with torch.no_grad():
-        model.head.weight.mul_(slope)
-        model.head.bias.mul_(slope).add_(offset)
+    model.calibration.slope, model.calibration.offset = slope, offset
     return model
 
 

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score
 
 from anura_train.calibration import GRID, Platt, best_threshold, fit_platt, shipped_thresholds
-from anura_train.metrics import average_precisions, bootstrap, count_events, macro_f1, mean_average_precision
+from anura_train.metrics import (
+    average_precisions,
+    bootstrap,
+    count_events,
+    macro_f1,
+    mean_average_precision,
+    poisson_rate,
+)
 
 
 def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -73,4 +80,10 @@ def test_the_best_threshold_separates() -> None:
 
 def test_a_label_that_background_sounds_like_gets_a_higher_threshold() -> None:
     rates = np.stack([np.zeros(len(GRID)), np.where(GRID < 0.7, 5.0, 0.5), np.full(len(GRID), 9.0)]).astype(np.float32)
-    assert shipped_thresholds(0.4, rates) == pytest.approx((0.4, 0.7, 0.9))
+    assert shipped_thresholds(rates) == pytest.approx((0.5, 0.7, 0.9))
+
+
+def test_a_rate_of_rare_events_has_the_interval_of_the_textbook() -> None:
+    assert poisson_rate(0, 1.0).high == pytest.approx(3.689, abs=1e-3)
+    ten = poisson_rate(10, 2.0)
+    assert (ten.value, ten.low, ten.high) == pytest.approx((5.0, 4.795 / 2, 18.39 / 2), abs=2e-3)

@@ -15,7 +15,15 @@ from anura_train.calibration import GRID, Platt, best_threshold, fit_platt, ship
 from anura_train.checkpoint import HELD_OUT, REPORT, Rows, load_checkpoint, load_rows
 from anura_train.data import Clip, Corpus
 from anura_train.jobs import all_folds
-from anura_train.metrics import Truth, average_precisions, bootstrap, count_events, macro_f1, mean_average_precision
+from anura_train.metrics import (
+    Truth,
+    average_precisions,
+    bootstrap,
+    count_events,
+    macro_f1,
+    mean_average_precision,
+    poisson_rate,
+)
 
 
 class _Frozen(BaseModel):
@@ -40,7 +48,6 @@ class Report(_Frozen):
     slope: float
     offset: float
     """Calibration: probability = sigmoid(slope * logit + offset)."""
-    shared_threshold: float
     species: tuple[SpeciesFigures, ...]
     metrics: tuple[Metric, ...]
 
@@ -62,6 +69,20 @@ class Tested:
     """The code of each recording."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Alarms:
+    """Events on background, where any event is false."""
+
+    events: NDArray[np.float64]
+    """Shape (labels, len(GRID)): how many at each threshold of the grid."""
+    hours: float
+
+    @property
+    def per_hour(self) -> FloatArray:
+        """Events an hour, of the same shape."""
+        return np.asarray(self.events / self.hours, np.float32)
+
+
 def evaluate(out: Path, corpus: Corpus) -> Report:
     """Read what `fit` left in OUT, write OUT/report.json and return it."""
     checkpoint = load_checkpoint(out)
@@ -75,18 +96,14 @@ def evaluate(out: Path, corpus: Corpus) -> Report:
 
     platt = fit_platt(tested.logits, tested.truth)
     calibrated = platt(tested.logits)
-    shared = best_threshold(calibrated, tested.truth)
-    alarms = {  # (labels, GRID) events an hour
-        "seen": _false_alarms(corpus.backgrounds, rows, platt, step_s, span_s),
-        "unseen": _false_alarms(corpus.held_out, load_rows(out / HELD_OUT), platt, step_s, span_s),
-    }
-    thresholds = np.array(shipped_thresholds(shared, alarms["seen"]))
+    seen = _false_alarms(corpus.backgrounds, rows, platt, step_s, span_s)
+    unseen = _false_alarms(corpus.held_out, load_rows(out / HELD_OUT), platt, step_s, span_s)
+    thresholds = np.array(shipped_thresholds(seen.per_hour))
     report = Report(
         slope=platt.slope,
         offset=platt.offset,
-        shared_threshold=shared,
         species=_species_figures(corpus.labels(), calibrated, tested.truth, thresholds),
-        metrics=(*_recording_metrics(tested, thresholds), *_alarm_metrics(corpus, alarms, thresholds)),
+        metrics=(*_recording_metrics(tested, thresholds), *_alarm_metrics(corpus, seen, unseen, thresholds)),
     )
     (out / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return report
@@ -178,33 +195,43 @@ def _species_figures(
     )
 
 
-def _false_alarms(clips: Sequence[Clip], rows: Rows, platt: Platt, step_s: float, span_s: float) -> FloatArray:
-    """Return events an hour on background, (labels, len(GRID)): any event there is false."""
+def _false_alarms(clips: Sequence[Clip], rows: Rows, platt: Platt, step_s: float, span_s: float) -> Alarms:
     events = np.zeros((next(iter(rows.values())).shape[1], len(GRID)))
     for clip in clips:
         probabilities = platt(rows[clip.name])  # (rows, labels)
         events += [
             [count_events(column, threshold, step_s, span_s) for threshold in GRID] for column in probabilities.T
         ]
-    return np.asarray(events / _hours(clips, rows, step_s), np.float32)
+    return Alarms(events, hours=sum(len(rows[clip.name]) for clip in clips) * step_s / 3600)
 
 
-def _hours(clips: Sequence[Clip], rows: Rows, step_s: float) -> float:
-    return sum(len(rows[clip.name]) for clip in clips) * step_s / 3600
-
-
-def _alarm_metrics(corpus: Corpus, alarms: dict[str, FloatArray], thresholds: FloatArray) -> list[Metric]:
+def _alarm_metrics(corpus: Corpus, seen: Alarms, unseen: Alarms, thresholds: FloatArray) -> list[Metric]:
     chosen = np.abs(GRID[None, :] - thresholds[:, None]).argmin(1)
-    described = {
-        "seen": f"{len(corpus.backgrounds)} recordings: parks, insects, ESC-10; out of fold, thresholds chosen on them",
-        "unseen": f"{len(corpus.held_out)} recordings of places never learnt from: tropical rain, quiet, birds at dawn",
-    }
-    return [
-        Metric(
-            name=f"false alarms an hour, background {kind}",
-            value=float(rates[np.arange(len(chosen)), chosen].sum()),
-            unit="events/h, all labels together",
-            protocol=f"{described[kind]}; runs of rows at or above the shipped threshold, merged over gaps under 1 s",
-        )
-        for kind, rates in alarms.items()
+    described = [
+        (
+            "seen",
+            seen,
+            f"{len(corpus.backgrounds)} recordings: parks, insects, ESC-10; out of fold, thresholds from them",
+        ),
+        (
+            "unseen",
+            unseen,
+            f"{len(corpus.held_out)} recordings of places never learnt from: rain, quiet, birds at dawn",
+        ),
     ]
+    metrics = []
+    for kind, alarms, protocol in described:
+        count = int(alarms.events[np.arange(len(chosen)), chosen].sum())
+        rate = poisson_rate(count, alarms.hours)
+        metrics.append(
+            Metric(
+                name=f"false alarms an hour, background {kind}",
+                value=rate.value,
+                low=rate.low,
+                high=rate.high,
+                unit="events/h",
+                protocol=f"{protocol}; {count} events of all labels in {alarms.hours:.2f} h at the shipped thresholds; "
+                "interval: Poisson",
+            )
+        )
+    return metrics

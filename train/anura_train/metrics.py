@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from anura_edge.audio import FloatArray
 
@@ -72,3 +73,9 @@ def count_events(rows: FloatArray, threshold: float, step_s: float, span_s: floa
         return 0
     gaps_s = np.diff(heard) * step_s - span_s
     return 1 + int((gaps_s >= GAP_S).sum())
+
+
+def poisson_rate(events: int, hours: float) -> Interval:
+    """Return events an hour with their exact interval (Garwood 1936): none heard in an hour is not none at all."""
+    low = chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
+    return Interval(events / hours, float(low / hours), float(chi2.ppf(0.975, 2 * events + 2) / 2 / hours))

@@ -6,7 +6,7 @@ from anura_train.recipe import ResNetSettings, StreamSettings
 
 Net = StreamNet | WindowNet
 """Both turn features into rows of logits (`learn`), a recording into rows (`rows`) of known `step_samples` and
-`span_samples`, and have a last layer (`head`)."""
+`span_samples`, and end in a `calibration`."""
 
 
 def build(settings: StreamSettings | ResNetSettings, labels: int) -> Net:

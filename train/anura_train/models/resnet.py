@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from anura_train.data import RATE_HZ
 from anura_train.frontend import LogMel
+from anura_train.models.calibration import Calibration
 
 WINDOW_SAMPLES, HOP_SAMPLES = 66_150, 22_050
 """AnuraSet's window: 3 s, each second."""
@@ -26,12 +27,7 @@ class WindowNet(nn.Module):
         self.front_end = LogMel(RATE_HZ, FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS)
         # Two pictures of the same sound, against its level and against each band's, as in frontend.Contrast.
         self.body = timm.create_model("resnet18", pretrained=False, in_chans=2, num_classes=labels, drop_rate=dropout)
-
-    @property
-    def head(self) -> nn.Linear:
-        """The last layer, which calibration is folded into."""
-        head: nn.Linear = self.body.get_classifier()
-        return head
+        self.calibration = Calibration()
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features (B, T, M) of audio (B, N)."""
@@ -49,8 +45,12 @@ class WindowNet(nn.Module):
         """Return logits (windows, labels) of a recording (N,), a window a second, the last filled with silence."""
         missing = max(WINDOW_SAMPLES - len(audio), -(len(audio) - WINDOW_SAMPLES) % HOP_SAMPLES)
         windows = nn.functional.pad(audio, (0, missing)).unfold(0, WINDOW_SAMPLES, HOP_SAMPLES)
-        return self.learn(self.features(windows))[:, 0]
+        return self._scores(windows)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Map audio (B, 66150) to probabilities (B, labels)."""
-        return torch.sigmoid(self.learn(self.features(audio))[:, 0])
+        return torch.sigmoid(self._scores(audio))
+
+    def _scores(self, windows: Tensor) -> Tensor:
+        logits: Tensor = self.calibration(self.learn(self.features(windows))[:, 0])
+        return logits

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from anura_train.data import RATE_HZ
 from anura_train.frontend import Contrast, LogMel
+from anura_train.models.calibration import Calibration
 
 HOP_SAMPLES = 245
 """90 frames a second: trills of up to 45 pulses a second stay visible."""
@@ -17,6 +18,11 @@ WINDOW_SAMPLES, MELS = 490, 64
 TIME_STRIDE = 4
 STEP_SAMPLES = HOP_SAMPLES * TIME_STRIDE
 """One row of scores: 44 ms."""
+
+CONFIRM_STEPS = 22
+"""Steps that a score is the mean of: a second."""
+
+SILENCE_LOGIT = -8.0
 
 States = tuple[Tensor, ...]
 
@@ -59,6 +65,25 @@ class Separable(nn.Module):
         return self.pointwise(heard), past
 
 
+class Confirmation(nn.Module):
+    """The mean logit of the last second, so that what is heard must last and a flicker is not a frog.
+
+    On out-of-fold recordings of the student this raised mean average precision from 0.43 to 0.49 and halved the
+    backgrounds in which anything was heard at the same recall (docs/explanation/default-model.md).
+    """
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        self.state_shape = (CONFIRM_STEPS - 1, labels)
+
+    def forward(self, logits: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Map logits (B, T, labels) and those before them to their running means and the next state."""
+        # The state of a stream that has just begun is zeros, which stands for logits that mean silence.
+        heard = torch.cat([past, logits - SILENCE_LOGIT], dim=1)
+        means = nn.functional.avg_pool1d(heard.transpose(1, 2), CONFIRM_STEPS, stride=1).transpose(1, 2)
+        return means + SILENCE_LOGIT, heard[:, heard.shape[1] - CONFIRM_STEPS + 1 :]
+
+
 class StreamNet(nn.Module):
     """Waveform and states in, one row of scores for each 44 ms and new states out."""
 
@@ -86,6 +111,8 @@ class StreamNet(nn.Module):
         self.head = nn.Linear(hidden, labels)
         # Begin by expecting silence: most species are absent most of the time.
         nn.init.constant_(self.head.bias, -3.0)
+        self.confirmation = Confirmation(labels)
+        self.calibration = Calibration()
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -93,7 +120,7 @@ class StreamNet(nn.Module):
         shapes: dict[str, tuple[int, ...]] = {"tail": (self.front_end.tail_samples,)}
         shapes["contrast"] = self.contrast.state_shape
         shapes |= {f"past_{index}": layer.state_shape for index, layer in enumerate(self.layers)}  # type: ignore[misc]
-        return shapes | {"memory": (self.memory.hidden_size,)}
+        return shapes | {"memory": (self.memory.hidden_size,), "confirmation": self.confirmation.state_shape}
 
     def beginning(self, batch: int) -> States:
         """Return the states of a stream that has just begun: zeros, the same as zeros before every layer."""
@@ -106,7 +133,7 @@ class StreamNet(nn.Module):
         return features
 
     def logits(self, features: Tensor, states: States) -> tuple[Tensor, States]:
-        """Map features (B, T, M), T a multiple of 4, and the states after `tail` to (B, T / 4, labels)."""
+        """Map features (B, T, M), T a multiple of 4, and the states between to logits (B, T / 4, labels)."""
         before, *pasts, memory = states
         heard, before = self.contrast(features, before)  # (B, 2, T, M)
         nexts = [before]
@@ -119,15 +146,18 @@ class StreamNet(nn.Module):
 
     def learn(self, features: Tensor) -> Tensor:
         """Return logits (B, rows, labels) of features (B, T, M) that begin a stream."""
-        return self.logits(features, self.beginning(len(features))[1:])[0]
+        return self.logits(features, self.beginning(features.shape[0])[1:-1])[0]
 
     def rows(self, audio: Tensor) -> Tensor:
         """Return logits (rows, labels) of a whole recording (N,)."""
-        return self.learn(self.features(audio.unsqueeze(0)))[0]
+        logits = self.learn(self.features(audio.unsqueeze(0)))
+        rows: Tensor = self.calibration(self.confirmation(logits, self.beginning(1)[-1])[0])
+        return rows[0]
 
     def forward(self, audio: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Map audio (B, N), N a multiple of 980, and states to probabilities (B, N / 980, labels) and new states."""
-        tail, *rest = states
+        tail, *between, past = states
         features, tail = self.front_end(audio, tail)
-        logits, rest_out = self.logits(features, tuple(rest))
-        return torch.sigmoid(logits), tail, *rest_out
+        logits, between_out = self.logits(features, tuple(between))
+        confirmed, past = self.confirmation(logits, past)
+        return torch.sigmoid(self.calibration(confirmed)), tail, *between_out, past
