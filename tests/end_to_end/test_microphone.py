@@ -18,8 +18,8 @@ HEARD_WITHIN_S = 5.0
 
 @pytest.fixture
 def frog(tmp_path: Path) -> Path:
-    """A spring peeper for a few seconds, and then nothing."""
-    call, rate_hz = sf.read(CLIPS / "PSECRU_g008.ogg", dtype="float32")
+    """A southern leopard frog for a few seconds, and then nothing."""
+    call, rate_hz = sf.read(CLIPS / "LITSPH_g042.ogg", dtype="float32")
     path = tmp_path / "frog.wav"
     sf.write(path, np.concatenate([call[: 5 * rate_hz] / 4, np.zeros(rate_hz, np.float32)]), rate_hz)
     return path
@@ -31,9 +31,9 @@ def test_the_microphone_hears_the_frog_that_calls(
     device = start_device("--source", "mic", environment=microphone, AUDIO__MICROPHONE="pulse")
     eventually(lambda: "listening" in "".join(device.said))
     subprocess.run([need("paplay"), str(frog)], env={**os.environ, **microphone}, check=True)
-    eventually(lambda: any(event["label"] == "PSECRU" for event in device.events), HEARD_WITHIN_S)
+    eventually(lambda: any(event["label"] == "LITSPH" for event in device.events), HEARD_WITHIN_S)
     assert device.stop() == 0
-    event = next(event for event in device.events if event["label"] == "PSECRU")
+    event = next(event for event in device.events if event["label"] == "LITSPH")
     assert event["clock_source"] == "system"
     assert event["recording_name"] == "pulse"
     assert device.summary["seconds"]["analysed"] >= 6
