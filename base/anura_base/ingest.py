@@ -55,7 +55,8 @@ def ingest(connection: Connection, messages: Sequence[Message]) -> list[tuple[st
     acks: dict[Stream, Ack] = {}
     for message in messages:
         try:
-            acks.update(_ingest_one(connection, message))
+            for stream, ack in _ingest_one(connection, message).items():
+                acks[stream] = max(ack, acks.get(stream, ack), key=lambda each: each.seq)
         except DeliveryError as error:
             _set_aside(connection, message, str(error))
     return [(topic(stream.site, stream.device, "ack"), ack.to_bytes()) for stream, ack in acks.items()]
@@ -87,7 +88,9 @@ def _store(
     insert_new(connection, table, [{**row.model_dump(), **constant} for row in batch.rows])
     _save(connection, stream, before, after)
     _update_device(connection, site, device, {} if message.retained else {"last_seen_utc": message.received_utc})
-    return {stream: Ack(journal=batch.journal, seq=after.contiguous)}
+    # No higher than this batch: a device whose journal was cloned, or restored from a backup, has rows of its own under
+    # numbers that we know already, and may forget only those that it has just sent.
+    return {stream: Ack(journal=batch.journal, seq=min(after.contiguous, max((r.seq for r in batch.rows), default=0)))}
 
 
 def _store_status(connection: Connection, message: Message, site: str, device: str, status: Status) -> None:

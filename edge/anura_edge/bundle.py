@@ -117,7 +117,7 @@ class Bundle:
     path: Path
     manifest: Manifest
     model: bytes
-    """The ONNX graph. It is loaded from memory, so it cannot reach for tensors in files outside the bundle."""
+    """The ONNX graph, whole: tensors in other files are not loaded."""
 
     @property
     def model_sha256(self) -> str:

@@ -8,7 +8,7 @@ import onnxruntime as ort
 import soundfile as sf
 
 from anura_edge.audio import FloatArray
-from anura_edge.bundle import GOLDEN_TOLERANCE, Bundle, Manifest
+from anura_edge.bundle import GOLDEN_TOLERANCE, MODEL, Bundle, Manifest
 from anura_edge.errors import ModelError
 from anura_edge.events import Scores
 from anura_edge.windows import Framer, Window
@@ -129,6 +129,10 @@ def open_model(bundle: Bundle, threads: int = 1) -> Classifier:
     # Waiting threads must sleep: a recorder lives on a battery, and spinning costs a core.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    # Tensors in files beside the graph would escape its SHA-256, and the runtime looks for them in the current folder
+    # although the graph comes from memory. Told to look below a file, it finds none and refuses the graph.
+    nowhere = str(bundle.path.absolute() / MODEL)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", nowhere)
     try:
         session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no narrower base

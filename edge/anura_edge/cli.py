@@ -21,8 +21,9 @@ from anura_edge.classifier import golden_change, load_classifier
 from anura_edge.config import Config
 from anura_edge.daemon import DEFAULT_BUNDLE, Daemon, Summary
 from anura_edge.demo.card import UTC_OFFSET, write_card
-from anura_edge.errors import SOME_UNREADABLE, AnuraError, ConfigError, SourceError
+from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigError
 from anura_edge.report import bundle_text, event_line, summary_text
+from anura_edge.sources.files import open_file
 from anura_edge.sources.folder import FoundFile, printable, scan, watch
 from anura_edge.sources.microphone import devices as find_devices
 from anura_edge.wire import EventRow
@@ -72,7 +73,8 @@ def run(
     Example: anura-edge run --source folder:/media/card/Data
 
     Ends with code 0, or with 8 if some recordings could not be read (each is named, with the reason), 2 for wrong
-    settings, 3 for a bad model, 4 for a source that is not there, 5 for a journal that cannot be used.
+    settings, 3 for a bad model, 4 for a source that is not there, 5 for a journal that cannot be used, 130 if a scan
+    was interrupted before its end.
     """
     settings = load(Config, config)
     kind, path = _parse_source(source or settings.source)
@@ -87,6 +89,8 @@ def run(
         if not watch_folder:
             daemon.wait_for_delivery()
     _print_summary(daemon.summary, as_json=as_json)
+    if stop.is_set() and kind != "mic" and not watch_folder:
+        raise typer.Exit(INTERRUPTED)
     raise typer.Exit(SOME_UNREADABLE if daemon.summary.unreadable else 0)
 
 
@@ -176,10 +180,9 @@ def _parse_source(text: str | None) -> tuple[str, Path]:
 def _files(kind: str, path: Path, settings: Config, stop_watching: Event | None) -> Iterator[FoundFile]:
     if kind == "folder":
         return scan(path) if stop_watching is None else watch(path, settings.watch, stop_watching)
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}; name an audio file") from error
+    path = path.resolve()  # a link that is named is meant
+    open_file(path, path.name)  # the only file there is must be one that can be heard
+    status = path.stat()
     return iter([FoundFile(path, printable(Path(path.name)), status.st_size, status.st_mtime_ns)])
 
 

@@ -88,7 +88,7 @@ class Watch(Section):
 class Mqtt(Section):
     """Where events go."""
 
-    host: str
+    host: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/@]+$")]
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     username: str | None = None
     password_file: FilePath | None = None

@@ -1,5 +1,6 @@
 """Listens until there is nothing more to hear, and keeps what was heard."""
 
+import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -9,7 +10,7 @@ from math import inf
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from anura_edge import __version__
 from anura_edge.audio import ClockSource, Recording
@@ -18,11 +19,11 @@ from anura_edge.classifier import load_classifier
 from anura_edge.config import Config
 from anura_edge.delivery import Courier
 from anura_edge.detector import Detector
-from anura_edge.errors import SourceError, UnreadableError
+from anura_edge.errors import JournalError, SourceError, UnreadableError
 from anura_edge.events import EffortState
 from anura_edge.journal import Journal, Row
 from anura_edge.pipeline import Heard, listen
-from anura_edge.sources.files import OTHER_FILE, FileSound, open_file
+from anura_edge.sources.files import OTHER_FILE, FileSound, is_same, open_file
 from anura_edge.sources.folder import FoundFile
 from anura_edge.sources.microphone import Microphone, find
 from anura_edge.wire import EventRow, Provenance, Status
@@ -84,6 +85,7 @@ class Daemon:
         self._classifier = load_classifier(self._bundle, config.model.threads)
         manifest, sha256 = self._bundle.manifest, self._bundle.model_sha256
         self._made_by = Provenance(manifest.id, manifest.version, sha256, config.hash(), __version__)
+        self._alone = _alone(config.journal_path)
         self.journal = Journal(config.journal_path)
         self.courier: Courier | None = None
         if config.mqtt:
@@ -111,6 +113,7 @@ class Daemon:
             self.courier.stop()
         self.summary.pending = self.journal.totals().pending
         self.journal.close()
+        self._alone.close()
 
     def hear_files(self, files: Iterable[FoundFile]) -> None:
         """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on."""
@@ -136,6 +139,9 @@ class Daemon:
             if self._stop.is_set():
                 return
             heard.append(part)
+        if not is_same(sound):
+            log.warning("%s changed or went away while it was heard; the next scan hears it again", sound.path)
+            return
         self._keep(heard, done=sound.recording)
         self.summary.new += 1
         self.summary.elapsed_s += time.monotonic() - began
@@ -162,6 +168,10 @@ class Daemon:
                     raise SourceError(f"{heard.broken_off}; check its cable, then start again")
             self.summary.new += 1
             self.summary.elapsed_s += time.monotonic() - began
+            if sound.overflows:
+                log.warning(
+                    "%s lost audio %d times, for how long it does not say", sound.recording.name, sound.overflows
+                )
 
     def wait_for_delivery(self) -> None:
         """Wait until all rows are acknowledged, or nothing has moved for a while."""
@@ -194,6 +204,24 @@ class Daemon:
         if is_news and error.reason != OTHER_FILE:
             _add(self.summary.unreadable, error.reason, 1)
             log.warning("%s: %s", error.reason, error)
+
+
+def _alone(journal: Path) -> IO[bytes]:
+    """Keep a second process off the journal: two devices of one name would throw each other off the broker.
+
+    Raises JournalError if there is one, or if the folder cannot be written.
+    """
+    try:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        lock = journal.with_suffix(".lock").open("wb")
+    except OSError as error:
+        raise JournalError(f"cannot use the journal {journal}: {error.strerror}; set state_dir") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise JournalError(f"another anura-edge uses {journal}; stop it, or give this one its own state_dir") from error
+    return lock
 
 
 def _add(counts: dict[str, Number], key: str, amount: Number) -> None:

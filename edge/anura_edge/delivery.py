@@ -15,7 +15,7 @@ from time import monotonic
 
 from anura_edge import wire
 from anura_edge.config import Config, Mqtt
-from anura_edge.errors import AnuraError, DeliveryError
+from anura_edge.errors import DeliveryError
 from anura_edge.journal import Journal, Row
 from anura_edge.link import Closed, Link, Note, Published, Received
 
@@ -34,6 +34,7 @@ _HEADER_BYTES = 256
 """Room for MQTT's own header, the topic and the properties of a publish."""
 
 MIN_RETRY_S, MAX_RETRY_S = 1.0, 120.0
+MAX_RESEND_S = 3_600.0
 
 
 class Courier:
@@ -69,7 +70,7 @@ class Courier:
             began = monotonic()
             try:
                 self._connect_and_serve()
-            except (OSError, AnuraError) as error:
+            except Exception as error:  # whatever it is: a courier that dies delivers nothing ever again
                 self._note_problem(f"broker {self._mqtt.host}:{self._mqtt.port}: {error}")
             # A connection that held was a good one: the next fault begins again with a short wait.
             retry_s = MIN_RETRY_S if monotonic() - began > retry_s else min(2 * retry_s, MAX_RETRY_S)
@@ -123,21 +124,35 @@ class _Sender:
         self._sent_to = 0
         self._highest_sent = 0
         self._progress_at = monotonic()
-        self.problem: str | None = None
-        """What the broker said when it refused the last batch."""
+        self._resend_s = mqtt.resend_s
+        self._refused: str | None = None
+        self._unanswered: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why what was sent is not acknowledged: the broker refused it, or the base station is silent."""
+        return self._refused or self._unanswered
 
     def send(self) -> None:
         """Hand over as many batches as may be on their way."""
-        if monotonic() - self._progress_at > self._mqtt.resend_s:
-            self._sent_to = 0  # all that is pending is sent again
-            self._progress_at = monotonic()
-        elif self.problem:
-            return
         floor = self._journal.floor()
+        if floor > self._sent_to:  # nothing is on its way
+            self._progress_at = monotonic()
+        elif monotonic() - self._progress_at > self._resend_s:
+            self._repeat()
+        elif self._refused:
+            return
         while len(self._in_flight) < MAX_IN_FLIGHT and self._sent_to - floor < MAX_UNACKNOWLEDGED_ROWS:
             if not (rows := self._journal.pending(self._sent_to, MAX_BATCH_ROWS)):
                 return
             self._publish(floor, [*takewhile(lambda row: type(row) is type(rows[0]), rows)])
+
+    def _repeat(self) -> None:
+        """Send all that is pending again, and less and less often: a link may be paid by the byte."""
+        self._unanswered = f"no acknowledgement from the base station for {self._resend_s:g} s"
+        self._sent_to = 0
+        self._progress_at = monotonic()
+        self._resend_s = min(2 * self._resend_s, MAX_RESEND_S)
 
     def _publish(self, floor: int, rows: Sequence[Row]) -> None:
         payload = wire.batch(self._journal.id, floor, rows)
@@ -165,7 +180,7 @@ class _Sender:
 
     def _at_broker(self, mid: int, accepted: bool, reason: str) -> None:
         self._in_flight[mid].answered = True
-        self.problem = None if accepted else f"the broker does not pass our rows on: {reason}"
+        self._refused = None if accepted else f"the broker does not pass our rows on: {reason}"
         if not accepted:
             for message in self._in_flight.values():
                 message.settles = False
@@ -187,3 +202,5 @@ class _Sender:
     def _settle(self, seq: int) -> None:
         self._journal.settle(seq)
         self._progress_at = monotonic()
+        self._resend_s = self._mqtt.resend_s
+        self._unanswered = None

@@ -6,13 +6,16 @@ AnuraError                  exit code
 ├── SourceError             4   there is nothing to listen to: no such path, no such microphone
 │   └── UnreadableError     -   one recording cannot be analysed: kept as a row with its reason, the rest goes on
 ├── JournalError            5   the journal on disk cannot be used
-└── DeliveryError           6   a message cannot be put into a form that the wire allows
+└── DeliveryError           -   a message or a connection is not as it should be: tried again, or set aside
 
 Each message names the thing and the remedy. A command that meets none of these, but met recordings that it could not
 read, ends with `SOME_UNREADABLE`.
 """
 
 from typing import ClassVar
+
+INTERRUPTED = 130
+"""Exit code: stopped by a signal before the end of a scan, as a shell reports it; the next scan goes on from there."""
 
 SOME_UNREADABLE = 8
 """Exit code: all that could be analysed was; some recordings could not be read, and each has a row with its reason."""
@@ -58,6 +61,4 @@ class JournalError(AnuraError):
 
 
 class DeliveryError(AnuraError):
-    """A message cannot be put into a form that the wire allows."""
-
-    exit_code = 6
+    """A message or a connection is not as it should be."""

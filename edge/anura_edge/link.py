@@ -7,6 +7,7 @@ no memory to be wrong about.
 
 from dataclasses import dataclass
 from queue import Empty, Queue
+from time import monotonic
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
@@ -79,6 +80,7 @@ class Link:
         self._client.will_set(will[0], will[1], qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         if mqtt.username:
@@ -93,7 +95,10 @@ class Link:
         """
         self._client.connect(self._mqtt.host, self._mqtt.port, self._mqtt.keepalive_s, clean_start=True)
         self._client.loop_start()
-        note = self.next(TIMEOUT_S)
+        deadline = monotonic() + TIMEOUT_S
+        note = None
+        while note is None and (left := deadline - monotonic()) > 0:  # a nudge is no answer
+            note = self.next(left)
         if not isinstance(note, Connected):
             raise DeliveryError(note.reason if isinstance(note, Closed) else f"no answer for {TIMEOUT_S:g} s")
         self._client.subscribe(self._subscription, qos=1)
@@ -134,6 +139,14 @@ class Link:
         _properties: Properties | None,
     ) -> None:
         self.notes.put(Closed(f"connection lost: {reason}"))
+
+    def _on_subscribe(
+        self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self.notes.put(
+                Closed(f"we may not read {self._subscription}: {reasons[0]}; check the broker's access rules")
+            )
 
     def _on_publish(
         self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties | None

@@ -29,7 +29,7 @@ def summary_text(summary: Summary) -> str:
     lines += [
         f"  {name:<30} {count:>5} events" for name, count in sorted(summary.events.items(), key=lambda item: -item[1])
     ]
-    waiting = f"; {summary.pending} rows wait in the journal" if summary.pending else "; all rows are delivered"
+    waiting = f"; {summary.pending} rows wait in the journal" if summary.pending else "; no rows wait"
     lines.append(
         f"{sum(summary.events.values())} new events{waiting}" + (f": {summary.problem}" if summary.problem else "")
     )

@@ -37,7 +37,12 @@ def load(model: type[T], path: Path | None, environment: Mapping[str, str] = os.
 
 def _compose(path: Path) -> yaml.Node | None:
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+        # An alias can make a small file endless, and settings have no use for one.
+        events = yaml.parse(text, yaml.SafeLoader)
+        if alias := next((event.start_mark for event in events if isinstance(event, yaml.AliasEvent)), None):
+            raise ConfigError(f"{path}:{alias.line + 1}: settings are `key: value` lines without aliases")
+        return yaml.compose(text, yaml.SafeLoader)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; `anura-edge config show` prints a file to start from") from error
     except UnicodeDecodeError as error:
@@ -45,7 +50,7 @@ def _compose(path: Path) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not YAML: {error.problem}; check colons and indentation") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
 
 
@@ -70,8 +75,8 @@ def _refuse_twins(node: yaml.Node, path: Path | None) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode) or value.start_mark.index < key.start_mark.index:
-                raise ConfigError(f"{path}:{key.start_mark.line + 1}: settings are `key: value` lines without aliases")
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(f"{path}:{key.start_mark.line + 1}: settings are `key: value` lines")
             if key.value in seen:
                 raise ConfigError(
                     f"{path}:{key.start_mark.line + 1}: {key.value!r} stands here a second time; keep one"

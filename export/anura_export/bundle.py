@@ -11,6 +11,7 @@ from anura_edge.bundle import (
     CARD,
     GOLDEN_CLIP,
     GOLDEN_SCORES,
+    MANIFEST,
     MODEL,
     Bundle,
     Label,
@@ -49,6 +50,8 @@ def export(trained: Path, out: Path) -> tuple[Bundle, Parity]:
 
 def publish(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> tuple[Bundle, Parity]:
     """Write and prove a bundle; `draft` is its manifest without the files."""
+    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).exists():
+        raise ModelError(f"{out} is not a bundle, so it is not replaced; name another folder")
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=_made(out.parent)) as scratch:
         folder = Path(scratch) / "bundle"
         (folder / "golden").mkdir(parents=True)
@@ -58,7 +61,8 @@ def publish(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> 
         _write_golden_scores(folder, draft)
         seal(folder, draft)
         parity = check_parity(model, load_bundle(folder))
-        shutil.rmtree(out, ignore_errors=True)
+        if out.exists():
+            out.rename(Path(scratch) / "old")
         folder.rename(out)
     return load_bundle(out), parity
 

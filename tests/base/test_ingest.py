@@ -135,12 +135,20 @@ def test_a_row_that_another_device_sent_before_stays_with_the_first(sender: Send
 
 
 def test_rows_ahead_of_a_gap_are_remembered(sender: Sender, make) -> None:  # noqa: ANN001
-    assert [sender.rows(make.event(seq)) for seq in (3, 5, 1, 2, 4)] == [0, 0, 1, 3, 5]
+    assert [sender.rows(make.event(seq)) for seq in (3, 5, 1, 2, 4)] == [0, 0, 1, 2, 4]
+    assert sender.rows(make.event(5)) == 5
+
+
+def test_rows_that_were_not_in_this_batch_are_not_acknowledged_with_it(sender: Sender, make) -> None:  # noqa: ANN001
+    sender.rows(*(make.event(seq) for seq in range(1, 101)))
+    of_a_clone = [make.event(seq) for seq in range(1, 11)]  # other events, under numbers that are known
+    assert sender.rows(*of_a_clone) == 10
+    assert sender.count(events) == 110
 
 
 def test_what_a_device_gave_up_is_counted_as_missing(sender: Sender, make) -> None:  # noqa: ANN001
     assert sender.rows(make.event(10), floor=8) == 7
-    assert sender.rows(make.event(8), make.event(9), floor=8) == 10
+    assert sender.rows(make.event(8), make.event(9), floor=8) == 9
     assert sender.view().missing == 7
 
 

@@ -109,8 +109,8 @@ def test_what_a_device_says_is_escaped(base, device, make) -> None:  # noqa: ANN
 
 def test_the_page_shows_calls_devices_and_effort(base, device, make) -> None:  # noqa: ANN001
     device.send_raw("status", Status(state="online", model_id="anuraset-student").to_bytes(), retain=True)
-    device.send(make.event(5, clock_source="unknown"), floor=3)
     device.send(make.effort(3, hours=11.5), make.effort(4, make.state.DROPPED, 0.25), floor=3)
+    device.send(make.event(5, clock_source="unknown"), floor=3)
     while device.ack() < 5:
         pass
     page = " ".join(base.get("").split())

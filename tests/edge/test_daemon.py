@@ -2,14 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event as Stop
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile as sf
 
+import anura_edge.daemon as daemon_module
 from anura_edge.audio import FloatArray
 from anura_edge.config import Audio, Config, Detect, Model
 from anura_edge.daemon import Daemon, Summary
@@ -169,3 +171,45 @@ def test_a_folder_of_real_recorders_files_is_heard_to_its_end(config: Config, da
     assert summary.new + summary.known == len(audio) - 3
     again, rows = hear(config, data / "recorders")
     assert (again.new, again.known, rows) == (0, summary.new + summary.known, [])
+
+
+def test_a_file_that_changes_while_it_is_heard_is_heard_again_and_counted_once(
+    config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "card"
+    card.mkdir()
+    growing = card / "A_20261120_193000.wav"
+    sf.write(growing, two_calls(), RATE_HZ)
+    whole = np.concatenate([two_calls(), two_calls()])
+    listen_to = daemon_module.listen
+
+    def listen_while_it_grows(*arguments: Any) -> Iterator[Any]:
+        yield from listen_to(*arguments)
+        sf.write(growing, whole, RATE_HZ)
+
+    monkeypatch.setattr(daemon_module, "listen", listen_while_it_grows)
+    assert hear(config, card)[0].seconds == {}
+    monkeypatch.undo()
+    assert hear(config, card)[0].seconds == {"analysed": len(whole) / RATE_HZ}
+
+
+def test_a_card_that_is_pulled_while_it_is_heard_is_heard_when_it_is_back(
+    config: Config, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen_to = daemon_module.listen
+
+    def pull(*arguments: Any) -> Iterator[Any]:
+        (card / "Data").rename(tmp_path / "pulled")
+        yield from listen_to(*arguments)
+
+    monkeypatch.setattr(daemon_module, "listen", pull)
+    assert hear(config, card)[0].new == 0
+    monkeypatch.undo()
+    (tmp_path / "pulled").rename(card / "Data")
+    assert hear(config, card)[0].new == 2
+
+
+def test_a_second_process_with_the_same_journal_is_refused(config: Config, card: Path) -> None:
+    with Daemon(config, print, Stop()), pytest.raises(JournalError, match="another anura-edge uses"):
+        Daemon(config, print, Stop())
+    assert hear(config, card)[0].new == 2

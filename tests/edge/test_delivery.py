@@ -135,9 +135,10 @@ def test_nothing_is_forgotten_until_the_base_acknowledges(
 ) -> None:
     base.acknowledge = False
     keep(journal, 3)
-    start_courier(broker.port)
+    courier = start_courier(broker.port)
     eventually(lambda: base.messages >= 3)  # sent again and again
     assert journal.totals().pending == 4
+    eventually(lambda: "no acknowledgement from the base station" in (courier.problem or ""))
     base.acknowledge = True
     eventually(lambda: drained(journal))
 
@@ -249,3 +250,21 @@ def test_a_wrong_password_is_said_aloud_and_never_printed(
         eventually(lambda: "refuses us" in (courier.problem or ""))
     assert "correct horse" not in caplog.text
     broker.stop()
+
+
+def test_a_busy_device_connects_although_every_commit_nudges_the_courier(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    courier = start_courier(broker.port)
+    for _ in range(2_000):
+        courier.wake()
+    eventually(lambda: courier.problem is None)
+
+
+@pytest.mark.parametrize("host", ["base..local", "127.0.0.1.invalid"])
+def test_a_host_that_no_resolver_takes_does_not_end_the_courier(
+    journal: Journal, start_courier: Callable[..., Courier], host: str
+) -> None:
+    courier = start_courier(1, host=host)
+    eventually(lambda: host in (courier.problem or ""))
+    assert courier._thread.is_alive()

@@ -54,7 +54,7 @@ def mistake(tmp_path: Path, text: str) -> str:
         ("device:\n\tsite: a\n", 2, ["not YAML"]),
         ("a: b: c\n", 1, ["not YAML"]),
         ("a: 1\n---\nb: 2\n", None, ["not YAML"]),
-        ("device: *nobody\n", 1, ["not YAML"]),
+        ("device: *nobody\n", 1, ["without aliases"]),
         ("device: &d\n  site: *d\n", 2, ["without aliases"]),
         ("? [a, b]\n: 1\n", 1, ["`key: value` lines"]),
         ("device: !!python/object:os.system x\n", 1, ["could not determine a constructor"]),

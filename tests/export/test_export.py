@@ -119,3 +119,17 @@ def test_an_untrained_window_bundle_for_benchmarks_is_a_real_bundle(tmp_path: Pa
 def test_a_folder_that_was_not_trained_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="anura-train fit"):
         export(tmp_path, tmp_path / "out")
+
+
+def test_a_folder_that_is_no_bundle_is_not_replaced(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("three years")
+    with pytest.raises(ModelError, match="is not a bundle"):
+        export(trained, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "three years"
+
+
+def test_a_bundle_is_replaced_by_a_newer_one(trained: Path, tmp_path: Path) -> None:
+    first, _ = export(trained, tmp_path / "bundle")
+    second, _ = export(trained, tmp_path / "bundle")
+    assert first.model_sha256 == second.model_sha256
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]

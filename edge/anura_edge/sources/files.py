@@ -78,6 +78,14 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
     )
 
 
+def is_same(sound: FileSound) -> bool:
+    """Say whether a file still holds what it held when it was opened: nobody wrote to it, and the card is still in."""
+    try:
+        return _identify(sound.path)[0] == sound.recording.id
+    except UnreadableError:
+        return False
+
+
 def _identify(path: Path) -> tuple[str, datetime]:
     """Return BLAKE2b over size and evenly spread pieces, so that a copy or a new name is the same recording."""
     try:
@@ -91,7 +99,9 @@ def _identify(path: Path) -> tuple[str, datetime]:
                 file.seek(max(0, status.st_size - _PIECE) * piece // (_PIECES - 1))
                 digest.update(file.read(_PIECE))
     except OSError as error:
-        raise UnreadableError("cannot_open", f"{path}: {error.strerror}") from error
+        raise UnreadableError(
+            "cannot_open", f"{path}: {error.strerror}; look at its name, and whether the card is in"
+        ) from error
     if not status.st_size:
         raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
     if not any(head):

@@ -60,8 +60,9 @@ def _listing(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
 
 
 def printable(path: Path) -> str:
-    """Return a path for people and rows: readable even if it is not UTF-8, and only its end if it is very long."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")[-MAX_TEXT:]
+    """Return a path for people and rows: no control characters, readable if not UTF-8, the end of a very long one."""
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)[-MAX_TEXT:]
 
 
 def watch(root: Path, settings: Watch, stop: Event) -> Iterator[FoundFile]:

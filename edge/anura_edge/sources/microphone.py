@@ -101,7 +101,7 @@ class Microphone:
         except sd.PortAudioError as error:
             raise SourceError(f"cannot open {device.name}: {error}; is another program using it?") from error
         self._first = self._next_block()
-        if self._first is None:
+        if self._first is None and not stop.is_set():
             self._stream.close(ignore_errors=True)
             raise SourceError(f"{device.name} gives no audio; unplug it and plug it in again, or choose another")
         start = datetime.now(UTC) - timedelta(seconds=self._captured / device.rate_hz)
