@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -53,24 +54,24 @@ def test_the_secured_broker_of_the_how_to_lets_each_device_write_only_its_own_br
     listener, _, rest = with_paths.partition("\n")
     broker = Broker(tmp_path, free_port(), settings=rest)
     assert listener == "listener 8883"
-    broker.start()
-
-    base = subprocess.Popen(
-        [BIN / "anura-base", "run", "--config", _base_settings(tmp_path, certificates, broker.port)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert base.stdout
-    base.stdout.readline()
-    data = write_card(tmp_path)
-    own = _hear(tmp_path, certificates, broker.port, data, device="one")
-    assert "all rows are delivered" in own.stdout, own.stdout + own.stderr
-    foreign = _hear(tmp_path, certificates, broker.port, data, device="two")
+    with ExitStack() as stack:
+        broker.start()
+        stack.callback(broker.stop)
+        _start_base(stack, _base_settings(tmp_path, certificates, broker.port))
+        data = write_card(tmp_path)
+        own = _hear(tmp_path, certificates, broker.port, data, device="one")
+        foreign = _hear(tmp_path, certificates, broker.port, data, device="two")
+    assert "no rows wait" in own.stdout, own.stdout + own.stderr
     assert "rows wait in the journal" in foreign.stdout
     assert "Not authorized" in foreign.stderr
-    base.terminate()
-    base.communicate()
-    broker.stop()
+
+
+def _start_base(stack: ExitStack, settings: Path) -> None:
+    command = [BIN / "anura-base", "run", "--config", settings]
+    base = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    stack.callback(base.terminate)
+    assert base.stdout
+    assert "http://" in base.stdout.readline()
 
 
 def _hear(folder: Path, certificates: Path, port: int, data: Path, device: str) -> "subprocess.CompletedProcess[str]":
