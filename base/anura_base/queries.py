@@ -111,8 +111,11 @@ def _calls(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 def _effort_h(connection: Connection) -> dict[tuple[str, str, str], float]:
-    hours = func.sum(cast(effort.c.samples, Double) / effort.c.rate_hz) / 3600
-    group = effort.c.site, effort.c.device, effort.c.state
+    # An hour that two models heard, one after the other, is one hour of sound.
+    c = effort.c
+    sound = select(c.site, c.device, c.state, c.recording, c.first_sample, c.samples, c.rate_hz).distinct().subquery()
+    hours = func.sum(cast(sound.c.samples, Double) / sound.c.rate_hz) / 3600
+    group = sound.c.site, sound.c.device, sound.c.state
     return {
         (site, device, state): h
         for site, device, state, h in connection.execute(select(*group, hours).group_by(*group))

@@ -4,7 +4,6 @@ import logging
 import secrets
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 from queue import Full
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -19,6 +18,7 @@ from anura_base.inbox import Inbox
 from anura_base.ingest import Message
 from anura_edge.errors import ConfigError
 from anura_edge.wire import CONTENT_TYPE, MAX_PAYLOAD_BYTES, Kind, topic
+from anura_edge.yaml_config import read_password
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,8 @@ def _client(settings: Mqtt) -> Client:
     # Not in step with the devices, which all lost the broker at the same moment.
     client.reconnect_delay_set(1 + secrets.randbelow(3), MAX_RECONNECT_DELAY_S)
     if settings.username is not None:
-        client.username_pw_set(settings.username, _password(settings.password_file))
+        password = read_password(settings.password_file) if settings.password_file else None
+        client.username_pw_set(settings.username, password.get_secret_value() if password else None)
     if settings.ca_file is not None:
         try:
             client.tls_set(str(settings.ca_file))
@@ -138,12 +139,3 @@ def _client(settings: Mqtt) -> Client:
     properties.MaximumPacketSize = MAX_PACKET_BYTES
     client.connect_async(settings.host, settings.port, KEEPALIVE_S, clean_start=False, properties=properties)
     return client
-
-
-def _password(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"mqtt.password_file: cannot read {path}: {error}") from error

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, FilePath, SecretStr, model_validator
 
-from anura_edge.errors import ConfigError
 from anura_edge.wire import Name
-from anura_edge.yaml_config import Section
+from anura_edge.yaml_config import Section, read_password
 
 DEFAULT_STATE_DIR = Path("~/.local/state/anura-edge")
 
@@ -106,14 +105,7 @@ class Mqtt(Section):
 
         Raises ConfigError if its file cannot be read.
         """
-        if self.password_file is None:
-            return None
-        try:
-            return SecretStr(self.password_file.read_text(encoding="utf-8").splitlines()[0])
-        except (OSError, UnicodeDecodeError, IndexError) as error:
-            raise ConfigError(
-                f"mqtt.password_file: cannot read a password from {self.password_file}: {error}"
-            ) from error
+        return read_password(self.password_file) if self.password_file else None
 
 
 class Config(Section):

@@ -111,7 +111,7 @@ class Daemon:
         self.summary.problem = self.courier.problem if self.courier else "no broker is set"
         if self.courier:
             self.courier.stop()
-        self.summary.pending = self.journal.totals().pending
+        self.summary.pending = self.journal.pending_count()
         self.journal.close()
         self._alone.close()
 
@@ -176,7 +176,7 @@ class Daemon:
     def wait_for_delivery(self) -> None:
         """Wait until all rows are acknowledged, or nothing has moved for a while."""
         fewest, since = inf, time.monotonic()
-        while self.courier and (pending := self.journal.totals().pending) and not self._stop.wait(0.05):
+        while self.courier and (pending := self.journal.pending_count()) and not self._stop.wait(0.05):
             if pending < fewest:
                 fewest, since = pending, time.monotonic()
             if time.monotonic() - since > DELIVERY_PATIENCE_S:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from anura_edge.errors import ConfigError
@@ -33,6 +33,17 @@ def load(model: type[T], path: Path | None, environment: Mapping[str, str] = os.
         return model.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(model, root, path, sources, e) for e in error.errors())) from error
+
+
+def read_password(path: Path) -> SecretStr:
+    """Return the first line of a file that holds nothing but a password.
+
+    Raises ConfigError.
+    """
+    try:
+        return SecretStr(path.read_text(encoding="utf-8").splitlines()[0])
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise ConfigError(f"mqtt.password_file: cannot read a password from {path}: {error}") from error
 
 
 def _compose(path: Path) -> yaml.Node | None:

@@ -108,6 +108,12 @@ def test_rows_of_both_kinds_share_one_sequence(sender: Sender, make) -> None:  #
     assert sender.view().last_seen_utc == NOW
 
 
+def test_an_hour_that_two_models_heard_is_one_hour(sender: Sender, make) -> None:  # noqa: ANN001
+    by_another = make.effort(2).model_copy(update={"model_sha256": "another"})
+    sender.rows(make.effort(1), by_another)
+    assert sender.view().effort_h["analysed"] == 1
+
+
 def test_what_is_stored_is_what_was_sent(sender: Sender, make) -> None:  # noqa: ANN001
     call = make.event(1)
     sender.rows(call)
