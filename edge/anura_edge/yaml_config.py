@@ -112,7 +112,7 @@ def _apply_environment(
             target = target[section]
         try:
             target[key] = yaml.safe_load(environment[name])
-        except Exception as error:
+        except Exception as error:  # whatever PyYAML meets, as above
             raise ConfigError(f"{name}: not YAML: put its text in quotes inside the variable, too") from error
         sources[tuple(keys)] = name
     return sources

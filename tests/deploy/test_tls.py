@@ -1,7 +1,6 @@
 """The secured broker of the how-to, run as the page shows it."""
 
 import re
-import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import Broker, free_port
+from support import Broker, free_port, need
 
 from anura_edge.demo.card import write_card
 
@@ -21,8 +20,7 @@ PAGE = ROOT / "docs" / "how-to" / "connect-a-base-station.md"
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
     """An authority of our own, and the broker's certificate."""
-    if not (openssl := shutil.which("openssl")):
-        pytest.skip("openssl is not installed")
+    openssl = need("openssl")
     folder = tmp_path / "certificates"
     folder.mkdir()
 
@@ -40,9 +38,7 @@ def test_the_secured_broker_of_the_how_to_lets_each_device_write_only_its_own_br
     tmp_path: Path, certificates: Path
 ) -> None:
     """Run the very settings that the page shows, with a device whose name is its own and one whose is not."""
-    passwd = shutil.which("mosquitto_passwd")
-    if not passwd:
-        pytest.skip("mosquitto_passwd is not installed")
+    passwd = need("mosquitto_passwd")
     settings, rules = re.findall(r"^```conf\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     for user in ("one", "base"):
         subprocess.run([passwd, *(() if (tmp_path / "passwords").exists() else ("-c",)), "-b", "passwords", user, "pw"],
