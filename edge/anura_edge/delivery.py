@@ -125,12 +125,16 @@ class _Sender:
         self._highest_sent = 0
         self._progress_at = monotonic()
         self._resend_s = mqtt.resend_s
+        self._too_large: Row | None = None
+        """The lowest row that the broker does not take; what comes after it is sent, but cannot be settled past it."""
         self._refused: str | None = None
         self._unanswered: str | None = None
 
     @property
     def problem(self) -> str | None:
         """Why what was sent is not acknowledged: the broker refused it, or the base station is silent."""
+        if self._too_large:
+            return f"row {self._too_large.seq} is larger than the broker's limit; raise its max_packet_size"
         return self._refused or self._unanswered
 
     def send(self) -> None:
@@ -159,10 +163,13 @@ class _Sender:
         while len(payload) > self._max_payload_bytes and len(rows) > 1:
             rows = rows[: len(rows) // 2]
             payload = wire.batch(self._journal.id, floor, rows)
+        self._sent_to = rows[-1].seq
+        if len(payload) > self._max_payload_bytes:  # the broker would cut the connection at it, again and again
+            self._too_large = self._too_large or rows[0]
+            return
         device = self._config.device
         mid = self._link.publish(wire.topic(device.site, device.name, rows[0].kind), payload)
         self._in_flight[mid] = _InFlight(rows[-1].seq)
-        self._sent_to = rows[-1].seq
         self._highest_sent = max(self._highest_sent, self._sent_to)
 
     def take(self, note: Note | None) -> None:
@@ -200,7 +207,7 @@ class _Sender:
             self._settle(min(ack.seq, self._highest_sent))
 
     def _settle(self, seq: int) -> None:
-        self._journal.settle(seq)
+        self._journal.settle(min(seq, self._too_large.seq - 1) if self._too_large else seq)
         self._progress_at = monotonic()
         self._resend_s = self._mqtt.resend_s
         self._unanswered = None

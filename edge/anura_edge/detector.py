@@ -53,9 +53,12 @@ def rules_for(bundle: Bundle, detect: Detect) -> list[Rule]:
     Raises ConfigError if the settings name a label that the model does not have.
     """
     labels = {label.code: label.threshold for label in bundle.manifest.labels}
-    if unknown := detect.thresholds.keys() - labels.keys():
+    # Whatever the case: keys that come from the environment are in lower case.
+    codes = {code.casefold(): code for code in labels}
+    own = {c if c in labels else codes.get(c.casefold(), c): t for c, t in detect.thresholds.items()}
+    if unknown := own.keys() - labels.keys():
         raise ConfigError(f"detect.thresholds: the model has no {sorted(unknown)}; it has {', '.join(labels)}")
     rate_hz = bundle.manifest.rate_hz
-    thresholds = [detect.thresholds.get(code, detect.threshold or default) for code, default in labels.items()]
+    thresholds = [own.get(code, detect.threshold or default) for code, default in labels.items()]
     merge_gap, max_length = round(detect.merge_gap_s * rate_hz), round(detect.max_call_s * rate_hz)
     return [Rule(on, on * detect.release, merge_gap, max_length) for on in thresholds]

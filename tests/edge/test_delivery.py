@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -208,6 +209,24 @@ def test_batches_keep_below_the_brokers_largest_packet(
     start_courier(broker.port)
     eventually(lambda: drained(journal))
     assert ids <= set(base.rows.values())
+    base.stop()
+    broker.stop()
+
+
+def test_a_row_too_large_for_the_broker_is_kept_and_named_and_the_others_arrive(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+) -> None:
+    broker = Broker(tmp_path, free_port(), settings="allow_anonymous true\nmax_packet_size 1500\n")
+    broker.start()
+    base = FakeBase(broker.port)
+    small, large = keep(journal, 2), replace(events(1)[0], recording_name="\N{FROG FACE}" * 500)
+    journal.commit([large], [], MADE_BY)  # row 4, after two events and an effort
+    small |= keep(journal, 2)
+    courier = start_courier(broker.port)
+    eventually(lambda: small <= set(base.rows.values()))
+    assert "row 4 is larger" in (courier.problem or "")
+    eventually(lambda: journal.floor() == 4)
+    assert large.id not in base.rows.values()
     base.stop()
     broker.stop()
 

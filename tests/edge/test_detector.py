@@ -101,3 +101,9 @@ def test_a_setting_goes_before_the_bundles_own_threshold(stream_bundle: Bundle) 
 def test_a_threshold_for_a_label_that_the_model_lacks_is_a_mistake(stream_bundle: Bundle) -> None:
     with pytest.raises(ConfigError, match=r"no \['MIDDLE'\]; it has LOW, HIGH"):
         rules_for(stream_bundle, Detect(thresholds={"MIDDLE": 0.5}))
+
+
+def test_a_threshold_is_that_of_its_label_in_any_case(stream_bundle: Bundle) -> None:
+    code = stream_bundle.manifest.labels[0].code
+    for name in (code, code.lower()):
+        assert rules_for(stream_bundle, Detect(thresholds={name: 0.123}))[0].on == 0.123
