@@ -11,7 +11,7 @@ from anura_edge.audio import FloatArray
 CLIPS = Path(__file__).parent / "clips"
 
 RATE_HZ = 24_000
-"""The SM4's own default."""
+"""Not the model's rate, so that the demo resamples, as most cards need."""
 
 MINUTE = 60 * RATE_HZ
 
@@ -22,7 +22,7 @@ RIGHT_GAIN = 10 ** (-12 / 20)
 """The second microphone is set 12 dB lower, as the two channels of a Song Meter often are."""
 
 NOISE_RMS = 10 ** (-62 / 20)
-"""A quiet night through a Song Meter's microphone."""
+"""A faint hiss under everything, -62 dBFS."""
 
 
 @dataclass(frozen=True, slots=True)
