@@ -1,12 +1,13 @@
 """Opens the database, so that what is committed stays committed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, false
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
 
 from anura_base.tables import dead_letters, metadata
 from anura_edge.errors import ConfigError, JournalError
@@ -55,13 +56,34 @@ def _engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         if engine.url.database in {None, "", ":memory:"}:
             raise ConfigError("database: SQLite in memory forgets what was acknowledged; name a file")
-        event.listen(engine, "connect", _set_pragmas)
+        _guard(engine, Path(engine.url.database))
     return engine
 
 
-def _set_pragmas(connection: Any, _: object) -> None:  # noqa: ANN401  (SQLAlchemy types no DBAPI connection)
-    for pragma in _SQLITE_PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+def _guard(engine: Engine, path: Path) -> None:
+    """Set up each connection to a SQLite file, and drop those whose file was removed or replaced.
+
+    SQLite would go on writing to the file that has no name any more: acknowledged, and gone when the process ends.
+    """
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, record: Any) -> None:  # noqa: ANN401  (SQLAlchemy types no DBAPI connection)
+        for pragma in _SQLITE_PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        record.info["file"] = _identity(path)
+
+    @event.listens_for(engine, "checkout")
+    def look(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
+        if record.info["file"] != _identity(path):
+            raise DisconnectionError(f"{path} was removed or replaced")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _cause(error: SQLAlchemyError) -> object:

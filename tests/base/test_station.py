@@ -176,6 +176,16 @@ def test_a_database_that_takes_no_writes_is_not_healthy(base, device, make, tmp_
     eventually(lambda: base.health() == {"subscriber": True, "database": True})
 
 
+def test_nothing_is_acknowledged_into_a_database_that_was_removed(base, device, make, tmp_path: Path) -> None:  # noqa: ANN001
+    device.send(make.event(1))
+    assert device.ack() == 1
+    for file in tmp_path.glob("base.db*"):
+        file.unlink()
+    device.send(make.event(2))
+    eventually(lambda: base.health() == {"subscriber": True, "database": False})
+    assert device.acks.empty()
+
+
 def test_a_browser_shows_the_page_and_each_new_call(base, device, make, open_page) -> None:  # noqa: ANN001
     page = open_page(base.url)
     eventually(lambda: page.evaluate("document.getElementById('link').textContent") == "Live.")
