@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -193,9 +193,7 @@ def _printer(*, as_json: bool) -> Callable[[EventRow], None]:
 
 
 def _print_summary(summary: Summary, *, as_json: bool) -> None:
-    # Not asdict, which cannot copy the dictionaries with defaults.
-    values = {field.name: getattr(summary, field.name) for field in fields(summary)}
-    typer.echo(json.dumps({"summary": values}) if as_json else summary_text(summary))
+    typer.echo(json.dumps({"summary": asdict(summary)}) if as_json else summary_text(summary))
 
 
 def _stop_on_signals() -> Event:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "frogs-eastern-north-america"
 
 FILE_BLOCK_S = 60.0
-"""A file is scored a minute at a time: long enough to keep the CPU busy, 10 MB of activations."""
+"""A file is scored a minute at a time: long enough to keep the CPU busy, short enough for a small memory."""
 
 MICROPHONE_BLOCK_S = 0.25
 """A microphone is scored four times a second: soon enough for a person, seldom enough for a battery."""

@@ -9,8 +9,7 @@ from anura_edge.audio import FloatArray
 class Resampler:
     """Resample one stream, chunk by chunk, with the same result as in one piece.
 
-    libsoxr's high-quality setting keeps the passband flat to 0.913 of the lower Nyquist frequency and its output is
-    aligned in time with its input (soxr documentation, "Basics").
+    Its output is aligned in time with its input.
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:

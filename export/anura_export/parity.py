@@ -12,7 +12,7 @@ from anura_edge.errors import ModelError
 from anura_train.models import Net
 
 TOLERANCE = 1e-4
-"""Largest change of a probability; float32 sums in another order differ by about 1e-6."""
+"""Largest change of a probability; float32 sums in another order differ by about 1e-7."""
 
 _SECONDS, _CHUNKINGS = 20.0, 8
 

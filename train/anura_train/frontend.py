@@ -58,8 +58,8 @@ class LogMel(nn.Module):
 class Contrast(nn.Module):
     """Features against what was just heard: twice, against the last 2 s of all bands, and of each band by itself.
 
-    The first takes away gain and distance, the second also the recorder's response and steady noise. With 28 minutes
-    of frogs a network does not learn that by itself. Causal: the mean of each step is over that step and those before
+    The first takes away gain and distance, the second also the recorder's response and steady noise.
+    Causal: the mean of each step is over that step and those before
     it, and at the beginning of a stream over as many as there are.
     """
 

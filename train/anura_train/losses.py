@@ -11,7 +11,7 @@ def weak_label_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy of rows (B, rows, labels) against what the example holds, (B, labels).
 
     A species that is there is judged by its surest rows, so that rows between calls may stay low. A species that is
-    not there is not there in any row. (Linear softmax pooling did not learn in the same number of steps.)
+    not there is not there in any row.
     """
     surest = logits.topk(max(1, int(PRESENT_SHARE * logits.shape[1])), dim=1).values.mean(1)  # (B, labels)
     example = F.binary_cross_entropy_with_logits(surest, target, reduction="none")
