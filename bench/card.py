@@ -21,10 +21,11 @@ from anura_edge.audio import AudioChunk, FloatArray, Recording
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import Classifier, load_classifier
 from anura_edge.config import Detect
-from anura_edge.daemon import DEFAULT_BUNDLE, FILE_BLOCK_S
+from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.demo.card import write_card
 from anura_edge.detector import Detector
 from anura_edge.events import Scores
+from anura_edge.hear_files import BLOCK_S
 from anura_edge.pipeline import listen
 from anura_edge.resample import Resampler
 from anura_edge.sources.files import FileSound, open_file
@@ -103,7 +104,7 @@ def measure(path: Path, data: Path) -> dict[str, float | str]:
 
 def _round(path: Path, classifier: Classifier, data: Path) -> dict[str, float]:
     spent: Seconds = defaultdict(float)
-    detector = TimedDetector(load_bundle(path), TimedClassifier(classifier, spent), Detect(), FILE_BLOCK_S)
+    detector = TimedDetector(load_bundle(path), TimedClassifier(classifier, spent), Detect(), BLOCK_S)
     detector.spent = spent
     audio_s = 0.0
     began = time.perf_counter()

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, s
 
 from anura_base.database import insert_new
 from anura_base.sequence import Progress
-from anura_base.tables import dead_letters, devices, effort, events, journals, received
+from anura_base.tables import dead_letters, devices, effort, events, journals, notices, received
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import Ack, EffortBatch, EventBatch, Status, parse_topic, topic
+from anura_edge.wire import Ack, EffortBatch, EventBatch, NoticeBatch, Status, parse_topic, topic
 
 MAX_DEAD_LETTERS = 1_000
 MAX_DEAD_LETTER_BYTES = 512
@@ -69,6 +69,8 @@ def _ingest_one(connection: Connection, message: Message) -> dict[Stream, Ack]:
             return _store(connection, message, site, device, EventBatch.from_bytes(message.payload), events)
         case "effort":
             return _store(connection, message, site, device, EffortBatch.from_bytes(message.payload), effort)
+        case "notice":
+            return _store(connection, message, site, device, NoticeBatch.from_bytes(message.payload), notices)
         case "status":
             _store_status(connection, message, site, device, Status.from_bytes(message.payload))
             return {}
@@ -77,7 +79,12 @@ def _ingest_one(connection: Connection, message: Message) -> dict[Stream, Ack]:
 
 
 def _store(
-    connection: Connection, message: Message, site: str, device: str, batch: EventBatch | EffortBatch, table: Table
+    connection: Connection,
+    message: Message,
+    site: str,
+    device: str,
+    batch: EventBatch | EffortBatch | NoticeBatch,
+    table: Table,
 ) -> dict[Stream, Ack]:
     stream = Stream(site, device, batch.journal)
     before = _load(connection, stream)

@@ -1,6 +1,6 @@
 """The tables, for SQLite and PostgreSQL alike.
 
-Columns of `events` and `effort` that are named like a field of the wire hold exactly that field.
+Columns of `events`, `effort` and `notices` that are named like a field of the wire hold exactly that field.
 """
 
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ def _device_columns(*, primary_key: bool = False) -> list[Column[Any]]:
     return [Column(name, Text, primary_key=primary_key, nullable=False) for name in ("site", "device")]
 
 
-def _row_columns() -> list[Column[Any]]:
+def _numbered_columns() -> list[Column[Any]]:
     return [
         # The order of arrival: a reader that asks for what came after a number misses nothing. AUTOINCREMENT on SQLite.
         Column("arrival", ArrivalNumber, primary_key=True, autoincrement=True),
@@ -60,15 +60,21 @@ def _row_columns() -> list[Column[Any]]:
         Column("received_utc", UtcDateTime, nullable=False),
         Column("seq", BigInteger, nullable=False),
         Column("recording", Text, nullable=False),
-        Column("recording_name", Text, nullable=False),
-        Column("start_utc", UtcDateTime, nullable=False),
-        Column("rate_hz", Integer, nullable=False),
-        Column("clock_source", Text, nullable=False),
         Column("model_id", Text, nullable=False),
         Column("model_version", Text, nullable=False),
         Column("model_sha256", Text, nullable=False),
         Column("config_hash", Text, nullable=False),
         Column("app_version", Text, nullable=False),
+    ]
+
+
+def _row_columns() -> list[Column[Any]]:
+    return [
+        *_numbered_columns(),
+        Column("recording_name", Text, nullable=False),
+        Column("start_utc", UtcDateTime, nullable=False),
+        Column("rate_hz", Integer, nullable=False),
+        Column("clock_source", Text, nullable=False),
     ]
 
 
@@ -97,6 +103,18 @@ effort = Table(
     Column("first_sample", BigInteger, nullable=False),
     Column("samples", BigInteger, nullable=False),
     Index("effort_by_device", "site", "device"),
+    sqlite_autoincrement=True,
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    *_numbered_columns(),
+    Column("what", Text, nullable=False),
+    Column("utc", UtcDateTime, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("amount", Double),
+    Index("notices_by_device", "site", "device"),
     sqlite_autoincrement=True,
 )
 

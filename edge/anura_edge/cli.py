@@ -19,9 +19,10 @@ from anura_edge import __version__
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import golden_change, load_classifier
 from anura_edge.config import Config
-from anura_edge.daemon import DEFAULT_BUNDLE, Daemon, Summary
+from anura_edge.daemon import DEFAULT_BUNDLE, Daemon
 from anura_edge.demo.card import UTC_OFFSET, write_card
 from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigError
+from anura_edge.keeper import Summary
 from anura_edge.report import bundle_text, event_line, summary_text
 from anura_edge.sources.files import open_file
 from anura_edge.sources.folder import FoundFile, printable, scan, watch

@@ -16,8 +16,9 @@ from time import monotonic
 from anura_edge import wire
 from anura_edge.config import Config, Mqtt
 from anura_edge.errors import DeliveryError
-from anura_edge.journal import Journal, Row
+from anura_edge.journal import Journal
 from anura_edge.link import Closed, Link, Note, Published, Received
+from anura_edge.wire import Row
 
 log = logging.getLogger(__name__)
 

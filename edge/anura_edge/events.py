@@ -91,6 +91,12 @@ class EffortState(StrEnum):
     """It existed, but was lost before analysis: an overflow, a machine too slow."""
     UNREADABLE = "unreadable"
     """The file promises it, but it cannot be decoded."""
+    SILENT = "silent"
+    """It was analysed, but a microphone that gives one flat line hears nothing."""
+    CLIPPED = "clipped"
+    """It was analysed, but so much of it is at full scale that a call in it may not be recognised."""
+    PAUSED = "paused"
+    """It was left out on purpose: a duty cycle, or a battery that must last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,47 @@ class Effort:
     def seconds(self) -> float:
         """Length of the stretch."""
         return self.samples / self.rate_hz
+
+
+class NoticeKind(StrEnum):
+    """What happened to the device that a reader of its events must know."""
+
+    UNREADABLE = "unreadable"
+    """A file could not be analysed; the detail begins with the reason."""
+    MICROPHONE_LOST = "microphone_lost"
+    MICROPHONE_BACK = "microphone_back"
+    """The amount is the length of the gap in seconds."""
+    CLOCK_STEP = "clock_step"
+    """The system's clock was set; the amount is by how many seconds it went forward."""
+    CLOCK_KNOWN = "clock_known"
+    """The time became known after the recording began; the amount, in seconds, is to be added to the times of its rows
+    whose clock is `unknown`."""
+    ROWS_DROPPED = "rows_dropped"
+    """Rows were given up before they were delivered; the amount is how many."""
+    ROW_REFUSED = "row_refused"
+    """A row was set aside because the broker or the base station does not take it."""
+    JOURNAL_SALVAGED = "journal_salvaged"
+    """The journal was damaged: it was set aside, and what could be read of it was taken over."""
+    DISK_LOW = "disk_low"
+    """The amount is the free space in bytes."""
+    SOUND_FAULT = "sound_fault"
+    """The microphone gives silence, or nothing but full scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that happened to the device itself: kept and delivered like an event."""
+
+    id: UUID
+    what: NoticeKind
+    utc: datetime
+    """By this machine's clock."""
+    detail: str
+    """A sentence for people."""
+    recording: str = ""
+    """Id of the recording that it is about, if any."""
+    amount: float | None = None
+    """A number whose unit `what` decides."""
 
 
 def event_id(recording: str, onset_sample: int, label: str, model_sha256: str) -> UUID:

@@ -7,47 +7,16 @@ journal's (measured by cutting writes between syncs: 0 of 5,412 commits lost; WA
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from threading import RLock
 from uuid import UUID, uuid4
 
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalError
-from anura_edge.events import Effort, Event
-from anura_edge.wire import EffortRow, EventRow, Provenance, effort_row, event_row
-
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE journal (id TEXT NOT NULL) STRICT;
-CREATE TABLE recordings (             -- what has been analysed to its end, by which model
-    id TEXT NOT NULL, model_sha256 TEXT NOT NULL, name TEXT NOT NULL, start_utc TEXT NOT NULL,
-    clock_source TEXT NOT NULL, rate_hz INTEGER NOT NULL, channels INTEGER NOT NULL,
-    PRIMARY KEY (id, model_sha256)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE unreadable (             -- what could not be analysed, and why
-    name TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
-    PRIMARY KEY (name, size, mtime_ns)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE outbox (                 -- what the base station has not acknowledged, no number being used twice
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL CHECK (kind IN ('event', 'effort')), id TEXT NOT NULL
-) STRICT;
-CREATE TABLE event (
-    id TEXT PRIMARY KEY, recording TEXT NOT NULL, recording_name TEXT NOT NULL, start_utc TEXT NOT NULL,
-    end_utc TEXT NOT NULL, clock_source TEXT NOT NULL, rate_hz INTEGER NOT NULL, onset_sample INTEGER NOT NULL,
-    offset_sample INTEGER NOT NULL, label TEXT NOT NULL, scientific_name TEXT NOT NULL, p_peak REAL NOT NULL,
-    p_mean REAL NOT NULL, level_dbfs REAL NOT NULL, model_id TEXT NOT NULL, model_version TEXT NOT NULL,
-    model_sha256 TEXT NOT NULL, config_hash TEXT NOT NULL, app_version TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE effort (
-    id TEXT PRIMARY KEY, recording TEXT NOT NULL, recording_name TEXT NOT NULL, start_utc TEXT NOT NULL,
-    clock_source TEXT NOT NULL, rate_hz INTEGER NOT NULL, state TEXT NOT NULL, first_sample INTEGER NOT NULL,
-    samples INTEGER NOT NULL, model_id TEXT NOT NULL, model_version TEXT NOT NULL, model_sha256 TEXT NOT NULL,
-    config_hash TEXT NOT NULL, app_version TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-"""
-
-Row = EventRow | EffortRow
+from anura_edge.events import Effort, Event, Notice
+from anura_edge.journal_schema import STEPS, VERSION
+from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 
 
 class Journal:
@@ -72,17 +41,18 @@ class Journal:
 
     def _migrate(self) -> None:
         version = self._count("PRAGMA user_version")
-        if version > SCHEMA_VERSION:
+        if version > VERSION:
             raise JournalError(f"{self._path} was written by a newer anura-edge (version {version}); upgrade this one")
-        if version == 0:
-            # Not executescript, which would commit each statement by itself.
-            with self._transaction():
-                if self._count("PRAGMA user_version"):
-                    return  # another process was faster
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    self._db.execute(statement)
+        if version == VERSION:
+            return
+        # Not executescript, which would commit each statement by itself.
+        with self._transaction():
+            version = self._count("PRAGMA user_version")  # again: another process may have been faster
+            for statement in chain.from_iterable(STEPS[version:]):
+                self._db.execute(statement)
+            if version == 0:
                 self._db.execute("INSERT INTO journal VALUES (?)", (str(uuid4()),))
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         """Close the file; what was committed is safe with or without this."""
@@ -97,7 +67,12 @@ class Journal:
         return bool(found)
 
     def commit(
-        self, events: Iterable[Event], efforts: Iterable[Effort], made_by: Provenance, done: Recording | None = None
+        self,
+        events: Iterable[Event],
+        efforts: Iterable[Effort],
+        made_by: Provenance,
+        done: Recording | None = None,
+        notices: Iterable[Notice] = (),
     ) -> list[Row]:
         """Keep rows, queue them for the base station and mark a recording as done, all or nothing.
 
@@ -106,6 +81,7 @@ class Journal:
         with self._transaction():
             rows: list[Row | None] = [self._insert(event_row(0, event, made_by)) for event in events]
             rows += [self._insert(effort_row(0, effort, made_by)) for effort in efforts]
+            rows += [self._insert(notice_row(0, notice, made_by)) for notice in notices]
             if done:
                 self._mark_done(done, made_by.model_sha256)
         return [row for row in rows if row]
@@ -135,10 +111,10 @@ class Journal:
             WHERE outbox.kind = '{table}' AND seq > :after ORDER BY seq LIMIT :limit
         """
         bounds = {"after": after_seq, "limit": limit}
+        rows: list[Row] = []
         with self._reading():
-            events = [EventRow.model_validate(row) for row in self._dicts(query.format(table="event"), bounds)]
-            efforts = [EffortRow.model_validate(row) for row in self._dicts(query.format(table="effort"), bounds)]
-        rows: list[Row] = [*events, *efforts]
+            for form in (EventRow, EffortRow, NoticeRow):
+                rows += map(form.model_validate, self._dicts(query.format(table=form.kind), bounds))
         return sorted(rows, key=lambda row: row.seq)[:limit]
 
     def floor(self) -> int:

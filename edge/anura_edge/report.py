@@ -1,8 +1,8 @@
 """What the commands print for people."""
 
 from anura_edge.bundle import Bundle
-from anura_edge.daemon import Summary
 from anura_edge.events import EffortState
+from anura_edge.keeper import Summary
 from anura_edge.wire import EventRow
 
 

@@ -2,6 +2,7 @@
 
     anura/v1/{site}/{device}/event    device -> base   Batch of EventRow
     anura/v1/{site}/{device}/effort   device -> base   Batch of EffortRow
+    anura/v1/{site}/{device}/notice   device -> base   Batch of NoticeRow
     anura/v1/{site}/{device}/status   device -> base   Status, retained; the broker sends `offline` as the last will
     anura/v1/{site}/{device}/ack      base -> device   Ack, after the base has committed
 
@@ -23,12 +24,12 @@ from pydantic.json_schema import models_json_schema
 
 from anura_edge.audio import ClockSource
 from anura_edge.errors import DeliveryError
-from anura_edge.events import Effort, EffortState, Event
+from anura_edge.events import Effort, EffortState, Event, Notice
 
 SCHEMA: Literal["anura/1"] = "anura/1"
 CONTENT_TYPE = "application/json"
 
-Kind = Literal["event", "effort", "status", "ack"]
+Kind = Literal["event", "effort", "notice", "status", "ack"]
 
 MAX_PAYLOAD_BYTES = 1_000_000
 """A base refuses more: 1,000 event rows take about 600 kB, so an honest device never comes near."""
@@ -39,7 +40,7 @@ MAX_SEQ = 2**53 - 1
 MAX_TEXT = 512
 """Characters in a name for people."""
 
-_TOPIC = re.compile(r"anura/v1/([A-Za-z0-9_-]{1,32})/([A-Za-z0-9_-]{1,32})/(event|effort|status|ack)", re.ASCII)
+_TOPIC = re.compile(r"anura/v1/([A-Za-z0-9_-]{1,32})/([A-Za-z0-9_-]{1,32})/(event|effort|notice|status|ack)", re.ASCII)
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -95,23 +96,28 @@ class _Message(BaseModel):
             raise DeliveryError(f"{where}: {first['msg']}") from error
 
 
-class _Row(_Message):
+class _Numbered(_Message):
     """What rows of every kind say."""
 
     seq: Count
     """Place in the journal's sequence: 1, 2, 3, ... over all kinds."""
     id: UUID
+    model_id: Code
+    model_version: Code
+    model_sha256: Code
+    config_hash: Code
+    app_version: Code
+
+
+class _Row(_Numbered):
+    """What rows about a recording say."""
+
     recording: Code
     """Fingerprint of the recording's content, or the random id of a microphone's session."""
     recording_name: Text
     start_utc: Utc
     rate_hz: Annotated[int, Field(gt=0, le=1_000_000)]
     clock_source: ClockSource
-    model_id: Code
-    model_version: Code
-    model_sha256: Code
-    config_hash: Code
-    app_version: Code
 
 
 class EventRow(_Row):
@@ -139,6 +145,18 @@ class EffortRow(_Row):
     """At rate_hz."""
 
 
+class NoticeRow(_Numbered):
+    """Something that happened to the device, as sent."""
+
+    kind: ClassVar[Kind] = "notice"
+    what: Code
+    """One of NoticeKind; newer devices may know more."""
+    utc: Utc
+    detail: Text
+    recording: Code
+    amount: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
 class _Batch(_Message):
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
     journal: UUID
@@ -158,6 +176,21 @@ class EffortBatch(_Batch):
     """Payload of `effort`."""
 
     rows: Annotated[tuple[EffortRow, ...], FailFast()]
+
+
+class NoticeBatch(_Batch):
+    """Payload of `notice`."""
+
+    rows: Annotated[tuple[NoticeRow, ...], FailFast()]
+
+
+Row = EventRow | EffortRow | NoticeRow
+
+_BATCHES: dict[type[Row], type[EventBatch | EffortBatch | NoticeBatch]] = {
+    EventRow: EventBatch,
+    EffortRow: EffortBatch,
+    NoticeRow: NoticeBatch,
+}
 
 
 class Status(_Message):
@@ -189,13 +222,17 @@ def effort_row(seq: int, effort: Effort, made_by: Provenance) -> EffortRow:
     return EffortRow(seq=seq, **_fields(effort), **_fields(made_by))
 
 
-def batch(journal: UUID, floor: int, rows: Sequence[EventRow | EffortRow]) -> bytes:
+def notice_row(seq: int, notice: Notice, made_by: Provenance) -> NoticeRow:
+    """Put a notice into the form that it travels in."""
+    return NoticeRow(seq=seq, **_fields(notice), **_fields(made_by))
+
+
+def batch(journal: UUID, floor: int, rows: Sequence[Row]) -> bytes:
     """Encode rows of one kind, in order, as one payload."""
-    form = EventBatch if isinstance(rows[0], EventRow) else EffortBatch
-    return form.model_validate({"journal": journal, "floor": floor, "rows": rows}).to_bytes()
+    return _BATCHES[type(rows[0])].model_validate({"journal": journal, "floor": floor, "rows": rows}).to_bytes()
 
 
-def _fields(value: Event | Effort | Provenance) -> dict[str, Any]:
+def _fields(value: Event | Effort | Notice | Provenance) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
@@ -210,14 +247,18 @@ def parse_topic(name: str) -> tuple[str, str, Kind]:
     Raises DeliveryError on any other topic.
     """
     if not (match := _TOPIC.fullmatch(name)):
-        raise DeliveryError(f"topic {name!r} is not anura/v1/{{site}}/{{device}}/{{event|effort|status|ack}}")
+        raise DeliveryError(f"topic {name!r} is not anura/v1/{{site}}/{{device}}/{{event|effort|notice|status|ack}}")
     site, device, kind = match.groups()
     return site, device, cast(Kind, kind)
 
 
 def json_schema() -> dict[str, Any]:
     """Describe every payload in JSON Schema, for the docs and for other readers."""
-    payloads: dict[Kind, type[BaseModel]] = {"event": EventBatch, "effort": EffortBatch, "status": Status, "ack": Ack}
+    payloads: dict[Kind, type[BaseModel]] = {
+        **{row.kind: batch for row, batch in _BATCHES.items()},
+        "status": Status,
+        "ack": Ack,
+    }
     _, schema = models_json_schema(
         [(model, "validation") for model in payloads.values()], title="anura-edge wire, version 1"
     )

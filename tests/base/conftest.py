@@ -26,12 +26,12 @@ from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event
 from anura_edge.wire import (
     Ack,
-    EffortBatch,
     EffortRow,
-    EventBatch,
     EventRow,
     Kind,
     Provenance,
+    Row,
+    batch,
     effort_row,
     event_row,
     topic,
@@ -105,13 +105,10 @@ class Device:
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         self.acks.put(Ack.from_bytes(message.payload))
 
-    def send(self, *rows: EventRow | EffortRow, floor: int = 1) -> None:
+    def send(self, *rows: Row, floor: int = 1) -> None:
         """Publish rows of one kind."""
         assert eventually(lambda: self._subscribed)
-        if isinstance(rows[0], EventRow):
-            self.send_raw("event", EventBatch(journal=self.journal, floor=floor, rows=rows).to_bytes())
-        else:
-            self.send_raw("effort", EffortBatch(journal=self.journal, floor=floor, rows=rows).to_bytes())
+        self.send_raw(rows[0].kind, batch(self.journal, floor, rows))
 
     def send_raw(self, kind: Kind, payload: bytes, *, retain: bool = False) -> None:
         info = self._client.publish(topic(self.site, self.name, kind), payload, qos=1, retain=retain)

@@ -17,8 +17,19 @@ from anura_base import ingest as ingest_module
 from anura_base import queries
 from anura_base.database import check_writable, open_database
 from anura_base.ingest import Message, ingest
-from anura_base.tables import dead_letters, effort, events, metadata
-from anura_edge.wire import MAX_PAYLOAD_BYTES, MAX_SEQ, Ack, EffortBatch, EffortRow, EventBatch, EventRow, Status
+from anura_base.tables import dead_letters, effort, events, metadata, notices
+from anura_edge.wire import (
+    MAX_PAYLOAD_BYTES,
+    MAX_SEQ,
+    Ack,
+    EffortRow,
+    EventBatch,
+    EventRow,
+    NoticeRow,
+    Row,
+    Status,
+    batch,
+)
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
@@ -31,10 +42,9 @@ class Sender:
     device: str = "swamp-1"
     journal: UUID = field(default_factory=uuid4)
 
-    def rows(self, *rows: EventRow | EffortRow, floor: int = 1) -> int:
-        kind, batch = ("event", EventBatch) if isinstance(rows[0], EventRow) else ("effort", EffortBatch)
-        payload = batch(journal=self.journal, floor=floor, rows=rows).to_bytes()
-        ((topic, ack),) = self.raw(f"anura/v1/INCT04/{self.device}/{kind}", payload)
+    def rows(self, *rows: Row, floor: int = 1) -> int:
+        payload = batch(self.journal, floor, rows)
+        ((topic, ack),) = self.raw(f"anura/v1/INCT04/{self.device}/{rows[0].kind}", payload)
         assert topic == f"anura/v1/INCT04/{self.device}/ack"
         assert Ack.from_bytes(ack).journal == self.journal
         return Ack.from_bytes(ack).seq
@@ -122,7 +132,7 @@ def test_what_is_stored_is_what_was_sent(sender: Sender, make) -> None:  # noqa:
     assert EventRow(**stored) == call
 
 
-@pytest.mark.parametrize(("row", "table"), [(EventRow, events), (EffortRow, effort)])
+@pytest.mark.parametrize(("row", "table"), [(EventRow, events), (EffortRow, effort), (NoticeRow, notices)])
 def test_every_field_of_the_wire_has_a_column(row, table) -> None:  # noqa: ANN001
     assert set(row.model_fields) <= set(table.c.keys())
 
@@ -244,7 +254,9 @@ def test_no_payload_stops_it(engine: Engine, make, data: st.DataObject) -> None:
     where = data.draw(st.sampled_from([batch, batch["rows"][0]]))
     where[data.draw(st.sampled_from(sorted(where)))] = data.draw(json_values)
     payload = data.draw(st.just(json.dumps(batch).encode()) | st.binary())
-    topic = data.draw(st.sampled_from([f"anura/v1/a/b/{kind}" for kind in ("event", "effort", "status")]) | st.text())
+    topic = data.draw(
+        st.sampled_from([f"anura/v1/a/b/{kind}" for kind in ("event", "effort", "notice", "status")]) | st.text()
+    )
     with engine.begin() as connection:
         for _, ack in ingest(connection, [Message(topic, payload, False, NOW)]):
             Ack.from_bytes(ack)

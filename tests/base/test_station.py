@@ -121,7 +121,7 @@ def test_the_page_shows_calls_devices_and_effort(base, device, make) -> None:  #
     ):  # fmt: skip
         assert text in page
     (view,) = base.json("api/devices")
-    assert view["effort_h"] == {"analysed": 11.5, "dropped": 0.25, "unreadable": 0.0}
+    assert view["effort_h"] == dict.fromkeys(make.state, 0.0) | {"analysed": 11.5, "dropped": 0.25}
     assert (view["state"], view["events"], view["missing"]) == ("online", 1, 2)
 
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-import anura_edge.daemon as daemon_module
+import anura_edge.hear_files as hear_files_module
 from anura_edge.audio import FloatArray
 from anura_edge.config import Audio, Config, Detect, Model
-from anura_edge.daemon import Daemon, Summary
+from anura_edge.daemon import Daemon
 from anura_edge.errors import ConfigError, JournalError, ModelError
 from anura_edge.journal import Journal
+from anura_edge.keeper import Summary
 from anura_edge.sources.files import AUDIO_SUFFIXES
 from anura_edge.sources.folder import scan
 from anura_edge.wire import EffortRow, EventRow
@@ -181,13 +182,13 @@ def test_a_file_that_changes_while_it_is_heard_is_heard_again_and_counted_once(
     growing = card / "A_20261120_193000.wav"
     sf.write(growing, two_calls(), RATE_HZ)
     whole = np.concatenate([two_calls(), two_calls()])
-    listen_to = daemon_module.listen
+    listen_to = hear_files_module.listen
 
     def listen_while_it_grows(*arguments: Any) -> Iterator[Any]:
         yield from listen_to(*arguments)
         sf.write(growing, whole, RATE_HZ)
 
-    monkeypatch.setattr(daemon_module, "listen", listen_while_it_grows)
+    monkeypatch.setattr(hear_files_module, "listen", listen_while_it_grows)
     assert hear(config, card)[0].seconds == {}
     monkeypatch.undo()
     assert hear(config, card)[0].seconds == {"analysed": len(whole) / RATE_HZ}
@@ -196,13 +197,13 @@ def test_a_file_that_changes_while_it_is_heard_is_heard_again_and_counted_once(
 def test_a_card_that_is_pulled_while_it_is_heard_is_heard_when_it_is_back(
     config: Config, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listen_to = daemon_module.listen
+    listen_to = hear_files_module.listen
 
     def pull(*arguments: Any) -> Iterator[Any]:
         (card / "Data").rename(tmp_path / "pulled")
         yield from listen_to(*arguments)
 
-    monkeypatch.setattr(daemon_module, "listen", pull)
+    monkeypatch.setattr(hear_files_module, "listen", pull)
     assert hear(config, card)[0].new == 0
     monkeypatch.undo()
     (tmp_path / "pulled").rename(card / "Data")

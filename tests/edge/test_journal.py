@@ -6,16 +6,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
+from uuid import UUID
 
 import pytest
 
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalError
-from anura_edge.events import Effort, EffortState, Event
-from anura_edge.journal import SCHEMA_VERSION, Journal
+from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
+from anura_edge.journal import Journal
+from anura_edge.journal_schema import STEPS, VERSION
 from anura_edge.wire import EventRow, Provenance
+
+START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
 MakeEvent = Callable[..., Event]
 MakeEffort = Callable[..., Effort]
@@ -28,7 +33,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 from anura_edge.audio import ClockSource
-from anura_edge.events import Effort, EffortState, Event
+from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.journal import Journal
 from anura_edge.wire import Provenance
 journal = Journal(Path(sys.argv[1]))
@@ -61,10 +66,28 @@ def test_rows_of_all_kinds_share_one_sequence_and_come_back_as_they_went(
     journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
 ) -> None:
     first = journal.commit([make_event(0), make_event(1)], [make_effort(0)], made_by)
-    second = journal.commit([make_event(2)], [make_effort(1)], made_by)
-    assert [row.seq for row in (*first, *second)] == [1, 2, 3, 4, 5]
+    lost = Notice(UUID(int=1), NoticeKind.MICROPHONE_LOST, START, "no audio for 3 s")
+    second = journal.commit([make_event(2)], [make_effort(1)], made_by, notices=[lost])
+    assert [row.seq for row in (*first, *second)] == [1, 2, 3, 4, 5, 6]
     assert journal.pending(0, 100) == [*first, *second]
-    assert [row.kind for row in journal.pending(0, 100)] == ["event", "event", "effort", "event", "effort"]
+    assert [row.kind for row in journal.pending(0, 100)] == ["event", "event", "effort", "event", "effort", "notice"]
+
+
+def test_a_journal_of_the_first_version_keeps_its_rows_and_its_sequence(
+    path: Path, make_event: MakeEvent, made_by: Provenance
+) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as first:
+        for statement in STEPS[0]:
+            first.execute(statement)
+        first.execute("INSERT INTO journal VALUES (?)", (str(UUID(int=7)),))
+        first.execute("INSERT INTO outbox VALUES (41, 'event', 'x')")
+        first.execute("DELETE FROM outbox")
+        first.execute("PRAGMA user_version = 1")
+        first.commit()
+    with closing(Journal(path)) as journal:
+        assert (journal.id, journal.floor()) == (UUID(int=7), 42)
+        assert [row.seq for row in journal.commit([make_event()], [], made_by)] == [42]
 
 
 def test_pending_rows_come_in_order_above_a_number_and_not_too_many(
@@ -163,7 +186,7 @@ def test_what_is_no_database_is_refused(path: Path, content: bytes) -> None:
     assert path.read_bytes() == content, "nothing is deleted"
 
 
-@pytest.mark.parametrize("version", [0, SCHEMA_VERSION])
+@pytest.mark.parametrize("version", [0, VERSION])
 def test_somebody_elses_database_is_refused_and_left_as_it_was(path: Path, version: int) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as db:
@@ -179,7 +202,7 @@ def test_somebody_elses_database_is_refused_and_left_as_it_was(path: Path, versi
 def test_a_newer_journal_is_refused_and_left_as_it_was(path: Path) -> None:
     Journal(path).close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(JournalError, match=r"newer anura-edge .* upgrade"):
         Journal(path)
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from anura_edge import wire
 from anura_edge.audio import ClockSource
 from anura_edge.errors import DeliveryError
-from anura_edge.events import Effort, EffortState, Event
-from anura_edge.wire import Ack, EffortBatch, EventBatch, EventRow, Provenance, Status, parse_topic, topic
+from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
+from anura_edge.wire import Ack, EffortBatch, EventBatch, EventRow, NoticeBatch, Provenance, Status, parse_topic, topic
 
-MESSAGES = [EventBatch, EffortBatch, Status, Ack]
+MESSAGES = [EventBatch, EffortBatch, NoticeBatch, Status, Ack]
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=64)
 times = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -55,6 +55,15 @@ efforts = st.builds(
     start_utc=times,
     clock_source=clocks,
 )
+notices = st.builds(
+    Notice,
+    id=st.uuids(),
+    what=st.sampled_from(NoticeKind),
+    utc=times,
+    detail=texts,
+    recording=texts,
+    amount=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+)
 names = st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
@@ -91,6 +100,15 @@ def test_effort_comes_back_as_it_went(
     rows = tuple(wire.effort_row(seq, effort, made_by) for seq, effort in numbered)
     payload = wire.batch(journal, floor, rows)
     assert EffortBatch.from_bytes(payload) == EffortBatch(journal=journal, floor=floor, rows=rows)
+
+
+@given(st.uuids(), counts, st.lists(st.tuples(counts, notices), min_size=1, max_size=3), provenances)
+def test_notices_come_back_as_they_went(
+    journal: UUID, floor: int, numbered: list[tuple[int, Notice]], made_by: Provenance
+) -> None:
+    rows = tuple(wire.notice_row(seq, notice, made_by) for seq, notice in numbered)
+    payload = wire.batch(journal, floor, rows)
+    assert NoticeBatch.from_bytes(payload) == NoticeBatch(journal=journal, floor=floor, rows=rows)
 
 
 @given(st.builds(Status, state=st.sampled_from(["online", "offline"]), since_utc=st.none() | times, model_id=texts))
@@ -203,7 +221,7 @@ def test_a_time_with_any_offset_is_the_same_moment(event_batch: dict[str, Any]) 
     assert row.start_utc.tzinfo == UTC
 
 
-@given(names, names, st.sampled_from(["event", "effort", "status", "ack"]))
+@given(names, names, st.sampled_from(["event", "effort", "notice", "status", "ack"]))
 def test_a_topic_comes_back_as_it_went(site: str, device: str, kind: Any) -> None:
     assert parse_topic(topic(site, device, kind)) == (site, device, kind)
 
@@ -244,7 +262,7 @@ def test_the_json_schema_describes_every_payload_and_never_moves() -> None:
     schema = json.loads(json.dumps(wire.json_schema()))
     assert schema == json.loads(json.dumps(wire.json_schema()))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert set(schema["properties"]) == {"event", "effort", "status", "ack"}
+    assert set(schema["properties"]) == {"event", "effort", "notice", "status", "ack"}
     for reference in _references(schema):
         place = schema
         for part in reference.removeprefix("#/").split("/"):
@@ -266,6 +284,7 @@ def test_the_public_names_are_still_there(event_batch: dict[str, Any]) -> None:
     row += "config_hash app_version label scientific_name end_utc onset_sample offset_sample p_peak p_mean level_dbfs"
     assert set(row.split()) <= set(event_batch["rows"][0])
     fields = wire.json_schema()["$defs"]
+    assert {"what", "utc", "detail", "recording", "amount"} <= set(fields["NoticeRow"]["properties"])
     assert {"state", "first_sample", "samples"} <= set(fields["EffortRow"]["properties"])
     assert {"schema", "journal", "seq"} <= set(fields["Ack"]["properties"])
     assert {"schema", "state", "since_utc", "app_version", "model_id", "model_sha256"} <= set(

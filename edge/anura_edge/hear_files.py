@@ -1,0 +1,63 @@
+"""Hears recordings that are files: each one once, whole, whatever state the others are in."""
+
+import logging
+import time
+from collections.abc import Iterable
+from threading import Event
+
+from anura_edge.audio import ClockSource
+from anura_edge.config import Audio
+from anura_edge.detector import Detector
+from anura_edge.errors import UnreadableError
+from anura_edge.keeper import Keeper
+from anura_edge.pipeline import listen
+from anura_edge.sources.files import FileSound, is_same, open_file
+from anura_edge.sources.folder import FoundFile
+
+log = logging.getLogger(__name__)
+
+BLOCK_S = 60.0
+"""A file is scored a minute at a time: long enough to keep the CPU busy, short enough for a small memory."""
+
+
+class FileHearing:
+    """Analyses files one by one."""
+
+    def __init__(self, keeper: Keeper, detector: Detector, audio: Audio, stop: Event) -> None:
+        self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
+        self._warned_of_clock = False
+
+    def hear_all(self, files: Iterable[FoundFile]) -> None:
+        """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on."""
+        for file in files:
+            if self._stop.is_set():
+                return
+            try:
+                sound = open_file(file.path, file.name, self._audio.zone)
+            except UnreadableError as error:
+                self._keeper.set_aside(file, error)
+                continue
+            if self._keeper.has(sound.recording.id):
+                self._keeper.summary.known += 1
+            else:
+                self._hear(sound, file)
+
+    def _hear(self, sound: FileSound, file: FoundFile) -> None:
+        """Analyse a file and keep the whole result at once: after a crash it is simply analysed again."""
+        began = time.monotonic()
+        heard = []
+        for part in listen(sound, self._detector, self._audio.channel):
+            if self._stop.is_set():
+                return
+            heard.append(part)
+        if not is_same(sound):
+            log.warning("%s changed or went away while it was heard; the next scan hears it again", sound.path)
+            return
+        self._keeper.keep(heard, done=sound.recording)
+        self._keeper.summary.new += 1
+        self._keeper.summary.elapsed_s += time.monotonic() - began
+        if error := heard[-1].broken_off:
+            self._keeper.set_aside(file, error)
+        if sound.recording.clock_source == ClockSource.UNKNOWN and not self._warned_of_clock:
+            self._warned_of_clock = True
+            log.warning("times in file names are read as UTC; set audio.utc_offset to what the recorder's clock kept")

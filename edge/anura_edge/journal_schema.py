@@ -1,0 +1,54 @@
+"""The journal's tables, as the steps that lead to them: step N brings a file of version N-1 to version N.
+
+A step that was released never changes; a new one is added.
+"""
+
+_FIRST = """
+CREATE TABLE journal (id TEXT NOT NULL) STRICT;
+CREATE TABLE recordings (             -- what has been analysed to its end, by which model
+    id TEXT NOT NULL, model_sha256 TEXT NOT NULL, name TEXT NOT NULL, start_utc TEXT NOT NULL,
+    clock_source TEXT NOT NULL, rate_hz INTEGER NOT NULL, channels INTEGER NOT NULL,
+    PRIMARY KEY (id, model_sha256)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE unreadable (             -- what could not be analysed, and why
+    name TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+    PRIMARY KEY (name, size, mtime_ns)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outbox (                 -- what the base station has not acknowledged, no number being used twice
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL CHECK (kind IN ('event', 'effort')), id TEXT NOT NULL
+) STRICT;
+CREATE TABLE event (
+    id TEXT PRIMARY KEY, recording TEXT NOT NULL, recording_name TEXT NOT NULL, start_utc TEXT NOT NULL,
+    end_utc TEXT NOT NULL, clock_source TEXT NOT NULL, rate_hz INTEGER NOT NULL, onset_sample INTEGER NOT NULL,
+    offset_sample INTEGER NOT NULL, label TEXT NOT NULL, scientific_name TEXT NOT NULL, p_peak REAL NOT NULL,
+    p_mean REAL NOT NULL, level_dbfs REAL NOT NULL, model_id TEXT NOT NULL, model_version TEXT NOT NULL,
+    model_sha256 TEXT NOT NULL, config_hash TEXT NOT NULL, app_version TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE effort (
+    id TEXT PRIMARY KEY, recording TEXT NOT NULL, recording_name TEXT NOT NULL, start_utc TEXT NOT NULL,
+    clock_source TEXT NOT NULL, rate_hz INTEGER NOT NULL, state TEXT NOT NULL, first_sample INTEGER NOT NULL,
+    samples INTEGER NOT NULL, model_id TEXT NOT NULL, model_version TEXT NOT NULL, model_sha256 TEXT NOT NULL,
+    config_hash TEXT NOT NULL, app_version TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+_NOTICES = """
+CREATE TABLE notice (                 -- what happened to the device itself
+    id TEXT PRIMARY KEY, what TEXT NOT NULL, utc TEXT NOT NULL, detail TEXT NOT NULL, recording TEXT NOT NULL,
+    amount REAL, model_id TEXT NOT NULL, model_version TEXT NOT NULL, model_sha256 TEXT NOT NULL,
+    config_hash TEXT NOT NULL, app_version TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+ALTER TABLE outbox RENAME TO outbox_1;
+CREATE TABLE outbox (                 -- as before, for rows of any kind, and what was used of the sequence stays used
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL
+) STRICT;
+INSERT INTO outbox SELECT * FROM outbox_1;
+DELETE FROM sqlite_sequence WHERE name = 'outbox';
+INSERT INTO sqlite_sequence SELECT 'outbox', seq FROM sqlite_sequence WHERE name = 'outbox_1';
+DROP TABLE outbox_1;
+"""
+
+STEPS: tuple[tuple[str, ...], ...] = tuple(tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES))
+"""The statements of each step."""
+
+VERSION = len(STEPS)
