@@ -14,7 +14,7 @@ RATE_HZ = 8_000
 def sounds() -> Sounds:
     rng = np.random.default_rng(0)
     noise = [rng.normal(0, 0.1, seconds * RATE_HZ).astype(np.float32) for seconds in (1, 5, 9, 4, 1)]
-    return Sounds(tuple(noise[:3]), ("AAA", "BBB", "ZZZ"), tuple(noise[3:]), ("AAA", "BBB"), RATE_HZ)
+    return Sounds(tuple(noise[:3]), (("AAA",), ("BBB",), ("ZZZ",)), tuple(noise[3:]), ("AAA", "BBB"), RATE_HZ)
 
 
 def mixer(sounds: Sounds, recipe: Recipe, seed: int = 0, **changes: object) -> Mixer:

@@ -1,6 +1,8 @@
 """No group is learnt from and tested on."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.errors import ConfigError
-from anura_train.data import Clip
-from anura_train.folds import assign_folds, check_disjoint
+from anura_train.data import Recording, WeakLabel
+from anura_train.folds import Folds, assign_folds, check_disjoint, choose_share, night_folds, own_folds, site_folds
 
 
-def clip(index: int, code: str, group: int) -> Clip:
-    return Clip(Path(f"{index}.flac"), f"{index}", code, code, f"g{group}", "CC0", "")
+def clip(index: int, code: str, group: int) -> Recording:
+    return Recording(Path(f"{index}.flac"), f"{index}", f"g{group}", (WeakLabel(code),))
 
 
 @given(
@@ -53,3 +55,88 @@ def test_a_planted_leak_is_found() -> None:
 def test_too_few_groups_are_refused() -> None:
     with pytest.raises(ConfigError, match="2 groups cannot fill 5 folds"):
         assign_folds([clip(index, "AAA", index % 2) for index in range(10)], 5, 0)
+
+
+def test_the_same_file_under_two_names_is_a_leak() -> None:
+    first, second = clip(0, "AAA", 0), replace(clip(1, "AAA", 1), path=Path("0.flac"))
+    with pytest.raises(ConfigError, match=r"file '0\.flac' is split between folds"):
+        check_disjoint([first, second], {"0": 0, "1": 1})
+
+
+many = st.lists(st.tuples(st.sets(st.sampled_from("ABC")), st.integers(0, 9), st.integers(1, 9)), min_size=8)
+
+
+def choir(drawn: list[tuple[set[str], int, int]]) -> list[Recording]:
+    """Recordings with several species each, in groups that may span nights."""
+    return [
+        replace(
+            clip(index, "AAA", group),
+            weak=tuple(WeakLabel(code) for code in sorted(codes)),
+            site="pond" if group % 2 else "lake",
+            night=date(2024, 1, night),
+        )
+        for index, (codes, group, night) in enumerate(drawn)
+    ]
+
+
+@given(many, st.integers(0, 100))
+def test_recordings_of_several_species_are_dealt_in_whole_groups(
+    drawn: list[tuple[set[str], int, int]], seed: int
+) -> None:
+    recordings = choir(drawn)
+    try:
+        folds = assign_folds(recordings, 3, seed)
+    except ConfigError:  # too few groups
+        return
+    check_disjoint(recordings, folds)
+    assert set(folds) == {each.name for each in recordings}
+
+
+@given(many, st.integers(0, 100))
+def test_no_night_of_a_site_and_no_group_is_in_two_night_folds(
+    drawn: list[tuple[set[str], int, int]], seed: int
+) -> None:
+    recordings = choir(drawn)
+    try:
+        folds = night_folds(recordings, 2, seed)
+    except ConfigError:  # all nights hang together
+        return
+    for whole in ({(each.site, each.night) for each in recordings}, {each.group for each in recordings}):
+        for one in whole:
+            members = [each for each in recordings if one in ((each.site, each.night), each.group)]
+            assert len({folds[each.name] for each in members}) == 1
+
+
+def test_leaving_a_site_out_leaves_all_of_it_out() -> None:
+    recordings = choir([({"A"}, index % 4, 1) for index in range(12)])
+    folds = site_folds(recordings)
+    assert {(each.site, folds[each.name]) for each in recordings} == {("lake", 0), ("pond", 1)}
+    with pytest.raises(ConfigError, match="group 'g1' is split between folds"):
+        site_folds([*recordings, replace(recordings[1], name="leak", path=Path("leak"), site="lake")])
+
+
+def test_folds_of_the_authors_are_taken_as_they_are_unless_they_leak() -> None:
+    recordings = [replace(clip(index, "AAA", index), split=str(index % 5 + 1)) for index in range(10)]
+    assert own_folds(recordings) == {each.name: int(each.split) - 1 for each in recordings}
+    with pytest.raises(ConfigError, match="group 'g1' is split"):
+        own_folds([*recordings, replace(recordings[0], name="leak", path=Path("leak"), group="g1")])
+
+
+@pytest.mark.parametrize("make", [site_folds, own_folds, lambda recordings: night_folds(recordings, 2, 0)])
+def test_folds_need_what_they_are_made_by(make: Callable[[list[Recording]], Folds]) -> None:
+    with pytest.raises(ConfigError, match=r"2 of 2 recordings have no .*, such as 0"):
+        make([clip(0, "AAA", 0), clip(1, "AAA", 1)])
+
+
+def test_a_split_into_train_and_test_is_no_folds() -> None:
+    with pytest.raises(ConfigError, match="test, train, which are no folds"):
+        own_folds([replace(clip(index, "AAA", index), split=split) for index, split in enumerate(("train", "test"))])
+
+
+@given(st.integers(0, 20))
+def test_a_chosen_share_holds_that_share_of_every_species(seed: int) -> None:
+    recordings = choir([({"A"} | ({"B"} if index % 5 == 0 else set()), index, 1) for index in range(100)])
+    chosen = choose_share(recordings, 0.3, seed)
+    assert len(chosen) == 30
+    assert sum("B" in each.codes for each in recordings if each.name in chosen) == 6
+    assert chosen == choose_share(recordings, 0.3, seed)

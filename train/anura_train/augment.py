@@ -22,8 +22,8 @@ class Sounds:
 
     calls: tuple[FloatArray, ...]
     """Frog recordings, each (samples,)."""
-    species: tuple[str, ...]
-    """The code of each."""
+    codes: tuple[tuple[str, ...], ...]
+    """The species in each."""
     backgrounds: tuple[FloatArray, ...]
     labels: tuple[str, ...]
     rate_hz: int
@@ -39,7 +39,7 @@ class Mixer:
     def __init__(self, sounds: Sounds, settings: AugmentSettings, example_s: float, rng: np.random.Generator) -> None:
         self.sounds, self.settings, self.rng = sounds, settings, rng
         self.length = round(example_s * sounds.rate_hz)
-        self.codes = sorted(set(sounds.species))
+        self.codes = sorted({code for codes in sounds.codes for code in codes})
 
     def batch(self, size: int) -> tuple[FloatArray, FloatArray]:
         """Return waveforms (size, samples) and targets (size, labels)."""
@@ -50,21 +50,21 @@ class Mixer:
         """Return one waveform (samples,) and its target (labels,)."""
         if self.rng.random() < self.settings.background_only:
             return self._level(self._background()), self.sounds.target()
-        codes = [str(self.rng.choice(self.codes))]
-        waveform = self._call(codes[0])
+        waveform, codes = self._call(str(self.rng.choice(self.codes)))
         if self.rng.random() < self.settings.two_species:
-            codes.append(str(self.rng.choice(self.codes)))
-            waveform = _mix(waveform, self._call(codes[1]), self.rng.uniform(-6, 6))
+            second, others = self._call(str(self.rng.choice(self.codes)))
+            waveform, codes = _mix(waveform, second, self.rng.uniform(-6, 6)), codes + others
         if self.rng.random() < self.settings.with_background:
             waveform = _mix(waveform, self._background(), self._within(self.settings.snr_db))
         return self._level(waveform), self.sounds.target(*codes)
 
-    def _call(self, code: str) -> FloatArray:
-        """Return an example's length with a piece of one recording of a species in it, its start anywhere."""
-        recordings = [
-            call for call, species in zip(self.sounds.calls, self.sounds.species, strict=True) if species == code
-        ]
-        recording = recordings[self.rng.integers(len(recordings))]
+    def _call(self, code: str) -> tuple[FloatArray, tuple[str, ...]]:
+        """Return an example's length with a piece of one recording of a species in it, its start anywhere.
+
+        And the species in that recording: there may be more than the one asked for.
+        """
+        recordings = [each for each in zip(self.sounds.calls, self.sounds.codes, strict=True) if code in each[1]]
+        recording, codes = recordings[self.rng.integers(len(recordings))]
         shortest = min(round(SHORTEST_CALL_S * self.sounds.rate_hz), self.length)
         # Half of the pieces fill the example; the others begin or end within it, so that onsets are learnt.
         wanted = self.length if self.rng.random() < 0.5 else int(self.rng.integers(shortest, self.length + 1))
@@ -72,7 +72,7 @@ class Mixer:
         waveform = np.zeros(self.length, np.float32)
         start = int(self.rng.integers(self.length - len(piece) + 1))
         waveform[start : start + len(piece)] = piece
-        return waveform
+        return waveform, codes
 
     def _background(self) -> FloatArray:
         if self.rng.random() < SYNTHETIC_SHARE:

@@ -13,7 +13,7 @@ from anura_edge.bundle import Metric
 from anura_edge.errors import ModelError
 from anura_train.calibration import GRID, Platt, best_threshold, fit_platt, shipped_thresholds
 from anura_train.checkpoint import HELD_OUT, REPORT, Rows, load_checkpoint, load_rows
-from anura_train.data import Clip, Corpus
+from anura_train.data import Corpus, Recording
 from anura_train.jobs import all_folds
 from anura_train.metrics import (
     Truth,
@@ -66,7 +66,7 @@ class Tested:
     fold: NDArray[np.int64]
     """Shape (recordings,)."""
     species: tuple[str, ...]
-    """The code of each recording."""
+    """The codes of each recording, as one text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,13 +117,13 @@ def load_report(out: Path) -> Report:
         raise ModelError(f"no report in {out}: {error}; run `anura-train evaluate` first") from error
 
 
-def collect(frogs: Sequence[Clip], labels: Sequence[str], rows: Rows, folds: Sequence[int]) -> Tested:
+def collect(frogs: Sequence[Recording], labels: Sequence[str], rows: Rows, folds: Sequence[int]) -> Tested:
     """Reduce rows of logits to one score for each recording and label."""
     return Tested(
         logits=np.stack([rows[clip.name].max(0) for clip in frogs]),
-        truth=np.array([[clip.code == label for label in labels] for clip in frogs]),
+        truth=np.array([[label in clip.codes for label in labels] for clip in frogs]),
         fold=np.array(folds),
-        species=tuple(clip.code for clip in frogs),
+        species=tuple(" ".join(clip.codes) for clip in frogs),
     )
 
 
@@ -195,7 +195,7 @@ def _species_figures(
     )
 
 
-def _false_alarms(clips: Sequence[Clip], rows: Rows, platt: Platt, step_s: float, span_s: float) -> Alarms:
+def _false_alarms(clips: Sequence[Recording], rows: Rows, platt: Platt, step_s: float, span_s: float) -> Alarms:
     events = np.zeros((next(iter(rows.values())).shape[1], len(GRID)))
     for clip in clips:
         probabilities = platt(rows[clip.name])  # (rows, labels)

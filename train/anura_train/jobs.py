@@ -20,12 +20,11 @@ from anura_train.checkpoint import (
     save_checkpoint,
     save_rows,
 )
-from anura_train.data import FREE_LICENCES, RATE_HZ, Clip, Corpus, load
+from anura_train.data import FREE_LICENCES, RATE_HZ, Corpus, Recording, load
 from anura_train.fit import OnStep, fit
 from anura_train.folds import Folds, assign_folds
 from anura_train.models import Net
 from anura_train.recipe import Recipe
-from anura_train.species import COMMON_NAMES
 
 GOLDEN_S = 6
 
@@ -35,11 +34,7 @@ MAX_NAMES_A_LINE = 20
 def fit_fold(recipe: Recipe, corpus: Corpus, fold: int, out: Path, on_step: OnStep) -> None:
     """Train on all folds but one, score that one, write OUT/fold-K.npz."""
     folds = all_folds(recipe, corpus)
-    learnt = Corpus(
-        frogs=tuple(clip for clip in corpus.frogs if folds[clip.name] != fold),
-        backgrounds=tuple(clip for clip in corpus.backgrounds if folds[clip.name] != fold),
-        held_out=(),
-    )
+    learnt = corpus.only(lambda each: not each.held_out and folds[each.name] != fold)
     model = fit(recipe, load_sounds(learnt, corpus.labels()), on_step)
     tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]
     save_rows(out / f"fold-{fold}.npz", score(model, tested))
@@ -64,7 +59,7 @@ def load_sounds(corpus: Corpus, labels: tuple[str, ...]) -> Sounds:
     """Read into memory all that is learnt from: about 5 MB a minute."""
     return Sounds(
         calls=tuple(load(clip) for clip in corpus.frogs),
-        species=tuple(clip.code for clip in corpus.frogs),
+        codes=tuple(clip.codes for clip in corpus.frogs),
         backgrounds=tuple(load(clip) for clip in corpus.backgrounds),
         labels=labels,
         rate_hz=RATE_HZ,
@@ -72,35 +67,37 @@ def load_sounds(corpus: Corpus, labels: tuple[str, ...]) -> Sounds:
 
 
 @torch.no_grad()
-def score(model: Net, clips: Iterable[Clip]) -> dict[str, FloatArray]:
+def score(model: Net, clips: Iterable[Recording]) -> dict[str, FloatArray]:
     """Return the logits of each recording, (rows, labels), by its name."""
     return {clip.name: np.asarray(model.rows(torch.from_numpy(load(clip))).numpy(), np.float32) for clip in clips}
 
 
-def describe(recipe: Recipe, corpus: Corpus, golden: Clip) -> Provenance:
+def describe(recipe: Recipe, corpus: Corpus, golden: Recording) -> Provenance:
     """Write down where a model comes from."""
     learnt = corpus.frogs + corpus.backgrounds
+    names = ", ".join(corpus.taxon(code).scientific_name for code in golden.codes)
     return Provenance(
         recipe=recipe,
-        species=tuple(_species(code, corpus.frogs) for code in corpus.labels()),
+        species=tuple(_species(code, corpus) for code in corpus.labels()),
         data=tuple(_data_lines(learnt)),
         credits=tuple(_credit_lines(learnt)),
-        golden_credit=f"{golden.name}, {golden.kind}: {golden.licence}. {golden.attribution}".strip(),
+        golden_credit=f"{golden.name}, {names}: {golden.licence}. {golden.attribution}".strip(),
     )
 
 
-def _species(code: str, frogs: Sequence[Clip]) -> Species:
-    clips = [clip for clip in frogs if clip.code == code]
+def _species(code: str, corpus: Corpus) -> Species:
+    clips = [clip for clip in corpus.frogs if code in clip.codes]
+    taxon = corpus.taxon(code)
     return Species(
         code=code,
-        scientific_name=clips[0].kind,
-        common_name=COMMON_NAMES.get(code, ""),
+        scientific_name=taxon.scientific_name,
+        common_name=taxon.common_name,
         recordings=len(clips),
         groups=len({clip.group for clip in clips}),
     )
 
 
-def _data_lines(clips: Sequence[Clip]) -> Iterable[str]:
+def _data_lines(clips: Sequence[Recording]) -> Iterable[str]:
     licences: dict[str, Counter[str]] = defaultdict(Counter)
     for clip in clips:
         licences[clip.name.split("/")[0]][clip.licence.split(" (")[0]] += 1
@@ -108,7 +105,7 @@ def _data_lines(clips: Sequence[Clip]) -> Iterable[str]:
         yield f"{name}: " + ", ".join(f"{count} recordings {licence}" for licence, count in sorted(counts.items()))
 
 
-def _credit_lines(clips: Sequence[Clip]) -> Iterable[str]:
+def _credit_lines(clips: Sequence[Recording]) -> Iterable[str]:
     """Name every recording with its licence and author; many by one author share a line."""
     by_author: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for clip in clips:
@@ -118,7 +115,7 @@ def _credit_lines(clips: Sequence[Clip]) -> Iterable[str]:
         yield f"{folder}, {licence}: {attribution or 'no name given'} ({what})"
 
 
-def _golden_clip(recipe: Recipe, corpus: Corpus) -> Clip:
+def _golden_clip(recipe: Recipe, corpus: Corpus) -> Recording:
     clip = next((clip for clip in corpus.frogs if clip.name == recipe.golden), None)
     if clip is None:
         raise ConfigError(

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from anura_edge.errors import SourceError
-from anura_train.data import RATE_HZ, Corpus, load, read_corpus
+from anura_train.data import RATE_HZ, Corpus, Recording, load, read_corpus
 
 
 def test_labels_are_the_species_of_two_groups_or_more_in_order(corpus: Corpus) -> None:
     assert corpus.labels() == ("AAA", "BBB", "CCC")
-    assert "DDD" in {clip.code for clip in corpus.frogs}
+    assert "DDD" in {code for clip in corpus.frogs for code in clip.codes}
 
 
 def test_a_background_that_is_not_free_is_never_learnt_from(corpus: Corpus) -> None:
@@ -55,7 +56,7 @@ def test_a_missing_table_is_named(root: Path, table: str) -> None:
 
 def test_a_missing_recording_is_named(root: Path) -> None:
     (root / "frogs/audio/BBB_1.flac").unlink()
-    with pytest.raises(SourceError, match=r"BBB_1\.flac is listed but missing"):
+    with pytest.raises(SourceError, match=r"BBB_1\.flac: missing; copy"):
         read_corpus(root)
 
 
@@ -64,3 +65,29 @@ def test_a_recording_that_cannot_be_decoded_is_named(corpus: Corpus, content: by
     corpus.frogs[0].path.write_bytes(content)
     with pytest.raises(SourceError, match=r"AAA_0\.flac.*delete its row"):
         load(corpus.frogs[0])
+
+
+def test_every_fault_is_in_one_report(root: Path) -> None:
+    (root / "frogs/audio/BBB_1.flac").unlink()
+    (root / "esc10/esc10.csv").write_text("file,sound\na.ogg,Rain\n")
+    table = root / "background/background.csv"
+    table.write_text(table.read_text() + "audio/new.flac,,g9,CC0,,surplus\naudio/new.flac,,g9,CC0,\n")
+    with pytest.raises(SourceError) as refused:
+        read_corpus(root)
+    report = str(refused.value)
+    assert report.startswith("4 faults")
+    for fault in ("BBB_1.flac: missing", "esc10.csv, line 1: no column 'label'", "line 6: not the 5", "line 7: kind:"):
+        assert fault in report
+
+
+def test_one_file_under_two_species_is_a_fault(root: Path) -> None:
+    table = root / "frogs/frogs.csv"
+    table.write_text(table.read_text() + "audio/AAA_0.flac,BBB,Rana bbb,AAA0,CC0,\n")
+    with pytest.raises(SourceError, match=r"AAA_0\.flac: is listed twice, with two groups or species"):
+        read_corpus(root)
+
+
+def test_the_channel_with_the_most_power_is_heard(tmp_path: Path) -> None:
+    quiet, loud = np.full(RATE_HZ, 0.1, np.float32), np.full(RATE_HZ, 0.25, np.float32)
+    soundfile.write(tmp_path / "stereo.wav", np.stack([quiet, loud], 1), RATE_HZ)
+    assert load(Recording(tmp_path / "stereo.wav", "stereo", "stereo")) == pytest.approx(loud, abs=1e-4)

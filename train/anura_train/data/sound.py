@@ -1,0 +1,38 @@
+"""Reading the sound of a recording."""
+
+import numpy as np
+import soundfile
+import soxr
+
+from anura_edge.audio import FloatArray
+from anura_edge.errors import SourceError
+from anura_train.data.corpus import Recording
+
+RATE_HZ = 22_050
+"""Every model here works at this rate: frogs of our region call below 8 kHz, and CD recordings halve to it exactly."""
+
+
+def load(recording: Recording, rate_hz: int = RATE_HZ) -> FloatArray:
+    """Read a recording as mono float32, shape (samples,), at a rate; SourceError when it cannot be decoded."""
+    samples, original_hz = decode(recording)
+    mono = loudest_channel(samples)
+    return np.asarray(soxr.resample(mono, original_hz, rate_hz) if original_hz != rate_hz else mono, np.float32)
+
+
+def decode(recording: Recording) -> tuple[FloatArray, int]:
+    """Read a recording as it is, shape (samples, channels), and its rate; SourceError when it cannot be decoded."""
+    try:
+        samples, rate_hz = soundfile.read(recording.path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise SourceError(f"cannot decode {recording.path}: {error}; copy it again or delete its row") from error
+    if len(samples) == 0:
+        raise SourceError(f"{recording.path} has no samples; delete its row")
+    return samples, int(rate_hz)
+
+
+def loudest_channel(samples: FloatArray) -> FloatArray:
+    """Reduce (samples, channels) to the channel with the most power, (samples,).
+
+    As the device does: a stereo recorder's gains may differ by 10 to 16 dB, so channels are never averaged.
+    """
+    return samples[:, int(np.square(samples).mean(0).argmax())]

@@ -1,0 +1,88 @@
+"""Tables of people: each good row is passed on, each bad one becomes a fault with its line and column."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from anura_train.data.findings import Findings
+
+CODE = r"[A-Za-z0-9_-]{1,32}"
+"""What a species code may be: it becomes a label on the wire."""
+
+
+class Row(BaseModel):
+    """A row; tables carry more columns than we read (durations, original rates), and those are for people."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty_cells(cls, row: dict[str, str]) -> dict[str, str]:
+        return {column: cell for column, cell in row.items() if cell.strip()}
+
+
+R = TypeVar("R", bound=Row)
+
+
+def read_rows(
+    table: Path, row_type: type[R], findings: Findings, needed: tuple[str, ...] = (), remedy: str = ""
+) -> Iterator[tuple[str, R]]:
+    """Yield each good row with its place, `FILE, line N`.
+
+    `needed` are columns that must be there though their cells may be empty; `remedy` ends the fault of a table that
+    cannot be read. Cells may be parted by commas, semicolons or tabs.
+    """
+    for where, cells in read_cells(table, findings, (*required(row_type), *needed), remedy):
+        try:
+            yield where, row_type.model_validate(cells)
+        except ValidationError as error:
+            for each in error.errors():
+                column = f"{each['loc'][0]}: " if each["loc"] else ""
+                findings.fault(where, f"{column}{_reason(each)}; correct the row or delete it")
+
+
+def read_cells(
+    table: Path, findings: Findings, needed: tuple[str, ...], remedy: str = ""
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the cells of each row by column, with its place; a table without a needed column yields none."""
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        findings.fault(f"cannot read {table}", f"{error.strerror}; {remedy or 'name a folder that holds it'}")
+        return
+    except UnicodeDecodeError as error:
+        findings.fault(table, f"is not UTF-8 ({error.reason} at byte {error.start}); save it as CSV UTF-8")
+        return
+    header = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    missing = [column for column in needed if column not in (reader.fieldnames or ())]
+    if missing:
+        found = ", ".join(reader.fieldnames or ()) or "nothing"
+        findings.fault(f"{table}, line 1", f"no column {', '.join(map(repr, missing))} (found {found}); add it")
+        return
+    try:
+        for row in reader:
+            where = f"{table}, line {reader.line_num}"
+            # csv keeps surplus cells under the column None, and None for cells that are missing.
+            if None in (*row.keys(), *row.values()):
+                findings.fault(where, f"not the {len(reader.fieldnames or ())} cells of line 1; correct the row")
+            else:
+                yield where, row
+    except csv.Error as error:
+        findings.fault(f"{table}, line {reader.line_num}", f"{error}; save it as CSV UTF-8")
+
+
+def required(row_type: type[Row]) -> tuple[str, ...]:
+    """Return the columns that a row cannot do without."""
+    return tuple(name for name, field in row_type.model_fields.items() if field.is_required())
+
+
+def _reason(error: ErrorDetails) -> str:
+    found = error["input"]
+    shown = f" (found {found!r})" if isinstance(found, str) else ""
+    return error["msg"] + shown
