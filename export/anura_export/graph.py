@@ -31,6 +31,8 @@ def to_onnx(model: Net) -> bytes:
         # Only the older exporter writes a GRU as one node; the newer one unrolls it to a fixed length.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
+        # A reflected edge is copied backwards, which is left to the runtime.
+        warnings.filterwarnings("ignore", message="Constant folding - Only steps=1")
         # torch's own shape checks are traced as constants; they hold for every batch and length.
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(

@@ -1,4 +1,4 @@
-"""A ResNet18 that has learnt nothing, for benchmarks: as slow as a trained one, and its scores mean nothing."""
+"""Models that have learnt nothing, for benchmarks: as slow as trained ones, and their scores mean nothing."""
 
 import tempfile
 from pathlib import Path
@@ -9,19 +9,23 @@ import torch
 
 from anura_edge.bundle import Label, Manifest, Training
 from anura_export.bundle import publish
-from anura_train.models.resnet import WindowNet
+from anura_train.models import build
+from anura_train.models.settings import CnnSettings, ContrastFeatures, ModelSettings
 
 LABELS = 18
 
 
-def untrained_window_bundle(out: Path) -> Path:
-    """Write the bundle and return its folder."""
+RESNET18 = CnnSettings(kind="cnn", network="resnet18", features=ContrastFeatures(kind="contrast"), dropout=0.0)
+
+
+def untrained_window_bundle(out: Path, settings: ModelSettings = RESNET18) -> Path:
+    """Write a window model's bundle, named like its folder; ModelError when its graph is not the model."""
     torch.manual_seed(0)
-    model = WindowNet(LABELS, dropout=0.0).eval()
+    model = build(settings, LABELS).eval()
     draft = Manifest(
-        id="resnet18-untrained",
+        id=out.name,
         version="0.0.0",
-        title="An untrained ResNet18, to measure speed with",
+        title="An untrained model, to measure speed with",
         kind="window",
         labels=tuple(Label(code=f"NONE{n}", scientific_name="nothing", threshold=1.0) for n in range(LABELS)),
         rate_hz=model.rate_hz,

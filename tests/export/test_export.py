@@ -16,10 +16,17 @@ from anura_edge.errors import ModelError
 from anura_export.bundle import export
 from anura_export.graph import calibrated, to_onnx
 from anura_export.parity import TOLERANCE
-from anura_export.untrained import untrained_window_bundle
+from anura_export.untrained import RESNET18, untrained_window_bundle
 from anura_train import cli as train_cli
 from anura_train.models import build
-from anura_train.recipe import ResNetSettings, StreamSettings
+from anura_train.models.settings import (
+    AstSettings,
+    CnnSettings,
+    CrnnSettings,
+    MelFeatures,
+    ModelSettings,
+    StreamSettings,
+)
 
 RATE_HZ = 22_050
 
@@ -102,7 +109,7 @@ def test_the_graph_needs_nothing_beside_itself_and_keeps_its_gru_whole() -> None
 
 
 def test_calibration_in_the_last_layer_is_calibration_of_the_logits() -> None:
-    model = build(ResNetSettings(kind="resnet18", dropout=0.0), labels=2).eval()
+    model = build(RESNET18, labels=2).eval()
     audio = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, 66_150).astype(np.float32))
     with torch.no_grad():
         expected = 0.5 * model.rows(audio) - 2
@@ -110,10 +117,29 @@ def test_calibration_in_the_last_layer_is_calibration_of_the_logits() -> None:
 
 
 def test_an_untrained_window_bundle_for_benchmarks_is_a_real_bundle(tmp_path: Path) -> None:
-    bundle = load_bundle(untrained_window_bundle(tmp_path / "window"))
-    assert "untrained" in bundle.manifest.id
+    bundle = load_bundle(untrained_window_bundle(tmp_path / "resnet18-untrained"))
+    assert bundle.manifest.id == "resnet18-untrained"
     scores = score_all(bundle, load_classifier(bundle), np.zeros(5 * RATE_HZ, np.float32), rows=2)
     assert scores.shape == (3, len(bundle.manifest.labels))
+
+
+PHOTOGRAPH = MelFeatures(kind="mel", window_samples=512, hop_samples=512, mels=32, height=32, width=64)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CnnSettings(kind="cnn", network="resnet18", features=PHOTOGRAPH, dropout=0.5, imagenet_head=True),
+        CnnSettings(kind="cnn", network="mobilenetv3_large_100", features=PHOTOGRAPH, dropout=0.5, dense=(256, 128)),
+        CnnSettings(kind="cnn", network="densenet121", features=PHOTOGRAPH, dropout=0.5, dense=(256,)),
+        AstSettings(kind="ast", size="tiny", stride=16, mean=-4.2677393, spread=4.5689974, dropout=0.1),
+        CrnnSettings(kind="crnn", width=8, hidden=16, dropout=0.1),
+    ],
+    ids=lambda settings: getattr(settings, "network", settings.kind),
+)
+def test_every_window_model_is_the_same_in_a_bundle(settings: ModelSettings, tmp_path: Path) -> None:
+    manifest = load_bundle(untrained_window_bundle(tmp_path / "bundle", settings)).manifest
+    assert manifest.window_samples == 3 * manifest.rate_hz
 
 
 def test_a_folder_that_was_not_trained_is_refused(tmp_path: Path) -> None:

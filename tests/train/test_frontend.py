@@ -6,9 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
-from torchaudio.transforms import MelSpectrogram
+from torchaudio.compliance import kaldi
+from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
-from anura_train.frontend import FLOOR, MEAN_DB, SPREAD_DB, Contrast, LogMel
+from anura_train.frontend import FLOOR, MEAN_DB, SPREAD_DB, Contrast, Fbank, LogMel, MelDecibels, WindowLogMel
 
 HOP, WINDOW, MELS, RATE_HZ = 245, 490, 64, 22_050
 
@@ -67,3 +68,46 @@ def test_contrast_takes_gain_away() -> None:
     quiet, _ = contrast(features, past)
     loud, _ = contrast(features + 1.5, past)
     assert torch.allclose(quiet, loud, atol=1e-4)
+
+
+def test_a_window_begins_in_silence(log_mel: LogMel) -> None:
+    audio = noise(20)
+    expected, _ = log_mel(audio, log_mel.silence(2))
+    assert torch.equal(WindowLogMel(RATE_HZ, HOP, WINDOW, MELS)(audio), expected)
+
+
+def test_fbank_is_kaldis() -> None:
+    audio = noise(40)[:, :8_000]
+    # AST takes the mean from the waveform first; each frame loses its own anyway.
+    expected = torch.stack(
+        [
+            kaldi.fbank(
+                (wave - wave.mean())[None],
+                htk_compat=True,
+                sample_frequency=16_000,
+                use_energy=False,
+                window_type="hanning",
+                num_mel_bins=128,
+                dither=0.0,
+                frame_shift=10,
+            )
+            for wave in audio
+        ]
+    )
+    found = Fbank(128, mean=-4.0, spread=4.5)(audio)
+    assert found.shape == (2, 48, 128)
+    assert torch.allclose(found, (expected + 4.0) / 9.0, atol=1e-3)
+
+
+def test_three_seconds_are_298_frames_to_ast() -> None:
+    assert Fbank(128, 0.0, 1.0)(torch.zeros(1, 48_000)).shape == (1, 298, 128)
+
+
+@pytest.mark.filterwarnings("ignore:At least one mel filterbank")
+@pytest.mark.parametrize("bank_rate_hz", [16_000, 22_050])
+def test_decibels_are_torchaudios_with_its_fault_or_without(bank_rate_hz: int) -> None:
+    audio = noise(40)
+    reference = MelSpectrogram(bank_rate_hz, n_fft=512, hop_length=128, n_mels=128)
+    expected = (AmplitudeToDB()(reference(audio)).transpose(1, 2) + 20) / 10
+    found = MelDecibels(512, 128, 128, bank_rate_hz, mean_db=-20.0, spread_db=10.0)(audio)
+    assert torch.allclose(found, expected, atol=1e-2)

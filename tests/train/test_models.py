@@ -10,8 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from anura_train.models.resnet import WindowNet
+from anura_train.models import build
+from anura_train.models.settings import CnnSettings, ContrastFeatures
 from anura_train.models.stream import STEP_SAMPLES, StreamNet
+from anura_train.models.window import WindowNet
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,10 @@ def stream() -> StreamNet:
 @pytest.fixture(scope="module")
 def window() -> WindowNet:
     torch.manual_seed(0)
-    return WindowNet(labels=3, dropout=0.3).eval()
+    features = ContrastFeatures(kind="contrast")
+    net = build(CnnSettings(kind="cnn", network="resnet18", features=features, dropout=0.3), labels=3).eval()
+    assert isinstance(net, WindowNet)
+    return net
 
 
 def noise(steps: int, seed: int = 0) -> Tensor:

@@ -1,10 +1,12 @@
 """Waveform to log-mel features, inside the network: the same module trains, exports and runs on the device."""
 
 import math
+import warnings
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchaudio.compliance import kaldi
 from torchaudio.functional import melscale_fbanks
 
 FLOOR = 1e-10
@@ -14,6 +16,9 @@ MEAN_DB, SPREAD_DB = -70.0, 20.0
 """Fixed normalisation: the middle and spread of band levels over our training examples, to the nearest 5 dB.
 Never of a batch or a recording: a frog must not become louder because its neighbours are quiet."""
 
+
+LOW_HZ, HIGH_HZ = 50.0, 10_000.0
+"""Between which our own mel bands lie."""
 
 MEMORY_STEPS = 45
 """Steps that a mean is over: 2 s, longer than most calls, shorter than the weather."""
@@ -35,7 +40,7 @@ class LogMel(nn.Module):
         self.mels = mels
         bins = window_samples // 2 + 1
         self.register_buffer("dft", _dft(window_samples, bins), persistent=False)
-        bank = melscale_fbanks(bins, 50.0, 10_000.0, mels, rate_hz, norm=None, mel_scale="htk")
+        bank = melscale_fbanks(bins, LOW_HZ, HIGH_HZ, mels, rate_hz, norm=None, mel_scale="htk")
         self.register_buffer("bank", bank, persistent=False)
 
     def forward(self, audio: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,14 +50,13 @@ class LogMel(nn.Module):
         """
         audio = torch.cat([tail, audio], dim=1)
         spectrum = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.hop_samples)  # (B, 2 bins, frames)
-        real, imaginary = spectrum.chunk(2, dim=1)
-        power = (real.square() + imaginary.square()).transpose(1, 2) @ self.bank  # (B, frames, mels)
+        power = _power(spectrum) @ self.bank  # (B, frames, mels)
         level_db = torch.log(power + FLOOR) * (10 / math.log(10))
         return (level_db - MEAN_DB) / SPREAD_DB, audio[:, audio.shape[1] - self.tail_samples :]
 
     def silence(self, batch: int) -> Tensor:
         """Return the tail of a stream that has just begun, (B, tail)."""
-        return torch.zeros(batch, self.tail_samples)
+        return self.dft.new_zeros(batch, self.tail_samples)
 
 
 class Contrast(nn.Module):
@@ -82,6 +86,92 @@ class Contrast(nn.Module):
         means = means.flatten(1, 2)  # (B, T, M)
         contrast = torch.stack([features - means.mean(2, keepdim=True), features - means], dim=1)
         return contrast, steps[:, steps.shape[1] - MEMORY_STEPS + 1 :]
+
+
+class WindowLogMel(LogMel):
+    """LogMel over windows that know nothing of what was before them: each begins in silence."""
+
+    def forward(self, audio: Tensor) -> Tensor:  # type: ignore[override]  # a window has no tail
+        """Map audio (B, N) to features (B, N / hop, mels)."""
+        return super().forward(audio, self.silence(audio.shape[0]))[0]
+
+
+class MelDecibels(nn.Module):
+    """What torchaudio's MelSpectrogram and AmplitudeToDB make of a window, by a convolution so that it exports.
+
+    `bank_rate_hz` is the rate that the mel bank is built for. It should be the audio's; AnuraSet's published baseline
+    leaves torchaudio's default of 16 kHz, so that each band lies 1.38 times higher than it is said to.
+    """
+
+    dft: Tensor
+    bank: Tensor
+
+    def __init__(
+        self, window_samples: int, hop_samples: int, mels: int, bank_rate_hz: int, mean_db: float, spread_db: float
+    ) -> None:
+        super().__init__()
+        self.window_samples, self.hop_samples, self.mels = window_samples, hop_samples, mels
+        self.mean_db, self.spread_db = mean_db, spread_db
+        bins = window_samples // 2 + 1
+        # torchaudio does not divide by the window's sum.
+        scale = torch.hann_window(window_samples).sum() / 2
+        self.register_buffer("dft", _dft(window_samples, bins) * scale, persistent=False)
+        with warnings.catch_warnings():
+            # The published 128 bands over 257 bins leave some low bands empty; that is part of repeating it.
+            warnings.filterwarnings("ignore", message="At least one mel filterbank has all zero values")
+            bank = melscale_fbanks(bins, 0.0, bank_rate_hz / 2, mels, bank_rate_hz, norm=None, mel_scale="htk")
+        self.register_buffer("bank", bank, persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Map audio (B, N) to features (B, 1 + N / hop, mels); frame t is centred on sample t * hop."""
+        half = self.window_samples // 2
+        audio = F.pad(audio.unsqueeze(1), (half, half), mode="reflect")  # (B, 1, N + window)
+        power = _power(F.conv1d(audio, self.dft, stride=self.hop_samples)) @ self.bank
+        level_db = 10 / math.log(10) * torch.log(power.clamp_min(1e-10))
+        return (level_db - self.mean_db) / self.spread_db
+
+
+class Fbank(nn.Module):
+    """Kaldi's log-mel filter bank as AST was trained on it: 16 kHz, 25 ms frames each 10 ms, 128 bands from 20 Hz.
+
+    Kaldi takes the mean from each frame, emphasises its treble and weighs it (Povey et al. 2011). All three are linear,
+    so they are part of the DFT's kernels here. AST then takes away a mean and divides by two standard deviations
+    (Gong et al. 2021).
+    """
+
+    RATE_HZ, FRAME_SAMPLES, HOP_SAMPLES, PADDED_SAMPLES = 16_000, 400, 160, 512
+    EMPHASIS, FLOOR = 0.97, torch.finfo(torch.float32).eps
+
+    dft: Tensor
+    bank: Tensor
+
+    def __init__(self, mels: int, mean: float, spread: float) -> None:
+        super().__init__()
+        self.mels, self.mean, self.spread = mels, mean, spread
+        self.register_buffer("dft", self._kernels(), persistent=False)
+        bank, _ = kaldi.get_mel_banks(mels, self.PADDED_SAMPLES, self.RATE_HZ, 20.0, 0.0, 100.0, -500.0, 1.0)
+        self.register_buffer("bank", F.pad(bank, (0, 1)).T.contiguous(), persistent=False)  # (bins, mels)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Map audio (B, N) to features (B, frames, mels); frames are whole, 298 of them in 3 s."""
+        spectrum = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.HOP_SAMPLES)  # (B, 2 bins, frames)
+        levels = torch.log((_power(spectrum) @ self.bank).clamp_min(self.FLOOR))
+        return (levels - self.mean) / (2 * self.spread)
+
+    def _kernels(self) -> Tensor:
+        frame = torch.eye(self.FRAME_SAMPLES, dtype=torch.float64)
+        level = frame - 1 / self.FRAME_SAMPLES
+        before = torch.cat([level[:1], level[:-1]])
+        window = torch.hann_window(self.FRAME_SAMPLES, periodic=False, dtype=torch.float64)
+        prepared = window[:, None] * (level - self.EMPHASIS * before)
+        spectrum = torch.fft.rfft(prepared, self.PADDED_SAMPLES, dim=0)  # (bins, frame)
+        return torch.cat([spectrum.real, spectrum.imag]).float().unsqueeze(1)
+
+
+def _power(spectrum: Tensor) -> Tensor:
+    """Map real and imaginary parts (B, 2 bins, frames) to power (B, frames, bins)."""
+    real, imaginary = spectrum.chunk(2, dim=1)
+    return (real.square() + imaginary.square()).transpose(1, 2)
 
 
 def _dft(window_samples: int, bins: int) -> Tensor:

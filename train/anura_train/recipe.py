@@ -1,39 +1,17 @@
 """A recipe: everything that decides what a model becomes, in one YAML file. An unknown key stops the start."""
 
 from pathlib import Path
-from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from anura_edge.errors import ConfigError
+from anura_train.models.settings import ModelSettings, Share, Strict
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Range = tuple[float, float]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StreamSettings(_Strict):
-    """The streaming student (`models/stream.py`)."""
-
-    kind: Literal["stream"]
-    width: int = Field(ge=4, le=128)
-    """Channels of the first convolution; later ones have two and four times as many."""
-    hidden: int = Field(ge=8, le=512)
-    dropout: Share
-
-
-class ResNetSettings(_Strict):
-    """The window model (`models/resnet.py`)."""
-
-    kind: Literal["resnet18"]
-    dropout: Share
-
-
-class AugmentSettings(_Strict):
+class AugmentSettings(Strict):
     """How examples are made of recordings (`augment.py`)."""
 
     background_only: Share
@@ -55,7 +33,7 @@ class AugmentSettings(_Strict):
     """SpecAugment's widest masks (Park et al. 2019)."""
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """One model, from seed to weights."""
 
     id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")
@@ -63,7 +41,7 @@ class Recipe(_Strict):
     version: str
     seed: int
     folds: int = Field(ge=2, le=10)
-    model: StreamSettings | ResNetSettings = Field(discriminator="kind")
+    model: ModelSettings
     example_s: float = Field(gt=0)
     """Length of a training example."""
     batch: int = Field(ge=2)

@@ -1,16 +1,70 @@
 """The networks, and how a recipe names them."""
 
-from anura_train.models.resnet import WindowNet
+import torch
+from torch import nn
+
+from anura_train.data import RATE_HZ
+from anura_train.frontend import Fbank, MelDecibels, WindowLogMel
+from anura_train.models.ast import Ast
+from anura_train.models.cnn import Cnn
+from anura_train.models.crnn import MELS as CRNN_MELS
+from anura_train.models.crnn import Crnn
+from anura_train.models.settings import AstSettings, CnnSettings, CrnnSettings, ModelSettings, StreamSettings
 from anura_train.models.stream import StreamNet
-from anura_train.recipe import ResNetSettings, StreamSettings
+from anura_train.models.window import WindowNet
 
 Net = StreamNet | WindowNet
 """Both turn features into rows of logits (`learn`), a recording into rows (`rows`) of known `step_samples` and
 `span_samples`, and end in a `calibration`."""
 
+FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS = 441, 882, 64
+"""150 frames of 64 bands: a quarter of the usual picture, so that two cores can train it."""
 
-def build(settings: StreamSettings | ResNetSettings, labels: int) -> Net:
+CRNN_HOP_SAMPLES, CRNN_WINDOW_SAMPLES = 245, 980
+"""270 frames of 11 ms: cells of 89 ms."""
+
+AST_MELS, AST_FRAMES = 128, 298
+
+
+def build(settings: ModelSettings, labels: int) -> Net:
     """Return the untrained network that a recipe asks for."""
     if isinstance(settings, StreamSettings):
         return StreamNet(labels, settings.width, settings.hidden, settings.dropout)
-    return WindowNet(labels, settings.dropout)
+    with torch.device("cpu"):
+        # Fixed numbers, needed even where the network is only sketched on torch's "meta" device.
+        front_end = _front_end(settings)
+    rate_hz = Fbank.RATE_HZ if isinstance(settings, AstSettings) else RATE_HZ
+    return WindowNet(front_end, _body(settings, labels), rate_hz)
+
+
+def load_pretrained(model: Net, settings: ModelSettings) -> None:
+    """Give a network the published weights that its recipe names, if it names any; ModelError if they do not fit."""
+    path = settings.pretrained if isinstance(settings, CnnSettings | AstSettings) else None
+    if path and isinstance(model, WindowNet) and isinstance(model.body, Cnn | Ast):
+        model.body.load(path)
+
+
+def _front_end(settings: CnnSettings | AstSettings | CrnnSettings) -> nn.Module:
+    if isinstance(settings, AstSettings):
+        return Fbank(AST_MELS, settings.mean, settings.spread)
+    if isinstance(settings, CrnnSettings):
+        return WindowLogMel(RATE_HZ, CRNN_HOP_SAMPLES, CRNN_WINDOW_SAMPLES, CRNN_MELS)
+    features = settings.features
+    if features.kind == "contrast":
+        return WindowLogMel(RATE_HZ, FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS)
+    return MelDecibels(
+        features.window_samples,
+        features.hop_samples,
+        features.mels,
+        features.bank_rate_hz,
+        features.mean_db,
+        features.spread_db,
+    )
+
+
+def _body(settings: CnnSettings | AstSettings | CrnnSettings, labels: int) -> Cnn | Ast | Crnn:
+    if isinstance(settings, AstSettings):
+        return Ast(labels, AST_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
+    if isinstance(settings, CrnnSettings):
+        return Crnn(labels, settings.width, settings.hidden, settings.dropout)
+    return Cnn(settings, labels)

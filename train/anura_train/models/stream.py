@@ -124,7 +124,8 @@ class StreamNet(nn.Module):
 
     def beginning(self, batch: int) -> States:
         """Return the states of a stream that has just begun: zeros, the same as zeros before every layer."""
-        return tuple(torch.zeros(batch, *shape) for shape in self.state_shapes.values())
+        weight = self.head.weight
+        return tuple(weight.new_zeros(batch, *shape) for shape in self.state_shapes.values())
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features (B, T, M) of audio (B, N) that begins in silence, the last step filled up with it."""

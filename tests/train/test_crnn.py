@@ -1,0 +1,53 @@
+"""Cells stand for boxes, and boxes are read back from cells."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from anura_train.models.crnn import BANDS, Box, Crnn, grid
+
+GRID = grid(frames=270, hop_s=245 / 22_050)
+LABELS = ("AAA", "BBB")
+
+
+def test_the_grid_spans_the_window_and_the_bands() -> None:
+    assert GRID.times_s[[0, -1]] == pytest.approx([0, 33 * 8 * 245 / 22_050])
+    assert GRID.pitches_hz[[0, -1]] == pytest.approx([50, 10_000], rel=1e-4)
+    assert (np.diff(GRID.pitches_hz) > 0).all()
+
+
+def test_there_is_a_row_of_logits_for_each_cell() -> None:
+    logits = Crnn(labels=2, width=4, hidden=8, dropout=0.0)(torch.randn(3, 270, 64))
+    assert logits.shape == (3, (len(GRID.times_s) - 1) * BANDS, 2)
+
+
+@given(st.sampled_from(LABELS), st.floats(0, 2.5), st.floats(0.2, 2), st.floats(100, 5_000), st.floats(300, 4_000))
+def test_a_box_comes_back_to_within_a_cell(
+    code: str, onset_s: float, long_s: float, low_hz: float, high: float
+) -> None:
+    box = Box(code, onset_s, min(onset_s + long_s, 2.9), low_hz, low_hz + high)
+    assume(box.offset_s > box.onset_s)
+    (found,) = GRID.boxes(GRID.cells([box], LABELS), LABELS, threshold=0.5)
+    cell_s = float(np.diff(GRID.times_s).max())
+    assert found.code == code
+    assert found.onset_s == pytest.approx(box.onset_s, abs=cell_s)
+    assert found.offset_s == pytest.approx(box.offset_s, abs=cell_s)
+    widths = np.diff(GRID.pitches_hz)
+    for found_hz, true_hz in ((found.low_hz, box.low_hz), (found.high_hz, box.high_hz)):
+        assert abs(found_hz - true_hz) <= widths[min(np.searchsorted(GRID.pitches_hz, true_hz), BANDS - 1)]
+
+
+def test_two_calls_of_a_species_are_two_boxes() -> None:
+    calls = [Box("AAA", 0.2, 0.8, 500, 1_500), Box("AAA", 1.5, 2.0, 3_000, 5_000), Box("ZZZ", 0, 2, 100, 200)]
+    found = GRID.boxes(GRID.cells(calls, LABELS), LABELS, threshold=0.5)
+    assert [round(box.onset_s, 1) for box in found] == [0.2, 1.5]
+
+
+def test_the_shortest_call_fills_a_cell() -> None:
+    assert GRID.cells([Box("BBB", 1.0, 1.001, 1_000, 1_001)], LABELS).sum() == 1
+
+
+def test_silence_has_no_boxes() -> None:
+    assert GRID.boxes(GRID.cells([], LABELS), LABELS, threshold=0.5) == []
