@@ -48,6 +48,9 @@ class Recording:
     samples: int | None
     """How many samples a file's header promises per channel; None for a microphone, which has no end."""
 
+    warnings: tuple[str, ...] = ()
+    """What is odd about it, for people: witnesses of its time that disagree, a header that was never finished."""
+
     def time_at(self, sample: int) -> datetime:
         """Return the UTC time of a sample, counted from the start of this recording at `rate_hz`."""
         return self.start_utc + timedelta(seconds=sample / self.rate_hz)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from anura_edge.audio import ClockSource, FloatArray
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files import FileSound, open_file
+from anura_edge.sources.riff import Length
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 40
 
@@ -91,8 +92,9 @@ def test_float_files_keep_what_is_no_number_for_the_pipeline_to_handle(tmp_path:
         ("a.wav", bytes(131_072), "nul_filled"),
         ("a.wav", b"\0", "nul_filled"),
         ("a.WAV", PNG, "not_audio"),
+        ("a.wav", bytes(range(1, 256)) * 500, "no_header"),
         ("a.wav", b"R", "not_audio"),
-        ("a.wav", b"RIFF\xff\xff\xff\xffWAVE", "not_audio"),
+        ("a.wav", b"RIFF\xff\xff\xff\xffWAVE", "bad_header"),
         ("a.flac", b"fLaC", "not_audio"),
         ("a.mp3", b"hello " * 100, "not_audio"),
         ("a.w4v", b"anything", "proprietary"),
@@ -138,10 +140,18 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
 
 def test_a_header_that_promises_nothing_is_not_a_silent_success(tmp_path: Path) -> None:
     assert reason(wav(tmp_path / "a.wav", noise(0))) == "no_samples"
-    interrupted = wav(tmp_path / "b.wav", noise(8_000)).read_bytes()
-    at = interrupted.index(b"data") + 4
-    (tmp_path / "b.wav").write_bytes(interrupted[:at] + bytes(4) + interrupted[at + 4 :])
-    assert reason(tmp_path / "b.wav") == "no_samples"
+
+
+def test_an_interrupted_recording_is_heard_to_the_end_of_the_file(tmp_path: Path) -> None:
+    """AudioMoth writes 0 as the size of its audio and corrects it when the recording ends."""
+    samples = noise(8_000)
+    whole = wav(tmp_path / "a.wav", samples, subtype="FLOAT").read_bytes()
+    at = whole.index(b"data") + 4
+    (tmp_path / "b.wav").write_bytes(whole[:at] + bytes(4) + whole[at + 4 :])
+    sound = open_file(tmp_path / "b.wav", "b")
+    assert (sound.length, sound.recording.samples) == (Length.RECOVERED, 8_000)
+    assert "no length" in sound.recording.warnings[0]
+    np.testing.assert_array_equal(hear(sound), samples)
 
 
 @pytest.mark.parametrize("rate_hz", [1, 3_999, 500_001, 2**31 - 1])
@@ -156,11 +166,19 @@ def test_too_many_channels_are_refused(tmp_path: Path) -> None:
     assert reason(wav(tmp_path / "a.wav", noise(10, 65))) == "bad_channels"
 
 
-def test_a_wav_cut_short_gives_what_is_there(tmp_path: Path) -> None:
-    whole = wav(tmp_path / "a.wav", noise(20_000), subtype="PCM_16").read_bytes()
-    (tmp_path / "b.wav").write_bytes(whole[: 44 + 2 * 12_345])
+@pytest.mark.parametrize("there", [12_345, 0])
+def test_a_wav_cut_short_gives_what_is_there_and_says_what_is_missing(tmp_path: Path, there: int) -> None:
+    samples = noise(20_000)
+    whole = wav(tmp_path / "a.wav", samples, subtype="PCM_16").read_bytes()
+    (tmp_path / "b.wav").write_bytes(whole[: 44 + 2 * there + 1])
     sound = open_file(tmp_path / "b.wav", "b")
-    assert sound.recording.samples == len(hear(sound)) == 12_345
+    assert (sound.length, sound.recording.samples) == (Length.TRUNCATED, 20_000)
+    assert sound.recording.warnings == (f"its header promises 20000 samples, {there} are there",)
+    heard = []
+    with pytest.raises(UnreadableError) as caught:
+        heard.extend(sound.chunks())
+    assert caught.value.reason == "truncated"
+    assert sum(len(chunk.samples) for chunk in heard) == there
 
 
 def test_a_flac_cut_short_gives_what_is_there_and_then_breaks_off(tmp_path: Path) -> None:
@@ -278,7 +296,7 @@ def test_a_time_of_change_beyond_the_calendar_is_no_obstacle(tmp_path: Path) -> 
 
 
 def test_each_real_recording_is_heard_or_has_its_reason(data: Path) -> None:
-    expected = {"zero_length.wav": "empty", "png_named.WAV": "not_audio", "data_past_eof.wav": "no_samples"}
+    expected = {"zero_length.wav": "empty", "png_named.WAV": "not_audio", "data_past_eof.wav": "truncated"}
     expected |= {"SM3_A_Summary.txt": "other_file", "AudioMoth_CONFIG.TXT": "other_file"}
     found = {}
     for path in (data / "recorders").iterdir():

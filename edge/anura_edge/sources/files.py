@@ -9,9 +9,14 @@ from pathlib import Path
 
 import soundfile as sf
 
-from anura_edge.audio import AudioChunk, ClockSource, Recording
+from anura_edge.audio import AudioChunk, FloatArray, Recording
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.names import NamedTime, time_in_name
+from anura_edge.sources.audiomoth import read_info
+from anura_edge.sources.guano import read_guano
+from anura_edge.sources.metadata import NAME, Metadata, settle
+from anura_edge.sources.names import read_name
+from anura_edge.sources.riff import MAX_SAMPLES, Length, Wave, read_samples, read_wave
+from anura_edge.sources.wamd import read_wamd
 
 CHUNK_S = 10.0
 """Read this much at a time: 7 MB for two channels at 96 kHz."""
@@ -27,36 +32,54 @@ MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
 MAX_CHANNELS = 64
 """Beyond these a header is damaged: recorders sample up to 500 kHz (bats), on up to a few channels."""
 
-MAX_SAMPLES = 2**36
-"""FLAC's own limit, 38 hours at 500 kHz. libsndfile promises 2**63 - 1 where a header does not know its length."""
-
 _PIECES, _PIECE = 64, 4_096
 """A fingerprint looks at this many pieces of a file, so at all of it up to 256 KiB. Recordings with one header and
 silence at both ends do exist, so the ends alone do not tell them apart."""
+
+_SIGNATURES = (b"RIFF", b"RF64", b"BW64", b"RIFX", b"fLaC", b"OggS", b"FORM", b"ID3", b".snd", b"riff")
+_OTHER_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"SQLi")
+"""Formats that a file named .wav may really be; a file that has no signature at all has lost its header."""
 
 
 class FileSound:
     """An audio file that can be heard."""
 
-    def __init__(self, path: Path, recording: Recording) -> None:
+    def __init__(self, path: Path, recording: Recording, wave: Wave | None, metadata: Metadata) -> None:
         self.path = path
         self.recording = recording
+        self.metadata = metadata
+        """What the recorder wrote beside the audio."""
+        self._wave = wave
+
+    @property
+    def length(self) -> Length:
+        """What became of the length that its header gives."""
+        return self._wave.length if self._wave else Length.WHOLE
 
     def chunks(self) -> Iterator[AudioChunk]:
         """Yield the audio in order.
 
         Raises UnreadableError where decoding breaks off.
         """
+        first_sample = 0
         try:
-            with sf.SoundFile(os.fsencode(self.path)) as file:  # soundfile wants str in UTF-8
-                first_sample = 0
-                while len(block := file.read(int(CHUNK_S * file.samplerate), dtype="float32", always_2d=True)):
-                    yield AudioChunk(block, first_sample)
-                    first_sample += len(block)
-                if first_sample < file.frames:
-                    raise UnreadableError("truncated", f"{self.path}: ends at sample {first_sample} of {file.frames}")
+            for block in self._blocks():
+                yield AudioChunk(block, first_sample)
+                first_sample += len(block)
         except (sf.SoundFileError, OSError, RuntimeError) as error:
             raise UnreadableError("broken_off", f"{self.path}: {error}") from error
+        if first_sample < (promised := self.recording.samples or 0):
+            raise UnreadableError("truncated", f"{self.path}: ends at sample {first_sample} of {promised}")
+
+    def _blocks(self) -> Iterator[FloatArray]:
+        size = int(CHUNK_S * self.recording.rate_hz)
+        if self._wave:
+            with self.path.open("rb") as content:
+                yield from read_samples(content, self._wave, size)
+        else:
+            with sf.SoundFile(os.fsencode(self.path)) as file:  # soundfile wants str in UTF-8
+                while len(block := file.read(size, dtype="float32", always_2d=True)):
+                    yield block
 
 
 def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
@@ -70,12 +93,21 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
     if suffix not in AUDIO_SUFFIXES:
         raise UnreadableError(OTHER_FILE, f"{path}: {suffix or 'a name without a suffix'} is not an audio format")
     fingerprint, mtime = _identify(path)
-    info = _header(path)
-    named = time_in_name(path.stem, zone) or NamedTime(mtime, ClockSource.FILE)
-    rate_hz, channels, samples = info.samplerate, info.channels, info.frames
-    return FileSound(
-        path, Recording(fingerprint, name, named.start_utc, named.clock_source, rate_hz, channels, samples)
+    wave, texts = _find_audio(path)
+    rate_hz, channels, samples = (wave.rate_hz, wave.channels, wave.promised) if wave else _header(path)
+    _check(path, rate_hz, channels, samples)
+    said = {
+        NAME: read_name(path.stem),
+        "GUANO": read_guano(texts.get(b"guan", b"")),
+        "wamd": read_wamd(texts.get(b"wamd", b"")),
+        "comment": read_info(texts.get(b"LIST", b"")),
+    }
+    clock = settle(said, zone, mtime)
+    warnings = clock.warnings + _length_warning(wave)
+    recording = Recording(
+        fingerprint, name, clock.start_utc, clock.clock_source, rate_hz, channels, samples, warnings=warnings
     )
+    return FileSound(path, recording, wave, Metadata.of(said.values()))
 
 
 def is_same(sound: FileSound) -> bool:
@@ -99,9 +131,7 @@ def _identify(path: Path) -> tuple[str, datetime]:
                 file.seek(max(0, status.st_size - _PIECE) * piece // (_PIECES - 1))
                 digest.update(file.read(_PIECE))
     except OSError as error:
-        raise UnreadableError(
-            "cannot_open", f"{path}: {error.strerror}; look at its name, and whether the card is in"
-        ) from error
+        raise _cannot_open(path, error) from error
     if not status.st_size:
         raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
     if not any(head):
@@ -109,19 +139,55 @@ def _identify(path: Path) -> tuple[str, datetime]:
     return digest.hexdigest(), datetime.fromtimestamp(status.st_mtime, UTC)
 
 
-def _header(path: Path) -> sf._SoundFileInfo:
+def _find_audio(path: Path) -> tuple[Wave | None, dict[bytes, bytes]]:
+    """Look for the samples of a WAV, and for what it says about them; None leaves them to libsndfile."""
+    try:
+        with path.open("rb") as file:
+            wave = read_wave(file, os.fstat(file.fileno()).st_size)
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    except UnreadableError as error:
+        raise UnreadableError(error.reason, f"{path}: {error}") from error
+    return (wave if wave and wave.is_plain else None), (wave.texts if wave else {})
+
+
+def _header(path: Path) -> tuple[int, int, int]:
+    """Return rate, channels and samples as libsndfile sees them."""
     try:
         info = sf.info(os.fsencode(path))
     except (sf.SoundFileError, OSError, RuntimeError) as error:
-        raise UnreadableError("not_audio", f"{path}: {error}") from error
-    if not info.frames:
-        raise UnreadableError("no_samples", f"{path}: its header promises no audio")
-    if info.frames > MAX_SAMPLES:
-        raise UnreadableError("no_length", f"{path}: its header does not say how long it is; rewrite it with ffmpeg")
-    if not MIN_RATE_HZ <= info.samplerate <= MAX_RATE_HZ:
-        raise UnreadableError(
-            "bad_rate", f"{path}: {info.samplerate} Hz is not between {MIN_RATE_HZ} and {MAX_RATE_HZ}"
+        raise _not_audio(path, error) from error
+    return info.samplerate, info.channels, info.frames
+
+
+def _not_audio(path: Path, error: Exception) -> UnreadableError:
+    with path.open("rb") as file:
+        head = file.read(_PIECE)
+    if path.suffix.lower() == ".wav" and len(head) == _PIECE and not head.startswith(_SIGNATURES + _OTHER_SIGNATURES):
+        return UnreadableError(
+            "no_header", f"{path}: bytes without a header; some recorders leave only noise in such files"
         )
-    if info.channels > MAX_CHANNELS:
-        raise UnreadableError("bad_channels", f"{path}: {info.channels} channels, more than {MAX_CHANNELS}")
-    return info
+    return UnreadableError("not_audio", f"{path}: {error}")
+
+
+def _check(path: Path, rate_hz: int, channels: int, samples: int) -> None:
+    if not samples:
+        raise UnreadableError("no_samples", f"{path}: its header promises no audio")
+    if samples > MAX_SAMPLES:  # libsndfile promises 2**63 - 1 where a header does not know its length
+        raise UnreadableError("no_length", f"{path}: its header does not say how long it is; rewrite it with ffmpeg")
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise UnreadableError("bad_rate", f"{path}: {rate_hz} Hz is not between {MIN_RATE_HZ} and {MAX_RATE_HZ}")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise UnreadableError("bad_channels", f"{path}: {channels} channels are not between 1 and {MAX_CHANNELS}")
+
+
+def _length_warning(wave: Wave | None) -> tuple[str, ...]:
+    if wave and wave.length == Length.RECOVERED:
+        return ("its header gives no length, as after a power cut: all that is in the file is taken",)
+    if wave and wave.length == Length.TRUNCATED:
+        return (f"its header promises {wave.promised} samples, {wave.samples} are there",)
+    return ()
+
+
+def _cannot_open(path: Path, error: OSError) -> UnreadableError:
+    return UnreadableError("cannot_open", f"{path}: {error.strerror}; look at its name, and whether the card is in")
