@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -17,6 +18,9 @@ import yaml
 
 from anura_edge import __version__
 from anura_edge.bundle import load_bundle
+from anura_edge.card.report import report
+from anura_edge.card.survey import survey
+from anura_edge.card.text import card_json, card_text
 from anura_edge.classifier import golden_change, load_classifier
 from anura_edge.config import Config
 from anura_edge.daemon import DEFAULT_BUNDLE, Daemon
@@ -33,6 +37,8 @@ from anura_edge.yaml_config import load
 app = typer.Typer(help="Hear frogs, and tell the base station.", no_args_is_help=True, pretty_exceptions_enable=False)
 config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
 model_app = typer.Typer(help="Look at a model bundle.", no_args_is_help=True)
+card_app = typer.Typer(help="Look at a recorder's card.", no_args_is_help=True)
+app.add_typer(card_app, name="card")
 app.add_typer(config_app, name="config")
 app.add_typer(model_app, name="model")
 
@@ -118,6 +124,24 @@ def devices(as_json: JsonOption = False) -> None:
     for device in find_devices():
         line = f"{'*' if device.is_default else ' '} {device.index:>3}  {device.name}  {device.channels} ch"
         typer.echo(json.dumps(asdict(device)) if as_json else f"{line}  {device.rate_hz} Hz")
+
+
+@card_app.command("check")
+def card_check(
+    folder: Annotated[Path, typer.Argument(help="The card, or its audio folder.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is on a card before it is heard: hours, broken files, gaps, clocks, batteries. Nothing is changed.
+
+    Example: anura-edge card check /media/card
+
+    Ends with code 0 if every recording can be heard to its end, with 8 if not.
+    """
+    files = list(survey(folder.expanduser(), load(Config, config).audio.zone))
+    card = report(files, datetime.now(UTC))
+    typer.echo("\n".join(card_json(card, files)) if as_json else card_text(card, files))
+    raise typer.Exit(SOME_UNREADABLE if card.unreadable else 0)
 
 
 @config_app.command("check")

@@ -222,3 +222,24 @@ def test_help_has_an_example_for_every_command(run: Run) -> None:
 def test_the_version_is_printed(run: Run) -> None:
     assert run("--version").stdout.strip()
     assert run("--no-such-option").returncode == 2
+
+
+def test_a_card_is_checked_for_people_and_in_json_and_not_changed(run: Run, card: Path) -> None:
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in card.iterdir())
+    result = run("card", "check", card)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("1 recordings, 10.0 s to hear; 0 other files")
+    (card / "A_20261120_200000.wav").touch()
+    result = run("card", "check", card, "--json", AUDIO__UTC_OFFSET="'-03:00'")
+    assert result.returncode == 8
+    assert [file["state"] for file in objects(result, "file")] == ["whole", "empty"]
+    assert objects(result, "recorder")[0]["first_utc"] == "2026-11-20T22:30:00+00:00"
+    assert objects(result, "card")[0]["unreadable"] == 1
+    (card / "A_20261120_200000.wav").unlink()
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in card.iterdir()) == before
+
+
+def test_a_card_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
+    result = run("card", "check", tmp_path / "nothing")
+    assert result.returncode == 4
+    assert "nothing" in result.stderr

@@ -186,6 +186,18 @@ def test_the_memory_for_a_hostile_header_is_bounded(tmp_path: Path) -> None:
     assert peak < 64e6
 
 
+@pytest.mark.parametrize(("tag", "bits"), [(1, 16), (1, 24), (3, 64)])
+def test_the_memory_for_any_rate_and_channels_is_bounded(tmp_path: Path, tag: int, bits: int) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(fmt(64, 500_000, bits, tag), chunk(b"data", b"", 0)))
+    os.truncate(path, 500_000_000)
+    tracemalloc.start()
+    assert len(next(open_file(path, "a").chunks()).samples) == 2**22 // 64
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64e6
+
+
 def hear(sound: FileSound) -> np.ndarray:
     return np.concatenate([part.samples for part in sound.chunks()])
 

@@ -9,7 +9,7 @@ import struct
 from datetime import UTC, datetime, timedelta, timezone
 
 from anura_edge.sources.metadata import Metadata
-from anura_edge.sources.numbers import first_number
+from anura_edge.sources.wording import first_number, plain
 
 _TIME = re.compile(
     r"^Recorded at (\d\d:\d\d:\d\d(?:\.\d{3})?) (\d\d/\d\d/\d{4}) \(UTC(?:([+-])(\d{1,2})(?::(\d\d))?)?\)", re.A
@@ -33,7 +33,7 @@ def read_info(chunk: bytes) -> Metadata:
         gain=_text(_GAIN, comment),
         battery_v=first_number(_text(_BATTERY, comment)),
         temperature_c=first_number(_text(_TEMPERATURE, comment)),
-        stopped_by=_text(_STOPPED, comment),
+        stopped_by=plain(_text(_STOPPED, comment)),
     )
 
 

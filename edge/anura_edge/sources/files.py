@@ -1,12 +1,15 @@
 """Reads recordings from audio files."""
 
 import hashlib
+import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import soundfile as sf
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording
@@ -18,8 +21,11 @@ from anura_edge.sources.names import read_name
 from anura_edge.sources.riff import MAX_SAMPLES, Length, Wave, read_samples, read_wave
 from anura_edge.sources.wamd import read_wamd
 
+log = logging.getLogger(__name__)
+
 CHUNK_S = 10.0
-"""Read this much at a time: 7 MB for two channels at 96 kHz."""
+MAX_CHUNK_VALUES = 2**22
+"""Read this much at a time: 8 MB for two channels at 96 kHz, never more than 17 MB, whatever a header says."""
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".aifc", ".ogg", ".opus", ".mp3", ".w64", ".rf64", ".au"})
 PROPRIETARY_SUFFIXES = frozenset({".w4v", ".wac"})
@@ -56,30 +62,45 @@ class FileSound:
         """What became of the length that its header gives."""
         return self._wave.length if self._wave else Length.WHOLE
 
+    @property
+    def samples(self) -> int:
+        """Samples per channel that are in the file, as far as can be known without decoding them."""
+        return self._wave.samples if self._wave else self.recording.samples or 0
+
     def chunks(self) -> Iterator[AudioChunk]:
-        """Yield the audio in order.
+        """Yield the audio in order, after telling the log what is odd about it.
 
         Raises UnreadableError where decoding breaks off.
         """
+        for warning in self.recording.warnings:
+            log.warning("%s: %s", self.path, warning)
         first_sample = 0
-        try:
-            for block in self._blocks():
-                yield AudioChunk(block, first_sample)
-                first_sample += len(block)
-        except (sf.SoundFileError, OSError, RuntimeError) as error:
-            raise UnreadableError("broken_off", f"{self.path}: {error}") from error
+        for block in self._blocks(CHUNK_S):
+            yield AudioChunk(block, first_sample)
+            first_sample += len(block)
         if first_sample < (promised := self.recording.samples or 0):
             raise UnreadableError("truncated", f"{self.path}: ends at sample {first_sample} of {promised}")
 
-    def _blocks(self) -> Iterator[FloatArray]:
-        size = int(CHUNK_S * self.recording.rate_hz)
-        if self._wave:
-            with self.path.open("rb") as content:
-                yield from read_samples(content, self._wave, size)
-        else:
-            with sf.SoundFile(os.fsencode(self.path)) as file:  # soundfile wants str in UTF-8
-                while len(block := file.read(size, dtype="float32", always_2d=True)):
-                    yield block
+    def beginning(self, seconds: float) -> FloatArray:
+        """Return the first seconds, or less: shape (samples, channels).
+
+        Raises UnreadableError if they cannot be decoded.
+        """
+        with closing(self._blocks(seconds)) as blocks:
+            return next(blocks, np.zeros((0, self.recording.channels), np.float32))
+
+    def _blocks(self, seconds: float) -> Generator[FloatArray]:
+        size = min(int(seconds * self.recording.rate_hz), MAX_CHUNK_VALUES // self.recording.channels)
+        try:
+            if self._wave:
+                with self.path.open("rb") as content:
+                    yield from read_samples(content, self._wave, size)
+            else:
+                with sf.SoundFile(os.fsencode(self.path)) as file:  # soundfile wants str in UTF-8
+                    while len(block := file.read(size, dtype="float32", always_2d=True)):
+                        yield block
+        except (sf.SoundFileError, OSError, RuntimeError) as error:
+            raise UnreadableError("broken_off", f"{self.path}: {error}") from error
 
 
 def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
@@ -184,8 +205,6 @@ def _check(path: Path, rate_hz: int, channels: int, samples: int) -> None:
 def _length_warning(wave: Wave | None) -> tuple[str, ...]:
     if wave and wave.length == Length.RECOVERED:
         return ("its header gives no length, as after a power cut: all that is in the file is taken",)
-    if wave and wave.length == Length.TRUNCATED:
-        return (f"its header promises {wave.promised} samples, {wave.samples} are there",)
     return ()
 
 

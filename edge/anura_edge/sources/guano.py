@@ -7,7 +7,7 @@ blanks in place of the `T`, offsets without a colon or none at all.
 from collections.abc import Mapping
 
 from anura_edge.sources.metadata import Metadata, Position, parse_time
-from anura_edge.sources.numbers import first_number
+from anura_edge.sources.wording import first_number, plain
 
 MAX_LINES = 1_000
 
@@ -17,9 +17,9 @@ def read_guano(chunk: bytes) -> Metadata:
     said = _lines(chunk)
     return Metadata(
         start=parse_time(said.get("Timestamp", "")),
-        model=said.get("Model"),
-        serial=said.get("Serial"),
-        firmware=said.get("Firmware Version"),
+        model=plain(said.get("Model")),
+        serial=plain(said.get("Serial")),
+        firmware=plain(said.get("Firmware Version")),
         battery_v=first_number(said.get("OAD|Battery Voltage")),
         temperature_c=first_number(said.get("Temperature Int")),
         position=_position(said),

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 
 from anura_edge.sources.metadata import Metadata, Position, parse_time
-from anura_edge.sources.numbers import first_number
+from anura_edge.sources.wording import first_number, plain
 
 VERSION, MODEL, SERIAL, FIRMWARE, START, POSITION, LAST_POSITION, TEMPERATURE = 0, 1, 2, 3, 5, 6, 0x14, 0x15
 MAX_PARTS = 1_000
@@ -27,9 +27,9 @@ def read_wamd(chunk: bytes) -> Metadata:
             said.setdefault(number, text)
     return Metadata(
         start=parse_time(said.get(START, "")),
-        model=said.get(MODEL),
-        serial=said.get(SERIAL),
-        firmware=said.get(FIRMWARE),
+        model=plain(said.get(MODEL)),
+        serial=plain(said.get(SERIAL)),
+        firmware=plain(said.get(FIRMWARE)),
         temperature_c=first_number(said.get(TEMPERATURE)),
         position=_position(said.get(POSITION)) or _position(said.get(LAST_POSITION)),
     )
