@@ -68,9 +68,15 @@ def _guard(engine: Engine, path: Path) -> None:
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, record: Any) -> None:  # noqa: ANN401  (SQLAlchemy types no DBAPI connection)
+        # sqlite3 would begin a transaction only at the first write, so a savepoint before it would commit by itself.
+        connection.isolation_level = None
         for pragma in _SQLITE_PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
         record.info["file"] = _identity(path)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
 
     @event.listens_for(engine, "checkout")
     def look(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401

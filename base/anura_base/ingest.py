@@ -7,19 +7,23 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError
 
 from anura_base.database import insert_new
-from anura_base.sequence import Progress
+from anura_base.sequence import Progress, spans, union
 from anura_base.tables import dead_letters, devices, effort, events, journals, notices, received
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import Ack, EffortBatch, EventBatch, NoticeBatch, Status, parse_topic, topic
+from anura_edge.wire import Ack, EffortBatch, EventBatch, NoticeBatch, Refusal, Status, digest, parse_topic, topic
 
 MAX_DEAD_LETTERS = 1_000
 MAX_DEAD_LETTER_BYTES = 512
 """Enough to see who sent what, too little to fill a disk."""
 
 MAX_SPANS = 10_000
-"""Gaps that one journal may have. An honest device sends in order, so it has a handful."""
+"""Gaps that one journal may have. An honest device has some hundred while two kinds of rows take turns."""
+
+MAX_MISSING_SPANS = 32
+"""Gaps that one acknowledgement names: the lowest come first, the others with a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,37 @@ def ingest(connection: Connection, messages: Sequence[Message]) -> list[tuple[st
     A batch that came before adds nothing, but is acknowledged again: the earlier acknowledgement may be lost.
     """
     acks: dict[Stream, Ack] = {}
+    refusals: list[tuple[str, bytes]] = []
     for message in messages:
         try:
-            for stream, ack in _ingest_one(connection, message).items():
-                acks[stream] = max(ack, acks.get(stream, ack), key=lambda each: each.seq)
-        except DeliveryError as error:
-            _set_aside(connection, message, str(error))
-    return [(topic(stream.site, stream.device, "ack"), ack.to_bytes()) for stream, ack in acks.items()]
+            # A savepoint: what the database does not take costs this message, not the others of the group.
+            with connection.begin_nested():
+                for stream, ack in _ingest_one(connection, message).items():
+                    acks[stream] = _merged(acks[stream], ack) if stream in acks else ack
+        except (DeliveryError, DataError, IntegrityError) as error:
+            reason = str(error if isinstance(error, DeliveryError) else error.orig)
+            _set_aside(connection, message, reason)
+            refusals += _refusal(message, reason)
+    return [*refusals, *((topic(stream.site, stream.device, "ack"), ack.to_bytes()) for stream, ack in acks.items())]
+
+
+def _merged(earlier: Ack, later: Ack) -> Ack:
+    """Answer two batches of a journal at once; what is missing is known best by the later answer."""
+    seq = max(earlier.seq, later.seq)
+    above = union((max(first, seq + 1), last) for first, last in (*earlier.received, *later.received) if last > seq)
+    return later.model_copy(update={"seq": seq, "received": above})
+
+
+def _refusal(message: Message, reason: str) -> list[tuple[str, bytes]]:
+    """Tell the device that a batch of rows cannot be used, so that it can find out which row it is."""
+    try:
+        site, device, kind = parse_topic(message.topic)
+    except DeliveryError:
+        return []  # nobody's topic
+    if kind in ("status", "ack"):
+        return []
+    text = reason[:200].replace("\0", "?")
+    return [(topic(site, device, "ack"), Refusal(refused=digest(message.payload), reason=text).to_bytes())]
 
 
 def _ingest_one(connection: Connection, message: Message) -> dict[Stream, Ack]:
@@ -97,7 +125,11 @@ def _store(
     _update_device(connection, site, device, {} if message.retained else {"last_seen_utc": message.received_utc})
     # No higher than this batch: a device whose journal was cloned, or restored from a backup, has rows of its own under
     # numbers that we know already, and may forget only those that it has just sent.
-    return {stream: Ack(journal=batch.journal, seq=min(after.contiguous, max((r.seq for r in batch.rows), default=0)))}
+    highest = max((row.seq for row in batch.rows), default=0)
+    seq = min(after.contiguous, highest)
+    above = spans(row.seq for row in batch.rows if row.seq > seq)
+    missing = after.lacking(highest, MAX_MISSING_SPANS)
+    return {stream: Ack(journal=batch.journal, seq=seq, received=above, missing=missing)}
 
 
 def _store_status(connection: Connection, message: Message, site: str, device: str, status: Status) -> None:
@@ -115,8 +147,8 @@ def _update_device(connection: Connection, site: str, device: str, values: dict[
 
 def _load(connection: Connection, stream: Stream) -> Progress:
     floor = connection.scalar(select(journals.c.floor).where(*_same(journals, stream.key)))
-    spans = select(received.c.first, received.c.last).where(*_same(received, stream.key)).order_by(received.c.first)
-    return Progress(floor or 1, tuple((first, last) for first, last in connection.execute(spans)))
+    query = select(received.c.first, received.c.last).where(*_same(received, stream.key)).order_by(received.c.first)
+    return Progress(floor or 1, tuple((first, last) for first, last in connection.execute(query)))
 
 
 def _save(connection: Connection, stream: Stream, before: Progress, after: Progress) -> None:

@@ -7,9 +7,9 @@ union and a floor only by maximum, so no order, repetition or split of the messa
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
-Span = tuple[int, int]
-"""First and last number, both included."""
+from anura_edge.wire import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,24 @@ class Progress:
 
     def add(self, numbers: Iterable[int], floor: int) -> "Progress":
         """Return the progress after a batch. Numbers below 1 are no rows, and are left out."""
-        singles = ((number, number) for number in numbers if number >= 1)
-        return Progress(max(self.floor, floor), _union([*self.received, *singles]))
+        return Progress(max(self.floor, floor), union([*self.received, *spans(n for n in numbers if n >= 1)]))
+
+    def lacking(self, below: int, limit: int) -> tuple[Span, ...]:
+        """Return the lowest spans of numbers that can still come, but have not, although `below` has."""
+        after = (last + 1 for _, last in self.received)
+        begins = (max(self.floor, begin) for begin in (1, *after))
+        ends = (min(below, first) - 1 for first in (*(first for first, _ in self.received), below))
+        gaps = ((begin, end) for begin, end in zip(begins, ends, strict=True) if begin <= end)
+        return tuple(islice(gaps, limit))
 
 
-def _union(spans: list[Span]) -> tuple[Span, ...]:
+def spans(numbers: Iterable[int]) -> tuple[Span, ...]:
+    """Write numbers as spans."""
+    return union((number, number) for number in numbers)
+
+
+def union(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Merge spans that overlap or touch; return them in ascending order."""
     merged: list[Span] = []
     for first, last in sorted(spans):
         if merged and first <= merged[-1][1] + 1:

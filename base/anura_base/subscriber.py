@@ -17,7 +17,7 @@ from anura_base.config import Mqtt
 from anura_base.inbox import Inbox
 from anura_base.ingest import Message
 from anura_edge.errors import ConfigError
-from anura_edge.wire import CONTENT_TYPE, MAX_PAYLOAD_BYTES, Kind, topic
+from anura_edge.wire import MAX_PAYLOAD_BYTES, Kind, content_type, topic
 from anura_edge.yaml_config import read_password
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Subscriber:
         if not self.connected:
             return
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.ContentType = CONTENT_TYPE
+        properties.ContentType = content_type(payload)
         self._client.publish(name, payload, qos=QOS, retain=False, properties=properties)
 
     def _on_connect(

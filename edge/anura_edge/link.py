@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from anura_edge.config import Mqtt
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import CONTENT_TYPE
+from anura_edge.wire import content_type
 
 TIMEOUT_S = 10.0
 """For TCP, TLS and CONNACK together."""
@@ -107,7 +107,7 @@ class Link:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Hand over a message; the number comes back in a Published note."""
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.ContentType = CONTENT_TYPE
+        properties.ContentType = content_type(payload)
         return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
 
     def next(self, timeout_s: float) -> Note | None:

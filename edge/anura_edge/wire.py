@@ -4,15 +4,20 @@
     anura/v1/{site}/{device}/effort   device -> base   Batch of EffortRow
     anura/v1/{site}/{device}/notice   device -> base   Batch of NoticeRow
     anura/v1/{site}/{device}/status   device -> base   Status, retained; the broker sends `offline` as the last will
-    anura/v1/{site}/{device}/ack      base -> device   Ack, after the base has committed
+    anura/v1/{site}/{device}/ack      base -> device   Ack, after the base has committed; or Refusal of a batch
 
 Rows of every kind share one sequence per journal, so that one number acknowledges them all. A device says in each
 batch what the lowest number is that it still holds (`floor`): anything below it will never come again.
 
+A batch may be compressed (zlib, RFC 1950; then its content type is that of RFC 6713). Its first byte tells, too, in
+case a bridge between brokers drops MQTT's properties: JSON never begins with it.
+
 Field names are public: they may be added, never renamed. Readers ignore fields that they do not know.
 """
 
+import hashlib
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -27,12 +32,16 @@ from anura_edge.errors import DeliveryError
 from anura_edge.events import Effort, EffortState, Event, Notice
 
 SCHEMA: Literal["anura/1"] = "anura/1"
-CONTENT_TYPE = "application/json"
+JSON_TYPE = "application/json"
+ZLIB_TYPE = "application/zlib"
 
 Kind = Literal["event", "effort", "notice", "status", "ack"]
 
 MAX_PAYLOAD_BYTES = 1_000_000
-"""A base refuses more: 1,000 event rows take about 600 kB, so an honest device never comes near."""
+"""A base refuses more, before and after it is unpacked: 1,000 event rows take about 600 kB."""
+
+_ZLIB_HEAD = b"\x78"
+"""How a zlib stream with its usual window begins (RFC 1950, section 2.2)."""
 
 MAX_SEQ = 2**53 - 1
 """The largest integer that every JSON reader keeps exact (RFC 8259, section 6)."""
@@ -58,6 +67,8 @@ Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 Code = Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")]
 Utc = Annotated[datetime, AfterValidator(_to_utc)]
 Count = Annotated[int, Field(ge=0, le=MAX_SEQ)]
+Span = tuple[Count, Count]
+"""First and last number, both included."""
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -86,10 +97,8 @@ class _Message(BaseModel):
 
         Raises DeliveryError, saying what is wrong, on anything but a well-formed message.
         """
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise DeliveryError(f"payload: {len(payload)} bytes, more than {MAX_PAYLOAD_BYTES}")
         try:
-            return cls.model_validate_json(payload)
+            return cls.model_validate_json(_unpack(payload))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "payload"
@@ -205,11 +214,25 @@ class Status(_Message):
 
 
 class Ack(_Message):
-    """Payload of `ack`: everything up to and including `seq` is committed at the base."""
+    """Payload of `ack`: everything up to `seq`, and everything in `received`, is committed at the base."""
 
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
     journal: UUID
     seq: Count
+    """No higher than the highest number of the batches that this answers."""
+    received: tuple[Span, ...] = ()
+    """The numbers above `seq` of the batches that this answers."""
+    missing: tuple[Span, ...] = ()
+    """Numbers that have not come, although higher ones have: the lowest of them, not all."""
+
+
+class Refusal(_Message):
+    """Payload of `ack`, too: the base cannot use a batch, so none of it is stored."""
+
+    schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
+    refused: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    """The batch's `digest`: what is in it could not be read."""
+    reason: Text
 
 
 def event_row(seq: int, event: Event, made_by: Provenance) -> EventRow:
@@ -230,6 +253,47 @@ def notice_row(seq: int, notice: Notice, made_by: Provenance) -> NoticeRow:
 def batch(journal: UUID, floor: int, rows: Sequence[Row]) -> bytes:
     """Encode rows of one kind, in order, as one payload."""
     return _BATCHES[type(rows[0])].model_validate({"journal": journal, "floor": floor, "rows": rows}).to_bytes()
+
+
+def pack(payload: bytes) -> bytes:
+    """Compress a payload: a batch of fifty rows to about a fifth."""
+    return zlib.compress(payload, level=9)
+
+
+def content_type(payload: bytes) -> str:
+    """Name what a payload is, for MQTT's property of that name."""
+    return ZLIB_TYPE if payload.startswith(_ZLIB_HEAD) else JSON_TYPE
+
+
+def digest(payload: bytes) -> str:
+    """Name a payload, as it was sent, by its content: the first 64 bits of its BLAKE2b hash, in hex."""
+    return hashlib.blake2b(payload, digest_size=8).hexdigest()
+
+
+def parse_answer(payload: bytes) -> Ack | Refusal:
+    """Decode what came on `ack`.
+
+    Raises DeliveryError on anything but a well-formed answer.
+    """
+    try:
+        return Refusal.from_bytes(payload)
+    except DeliveryError:
+        return Ack.from_bytes(payload)
+
+
+def _unpack(payload: bytes) -> bytes:
+    if payload.startswith(_ZLIB_HEAD):
+        unpacker = zlib.decompressobj()
+        try:
+            # Never more than one byte above the limit, whatever a few bytes claim to hold.
+            payload = unpacker.decompress(payload, MAX_PAYLOAD_BYTES + 1)
+        except zlib.error as error:
+            raise DeliveryError(f"payload: {error}") from error
+        if len(payload) <= MAX_PAYLOAD_BYTES and not unpacker.eof:
+            raise DeliveryError("payload: compressed data that breaks off")
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise DeliveryError(f"payload: more than {MAX_PAYLOAD_BYTES} bytes")
+    return payload
 
 
 def _fields(value: Event | Effort | Notice | Provenance) -> dict[str, Any]:
@@ -257,10 +321,11 @@ def json_schema() -> dict[str, Any]:
     payloads: dict[Kind, type[BaseModel]] = {
         **{row.kind: batch for row, batch in _BATCHES.items()},
         "status": Status,
-        "ack": Ack,
     }
+    answers: list[type[BaseModel]] = [Ack, Refusal]
     _, schema = models_json_schema(
-        [(model, "validation") for model in payloads.values()], title="anura-edge wire, version 1"
+        [(model, "validation") for model in (*payloads.values(), *answers)], title="anura-edge wire, version 1"
     )
-    topics = {kind: {"$ref": f"#/$defs/{model.__name__}"} for kind, model in payloads.items()}
+    topics: dict[Kind, Any] = {kind: {"$ref": f"#/$defs/{model.__name__}"} for kind, model in payloads.items()}
+    topics["ack"] = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in answers]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "properties": topics}

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from anura_base import ingest as ingest_module
 from anura_base import queries
@@ -26,9 +27,13 @@ from anura_edge.wire import (
     EventBatch,
     EventRow,
     NoticeRow,
+    Refusal,
     Row,
     Status,
     batch,
+    digest,
+    pack,
+    parse_answer,
 )
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -43,11 +48,17 @@ class Sender:
     journal: UUID = field(default_factory=uuid4)
 
     def rows(self, *rows: Row, floor: int = 1) -> int:
+        """Send rows; return the number that is acknowledged."""
         payload = batch(self.journal, floor, rows)
         ((topic, ack),) = self.raw(f"anura/v1/INCT04/{self.device}/{rows[0].kind}", payload)
         assert topic == f"anura/v1/INCT04/{self.device}/ack"
         assert Ack.from_bytes(ack).journal == self.journal
         return Ack.from_bytes(ack).seq
+
+    def ack(self, *rows: Row, floor: int = 1) -> tuple[int, Any, Any]:
+        ((_, answer),) = self.raw(f"anura/v1/INCT04/{self.device}/event", batch(self.journal, floor, rows))
+        ack = Ack.from_bytes(answer)
+        return ack.seq, ack.received, ack.missing
 
     def status(self, status: Status, *, retained: bool = False) -> None:
         assert self.raw(f"anura/v1/INCT04/{self.device}/status", status.to_bytes(), retained=retained) == []
@@ -183,7 +194,8 @@ def test_missing_rows_beyond_63_bits_are_shown_too(sender: Sender, make) -> None
 def test_a_journal_of_gaps_is_refused(sender: Sender, make, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
     monkeypatch.setattr(ingest_module, "MAX_SPANS", 3)
     payload = EventBatch(journal=uuid4(), floor=1, rows=tuple(make.event(seq) for seq in (2, 4, 6, 8))).to_bytes()
-    assert sender.raw("anura/v1/INCT04/swamp-1/event", payload) == []
+    ((_, answer),) = sender.raw("anura/v1/INCT04/swamp-1/event", payload)
+    assert "gaps" in Refusal.from_bytes(answer).reason
     assert sender.count(events) == 0
     assert "gaps" in sender.reasons()[0]
 
@@ -213,9 +225,16 @@ def test_a_status_tells_when_a_device_was_there_unless_the_broker_kept_it(sender
 def test_what_cannot_be_used_is_set_aside_with_its_reason(
     sender: Sender, topic: str, payload: bytes, reason: str
 ) -> None:
-    assert sender.raw(topic, payload) == []
+    answers = sender.raw(topic, payload)
     assert reason in sender.reasons()[0]
     assert sender.count(events) == 0
+    if topic.endswith("INCT04/swamp-1/event"):  # a device must find the row that is to blame; nobody else is answered
+        ((where, answer),) = answers
+        assert where == "anura/v1/INCT04/swamp-1/ack"
+        assert Refusal.from_bytes(answer).refused == digest(payload)
+        assert reason in Refusal.from_bytes(answer).reason
+    else:
+        assert answers == []
     with sender.engine.connect() as connection:
         assert len(connection.scalar(select(dead_letters.c.payload_head))) <= ingest_module.MAX_DEAD_LETTER_BYTES
 
@@ -232,7 +251,67 @@ def test_one_bad_message_does_not_stop_the_others_of_its_group(engine: Engine, m
     group = [Message(f"anura/v1/INCT04/{name}/event", payload, False, NOW) for name, payload in
              [("a", b"{"), ("b", good), ("c", b"[]")]]  # fmt: skip
     with engine.begin() as connection:
-        assert [topic for topic, _ in ingest(connection, group)] == ["anura/v1/INCT04/b/ack"]
+        answers = ingest(connection, group)
+    told = {topic.split("/")[3]: type(parse_answer(payload)) for topic, payload in answers}
+    assert told == {"a": Refusal, "b": Ack, "c": Refusal}
+
+
+STRICTER = {
+    "sqlite": "CREATE TRIGGER stricter BEFORE INSERT ON events WHEN NEW.label = 'BAD' "
+    "BEGIN SELECT RAISE(ABORT, 'not BAD'); END",
+    "postgresql": "ALTER TABLE events ADD CONSTRAINT stricter CHECK (label <> 'BAD')",
+}
+
+
+def test_a_row_that_the_database_does_not_take_costs_its_message_alone(engine: Engine, make) -> None:  # noqa: ANN001
+    rows = make.event(1), make.event(2, label="BAD"), make.event(3)
+    group = [Message(f"anura/v1/s/{row.seq}/event", batch(uuid4(), 1, [row]), False, NOW) for row in rows]
+    with engine.begin() as connection:
+        connection.execute(text(STRICTER[engine.dialect.name]))
+        answers = ingest(connection, group)
+    told = {name.split("/")[3]: type(parse_answer(answer)) for name, answer in answers}
+    assert told == {"1": Ack, "2": Refusal, "3": Ack}
+    with engine.connect() as connection:
+        assert sorted(connection.scalars(select(events.c.seq))) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("bomb", "reason"),
+    [
+        (pack(b" " * (MAX_PAYLOAD_BYTES + 1)), "more than"),
+        (pack(b" " * 300 * MAX_PAYLOAD_BYTES), "more than"),
+        (pack(b"{}")[:-1], "breaks off"),
+        (b"\x78\x9c" + b"\xff" * 99, "payload"),
+    ],
+)
+def test_a_compressed_bomb_or_ruin_is_set_aside(sender: Sender, bomb: bytes, reason: str) -> None:
+    ((_, answer),) = sender.raw("anura/v1/INCT04/swamp-1/event", bomb)
+    assert reason in Refusal.from_bytes(answer).reason
+
+
+def test_a_compressed_batch_is_a_batch(sender: Sender, make) -> None:  # noqa: ANN001
+    rows = [make.event(seq) for seq in range(1, 51)]
+    payload = batch(sender.journal, 1, rows)
+    assert len(pack(payload)) < len(payload) / 4
+    ((_, answer),) = sender.raw("anura/v1/INCT04/swamp-1/event", pack(payload))
+    assert Ack.from_bytes(answer).seq == 50
+
+
+def test_what_came_ahead_is_acknowledged_and_what_lacks_is_asked_for(sender: Sender, make) -> None:  # noqa: ANN001
+    assert sender.ack(make.event(9), make.event(11), floor=3) == (2, ((9, 9), (11, 11)), ((3, 8), (10, 10)))
+    assert sender.ack(make.event(5), floor=3) == (2, ((5, 5),), ((3, 4),))
+    assert sender.ack(make.event(3), make.event(4), floor=3) == (4, (), ())
+    assert sender.ack(make.event(12), floor=3) == (5, ((12, 12),), ((6, 8), (10, 10)))
+
+
+def test_batches_of_a_group_are_answered_at_once(engine: Engine, make) -> None:  # noqa: ANN001
+    journal = uuid4()
+    groups = [(1, 2), (7, 8), (3,), (5,)]
+    payloads = [batch(journal, 1, [make.event(seq) for seq in group]) for group in groups]
+    with engine.begin() as connection:
+        ((_, answer),) = ingest(connection, [Message("anura/v1/a/b/event", each, False, NOW) for each in payloads])
+    ack = Ack.from_bytes(answer)
+    assert (ack.seq, ack.received, ack.missing) == (3, ((5, 5), (7, 8)), ((4, 4),))
 
 
 json_values = st.recursive(
@@ -258,8 +337,8 @@ def test_no_payload_stops_it(engine: Engine, make, data: st.DataObject) -> None:
         st.sampled_from([f"anura/v1/a/b/{kind}" for kind in ("event", "effort", "notice", "status")]) | st.text()
     )
     with engine.begin() as connection:
-        for _, ack in ingest(connection, [Message(topic, payload, False, NOW)]):
-            Ack.from_bytes(ack)
+        for _, answer in ingest(connection, [Message(topic, payload, False, NOW)]):
+            parse_answer(answer)
     with engine.connect() as connection:
         queries.overview(connection)
 

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_base.sequence import Progress
+from anura_base.sequence import Progress, spans, union
 
 Batch = tuple[list[int], int]
 """Numbers and floor."""
@@ -58,3 +58,23 @@ def test_a_late_row_is_missing_no_more() -> None:
 
 def test_a_long_journal_takes_no_more_room_than_a_short_one() -> None:
     assert after([(list(range(1, 10_001)), 1)]).received == ((1, 10_000),)
+
+
+@given(batches, st.integers(0, 45))
+def test_what_lacks_is_what_can_still_come_and_has_not(history: list[Batch], below: int) -> None:
+    progress = after(history)
+    came = {number for numbers, _ in history for number in numbers}
+    lacking = progress.lacking(below, 100)
+    assert numbers_of(lacking) == [n for n in range(progress.floor, below) if n not in came]
+    assert lacking == spans(numbers_of(lacking)), "no two of them touch"
+    assert progress.lacking(below, 2) == lacking[:2]
+
+
+@given(st.lists(st.integers(1, 40)), st.lists(st.integers(1, 40)))
+def test_spans_are_sets_of_numbers(some: list[int], others: list[int]) -> None:
+    assert numbers_of(spans(some)) == sorted(set(some))
+    assert union([*spans(some), *spans(others)]) == spans([*some, *others])
+
+
+def numbers_of(spans: Sequence[tuple[int, int]]) -> list[int]:
+    return [number for first, last in spans for number in range(first, last + 1)]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ from anura_edge.errors import DeliveryError
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.wire import Ack, EffortBatch, EventBatch, EventRow, NoticeBatch, Provenance, Status, parse_topic, topic
 
-MESSAGES = [EventBatch, EffortBatch, NoticeBatch, Status, Ack]
+MESSAGES = [EventBatch, EffortBatch, NoticeBatch, Status, Ack, wire.Refusal]
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=64)
 times = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -133,7 +133,15 @@ def test_fields_that_we_do_not_know_are_ignored(event_batch: dict[str, Any], key
 @pytest.mark.parametrize("message", MESSAGES)
 def test_another_major_version_is_refused(event_batch: dict[str, Any], message: type[Any], schema: object) -> None:
     journal = str(UUID(int=1))
-    honest = {"journal": journal, "floor": 1, "rows": [], "state": "online", "seq": 1}
+    honest = {
+        "journal": journal,
+        "floor": 1,
+        "rows": [],
+        "state": "online",
+        "seq": 1,
+        "refused": "0" * 16,
+        "reason": "",
+    }
     assert message.from_bytes(encode(honest)), "no schema at all is read as the first"
     with pytest.raises(DeliveryError, match="schema"):
         message.from_bytes(encode({**honest, "schema": schema}))
@@ -290,3 +298,17 @@ def test_the_public_names_are_still_there(event_batch: dict[str, Any]) -> None:
     assert {"schema", "state", "since_utc", "app_version", "model_id", "model_sha256"} <= set(
         fields["Status"]["properties"]
     )
+
+
+@given(st.binary(max_size=2_000))
+def test_what_is_packed_says_so_and_no_json_does(payload: bytes) -> None:
+    assert wire.content_type(wire.pack(payload)) == "application/zlib"
+    assert wire.content_type(b'{"schema": "anura/1"}') == "application/json"
+
+
+def test_an_answer_is_an_acknowledgement_or_a_refusal() -> None:
+    ack = wire.Ack(journal=uuid4(), seq=7, received=((9, 12),), missing=((8, 8),))
+    refusal = wire.Refusal(refused=wire.digest(b"{"), reason="payload: EOF")
+    assert [wire.parse_answer(each.to_bytes()) for each in (ack, refusal)] == [ack, refusal]
+    with pytest.raises(DeliveryError, match="journal"):
+        wire.parse_answer(b"{}")
