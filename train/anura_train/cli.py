@@ -10,14 +10,17 @@ import torch
 import typer
 
 from anura_edge.errors import AnuraError
+from anura_train import data_commands
 from anura_train.data import read_corpus
+from anura_train.data.read import layout_of
 from anura_train.evaluate import Report, evaluate
 from anura_train.jobs import fit_final, fit_fold
 from anura_train.recipe import Recipe, read_recipe
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
+app.add_typer(data_commands.app, name="data")
 
-Data = Annotated[Path, typer.Option(help="Folder with frogs/, background/ and esc10/.")]
+Data = Annotated[Path, typer.Option(help="Folder with recordings.csv, or with frogs/, background/ and esc10/.")]
 Out = Annotated[Path, typer.Option(help="Folder for what training leaves behind.")]
 
 REPORT_EVERY = 50
@@ -38,6 +41,7 @@ def fit_command(
     Example: anura-train fit --recipe train/recipes/stream.yaml --data ../data --out build/train/stream
     """
     settings = read_recipe(recipe)
+    data_commands.examine(data, layout_of(data))
     out.mkdir(parents=True, exist_ok=True)
     wanted: list[int | None] = [*range(settings.folds), None] if fold is None else [fold]
     # Spawned, not forked: a forked torch may wait for ever on threads that the fork left behind.

@@ -10,7 +10,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
@@ -77,15 +77,19 @@ def own_folds(recordings: Sequence[Recording]) -> Folds:
 
 def check_disjoint(recordings: Iterable[Recording], assigned: Mapping[str, Hashable]) -> None:
     """Raise ConfigError when a group or a file lies in two parts, for then a model is tested on what it learnt."""
+    for leak in leaks(recordings, assigned):
+        raise ConfigError(leak)
+
+
+def leaks(recordings: Iterable[Recording], assigned: Mapping[str, Hashable]) -> Iterator[str]:
+    """Say of each group and file that lies in two parts which, where and by what recording."""
     part_of: dict[Hashable, Hashable] = {}
     for recording in recordings:
         part = assigned[recording.name]
         for kind, whole in (("group", recording.group), ("file", str(recording.path))):
-            if part_of.setdefault((kind, whole), part) != part:
-                raise ConfigError(
-                    f"{kind} {whole!r} is split between folds {part_of[kind, whole]} and {part} by {recording.name}; "
-                    f"keep a {kind} whole"
-                )
+            first = part_of.setdefault((kind, whole), part)
+            if first != part:
+                yield f"{kind} {whole!r} is split between {first} and {part} by {recording.name}; keep a {kind} whole"
 
 
 def choose_share(recordings: Sequence[Recording], share: float, seed: int) -> frozenset[str]:

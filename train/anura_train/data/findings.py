@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from anura_edge.errors import SourceError
 
+MISSING = "missing; copy the data set again or delete its row"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from anura_train.data.corpus import Corpus, Recording, Taxon, WeakLabel
 from anura_train.data.findings import Findings
+from anura_train.data.names import source_of
 from anura_train.data.tables import CODE, Row, read_rows
 from anura_train.species import COMMON_NAMES
 
@@ -90,16 +91,11 @@ def _esc10(root: Path, findings: Findings) -> Iterator[Recording]:
         yield Recording(
             path=table.parent / row.file,
             name=f"esc10/{row.file}",
-            group=esc_source(row.file),
+            group=source_of(row.file),
             kind=row.label,
             licence="CC BY 3.0",
             attribution="ESC-10, K. J. Piczak",
         )
-
-
-def esc_source(file: str) -> str:
-    """Return the source of a clip: ESC-50 names files FOLD-SOURCE-TAKE, and takes of one source belong together."""
-    return "-".join(Path(file).stem.split("-")[:2])
 
 
 def _unique(recordings: tuple[Recording, ...], findings: Findings) -> Iterator[Recording]:

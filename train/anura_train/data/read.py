@@ -1,11 +1,27 @@
 """From a folder in one of the known layouts to a corpus."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from anura_train.data.anuraset import read_raw, read_windows
+from anura_train.data.boxed import read_audacity_folder, read_raven_folder
 from anura_train.data.corpus import Corpus
-from anura_train.data.findings import Findings
+from anura_train.data.findings import MISSING, Findings
 from anura_train.data.folder import RECORDINGS, read_folder
 from anura_train.data.frogs import read_frogs
+from anura_train.data.split_table import read_split_table
+
+LAYOUTS: dict[str, Callable[[Path, Findings], Corpus]] = {
+    "folder": read_folder,
+    "frogs": read_frogs,
+    "anuraset-raw": read_raw,
+    "anuraset-windows": read_windows,
+    "raven": read_raven_folder,
+    "audacity": read_audacity_folder,
+    "esc": read_split_table,
+    "insectset32": read_split_table,
+}
+"""Layout -> its reader, which notes what it finds wrong and goes on. docs/reference/datasets.md describes them."""
 
 
 def read_corpus(root: Path) -> Corpus:
@@ -14,19 +30,14 @@ def read_corpus(root: Path) -> Corpus:
     Raises SourceError naming every bad row, table, line and column, and every recording that is missing.
     """
     findings = Findings()
-    corpus = read_any(root, findings)
-    check_files(corpus, findings)
+    corpus = LAYOUTS[layout_of(root)](root, findings)
+    for recording in corpus.recordings:
+        if not recording.path.is_file():
+            findings.fault(recording.path, MISSING)
     findings.stop_at_faults()
     return corpus
 
 
-def read_any(root: Path, findings: Findings) -> Corpus:
-    """Read what `read_corpus` reads, but note the faults."""
-    return read_folder(root, findings) if (root / RECORDINGS).is_file() else read_frogs(root, findings)
-
-
-def check_files(corpus: Corpus, findings: Findings) -> None:
-    """Note every recording that is listed but missing."""
-    for recording in corpus.recordings:
-        if not recording.path.is_file():
-            findings.fault(recording.path, "missing; copy the data set again or delete its row")
+def layout_of(root: Path) -> str:
+    """Return the layout that `fit` reads a folder in."""
+    return "folder" if (root / RECORDINGS).is_file() else "frogs"

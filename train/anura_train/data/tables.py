@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,11 @@ from anura_train.data.findings import Findings
 
 CODE = r"[A-Za-z0-9_-]{1,32}"
 """What a species code may be: it becomes a label on the wire."""
+
+
+def is_code(text: str) -> bool:
+    """Tell whether a text may be a species code."""
+    return re.fullmatch(CODE, text) is not None
 
 
 class Row(BaseModel):

@@ -1,0 +1,138 @@
+"""The commands `anura-train data`: what a data set holds, what is wrong with it, and new ones made of it."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anura_train.data import Corpus, Findings
+from anura_train.data.anuraset import read_raw, read_windows
+from anura_train.data.anuraset_build import WindowSettings, build_windows
+from anura_train.data.check import OnRecording, check
+from anura_train.data.folder import write_folder
+from anura_train.data.read import LAYOUTS, layout_of
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=__doc__)
+
+Layout = StrEnum("Layout", {name: name for name in LAYOUTS})  # type: ignore[misc]
+
+Strict = Annotated[bool, typer.Option(help="Let oddities, which are only left out otherwise, count as faults.")]
+Out = Annotated[Path, typer.Option(help="Folder for what is made.")]
+
+
+@app.command("read")
+def read_command(
+    layout: Annotated[Layout, typer.Argument(help="How the folder is laid out; see docs/reference/datasets.md.")],
+    folder: Annotated[Path, typer.Argument(help="The data set.")],
+    out: Out,
+    strict: Strict = False,
+) -> None:
+    """Read a data set in a known layout and write it as the tables that `fit` takes.
+
+    Example: anura-train data read raven ~/annotated --out build/data/pond
+    """
+    findings = Findings()
+    corpus = LAYOUTS[layout.value](folder, findings)
+    report(findings, strict)
+    write_folder(corpus, out)
+    typer.echo(summary(corpus))
+
+
+@app.command("check")
+def check_command(
+    folder: Annotated[Path, typer.Argument(help="The data set.")],
+    layout: Annotated[Layout | None, typer.Option(help="How it is laid out; by default as `fit` reads it.")] = None,
+    strict: Strict = False,
+) -> None:
+    """Read tables and sound, and name every fault at once; ends with 4 when there is any.
+
+    Example: anura-train data check ../data
+    """
+    typer.echo(summary(examine(folder, layout.value if layout else layout_of(folder), strict)))
+
+
+@app.command("anuraset")
+def anuraset_command(
+    raw: Annotated[Path, typer.Option(help="Folder with raw_data/, strong_labels/ and weak_labels.csv.")],
+    out: Out,
+    min_overlap_s: Annotated[
+        float, typer.Option(min=0, max=3, help="How much of a call labels a window, in seconds; 0: any part of it.")
+    ] = 0.0,
+    band_pass: Annotated[bool, typer.Option(help="Keep 1 to 10,000 Hz.")] = True,
+    normalise: Annotated[bool, typer.Option(help="Bring each window to a peak of -0.7 dBFS.")] = True,
+    test_share: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of the minutes to test on.")] = 0.3,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which minutes those are.")] = 0,
+    strict: Strict = False,
+) -> None:
+    """Build AnuraSet's windows from its raw minutes and labels, and write tables that `fit` takes beside them.
+
+    Example: anura-train data anuraset --raw ~/anuraset --out build/data/anuraset
+    """
+    findings = Findings()
+    minutes = read_raw(raw, findings)
+    report(findings, strict)
+    settings = WindowSettings(min_overlap_s, band_pass, normalise, test_share, seed)
+    build_windows(minutes, out, settings, progress("minutes cut"))
+    built = Findings()
+    windows = read_windows(out, built)
+    report(built, strict=False)
+    write_folder(windows, out)
+    typer.echo(summary(windows))
+
+
+def examine(folder: Path, layout: str, strict: bool = False) -> Corpus:
+    """Read a data set and listen to all of it; SourceError names every fault in one report."""
+    findings = Findings()
+    corpus = LAYOUTS[layout](folder, findings)
+    check(corpus, findings, progress("recordings checked"))
+    report(findings, strict)
+    return corpus
+
+
+def report(findings: Findings, strict: bool) -> None:
+    """Print the oddities, then stop at faults."""
+    if strict:
+        findings.faults += findings.oddities
+    else:
+        for oddity in findings.oddities:
+            typer.echo(f"odd: {oddity}", err=True)
+    findings.stop_at_faults()
+
+
+def progress(what: str) -> OnRecording:
+    """Return a counter that shows itself on a terminal, and nowhere else."""
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            typer.echo(f"\r{done} of {total} {what}", err=True, nl=done == total)
+
+    return show
+
+
+def summary(corpus: Corpus) -> str:
+    """Return what a corpus holds as a table for people."""
+    return "\n".join(_summary(corpus))
+
+
+def _summary(corpus: Corpus) -> Iterator[str]:
+    yield f"{'species':34} {'recordings':>10} {'groups':>7} {'boxes':>7}"
+    for taxon in corpus.species:
+        members = [each for each in corpus.recordings if taxon.code in each.codes]
+        boxes = sum(label.code == taxon.code for each in members for label in each.strong)
+        name = f"{taxon.code} {taxon.scientific_name}".strip()
+        yield f"{name:34} {len(members):10d} {len({each.group for each in members}):7d} {boxes:7d}"
+    empty = [each for each in corpus.recordings if not each.codes]
+    yield f"{'(none)':34} {len(empty):10d} {len({each.group for each in empty}):7d}"
+    yield f"{'all':34} {len(corpus.recordings):10d} {len({each.group for each in corpus.recordings}):7d}"
+    for field in ("split", "site", "licence"):
+        counts = Counter(getattr(each, field) for each in corpus.recordings if getattr(each, field))
+        if counts:
+            yield f"{field}: " + ", ".join(f"{count} {value}" for value, count in sorted(counts.items()))
+    nights = {(each.site, each.night) for each in corpus.recordings if each.night}
+    if nights:
+        days = [night for _, night in nights if night]
+        yield f"nights: {len(nights)}, from {min(days)} to {max(days)}"
