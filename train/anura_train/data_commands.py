@@ -9,16 +9,26 @@ from typing import Annotated
 
 import typer
 
-from anura_train.data import Corpus, Findings
+from anura_edge.errors import ConfigError
+from anura_train.data import Corpus, Findings, read_corpus
 from anura_train.data.anuraset import read_raw, read_windows
 from anura_train.data.anuraset_build import WindowSettings, build_windows
 from anura_train.data.check import OnRecording, check
 from anura_train.data.folder import write_folder
 from anura_train.data.read import LAYOUTS, layout_of
+from anura_train.data.synth import SynthSettings, synthesise
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=__doc__)
 
 Layout = StrEnum("Layout", {name: name for name in LAYOUTS})  # type: ignore[misc]
+
+
+class LabelFormat(StrEnum):
+    """Programs that label files are written for."""
+
+    RAVEN = "raven"
+    AUDACITY = "audacity"
+
 
 Strict = Annotated[bool, typer.Option(help="Let oddities, which are only left out otherwise, count as faults.")]
 Out = Annotated[Path, typer.Option(help="Folder for what is made.")]
@@ -82,6 +92,32 @@ def anuraset_command(
     report(built, strict=False)
     write_folder(windows, out)
     typer.echo(summary(windows))
+
+
+@app.command("synth")
+def synth_command(
+    data: Annotated[Path, typer.Option(help="Calls and backgrounds, as `fit` takes them.")],
+    out: Out,
+    count: Annotated[int, typer.Option(min=1, help="Soundscapes to make.")] = 20,
+    duration_s: Annotated[float, typer.Option(min=5, max=3600, help="Length of each.")] = 30.0,
+    calls: Annotated[tuple[int, int], typer.Option(min=0, max=1000, help="Fewest and most calls in one.")] = (1, 6),
+    snr_db: Annotated[tuple[float, float], typer.Option(help="Weakest and strongest call against what is beneath.")] = (
+        0.0,
+        20.0,
+    ),
+    folds: Annotated[int, typer.Option(min=2, help="Folds that share no recording; each soundscape is in one.")] = 5,
+    labels: Annotated[LabelFormat, typer.Option(help="For which program the label files are.")] = LabelFormat.RAVEN,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same soundscapes.")] = 0,
+) -> None:
+    """Make soundscapes in which every call's onset, offset and signal-to-noise ratio is known.
+
+    Example: anura-train data synth --data ../data --out build/data/synth --snr-db 0 0
+    """
+    for name, (low, high) in (("calls", calls), ("snr-db", snr_db)):
+        if low > high:
+            raise ConfigError(f"--{name} {low:g} {high:g}: name the lower one first")
+    settings = SynthSettings(count, duration_s, calls, snr_db, folds, labels.value, seed)
+    typer.echo(summary(synthesise(read_corpus(data), out, settings)))
 
 
 def examine(folder: Path, layout: str, strict: bool = False) -> Corpus:

@@ -30,7 +30,7 @@ def assign_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Fold
     """Deal recordings into folds, whole groups at a time, species (or kinds of background) as even as that allows."""
     groups = [recording.group for recording in recordings]
     if len(set(groups)) < folds:
-        raise ConfigError(f"{len(set(groups))} groups cannot fill {folds} folds; lower `folds` in the recipe")
+        raise ConfigError(f"{len(set(groups))} groups cannot fill {folds} folds; ask for fewer folds")
     strata = [" ".join(recording.codes) or recording.kind for recording in recordings]
     if any(len(recording.codes) > 1 for recording in recordings) or max(Counter(strata).values()) < folds:
         return _deal(recordings, _joined([(group,) for group in groups]), folds, seed)
@@ -49,7 +49,7 @@ def night_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Folds
     _need(recordings, "night")
     blocks = _joined([(("group", each.group), ("night", each.site, each.night)) for each in recordings])
     if (nights := len(set(blocks.tolist()))) < folds:
-        raise ConfigError(f"{nights} nights cannot fill {folds} folds; lower `folds` in the recipe")
+        raise ConfigError(f"{nights} nights cannot fill {folds} folds; ask for fewer folds")
     return _deal(recordings, blocks, folds, seed)
 
 

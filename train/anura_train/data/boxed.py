@@ -15,7 +15,16 @@ import soundfile
 from anura_train.data.audacity import read_audacity
 from anura_train.data.corpus import Corpus, Recording, StrongLabel
 from anura_train.data.findings import Findings
-from anura_train.data.folder import LABELS, RECORDINGS, SPECIES, check_code, read_recordings, read_species, species_of
+from anura_train.data.folder import (
+    LABELS,
+    RECORDINGS,
+    SPECIES,
+    Species,
+    check_code,
+    read_recordings,
+    read_species,
+    species_of,
+)
 from anura_train.data.names import night_of, site_and_time
 from anura_train.data.raven import SPECIES_COLUMNS, Selection, read_raven
 from anura_train.data.tables import is_code
@@ -49,14 +58,15 @@ def _read(root: Path, suffixes: tuple[str, ...], read_labels: ReadLabels, findin
     else:
         recordings = tuple(_unlisted(path, root) for path in files if path.suffix.lower() in AUDIO)
         known = set()
+    if not recordings:
+        findings.fault(root, "holds no recording; name the folder with the sound and its labels")
     boxes = _Boxes({each.path: each for each in recordings})
     for table in files:
         if table.suffix.lower() in suffixes and table.name not in (RECORDINGS, LABELS, SPECIES):
             known |= {own.path for own in boxes.of_track(table)}
             for selection in read_labels(table, findings):
-                code = boxes.place(table, selection, findings)
-                check_code(code, species, selection.where, findings)
-    for path in boxes.recordings.keys() - known - boxes.placed.keys():
+                boxes.place(table, selection, species, findings)
+    for path in sorted(boxes.recordings.keys() - known - boxes.placed.keys()):
         findings.fault(path, "has no labels; make an empty label file if nothing calls, or move it away")
     labelled = tuple(replace(each, strong=boxes.of(each)) for each in recordings)
     return Corpus(labelled, tuple(species.values()) or species_of(labelled))
@@ -85,21 +95,22 @@ class _Boxes:
         named = [each for each in self.recordings.values() if table.name.startswith(f"{each.path.stem}.")]
         return sorted(named, key=lambda each: (each.path.parent == table.parent, len(each.path.stem)))[-1:]
 
-    def place(self, table: Path, selection: Selection, findings: Findings) -> str:
-        """Give a label to its recording and return its code, from the recording where the table does not say."""
+    def place(self, table: Path, selection: Selection, species: Species, findings: Findings) -> None:
+        """Give a label to its recording, which also tells the species where the table does not."""
+        where, label = selection.where, selection.label
         if selection.file:
             found = [each for each in self.recordings.values() if each.path.name == selection.file]
         else:
             found = self.of_track(table)
         if not found:
-            findings.fault(selection.where, f"no recording {selection.file or table.stem!r}; copy it or delete the row")
-            return selection.label.code
-        code = selection.label.code or (found[0].codes[0] if len(found[0].codes) == 1 else "")
-        if not is_code(code):
-            findings.fault(
-                selection.where,
-                f"no species in one of the columns {', '.join(SPECIES_COLUMNS)}; "
-                f"add one, or give {found[0].name} its species in {RECORDINGS}",
-            )
-        self.placed.setdefault(found[0].path, []).append(replace(selection.label, code=code))
-        return code
+            return findings.fault(where, f"no recording {selection.file or table.stem!r}; copy it or delete the row")
+        recording = found[0]
+        if not label.code and len(recording.codes) == 1:
+            label = replace(label, code=recording.codes[0])
+        if is_code(label.code):
+            check_code(label.code, species, where, findings)
+        else:
+            columns = ", ".join(SPECIES_COLUMNS)
+            remedy = f"add one, or give {recording.name} its species in {RECORDINGS}"
+            findings.fault(where, f"no species in one of the columns {columns}; {remedy}")
+        return self.placed.setdefault(recording.path, []).append(label)

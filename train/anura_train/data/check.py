@@ -22,6 +22,8 @@ OnRecording = Callable[[int, int], None]
 
 def check(corpus: Corpus, findings: Findings, on_recording: OnRecording) -> None:
     """Listen to every recording, look at every class and split, and note all faults."""
+    if not corpus.recordings and not findings.faults:
+        findings.fault("corpus", "holds no recording; list some")
     heard: dict[bytes, Recording] = {}
     for done, recording in enumerate(corpus.recordings, start=1):
         _check_recording(recording, heard, findings)

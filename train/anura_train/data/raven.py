@@ -1,6 +1,6 @@
 """Raven selection tables: one selection a row, in seconds within a file or within a list of files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -50,17 +50,14 @@ def read_raven(table: Path, findings: Findings) -> Iterator[Selection]:
             findings.fault(where, f"{error}; correct the row or delete it")
 
 
-def write_raven(table: Path, recordings: Iterable[Recording]) -> None:
-    """Write the strong labels of recordings as one table that Raven opens beside them."""
+def write_raven(table: Path, recording: Recording, top_hz: float) -> None:
+    """Write a recording's strong labels as a table that Raven opens; one without a band reaches from 0 to `top_hz`."""
     with table.open("w", encoding="utf-8") as file:
         file.write("\t".join(WRITTEN) + "\n")
-        number = 0
-        for recording in recordings:
-            for label in recording.strong:
-                number += 1
-                low_hz, high_hz = label.low_hz or 0, label.high_hz or ""
-                cells = (number, "Spectrogram 1", 1, label.onset_s, label.offset_s, low_hz, high_hz)
-                file.write("\t".join(map(str, (*cells, recording.path, label.onset_s, label.code))) + "\n")
+        for number, label in enumerate(recording.strong, start=1):
+            band = (label.low_hz or 0, label.high_hz or top_hz)
+            cells = (number, "Spectrogram 1", 1, label.onset_s, label.offset_s, *band, recording.path, label.onset_s)
+            file.write("\t".join(map(str, (*cells, label.code))) + "\n")
 
 
 def _file(cells: dict[str, str]) -> str:
@@ -73,11 +70,12 @@ def _code(cells: dict[str, str]) -> str:
 
 
 def _label(cells: dict[str, str]) -> StrongLabel:
-    onset_s = float(cells.get(FILE_OFFSET) or cells[ONSET])
+    onset_s, offset_s = float(cells[ONSET]), float(cells[OFFSET])
+    earlier_s = onset_s - float(cells.get(FILE_OFFSET) or onset_s)  # length of the files before this one
     return StrongLabel(
         code=_code(cells),
-        onset_s=onset_s,
-        offset_s=onset_s + float(cells[OFFSET]) - float(cells[ONSET]),
+        onset_s=onset_s - earlier_s,
+        offset_s=offset_s - earlier_s,
         low_hz=float(cells[LOW]) if cells.get(LOW) else None,
         high_hz=float(cells[HIGH]) if cells.get(HIGH) else None,
     )
