@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from data_sets import write_frogs, write_raw
 from support import Broker
 
 from anura_edge.config import Config
@@ -51,9 +52,13 @@ def test_a_make_target_that_a_page_names_is_there(page: str, command: str) -> No
 )
 def test_a_command_on_a_page_works(page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
-    data = write_card(tmp_path)
+    places = {"/media/card/Data": write_card(tmp_path)}
+    if "/media/data/" in command:
+        places |= {"/media/data/frogs": write_frogs(tmp_path / "frogs"), "/media/data/raw": write_raw(tmp_path / "raw")}
     (tmp_path / "anura.yaml").write_text("schema: 1\n", encoding="utf-8")
-    program, *arguments = shlex.split(command.replace("/media/card/Data", str(data)))
+    for place, here in places.items():
+        command = command.replace(place, str(here))
+    program, *arguments = shlex.split(command)
     done = subprocess.run([BIN / program, *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode in (0, 8), done.stderr
 
