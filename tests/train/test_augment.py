@@ -1,5 +1,7 @@
 """Examples have the length, level and labels that the recipe asks for, the same for the same seed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,11 @@ def test_background_alone_has_no_label(sounds: Sounds, recipe: Recipe) -> None:
 def test_two_species_together_are_both_labelled(sounds: Sounds, recipe: Recipe) -> None:
     targets = mixer(sounds, recipe, background_only=0, two_species=1).batch(40)[1]
     assert targets.sum(1).max() == 2
+
+
+def test_all_that_calls_in_a_recording_is_labelled(sounds: Sounds, recipe: Recipe) -> None:
+    chorus = replace(sounds, calls=sounds.calls[:1], codes=(("AAA", "BBB"),))
+    assert (mixer(chorus, recipe, background_only=0, two_species=0).batch(8)[1] == 1).all()
 
 
 def test_a_species_that_is_no_label_counts_as_none(sounds: Sounds) -> None:

@@ -1,7 +1,7 @@
 """The commands `anura-train data`: what a data set holds, what is wrong with it, and new ones made of it."""
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from anura_edge.errors import ConfigError
-from anura_train.data import Corpus, Findings, read_corpus
+from anura_train.data import Corpus, Findings, Recording, Taxon
 from anura_train.data.anuraset import read_raw, read_windows
 from anura_train.data.anuraset_build import WindowSettings, build_windows
 from anura_train.data.check import OnRecording, check
@@ -117,7 +117,7 @@ def synth_command(
         if low > high:
             raise ConfigError(f"--{name} {low:g} {high:g}: name the lower one first")
     settings = SynthSettings(count, duration_s, calls, snr_db, folds, labels.value, seed)
-    typer.echo(summary(synthesise(read_corpus(data), out, settings)))
+    typer.echo(summary(synthesise(examine(data, layout_of(data)), out, settings)))
 
 
 def examine(folder: Path, layout: str, strict: bool = False) -> Corpus:
@@ -156,13 +156,15 @@ def summary(corpus: Corpus) -> str:
 
 def _summary(corpus: Corpus) -> Iterator[str]:
     yield f"{'species':34} {'recordings':>10} {'groups':>7} {'boxes':>7}"
-    for taxon in corpus.species:
-        members = [each for each in corpus.recordings if taxon.code in each.codes]
-        boxes = sum(label.code == taxon.code for each in members for label in each.strong)
+    members = defaultdict[str, list[Recording]](list)
+    for recording in corpus.recordings:
+        for code in recording.codes or ("",):
+            members[code].append(recording)
+    for taxon in (*corpus.species, Taxon("", "(none)")):
         name = f"{taxon.code} {taxon.scientific_name}".strip()
-        yield f"{name:34} {len(members):10d} {len({each.group for each in members}):7d} {boxes:7d}"
-    empty = [each for each in corpus.recordings if not each.codes]
-    yield f"{'(none)':34} {len(empty):10d} {len({each.group for each in empty}):7d}"
+        groups = {each.group for each in members[taxon.code]}
+        boxes = sum(label.code == taxon.code for each in members[taxon.code] for label in each.strong)
+        yield f"{name:34} {len(members[taxon.code]):10d} {len(groups):7d} {boxes:7d}"
     yield f"{'all':34} {len(corpus.recordings):10d} {len({each.group for each in corpus.recordings}):7d}"
     for field in ("split", "site", "licence"):
         counts = Counter(getattr(each, field) for each in corpus.recordings if getattr(each, field))

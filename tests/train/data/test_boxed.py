@@ -88,6 +88,24 @@ def test_every_row_without_a_recording_a_species_or_sense_is_a_fault(sound: Path
         assert report.startswith(wanted), told
 
 
+def test_recordings_of_one_name_take_the_labels_of_their_own_folder(tmp_path: Path) -> None:
+    for site, code in (("pond", "AAA"), ("lake", "BBB")):
+        (tmp_path / site).mkdir()
+        soundfile.write(tmp_path / site / "night.wav", np.zeros(8_000), 8_000)
+        (tmp_path / site / "night.txt").write_text(f"0.1\t0.4\t{code}\n")
+    (tmp_path / "pond/._night.wav").write_bytes(b"a Mac was here")
+    findings = Findings()
+    corpus = read_audacity_folder(tmp_path, findings)
+    assert not findings.faults
+    assert {each.name: each.codes for each in corpus.recordings} == {
+        "pond/night.wav": ("AAA",),
+        "lake/night.wav": ("BBB",),
+    }
+    (tmp_path / "night.txt").write_text("0.1\t0.4\tCCC\n")
+    read_audacity_folder(tmp_path, findings)
+    assert "night.txt, line 1: several recordings 'night'; keep" in str(findings.faults[0])
+
+
 def test_audacity_tracks_are_read_with_band_and_quality(sound: Path) -> None:
     (sound / "POND_20240501_233000.txt").write_text("0.1\t0.4\tHYLCIN_M\n\\\t900\t1200\n0.5\t0.9\tdog_bark\t0.87\n")
     (sound / "POND_20240502_003000.txt").write_text("")
@@ -108,7 +126,9 @@ def test_an_audacity_track_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_bad_audacity_lines_are_faults_with_their_line(sound: Path) -> None:
-    (sound / "POND_20240501_233000.txt").write_text("0.1 0.4 HYLCIN\n0.5\tlate\tHYLCIN\n0.5\t0.9\tno code\n")
+    (sound / "POND_20240501_233000.txt").write_text(
+        "0.1 0.4 HYLCIN\n0.5\tlate\tHYLCIN\n0.5\t0.9\tno code\n1\t2\tHYLCIN\n\\\tlow\n"
+    )
     (sound / "POND_20240502_003000.txt").write_bytes(b"\xff\xfe\x00")
     findings = Findings()
     read_audacity_folder(sound, findings)
@@ -116,6 +136,7 @@ def test_bad_audacity_lines_are_faults_with_their_line(sound: Path) -> None:
         "not onset, offset and label with tabs between",
         "onset or offset is no number",
         "the label is not CODE or CODE_Q with Q one of L, M, H",
+        "not `\\`, low and high with tabs between",
         "cannot be read",
     ]
 

@@ -52,16 +52,17 @@ def test_every_fault_stands_in_the_report(folder: Path) -> None:
     (folder / "empty.wav").touch()
     write_sound(folder / "copy.wav", 3)
     add(folder / "recordings.csv", "copy.wav,BBB,g0,test\nempty.wav,AAB,g4,\n0.wav,AAA,g0,train\n4.wav\n")
-    add(folder / "labels.csv", "0.wav,AAA,0.5,1.2\n0.wav,AAA,0.5,0.4\n0.wav,CCC,0.1,0.2\n")
+    add(folder / "labels.csv", "0.wav,AAA,0.5,1.2\n0.wav,AAA,1.01,1.02\n0.wav,AAA,0.5,0.4\n0.wav,CCC,0.1,0.2\n")
     add(folder / "species.csv", "ZZZ\n")
     found = [str(fault).replace(f"{folder}/", "") for fault in examine(folder).faults]
     expected = [
-        "labels.csv, line 4: 0.wav, AAA: onset 0.5 s is not before offset 0.4 s",
-        "labels.csv, line 5: code 'CCC' is not in species.csv",
+        "labels.csv, line 5: 0.wav, AAA: onset 0.5 s is not before offset 0.4 s",
+        "labels.csv, line 6: code 'CCC' is not in species.csv",
         "recordings.csv, line 7: code 'AAB' is not in species.csv",
         "recordings.csv, line 8: name: 0.wav is listed twice",
         "recordings.csv, line 9: not the 4 cells of line 1",
         "0.wav: AAA, 0.5 to 1.2 s: beyond the recording's end at 1.00 s",
+        "0.wav: AAA, 1.01 to 1.02 s: beyond",
         "1.wav: missing",
         "2.wav: cannot decode",
         "copy.wav: is the same sound as 3.wav, of another group",

@@ -32,6 +32,9 @@ LICENCE, ATTRIBUTION = "CC BY 4.0", "AnuraSet, J. S. Cañas et al. 2023, doi:10.
 FIXED = ("sample_name", "fname", "min_t", "max_t", "site", "date", "species_number", "subset")
 """The columns of metadata.csv that are no species."""
 
+WEAK_FIXED = ("MONITORING_SITE", "AUDIO_FILE_ID")
+"""And those of weak_labels.csv."""
+
 
 def read_raw(root: Path, findings: Findings) -> Corpus:
     """Read minutes of sound with their strong and weak labels.
@@ -40,8 +43,8 @@ def read_raw(root: Path, findings: Findings) -> Corpus:
     recording's end (cut there), labels of recordings that are not there. A recording that cannot be read, or has no
     label track, is a fault.
     """
-    audio = {canonical(path.stem): path for path in sorted(_inner(root, "raw_data").rglob("*.[wW][aA][vV]"))}
-    tracks = {canonical(path.stem): path for path in sorted(_inner(root, "strong_labels").rglob("*.txt"))}
+    audio = _by_stem(root, "raw_data", ".wav")
+    tracks = _by_stem(root, "strong_labels", ".txt")
     if not audio:
         findings.fault(root / "raw_data", "holds no .wav; name the folder that raw_data.zip was unpacked in")
     weak, codes = _read_weak(root / "weak_labels.csv", findings)
@@ -94,9 +97,11 @@ def canonical(name: str) -> str:
     return re.sub(r"^INCT0+(?=\d)", "INCT", name.removesuffix(".wav").removesuffix(".WAV"))
 
 
-def _inner(root: Path, name: str) -> Path:
-    """Return the folder that holds the sites: unpacking the archives leaves one or two of the name."""
-    return root / name / name if (root / name / name).is_dir() else root / name
+def _by_stem(root: Path, folder: str, suffix: str) -> dict[str, Path]:
+    """Return all files of a kind at any depth, for unpacking may leave one or two folders of the name."""
+    paths = sorted(path for path in (root / folder).rglob("*") if path.suffix.lower() == suffix)
+    # A Mac leaves `._NAME` beside each file that it copies.
+    return {canonical(path.stem): path for path in paths if not path.name.startswith(".")}
 
 
 def _read_weak(table: Path, findings: Findings) -> tuple[dict[str, tuple[WeakLabel, ...]], tuple[str, ...]]:
@@ -106,8 +111,9 @@ def _read_weak(table: Path, findings: Findings) -> tuple[dict[str, tuple[WeakLab
         return {}, tuple(ANURASET)
     weak: dict[str, tuple[WeakLabel, ...]] = {}
     codes: dict[str, None] = {}
-    for where, cells in read_cells(table, findings, ("MONITORING_SITE", "AUDIO_FILE_ID")):
-        marks = {column: cell for column, cell in cells.items() if column not in ("MONITORING_SITE", "AUDIO_FILE_ID")}
+    for where, cells in read_cells(table, findings, WEAK_FIXED):
+        # A table that went through pandas has 2.0 for 2.
+        marks = {code: cell.removesuffix(".0") for code, cell in cells.items() if code not in WEAK_FIXED}
         codes |= dict.fromkeys(marks)
         if odd := [column for column, mark in marks.items() if mark not in ("", "0", "1", "2", "3")]:
             findings.oddity(where, f"{', '.join(odd)}: no calling index of 0 to 3; left out")

@@ -49,7 +49,8 @@ def build_windows(raw: Corpus, out: Path, settings: WindowSettings, on_recording
     codes = [taxon.code for taxon in raw.species]
     tested = choose_share(raw.recordings, settings.test_share, settings.seed)
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+    unfinished = out / "metadata.csv.part"  # half a table would read as a smaller data set
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*FIXED, *codes])
         for done, recording in enumerate(raw.recordings, start=1):
@@ -58,6 +59,7 @@ def build_windows(raw: Corpus, out: Path, settings: WindowSettings, on_recording
                 marks = [int(code in window.codes) for code in codes]
                 writer.writerow([*_fixed(recording, window, subset, sum(marks)), *marks])
             on_recording(done, len(raw.recordings))
+    unfinished.replace(out / "metadata.csv")
 
 
 def window_starts(samples: int, rate_hz: int) -> range:

@@ -29,8 +29,7 @@ def read_audacity(track: Path, note: Note) -> Iterator[tuple[str, StrongLabel]]:
         where = f"{track}, line {number}"
         try:
             if line.startswith("\\") and held:
-                _, low, high = line.split("\t")[:3]
-                held = held[0], replace(held[1], low_hz=_hz(low), high_hz=_hz(high))
+                held = held[0], _with_band(held[1], line)
             elif line.strip():
                 if held:
                     yield held
@@ -66,7 +65,10 @@ def _label(line: str) -> StrongLabel:
     return StrongLabel(found["code"], onset_s, offset_s, quality=found["quality"] or "")  # type: ignore[arg-type]
 
 
-def _hz(cell: str) -> float | None:
-    """Return a limit of the band; Audacity writes -1 where there is none."""
-    limit = float(cell)
-    return limit if limit >= 0 else None
+def _with_band(label: StrongLabel, line: str) -> StrongLabel:
+    try:
+        low_hz, high_hz = map(float, line.split("\t")[1:3])
+    except ValueError:
+        raise ValueError("not `\\`, low and high with tabs between; correct it") from None
+    # Audacity writes -1 where the band has no limit.
+    return replace(label, low_hz=low_hz if low_hz >= 0 else None, high_hz=high_hz if high_hz >= 0 else None)

@@ -6,6 +6,7 @@ DIR/recordings.csv              may tell group, site, licence and so on, as in `
 DIR/species.csv                 may tell the codes that there are
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -51,25 +52,33 @@ def _audacity(track: Path, findings: Findings) -> Iterator[Selection]:
 
 def _read(root: Path, suffixes: tuple[str, ...], read_labels: ReadLabels, findings: Findings) -> Corpus:
     species = read_species(root, findings)
-    files = sorted(path for path in root.rglob("*") if path.is_file())
+    # A Mac leaves `._NAME` beside each file that it copies to a card.
+    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
     if (root / RECORDINGS).is_file():
         recordings = read_recordings(root, {}, species, findings)
-        known = {each.path for each in recordings}
+        labelled = {each.path for each in recordings}
     else:
         recordings = tuple(_unlisted(path, root) for path in files if path.suffix.lower() in AUDIO)
-        known = set()
+        labelled = set()
     if not recordings:
         findings.fault(root, "holds no recording; name the folder with the sound and its labels")
-    boxes = _Boxes({each.path: each for each in recordings})
+    by_name, boxes = _by_name(recordings), defaultdict[Path, list[StrongLabel]](list)
     for table in files:
-        if table.suffix.lower() in suffixes and table.name not in (RECORDINGS, LABELS, SPECIES):
-            known |= {own.path for own in boxes.of_track(table)}
-            for selection in read_labels(table, findings):
-                boxes.place(table, selection, species, findings)
-    for path in sorted(boxes.recordings.keys() - known - boxes.placed.keys()):
+        if table.suffix.lower() not in suffixes or table.name in (RECORDINGS, LABELS, SPECIES):
+            continue
+        own = _find(_stems(table), table, by_name)
+        labelled |= {each.path for each in own[:1]}
+        for selection in read_labels(table, findings):
+            found = _find([selection.file], table, by_name) if selection.file else own
+            if len(found) == 1:
+                boxes[found[0].path].append(_named(selection, found[0], species, findings))
+            else:
+                what = f"{'several recordings' if found else 'no recording'} {selection.file or table.stem!r}"
+                findings.fault(selection.where, f"{what}; keep recordings and labels in one folder, or delete the row")
+    for path in sorted({each.path for each in recordings} - labelled - boxes.keys()):
         findings.fault(path, "has no labels; make an empty label file if nothing calls, or move it away")
-    labelled = tuple(replace(each, strong=boxes.of(each)) for each in recordings)
-    return Corpus(labelled, tuple(species.values()) or species_of(labelled))
+    boxed = tuple(replace(each, strong=tuple(sorted(boxes[each.path], key=_order))) for each in recordings)
+    return Corpus(boxed, tuple(species.values()) or species_of(boxed))
 
 
 def _unlisted(path: Path, root: Path) -> Recording:
@@ -79,38 +88,40 @@ def _unlisted(path: Path, root: Path) -> Recording:
     return Recording(path, name, group=name, site=site, night=night_of(local))
 
 
-class _Boxes:
-    """Finds the recording that each label belongs to."""
+def _by_name(recordings: Iterable[Recording]) -> dict[str, list[Recording]]:
+    """Return recordings by their files' names, with and without the ending."""
+    by_name = defaultdict[str, list[Recording]](list)
+    for recording in recordings:
+        by_name[recording.path.name].append(recording)
+        by_name[recording.path.stem].append(recording)
+    return by_name
 
-    def __init__(self, recordings: dict[Path, Recording]) -> None:
-        self.recordings = recordings
-        self.placed: dict[Path, list[StrongLabel]] = {}
 
-    def of(self, recording: Recording) -> tuple[StrongLabel, ...]:
-        """Return a recording's labels in order of onset."""
-        return tuple(sorted(self.placed.get(recording.path, ()), key=lambda label: (label.onset_s, label.code)))
+def _stems(table: Path) -> list[str]:
+    """Return what a label file's recording may be called, the longest first: `a.b.txt` may be of `a.b` or of `a`."""
+    parts = table.name.split(".")
+    return [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
 
-    def of_track(self, table: Path) -> list[Recording]:
-        """Return the recording that a label file is named after, `STEM.txt` or `STEM.Table.1.selections.txt`."""
-        named = [each for each in self.recordings.values() if table.name.startswith(f"{each.path.stem}.")]
-        return sorted(named, key=lambda each: (each.path.parent == table.parent, len(each.path.stem)))[-1:]
 
-    def place(self, table: Path, selection: Selection, species: Species, findings: Findings) -> None:
-        """Give a label to its recording, which also tells the species where the table does not."""
-        where, label = selection.where, selection.label
-        if selection.file:
-            found = [each for each in self.recordings.values() if each.path.name == selection.file]
-        else:
-            found = self.of_track(table)
-        if not found:
-            return findings.fault(where, f"no recording {selection.file or table.stem!r}; copy it or delete the row")
-        recording = found[0]
-        if not label.code and len(recording.codes) == 1:
-            label = replace(label, code=recording.codes[0])
-        if is_code(label.code):
-            check_code(label.code, species, where, findings)
-        else:
-            columns = ", ".join(SPECIES_COLUMNS)
-            remedy = f"add one, or give {recording.name} its species in {RECORDINGS}"
-            findings.fault(where, f"no species in one of the columns {columns}; {remedy}")
-        return self.placed.setdefault(recording.path, []).append(label)
+def _find(names: list[str], table: Path, by_name: dict[str, list[Recording]]) -> list[Recording]:
+    """Return the recordings that go by the first name that any goes by; of several, those in the table's folder."""
+    found = next((by_name[name] for name in names if name in by_name), [])
+    return [each for each in found if each.path.parent == table.parent] or found
+
+
+def _named(selection: Selection, recording: Recording, species: Species, findings: Findings) -> StrongLabel:
+    """Return a label with its code, which its recording tells where the table does not."""
+    label = selection.label
+    if not label.code and len(recording.codes) == 1:
+        label = replace(label, code=recording.codes[0])
+    if is_code(label.code):
+        check_code(label.code, species, selection.where, findings)
+    else:
+        columns = ", ".join(SPECIES_COLUMNS)
+        remedy = f"add one, or give {recording.name} its species in {RECORDINGS}"
+        findings.fault(selection.where, f"no species in one of the columns {columns}; {remedy}")
+    return label
+
+
+def _order(label: StrongLabel) -> tuple[float, float, str]:
+    return label.onset_s, label.offset_s, label.code

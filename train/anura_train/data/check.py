@@ -43,7 +43,7 @@ def _check_recording(recording: Recording, heard: dict[bytes, Recording], findin
         return findings.fault(recording.path, str(error))
     duration_s = len(samples) / rate_hz
     for label in recording.strong:
-        if label.offset_s > duration_s + TOLERANCE_S:
+        if label.onset_s >= duration_s or label.offset_s > duration_s + TOLERANCE_S:
             what = f"{label.code}, {label.onset_s:g} to {label.offset_s:g} s"
             findings.fault(recording.name, f"{what}: beyond the recording's end at {duration_s:.2f} s; correct it")
     return _check_copy(recording, samples, heard, findings)

@@ -45,7 +45,7 @@ def read_split_table(root: Path, findings: Findings) -> Corpus:
             continue
         species.setdefault(code, Taxon(code, scientific_name="" if code == name else name))
         recordings[file] = Recording(
-            path=clips.get(Path(file).name, root / file),
+            path=root / file if (root / file).is_file() else clips.get(Path(file).name, root / file),
             name=file,
             group=cells.get(columns["group"]) or source_of(file),
             weak=(WeakLabel(code),),
