@@ -4,12 +4,14 @@ The numbers are those of ecoacoustics/known-problems. `FILES` are single files, 
 """
 
 import gzip
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import soundfile as sf
 from waves import RATE_HZ, chunk, ds64, extensible, fmt, guano, info, noise, pcm16, riff, wamd
 
 SECONDS = 2
@@ -51,6 +53,16 @@ def truncated(content: bytes, seconds: float, missing_s: float) -> BrokenFile:
     return BrokenFile(content, "truncated", seconds, missing_s)
 
 
+def _flac_without_length() -> bytes:
+    """As a recorder leaves it that could not go back to its header."""
+    file = io.BytesIO()
+    sf.write(file, noise(SECONDS * RATE_HZ), RATE_HZ, format="FLAC")
+    content = bytearray(file.getvalue())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    return bytes(content)
+
+
 def random_bytes(size: int) -> bytes:
     return np.random.default_rng(4).integers(0, 256, size, dtype=np.uint8).tobytes()
 
@@ -87,6 +99,9 @@ FILES = {
     ),
     "only RIFF is wrong": whole(riff(fmt(), DATA, size=17)),
     "RIFF 0xFFFFFFFF": whole(riff(fmt(), DATA, size=0xFFFFFFFF)),
+    "FLAC without a length": BrokenFile(
+        _flac_without_length(), "recovered", 0, name=f"S4A03895_{STAMP}.flac", says="no length"
+    ),
     # Chunks in odd places.
     "odd chunk without its pad byte": whole(riff(fmt(), chunk(b"odd ", b"123", pad=False), DATA)),
     "GUANO of odd length at the end": whole(riff(fmt(), DATA, chunk(b"guan", b"GUANO|Version:1.0", pad=False))),
@@ -108,6 +123,7 @@ FILES = {
     "65,535 channels": BrokenFile(riff(fmt(65_535, bits=8), chunk(b"data", SOUND * 5)), "bad_channels"),
     "unknown encoding": BrokenFile(riff(fmt(tag=0x9999), DATA), "not_audio"),
     # Clocks that contradict themselves.
+    "triggered, silence left out": whole(wav(DATA), name=f"{STAMP}T.WAV", says="quiet stretches"),
     "OAD004 header an hour ahead": whole(
         riff(fmt(), info(COMMENT.format("23:30:00", "+9:30", "4.2")), DATA),
         name=f"{STAMP}.WAV",

@@ -46,7 +46,8 @@ class Recording:
     channels: int
 
     samples: int | None
-    """How many samples a file's header promises per channel; None for a microphone, which has no end."""
+    """How many samples a file's header promises per channel; None for a microphone, which has no end, and for a FLAC
+    that a power cut left without its length."""
 
     warnings: tuple[str, ...] = ()
     """What is odd about it, for people: witnesses of its time that disagree, a header that was never finished."""

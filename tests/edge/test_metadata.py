@@ -15,7 +15,7 @@ from anura_edge.errors import UnreadableError
 from anura_edge.sources.audiomoth import read_info
 from anura_edge.sources.files import open_file
 from anura_edge.sources.guano import read_guano
-from anura_edge.sources.metadata import NAME, Clock, Metadata, Position, parse_time, settle
+from anura_edge.sources.metadata import NAME, Clock, Metadata, Position, Witness, parse_time, settle
 from anura_edge.sources.names import read_name
 from anura_edge.sources.wamd import read_wamd
 
@@ -25,11 +25,11 @@ LOCAL = datetime(2019, 5, 22, 22, 30)
 AS_UTC = datetime(2019, 5, 23, 1, 30, tzinfo=UTC)
 
 
-def at(start: datetime | None, **more: bool | str) -> Metadata:
-    return Metadata(start=start, **more)
+def at(start: datetime | None, *, gps_clock: bool = False, **about: str) -> Witness:
+    return Witness(start, gps_clock, Metadata(**about))
 
 
-def clock(name: Metadata = Metadata(), header: Metadata = Metadata(), zone: timezone | None = None) -> Clock:  # noqa: B008
+def clock(name: Witness = Witness(), header: Witness = Witness(), zone: timezone | None = None) -> Clock:  # noqa: B008
     return settle({NAME: name, "GUANO": header}, zone, MTIME)
 
 
@@ -76,7 +76,7 @@ ORDER = [
     [(a, b) for (i, a), (j, b) in product(enumerate(ORDER), enumerate(ORDER)) if i < j and a[0] != b[0]],
 )
 def test_the_stronger_witness_is_believed_and_the_other_named(
-    stronger: tuple[str, Metadata], weaker: tuple[str, Metadata]
+    stronger: tuple[str, Witness], weaker: tuple[str, Witness]
 ) -> None:
     assert weaker[1].start
     off = at(weaker[1].start + timedelta(minutes=7), gps_clock=weaker[1].gps_clock)
@@ -134,7 +134,7 @@ def test_what_is_no_timestamp_is_none(text: str) -> None:
 
 
 def test_each_fact_comes_from_the_first_witness_that_knows_it() -> None:
-    one, other = Metadata(model="SM4", position=Position(1, 2)), Metadata(model="SM3", serial="7", gps_clock=True)
+    one, other = Metadata(model="SM4", position=Position(1, 2)), Metadata(model="SM3", serial="7")
     assert Metadata.of([one, other]) == Metadata(model="SM4", serial="7", position=Position(1, 2))
 
 
@@ -143,8 +143,9 @@ def body(chunk: bytes) -> bytes:
 
 
 def test_a_song_meter_says_who_when_and_where() -> None:
-    assert read_wamd(body(wamd())) == Metadata(
-        start=LOCAL.replace(tzinfo=BRT),
+    witness = read_wamd(body(wamd()))
+    assert witness.start == LOCAL.replace(tzinfo=BRT)
+    assert witness.about == Metadata(
         model="SM4",
         serial="S4A04894",
         firmware="2.1.1",
@@ -154,13 +155,13 @@ def test_a_song_meter_says_who_when_and_where() -> None:
 
 
 def test_a_wamd_chunk_of_another_version_says_nothing() -> None:
-    assert read_wamd(body(wamd(p0000=b"\x02\x00"))) == Metadata()
-    assert read_wamd(body(wamd())[8:]) == Metadata()
+    assert read_wamd(body(wamd(p0000=b"\x02\x00"))) == Witness()
+    assert read_wamd(body(wamd())[8:]) == Witness()
 
 
 def test_a_position_without_letters_has_lost_its_sign_and_is_not_believed() -> None:
-    assert read_wamd(body(wamd(p0006=b"WGS84,50.7179417,1.76111,51.2"))).position is None
-    assert read_wamd(body(wamd(p0006=b"?", p0014=b"WGS84,1.5,N,2.5,E,30"))).position == Position(1.5, 2.5)
+    assert read_wamd(body(wamd(p0006=b"WGS84,50.7179417,1.76111,51.2"))).about.position is None
+    assert read_wamd(body(wamd(p0006=b"?", p0014=b"WGS84,1.5,N,2.5,E,30"))).about.position == Position(1.5, 2.5)
 
 
 def test_a_voice_note_is_passed_over() -> None:
@@ -171,8 +172,9 @@ def test_a_voice_note_is_passed_over() -> None:
 def test_guano_is_read_where_it_can_be_and_the_rest_left_out() -> None:
     text = guano(Serial="S4A04894", Temperature_Int="19.3", Loc_Position="-22.9 -47.06", Note="a: b")
     text += b"a line without a colon\n:\nFirmware Version:  2.1.1\0\nSerial: another\nOAD|Battery Voltage:4.2"
-    assert read_guano(body(text)) == Metadata(
-        start=LOCAL.replace(tzinfo=BRT),
+    witness = read_guano(body(text))
+    assert witness.start == LOCAL.replace(tzinfo=BRT)
+    assert witness.about == Metadata(
         model="SM4",
         serial="S4A04894",
         firmware="2.1.1",
@@ -184,7 +186,7 @@ def test_guano_is_read_where_it_can_be_and_the_rest_left_out() -> None:
 
 @pytest.mark.parametrize("value", ["", "here", "1", "1 nan", "inf 2", "91 0", "0 0", "1e999 3"])
 def test_a_place_that_is_none_is_left_out(value: str) -> None:
-    assert read_guano(body(guano(Loc_Position=value))).position is None
+    assert read_guano(body(guano(Loc_Position=value))).about.position is None
 
 
 COMMENT = "Recorded at 20:26:15 03/09/2024 (UTC{}) by AudioMoth 24E144055E080032 at "
@@ -226,7 +228,7 @@ def test_an_audiomoths_offset_is_read(offset: str, minutes: int) -> None:
     ],
 )
 def test_every_wording_of_an_audiomoth_is_understood(sentences: str, facts: dict[str, object]) -> None:
-    found = read_info(body(info(COMMENT.format("+1") + sentences)))
+    found = read_info(body(info(COMMENT.format("+1") + sentences))).about
     assert (found.model, found.serial) == (MOTH.model, MOTH.serial)
     assert {name: getattr(found, name) for name in facts} == facts
 
@@ -234,20 +236,20 @@ def test_every_wording_of_an_audiomoth_is_understood(sentences: str, facts: dict
 def test_an_audiomoth_on_deployment_or_with_another_microphone_is_understood() -> None:
     text = "Recorded at 20:26:15 03/09/2024 (UTC) during deployment 0123456789ABCDEF using external microphone at"
     found = read_info(body(info(f"{text} high gain while battery was 4.9V.")))
-    assert (found.start, found.gain) == (datetime(2024, 9, 3, 20, 26, 15, tzinfo=UTC), "high gain")
+    assert (found.start, found.about.gain) == (datetime(2024, 9, 3, 20, 26, 15, tzinfo=UTC), "high gain")
 
 
 def test_a_comment_that_no_audiomoth_wrote_says_nothing() -> None:
-    assert read_info(body(info("Recorded with love"))) == Metadata()
+    assert read_info(body(info("Recorded with love"))) == Witness()
     assert read_info(body(info("Recorded at 99:26:15 03/09/2024 (UTC)"))).start is None
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_at_all_are_read(chunk: bytes) -> None:
     for read in (read_wamd, read_guano, read_info):
-        assert isinstance(read(chunk), Metadata)
-        assert isinstance(read(b"\0\0\2\0\0\0\1\0" + chunk), Metadata)
-        assert isinstance(read(b"INFO" + chunk), Metadata)
+        assert isinstance(read(chunk), Witness)
+        assert isinstance(read(b"\0\0\2\0\0\0\1\0" + chunk), Witness)
+        assert isinstance(read(b"INFO" + chunk), Witness)
 
 
 @pytest.mark.parametrize(

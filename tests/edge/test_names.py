@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.sources.metadata import Metadata, Position
-from anura_edge.sources.names import prefix, read_name
+from anura_edge.sources.metadata import Position, Witness
+from anura_edge.sources.names import is_triggered, prefix, read_name
 
 
 def start(stem: str) -> datetime | None:
@@ -96,7 +96,7 @@ def test_every_second_of_a_recorders_life_is_read_back(moment: datetime, minutes
 
 @given(st.text(max_size=60) | st.from_regex(r"[A-Z]{0,3}\d{8}[_\-T$]\d{6}[Z+\-._\d]{0,8}", fullmatch=True))
 def test_any_name_at_all_is_read(stem: str) -> None:
-    assert isinstance(read_name(stem), Metadata)
+    assert isinstance(read_name(stem), Witness)
     assert prefix(stem) in stem
 
 
@@ -113,7 +113,15 @@ def test_any_name_at_all_is_read(stem: str) -> None:
     ],
 )
 def test_the_place_is_on_earth_or_there_is_none(stem: str, place: Position | None) -> None:
-    assert read_name(stem).position == place
+    assert read_name(stem).about.position == place
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [("20240903_202615T", True), ("A_20240903_202615T", True), ("20240903_202615", False), ("FROG_T", False)],
+)
+def test_a_triggered_recording_is_known_by_its_name(stem: str, expected: bool) -> None:
+    assert is_triggered(stem) == expected
 
 
 @pytest.mark.parametrize(
@@ -139,7 +147,7 @@ def test_every_real_name_is_read_rightly(data: Path) -> None:
         found = read_name(row["Filename"].rpartition(".")[0])
         assert found.start == expected_time(row), row["Filename"]
         place = (row["ExpectedLatitude"], row["ExpectedLongitude"])
-        assert found.position == (Position(*map(float, place)) if all(place) else None), row["Filename"]
+        assert found.about.position == (Position(*map(float, place)) if all(place) else None), row["Filename"]
 
 
 def expected_time(row: dict[str, str]) -> datetime | None:

@@ -219,6 +219,20 @@ def test_encodings_of_no_fixed_size_are_left_to_libsndfile(tmp_path: Path, subty
     np.testing.assert_array_equal(hear(open_file(path, "a")), sf.read(path, dtype="float32", always_2d=True)[0])
 
 
+@pytest.mark.parametrize("subtype", ["ALAW", "IMA_ADPCM", "MS_ADPCM"])
+def test_what_a_cut_costs_is_known_for_compressed_samples_too(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, noise(30_000), 8_000, subtype=subtype)
+    whole = open_file(path, "a").recording.samples
+    os.truncate(path, path.stat().st_size // 2)
+    sound = open_file(path, "a")
+    assert sound.length == Length.TRUNCATED
+    assert sound.recording.samples == pytest.approx(whole, rel=0.05)
+    with pytest.raises(UnreadableError) as caught:
+        hear(sound)
+    assert caught.value.reason == "truncated"
+
+
 def test_a_file_that_loses_its_end_while_it_is_heard_says_so(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(riff(fmt(), chunk(b"data", pcm16(noise(200_000)))))

@@ -110,8 +110,8 @@ def _by_recorder(audio: Iterable[CardFile]) -> dict[str, list[CardFile]]:
 
 
 def _recorder(name: str, files: Sequence[CardFile], now: datetime) -> Recorder:
-    slots = sorted(map(_slot, filter(_has_time, files)), key=lambda slot: slot.start_utc)
-    heard = [slot for slot in slots if slot.seconds]
+    opened = [file for file in files if file.id]
+    slots, heard = _slots(files), _slots(opened)
     every_s = interval_s(slots)
     volts, degrees = CurveOf(), CurveOf()
     for file in files:
@@ -121,11 +121,11 @@ def _recorder(name: str, files: Sequence[CardFile], now: datetime) -> Recorder:
         name=name,
         models=tuple(sorted({model for file in files if (model := file.metadata.model)})),
         serials=tuple(sorted({serial for file in files if (serial := file.metadata.serial)})),
-        recordings=sum(file.seconds > 0 for file in files),
+        recordings=len(opened),
         seconds=sum(file.seconds for file in files),
         first_utc=heard[0].start_utc if heard else None,
         last_utc=max(slot.start_utc + timedelta(seconds=slot.seconds) for slot in heard) if heard else None,
-        clock_sources=tuple(sorted({file.clock_source for file in files if file.seconds})),
+        clock_sources=tuple(sorted({file.clock_source for file in opened})),
         interval_s=every_s,
         gaps=tuple(gaps(slots, every_s)) if every_s else (),
         overlaps=tuple(overlaps(heard)),
@@ -135,8 +135,10 @@ def _recorder(name: str, files: Sequence[CardFile], now: datetime) -> Recorder:
     )
 
 
-def _slot(file: CardFile) -> Slot:
-    return Slot(file.name, file.start_utc or UNSET_BEFORE, file.seconds)
+def _slots(files: Iterable[CardFile]) -> list[Slot]:
+    """Return the files whose place in time is known, in order of time."""
+    slots = [Slot(file.name, file.start_utc, file.seconds) for file in files if file.start_utc and _has_time(file)]
+    return sorted(slots, key=lambda slot: slot.start_utc)
 
 
 def _has_time(file: CardFile) -> bool:

@@ -42,7 +42,7 @@ class CardFile:
     start_utc: datetime | None = None
     clock_source: ClockSource = ClockSource.UNKNOWN
     seconds: float = 0.0
-    """Audio that is there."""
+    """Audio that is there; 0 for a FLAC that does not say and would have to be decoded."""
     missing_s: float = 0.0
     """Audio that the header promises and that is not there."""
     rate_hz: int | None = None
@@ -79,7 +79,6 @@ def survey(root: Path, zone: timezone | None) -> Iterator[CardFile]:
 
 def _heard(file: FoundFile, sound: FileSound) -> CardFile:
     facts = sound.recording
-    promised = facts.samples or 0
     start = sound.beginning(LOOK_S)
     return CardFile(
         path=file.path,
@@ -91,7 +90,7 @@ def _heard(file: FoundFile, sound: FileSound) -> CardFile:
         start_utc=facts.start_utc,
         clock_source=facts.clock_source,
         seconds=sound.samples / facts.rate_hz,
-        missing_s=(promised - sound.samples) / facts.rate_hz,
+        missing_s=((facts.samples or 0) - sound.samples) / facts.rate_hz,
         rate_hz=facts.rate_hz,
         channels=facts.channels,
         silent=_channels(np.abs(start).max(axis=0, initial=0) < SILENT_PEAK) if len(start) else (),

@@ -8,6 +8,7 @@ from typing import Any
 
 from anura_edge.card.report import Card, Recorder
 from anura_edge.card.survey import CardFile
+from anura_edge.sources.files import NO_LENGTH
 from anura_edge.sources.summary import Curve, PowerLog
 
 EXAMPLES = 5
@@ -56,7 +57,7 @@ def _states(card: Card, files: Sequence[CardFile]) -> list[str]:
     ):
         if names:
             lines.append(f"  {what:<13}{len(names):>6}  {_some(names)}")
-    odd = [f"{file.name}: {warning}" for file in files for warning in file.warnings if file.state != "recovered"]
+    odd = [f"{file.name}: {warning}" for file in files for warning in file.warnings if warning != NO_LENGTH]
     return lines + [f"  ! {line}" for line in _few(odd)]
 
 

@@ -8,7 +8,7 @@ import re
 import struct
 from datetime import UTC, datetime, timedelta, timezone
 
-from anura_edge.sources.metadata import Metadata
+from anura_edge.sources.metadata import Metadata, Witness
 from anura_edge.sources.wording import first_number, plain
 
 _TIME = re.compile(
@@ -21,13 +21,12 @@ _TEMPERATURE = re.compile(r"temperature was (-?\d{1,2}\.\d)C", re.A)
 _STOPPED = re.compile(r"(?:stopped|cancelled before completion) (?:due to |by )([^.]{1,60})", re.A)
 
 
-def read_info(chunk: bytes) -> Metadata:
+def read_info(chunk: bytes) -> Witness:
     """Return what a LIST chunk says, if an AudioMoth wrote it."""
     comment = _comment(chunk)
     if not (time := _TIME.search(comment)):
-        return Metadata()
-    return Metadata(
-        start=_start(time),
+        return Witness()
+    about = Metadata(
         model="AudioMoth",
         serial=_text(_SERIAL, comment),
         gain=_text(_GAIN, comment),
@@ -35,6 +34,7 @@ def read_info(chunk: bytes) -> Metadata:
         temperature_c=first_number(_text(_TEMPERATURE, comment)),
         stopped_by=plain(_text(_STOPPED, comment)),
     )
+    return Witness(start=_start(time), about=about)
 
 
 def _comment(chunk: bytes) -> str:

@@ -17,7 +17,7 @@ from anura_edge.errors import UnreadableError
 from anura_edge.sources.audiomoth import read_info
 from anura_edge.sources.guano import read_guano
 from anura_edge.sources.metadata import NAME, Metadata, settle
-from anura_edge.sources.names import read_name
+from anura_edge.sources.names import is_triggered, read_name
 from anura_edge.sources.riff import MAX_SAMPLES, Length, Wave, read_samples, read_wave
 from anura_edge.sources.wamd import read_wamd
 
@@ -31,6 +31,10 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".aifc", ".ogg", "
 PROPRIETARY_SUFFIXES = frozenset({".w4v", ".wac"})
 """Wildlife Acoustics' compressed formats: no open decoder exists."""
 
+NO_LENGTH = "its header gives no length, as after a power cut: all that is in the file is taken"
+
+TRIGGERED = "a triggered recording: quiet stretches may be left out, and then times inside it are too early"
+
 OTHER_FILE = "other_file"
 """The reason given to a file that does not claim to be audio: noted, but nothing to warn about."""
 
@@ -42,8 +46,9 @@ _PIECES, _PIECE = 64, 4_096
 """A fingerprint looks at this many pieces of a file, so at all of it up to 256 KiB. Recordings with one header and
 silence at both ends do exist, so the ends alone do not tell them apart."""
 
-_SIGNATURES = (b"RIFF", b"RF64", b"BW64", b"RIFX", b"fLaC", b"OggS", b"FORM", b"ID3", b".snd", b"riff")
+_AUDIO_SIGNATURES = (b"RIFF", b"RF64", b"BW64", b"RIFX", b"fLaC", b"OggS", b"FORM", b"ID3", b".snd", b"riff")
 _OTHER_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"SQLi")
+_SIGNATURES = _AUDIO_SIGNATURES + _OTHER_SIGNATURES
 """Formats that a file named .wav may really be; a file that has no signature at all has lost its header."""
 
 
@@ -60,11 +65,13 @@ class FileSound:
     @property
     def length(self) -> Length:
         """What became of the length that its header gives."""
-        return self._wave.length if self._wave else Length.WHOLE
+        if self._wave:
+            return self._wave.length
+        return Length.RECOVERED if self.recording.samples is None else Length.WHOLE
 
     @property
     def samples(self) -> int:
-        """Samples per channel that are in the file, as far as can be known without decoding them."""
+        """Samples per channel that are in the file, as far as can be known without decoding them; else 0."""
         return self._wave.samples if self._wave else self.recording.samples or 0
 
     def chunks(self) -> Iterator[AudioChunk]:
@@ -92,15 +99,22 @@ class FileSound:
     def _blocks(self, seconds: float) -> Generator[FloatArray]:
         size = min(int(seconds * self.recording.rate_hz), MAX_CHUNK_VALUES // self.recording.channels)
         try:
-            if self._wave:
+            if self._wave and self._wave.is_plain:
                 with self.path.open("rb") as content:
                     yield from read_samples(content, self._wave, size)
             else:
-                with sf.SoundFile(os.fsencode(self.path)) as file:  # soundfile wants str in UTF-8
+                with _Forwards(os.fsencode(self.path)) as file:  # soundfile wants str in UTF-8
                     while len(block := file.read(size, dtype="float32", always_2d=True)):
                         yield block
         except (sf.SoundFileError, OSError, RuntimeError) as error:
             raise UnreadableError("broken_off", f"{self.path}: {error}") from error
+
+
+class _Forwards(sf.SoundFile):  # type: ignore[misc]
+    """Is never asked to seek: soundfile does so after each block, which fails in a FLAC of unknown length."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
@@ -113,10 +127,10 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
         raise UnreadableError("proprietary", f"{path}: convert {suffix} files to .wav with Kaleidoscope first")
     if suffix not in AUDIO_SUFFIXES:
         raise UnreadableError(OTHER_FILE, f"{path}: {suffix or 'a name without a suffix'} is not an audio format")
-    fingerprint, mtime = _identify(path)
-    wave, texts = _find_audio(path)
-    rate_hz, channels, samples = (wave.rate_hz, wave.channels, wave.promised) if wave else _header(path)
+    fingerprint, mtime, head = _identify(path)
+    wave, rate_hz, channels, samples = _find_audio(path, head)
     _check(path, rate_hz, channels, samples)
+    texts = wave.texts if wave else {}
     said = {
         NAME: read_name(path.stem),
         "GUANO": read_guano(texts.get(b"guan", b"")),
@@ -124,11 +138,15 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
         "comment": read_info(texts.get(b"LIST", b"")),
     }
     clock = settle(said, zone, mtime)
-    warnings = clock.warnings + _length_warning(wave)
+    warnings = list(clock.warnings)
+    if samples is None or (wave and wave.length == Length.RECOVERED):
+        warnings.append(NO_LENGTH)
+    if is_triggered(path.stem):
+        warnings.append(TRIGGERED)
     recording = Recording(
-        fingerprint, name, clock.start_utc, clock.clock_source, rate_hz, channels, samples, warnings=warnings
+        fingerprint, name, clock.start_utc, clock.clock_source, rate_hz, channels, samples, tuple(warnings)
     )
-    return FileSound(path, recording, wave, Metadata.of(said.values()))
+    return FileSound(path, recording, wave, Metadata.of(witness.about for witness in said.values()))
 
 
 def is_same(sound: FileSound) -> bool:
@@ -139,8 +157,11 @@ def is_same(sound: FileSound) -> bool:
         return False
 
 
-def _identify(path: Path) -> tuple[str, datetime]:
-    """Return BLAKE2b over size and evenly spread pieces, so that a copy or a new name is the same recording."""
+def _identify(path: Path) -> tuple[str, datetime, bytes]:
+    """Return BLAKE2b over size and evenly spread pieces, so that a copy or a new name is the same recording.
+
+    And the time of its last change, and its first bytes.
+    """
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):  # a link is not followed, a writer at a pipe not waited for
@@ -157,55 +178,50 @@ def _identify(path: Path) -> tuple[str, datetime]:
         raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
     if not any(head):
         raise UnreadableError("nul_filled", f"{path}: begins with {len(head)} zero bytes in place of a header")
-    return digest.hexdigest(), datetime.fromtimestamp(status.st_mtime, UTC)
+    return digest.hexdigest(), datetime.fromtimestamp(status.st_mtime, UTC), head
 
 
-def _find_audio(path: Path) -> tuple[Wave | None, dict[bytes, bytes]]:
-    """Look for the samples of a WAV, and for what it says about them; None leaves them to libsndfile."""
+def _find_audio(path: Path, head: bytes) -> tuple[Wave | None, int, int, int | None]:
+    """Return where a WAV's samples lie, and any file's rate, channels and promised samples."""
+    wave = _find_wave(path)
+    if wave and wave.is_plain:
+        return wave, wave.rate_hz, wave.channels, wave.promised
+    rate_hz, channels, samples = _header(path, head)
+    if wave and samples is not None:
+        wave = wave.of_samples(samples)
+        samples = wave.promised
+    return wave, rate_hz, channels, samples
+
+
+def _find_wave(path: Path) -> Wave | None:
     try:
         with path.open("rb") as file:
-            wave = read_wave(file, os.fstat(file.fileno()).st_size)
+            return read_wave(file, os.fstat(file.fileno()).st_size)
     except OSError as error:
         raise _cannot_open(path, error) from error
     except UnreadableError as error:
         raise UnreadableError(error.reason, f"{path}: {error}") from error
-    return (wave if wave and wave.is_plain else None), (wave.texts if wave else {})
 
 
-def _header(path: Path) -> tuple[int, int, int]:
-    """Return rate, channels and samples as libsndfile sees them."""
+def _header(path: Path, head: bytes) -> tuple[int, int, int | None]:
+    """Return rate, channels and samples as libsndfile sees them, which says 2**63 - 1 where a FLAC gives no length."""
     try:
         info = sf.info(os.fsencode(path))
     except (sf.SoundFileError, OSError, RuntimeError) as error:
-        raise _not_audio(path, error) from error
-    return info.samplerate, info.channels, info.frames
+        if path.suffix.lower() == ".wav" and len(head) == _PIECE and not head.startswith(_SIGNATURES):
+            lost = "bytes without a header; some recorders leave nothing but noise in such files"
+            raise UnreadableError("no_header", f"{path}: {lost}") from error
+        raise UnreadableError("not_audio", f"{path}: {error}") from error
+    return info.samplerate, info.channels, info.frames if info.frames <= MAX_SAMPLES else None
 
 
-def _not_audio(path: Path, error: Exception) -> UnreadableError:
-    with path.open("rb") as file:
-        head = file.read(_PIECE)
-    if path.suffix.lower() == ".wav" and len(head) == _PIECE and not head.startswith(_SIGNATURES + _OTHER_SIGNATURES):
-        return UnreadableError(
-            "no_header", f"{path}: bytes without a header; some recorders leave only noise in such files"
-        )
-    return UnreadableError("not_audio", f"{path}: {error}")
-
-
-def _check(path: Path, rate_hz: int, channels: int, samples: int) -> None:
-    if not samples:
+def _check(path: Path, rate_hz: int, channels: int, samples: int | None) -> None:
+    if samples == 0:
         raise UnreadableError("no_samples", f"{path}: its header promises no audio")
-    if samples > MAX_SAMPLES:  # libsndfile promises 2**63 - 1 where a header does not know its length
-        raise UnreadableError("no_length", f"{path}: its header does not say how long it is; rewrite it with ffmpeg")
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise UnreadableError("bad_rate", f"{path}: {rate_hz} Hz is not between {MIN_RATE_HZ} and {MAX_RATE_HZ}")
     if not 1 <= channels <= MAX_CHANNELS:
         raise UnreadableError("bad_channels", f"{path}: {channels} channels are not between 1 and {MAX_CHANNELS}")
-
-
-def _length_warning(wave: Wave | None) -> tuple[str, ...]:
-    if wave and wave.length == Length.RECOVERED:
-        return ("its header gives no length, as after a power cut: all that is in the file is taken",)
-    return ()
 
 
 def _cannot_open(path: Path, error: OSError) -> UnreadableError:

@@ -6,17 +6,16 @@ blanks in place of the `T`, offsets without a colon or none at all.
 
 from collections.abc import Mapping
 
-from anura_edge.sources.metadata import Metadata, Position, parse_time
+from anura_edge.sources.metadata import Metadata, Position, Witness, parse_time
 from anura_edge.sources.wording import first_number, plain
 
 MAX_LINES = 1_000
 
 
-def read_guano(chunk: bytes) -> Metadata:
+def read_guano(chunk: bytes) -> Witness:
     """Return what a GUANO chunk says; what it says wrongly is left out."""
     said = _lines(chunk)
-    return Metadata(
-        start=parse_time(said.get("Timestamp", "")),
+    about = Metadata(
         model=plain(said.get("Model")),
         serial=plain(said.get("Serial")),
         firmware=plain(said.get("Firmware Version")),
@@ -24,6 +23,7 @@ def read_guano(chunk: bytes) -> Metadata:
         temperature_c=first_number(said.get("Temperature Int")),
         position=_position(said),
     )
+    return Witness(start=parse_time(said.get("Timestamp", "")), about=about)
 
 
 def _lines(chunk: bytes) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """What a recorder says about a recording, and when it began: several witnesses, who may disagree.
 
-Each reader (`names`, `guano`, `wamd`, `audiomoth`) returns one Metadata; `settle` weighs their times.
+Each reader (`names`, `guano`, `wamd`, `audiomoth`) returns one Witness; `settle` weighs their times.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -43,12 +43,8 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What one witness says about a recording; None where it does not say."""
+    """What a recorder says about itself and a recording; None where it does not say."""
 
-    start: datetime | None = None
-    """Time of the first sample: with an offset from UTC if one was given, else the recorder's local time."""
-    gps_clock: bool = False
-    """The clock was set by GPS."""
     model: str | None = None
     serial: str | None = None
     firmware: str | None = None
@@ -61,13 +57,24 @@ class Metadata:
     """Why the recording ended early, in the recorder's own words."""
 
     @classmethod
-    def of(cls, witnesses: Iterable["Metadata"]) -> "Metadata":
-        """Take each fact from the first witness that knows it; their times are left to `settle`."""
+    def of(cls, layers: Iterable["Metadata"]) -> "Metadata":
+        """Take each fact from the first layer that knows it."""
         facts: dict[str, Any] = {}
-        for witness in witnesses:
-            known = {field.name: getattr(witness, field.name) for field in fields(witness)}
+        for layer in layers:
+            known = {fact.name: getattr(layer, fact.name) for fact in fields(layer)}
             facts = {name: value for name, value in known.items() if value is not None} | facts
-        return cls(**facts | {"start": None, "gps_clock": False})
+        return cls(**facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What a name, or one part of a header, says about a recording."""
+
+    start: datetime | None = None
+    """Time of the first sample: with an offset from UTC if one was given, else the recorder's local time."""
+    gps_clock: bool = False
+    """The clock was set by GPS."""
+    about: Metadata = field(default_factory=Metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +87,14 @@ class Clock:
     """Where the witnesses disagree, and whom we believed."""
 
 
-def settle(said: Mapping[str, Metadata], zone: timezone | None, mtime: datetime) -> Clock:
+def settle(said: Mapping[str, Witness], zone: timezone | None, mtime: datetime) -> Clock:
     """Weigh what a file's NAME and the parts of its header, each by its own name, say about its time.
 
     Believed in this order: a clock set by GPS, a header with an offset from UTC, the name, a header without an offset,
     the file's own time. A local time takes its offset from another witness, or else from the site (`zone`); without
     either it is read as UTC and marked unknown. Nothing is decided silently: each disagreement is a warning.
     """
-    times = {who: facts for who, facts in said.items() if facts.start}
+    times = {who: witness for who, witness in said.items() if witness.start}
     if not times:
         return Clock(mtime, ClockSource.FILE)
     ranked = sorted(times, key=lambda who: _rank(who, times[who]))
@@ -138,17 +145,17 @@ def parse_offset(text: str | None) -> timezone | None:
     return timezone((-1 if text[0] == "-" else 1) * timedelta(hours=hours, minutes=minutes))
 
 
-def _rank(who: str, facts: Metadata) -> int:
-    if facts.gps_clock:
+def _rank(who: str, witness: Witness) -> int:
+    if witness.gps_clock:
         return 0
     if who == NAME:
         return 2
-    return 1 if _offset_of(facts) else 3
+    return 1 if _offset_of(witness) else 3
 
 
-def _is_an_hour_off(header: Metadata | None, name: Metadata | None) -> bool:
+def _is_an_hour_off(header: Witness | None, name: Witness | None) -> bool:
     """AudioMoth firmware 1.2.2 errs by an hour in its header where the zone has minutes; the name is right (OAD004)."""
-    if not (header and header.model == "AudioMoth" and header.start and name and name.start):
+    if not (header and header.about.model == "AudioMoth" and header.start and name and name.start):
         return False
     offset = header.start.utcoffset() or timedelta(0)
     return offset % HOUR != timedelta(0) and abs(_apart(name.start, header.start)) == HOUR
@@ -161,8 +168,8 @@ def _apart(one: datetime, other: datetime) -> timedelta:
     return one.replace(tzinfo=None) - other.replace(tzinfo=None)
 
 
-def _offset_of(facts: Metadata) -> timezone | None:
-    zone = facts.start.tzinfo if facts.start else None
+def _offset_of(witness: Witness) -> timezone | None:
+    zone = witness.start.tzinfo if witness.start else None
     return zone if isinstance(zone, timezone) else None
 
 

@@ -7,7 +7,7 @@ the AudioMoth firmware's source, and the SM3BAT manual, p. 54 (a `$` marks a clo
 import re
 from datetime import UTC, datetime, timedelta
 
-from anura_edge.sources.metadata import Metadata, Position, parse_offset
+from anura_edge.sources.metadata import Metadata, Position, Witness, parse_offset
 
 _TIMES = (
     re.compile(
@@ -24,6 +24,8 @@ _TIMES = (
 _UNIX_HEX = re.compile(r"[5-7][0-9A-F]{7}|00000000", re.IGNORECASE)
 """2012 to 2038, or a clock that was never set; `20180801` is a date."""
 
+_TRIGGERED = re.compile(r"(?<!\d)\d{8}_\d{6}T$", re.ASCII)
+
 _PLACES = (
     re.compile(r"[\[_](-?\d{1,2}(?:\.\d+)?) (-?\d{1,3}(?:\.\d+)?)[\]_]", re.ASCII),
     re.compile(r"_([+-]\d{2}(?:\.\d+)?)([+-]\d{2,3}(?:\.\d+)?)(?:[+-]\d+(?:\.\d+)?)?(?:CRSWGS_84)?/?$", re.ASCII),
@@ -31,12 +33,17 @@ _PLACES = (
 """`[lat lon]` or `_lat lon_`, and ISO 6709 with or without an altitude."""
 
 
-def read_name(stem: str) -> Metadata:
+def read_name(stem: str) -> Witness:
     """Return what a file name, without its extension, says about time and place; nothing where it is not certain."""
     if _UNIX_HEX.fullmatch(stem):  # AudioMoth before 1.2: seconds since 1970
-        return Metadata(start=datetime.fromtimestamp(int(stem, 16), UTC))
+        return Witness(start=datetime.fromtimestamp(int(stem, 16), UTC))
     start, gps_clock = _time(stem)
-    return Metadata(start=start, gps_clock=gps_clock, position=_place(stem))
+    return Witness(start, gps_clock, Metadata(position=_place(stem)))
+
+
+def is_triggered(stem: str) -> bool:
+    """Say whether an AudioMoth that waits for sound wrote it: quiet stretches may be left out of such a file."""
+    return bool(_TRIGGERED.search(stem))
 
 
 def prefix(stem: str) -> str:

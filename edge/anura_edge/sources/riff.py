@@ -10,7 +10,7 @@ file. Formats: Microsoft's "Multiple Channel Audio Data and WAVE Files"; EBU Tec
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import BinaryIO
 
@@ -78,6 +78,11 @@ class Wave:
     def is_plain(self) -> bool:
         """The samples are numbers as they stand, which `read_samples` understands: no ADPCM, no A-law."""
         return self.encoding in _ENCODINGS
+
+    def of_samples(self, samples: int) -> "Wave":
+        """Correct the number of samples, as a decoder counts them, and the promise in proportion."""
+        promised = samples * self.promised // self.samples if self.samples else samples
+        return replace(self, samples=samples, promised=min(promised, MAX_SAMPLES))
 
 
 def read_wave(file: BinaryIO, file_bytes: int) -> Wave | None:
