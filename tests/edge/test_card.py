@@ -15,6 +15,7 @@ from anura_edge.card.report import Card, report
 from anura_edge.card.survey import CardFile, survey
 from anura_edge.card.text import card_json, card_text
 from anura_edge.errors import SourceError, UnreadableError
+from anura_edge.sources.audiomoth import MothConfig
 from anura_edge.sources.files import open_file
 from anura_edge.sources.metadata import Position
 
@@ -201,6 +202,9 @@ def test_every_real_recorders_file_is_judged_rightly(data: Path) -> None:
     assert (log.rows, log.power_ons, log.position) == (399, 1, None)
     assert log.temperature_c
     assert math.isclose(log.temperature_c.first, 13.75)
+    assert card.configs == (
+        MothConfig("243B1F075C7A37BE", "AudioMoth-Firmware-Basic (1.4.4)", "UTC+10:30", "32000", "Medium-High"),
+    )
     assert {serial for recorder in card.recorders for serial in recorder.serials} >= {"0FE081F80FE081F0", "22060166"}
 
 
@@ -217,6 +221,23 @@ def test_what_a_stranger_wrote_cannot_take_over_the_terminal(tmp_path: Path) -> 
     (tmp_path / f"{evil.replace('/', '')}_20190522_223000.wav").write_bytes(content)
     (tmp_path / f"{evil}_A_Summary.txt").write_bytes(b"DATE,TIME\n2021-Sep-21,17:01:01\n")
     look(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"Device ID : 24\r\nGain : \x1b[2J\r\n", (MothConfig("24", None, None, None, "?[2J"),)),
+        (b"hello\n", ()),
+        (bytes(10_000), ()),
+    ],
+)
+def test_an_audiomoths_settings_are_shown_as_far_as_they_go(
+    tmp_path: Path, content: bytes, expected: tuple[MothConfig, ...]
+) -> None:
+    (tmp_path / "CONFIG.TXT").write_bytes(content)
+    card, files = look(tmp_path)
+    assert card.configs == expected
+    assert ("CONFIG.TXT of 24" in card_text(card, files)) == bool(expected)
 
 
 def test_a_card_that_is_not_there_is_an_error_and_an_empty_one_is_not(tmp_path: Path) -> None:

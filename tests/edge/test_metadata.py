@@ -12,7 +12,7 @@ from waves import guano, info, wamd
 
 from anura_edge.audio import ClockSource
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.audiomoth import read_info
+from anura_edge.sources.audiomoth import read_config, read_info
 from anura_edge.sources.files import open_file
 from anura_edge.sources.guano import read_guano
 from anura_edge.sources.metadata import NAME, Clock, Metadata, Position, Witness, parse_time, settle
@@ -246,6 +246,7 @@ def test_a_comment_that_no_audiomoth_wrote_says_nothing() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_at_all_are_read(chunk: bytes) -> None:
+    assert read_config(chunk) is None or b"Device ID" in chunk
     for read in (read_wamd, read_guano, read_info):
         assert isinstance(read(chunk), Witness)
         assert isinstance(read(b"\0\0\2\0\0\0\1\0" + chunk), Witness)

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 with atheris.instrument_imports(include=["anura_edge.sources"]):
     from anura_edge.errors import UnreadableError
-    from anura_edge.sources.audiomoth import read_info
+    from anura_edge.sources.audiomoth import read_config, read_info
     from anura_edge.sources.guano import read_guano
     from anura_edge.sources.metadata import NAME, settle
     from anura_edge.sources.names import prefix, read_name
@@ -52,6 +52,7 @@ def try_everything(content: bytes) -> None:
         "comment": read_info(texts[b"LIST"]),
     }
     assert settle(said, None, MTIME).start_utc.tzinfo is UTC
+    read_config(content)
     read_summary(content.splitlines(keepends=True))
 
 

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from anura_edge.audio import ClockSource
 from anura_edge.card.schedule import Gap, Overlap, Slot, gaps, interval_s, overlaps
 from anura_edge.card.survey import CardFile
+from anura_edge.sources.audiomoth import MothConfig, read_config
 from anura_edge.sources.folder import printable
 from anura_edge.sources.metadata import TOLERANCE, UNSET_BEFORE
 from anura_edge.sources.summary import MAX_LINE_BYTES, Curve, CurveOf, PowerLog, read_summary
+
+MAX_CONFIG_LINES = 200
 
 _SUMMARY = re.compile(r"(?P<recorder>.*?)(_[A-D])?_Summary(_\d)?\.txt", re.IGNORECASE | re.DOTALL)
 """Of SM3 and SM4 by memory slot, of SM5 by number."""
@@ -62,6 +65,8 @@ class Card:
     recorders: tuple[Recorder, ...]
     logs: dict[str, PowerLog]
     """What Song Meters noted of their own state, by prefix."""
+    configs: tuple[MothConfig, ...]
+    """How the AudioMoths of this card were set."""
 
     @property
     def unreadable(self) -> int:
@@ -73,16 +78,18 @@ def report(files: Sequence[CardFile], now: datetime) -> Card:
     """Sum up a card's files. `now` tells which times lie in the future."""
     audio = [file for file in files if file.is_audio]
     duplicates = _duplicates(audio)
+    others = [file.path for file in files if not file.is_audio]
     once = [file for file in audio if file.name not in duplicates]
     return Card(
         audio_files=len(audio),
-        other_files=len(files) - len(audio),
+        other_files=len(others),
         seconds=sum(file.seconds for file in once),
         missing_s=sum(file.missing_s for file in once),
         states=dict(Counter(str(file.state) for file in audio)),
         duplicates=duplicates,
         recorders=tuple(_recorder(name, group, now) for name, group in sorted(_by_recorder(once).items())),
-        logs=_logs(file.path for file in files if not file.is_audio),
+        logs=_logs(others),
+        configs=tuple(config for path in others if (config := _config(path))),
     )
 
 
@@ -177,6 +184,12 @@ def _logs(others: Iterable[Path]) -> dict[str, PowerLog]:
             parts.setdefault(printable(Path(name["recorder"])), []).append(path)
     found = {owner: read_summary(chain.from_iterable(map(_lines, paths))) for owner, paths in parts.items()}
     return {owner: log for owner, log in found.items() if log}
+
+
+def _config(path: Path) -> MothConfig | None:
+    if not path.name.upper().endswith("CONFIG.TXT"):
+        return None
+    return read_config(b"".join(islice(_lines(path), MAX_CONFIG_LINES)))
 
 
 def _lines(path: Path) -> Iterable[bytes]:

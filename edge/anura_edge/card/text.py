@@ -24,11 +24,14 @@ def card_text(card: Card, files: Sequence[CardFile]) -> str:
         lines += ["", *_recorder(recorder)]
     for owner, log in card.logs.items():
         lines += ["", *_log(owner, log)]
+    for config in card.configs:
+        about = [config.firmware, config.time_zone, config.rate_hz and f"{config.rate_hz} Hz", config.gain]
+        lines += ["", f"CONFIG.TXT of {config.serial}: {', '.join(filter(None, about))}"]
     return "\n".join(lines)
 
 
 def card_json(card: Card, files: Iterable[CardFile]) -> Iterator[str]:
-    """Yield a JSON object for each recording, each recorder, each log, and for the whole card."""
+    """Yield a JSON object for each recording, each recorder, each log and each CONFIG.TXT, and for the whole card."""
     for file in files:
         if file.is_audio:
             yield _json("file", {key: value for key, value in asdict(file).items() if key != "path"})
@@ -36,7 +39,9 @@ def card_json(card: Card, files: Iterable[CardFile]) -> Iterator[str]:
         yield _json("recorder", asdict(recorder))
     for owner, log in card.logs.items():
         yield _json("log", {"recorder": owner, **asdict(log)})
-    totals = {key: value for key, value in asdict(card).items() if key not in ("recorders", "logs")}
+    for config in card.configs:
+        yield _json("config", asdict(config))
+    totals = {key: value for key, value in asdict(card).items() if key not in ("recorders", "logs", "configs")}
     yield _json("card", {**totals, "unreadable": card.unreadable})
 
 

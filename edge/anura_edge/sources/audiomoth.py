@@ -1,4 +1,6 @@
-"""Reads AudioMoth's comment: a `LIST` chunk of kind `INFO`, in it an `ICMT` of sentences for people.
+"""Reads what an AudioMoth says: `CONFIG.TXT` on its card, and the comment in each recording.
+
+The comment is a `LIST` chunk of kind `INFO`, in it an `ICMT` of sentences for people.
 
 The sentences are those of AudioMoth-Firmware-Basic's src/main.c, 1.0.0 to 1.11.1. They are looked for one by one,
 since each version has its own selection and order of them.
@@ -6,6 +8,7 @@ since each version has its own selection and order of them.
 
 import re
 import struct
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from anura_edge.sources.metadata import Metadata, Witness
@@ -19,6 +22,28 @@ _GAIN = re.compile(r"at (gain setting \d|[a-z-]+ gain)", re.A)
 _BATTERY = re.compile(r"battery(?: state)? was (?:(?:less|greater) than )?(\d\.\d)V", re.A)
 _TEMPERATURE = re.compile(r"temperature was (-?\d{1,2}\.\d)C", re.A)
 _STOPPED = re.compile(r"(?:stopped|cancelled before completion) (?:due to |by )([^.]{1,60})", re.A)
+
+
+@dataclass(frozen=True, slots=True)
+class MothConfig:
+    """How an AudioMoth was set, in its own words; None where it does not say."""
+
+    serial: str | None
+    firmware: str | None
+    time_zone: str | None
+    """As in `UTC+10:30`."""
+    rate_hz: str | None
+    gain: str | None
+
+
+def read_config(content: bytes) -> MothConfig | None:
+    """Read a CONFIG.TXT, lines of `Key : Value`; None if no AudioMoth wrote it."""
+    pairs = (line.partition(" : ") for line in content.decode("latin-1").splitlines())
+    said = {key.strip(): plain(value.strip()) for key, _, value in pairs}
+    if "Device ID" not in said:
+        return None
+    wanted = ("Device ID", "Firmware", "Time zone", "Sample rate (Hz)", "Gain")
+    return MothConfig(*map(said.get, wanted))
 
 
 def read_info(chunk: bytes) -> Witness:
