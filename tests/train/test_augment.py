@@ -55,6 +55,12 @@ def test_all_that_calls_in_a_recording_is_labelled(sounds: Sounds, recipe: Recip
     assert (mixer(chorus, recipe, background_only=0, two_species=0).batch(8)[1] == 1).all()
 
 
+def test_noise_stands_in_where_there_is_no_background(sounds: Sounds, recipe: Recipe) -> None:
+    waveforms, targets = mixer(replace(sounds, backgrounds=()), recipe, background_only=1).batch(8)
+    assert waveforms.any()
+    assert not targets.any()
+
+
 def test_a_species_that_is_no_label_counts_as_none(sounds: Sounds) -> None:
     assert sounds.target("ZZZ").tolist() == [0, 0]
     assert sounds.target("ZZZ", "BBB").tolist() == [0, 1]

@@ -10,8 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.errors import ConfigError
-from anura_train.data import Recording, WeakLabel
-from anura_train.folds import Folds, assign_folds, check_disjoint, choose_share, night_folds, own_folds, site_folds
+from anura_train.data import Corpus, Recording, WeakLabel
+from anura_train.folds import (
+    Folds,
+    assign_folds,
+    check_disjoint,
+    choose_share,
+    corpus_folds,
+    night_folds,
+    own_folds,
+    site_folds,
+)
 
 
 def clip(index: int, code: str, group: int) -> Recording:
@@ -140,3 +149,28 @@ def test_a_chosen_share_holds_that_share_of_every_species(seed: int) -> None:
     assert len(chosen) == 30
     assert sum("B" in each.codes for each in recordings if each.name in chosen) == 6
     assert chosen == choose_share(recordings, 0.3, seed)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=20, max_size=60), st.integers(0, 20))
+def test_windows_of_one_minute_stay_together_with_a_frog_in_them_or_without(
+    drawn: list[tuple[bool, int]], seed: int
+) -> None:
+    windows = [
+        clip(index, "AAA", minute) if called else replace(clip(index, "AAA", minute), weak=())
+        for index, (called, minute) in enumerate(drawn)
+    ]
+    corpus = Corpus(tuple(windows), ())
+    try:
+        folds = corpus_folds(corpus, 3, seed)
+    except ConfigError:  # too few groups
+        return
+    check_disjoint(windows, folds)
+    assert set(folds) == {each.name for each in windows}
+
+
+def test_a_group_that_is_held_out_is_not_learnt_from() -> None:
+    backgrounds = [replace(clip(index, "AAA", index), weak=()) for index in range(6, 12)]
+    frogs = [clip(index, "AAA", index) for index in range(6)]
+    planted = replace(backgrounds[0], name="planted", path=Path("planted"), held_out=True)
+    with pytest.raises(ConfigError, match=r"group 'g6' is split between . and held out by planted"):
+        corpus_folds(Corpus((*frogs, *backgrounds, planted), ()), 3, 0)

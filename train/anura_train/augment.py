@@ -75,7 +75,7 @@ class Mixer:
         return waveform, codes
 
     def _background(self) -> FloatArray:
-        if self.rng.random() < SYNTHETIC_SHARE:
+        if self.rng.random() < SYNTHETIC_SHARE or not self.sounds.backgrounds:
             return self._noise()
         recording = self.sounds.backgrounds[self.rng.integers(len(self.sounds.backgrounds))]
         piece = self._crop(recording, self.length)

@@ -2,7 +2,7 @@
 
 | folds | whole are | for |
 |---|---|---|
-| `assign_folds` | groups | recordings of the same places on other occasions |
+| `assign_folds`, `corpus_folds` | groups | recordings of the same places on other occasions |
 | `night_folds` | groups and nights of a site | other nights: one chorus may fill a night's recordings |
 | `site_folds` | groups and sites | places that the model never heard |
 | `own_folds` | what the data set's authors kept whole | figures that can be compared with theirs |
@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from anura_edge.errors import ConfigError
-from anura_train.data import Recording
+from anura_train.data import Corpus, Recording
 
 Folds = Mapping[str, int]
 """Recording name -> the fold that it is tested in."""
@@ -41,6 +41,26 @@ def assign_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Fold
         splits = splitter.split(np.zeros(len(recordings)), strata, groups)
         assigned = {recordings[index].name: fold for fold, (_, tested) in enumerate(splits) for index in tested}
     check_disjoint(recordings, assigned)
+    return assigned
+
+
+def corpus_folds(corpus: Corpus, folds: int, seed: int) -> Folds:
+    """Deal all that is learnt from, frogs and backgrounds each evenly, or together where they share groups.
+
+    Windows of one minute do: with a frog in one, and none in the next. ConfigError when a group is held out as well.
+    """
+    frogs, backgrounds = corpus.frogs, corpus.backgrounds
+    if {each.group for each in frogs}.isdisjoint(each.group for each in backgrounds):
+        assigned = {
+            name: fold
+            for part in (frogs, backgrounds)
+            if part
+            for name, fold in assign_folds(part, folds, seed).items()
+        }
+    else:
+        assigned = dict(assign_folds(frogs + backgrounds, folds, seed))
+    parts = {**assigned, **{each.name: "held out" for each in corpus.held_out}}
+    check_disjoint(frogs + backgrounds + corpus.held_out, parts)
     return assigned
 
 

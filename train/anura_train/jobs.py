@@ -22,7 +22,7 @@ from anura_train.checkpoint import (
 )
 from anura_train.data import FREE_LICENCES, RATE_HZ, Corpus, Recording, load
 from anura_train.fit import OnStep, fit
-from anura_train.folds import Folds, assign_folds
+from anura_train.folds import Folds, corpus_folds
 from anura_train.models import Net
 from anura_train.recipe import Recipe
 
@@ -50,9 +50,8 @@ def fit_final(recipe: Recipe, corpus: Corpus, out: Path, on_step: OnStep) -> Non
 
 
 def all_folds(recipe: Recipe, corpus: Corpus) -> Folds:
-    """Return every clip's fold, frogs and backgrounds each dealt evenly."""
-    frogs = assign_folds(corpus.frogs, recipe.folds, recipe.seed)
-    return {**frogs, **assign_folds(corpus.backgrounds, recipe.folds, recipe.seed)}
+    """Return every clip's fold."""
+    return corpus_folds(corpus, recipe.folds, recipe.seed)
 
 
 def load_sounds(corpus: Corpus, labels: tuple[str, ...]) -> Sounds:

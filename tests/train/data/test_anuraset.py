@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from anura_train.data import Findings, StrongLabel, WeakLabel
-from anura_train.data.anuraset import canonical, read_raw, read_windows
+from anura_train.data.anuraset import canonical, read_minutes, read_raw, read_windows
 from anura_train.data.anuraset_species import ANURASET
 from anura_train.folds import check_disjoint
 
@@ -34,6 +34,16 @@ def test_minutes_come_with_both_kinds_of_labels_site_and_night(raw: Path) -> Non
     assert first.start
     assert first.start.isoformat() == "2019-11-01T19:00:00-03:00"
     assert by_group["INCT20955_20191123_041500_000"].site == "INCT20955"
+
+
+def test_a_species_that_calls_nowhere_has_a_column_but_is_none_of_the_corpus(raw: Path) -> None:
+    table = raw / "weak_labels.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([f"{lines[0]},RHIICT", *(f"{line},0" for line in lines[1:])]) + "\n")
+    assert "RHIICT" in {taxon.code for taxon in read_raw(raw, Findings()).species}
+    findings = Findings()
+    assert "RHIICT" not in {taxon.code for taxon in read_minutes(raw, findings).species}
+    assert "no recording of RHIICT" in findings.oddities[0].what
 
 
 def test_what_is_odd_in_the_published_set_is_left_out_and_told(raw: Path) -> None:
@@ -107,7 +117,7 @@ def test_windows_are_found_under_either_name(tmp_path: Path, folder: str, by_sam
     assert (window.group, window.split, window.codes) == ("INCT4_20191101_190000", "train", ("SPHSUR",))
     assert [oddity.what.partition(";")[0] for oddity in findings.oddities] == [
         "species_number is not the number of species in 1 rows",
-        "no window of BOAFAB",
+        "no recording of BOAFAB",
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anura_edge.errors import SourceError
 from anura_train.data import Corpus, Findings, Recording, StrongLabel, Taxon, WeakLabel, read_corpus
 from anura_train.data.folder import read_folder, write_folder
 
@@ -142,9 +143,11 @@ def test_every_fault_is_named_by_table_line_and_column(tmp_path: Path) -> None:
         (b"file,kind\na.wav,rain\n", "line 1: no column 'labels' \\(found file, kind\\)"),
         (b"", "line 1: no column 'file', 'labels' \\(found nothing\\)"),
         ("file,labels\nä.wav,\n".encode("latin-1"), "is not UTF-8"),
+        (b"x" * 200_000, "line 1: field larger than field limit"),
+        (b"file,labels\n" + b"x" * 200_000, "line 2: field larger than field limit"),
     ],
 )
 def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes, fault: str) -> None:
     (tmp_path / "recordings.csv").write_bytes(content)
-    with pytest.raises(Exception, match=fault):
+    with pytest.raises(SourceError, match=fault):
         read_corpus(tmp_path)

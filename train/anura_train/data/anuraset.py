@@ -19,7 +19,7 @@ import soundfile
 
 from anura_train.data.anuraset_species import ANURASET
 from anura_train.data.audacity import read_audacity
-from anura_train.data.corpus import Corpus, Recording, StrongLabel, Taxon, WeakLabel
+from anura_train.data.corpus import Corpus, Recording, StrongLabel, Taxon, WeakLabel, in_order
 from anura_train.data.findings import Findings
 from anura_train.data.names import night_of, site_and_time
 from anura_train.data.tables import read_cells
@@ -36,8 +36,13 @@ WEAK_FIXED = ("MONITORING_SITE", "AUDIO_FILE_ID")
 """And those of weak_labels.csv."""
 
 
+def read_minutes(root: Path, findings: Findings) -> Corpus:
+    """Read what `read_raw` reads; a species that is in no minute is none of the corpus."""
+    return _present(read_raw(root, findings), root, findings)
+
+
 def read_raw(root: Path, findings: Findings) -> Corpus:
-    """Read minutes of sound with their strong and weak labels.
+    """Read minutes of sound with their strong and weak labels, and all species that the weak labels have a column for.
 
     What the published set is known to have wrong is an oddity: label lines that cannot be read, calls beyond a
     recording's end (cut there), labels of recordings that are not there. A recording that cannot be read, or has no
@@ -68,7 +73,7 @@ def read_windows(root: Path, findings: Findings) -> Corpus:
     """Read the published windows; a window is a recording here, and the minute that it was cut from its group."""
     table = root / "metadata.csv"
     recordings: dict[str, Recording] = {}
-    wrong_sums, found = 0, dict[str, int]()
+    wrong_sums, species = 0, dict[str, Taxon]()
     for where, cells in read_cells(table, findings, ("fname", "min_t", "max_t", "site", "subset")):
         marks = {column: cell for column, cell in cells.items() if column not in FIXED}
         if odd := [column for column, mark in marks.items() if mark not in ("0", "1")]:
@@ -83,13 +88,10 @@ def read_windows(root: Path, findings: Findings) -> Corpus:
             findings.fault(where, f"{window.name} is listed twice; delete one of the rows")
         recordings[window.name] = window
         wrong_sums += cells.get("species_number") not in (None, str(len(codes)))
-        for code in marks:
-            found[code] = found.get(code, 0) + (code in codes)
+        species = species or {code: _taxon(code) for code in marks}
     if wrong_sums:
         findings.oddity(table, f"species_number is not the number of species in {wrong_sums} rows; it is not used")
-    if absent := [code for code, count in found.items() if not count]:
-        findings.oddity(table, f"no window of {', '.join(absent)}; they are no species of this corpus")
-    return Corpus(tuple(recordings.values()), tuple(_taxon(code) for code, count in found.items() if count))
+    return _present(Corpus(tuple(recordings.values()), tuple(species.values())), table, findings)
 
 
 def canonical(name: str) -> str:
@@ -144,7 +146,7 @@ def _minute(path: Path, stem: str, strong: tuple[StrongLabel, ...], weak: tuple[
         name=f"{site}/{stem}.wav",
         group=stem,
         weak=weak,
-        strong=strong,
+        strong=in_order(strong),
         site=site,
         night=night_of(local),
         start=local and local.replace(tzinfo=BRT),
@@ -191,6 +193,14 @@ def _compare(recordings: list[Recording], root: Path, findings: Findings) -> Non
     silent = [each.name for each in recordings if each.weak and not each.strong]
     if silent:
         findings.oddity(root, f"{len(silent)} recordings with weak labels have no strong one, such as {silent[0]}")
+
+
+def _present(corpus: Corpus, where: Path, findings: Findings) -> Corpus:
+    """Return a corpus without the species that it has no recording of: a site alone has few of the 42."""
+    present = {code for recording in corpus.recordings for code in recording.codes}
+    if absent := [taxon.code for taxon in corpus.species if taxon.code not in present]:
+        findings.oddity(where, f"no recording of {', '.join(absent)}; they are no species of this corpus")
+    return replace(corpus, species=tuple(taxon for taxon in corpus.species if taxon.code in present))
 
 
 def _taxon(code: str) -> Taxon:

@@ -14,7 +14,7 @@ from pathlib import Path
 import soundfile
 
 from anura_train.data.audacity import read_audacity
-from anura_train.data.corpus import Corpus, Recording, StrongLabel
+from anura_train.data.corpus import Corpus, Recording, StrongLabel, in_order
 from anura_train.data.findings import Findings
 from anura_train.data.folder import (
     LABELS,
@@ -77,7 +77,7 @@ def _read(root: Path, suffixes: tuple[str, ...], read_labels: ReadLabels, findin
                 findings.fault(selection.where, f"{what}; keep recordings and labels in one folder, or delete the row")
     for path in sorted({each.path for each in recordings} - labelled - boxes.keys()):
         findings.fault(path, "has no labels; make an empty label file if nothing calls, or move it away")
-    boxed = tuple(replace(each, strong=tuple(sorted(boxes[each.path], key=_order))) for each in recordings)
+    boxed = tuple(replace(each, strong=in_order(boxes[each.path])) for each in recordings)
     return Corpus(boxed, tuple(species.values()) or species_of(boxed))
 
 
@@ -121,7 +121,3 @@ def _named(selection: Selection, recording: Recording, species: Species, finding
         remedy = f"add one, or give {recording.name} its species in {RECORDINGS}"
         findings.fault(selection.where, f"no species in one of the columns {columns}; {remedy}")
     return label
-
-
-def _order(label: StrongLabel) -> tuple[float, float, str]:
-    return label.onset_s, label.offset_s, label.code

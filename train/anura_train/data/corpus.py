@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -46,6 +46,11 @@ class StrongLabel:
             raise ValueError(f"onset {self.onset_s:g} s is not before offset {self.offset_s:g} s; correct it")
         if self.low_hz is not None and self.high_hz is not None and not 0 <= self.low_hz < self.high_hz:
             raise ValueError(f"low {self.low_hz:g} Hz is not below high {self.high_hz:g} Hz; correct it")
+
+
+def in_order(labels: Iterable[StrongLabel]) -> tuple[StrongLabel, ...]:
+    """Return the boxes of a recording in order of onset."""
+    return tuple(sorted(labels, key=lambda label: (label.onset_s, label.offset_s, label.code)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from anura_train.data.corpus import Corpus, Quality, Recording, StrongLabel, Taxon, WeakLabel
+from anura_train.data.corpus import Corpus, Quality, Recording, StrongLabel, Taxon, WeakLabel, in_order
 from anura_train.data.findings import Findings
 from anura_train.data.tables import CODE, Row, read_rows
 
@@ -101,7 +101,7 @@ def check_code(code: str, species: Species, where: str, findings: Findings) -> N
 def write_folder(corpus: Corpus, root: Path) -> None:
     """Write the three tables; a recording below the folder is named relative to it, another by its absolute path."""
     root.mkdir(parents=True, exist_ok=True)
-    _write(root / RECORDINGS, _RecordingRow, (_recording_cells(each, root) for each in corpus.recordings))
+    _write(root / RECORDINGS, _RecordingRow, (_recording_cells(each, root.resolve()) for each in corpus.recordings))
     labels = ({"name": each.name, **asdict(label)} for each in corpus.recordings for label in each.strong)
     _write(root / LABELS, _LabelRow, labels)
     _write(root / SPECIES, _SpeciesRow, map(asdict, corpus.species))
@@ -125,7 +125,7 @@ def read_recordings(root: Path, strong: Strong, species: Species, findings: Find
             name=name,
             group=row.group or name,
             weak=weak,
-            strong=tuple(sorted(strong.get(name, ()), key=lambda label: (label.onset_s, label.offset_s, label.code))),
+            strong=in_order(strong.get(name, ())),
             **row.model_dump(exclude={"file", "name", "group", "labels"}),
         )
     if ungrouped:
@@ -159,11 +159,12 @@ def _weak(cell: str) -> Iterator[WeakLabel]:
             yield WeakLabel(code, int(index) if index else None)
 
 
-def _recording_cells(recording: Recording, root: Path) -> dict[str, object]:
+def _recording_cells(recording: Recording, home: Path) -> dict[str, object]:
     weak = (label.code + (f":{label.calling_index}" if label.calling_index else "") for label in recording.weak)
-    path, home = recording.path.resolve(), root.resolve()
+    path = recording.path.resolve()
     file = path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path)
-    return {**asdict(recording), "file": file, "labels": " ".join(weak)}
+    cells = {column: getattr(recording, column, "") for column in _RecordingRow.model_fields}
+    return {**cells, "file": file, "labels": " ".join(weak)}
 
 
 def _write(table: Path, row_type: type[Row], rows: Iterable[dict[str, object]]) -> None:

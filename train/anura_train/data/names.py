@@ -8,7 +8,8 @@ STEM = re.compile(r"(?P<site>[^_]+)_(?P<day>\d{8})_(?P<time>\d{6})(?:_.*)?")
 """`SITE_YYYYMMDD_HHMMSS`, as recorders and AnuraSet write it; one of AnuraSet's has a further field, `_000`."""
 
 PART = re.compile(r"(?P<source>\d-\d+)-[A-Z](-\d+)?|(?P<whole>.+?)(_(edit|chunk|loop|wrap)\d*)+")
-"""ESC-50's `FOLD-SOURCE-TAKE[-CLASS]`, and the pieces that InsectSet32 (Faiß 2022) is cut into."""
+"""ESC-50's `FOLD-SOURCE-TAKE[-CLASS]`, and pieces of a longer recording: InsectSet32's authors (Faiß and Stowell 2023)
+name those that their script cuts chunk, loop and wrap."""
 
 
 def site_and_time(stem: str) -> tuple[str, datetime | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from anura_train.data.anuraset import read_raw, read_windows
+from anura_train.data.anuraset import read_minutes, read_windows
 from anura_train.data.boxed import read_audacity_folder, read_raven_folder
 from anura_train.data.corpus import Corpus
 from anura_train.data.findings import MISSING, Findings
@@ -14,7 +14,7 @@ from anura_train.data.split_table import read_split_table
 LAYOUTS: dict[str, Callable[[Path, Findings], Corpus]] = {
     "folder": read_folder,
     "frogs": read_frogs,
-    "anuraset-raw": read_raw,
+    "anuraset-raw": read_minutes,
     "anuraset-windows": read_windows,
     "raven": read_raven_folder,
     "audacity": read_audacity_folder,

@@ -33,7 +33,9 @@ def read_split_table(root: Path, findings: Findings) -> Corpus:
     for where, cells in read_cells(tables[0], findings, ()):
         columns = {what: next((name for name in names if name in cells), "") for what, names in ALSO.items()}
         if missing := [what for what in ("file", "class", "split") if not columns[what]]:
-            findings.fault(f"{tables[0]}, line 1", f"no column for {', '.join(missing)}; name it as {ALSO[missing[0]]}")
+            findings.fault(
+                f"{tables[0]}, line 1", f"no column for the {missing[0]}; name it {' or '.join(ALSO[missing[0]])}"
+            )
             break
         file, name = cells[columns["file"]].strip(), cells[columns["class"]].strip()
         code = code_of(name)

@@ -22,12 +22,12 @@ import soundfile
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ConfigError
 from anura_train.data.audacity import write_audacity
-from anura_train.data.corpus import Corpus, Recording, StrongLabel
+from anura_train.data.corpus import Corpus, Recording, StrongLabel, in_order
 from anura_train.data.folder import write_folder
 from anura_train.data.overlay import QUIET, rms, stretch
 from anura_train.data.raven import write_raven
 from anura_train.data.sound import RATE_HZ, load
-from anura_train.folds import assign_folds
+from anura_train.folds import corpus_folds
 
 PIECE_S = (1.0, 4.0)
 """Length of a call that is cut from a recording without boxes, where a species calls in most of it."""
@@ -83,7 +83,7 @@ def compose(background: FloatArray, calls: Sequence[Call]) -> FloatArray:
 def synthesise(corpus: Corpus, out: Path, settings: SynthSettings) -> Corpus:
     """Write soundscapes made of a corpus's calls and backgrounds; the same settings give the same files.
 
-    Raises ConfigError when it has no recording of one species, or no background, for a fold.
+    Raises ConfigError when there are too few calls or backgrounds for the folds.
     """
     kit = _Kit(corpus, settings)
     (out / "audio").mkdir(parents=True, exist_ok=True)
@@ -103,14 +103,11 @@ class _Kit:
     """Calls and backgrounds by fold."""
 
     def __init__(self, corpus: Corpus, settings: SynthSettings) -> None:
-        sources = [each for each in corpus.frogs if each.strong or len(each.codes) == 1]
-        fold_of = {
-            **assign_folds(sources, settings.folds, settings.seed),
-            **assign_folds(corpus.backgrounds, settings.folds, settings.seed),
-        }
+        usable = corpus.only(lambda each: each.strong != () or len(each.codes) <= 1)
+        fold_of = corpus_folds(usable, settings.folds, settings.seed)
         self.settings = settings
         self.backgrounds = [[e for e in corpus.backgrounds if fold_of[e.name] == f] for f in range(settings.folds)]
-        self.sources = [[e for e in sources if fold_of[e.name] == f] for f in range(settings.folds)]
+        self.sources = [[e for e in usable.frogs if fold_of[e.name] == f] for f in range(settings.folds)]
         if not all(self.backgrounds) or not all(self.sources):
             raise ConfigError(f"too few calls or backgrounds for {settings.folds} folds; ask for fewer folds")
         self.load = lru_cache(maxsize=64)(load)
@@ -153,7 +150,7 @@ def _moved(boxes: Sequence[StrongLabel], first: int, length: int, start: int) ->
     """Yield what lies of boxes in `length` samples from `first`, moved with them to `start`."""
     for box in boxes:
         onset_s, offset_s = max(box.onset_s, first / RATE_HZ), min(box.offset_s, (first + length) / RATE_HZ)
-        if onset_s < offset_s:
+        if offset_s - onset_s > 1 / RATE_HZ:
             by_s = (start - first) / RATE_HZ
             yield replace(box, onset_s=max(onset_s + by_s, 0), offset_s=offset_s + by_s)
 
@@ -173,7 +170,7 @@ def _write(kit: _Kit, number: int, out: Path, settings: SynthSettings) -> tuple[
         path=path,
         name=f"audio/{path.name}",
         group=f"sources of fold {fold + 1}",
-        strong=tuple(sorted((label for call in calls for label in call.labels), key=lambda label: label.onset_s)),
+        strong=in_order(label for call in calls for label in call.labels),
         kind=ground.kind,
         licence="; ".join(sorted({part.licence for part in parts})),
         attribution="; ".join(sorted({part.attribution for part in parts})),

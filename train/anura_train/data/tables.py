@@ -66,21 +66,22 @@ def read_cells(
         return
     header = text.partition("\n")[0]
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-    missing = [column for column in needed if column not in (reader.fieldnames or ())]
-    if missing:
-        found = ", ".join(reader.fieldnames or ()) or "nothing"
-        findings.fault(f"{table}, line 1", f"no column {', '.join(map(repr, missing))} (found {found}); add it")
-        return
     try:
+        columns = reader.fieldnames or ()
+        if missing := [column for column in needed if column not in columns]:
+            names, found = ", ".join(map(repr, missing)), ", ".join(columns) or "nothing"
+            findings.fault(f"{table}, line 1", f"no column {names} (found {found}); add it")
+            return
         for row in reader:
             where = f"{table}, line {reader.line_num}"
             # csv keeps surplus cells under the column None, and None for cells that are missing.
             if None in (*row.keys(), *row.values()):
-                findings.fault(where, f"not the {len(reader.fieldnames or ())} cells of line 1; correct the row")
+                findings.fault(where, f"not the {len(columns)} cells of line 1; correct the row")
             else:
                 yield where, row
     except csv.Error as error:
-        findings.fault(f"{table}, line {reader.line_num}", f"{error}; save it as CSV UTF-8")
+        # The line that cannot be read is not counted yet.
+        findings.fault(f"{table}, line {reader.line_num + 1}", f"{error}; save it as CSV UTF-8")
 
 
 def required(row_type: type[Row]) -> tuple[str, ...]:
