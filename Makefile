@@ -2,6 +2,7 @@
 # make test    everything, with a real broker, microphone and browser
 # make check   format, lint, types, dependency rule
 # make bench   speed and memory, as tables
+# make faults  kills and power cuts by the thousand, counted
 # make models  train and export the models: make models DATA=../shared/data
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ DEMO := .venv-demo
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench models clean
+.PHONY: demo test check bench faults models clean
 
 demo: $(DEMO)/.ready
 	@deploy/system-packages demo
@@ -24,11 +25,15 @@ test: $(VENV)/.ready
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy edge base train export deploy/demo.py bench/card.py docs/generate.py
+	$(BIN)/mypy edge base train export deploy/demo.py bench/card.py bench/faults bench/faultlab docs/generate.py
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.ready
 	$(BIN)/python bench/card.py
+
+faults: $(VENV)/.ready
+	@deploy/system-packages test
+	$(BIN)/python bench/faults --kills 1000 --power-cuts 1000
 
 # From recordings to bundles, on two cores in less than an hour. The student goes into the device's package.
 models: $(VENV)/.ready

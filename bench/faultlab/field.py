@@ -1,0 +1,149 @@
+"""What stands around a device: a real broker, a real base station, and somebody who listens to the wire."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from queue import Queue
+from typing import Any
+from uuid import UUID
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from support import DEADLINE_S, Broker, eventually, free_port
+
+from anura_edge.wire import MAX_PAYLOAD_BYTES, EffortBatch, EventBatch, NoticeBatch, parse_topic, topic
+
+SITE = "bench"
+BATCHES: dict[str, type[EventBatch | EffortBatch | NoticeBatch]] = {
+    "event": EventBatch,
+    "effort": EffortBatch,
+    "notice": NoticeBatch,
+}
+TABLES = {"event": "events", "effort": "effort", "notice": "notices"}
+"""Of the base station, for each kind of row."""
+
+BASE = "from anura_base.cli import main; main()"
+
+
+class Base:
+    """An `anura-base run` that can be killed and started again on its database."""
+
+    def __init__(self, folder: Path, broker_port: int, environment: Mapping[str, str] | None = None) -> None:
+        self.database = folder / "base.db"
+        self._command = [sys.executable, "-c", BASE, "run", "--database", f"sqlite:///{self.database}"]
+        self._command += ["--mqtt", f"127.0.0.1:{broker_port}", "--web", "127.0.0.1:0"]
+        self._log = folder / "base.txt"
+        self._environment = {**os.environ, **(environment or {})}
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it says where its page is."""
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                self._command, stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
+            )
+        assert self.process.stdout
+        assert "http" in self.process.stdout.readline(), f"the base station does not start, see {self._log}"
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Send it a signal, and wait for its end."""
+        if self.process:
+            self.process.send_signal(number)
+            self.process.communicate(timeout=DEADLINE_S)
+
+    def rows(self, device: str, kind: str) -> list[dict[str, Any]]:
+        """Return what it has committed of a device."""
+        with closing(sqlite3.connect(self.database, timeout=DEADLINE_S)) as database:
+            database.row_factory = sqlite3.Row
+            query = f"SELECT * FROM {TABLES[kind]} WHERE device = ? ORDER BY arrival"
+            return [dict(row) for row in database.execute(query, (device,))]
+
+    def ids(self, device: str) -> Counter[UUID]:
+        """Count the rows of all kinds that it has committed of a device, by id."""
+        return Counter(UUID(row["id"]) for kind in BATCHES for row in self.rows(device, kind))
+
+    def count(self, device: str) -> int:
+        """Count the rows of all kinds that it has committed of a device."""
+        with closing(sqlite3.connect(self.database, timeout=DEADLINE_S)) as database:
+            queries = [f"SELECT count(*) FROM {table} WHERE device = ?" for table in TABLES.values()]
+            return sum(database.execute(query, (device,)).fetchone()[0] for query in queries)
+
+
+class Wire:
+    """Listens to everything that devices send, and counts it."""
+
+    def __init__(self, broker_port: int) -> None:
+        self.rows: Counter[tuple[str, UUID]] = Counter()
+        """How often each row was sent, by device and id."""
+        self.payload_bytes = 0
+        self.arrived: Queue[tuple[str, UUID]] = Queue()
+        """Rows in the order in which they came."""
+        self._client = Client(CallbackAPIVersion.VERSION2, "bench-wire", protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_connect = lambda client, *_: client.subscribe(
+            [(topic(SITE, "+", "event"), 1), (topic(SITE, "+", "effort"), 1), (topic(SITE, "+", "notice"), 1)]
+        )
+        self._listening = False
+        self._client.on_subscribe = lambda *_: setattr(self, "_listening", True)
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", broker_port)
+        self._client.loop_start()
+        eventually(lambda: self._listening)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def repeats(self, device: str) -> int:
+        """Count the rows of a device that were sent more than once, as often as they were."""
+        return sum(times - 1 for (who, _), times in self.rows.items() if who == device)
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        _, device, kind = parse_topic(message.topic)
+        self.payload_bytes += len(message.payload)
+        for row in BATCHES[kind].from_bytes(bytes(message.payload)).rows:
+            self.rows[device, row.id] += 1
+            self.arrived.put((device, row.id))
+
+
+class Field:
+    """A broker, a base station and a listener. A context manager."""
+
+    def __init__(self, folder: Path, broker_settings: str = "") -> None:
+        self.folder = folder
+        # Queues as long as they must be: what the listener misses could not be counted.
+        settings = f"allow_anonymous true\nmax_queued_messages 0\nmax_packet_size {4 * MAX_PAYLOAD_BYTES}\n"
+        self.broker = Broker(folder, free_port(), settings + broker_settings)
+        self.base = Base(folder, self.broker.port)
+
+    def __enter__(self) -> "Field":
+        self.broker.start()
+        self.wire = Wire(self.broker.port)
+        self.base.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.base.end()
+        self.wire.close()
+        self.broker.stop()
+
+    def environment(self, device: str, state: Path, **settings: str) -> dict[str, str]:
+        """Return a device's settings, as variables."""
+        values = {
+            "STATE_DIR": str(state),
+            "DEVICE__SITE": SITE,
+            "DEVICE__NAME": device,
+            "MQTT__HOST": "127.0.0.1",
+            "MQTT__PORT": str(self.broker.port),
+            "MQTT__RESEND_S": "1",
+            "AUDIO__UTC_OFFSET": "'-05:00'",
+            **settings,
+        }
+        return {f"ANURA__{name}": value for name, value in values.items()}

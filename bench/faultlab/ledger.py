@@ -1,0 +1,103 @@
+"""Books of what a device promised and what arrived."""
+
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, fields
+from pathlib import Path
+from uuid import UUID
+
+from faultlab.field import BATCHES, Field
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What a campaign did, and what it cost; all that is below `samples` must be 0, except the repeats."""
+
+    deaths: int = 0
+    """How often the device died."""
+    rows: int = 0
+    """Rows that it had committed when it died, or ended."""
+    samples: int = 0
+    """Audio samples that the files promised."""
+    lost: int = 0
+    """Rows that were committed and are not at the base station."""
+    forgotten: int = 0
+    """Rows that the device had shown as committed, and that its journal did not have after the fault."""
+    invented: int = 0
+    """Rows at the base station that the device had never committed."""
+    duplicates: int = 0
+    """Calls that the base station has more than once, whatever their ids."""
+    unaccounted: int = 0
+    """Samples that the effort at the base station leaves out, or counts twice."""
+    salvaged: int = 0
+    """Journals that a device had to set aside as damaged."""
+    repeats: int = 0
+    """Rows that crossed the wire again, which is harmless."""
+
+    def __iadd__(self, other: "Ledger") -> "Ledger":
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        return self
+
+    @property
+    def broken(self) -> dict[str, int]:
+        """What must be 0 and is not."""
+        names = ("lost", "forgotten", "invented", "duplicates", "unaccounted", "salvaged")
+        return {name: value for name in names if (value := getattr(self, name))}
+
+
+def committed(state: Path, scratch: Path) -> set[UUID]:
+    """Return the id of every row that a device's journal has committed.
+
+    Reads a copy: to open a journal, even for reading, does the recovery that the device itself shall do.
+    """
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    for name in ("journal.db", "journal.db-wal"):
+        if (state / name).exists():
+            shutil.copy(state / name, scratch)
+    with closing(sqlite3.connect(scratch / "journal.db")) as journal:
+        assert journal.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return set(_ids(journal))
+
+
+def _ids(journal: sqlite3.Connection) -> Iterator[UUID]:
+    there = {name for (name,) in journal.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table in there & BATCHES.keys():
+        yield from (UUID(text) for (text,) in journal.execute(f"SELECT id FROM {table}"))
+
+
+def settle(field: Field, device: str, state: Path, rows: set[UUID], promised: Mapping[str, int]) -> Ledger:
+    """Close the books of a device: `rows` it committed, `promised` are its files with their samples."""
+    at_base = field.base.ids(device)
+    calls = Counter(
+        (row["recording"], row["label"], row["onset_sample"], row["model_sha256"])
+        for row in field.base.rows(device, "event")
+    )
+    return Ledger(
+        rows=len(rows),
+        samples=sum(promised.values()),
+        lost=len(rows - at_base.keys()),
+        invented=len(at_base.keys() - rows),
+        duplicates=sum(times - 1 for times in calls.values()) + sum(times - 1 for times in at_base.values()),
+        unaccounted=_unaccounted(field, device, promised),
+        salvaged=sum(1 for _ in state.glob("*corrupt*")),
+        repeats=field.wire.repeats(device),
+    )
+
+
+def _unaccounted(field: Field, device: str, promised: Mapping[str, int]) -> int:
+    """Count the samples of which the effort does not say exactly once what became of them."""
+    stretches: dict[str, list[tuple[int, int]]] = {name: [] for name in promised}
+    for row in field.base.rows(device, "effort"):
+        stretches[row["recording_name"]].append((row["first_sample"], row["first_sample"] + row["samples"]))
+    wrong = 0
+    for name, samples in promised.items():
+        position = 0
+        for first, end in [*sorted(stretches[name]), (samples, samples)]:
+            wrong += abs(first - position)
+            position = end
+    return wrong

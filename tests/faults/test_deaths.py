@@ -1,0 +1,56 @@
+"""A device that dies loses nothing that it had committed, and the base station has everything once."""
+
+import random
+from pathlib import Path
+
+import pytest
+from faultlab.deaths import ENDED, SYNC_FAILED, Device, cut_power, kill_at_random
+from faultlab.disk import Loss, cut
+from faultlab.field import Field
+from faultlab.nursery import Nursery
+
+DEATHS = 20
+
+
+def test_a_killed_device_loses_nothing_and_repeats_nothing(field: Field) -> None:
+    books = kill_at_random(field, DEATHS, seed=7)
+    assert books.deaths == DEATHS
+    assert books.rows > 0
+    assert not books.broken
+
+
+def test_a_power_cut_loses_nothing_that_was_committed(field: Field, recorder: Path) -> None:
+    books = cut_power(field, recorder, DEATHS, seed=7)
+    assert books.deaths == DEATHS
+    assert books.rows > 0
+    assert not books.broken
+
+
+def test_the_bench_sees_what_a_disk_forgets_that_lies_about_syncs(field: Field, recorder: Path) -> None:
+    assert cut_power(field, recorder, 5, seed=7, lies=True).forgotten > 0
+
+
+def test_the_recorder_misses_nothing_that_the_device_does_to_its_disk(field: Field, recorder: Path) -> None:
+    with Nursery(field.folder, recorder) as nursery:
+        device = Device(field, "recorded", files=4)
+        device.live_on_a_disk(nursery, Loss.NONE, random.Random(0))
+    there = _content(device.state)
+    cut(field.folder / "before", field.folder / "disk.log", device.state, Loss.NONE, random.Random(0))
+    assert _content(device.state) == there
+    assert "journal.db" in there
+
+
+@pytest.mark.parametrize("sync", range(5, 20, 3))
+def test_a_failed_sync_ends_the_process_and_the_next_one_recovers(field: Field, recorder: Path, sync: int) -> None:
+    with Nursery(field.folder, recorder) as nursery:
+        device = Device(field, f"failed-sync-{sync}", files=6)
+        life = device.live_on_a_disk(nursery, Loss.ALL, random.Random(sync), fail_sync=sync)
+        assert life.code in (SYNC_FAILED, *ENDED)
+        assert "disk I/O error" in life.err
+        while not device.done:
+            device.live(nursery)
+    assert not device.close().broken
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
