@@ -50,15 +50,10 @@ def corpus_folds(corpus: Corpus, folds: int, seed: int) -> Folds:
     Windows of one minute do: with a frog in one, and none in the next. ConfigError when a group is held out as well.
     """
     frogs, backgrounds = corpus.frogs, corpus.backgrounds
-    if {each.group for each in frogs}.isdisjoint(each.group for each in backgrounds):
-        assigned = {
-            name: fold
-            for part in (frogs, backgrounds)
-            if part
-            for name, fold in assign_folds(part, folds, seed).items()
-        }
-    else:
-        assigned = dict(assign_folds(frogs + backgrounds, folds, seed))
+    apart = {each.group for each in frogs}.isdisjoint(each.group for each in backgrounds)
+    assigned: dict[str, int] = {}
+    for dealt in filter(None, (frogs, backgrounds) if apart else (frogs + backgrounds,)):
+        assigned |= assign_folds(dealt, folds, seed)
     parts = {**assigned, **{each.name: "held out" for each in corpus.held_out}}
     check_disjoint(frogs + backgrounds + corpus.held_out, parts)
     return assigned
