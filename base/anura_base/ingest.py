@@ -11,9 +11,20 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from anura_base.database import insert_new
 from anura_base.sequence import Progress, spans, union
-from anura_base.tables import dead_letters, devices, effort, events, journals, notices, received
+from anura_base.tables import dead_letters, devices, effort, events, health, journals, notices, received
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import Ack, EffortBatch, EventBatch, NoticeBatch, Refusal, Status, digest, parse_topic, topic
+from anura_edge.wire import (
+    Ack,
+    EffortBatch,
+    EventBatch,
+    Health,
+    NoticeBatch,
+    Refusal,
+    Status,
+    digest,
+    parse_topic,
+    topic,
+)
 
 MAX_DEAD_LETTERS = 1_000
 MAX_DEAD_LETTER_BYTES = 512
@@ -84,7 +95,7 @@ def _refusal(message: Message, reason: str) -> list[tuple[str, bytes]]:
         site, device, kind = parse_topic(message.topic)
     except DeliveryError:
         return []  # nobody's topic
-    if kind in ("status", "ack"):
+    if kind in ("status", "health", "ack"):
         return []
     text = reason[:200].replace("\0", "?")
     return [(topic(site, device, "ack"), Refusal(refused=digest(message.payload), reason=text).to_bytes())]
@@ -101,6 +112,9 @@ def _ingest_one(connection: Connection, message: Message) -> dict[Stream, Ack]:
             return _store(connection, message, site, device, NoticeBatch.from_bytes(message.payload), notices)
         case "status":
             _store_status(connection, message, site, device, Status.from_bytes(message.payload))
+            return {}
+        case "health":
+            _store_health(connection, message, site, device, Health.from_bytes(message.payload))
             return {}
         case "ack":
             raise DeliveryError("an acknowledgement is for a device, not for a base station")
@@ -137,6 +151,15 @@ def _store_status(connection: Connection, message: Message, site: str, device: s
     seen = status.state == "online" and not message.retained
     known = status.model_dump(include={"state", "app_version", "model_id", "model_sha256"}, exclude_none=True)
     _update_device(connection, site, device, {**known, **({"last_seen_utc": message.received_utc} if seen else {})})
+
+
+def _store_health(connection: Connection, message: Message, site: str, device: str, said: Health) -> None:
+    key = {"site": site, "device": device}
+    values = {"message": said.to_bytes().decode(), "received_utc": None if message.retained else message.received_utc}
+    insert_new(connection, health, [{**key, **values}])
+    if not message.retained:  # what the broker kept is no news for a base station that was there
+        connection.execute(update(health).where(*_same(health, key)).values(values))
+    _update_device(connection, site, device, {} if message.retained else {"last_seen_utc": message.received_utc})
 
 
 def _update_device(connection: Connection, site: str, device: str, values: dict[str, Any]) -> None:

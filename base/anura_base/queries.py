@@ -2,16 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Double, Row, cast, func, select
 
-from anura_base.tables import dead_letters, devices, effort, events, journals
+from anura_base.tables import dead_letters, devices, effort, events, health, journals
 from anura_edge.events import EffortState
+from anura_edge.wire import Health
 
 LATEST = 100
+
+MISSED = 3
+"""A device that has left out this many messages about its health may be anything but well."""
+
+MAX_STALE_S = 7 * 24 * 3600.0
+"""Whatever a device says about when the next one comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,10 @@ class DeviceView:
     """Hours of sound in each state of effort."""
     missing: int
     """Rows that the device gave up before they came."""
+    health: Health | None
+    """What it last said about itself."""
+    health_is_stale: bool
+    """Whether that is too old to count on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +97,7 @@ def event_ids(connection: Connection) -> Sequence[UUID]:
 
 def device_views(connection: Connection) -> list[DeviceView]:
     """Return every device, by site and name."""
-    calls = _calls(connection)
-    hours = _effort_h(connection)
-    missing = _missing(connection)
+    calls, hours, missing, said = _calls(connection), _effort_h(connection), _missing(connection), _said(connection)
     return [
         DeviceView(
             site=row.site,
@@ -100,9 +109,24 @@ def device_views(connection: Connection) -> list[DeviceView]:
             events=calls.get((row.site, row.device), 0),
             effort_h={state: hours.get((row.site, row.device, state), 0.0) for state in EffortState},
             missing=missing.get((row.site, row.device), 0),
+            health=(last := said.get((row.site, row.device), (None, None)))[0],
+            health_is_stale=_is_stale(*last),
         )
         for row in connection.execute(select(devices).order_by(devices.c.site, devices.c.device))
     ]
+
+
+def _said(connection: Connection) -> dict[tuple[str, str], tuple[Health, datetime | None]]:
+    return {
+        (site, device): (Health.model_validate_json(message), received_utc)
+        for site, device, received_utc, message in connection.execute(select(health))
+    }
+
+
+def _is_stale(said: Health | None, received_utc: datetime | None) -> bool:
+    if said is None or received_utc is None:
+        return said is not None
+    return datetime.now(UTC) - received_utc > timedelta(seconds=min(MISSED * said.every_s, MAX_STALE_S))
 
 
 def _calls(connection: Connection) -> dict[tuple[str, str], int]:

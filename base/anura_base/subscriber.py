@@ -22,7 +22,7 @@ from anura_edge.yaml_config import read_password
 
 log = logging.getLogger(__name__)
 
-KINDS: tuple[Kind, ...] = ("event", "effort", "notice", "status")
+KINDS: tuple[Kind, ...] = ("event", "effort", "notice", "status", "health")
 QOS = 1
 KEEPALIVE_S = 30
 SESSION_EXPIRY_S = 7 * 24 * 3600

@@ -129,6 +129,15 @@ devices = Table(
     Column("model_sha256", Text),
 )
 
+# How each device is, as it said last. The whole message: its fields may become more, and nothing is searched for.
+health = Table(
+    "health",
+    metadata,
+    *_device_columns(primary_key=True),
+    Column("received_utc", UtcDateTime),  # NULL if the broker had kept it for us: nobody knows for how long
+    Column("message", Text, nullable=False),
+)
+
 # A journal is known by its device too: else one device could move another's floor and have unseen rows acknowledged.
 journals = Table(
     "journals",

@@ -31,8 +31,9 @@ SECURITY_HEADERS = [
 LOOK_EVERY_S = 0.5
 """How often a stream looks for news: many commits in a burst become one update."""
 
-LOOKS_PER_KEEPALIVE = 30
-"""A comment every 15 s lets both ends find out that the other is gone."""
+LOOKS_PER_UPDATE = 60
+"""Without news the page is sent again every 30 s: both ends find out that the other is gone, and what has become stale
+is shown as such."""
 
 
 class Worker(Protocol):
@@ -68,12 +69,10 @@ def create_app(engine: Engine, worker: Worker, subscriber: Subscriber, stop: thr
     async def updates() -> AsyncIterator[str]:
         shown, looks = -1, 0
         while not stop.is_set():
-            if worker.commits != shown:
+            if worker.commits != shown or looks % LOOKS_PER_UPDATE == 0:
                 shown = worker.commits
                 # As JSON it is one line whatever a name contains, so a payload cannot speak the stream's language.
                 yield f"event: live\ndata: {json.dumps(await asyncio.to_thread(render, 'live.html'))}\n\n"
-            elif looks % LOOKS_PER_KEEPALIVE == 0:
-                yield ": nothing new\n\n"
             looks += 1
             await asyncio.sleep(LOOK_EVERY_S)
 

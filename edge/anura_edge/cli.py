@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -31,6 +32,7 @@ from anura_edge.report import bundle_text, event_line, summary_text
 from anura_edge.sources.files import open_file
 from anura_edge.sources.folder import FoundFile, printable, scan, watch
 from anura_edge.sources.microphone import devices as find_devices
+from anura_edge.vitals import Stage
 from anura_edge.wire import EventRow
 from anura_edge.yaml_config import load
 
@@ -92,7 +94,9 @@ def run(
         if kind == "mic":
             daemon.hear_microphone()
         else:
-            daemon.hear_files(_files(kind, path, settings, stop if watch_folder else None))
+            beat = partial(daemon.vitals.beat, Stage.LISTENING)
+            found = watch(path, settings.watch, stop, beat) if watch_folder else _files(kind, path)
+            daemon.hear_files(found)
         if not watch_folder:
             daemon.wait_for_delivery()
     _print_summary(daemon.summary, as_json=as_json)
@@ -202,9 +206,9 @@ def _parse_source(text: str | None) -> tuple[str, Path]:
     raise ConfigError(f"source {text!r}: write --source mic, folder:PATH or file:PATH, or set `source` in the settings")
 
 
-def _files(kind: str, path: Path, settings: Config, stop_watching: Event | None) -> Iterator[FoundFile]:
+def _files(kind: str, path: Path) -> Iterator[FoundFile]:
     if kind == "folder":
-        return scan(path) if stop_watching is None else watch(path, settings.watch, stop_watching)
+        return scan(path)
     path = path.resolve()  # a link that is named is meant
     open_file(path, path.name)  # the only file there is must be one that can be heard
     status = path.stat()

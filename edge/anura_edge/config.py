@@ -84,6 +84,17 @@ class Watch(Section):
     """A file is read when its size and time have not changed for this long."""
 
 
+class Health(Section):
+    """How the device says that it is well."""
+
+    interval_s: Annotated[float, Field(ge=0.1, le=86_400)] = 60.0
+    """Time between two messages on the topic `health`, and two writes of the file below."""
+    patience_s: Annotated[float, Field(ge=0.1, le=86_400)] = 120.0
+    """Audio, model or delivery that is silent for longer has hung: the service manager's watchdog is fed no more."""
+    prometheus_file: Path | None = None
+    """A file that ends in .prom, in the folder of node_exporter's textfile collector."""
+
+
 class Mqtt(Section):
     """Where events go."""
 
@@ -121,6 +132,7 @@ class Config(Section):
     model: Model = Model()
     detect: Detect = Detect()
     watch: Watch = Watch()
+    health: Health = Health()
     mqtt: Mqtt | None = None
 
     @model_validator(mode="after")

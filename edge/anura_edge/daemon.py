@@ -2,8 +2,9 @@
 
 import fcntl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -17,9 +18,11 @@ from anura_edge.config import Config
 from anura_edge.delivery import Courier
 from anura_edge.detector import Detector
 from anura_edge.errors import JournalError
+from anura_edge.health import Monitor
 from anura_edge.journal import Journal
 from anura_edge.keeper import Keeper, Summary
 from anura_edge.sources.folder import FoundFile
+from anura_edge.vitals import AttendedDetector, Stage, Vitals
 from anura_edge.wire import EventRow, Provenance, Status
 
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "frogs-eastern-north-america"
@@ -41,9 +44,12 @@ class Daemon:
         self._classifier = load_classifier(self._bundle, config.model.threads)
         self._alone = _alone(config.journal_path)
         self.journal = Journal(config.journal_path)
-        self.courier = Courier(self.journal, config, config.mqtt, self._birth()) if config.mqtt else None
+        self.vitals = Vitals(config.health.patience_s)
+        beat = partial(self.vitals.beat, Stage.DELIVERY)
+        self.courier = Courier(self.journal, config, config.mqtt, self._birth(), beat) if config.mqtt else None
         wake = self.courier.wake if self.courier else lambda: None
         self._keeper = Keeper(self.journal, self._made_by(), on_event, wake)
+        self._monitor = Monitor(config, self._made_by(), self.journal, self.courier, self.vitals, self.summary)
 
     @property
     def summary(self) -> Summary:
@@ -53,11 +59,13 @@ class Daemon:
     def __enter__(self) -> "Daemon":
         if self.courier:
             self.courier.start()
+        self._monitor.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._monitor.stop()
         self.summary.problem = self.courier.problem if self.courier else "no broker is set"
         if self.courier:
             self.courier.stop()
@@ -68,7 +76,8 @@ class Daemon:
     def hear_files(self, files: Iterable[FoundFile]) -> None:
         """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on."""
         detector = self._detector(hear_files.BLOCK_S)
-        hear_files.FileHearing(self._keeper, detector, self._config.audio, self._stop).hear_all(files)
+        hear_files.FileHearing(self._keeper, detector, self._config.audio, self._stop).hear_all(self._paced(files))
+        self.vitals.rest(Stage.LISTENING)
 
     def hear_microphone(self) -> None:
         """Listen until told to stop.
@@ -76,7 +85,9 @@ class Daemon:
         Raises SourceError if there is no such microphone, or when it is gone.
         """
         detector = self._detector(hear_microphone.BLOCK_S)
+        self.vitals.beat(Stage.LISTENING)
         hear_microphone.hear_microphone(self._keeper, detector, self._config.audio, self._stop)
+        self.vitals.rest(Stage.LISTENING)
 
     def wait_for_delivery(self) -> None:
         """Wait until all rows are acknowledged, or nothing has moved for a while."""
@@ -87,8 +98,14 @@ class Daemon:
             if time.monotonic() - since > DELIVERY_PATIENCE_S:
                 return
 
+    def _paced(self, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
+        self.vitals.beat(Stage.LISTENING)
+        for file in files:
+            self.vitals.beat(Stage.LISTENING)
+            yield file
+
     def _detector(self, block_s: float) -> Detector:
-        return Detector(self._bundle, self._classifier, self._config.detect, block_s)
+        return AttendedDetector(self.vitals, self._bundle, self._classifier, self._config.detect, block_s)
 
     def _made_by(self) -> Provenance:
         manifest = self._bundle.manifest

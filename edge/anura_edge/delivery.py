@@ -7,7 +7,7 @@ publishes, mosquitto delivered none of them); a row leaves the queue when the ba
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from threading import Event, Thread
@@ -17,7 +17,7 @@ from anura_edge import wire
 from anura_edge.config import Config, Mqtt
 from anura_edge.errors import DeliveryError
 from anura_edge.journal import Journal
-from anura_edge.link import Closed, Link, Note, Published, Received
+from anura_edge.link import TIMEOUT_S, Closed, Link, Note, Published, Received
 from anura_edge.wire import Row
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ MAX_UNACKNOWLEDGED_ROWS = 2_000
 _HEADER_BYTES = 256
 """Room for MQTT's own header, the topic and the properties of a publish."""
 
+HEALTH_LASTS = 10
+"""The broker forgets how the device was after this many times without news."""
+
 MIN_RETRY_S, MAX_RETRY_S = 1.0, 120.0
 MAX_RESEND_S = 3_600.0
 
@@ -41,11 +44,20 @@ MAX_RESEND_S = 3_600.0
 class Courier:
     """A thread that keeps the queue moving. The broker may be away at the start, or at any time later."""
 
-    def __init__(self, journal: Journal, config: Config, mqtt: Mqtt, birth: wire.Status) -> None:
-        self._journal, self._config, self._mqtt, self._birth = journal, config, mqtt, birth
+    def __init__(
+        self,
+        journal: Journal,
+        config: Config,
+        mqtt: Mqtt,
+        birth: wire.Status,
+        beat: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """`beat` is called again and again, with how long it may take until the next time."""
+        self._journal, self._config, self._mqtt, self._birth, self._beat = journal, config, mqtt, birth, beat
         self._password = mqtt.password()
         self._stop = Event()
         self._link: Link | None = None
+        self._health: wire.Health | None = None
         self._thread = Thread(target=self._run, name="courier", daemon=True)
         self.problem: str | None = "not connected yet"
         """Why nothing is being delivered at the moment; None when all is well."""
@@ -59,6 +71,11 @@ class Courier:
         if link := self._link:
             link.notes.put(None)
 
+    def tell(self, health: wire.Health) -> None:
+        """Say how the device is. It is sent when there is a connection; one that is old by then is not."""
+        self._health = health
+        self.wake()
+
     def stop(self) -> None:
         """Say goodbye and end; what is pending stays in the journal."""
         self._stop.set()
@@ -69,6 +86,7 @@ class Courier:
         retry_s = MIN_RETRY_S
         while not self._stop.is_set():
             began = monotonic()
+            self._beat(TIMEOUT_S)
             try:
                 self._connect_and_serve()
             except Exception as error:  # whatever it is: a courier that dies delivers nothing ever again
@@ -76,6 +94,7 @@ class Courier:
             # A connection that held was a good one: the next fault begins again with a short wait.
             retry_s = MIN_RETRY_S if monotonic() - began > retry_s else min(2 * retry_s, MAX_RETRY_S)
             # Jitter, so that a hundred devices do not all come back in the same second after a power cut.
+            self._beat(retry_s)
             self._stop.wait(retry_s * random.uniform(0.5, 1))  # noqa: S311
 
     def _connect_and_serve(self) -> None:
@@ -90,12 +109,22 @@ class Courier:
             link.publish(status, self._birth.to_bytes(), retain=True)
             sender = _Sender(self._journal, self._config, self._mqtt, link, connected.max_packet_bytes)
             while not self._stop.is_set():
+                self._beat(0)
                 self._note_problem(sender.problem)
                 sender.send()
+                self._send_health(link)
                 sender.take(link.next(timeout_s=1.0))
             link.publish(status, offline, retain=True)  # a clean goodbye keeps the broker from sending the will
         finally:
             link.close()
+
+    def _send_health(self, link: Link) -> None:
+        health, self._health = self._health, None
+        if health:
+            device = self._config.device
+            expires_s = round(HEALTH_LASTS * health.every_s)
+            name = wire.topic(device.site, device.name, "health")
+            link.publish(name, health.to_bytes(), retain=True, expires_s=expires_s)
 
     def _note_problem(self, problem: str | None) -> None:
         if problem and problem != self.problem:

@@ -31,6 +31,8 @@ class Summary:
     """New files that could not be analysed, by reason."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Audio by what became of it."""
+    gaps: int = 0
+    """Pieces of audio that were dropped."""
     events: dict[str, int] = field(default_factory=dict)
     """New events by scientific name."""
     elapsed_s: float = 0.0
@@ -74,6 +76,7 @@ class Keeper:
                 self._on_event(row)
             elif isinstance(row, EffortRow):
                 _add(self.summary.seconds, row.state, row.samples / row.rate_hz)
+                self.summary.gaps += row.state == EffortState.DROPPED
 
     def notice(self, notice: Notice) -> None:
         """Commit something that happened to the device."""

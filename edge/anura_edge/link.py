@@ -104,10 +104,12 @@ class Link:
         self._client.subscribe(self._subscription, qos=1)
         return note
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None) -> int:
         """Hand over a message; the number comes back in a Published note."""
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ContentType = content_type(payload)
+        if expires_s is not None:
+            properties.MessageExpiryInterval = expires_s
         return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
 
     def next(self, timeout_s: float) -> Note | None:

@@ -4,6 +4,7 @@
     anura/v1/{site}/{device}/effort   device -> base   Batch of EffortRow
     anura/v1/{site}/{device}/notice   device -> base   Batch of NoticeRow
     anura/v1/{site}/{device}/status   device -> base   Status, retained; the broker sends `offline` as the last will
+    anura/v1/{site}/{device}/health   device -> base   Health, retained for a while; only the newest counts
     anura/v1/{site}/{device}/ack      base -> device   Ack, after the base has committed; or Refusal of a batch
 
 Rows of every kind share one sequence per journal, so that one number acknowledges them all. A device says in each
@@ -35,7 +36,7 @@ SCHEMA: Literal["anura/1"] = "anura/1"
 JSON_TYPE = "application/json"
 ZLIB_TYPE = "application/zlib"
 
-Kind = Literal["event", "effort", "notice", "status", "ack"]
+Kind = Literal["event", "effort", "notice", "status", "health", "ack"]
 
 MAX_PAYLOAD_BYTES = 1_000_000
 """A base refuses more, before and after it is unpacked: 1,000 event rows take about 600 kB."""
@@ -49,7 +50,8 @@ MAX_SEQ = 2**53 - 1
 MAX_TEXT = 512
 """Characters in a name for people."""
 
-_TOPIC = re.compile(r"anura/v1/([A-Za-z0-9_-]{1,32})/([A-Za-z0-9_-]{1,32})/(event|effort|notice|status|ack)", re.ASCII)
+_KINDS = "event|effort|notice|status|health|ack"
+_TOPIC = re.compile(rf"anura/v1/([A-Za-z0-9_-]{{1,32}})/([A-Za-z0-9_-]{{1,32}})/({_KINDS})", re.ASCII)
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -70,6 +72,7 @@ Count = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 Span = tuple[Count, Count]
 """First and last number, both included."""
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,54 @@ class Status(_Message):
     model_sha256: Code | None = None
 
 
+class Health(_Message):
+    """Payload of `health`: how the device is now. What it does not know is null.
+
+    Sums count from the start of the program, `running_s` ago.
+    """
+
+    schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
+    utc: Utc
+    """By the device's clock."""
+    every_s: Amount
+    """The next one comes after this time."""
+    problems: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
+    """What a person should look at, in sentences."""
+    boot_id: Code | None = None
+    uptime_s: Amount
+    """Since the machine was switched on."""
+    running_s: Amount
+    """Since the program started."""
+    app_version: Code
+    model_sha256: Code
+    config_hash: Code
+    since_sample_s: Amount | None = None
+    """Since the last audio came."""
+    since_inference_s: Amount | None = None
+    """Since the model last scored some."""
+    real_time_factor: Amount | None = None
+    """The model's work for a second of audio, over the last minutes; above 1 it cannot keep up."""
+    overruns: Count
+    """How often the model took longer than its audio lasts."""
+    analysed_s: Amount
+    dropped_s: Amount
+    """Audio that was lost before it was analysed."""
+    gaps: Count
+    """In how many pieces."""
+    pending: Count
+    """Rows that nobody has acknowledged."""
+    oldest_pending_s: Amount | None = None
+    """How long the oldest of them has waited, since the start of the program at most; null when none waits."""
+    disk_free_bytes: Count | None = None
+    disk_free_inodes: Count | None = None
+    memory_bytes: Count | None = None
+    temperature_c: Annotated[float, Field(ge=-300, le=1000)] | None = None
+    throttled: Count | None = None
+    """A Raspberry Pi's throttling bits, as `vcgencmd get_throttled` shows them."""
+    clock_synchronised: bool | None = None
+    """Whether something, NTP as a rule, keeps the device's clock right."""
+
+
 class Ack(_Message):
     """Payload of `ack`: everything up to `seq`, and everything in `received`, is committed at the base."""
 
@@ -311,7 +362,7 @@ def parse_topic(name: str) -> tuple[str, str, Kind]:
     Raises DeliveryError on any other topic.
     """
     if not (match := _TOPIC.fullmatch(name)):
-        raise DeliveryError(f"topic {name!r} is not anura/v1/{{site}}/{{device}}/{{event|effort|notice|status|ack}}")
+        raise DeliveryError(f"topic {name!r} is not anura/v1/{{site}}/{{device}}/{{{_KINDS}}}")
     site, device, kind = match.groups()
     return site, device, cast(Kind, kind)
 
@@ -321,6 +372,7 @@ def json_schema() -> dict[str, Any]:
     payloads: dict[Kind, type[BaseModel]] = {
         **{row.kind: batch for row, batch in _BATCHES.items()},
         "status": Status,
+        "health": Health,
     }
     answers: list[type[BaseModel]] = [Ack, Refusal]
     _, schema = models_json_schema(

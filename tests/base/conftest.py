@@ -28,6 +28,7 @@ from anura_edge.wire import (
     Ack,
     EffortRow,
     EventRow,
+    Health,
     Kind,
     Provenance,
     Row,
@@ -79,6 +80,25 @@ def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1
         clock_source=ClockSource.RECORDER,
     )
     return effort_row(seq, stretch, MADE_BY)
+
+
+def health(**changes: Any) -> Health:
+    """How a device is, as it would say."""
+    said = Health(
+        utc=START,
+        every_s=60,
+        uptime_s=9e5,
+        running_s=8e5,
+        app_version="0.1.0",
+        model_sha256="5f" * 32,
+        config_hash="c0ffee",
+        overruns=0,
+        analysed_s=8e5,
+        dropped_s=0.5,
+        gaps=2,
+        pending=1_234,
+    )
+    return said.model_copy(update=changes)
 
 
 @dataclass
@@ -193,8 +213,8 @@ def device(broker: Broker) -> Iterator[Device]:
 
 @pytest.fixture
 def make() -> SimpleNamespace:
-    """Make rows, as a device would send them: `make.event(seq)`, `make.effort(seq)`."""
-    return SimpleNamespace(event=event, effort=effort, state=EffortState)
+    """Make rows, as a device would send them: `make.event(seq)`, `make.effort(seq)`, `make.health()`."""
+    return SimpleNamespace(event=event, effort=effort, health=health, state=EffortState)
 
 
 @dataclass

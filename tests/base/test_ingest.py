@@ -4,7 +4,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,6 +26,7 @@ from anura_edge.wire import (
     EffortRow,
     EventBatch,
     EventRow,
+    Health,
     NoticeRow,
     Refusal,
     Row,
@@ -63,9 +64,14 @@ class Sender:
     def status(self, status: Status, *, retained: bool = False) -> None:
         assert self.raw(f"anura/v1/INCT04/{self.device}/status", status.to_bytes(), retained=retained) == []
 
-    def raw(self, topic: str, payload: bytes, *, retained: bool = False) -> list[tuple[str, bytes]]:
+    def health(self, health: Health, **how: Any) -> None:
+        assert self.raw(f"anura/v1/INCT04/{self.device}/health", health.to_bytes(), **how) == []
+
+    def raw(
+        self, topic: str, payload: bytes, *, retained: bool = False, received_utc: datetime = NOW
+    ) -> list[tuple[str, bytes]]:
         with self.engine.begin() as connection:
-            return ingest(connection, [Message(topic, payload, retained, NOW)])
+            return ingest(connection, [Message(topic, payload, retained, received_utc)])
 
     def view(self) -> queries.DeviceView:
         with self.engine.connect() as connection:
@@ -208,6 +214,25 @@ def test_a_status_tells_when_a_device_was_there_unless_the_broker_kept_it(sender
     assert (sender.view().state, sender.view().last_seen_utc, sender.view().app_version) == ("offline", NOW, "0.1.0")
 
 
+def test_of_what_a_device_says_of_its_health_the_last_word_counts(sender: Sender, make) -> None:  # noqa: ANN001
+    sender.health(make.health(pending=3))
+    sender.health(make.health(pending=2, problems=("the model does not answer",)))
+    sender.health(make.health(pending=1), retained=True)
+    assert sender.view().health == make.health(pending=2, problems=("the model does not answer",))
+    assert sender.view().last_seen_utc == NOW
+
+
+def test_health_is_stale_when_some_messages_were_missed_or_when_nobody_knows_its_age(sender: Sender, make) -> None:  # noqa: ANN001
+    sender.status(Status(state="online"))
+    assert (sender.view().health, sender.view().health_is_stale) == (None, False)
+    sender.health(make.health(), retained=True)
+    assert (sender.view().health, sender.view().health_is_stale) == (make.health(), True)
+    sender.health(make.health(), received_utc=datetime.now(UTC))
+    assert not sender.view().health_is_stale
+    sender.health(make.health(every_s=1e12), received_utc=datetime.now(UTC) - timedelta(days=8))
+    assert sender.view().health_is_stale
+
+
 @pytest.mark.parametrize(
     ("topic", "payload", "reason"),
     [
@@ -217,6 +242,7 @@ def test_a_status_tells_when_a_device_was_there_unless_the_broker_kept_it(sender
         ("anura/v1/INCT04/swamp-1/event", b'{"schema": "anura/2", "rows": []}', "schema"),
         ("anura/v1/INCT04/swamp-1/status", b'{"state": "dancing"}', "state"),
         ("anura/v1/INCT04/swamp-1/status", b'{"state": "online", "app_version": "a\\u0000b"}', "app_version"),
+        ("anura/v1/INCT04/swamp-1/health", b'{"utc": "2026-11-20T19:30:00Z"}', "every_s"),
         ("anura/v1/INCT04/swamp-1/ack", b"{}", "acknowledgement"),
         ("anura/v1/not a site/swamp-1/event", b"{}", "topic"),
         ("anura/v1/\0/swamp-1/event", b"{}", "topic"),
@@ -334,7 +360,8 @@ def test_no_payload_stops_it(engine: Engine, make, data: st.DataObject) -> None:
     where[data.draw(st.sampled_from(sorted(where)))] = data.draw(json_values)
     payload = data.draw(st.just(json.dumps(batch).encode()) | st.binary())
     topic = data.draw(
-        st.sampled_from([f"anura/v1/a/b/{kind}" for kind in ("event", "effort", "notice", "status")]) | st.text()
+        st.sampled_from([f"anura/v1/a/b/{kind}" for kind in ("event", "effort", "notice", "status", "health")])
+        | st.text()
     )
     with engine.begin() as connection:
         for _, answer in ingest(connection, [Message(topic, payload, False, NOW)]):

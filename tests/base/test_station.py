@@ -125,6 +125,17 @@ def test_the_page_shows_calls_devices_and_effort(base, device, make) -> None:  #
     assert (view["state"], view["events"], view["missing"]) == ("online", 1, 2)
 
 
+def test_the_page_shows_how_a_device_is(base, device, make) -> None:  # noqa: ANN001
+    device.send_raw("health", make.health(oldest_pending_s=7_300, since_inference_s=3, temperature_c=61.2).to_bytes())
+    page = eventually(lambda: " ".join(text.split()) if "61" in (text := base.get("")) else None)
+    assert "well<br> 1,234 rows wait for 2 h · heard 3 s ago · 2 gaps · 61 °C" in page
+    ill = make.health(problems=("<b>the model does not answer</b>",), disk_free_bytes=1_550_000_000)
+    device.send_raw("health", ill.to_bytes())
+    page = eventually(lambda: " ".join(text.split()) if "1.6 GB" in (text := base.get("")) else None)
+    assert "&lt;b&gt;the model does not answer" in page
+    assert base.json("api/devices")[0]["health"]["gaps"] == 2
+
+
 def test_a_reader_of_the_api_misses_nothing(base, device, make) -> None:  # noqa: ANN001
     rows = tuple(make.event(seq) for seq in range(1, 8))
     device.send(*rows)

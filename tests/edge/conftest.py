@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile as sf
 from hypothesis import settings
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from support import DEADLINE_S
 
 from anura_edge.audio import AudioChunk, ClockSource, FloatArray, Recording
 from anura_edge.bundle import (
@@ -179,6 +183,30 @@ def make_effort(made_by: Provenance) -> Callable[..., Effort]:
 @pytest.fixture
 def recording() -> Recording:
     return Recording("f00d", "Data/A_20261120_193000.wav", START, ClockSource.RECORDER, RATE_HZ, 1, 80_000)
+
+
+@pytest.fixture
+def hear_topic() -> Iterator[Callable[[int, str], list[MQTTMessage]]]:
+    """Subscribe to a topic at a broker's port: `hear_topic(port, name)` is the list of what comes."""
+    clients: list[Client] = []
+
+    def hear(port: int, name: str) -> list[MQTTMessage]:
+        heard: list[MQTTMessage] = []
+        subscribed = Flag()
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        client.on_connect = lambda client, *_: client.subscribe(name, 1)
+        client.on_subscribe = lambda *_: subscribed.set()
+        client.on_message = lambda _client, _data, message: heard.append(message)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        assert subscribed.wait(DEADLINE_S)
+        clients.append(client)
+        return heard
+
+    yield hear
+    for client in clients:
+        client.disconnect()
+        client.loop_stop()
 
 
 @dataclass

@@ -15,15 +15,27 @@ from anura_edge import wire
 from anura_edge.audio import ClockSource
 from anura_edge.errors import DeliveryError
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
-from anura_edge.wire import Ack, EffortBatch, EventBatch, EventRow, NoticeBatch, Provenance, Status, parse_topic, topic
+from anura_edge.wire import (
+    Ack,
+    EffortBatch,
+    EventBatch,
+    EventRow,
+    Health,
+    NoticeBatch,
+    Provenance,
+    Status,
+    parse_topic,
+    topic,
+)
 
-MESSAGES = [EventBatch, EffortBatch, NoticeBatch, Status, Ack, wire.Refusal]
+MESSAGES = [EventBatch, EffortBatch, NoticeBatch, Status, Health, Ack, wire.Refusal]
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=64)
 times = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 counts = st.integers(0, wire.MAX_SEQ)
 rates = st.integers(1, 1_000_000)
 shares = st.floats(0, 1)
+amounts = st.floats(0, 1e12)
 clocks = st.sampled_from(ClockSource)
 provenances = st.builds(Provenance, texts, texts, texts, texts, texts)
 events = st.builds(
@@ -116,6 +128,18 @@ def test_a_status_comes_back_as_it_went(status: Status) -> None:
     assert Status.from_bytes(status.to_bytes()) == status
 
 
+@given(times, st.lists(texts, max_size=16), st.lists(amounts, min_size=7, max_size=7), counts, st.none() | texts)
+def test_health_comes_back_as_it_went(
+    utc: datetime, problems: list[str], sizes: list[float], count: int, code: str | None
+) -> None:
+    names = "every_s uptime_s running_s analysed_s dropped_s oldest_pending_s real_time_factor"
+    sums = dict(zip(names.split(), sizes, strict=True))
+    codes = dict.fromkeys(["app_version", "model_sha256", "config_hash"], code or "")
+    numbers = dict.fromkeys(["overruns", "gaps", "pending", "disk_free_bytes"], count)
+    health = Health(utc=utc, problems=tuple(problems), boot_id=code, **sums, **codes, **numbers)
+    assert Health.from_bytes(health.to_bytes()) == health
+
+
 @given(st.builds(Ack, journal=st.uuids(), seq=counts))
 def test_an_ack_comes_back_as_it_went(ack: Ack) -> None:
     assert Ack.from_bytes(ack.to_bytes()) == ack
@@ -133,15 +157,11 @@ def test_fields_that_we_do_not_know_are_ignored(event_batch: dict[str, Any], key
 @pytest.mark.parametrize("message", MESSAGES)
 def test_another_major_version_is_refused(event_batch: dict[str, Any], message: type[Any], schema: object) -> None:
     journal = str(UUID(int=1))
-    honest = {
-        "journal": journal,
-        "floor": 1,
-        "rows": [],
-        "state": "online",
-        "seq": 1,
-        "refused": "0" * 16,
-        "reason": "",
-    }
+    honest = {"journal": journal, "floor": 1, "rows": [], "state": "online", "seq": 1}
+    honest |= {"refused": "0" * 16, "reason": ""}
+    honest |= {"utc": "2026-11-20T19:30:00Z", "app_version": "1", "model_sha256": "5f", "config_hash": "c0ffee"}
+    honest |= {"every_s": 1, "uptime_s": 1, "running_s": 1, "analysed_s": 1, "dropped_s": 1}
+    honest |= {"overruns": 1, "gaps": 1, "pending": 1}
     assert message.from_bytes(encode(honest)), "no schema at all is read as the first"
     with pytest.raises(DeliveryError, match="schema"):
         message.from_bytes(encode({**honest, "schema": schema}))
@@ -229,7 +249,7 @@ def test_a_time_with_any_offset_is_the_same_moment(event_batch: dict[str, Any]) 
     assert row.start_utc.tzinfo == UTC
 
 
-@given(names, names, st.sampled_from(["event", "effort", "notice", "status", "ack"]))
+@given(names, names, st.sampled_from(["event", "effort", "notice", "status", "health", "ack"]))
 def test_a_topic_comes_back_as_it_went(site: str, device: str, kind: Any) -> None:
     assert parse_topic(topic(site, device, kind)) == (site, device, kind)
 
@@ -270,7 +290,7 @@ def test_the_json_schema_describes_every_payload_and_never_moves() -> None:
     schema = json.loads(json.dumps(wire.json_schema()))
     assert schema == json.loads(json.dumps(wire.json_schema()))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert set(schema["properties"]) == {"event", "effort", "notice", "status", "ack"}
+    assert set(schema["properties"]) == {"event", "effort", "notice", "status", "health", "ack"}
     for reference in _references(schema):
         place = schema
         for part in reference.removeprefix("#/").split("/"):
@@ -294,6 +314,12 @@ def test_the_public_names_are_still_there(event_batch: dict[str, Any]) -> None:
     fields = wire.json_schema()["$defs"]
     assert {"what", "utc", "detail", "recording", "amount"} <= set(fields["NoticeRow"]["properties"])
     assert {"state", "first_sample", "samples"} <= set(fields["EffortRow"]["properties"])
+    health = (
+        "schema utc every_s problems boot_id uptime_s running_s app_version model_sha256 config_hash since_sample_s "
+    )
+    health += "since_inference_s real_time_factor overruns analysed_s dropped_s gaps pending oldest_pending_s "
+    health += "disk_free_bytes disk_free_inodes memory_bytes temperature_c throttled clock_synchronised"
+    assert set(health.split()) <= set(fields["Health"]["properties"])
     assert {"schema", "journal", "seq"} <= set(fields["Ack"]["properties"])
     assert {"schema", "state", "since_utc", "app_version", "model_id", "model_sha256"} <= set(
         fields["Status"]["properties"]

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,11 +65,14 @@ def printable(path: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)[-MAX_TEXT:]
 
 
-def watch(root: Path, settings: Watch, stop: Event) -> Iterator[FoundFile]:
+def watch(
+    root: Path, settings: Watch, stop: Event, beat: Callable[[float], None] = lambda _: None
+) -> Iterator[FoundFile]:
     """Yield each file below a folder when it has stopped growing, and again when it has changed, until told to stop.
 
     The periodic scan is the truth; the operating system's events only make it come sooner, since network and FAT
-    file systems send none and queues overflow. A card that is taken out is waited for.
+    file systems send none and queues overflow. A card that is taken out is waited for. `beat` is called again and
+    again, with how long it may take until the next time.
     """
     seen: dict[Path, tuple[int, int]] = {}
     settling: dict[Path, tuple[FoundFile, float]] = {}
@@ -77,11 +80,14 @@ def watch(root: Path, settings: Watch, stop: Event) -> Iterator[FoundFile]:
         while not stop.is_set():
             hints.clear()
             for file in _scan_if_there(root):
+                beat(0)
                 if _is_ready(file, seen, settling, settings.settle_s):
                     yield file
                 if stop.is_set():
                     return
-            hints.wait(settings.settle_s if settling else settings.interval_s, stop)
+            pause_s = settings.settle_s if settling else settings.interval_s
+            beat(pause_s)
+            hints.wait(pause_s, stop)
 
 
 def _scan_if_there(root: Path) -> Iterator[FoundFile]:

@@ -1,0 +1,159 @@
+"""Says how the device is: to the base station, to the service manager's watchdog and to Prometheus."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Event, Thread
+
+from anura_edge import machine, notify, prometheus, wire
+from anura_edge.config import Config
+from anura_edge.delivery import Courier
+from anura_edge.errors import AnuraError
+from anura_edge.events import EffortState
+from anura_edge.journal import Journal
+from anura_edge.keeper import Summary
+from anura_edge.vitals import Stage, Vitals
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 5.0
+"""How often the stages are looked after, if the service manager does not want it more often."""
+
+_HUNG = {
+    Stage.LISTENING: "no audio comes and no file is read; check the microphone or the card",
+    Stage.MODEL: "the model does not answer",
+    Stage.DELIVERY: "the delivery hangs",
+}
+
+_THROTTLED = {
+    1 << 0: "the supply voltage is too low; check the battery and the cable",
+    1 << 2: "the processor is slowed down",
+    1 << 3: "the processor is hot and slowed down; give it shade",
+}
+
+
+class Monitor:
+    """A thread that looks at everything and stands in nobody's way."""
+
+    def __init__(
+        self,
+        config: Config,
+        made_by: wire.Provenance,
+        journal: Journal,
+        courier: Courier | None,
+        vitals: Vitals,
+        summary: Summary,
+    ) -> None:
+        self._config, self._made_by = config, made_by
+        self._journal, self._courier, self._vitals, self._summary = journal, courier, vitals, summary
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="monitor", daemon=True)
+        self._began = time.monotonic()
+        self._backlog = Backlog()
+        self._fed = True
+
+    def start(self) -> None:
+        """Say that the device is ready, and begin to look."""
+        notify.notify(notify.READY)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say that the device stops, and end."""
+        notify.notify(notify.STOPPING)
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        watchdog_s = notify.watchdog_s()
+        # sd_watchdog_enabled(3) recommends half the time that the manager waits.
+        look_every_s = min(LOOK_EVERY_S, self._config.health.interval_s, (watchdog_s or LOOK_EVERY_S) / 2)
+        due = 0.0
+        while not self._stop.is_set():
+            self._feed_watchdog()
+            if time.monotonic() >= due:
+                due = time.monotonic() + self._config.health.interval_s
+                self._report()
+            self._stop.wait(look_every_s)
+
+    def _feed_watchdog(self) -> None:
+        late = self._vitals.late()
+        if not late:
+            notify.notify(notify.WATCHDOG)
+        elif self._fed:
+            log.error("%s; the watchdog is fed no more", "; ".join(_HUNG[stage] for stage in late))
+        self._fed = not late
+
+    def _report(self) -> None:
+        try:
+            health = self.health()
+            notify.notify(notify.status("; ".join(health.problems) or f"well; {health.pending} rows wait"))
+            if self._courier:
+                self._courier.tell(health)
+            if path := self._config.health.prometheus_file:
+                prometheus.write(path, health)
+        except (AnuraError, OSError) as error:  # the next one may work: a device that cannot say how it is still hears
+            log.warning("cannot say how the device is: %s", error)
+
+    def health(self) -> wire.Health:
+        """Look at everything.
+
+        Raises JournalError if the journal cannot be read, OSError if the state folder is gone.
+        """
+        vitals, seconds, pending = self._vitals, self._summary.seconds, self._journal.pending_count()
+        space = machine.space(self._config.journal_path.parent)
+        return wire.Health(
+            utc=datetime.now(UTC),
+            every_s=self._config.health.interval_s,
+            problems=tuple(self._problems(pending)),
+            boot_id=machine.boot_id(),
+            uptime_s=machine.uptime_s(),
+            running_s=time.monotonic() - self._began,
+            app_version=self._made_by.app_version,
+            model_sha256=self._made_by.model_sha256,
+            config_hash=self._made_by.config_hash,
+            since_sample_s=vitals.since_sample_s,
+            since_inference_s=vitals.since_inference_s,
+            real_time_factor=vitals.real_time_factor,
+            overruns=vitals.overruns,
+            analysed_s=seconds.get(EffortState.ANALYSED, 0.0),
+            dropped_s=seconds.get(EffortState.DROPPED, 0.0),
+            gaps=self._summary.gaps,
+            pending=pending,
+            oldest_pending_s=self._backlog.age_s(self._journal.floor(), pending),
+            disk_free_bytes=space.free_bytes,
+            disk_free_inodes=space.free_inodes,
+            memory_bytes=machine.memory_bytes(),
+            temperature_c=machine.temperature_c(),
+            throttled=machine.throttled_bits(),
+            clock_synchronised=machine.clock_synchronised(),
+        )
+
+    def _problems(self, pending: int) -> list[str]:
+        problems = [_HUNG[stage] for stage in self._vitals.late()]
+        if self._courier and self._courier.problem:
+            problems.append(f"{pending} rows wait: {self._courier.problem}")
+        if (factor := self._vitals.real_time_factor or 0.0) > 1:
+            problems.append(f"the model needs {factor:.1f} s for a second of audio; choose a smaller one")
+        bits = machine.throttled_bits() or 0
+        problems += [text for bit, text in _THROTTLED.items() if bits & bit]
+        return [problem[: wire.MAX_TEXT] for problem in problems]
+
+
+class Backlog:
+    """How long the oldest row that waits has waited, known from looking now and then."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # At one a minute, a week: a row that waits longer has waited for a week at least.
+        self._looks: deque[tuple[int, float]] = deque(maxlen=7 * 24 * 60)
+
+    def age_s(self, floor: int, pending: int) -> float | None:
+        """Return how long row `floor` has waited at least, when `pending` rows wait; None if none does."""
+        now, known = self._clock(), floor + pending  # all rows with lower numbers have come by now
+        if not self._looks or known > self._looks[-1][0]:
+            self._looks.append((known, now))
+        while self._looks and self._looks[0][0] <= floor:
+            self._looks.popleft()
+        return now - self._looks[0][1] if self._looks else None

@@ -1,0 +1,43 @@
+"""The units that come along say what systemd understands, and give the services no more than they need."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import need
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+
+MAX_EXPOSURE = 3.0
+"""Of 10, as `systemd-analyze security` counts."""
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_understands_a_unit(unit: Path, tmp_path: Path) -> None:
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text(encoding="utf-8").replace("/opt/anura/bin", str(BIN)), encoding="utf-8")
+    done = subprocess.run([need("systemd-analyze"), "verify", copy], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    newer = ("RestartSteps", "RestartMaxDelaySec")  # from systemd 254 on
+    complaints = [line for line in done.stderr.splitlines() if unit.name in line and not any(k in line for k in newer)]
+    assert complaints == []
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_a_service_is_exposed_little(service: Path) -> None:
+    command = [need("systemd-analyze"), "security", "--offline=true", "--no-pager", service]
+    done = subprocess.run(command, capture_output=True, text=True)
+    exposure = re.search(rf"exposure level for {service.name}: ([\d.]+)", done.stdout)
+    assert exposure, done.stdout + done.stderr
+    assert float(exposure[1]) <= MAX_EXPOSURE
+
+
+def test_the_device_is_restarted_for_ever_and_watched() -> None:
+    text = (ROOT / "deploy" / "systemd" / "anura-edge.service").read_text(encoding="utf-8")
+    for line in ("Type=notify", "WatchdogSec=60", "Restart=always", "StartLimitIntervalSec=0"):
+        assert f"\n{line}\n" in text
