@@ -35,6 +35,7 @@ from anura_edge.wire import (
     batch,
     effort_row,
     event_row,
+    parse_answer,
     topic,
 )
 
@@ -123,7 +124,8 @@ class Device:
         eventually(lambda: self._subscribed)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        self.acks.put(Ack.from_bytes(message.payload))
+        if isinstance(answer := parse_answer(message.payload), Ack):
+            self.acks.put(answer)
 
     def send(self, *rows: Row, floor: int = 1) -> None:
         """Publish rows of one kind."""
