@@ -99,7 +99,7 @@ def manifest(checkpoint: Checkpoint, report: Report) -> Manifest:
         states=_states(model),
         licence=LICENCE,
         training=Training(
-            recipe=recipe.model_dump_json(),
+            recipe=recipe.written(),
             data=provenance.data,
             seed=recipe.seed,
             calibration=(

@@ -26,7 +26,8 @@ def mixer(sounds: Sounds, recipe: Recipe, seed: int = 0, **changes: object) -> M
 
 
 def test_examples_have_one_length_and_stay_within_full_scale(sounds: Sounds, recipe: Recipe) -> None:
-    waveforms, targets = mixer(sounds, recipe, level_dbfs=[-6, 0]).batch(40)
+    batch = mixer(sounds, recipe, level_dbfs=[-6, 0]).batch(1, 40)
+    waveforms, targets = batch.waveforms, batch.targets
     assert waveforms.shape == (40, 2 * RATE_HZ)
     assert targets.shape == (40, 2)
     assert waveforms.dtype == targets.dtype == np.float32
@@ -35,18 +36,18 @@ def test_examples_have_one_length_and_stay_within_full_scale(sounds: Sounds, rec
 
 
 def test_levels_are_those_asked_for(sounds: Sounds, recipe: Recipe) -> None:
-    waveforms, _ = mixer(sounds, recipe, background_only=0, level_dbfs=[-40, -30]).batch(40)
+    waveforms = mixer(sounds, recipe, background_only=0, level_dbfs=[-40, -30]).batch(1, 40).waveforms
     levels_db = 10 * np.log10(np.square(waveforms).mean(1))
     assert (levels_db > -40.1).all()
     assert (levels_db < -29.9).all()
 
 
 def test_background_alone_has_no_label(sounds: Sounds, recipe: Recipe) -> None:
-    assert not mixer(sounds, recipe, background_only=1).batch(20)[1].any()
+    assert not mixer(sounds, recipe, background_only=1).batch(1, 20).targets.any()
 
 
 def test_two_species_together_are_both_labelled(sounds: Sounds, recipe: Recipe) -> None:
-    targets = mixer(sounds, recipe, background_only=0, two_species=1).batch(40)[1]
+    targets = mixer(sounds, recipe, background_only=0, two_species=1).batch(1, 40).targets
     assert targets.sum(1).max() == 2
 
 
@@ -68,7 +69,7 @@ def test_a_species_that_is_no_label_counts_as_none(sounds: Sounds) -> None:
 
 def test_one_seed_gives_one_batch(sounds: Sounds, recipe: Recipe) -> None:
     def drawn(seed: int) -> FloatArray:
-        return mixer(sounds, recipe, seed).batch(8)[0]
+        return mixer(sounds, recipe, seed).batch(1, 8).waveforms
 
     assert np.array_equal(drawn(1), drawn(1))
     assert not np.array_equal(drawn(1), drawn(2))

@@ -6,7 +6,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from anura_train.models.crnn import BANDS, Box, Crnn, grid
+from anura_train.data import StrongLabel
+from anura_train.models.crnn import BANDS, Crnn, grid
 
 GRID = grid(frames=270, hop_s=245 / 22_050)
 LABELS = ("AAA", "BBB")
@@ -27,26 +28,32 @@ def test_there_is_a_row_of_logits_for_each_cell() -> None:
 def test_a_box_comes_back_to_within_a_cell(
     code: str, onset_s: float, long_s: float, low_hz: float, high: float
 ) -> None:
-    box = Box(code, onset_s, min(onset_s + long_s, 2.9), low_hz, low_hz + high)
+    box = StrongLabel(code, onset_s, min(onset_s + long_s, 2.9), low_hz, low_hz + high)
     assume(box.offset_s > box.onset_s)
     (found,) = GRID.boxes(GRID.cells([box], LABELS), LABELS, threshold=0.5)
     cell_s = float(np.diff(GRID.times_s).max())
     assert found.code == code
+    assert found.low_hz is not None
+    assert found.high_hz is not None
     assert found.onset_s == pytest.approx(box.onset_s, abs=cell_s)
     assert found.offset_s == pytest.approx(box.offset_s, abs=cell_s)
     widths = np.diff(GRID.pitches_hz)
-    for found_hz, true_hz in ((found.low_hz, box.low_hz), (found.high_hz, box.high_hz)):
+    for found_hz, true_hz in ((found.low_hz, low_hz), (found.high_hz, low_hz + high)):
         assert abs(found_hz - true_hz) <= widths[min(np.searchsorted(GRID.pitches_hz, true_hz), BANDS - 1)]
 
 
 def test_two_calls_of_a_species_are_two_boxes() -> None:
-    calls = [Box("AAA", 0.2, 0.8, 500, 1_500), Box("AAA", 1.5, 2.0, 3_000, 5_000), Box("ZZZ", 0, 2, 100, 200)]
+    calls = [
+        StrongLabel("AAA", 0.2, 0.8, 500, 1_500),
+        StrongLabel("AAA", 1.5, 2.0, 3_000, 5_000),
+        StrongLabel("ZZZ", 0, 2, 100, 200),
+    ]
     found = GRID.boxes(GRID.cells(calls, LABELS), LABELS, threshold=0.5)
     assert [round(box.onset_s, 1) for box in found] == [0.2, 1.5]
 
 
 def test_the_shortest_call_fills_a_cell() -> None:
-    assert GRID.cells([Box("BBB", 1.0, 1.001, 1_000, 1_001)], LABELS).sum() == 1
+    assert GRID.cells([StrongLabel("BBB", 1.0, 1.001, 1_000, 1_001)], LABELS).sum() == 1
 
 
 def test_silence_has_no_boxes() -> None:

@@ -6,19 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from lightning_fabric import Fabric
 
 from anura_edge.errors import ConfigError, ModelError, SourceError
 from anura_train import cli
 from anura_train.checkpoint import HELD_OUT, load_checkpoint, load_rows
 from anura_train.data import Corpus
 from anura_train.evaluate import evaluate, load_report
-from anura_train.jobs import all_folds, fit_final, fit_fold
+from anura_train.fit import Step
+from anura_train.jobs import Bench, all_folds, fit_final, fit_fold
 from anura_train.recipe import Recipe
 
 
-def no_report(step: int, loss: float) -> None:
-    assert step > 0
-    assert np.isfinite(loss)
+def no_report(step: Step) -> None:
+    assert 0 < step.number <= step.of
+    assert np.isfinite(step.loss)
 
 
 @pytest.fixture
@@ -28,9 +30,10 @@ def quick(recipe: Recipe) -> Recipe:
 
 
 def test_what_fit_leaves_behind_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
     for fold in range(quick.folds):
-        fit_fold(quick, corpus, fold, tmp_path, no_report)
-    fit_final(quick, corpus, tmp_path, no_report)
+        fit_fold(quick, corpus, fold, bench, no_report)
+    fit_final(quick, corpus, bench, no_report)
     tested = [set(load_rows(tmp_path / f"fold-{fold}.npz")) for fold in range(quick.folds)]
     assert set.union(*tested) == {clip.name for clip in corpus.frogs + corpus.backgrounds}
     assert sum(map(len, tested)) == len(set.union(*tested))
@@ -59,8 +62,9 @@ def test_a_fold_learns_from_no_group_that_it_is_tested_on(recipe: Recipe, corpus
 def test_a_golden_clip_must_exist_and_be_free(
     recipe: Recipe, corpus: Corpus, tmp_path: Path, golden: str, remedy: str
 ) -> None:
+    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
     with pytest.raises(ConfigError, match=remedy):
-        fit_final(recipe.model_copy(update={"golden": golden}), corpus, tmp_path, no_report)
+        fit_final(recipe.model_copy(update={"golden": golden}), corpus, bench, no_report)
 
 
 def test_what_was_not_fitted_is_named(corpus: Corpus, tmp_path: Path) -> None:

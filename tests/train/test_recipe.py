@@ -3,17 +3,53 @@
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from anura_edge.errors import ConfigError
-from anura_train.recipe import Recipe, read_recipe
+from anura_train.fit import make_optimizer
+from anura_train.models import build
+from anura_train.recipe import Recipe, read_recipe, variants_of
 
 RECIPES = sorted((Path(__file__).parents[2] / "train/recipes").glob("*.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("path", "variant"),
+    [(path, variant) for path in RECIPES for variant in [(), *((each,) for each in variants_of(path))]],
+    ids=lambda value: value.stem if isinstance(value, Path) else " ".join(value),
+)
+def test_the_recipes_that_we_ship_can_be_read(path: Path, variant: tuple[str, ...]) -> None:
+    assert read_recipe(path, variant).id == "-".join([read_recipe(path).id, *variant])
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
-def test_the_recipes_that_we_ship_can_be_read(path: Path) -> None:
-    assert read_recipe(path).title
+def test_the_recipes_that_we_ship_learn_what_they_say_they_do(path: Path) -> None:
+    """Each network is there, and so are the layers that are learnt otherwise."""
+    for variant in [(), *((each,) for each in variants_of(path))]:
+        recipe = read_recipe(path, variant)
+        with torch.device("cpu" if recipe.model.kind == "stream" else "meta"):
+            make_optimizer(build(recipe.model, 42), recipe)
+
+
+def test_variants_are_laid_over_the_recipe_one_after_the_other(tmp_path: Path, recipe: Recipe) -> None:
+    path = tmp_path / "recipe.yaml"
+    variants = {"wide": {"model": {"width": 16}}, "long": {"steps": 9, "model": {"hidden": 99}}, "plain": None}
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | {"variants": variants}, sort_keys=False))
+    assert variants_of(path) == ("wide", "long", "plain")
+    changed = read_recipe(path, ("wide", "long", "plain"))
+    assert (changed.id, changed.title) == ("tiny-wide-long-plain", "Three tones, wide, long, plain")
+    model = recipe.model.model_copy(update={"width": 16, "hidden": 99})
+    assert changed.model_copy(update={"id": recipe.id, "title": recipe.title}) == recipe.model_copy(
+        update={"model": model, "steps": 9}
+    )
+    with pytest.raises(ConfigError, match="no variant 'short'; it has wide, long, plain"):
+        read_recipe(path, ("short",))
+
+
+def test_a_recipe_is_written_as_it_was_read(recipe: Recipe) -> None:
+    assert "optimizer" not in recipe.written()
+    assert Recipe.model_validate_json(recipe.written()) == recipe
 
 
 def test_there_are_recipes() -> None:
@@ -27,6 +63,12 @@ def test_there_are_recipes() -> None:
         ({"steps": 0}, "steps"),
         ({"model": {"kind": "stream", "width": 4, "hidden": 8, "dropout": 2}}, "dropout"),
         ({"model": {"kind": "perceptron"}}, "model"),
+        ({"windows": {}}, "either `augment` or `windows`"),
+        ({"epochs": 3}, "either `steps` or `epochs`"),
+        ({"early_stopping": {"share": 0.1, "split": "groups", "patience": 1}}, "no epochs"),
+        ({"model": {"kind": "crnn", "width": 8, "hidden": 8, "dropout": 0}}, "examples of 3 s"),
+        ({"augment": None, "windows": {}}, "windows are 3 s long"),
+        ({"loss": {"kind": "boxes"}}, "kind crnn"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path: Path, recipe: Recipe, changes: dict[str, object], named: str) -> None:

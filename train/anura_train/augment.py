@@ -7,6 +7,7 @@ import soxr
 from scipy.signal import butter, sosfilt
 
 from anura_edge.audio import FloatArray
+from anura_train.examples import Batch
 from anura_train.recipe import AugmentSettings, Range
 
 SHORTEST_CALL_S = 2.0
@@ -41,10 +42,21 @@ class Mixer:
         self.length = round(example_s * sounds.rate_hz)
         self.codes = sorted({code for codes in sounds.codes for code in codes})
 
-    def batch(self, size: int) -> tuple[FloatArray, FloatArray]:
-        """Return waveforms (size, samples) and targets (size, labels)."""
+    @property
+    def epoch(self) -> int:
+        """Each recording once."""
+        return len(self.sounds.calls) + len(self.sounds.backgrounds)
+
+    @property
+    def prevalence(self) -> FloatArray:
+        """Share of examples with each label, as many for each species."""
+        share = (1 - self.settings.background_only) * (1 + self.settings.two_species) / len(self.codes)
+        return self.sounds.target(*self.codes) * np.float32(share)
+
+    def batch(self, step: int, size: int) -> Batch:  # noqa: ARG002  # each step is as likely as any other
+        """Return the examples of a step."""
         waveforms, targets = zip(*(self.example() for _ in range(size)), strict=True)
-        return np.stack(waveforms), np.stack(targets)
+        return Batch(np.stack(waveforms), np.stack(targets))
 
     def example(self) -> tuple[FloatArray, FloatArray]:
         """Return one waveform (samples,) and its target (labels,)."""

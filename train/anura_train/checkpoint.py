@@ -4,6 +4,8 @@ OUT/model.pt         final weights, recipe, species, credits
 OUT/golden.flac      six seconds that the exported model must score alike everywhere
 OUT/fold-K.npz       logits of every recording of fold K, (rows, labels) each, by a model that did not learn from it
 OUT/held-out.npz     logits of the backgrounds that no model may learn from, by the final model
+OUT/log/NAME.csv     loss and learning rate of each step
+OUT/state/NAME.pt    what a training that was killed goes on from
 OUT/report.json      figures, calibration, thresholds: written by `evaluate`
 """
 
@@ -13,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError, SourceError
 from anura_train.models import Net, build
+from anura_train.models.weights import load_saved
 from anura_train.recipe import Recipe
 
 CHECKPOINT, GOLDEN, HELD_OUT, REPORT = "model.pt", "golden.flac", "held-out.npz", "report.json"
@@ -64,7 +67,7 @@ class Checkpoint:
 
 def save_checkpoint(out: Path, checkpoint: Checkpoint) -> None:
     """Write OUT/model.pt."""
-    provenance = checkpoint.provenance.model_dump_json()
+    provenance = checkpoint.provenance.model_dump_json(exclude_unset=True)
     torch.save({"provenance": provenance, "weights": checkpoint.model.state_dict()}, out / CHECKPOINT)
 
 
@@ -72,12 +75,11 @@ def load_checkpoint(out: Path) -> Checkpoint:
     """Read OUT/model.pt; ModelError when it is missing or not ours."""
     path = out / CHECKPOINT
     try:
-        # weights_only: a checkpoint is data, and may not run code on being read.
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved = load_saved(path)
         provenance = Provenance.model_validate_json(saved["provenance"])
         model = build(provenance.recipe.model, len(provenance.species))
         model.load_state_dict(saved["weights"])
-    except (OSError, KeyError, TypeError, RuntimeError, ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(f"cannot load {path}: {error}; run `anura-train fit` again") from error
     return Checkpoint(model.eval(), provenance)
 

@@ -1,21 +1,22 @@
 """The command `anura-train`."""
 
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from anura_edge.errors import AnuraError
 from anura_train import data_commands
+from anura_train.catalogue import catalogue, table
 from anura_train.data import read_corpus
 from anura_train.data.read import layout_of
 from anura_train.evaluate import Report, evaluate
-from anura_train.jobs import fit_final, fit_fold
-from anura_train.recipe import Recipe, read_recipe
+from anura_train.progress import follow
+from anura_train.recipe import read_recipe
+from anura_train.run import Accelerator, Place, Precision, train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
 app.add_typer(data_commands.app, name="data")
@@ -23,57 +24,62 @@ app.add_typer(data_commands.app, name="data")
 Data = Annotated[Path, typer.Option(help="Folder with recordings.csv, or with frogs/, background/ and esc10/.")]
 Out = Annotated[Path, typer.Option(help="Folder for what training leaves behind.")]
 
-REPORT_EVERY = 50
-
 
 @app.command("fit")
 def fit_command(
     recipe: Annotated[Path, typer.Option(help="YAML file, see train/recipes.")],
     data: Data,
     out: Out,
+    variant: Annotated[list[str], typer.Option(help="Change the recipe as it says under this name; repeatable.")] = [],  # noqa: B006  # typer copies it
     fold: Annotated[
         int | None, typer.Option(help="Only this fold; all of them and the final model by default.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one core each.")] = 2,
+    accelerator: Annotated[Accelerator, typer.Option(help="Where to train.")] = Accelerator.AUTO,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs that share each training.")] = 1,
+    precision: Annotated[Precision, typer.Option(help="bf16-mixed is faster on a GPU.")] = Precision.FULL,
+    tensorboard: Annotated[bool, typer.Option(help="Write OUT/tensorboard as well as OUT/log.")] = False,
 ) -> None:
     """Train a recipe: a model for each fold, to test it, and the final one on everything.
 
-    Example: anura-train fit --recipe train/recipes/stream.yaml --data ../data --out build/train/stream
+    A training that was killed goes on when the same command is given again.
+
+    Example: anura-train fit --recipe train/recipes/student_stream.yaml --data ../data --out build/train/student_stream
     """
-    settings = read_recipe(recipe)
+    settings = read_recipe(recipe, variant)
     data_commands.examine(data, layout_of(data))
-    out.mkdir(parents=True, exist_ok=True)
     wanted: list[int | None] = [*range(settings.folds), None] if fold is None else [fold]
+    place = Place(accelerator, devices, precision, tensorboard)
     # Spawned, not forked: a forked torch may wait for ever on threads that the fork left behind.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(_train, settings, data, out, each) for each in wanted]
-        for done in as_completed(running):
-            done.result()
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool, context.Manager() as manager:
+        news = manager.Queue()
+        try:
+            follow([pool.submit(train, settings, data, out, each, place, news) for each in wanted], news)
+        except BaseException:
+            # Those that run end at their next step, with nobody to tell it to; the others need not begin.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@app.command("models")
+def models_command(
+    recipes: Annotated[list[Path], typer.Argument(help="YAML files, see train/recipes.")],
+) -> None:
+    """List the networks of recipes: parameters, multiply-adds for a second of sound, input.
+
+    Example: anura-train models train/recipes/*.yaml
+    """
+    typer.echo(table(catalogue(recipes)))
 
 
 @app.command("evaluate")
 def evaluate_command(data: Data, out: Out) -> None:
     """Measure what `fit` left behind, calibrate it and choose thresholds.
 
-    Example: anura-train evaluate --data ../data --out build/train/stream
+    Example: anura-train evaluate --data ../data --out build/train/student_stream
     """
     _print(evaluate(out, read_corpus(data)))
-
-
-def _train(recipe: Recipe, data: Path, out: Path, fold: int | None) -> None:
-    """Run one training in a process of its own, on one core."""
-    torch.set_num_threads(1)
-    name = "final" if fold is None else f"fold {fold}"
-
-    def on_step(step: int, loss: float) -> None:
-        if step % REPORT_EVERY == 0 or step == recipe.steps:
-            typer.echo(f"{recipe.id}, {name}: step {step} of {recipe.steps}, loss {loss:.3f}", err=True)
-
-    corpus = read_corpus(data)
-    if fold is None:
-        fit_final(recipe, corpus, out, on_step)
-    else:
-        fit_fold(recipe, corpus, fold, out, on_step)
 
 
 def _print(report: Report) -> None:

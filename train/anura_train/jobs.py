@@ -2,15 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
+from lightning_fabric import Fabric
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ConfigError
-from anura_train.augment import Sounds
 from anura_train.checkpoint import (
     GOLDEN,
     HELD_OUT,
@@ -20,33 +22,75 @@ from anura_train.checkpoint import (
     save_checkpoint,
     save_rows,
 )
-from anura_train.data import FREE_LICENCES, RATE_HZ, Corpus, Recording, load
-from anura_train.fit import OnStep, fit
+from anura_train.data import FREE_LICENCES, Corpus, Recording, load
+from anura_train.fit import OnStep, Step, fit
 from anura_train.folds import Folds, corpus_folds
+from anura_train.lesson import open_lesson
+from anura_train.logs import CsvLog, Log, TensorBoardLog
 from anura_train.models import Net
 from anura_train.recipe import Recipe
+from anura_train.state import Keeper
 
 GOLDEN_S = 6
 
 MAX_NAMES_A_LINE = 20
 
 
-def fit_fold(recipe: Recipe, corpus: Corpus, fold: int, out: Path, on_step: OnStep) -> None:
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where a training is done and what it leaves behind."""
+
+    out: Path
+    fabric: Fabric
+    tensorboard: bool = False
+    keep_every: int = 50
+    """Steps that a kill costs at most."""
+
+
+def fit_fold(recipe: Recipe, corpus: Corpus, fold: int, bench: Bench, on_step: OnStep) -> None:
     """Train on all folds but one, score that one, write OUT/fold-K.npz."""
     folds = all_folds(recipe, corpus)
     learnt = corpus.only(lambda each: not each.held_out and folds[each.name] != fold)
-    model = fit(recipe, load_sounds(learnt, corpus.labels()), on_step)
+    model = _fit(recipe, learnt, corpus.labels(), f"fold-{fold}", bench, on_step)
     tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]
-    save_rows(out / f"fold-{fold}.npz", score(model, tested))
+    if bench.fabric.is_global_zero:
+        save_rows(bench.out / f"fold-{fold}.npz", score(model, tested))
 
 
-def fit_final(recipe: Recipe, corpus: Corpus, out: Path, on_step: OnStep) -> None:
+def fit_final(recipe: Recipe, corpus: Corpus, bench: Bench, on_step: OnStep) -> None:
     """Train on everything that may be learnt from; write the checkpoint, the golden clip and the held-out scores."""
     golden = _golden_clip(recipe, corpus)
-    model = fit(recipe, load_sounds(corpus, corpus.labels()), on_step)
-    soundfile.write(out / GOLDEN, load(golden)[: GOLDEN_S * RATE_HZ], RATE_HZ, subtype="PCM_16")
-    save_checkpoint(out, Checkpoint(model, describe(recipe, corpus, golden)))
-    save_rows(out / HELD_OUT, score(model, corpus.held_out))
+    model = _fit(recipe, corpus, corpus.labels(), "final", bench, on_step)
+    if bench.fabric.is_global_zero:
+        clip = load(golden, model.rate_hz)[: GOLDEN_S * model.rate_hz]
+        soundfile.write(bench.out / GOLDEN, clip, model.rate_hz, subtype="PCM_16")
+        save_checkpoint(bench.out, Checkpoint(model, describe(recipe, corpus, golden)))
+        save_rows(bench.out / HELD_OUT, score(model, corpus.held_out))
+
+
+def _fit(recipe: Recipe, learnt: Corpus, labels: tuple[str, ...], name: str, bench: Bench, on_step: OnStep) -> Net:
+    """Train, go on where the same training was killed, and write each step down."""
+    logs: list[Log] = []
+    if bench.fabric.is_global_zero:
+        logs = [CsvLog(bench.out / "log" / f"{name}.csv")]
+        if bench.tensorboard:
+            logs.append(TensorBoardLog(bench.out / "tensorboard" / name))
+
+    def write(step: Step) -> None:
+        for log in logs:
+            log.write(step)
+        on_step(step)
+
+    keeper = Keeper(bench.out / "state" / f"{name}.pt", fingerprint(recipe, learnt), bench.keep_every)
+    return fit(recipe, open_lesson(recipe, learnt, labels), write, keeper, bench.fabric)
+
+
+def fingerprint(recipe: Recipe, learnt: Corpus) -> str:
+    """Return what tells one training from another: its recipe, and the recordings and labels that it learns from."""
+    data = [
+        (each.name, each.path.stat().st_size, each.codes, each.strong) for each in learnt.frogs + learnt.backgrounds
+    ]
+    return sha256(f"{recipe.model_dump_json()} {data}".encode()).hexdigest()
 
 
 def all_folds(recipe: Recipe, corpus: Corpus) -> Folds:
@@ -54,21 +98,12 @@ def all_folds(recipe: Recipe, corpus: Corpus) -> Folds:
     return corpus_folds(corpus, recipe.folds, recipe.seed)
 
 
-def load_sounds(corpus: Corpus, labels: tuple[str, ...]) -> Sounds:
-    """Read into memory all that is learnt from: about 5 MB a minute."""
-    return Sounds(
-        calls=tuple(load(clip) for clip in corpus.frogs),
-        codes=tuple(clip.codes for clip in corpus.frogs),
-        backgrounds=tuple(load(clip) for clip in corpus.backgrounds),
-        labels=labels,
-        rate_hz=RATE_HZ,
-    )
-
-
 @torch.no_grad()
 def score(model: Net, clips: Iterable[Recording]) -> dict[str, FloatArray]:
     """Return the logits of each recording, (rows, labels), by its name."""
-    return {clip.name: np.asarray(model.rows(torch.from_numpy(load(clip))).numpy(), np.float32) for clip in clips}
+    device = next(model.parameters()).device
+    sounds = ((clip.name, torch.from_numpy(load(clip, model.rate_hz)).to(device)) for clip in clips)
+    return {name: np.asarray(model.rows(sound).cpu().numpy(), np.float32) for name, sound in sounds}
 
 
 def describe(recipe: Recipe, corpus: Corpus, golden: Recording) -> Provenance:
@@ -115,13 +150,14 @@ def _credit_lines(clips: Sequence[Recording]) -> Iterable[str]:
 
 
 def _golden_clip(recipe: Recipe, corpus: Corpus) -> Recording:
-    clip = next((clip for clip in corpus.frogs if clip.name == recipe.golden), None)
-    if clip is None:
+    """Return the recording that the recipe names, or the first that may be passed on."""
+    named = [clip for clip in corpus.frogs if recipe.golden in (None, clip.name)]
+    if not named:
+        raise ConfigError(f"recipe {recipe.id}: golden: no recording {recipe.golden!r} in the data; name one of it")
+    free = [clip for clip in named if clip.licence.startswith(FREE_LICENCES)]
+    if not free:
         raise ConfigError(
-            f"recipe {recipe.id}: golden: no recording {recipe.golden!r} in the data; name one of frogs.csv"
+            f"recipe {recipe.id}: golden: {named[0].name} is {named[0].licence or 'without a licence'}; "
+            "choose a recording that may be passed on"
         )
-    if not clip.licence.startswith(FREE_LICENCES):
-        raise ConfigError(
-            f"recipe {recipe.id}: golden: {clip.name} is {clip.licence}; choose one that may be passed on"
-        )
-    return clip
+    return min(free, key=lambda clip: clip.name)

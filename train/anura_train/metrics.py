@@ -79,3 +79,9 @@ def poisson_rate(events: int, hours: float) -> Interval:
     """Return events an hour with their exact interval (Garwood 1936): none heard in an hour is not none at all."""
     low = chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
     return Interval(events / hours, float(low / hours), float(chi2.ppf(0.975, 2 * events + 2) / 2 / hours))
+
+
+def micro_f1(decisions: NDArray[np.bool_], truth: Truth) -> float:
+    """Return F1 over all decisions at once, both (rows, labels); 0 where nothing is there and nothing was heard."""
+    right = 2 * int((decisions & truth).sum())
+    return right / max(1, int(decisions.sum()) + int(truth.sum()))

@@ -8,10 +8,10 @@ from anura_train.frontend import Fbank, MelDecibels, WindowLogMel
 from anura_train.models.ast import Ast
 from anura_train.models.cnn import Cnn
 from anura_train.models.crnn import MELS as CRNN_MELS
-from anura_train.models.crnn import Crnn
+from anura_train.models.crnn import Crnn, Grid, grid
 from anura_train.models.settings import AstSettings, CnnSettings, CrnnSettings, ModelSettings, StreamSettings
 from anura_train.models.stream import StreamNet
-from anura_train.models.window import WindowNet
+from anura_train.models.window import WINDOW_S, WindowNet
 
 Net = StreamNet | WindowNet
 """Both turn features into rows of logits (`learn`), a recording into rows (`rows`) of known `step_samples` and
@@ -33,8 +33,17 @@ def build(settings: ModelSettings, labels: int) -> Net:
     with torch.device("cpu"):
         # Fixed numbers, needed even where the network is only sketched on torch's "meta" device.
         front_end = _front_end(settings)
-    rate_hz = Fbank.RATE_HZ if isinstance(settings, AstSettings) else RATE_HZ
-    return WindowNet(front_end, _body(settings, labels), rate_hz)
+    return WindowNet(front_end, _body(settings, labels), rate_of(settings))
+
+
+def rate_of(settings: ModelSettings) -> int:
+    """Return the rate in Hz of the audio that a network takes."""
+    return Fbank.RATE_HZ if isinstance(settings, AstSettings) else RATE_HZ
+
+
+def crnn_grid() -> Grid:
+    """Return where the cells of a Crnn's window lie."""
+    return grid(WINDOW_S * RATE_HZ // CRNN_HOP_SAMPLES, CRNN_HOP_SAMPLES / RATE_HZ)
 
 
 def load_pretrained(model: Net, settings: ModelSettings) -> None:

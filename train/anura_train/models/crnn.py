@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anura_edge.audio import FloatArray
+from anura_train.data import StrongLabel
 from anura_train.frontend import HIGH_HZ, LOW_HZ
 
 MELS, BANDS = 64, 16
@@ -18,17 +19,6 @@ MELS, BANDS = 64, 16
 
 TIME_STRIDE = 8
 """Frames of a cell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A call: what, from when to when, between which pitches."""
-
-    code: str
-    onset_s: float
-    offset_s: float
-    low_hz: float
-    high_hz: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,17 +30,17 @@ class Grid:
     pitches_hz: FloatArray
     """Edges of the cells in frequency, (BANDS + 1,)."""
 
-    def cells(self, boxes: list[Box], labels: tuple[str, ...]) -> FloatArray:
+    def cells(self, boxes: list[StrongLabel], labels: tuple[str, ...]) -> FloatArray:
         """Return which cells hold a call, (T * BANDS, labels): those that a box covers at least half of each way."""
         cells = np.zeros((len(self.times_s) - 1, len(self.pitches_hz) - 1, len(labels)), np.float32)
         for box in boxes:
-            if box.code in labels:
+            if box.code in labels and box.low_hz is not None and box.high_hz is not None:
                 during = _half_covered(self.times_s, box.onset_s, box.offset_s)
                 across = _half_covered(self.pitches_hz, box.low_hz, box.high_hz)
                 cells[during[:, None], across, labels.index(box.code)] = 1
         return cells.reshape(-1, len(labels))
 
-    def boxes(self, probabilities: FloatArray, labels: tuple[str, ...], threshold: float) -> list[Box]:
+    def boxes(self, probabilities: FloatArray, labels: tuple[str, ...], threshold: float) -> list[StrongLabel]:
         """Return the boxes in cells (T * BANDS, labels): each run of columns that reach the threshold is a call."""
         heard = np.asarray(probabilities.reshape(len(self.times_s) - 1, -1, len(labels)) >= threshold)
         return [
@@ -59,10 +49,10 @@ class Grid:
             for start, end in _runs(heard[:, :, index].max(1))
         ]
 
-    def _box(self, label: str, start: int, end: int, heard: NDArray[np.bool_]) -> Box:
+    def _box(self, label: str, start: int, end: int, heard: NDArray[np.bool_]) -> StrongLabel:
         rows = np.flatnonzero(heard.any(0))
         low_hz, high_hz = self.pitches_hz[rows[0]], self.pitches_hz[rows[-1] + 1]
-        return Box(label, float(self.times_s[start]), float(self.times_s[end]), float(low_hz), float(high_hz))
+        return StrongLabel(label, float(self.times_s[start]), float(self.times_s[end]), float(low_hz), float(high_hz))
 
 
 def grid(frames: int, hop_s: float) -> Grid:

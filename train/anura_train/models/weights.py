@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -15,18 +16,31 @@ Weights = Mapping[str, Tensor]
 """Parameter name -> value."""
 
 
+def load_saved(path: Path) -> dict[str, Any]:
+    """Read a mapping that torch.save wrote, of tensors, numbers and texts; it may not run code on being read.
+
+    Raises OSError, or ValueError for anything else.
+    """
+    try:
+        saved = torch.load(path, "cpu", weights_only=True)
+        return dict(saved)
+    except (RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
+        # torch's own words recommend to read it in a way that lets it run code.
+        raise ValueError("it holds no tensors that torch.save wrote, or is damaged") from error
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a .safetensors file, or a PyTorch file without letting it run code.
+    """Read a .safetensors file, or one that torch.save wrote.
 
     Weights that lie under `model` or `state_dict`, and names that begin with `module.`, are what training scripts
     leave; both are unpacked. Raises ModelError when the file is missing or holds something else.
     """
     try:
-        saved = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        saved: Any = load_file(path) if path.suffix == ".safetensors" else load_saved(path)
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"cannot read pretrained weights from {path}: {error}; name a state dict") from error
     for key in ("model", "state_dict"):
-        saved = saved.get(key, saved) if isinstance(saved, Mapping) else saved
+        saved = saved.get(key, saved)
     if not isinstance(saved, Mapping) or not all(isinstance(value, Tensor) for value in saved.values()):
         raise ModelError(f"{path} holds no weights by name; save model.state_dict() and name that file")
     return {name.removeprefix("module."): value for name, value in saved.items()}

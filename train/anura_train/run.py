@@ -1,0 +1,84 @@
+"""One training in a process of its own, on whatever computes there."""
+
+import os
+import signal
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from multiprocessing import parent_process
+from pathlib import Path
+from queue import Queue
+
+import torch
+from lightning_fabric import Fabric
+
+from anura_edge.errors import ConfigError
+from anura_train.data import read_corpus
+from anura_train.fit import Step
+from anura_train.jobs import Bench, fit_final, fit_fold
+from anura_train.progress import News
+from anura_train.recipe import Recipe
+
+
+class Accelerator(StrEnum):
+    """What computes."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Precision(StrEnum):
+    """How numbers are kept while a network learns; weights are always 32 bits."""
+
+    FULL = "32-true"
+    MIXED = "bf16-mixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where trainings are done."""
+
+    accelerator: Accelerator = Accelerator.AUTO
+    devices: int = 1
+    """Devices that share one training."""
+    precision: Precision = Precision.FULL
+    tensorboard: bool = False
+
+    def fabric(self) -> Fabric:
+        """Return what moves tensors and gradients; ConfigError when the machine lacks the devices."""
+        if self.accelerator is Accelerator.CUDA and torch.cuda.device_count() < self.devices:
+            raise ConfigError(f"{torch.cuda.device_count()} GPUs found, {self.devices} wanted; lower --devices")
+        strategy = "auto" if self.devices == 1 else "ddp_spawn"
+        return Fabric(
+            accelerator=self.accelerator.value,
+            strategy=strategy,
+            devices=self.devices,
+            precision=self.precision.value,
+        )
+
+
+def train(recipe: Recipe, data: Path, out: Path, fold: int | None, place: Place, news: "Queue[News]") -> None:
+    """Do one of a recipe's trainings: a fold's, or the final one."""
+    place.fabric().launch(partial(_train, recipe=recipe, data=data, out=out, fold=fold, place=place, news=news))
+
+
+def _train(
+    fabric: Fabric, recipe: Recipe, data: Path, out: Path, fold: int | None, place: Place, news: "Queue[News]"
+) -> None:
+    torch.set_num_threads(1)
+    name = f"{recipe.id}, {'final' if fold is None else f'fold {fold}'}"
+    parent = parent_process()
+
+    def on_step(step: Step) -> None:
+        if parent and not parent.is_alive():
+            # Nobody is left to train for; who gives the command again must not meet a second training here.
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fabric.is_global_zero:
+            news.put(News(name, step))
+
+    corpus, bench = read_corpus(data), Bench(out, fabric, place.tensorboard)
+    if fold is None:
+        fit_final(recipe, corpus, bench, on_step)
+    else:
+        fit_fold(recipe, corpus, fold, bench, on_step)
