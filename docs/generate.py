@@ -5,8 +5,11 @@ from pathlib import Path
 
 from anura_edge import wire
 from anura_edge.config import Config
+from anura_train.catalogue import LABELS, catalogue, table
 
-REFERENCE = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
+REFERENCE = DOCS / "reference"
+RECIPES = sorted((DOCS.parent / "train/recipes").glob("*.yaml"))
 
 SCHEMAS = {
     "wire.schema.json": wire.json_schema,
@@ -16,7 +19,21 @@ SCHEMAS = {
 
 def texts() -> dict[Path, str]:
     """Return each generated file and what it must contain."""
-    return {REFERENCE / name: json.dumps(make(), indent=2) + "\n" for name, make in SCHEMAS.items()}
+    schemas = {REFERENCE / name: json.dumps(make(), indent=2) + "\n" for name, make in SCHEMAS.items()}
+    return {**schemas, REFERENCE / "models.md": models()}
+
+
+def models() -> str:
+    """Return the page of the networks that our recipes make."""
+    return f"""# The networks of the recipes
+
+A recipe's name is its file in `train/recipes`, followed by the variant that changes its network. Parameters and million
+multiply-adds for a second of sound (MMAC / s) are counted by `anura-train models` with torch's own counter, for
+{LABELS} species, front end included. A network that takes 3 s is asked each second; a stream computes every moment
+once. `python docs/generate.py` writes this page.
+
+{table(catalogue(RECIPES))}
+"""
 
 
 if __name__ == "__main__":

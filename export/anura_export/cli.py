@@ -24,7 +24,7 @@ def bundle(
 ) -> None:
     """Export, prove parity (torch, ONNX Runtime, any chunking) and write model, manifest, card and golden scores.
 
-    Example: anura-export bundle --trained build/train/stream --out build/models/stream
+    Example: anura-export bundle --trained build/train/student_stream --out build/models/student_stream
     """
     made, parity = export(trained, out)
     size_kb = sum((made.path / name).stat().st_size for name in made.manifest.files) / 1000

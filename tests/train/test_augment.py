@@ -53,11 +53,12 @@ def test_two_species_together_are_both_labelled(sounds: Sounds, recipe: Recipe) 
 
 def test_all_that_calls_in_a_recording_is_labelled(sounds: Sounds, recipe: Recipe) -> None:
     chorus = replace(sounds, calls=sounds.calls[:1], codes=(("AAA", "BBB"),))
-    assert (mixer(chorus, recipe, background_only=0, two_species=0).batch(8)[1] == 1).all()
+    assert (mixer(chorus, recipe, background_only=0, two_species=0).batch(1, 8).targets == 1).all()
 
 
 def test_noise_stands_in_where_there_is_no_background(sounds: Sounds, recipe: Recipe) -> None:
-    waveforms, targets = mixer(replace(sounds, backgrounds=()), recipe, background_only=1).batch(8)
+    batch = mixer(replace(sounds, backgrounds=()), recipe, background_only=1).batch(1, 8)
+    waveforms, targets = batch.waveforms, batch.targets
     assert waveforms.any()
     assert not targets.any()
 
