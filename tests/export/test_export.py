@@ -42,7 +42,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frogs = ["file,code,species,group,licence,attribution"]
     for code, pitch_hz in (("AAALOW", 900), ("BBBHIG", 4_000)):
         for group in range(2):
-            sf.write(root / "frogs" / f"{code}{group}.flac", 0.3 * np.sin(2 * np.pi * pitch_hz * t), RATE_HZ)
+            sf.write(
+                root / "frogs" / f"{code}{group}.flac", 0.3 * np.sin(2 * np.pi * (pitch_hz + 9 * group) * t), RATE_HZ
+            )
             frogs.append(f"{code}{group}.flac,{code},Rana {code},{code}{group},CC0,nobody")
     backgrounds = ["file,kind,group,licence,attribution"]
     for number, licence in enumerate(("US public domain", "US public domain", "GPL-3")):
