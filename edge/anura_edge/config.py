@@ -95,6 +95,28 @@ class Health(Section):
     """A file that ends in .prom, in the folder of node_exporter's textfile collector."""
 
 
+class Disk(Section):
+    """When the disk under `state_dir` counts as nearly full: saved audio goes then, and hearing goes on."""
+
+    min_free_mb: Annotated[float, Field(ge=0, le=1e9)] = 100.0
+    min_free_inodes: Annotated[int, Field(ge=0, le=10**9)] = 1_000
+
+
+class Clips(Section):
+    """Audio around the calls that a microphone hears, saved as FLAC below `state_dir`."""
+
+    enabled: bool = False
+    """Off unless asked for: a microphone hears people, too. A card has its audio already."""
+    before_s: Annotated[float, Field(ge=0, le=30)] = 2.0
+    after_s: Annotated[float, Field(ge=0, le=30)] = 2.0
+    max_s: Annotated[float, Field(ge=1, le=60)] = 15.0
+    """Longer ones are cut, so that a chorus of an hour is sampled and not hoarded."""
+    best_per_night: Annotated[int, Field(ge=1, le=1_000)] = 5
+    """Of each species, the surest ones of each night, from noon to noon, are kept."""
+    max_mb: Annotated[float, Field(gt=0, le=1e9)] = 500.0
+    """For all of them; the common and unsure ones go first, the rare ones last."""
+
+
 class Mqtt(Section):
     """Where events go."""
 
@@ -133,6 +155,8 @@ class Config(Section):
     detect: Detect = Detect()
     watch: Watch = Watch()
     health: Health = Health()
+    disk: Disk = Disk()
+    clips: Clips = Clips()
     mqtt: Mqtt | None = None
 
     @model_validator(mode="after")
@@ -146,6 +170,11 @@ class Config(Section):
     def journal_path(self) -> Path:
         """The database with all that was heard."""
         return self.state_dir.expanduser() / "journal.db"
+
+    @property
+    def clips_path(self) -> Path:
+        """The folder of saved audio."""
+        return self.state_dir.expanduser() / "clips"
 
     def hash(self) -> str:
         """Identify the settings that shape what is detected, written on every row."""

@@ -14,6 +14,7 @@ from typing import IO
 from anura_edge import __version__, hear_files, hear_microphone
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import load_classifier
+from anura_edge.clip_recorder import ClipRecorder
 from anura_edge.config import Config
 from anura_edge.delivery import Courier
 from anura_edge.detector import Detector
@@ -21,6 +22,7 @@ from anura_edge.errors import JournalError
 from anura_edge.health import Monitor
 from anura_edge.journal import Journal
 from anura_edge.keeper import Keeper, Summary
+from anura_edge.shelf import Shelf
 from anura_edge.sources.folder import FoundFile
 from anura_edge.vitals import AttendedDetector, Stage, Vitals
 from anura_edge.wire import EventRow, Provenance, Status
@@ -48,8 +50,9 @@ class Daemon:
         beat = partial(self.vitals.beat, Stage.DELIVERY)
         self.courier = Courier(self.journal, config, config.mqtt, self._birth(), beat) if config.mqtt else None
         wake = self.courier.wake if self.courier else lambda: None
-        self._keeper = Keeper(self.journal, self._made_by(), on_event, wake)
-        self._monitor = Monitor(config, self._made_by(), self.journal, self.courier, self.vitals, self.summary)
+        self._clips = self._recorder() if config.clips.enabled else None
+        self._keeper = Keeper(self.journal, self._made_by(), self._noted(on_event), wake)
+        self._monitor = Monitor(config, self._keeper, self.courier, self.vitals, self._clips)
 
     @property
     def summary(self) -> Summary:
@@ -59,6 +62,8 @@ class Daemon:
     def __enter__(self) -> "Daemon":
         if self.courier:
             self.courier.start()
+        if self._clips:
+            self._clips.start()
         self._monitor.start()
         return self
 
@@ -66,6 +71,8 @@ class Daemon:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._monitor.stop()
+        if self._clips:
+            self._clips.stop()
         self.summary.problem = self.courier.problem if self.courier else "no broker is set"
         if self.courier:
             self.courier.stop()
@@ -86,7 +93,7 @@ class Daemon:
         """
         detector = self._detector(hear_microphone.BLOCK_S)
         self.vitals.beat(Stage.LISTENING)
-        hear_microphone.hear_microphone(self._keeper, detector, self._config.audio, self._stop)
+        hear_microphone.hear_microphone(self._keeper, detector, self._config.audio, self._stop, self._clips)
         self.vitals.rest(Stage.LISTENING)
 
     def wait_for_delivery(self) -> None:
@@ -97,6 +104,21 @@ class Daemon:
                 fewest, since = pending, time.monotonic()
             if time.monotonic() - since > DELIVERY_PATIENCE_S:
                 return
+
+    def _recorder(self) -> ClipRecorder:
+        config = self._config
+        shelf = Shelf(config.clips_path, config.clips, config.audio.zone or UTC)
+        return ClipRecorder(config.clips, shelf, config.detect.max_call_s)
+
+    def _noted(self, on_event: Callable[[EventRow], None]) -> Callable[[EventRow], None]:
+        if not (clips := self._clips):
+            return on_event
+
+        def note(event: EventRow) -> None:
+            clips.note(event)
+            on_event(event)
+
+        return note
 
     def _paced(self, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
         self.vitals.beat(Stage.LISTENING)

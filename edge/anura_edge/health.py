@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 
 from anura_edge import machine, notify, prometheus, wire
+from anura_edge.clip_recorder import ClipRecorder
 from anura_edge.config import Config
 from anura_edge.delivery import Courier
+from anura_edge.disk import DiskWatch
 from anura_edge.errors import AnuraError
 from anura_edge.events import EffortState
-from anura_edge.journal import Journal
-from anura_edge.keeper import Summary
+from anura_edge.keeper import Keeper
 from anura_edge.vitals import Stage, Vitals
 
 log = logging.getLogger(__name__)
@@ -40,14 +41,14 @@ class Monitor:
     def __init__(
         self,
         config: Config,
-        made_by: wire.Provenance,
-        journal: Journal,
+        keeper: Keeper,
         courier: Courier | None,
         vitals: Vitals,
-        summary: Summary,
+        clips: ClipRecorder | None,
     ) -> None:
-        self._config, self._made_by = config, made_by
-        self._journal, self._courier, self._vitals, self._summary = journal, courier, vitals, summary
+        self._config, self._keeper, self._courier, self._vitals = config, keeper, courier, vitals
+        self._disk = DiskWatch(config, keeper, clips)
+        self._clips = clips
         self._stop = Event()
         self._thread = Thread(target=self._run, name="monitor", daemon=True)
         self._began = time.monotonic()
@@ -72,6 +73,7 @@ class Monitor:
         due = 0.0
         while not self._stop.is_set():
             self._feed_watchdog()
+            self._disk.look()
             if time.monotonic() >= due:
                 due = time.monotonic() + self._config.health.interval_s
                 self._report()
@@ -99,10 +101,15 @@ class Monitor:
     def health(self) -> wire.Health:
         """Look at everything.
 
-        Raises JournalError if the journal cannot be read, OSError if the state folder is gone.
+        Raises JournalError if the journal cannot be read.
         """
-        vitals, seconds, pending = self._vitals, self._summary.seconds, self._journal.pending_count()
-        space = machine.space(self._config.journal_path.parent)
+        vitals, made_by, summary, journal = (
+            self._vitals,
+            self._keeper.made_by,
+            self._keeper.summary,
+            self._keeper.journal,
+        )
+        pending = journal.pending_count()
         return wire.Health(
             utc=datetime.now(UTC),
             every_s=self._config.health.interval_s,
@@ -110,20 +117,22 @@ class Monitor:
             boot_id=machine.boot_id(),
             uptime_s=machine.uptime_s(),
             running_s=time.monotonic() - self._began,
-            app_version=self._made_by.app_version,
-            model_sha256=self._made_by.model_sha256,
-            config_hash=self._made_by.config_hash,
+            app_version=made_by.app_version,
+            model_sha256=made_by.model_sha256,
+            config_hash=made_by.config_hash,
             since_sample_s=vitals.since_sample_s,
             since_inference_s=vitals.since_inference_s,
             real_time_factor=vitals.real_time_factor,
             overruns=vitals.overruns,
-            analysed_s=seconds.get(EffortState.ANALYSED, 0.0),
-            dropped_s=seconds.get(EffortState.DROPPED, 0.0),
-            gaps=self._summary.gaps,
+            analysed_s=summary.seconds.get(EffortState.ANALYSED, 0.0),
+            dropped_s=summary.seconds.get(EffortState.DROPPED, 0.0),
+            gaps=summary.gaps,
             pending=pending,
-            oldest_pending_s=self._backlog.age_s(self._journal.floor(), pending),
-            disk_free_bytes=space.free_bytes,
-            disk_free_inodes=space.free_inodes,
+            oldest_pending_s=self._backlog.age_s(journal.floor(), pending),
+            disk_free_bytes=self._disk.space and self._disk.space.free_bytes,
+            disk_free_inodes=self._disk.space and self._disk.space.free_inodes,
+            clips_saved=self._clips and self._clips.saved,
+            clips_dropped=self._clips and self._clips.dropped,
             memory_bytes=machine.memory_bytes(),
             temperature_c=machine.temperature_c(),
             throttled=machine.throttled_bits(),
@@ -134,6 +143,8 @@ class Monitor:
         problems = [_HUNG[stage] for stage in self._vitals.late()]
         if self._courier and self._courier.problem:
             problems.append(f"{pending} rows wait: {self._courier.problem}")
+        if self._disk.problem:
+            problems.append(self._disk.problem)
         if (factor := self._vitals.real_time_factor or 0.0) > 1:
             problems.append(f"the model needs {factor:.1f} s for a second of audio; choose a smaller one")
         bits = machine.throttled_bits() or 0

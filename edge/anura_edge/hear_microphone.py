@@ -4,6 +4,7 @@ import logging
 import time
 from threading import Event
 
+from anura_edge.clip_recorder import ClipRecorder
 from anura_edge.config import Audio
 from anura_edge.detector import Detector
 from anura_edge.errors import SourceError
@@ -17,8 +18,8 @@ BLOCK_S = 0.25
 """A microphone is scored four times a second: soon enough for a person, seldom enough for a battery."""
 
 
-def hear_microphone(keeper: Keeper, detector: Detector, audio: Audio, stop: Event) -> None:
-    """Listen until told to stop.
+def hear_microphone(keeper: Keeper, detector: Detector, audio: Audio, stop: Event, clips: ClipRecorder | None) -> None:
+    """Listen until told to stop, and have clips saved if there is somebody to do that.
 
     Raises SourceError if there is no such microphone, or when it is gone.
     """
@@ -26,7 +27,7 @@ def hear_microphone(keeper: Keeper, detector: Detector, audio: Audio, stop: Even
     with Microphone(find(audio.microphone), channel, stop) as sound:
         log.info("listening to %s at %d Hz", sound.recording.name, sound.recording.rate_hz)
         began = time.monotonic()
-        for heard in listen(sound, detector, channel):
+        for heard in listen(clips.tap(sound, channel) if clips else sound, detector, channel):
             if heard.events or heard.efforts:
                 keeper.keep([heard])
             if heard.broken_off:

@@ -16,6 +16,8 @@ _METRICS = {
     "anura_outbox_oldest_seconds": "oldest_pending_s",
     "anura_disk_free_bytes": "disk_free_bytes",
     "anura_disk_free_inodes": "disk_free_inodes",
+    "anura_clips_saved_total": "clips_saved",
+    "anura_clips_dropped_total": "clips_dropped",
     "anura_memory_bytes": "memory_bytes",
     "anura_temperature_celsius": "temperature_c",
     "anura_throttled_bits": "throttled",

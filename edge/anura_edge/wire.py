@@ -256,6 +256,10 @@ class Health(_Message):
     """How long the oldest of them has waited, since the start of the program at most; null when none waits."""
     disk_free_bytes: Count | None = None
     disk_free_inodes: Count | None = None
+    clips_saved: Count | None = None
+    """Pieces of audio saved; null when none are to be."""
+    clips_dropped: Count | None = None
+    """Those that the disk was too slow or too full for."""
     memory_bytes: Count | None = None
     temperature_c: Annotated[float, Field(ge=-300, le=1000)] | None = None
     throttled: Count | None = None

@@ -58,3 +58,23 @@ def test_a_microphone_that_is_not_there_is_named_together_with_those_that_are(
     assert "no microphone 'hydrophone'" in message
     assert "'pulse'" in message
     assert "Traceback" not in message
+
+
+def test_a_clip_of_the_frog_is_saved_where_that_is_asked_for(
+    microphone: dict[str, str], start_device: Callable[..., Any], frog: Path, tmp_path: Path
+) -> None:
+    device = start_device(
+        "--source",
+        "mic",
+        environment=microphone,
+        AUDIO__MICROPHONE="pulse",
+        CLIPS__ENABLED="true",
+        CLIPS__AFTER_S="0.5",
+    )
+    eventually(lambda: "listening" in "".join(device.said))
+    subprocess.run([need("paplay"), str(frog)], env={**os.environ, **microphone}, check=True)
+    (path,) = eventually(lambda: [*(tmp_path / "device" / "clips").glob("*LITSPH*.flac")])
+    assert device.stop() == 0
+    samples, rate_hz = sf.read(path)
+    assert 1 < len(samples) / rate_hz <= 15
+    assert np.abs(samples).max() > 0.01

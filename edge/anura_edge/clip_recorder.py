@@ -1,0 +1,178 @@
+"""Saves the audio around what a microphone heard, and never holds up the hearing."""
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from queue import Full, Queue
+from threading import Thread
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound
+from anura_edge.clips import clip_of
+from anura_edge.config import Clips
+from anura_edge.shelf import Shelf, to_flac
+from anura_edge.wire import EventRow
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 4
+"""Clips that wait for the disk; at 15 s and 48 kHz each takes 1.4 MB of memory."""
+
+LATENESS_S = 15.0
+"""A call is known this long after its end at the latest: pauses are merged into it, and audio is scored in blocks."""
+
+
+class RecentAudio:
+    """The last `capacity` samples of a recording, as 16 bits."""
+
+    def __init__(self, capacity: int) -> None:
+        self._samples = np.zeros(capacity, np.int16)
+        self.end = 0
+        """The position just after the newest sample."""
+
+    @property
+    def start(self) -> int:
+        """The position of the oldest sample that is still there."""
+        return max(0, self.end - len(self._samples))
+
+    def write(self, samples: FloatArray, first_sample: int) -> None:
+        """Append mono samples, shape (n,); what was lost before them becomes silence."""
+        lost = min(max(0, first_sample - self.end), len(self._samples))
+        self.end = first_sample - lost
+        self._put(np.zeros(lost, np.int16))
+        self._put((samples.clip(-1, 1) * 32_767).astype(np.int16))
+
+    def _put(self, samples: NDArray[np.int16]) -> None:
+        self._samples[(self.end + np.arange(len(samples))) % len(self._samples)] = samples
+        self.end += len(samples)
+
+    def read(self, first: int, last: int) -> NDArray[np.int16]:
+        """Copy what is still there of a stretch."""
+        first, last = max(first, self.start), min(last, self.end)
+        return self._samples[np.arange(first, last) % len(self._samples)]
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Audio that is to be saved once all of it has come."""
+
+    first: int
+    last: int
+    events: list[EventRow]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """Audio that waits for the disk."""
+
+    samples: NDArray[np.int16]
+    first_sample: int
+    events: list[EventRow]
+
+
+class ClipRecorder:
+    """Listens along, and has clips written by a thread of its own."""
+
+    def __init__(self, settings: Clips, shelf: Shelf, max_call_s: float) -> None:
+        self._settings, self.shelf = settings, shelf
+        self._memory_s = settings.before_s + max_call_s + LATENESS_S
+        self._recording = ""
+        self._open: list[_Stretch] = []
+        self._queue: Queue[_Cut | None] = Queue(MAX_WAITING)
+        self._thread = Thread(target=self._write_all, name="clips", daemon=True)
+        self.is_paused = False
+        """Set while the disk is low: nothing is saved."""
+        self.saved = 0
+        self.dropped = 0
+        """Clips that the disk was too slow or too full for."""
+
+    def start(self) -> None:
+        """Begin to write what is cut."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Save what is still open with the audio that there is, and end."""
+        self._cut(math.inf)
+        self._queue.put(None)  # what waits is written first
+        self._thread.join()
+
+    def tap(self, sound: Sound, channel: int) -> Sound:
+        """Return the same sound, one channel of which is remembered for a while as it goes by."""
+        return _Tapped(sound, self, channel)
+
+    def begin(self, sound: Recording) -> None:
+        """Begin to listen to another recording."""
+        self._cut(math.inf)
+        self._recording = sound.id
+        self._recent = RecentAudio(round(self._memory_s * sound.rate_hz))
+
+    def hear(self, samples: FloatArray, first_sample: int) -> None:
+        """Take the next mono samples, shape (n,)."""
+        self._recent.write(samples, first_sample)
+        self._cut(self._recent.end)
+
+    def note(self, event: EventRow) -> None:
+        """Have the audio around an event saved, in one clip with those that overlap it."""
+        if event.recording != self._recording:
+            return
+        longest = round(self._settings.max_s * event.rate_hz)
+        first = max(0, event.onset_sample - round(self._settings.before_s * event.rate_hz))
+        last = min(event.offset_sample + round(self._settings.after_s * event.rate_hz), first + longest)
+        for stretch in self._open:
+            begin, end = min(first, stretch.first), max(last, stretch.last)
+            if first < stretch.last and stretch.first < last and end - begin <= longest:
+                stretch.first, stretch.last = begin, end
+                stretch.events.append(event)
+                return
+        self._open.append(_Stretch(first, last, [event]))
+
+    def _cut(self, until: float) -> None:
+        for stretch in [stretch for stretch in self._open if stretch.last <= until]:
+            self._open.remove(stretch)
+            samples = self._recent.read(stretch.first, stretch.last)
+            try:
+                self._queue.put_nowait(_Cut(samples, max(stretch.first, self._recent.start), stretch.events))
+            except Full:  # a slow disk costs clips, never sound
+                self.dropped += 1
+
+    def _write_all(self) -> None:
+        while cut := self._queue.get():
+            if self.is_paused:
+                self.dropped += 1
+                continue
+            try:
+                self._write(cut)
+            except OSError as error:
+                self.dropped += 1
+                log.warning("cannot save audio: %s", error)
+
+    def _write(self, cut: _Cut) -> None:
+        event = cut.events[0]
+        utc = event.start_utc - timedelta(seconds=(event.onset_sample - cut.first_sample) / event.rate_hz)
+        clip = clip_of(utc, [(event.label, event.p_peak) for event in cut.events])
+        if self.shelf.wants(clip):
+            self.shelf.put(clip, to_flac(cut.samples, event.rate_hz))
+            self.saved += 1
+
+
+class _Tapped:
+    """A sound that a recorder listens to, too."""
+
+    def __init__(self, sound: Sound, recorder: ClipRecorder, channel: int) -> None:
+        self._sound, self._recorder, self._channel = sound, recorder, channel
+
+    @property
+    def recording(self) -> Recording:
+        """The sound's own."""
+        return self._sound.recording
+
+    def chunks(self) -> Iterator[AudioChunk]:
+        """Yield the sound's own."""
+        self._recorder.begin(self.recording)
+        for chunk in self._sound.chunks():
+            self._recorder.hear(chunk.samples[:, min(self._channel, chunk.samples.shape[1] - 1)], chunk.first_sample)
+            yield chunk
