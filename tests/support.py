@@ -6,7 +6,8 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +37,18 @@ def need(program: str) -> str:
     if os.environ.get("ANURA_REQUIRE_REAL"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@contextmanager
+def tmpfs(folder: Path, *options: str) -> Iterator[None]:
+    """Mount a file system of its own at a folder. Skip the test where that is not allowed."""
+    command = ["mount", "-t", "tmpfs", "-o", ",".join(["size=64m", *options]), "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here: not root, or a container without CAP_SYS_ADMIN")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def free_port() -> int:

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -30,9 +29,8 @@ from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigEr
 from anura_edge.keeper import Summary
 from anura_edge.report import bundle_text, event_line, summary_text
 from anura_edge.sources.files import open_file
-from anura_edge.sources.folder import FoundFile, printable, scan, watch
+from anura_edge.sources.folder import FoundFile, printable, scan
 from anura_edge.sources.microphone import devices as find_devices
-from anura_edge.vitals import Stage
 from anura_edge.wire import EventRow
 from anura_edge.yaml_config import load
 
@@ -81,9 +79,9 @@ def run(
 
     Example: anura-edge run --source folder:/media/card/Data
 
-    Ends with code 0, or with 8 if some recordings could not be read (each is named, with the reason), 2 for wrong
-    settings, 3 for a bad model, 4 for a source that is not there, 5 for a journal that cannot be used, 130 if a scan
-    was interrupted before its end.
+    Ends with code 0, or with 8 if some recordings could not be read or are not finished (each is named, with the
+    reason), 2 for wrong settings, 3 for a bad model, 4 for a source that is not there, 5 for a journal that cannot be
+    used, 130 if a scan was interrupted before its end.
     """
     settings = load(Config, config)
     kind, path = _parse_source(source or settings.source)
@@ -93,16 +91,16 @@ def run(
     with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
         if kind == "mic":
             daemon.hear_microphone()
+        elif kind == "folder":
+            daemon.hear_folder(path, keep_watching=watch_folder)
         else:
-            beat = partial(daemon.vitals.beat, Stage.LISTENING)
-            found = watch(path, settings.watch, stop, beat) if watch_folder else _files(kind, path)
-            daemon.hear_files(found)
+            daemon.hear_files(_file(path))
         if not watch_folder:
             daemon.wait_for_delivery()
     _print_summary(daemon.summary, as_json=as_json)
     if stop.is_set() and kind != "mic" and not watch_folder:
         raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(SOME_UNREADABLE if daemon.summary.unreadable else 0)
+    raise typer.Exit(0 if daemon.summary.is_complete else SOME_UNREADABLE)
 
 
 @app.command()
@@ -206,9 +204,7 @@ def _parse_source(text: str | None) -> tuple[str, Path]:
     raise ConfigError(f"source {text!r}: write --source mic, folder:PATH or file:PATH, or set `source` in the settings")
 
 
-def _files(kind: str, path: Path) -> Iterator[FoundFile]:
-    if kind == "folder":
-        return scan(path)
+def _file(path: Path) -> Iterator[FoundFile]:
     path = path.resolve()  # a link that is named is meant
     open_file(path, path.name)  # the only file there is must be one that can be heard
     status = path.stat()

@@ -24,6 +24,7 @@ from anura_edge.journal import Journal
 from anura_edge.keeper import Keeper, Summary
 from anura_edge.shelf import Shelf
 from anura_edge.sources.folder import FoundFile
+from anura_edge.sources.watch import Folder
 from anura_edge.vitals import AttendedDetector, Stage, Vitals
 from anura_edge.wire import EventRow, Provenance, Status
 
@@ -80,11 +81,24 @@ class Daemon:
         self.journal.close()
         self._alone.close()
 
-    def hear_files(self, files: Iterable[FoundFile]) -> None:
-        """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on."""
+    def hear_files(self, files: Iterable[FoundFile], again: Callable[[FoundFile], None] = lambda _: None) -> None:
+        """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on.
+
+        `again` is told of a file that could not be read to its end this time.
+        """
         detector = self._detector(hear_files.BLOCK_S)
-        hear_files.FileHearing(self._keeper, detector, self._config.audio, self._stop).hear_all(self._paced(files))
+        hearing = hear_files.FileHearing(self._keeper, detector, self._config.audio, self._stop, again)
+        hearing.hear_all(self._paced(files))
         self.vitals.rest(Stage.LISTENING)
+
+    def hear_folder(self, root: Path, *, keep_watching: bool) -> None:
+        """Analyse the files below a folder when they are finished, once or until told to stop.
+
+        Raises SourceError if there is no such folder, unless it is watched.
+        """
+        beat = partial(self.vitals.beat, Stage.LISTENING)
+        folder = Folder(root, self._config.watch, self._stop, self._keeper.leave, beat)
+        self.hear_files(folder.watch() if keep_watching else folder.once(), folder.again)
 
     def hear_microphone(self) -> None:
         """Listen until told to stop.

@@ -18,7 +18,7 @@ INTERRUPTED = 130
 """Exit code: stopped by a signal before the end of a scan, as a shell reports it; the next scan goes on from there."""
 
 SOME_UNREADABLE = 8
-"""Exit code: all that could be analysed was; some recordings could not be read, and each has a row with its reason."""
+"""Exit code: all that could be analysed was; some recordings could not be read, now or before, or are not finished."""
 
 
 class AnuraError(Exception):

@@ -123,7 +123,7 @@ class NoticeKind(StrEnum):
     """What happened to the device that a reader of its events must know."""
 
     UNREADABLE = "unreadable"
-    """A file could not be analysed; the detail begins with the reason."""
+    """A file could not be analysed; the detail begins with the reason, the amount is its size in bytes."""
     MICROPHONE_LOST = "microphone_lost"
     MICROPHONE_BACK = "microphone_back"
     """The amount is the length of the gap in seconds."""
@@ -168,3 +168,8 @@ def event_id(recording: str, onset_sample: int, label: str, model_sha256: str) -
 def effort_id(recording: str, first_sample: int, state: EffortState, model_sha256: str) -> UUID:
     """Derive the identity of a stretch of effort, so that it cannot be counted twice."""
     return uuid5(NAMESPACE, f"effort/{recording}/{first_sample}/{state}/{model_sha256}")
+
+
+def unreadable_id(name: str, size: int, mtime_ns: int, reason: str) -> UUID:
+    """Derive the identity of the notice that a file could not be analysed, so that each scan finds the same one."""
+    return uuid5(NAMESPACE, f"unreadable/{name}/{size}/{mtime_ns}/{reason}")

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Event
 
 from anura_edge.audio import ClockSource
@@ -11,7 +11,8 @@ from anura_edge.detector import Detector
 from anura_edge.errors import UnreadableError
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import listen
-from anura_edge.sources.files import FileSound, is_same, open_file
+from anura_edge.sources.content import INTERRUPTED
+from anura_edge.sources.files import OTHER_FILE, FileSound, is_same, open_file
 from anura_edge.sources.folder import FoundFile
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,11 @@ BLOCK_S = 60.0
 class FileHearing:
     """Analyses files one by one."""
 
-    def __init__(self, keeper: Keeper, detector: Detector, audio: Audio, stop: Event) -> None:
-        self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
+    def __init__(
+        self, keeper: Keeper, detector: Detector, audio: Audio, stop: Event, again: Callable[[FoundFile], None]
+    ) -> None:
+        """`again` is told of a file that could not be read to its end this time."""
+        self._keeper, self._detector, self._audio, self._stop, self._again = keeper, detector, audio, stop, again
         self._warned_of_clock = False
 
     def hear_all(self, files: Iterable[FoundFile]) -> None:
@@ -35,7 +39,7 @@ class FileHearing:
             try:
                 sound = open_file(file.path, file.name, self._audio.zone)
             except UnreadableError as error:
-                self._keeper.set_aside(file, error)
+                self._set_aside(file, error)
                 continue
             if self._keeper.has(sound.recording.id):
                 self._keeper.summary.known += 1
@@ -50,14 +54,25 @@ class FileHearing:
             if self._stop.is_set():
                 return
             heard.append(part)
-        if not is_same(sound):
-            log.warning("%s changed or went away while it was heard; the next scan hears it again", sound.path)
+        error = heard[-1].broken_off
+        if (error and error.reason == INTERRUPTED) or not is_same(sound):
+            self._leave(file, f"{sound.path} changed or went away while it was heard; the next scan hears it again")
             return
         self._keeper.keep(heard, done=sound.recording)
         self._keeper.summary.new += 1
         self._keeper.summary.elapsed_s += time.monotonic() - began
-        if error := heard[-1].broken_off:
+        if error:
             self._keeper.set_aside(file, error)
         if sound.recording.clock_source == ClockSource.UNKNOWN and not self._warned_of_clock:
             self._warned_of_clock = True
             log.warning("times in file names are read as UTC; set audio.utc_offset to what the recorder's clock kept")
+
+    def _set_aside(self, file: FoundFile, error: UnreadableError) -> None:
+        if error.reason == INTERRUPTED:
+            self._leave(file, str(error))
+        elif error.reason != OTHER_FILE:
+            self._keeper.set_aside(file, error)
+
+    def _leave(self, file: FoundFile, detail: str) -> None:
+        self._keeper.leave(INTERRUPTED, detail)
+        self._again(file)

@@ -98,11 +98,16 @@ class Journal:
         values = (done.id, model_sha256, done.name, done.start_utc.isoformat(), done.clock_source, done.rate_hz)
         self._db.execute("INSERT OR IGNORE INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)", (*values, done.channels))
 
-    def set_aside(self, name: str, size: int, mtime_ns: int, reason: str, detail: str) -> bool:
-        """Note that a file could not be analysed; say whether that is news."""
+    def set_aside(
+        self, name: str, size: int, mtime_ns: int, reason: str, detail: str, notice: Notice, made_by: Provenance
+    ) -> bool:
+        """Note that a file could not be analysed, and queue the notice of it; say whether that is news."""
         with self._transaction():
             values = (name, size, mtime_ns, reason, detail)
-            return bool(self._db.execute("INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?, ?, ?)", values).rowcount)
+            is_news = self._db.execute("INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?, ?, ?)", values).rowcount
+            if is_news:
+                self._insert(notice_row(0, notice, made_by))
+        return bool(is_news)
 
     def pending(self, after_seq: int, limit: int) -> Sequence[Row]:
         """Return unacknowledged rows above a number, in order."""

@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from anura_edge.audio import Recording
 from anura_edge.errors import UnreadableError
-from anura_edge.events import EffortState, Notice
+from anura_edge.events import EffortState, Notice, NoticeKind, unreadable_id
 from anura_edge.journal import Journal
 from anura_edge.pipeline import Heard
-from anura_edge.sources.files import OTHER_FILE
 from anura_edge.sources.folder import FoundFile
-from anura_edge.wire import EffortRow, EventRow, Provenance
+from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, Provenance
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,10 @@ class Summary:
     """Recordings that this model had analysed before."""
     unreadable: dict[str, int] = field(default_factory=dict)
     """New files that could not be analysed, by reason."""
+    known_unreadable: int = 0
+    """Files that could not be analysed before, and cannot now."""
+    left: dict[str, int] = field(default_factory=dict)
+    """Files and folders left for another scan, by why."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Audio by what became of it."""
     gaps: int = 0
@@ -41,6 +45,11 @@ class Summary:
     """Rows that nobody has acknowledged yet."""
     problem: str | None = None
     """Why they wait."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Every recording was heard to its end, now or before."""
+        return not (self.unreadable or self.known_unreadable or self.left)
 
     @property
     def times_real_time(self) -> float:
@@ -84,10 +93,24 @@ class Keeper:
 
     def set_aside(self, file: FoundFile, error: UnreadableError) -> None:
         """Note that a file could not be analysed, and why; say so the first time."""
-        is_news = self.journal.set_aside(file.name, file.size, file.mtime_ns, error.reason, str(error))
-        if is_news and error.reason != OTHER_FILE:
+        notice = Notice(
+            id=unreadable_id(file.name, file.size, file.mtime_ns, error.reason),
+            what=NoticeKind.UNREADABLE,
+            utc=datetime.now(UTC),
+            detail=f"{error.reason}: {file.name}"[:MAX_TEXT],
+            amount=file.size,
+        )
+        if self.journal.set_aside(file.name, file.size, file.mtime_ns, error.reason, str(error), notice, self.made_by):
             _add(self.summary.unreadable, error.reason, 1)
             log.warning("%s: %s", error.reason, error)
+            self._wake()
+        else:
+            self.summary.known_unreadable += 1
+
+    def leave(self, reason: str, detail: str, count: int = 1) -> None:
+        """Note that files or folders are left for another scan; they are neither heard nor given up."""
+        _add(self.summary.left, reason, count)
+        log.warning("%s: %s", reason, detail)
 
 
 def _add(counts: dict[str, Number], key: str, amount: Number) -> None:

@@ -26,6 +26,8 @@ def summary_text(summary: Summary) -> str:
         + "".join(f", {length:.1f} min {state}" for state, length in minutes.items())
     ]
     lines += [f"  unreadable, {reason}: {count}" for reason, count in sorted(summary.unreadable.items())]
+    lines += [f"  unreadable as before: {summary.known_unreadable}"] if summary.known_unreadable else []
+    lines += [f"  left for another scan, {reason}: {count}" for reason, count in sorted(summary.left.items())]
     lines += [
         f"  {name:<30} {count:>5} events" for name, count in sorted(summary.events.items(), key=lambda item: -item[1])
     ]

@@ -16,6 +16,8 @@ import yaml
 from anura_edge.audio import FloatArray
 from anura_edge.bundle import MODEL
 
+LONG_AGO = 1_000_000_000
+
 COMMAND = [sys.executable, "-W", "error", "-c", "from anura_edge.cli import main; main()"]
 
 Result = subprocess.CompletedProcess[str]
@@ -91,14 +93,22 @@ def test_one_file_is_heard_whatever_its_name(run: Run, card: Path) -> None:
 
 
 def test_unreadable_files_end_with_a_code_of_their_own(run: Run, card: Path) -> None:
-    (card / "B_20261120_200000.wav").touch()
-    (card / os.fsdecode(b"C_\xff_20261120_200000.wav")).touch()
+    for name in ("B_20261120_200000.wav", os.fsdecode(b"C_\xff_20261120_200000.wav")):
+        (card / name).touch()
+        os.utime(card / name, (LONG_AGO, LONG_AGO))
+    (card / "D_20261120_203000.wav").touch()
     (card / "A_Summary.txt").write_text("DATE")
     result = run("run", "--source", f"folder:{card}", "--json")
     assert result.returncode == 8
     (summary,) = objects(result, "summary")
-    assert (summary["new"], summary["unreadable"]) == (1, {"empty": 2})
+    assert (summary["new"], summary["unreadable"], summary["left"]) == (1, {"empty": 2}, {"unfinished": 1})
     assert "B_20261120_200000.wav" in result.stderr
+    assert "1 files changed in the last 10 min and are not finished, as D_20261120_203000.wav" in result.stderr
+    (card / "D_20261120_203000.wav").unlink()
+    again = run("run", "--source", f"folder:{card}", "--json")
+    assert again.returncode == 8
+    (summary,) = objects(again, "summary")
+    assert (summary["known"], summary["unreadable"], summary["known_unreadable"]) == (1, {}, 2)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from anura_edge.journal import Journal
 from anura_edge.keeper import Summary
 from anura_edge.sources.files import AUDIO_SUFFIXES
 from anura_edge.sources.folder import scan
-from anura_edge.wire import EffortRow, EventRow
+from anura_edge.wire import EffortRow, EventRow, NoticeRow
 
 RATE_HZ = 8_000
 
@@ -75,15 +75,22 @@ def test_every_event_that_is_shown_is_in_the_journal(config: Config, card: Path)
     journal.close()
     assert [row for row in kept if isinstance(row, EventRow)] == rows
     assert sum(row.samples / row.rate_hz for row in kept if isinstance(row, EffortRow)) == 20
-    assert summary.pending == len(kept) == 6
+    assert [row.detail for row in kept if isinstance(row, NoticeRow)] == [
+        "empty: Data/B_20261120_200000.wav",
+        "nul_filled: Data/C_20261120_203000.wav",
+        "not_audio: Data/D_20261120_210000.WAV",
+        "proprietary: Data/E_20261120_213000.w4v",
+        "empty: Data/F_for\\xeat_20261120_220000.wav",
+    ]
+    assert summary.pending == len(kept) == 11
 
 
 def test_the_second_time_everything_is_known_and_nothing_is_new(config: Config, card: Path) -> None:
     hear(config, card)
     summary, rows = hear(config, card)
     assert (summary.new, summary.known, rows) == (0, 2, [])
-    assert summary.unreadable == {}
-    assert summary.pending == 6
+    assert (summary.unreadable, summary.known_unreadable) == ({}, 5)
+    assert summary.pending == 11
 
 
 def test_a_copy_under_another_name_is_known(config: Config, card: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import ClockSource, FloatArray
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files import NO_LENGTH, FileSound, open_file
+from anura_edge.sources.files import NO_LENGTH, FileSound, is_finished, is_same, open_file
 from anura_edge.sources.riff import Length
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 40
@@ -110,8 +110,8 @@ def test_a_bad_file_has_a_reason(tmp_path: Path, name: str, content: bytes, expe
 
 
 def test_a_file_that_is_gone_has_a_reason(tmp_path: Path) -> None:
-    assert reason(tmp_path / "gone.wav") == "cannot_open"
-    assert reason(tmp_path / "gone" / "a.wav") == "cannot_open"
+    assert reason(tmp_path / "gone.wav") == "interrupted"
+    assert reason(tmp_path / "gone" / "a.wav") == "interrupted"
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -285,6 +285,54 @@ def test_recordings_with_silence_at_both_ends_are_told_apart(tmp_path: Path) -> 
         samples = np.pad(noise(400_000, seed=seed), ((200_000, 200_000), (0, 0)))
         ids.add(open_file(wav(tmp_path / f"{seed}.wav", samples), "x").recording.id)
     assert len(ids) == 3
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+@pytest.mark.parametrize("value", [0.0, -1 / 2**15])
+def test_recordings_without_sound_are_told_apart_by_the_time_in_their_names(
+    tmp_path: Path, suffix: str, value: float
+) -> None:
+    """Two hours of a dead microphone are equal to the last byte, and are two hours nevertheless."""
+    first = wav(tmp_path / f"A_20261120_193000.{suffix}", np.full((50_000, 2), value), subtype="PCM_16")
+
+    def copy(name: str) -> str:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        return open_file(Path(shutil.copy(first, tmp_path / name)), name).recording.id
+
+    ids = [open_file(first, "first").recording.id, copy(f"A_20261120_200000.{suffix}"), copy(f"no_time.{suffix}")]
+    assert len({*ids}) == 3
+    assert copy(f"B_20261120_193000.{suffix}") == copy(f"card/A_20261120_193000.{suffix}") == ids[0]
+    assert copy(f"neither.{suffix}") == ids[2]
+    other_zone = open_file(first, "first", timezone(timedelta(hours=5))).recording
+    assert other_zone.id == ids[0], "a corrected offset makes no other recording"
+    assert is_same(open_file(first, "first"))
+
+
+def test_recordings_whose_sound_lies_between_the_pieces_are_told_apart(tmp_path: Path) -> None:
+    ids = set()
+    for at in range(100_000, 105_000, 1_000):
+        samples = np.zeros((1_000_000, 1))
+        samples[at : at + 10] = 0.5
+        ids.add(open_file(wav(tmp_path / "a.wav", samples, subtype="PCM_16"), "x").recording.id)
+    assert len(ids) == 5
+
+
+def test_a_new_name_for_a_recording_with_sound_makes_no_other_one(tmp_path: Path) -> None:
+    samples = np.pad(noise(50_000), ((8_000, 0), (0, 0)))  # the recorder takes a second to begin
+    path = wav(tmp_path / "A_20261120_193000.wav", samples, subtype="PCM_16")
+    first = open_file(path, "a").recording.id
+    assert open_file(path.rename(tmp_path / "A_20261120_203000.wav"), "a").recording.id == first
+
+
+def test_a_wav_is_finished_when_all_that_it_promises_is_there(tmp_path: Path) -> None:
+    whole = wav(tmp_path / "a.wav", noise(1_000)).read_bytes()
+    for cut in (0, 1, 43, 44, 500, len(whole) - 1):
+        (tmp_path / "b.wav").write_bytes(whole[:cut])
+        assert not is_finished(tmp_path / "b.wav")
+    assert is_finished(tmp_path / "a.wav")
+    assert not is_finished(tmp_path / "gone.wav")
+    (tmp_path / "notes.txt").touch()
+    assert is_finished(tmp_path / "notes.txt")
 
 
 def test_the_time_comes_from_the_name_and_else_from_the_file(tmp_path: Path) -> None:

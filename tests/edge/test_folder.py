@@ -1,58 +1,24 @@
-"""A scan finds every regular file, in order; a watch yields each one when it has settled, and again when changed."""
+"""A scan finds every regular file, in order, and says what it left out."""
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
-from support import eventually
+from support import tmpfs
 
-from anura_edge.config import Watch
 from anura_edge.errors import SourceError
-from anura_edge.sources.folder import FoundFile, scan, watch
-
-QUICK = Watch(interval_s=0.05, settle_s=0.3)
-LONG_AGO = 1_000_000_000
+from anura_edge.sources.folder import scan
 
 
-def put(path: Path, content: bytes = b"x", mtime: int | None = None) -> Path:
+def put(path: Path, content: bytes = b"x") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    if mtime is not None:
-        os.utime(path, (mtime, mtime))
     return path
 
 
 def names(root: Path) -> list[str]:
     return [file.name for file in scan(root)]
-
-
-@contextmanager
-def watching(root: Path, settings: Watch = QUICK) -> Iterator[list[FoundFile]]:
-    """Collect what a watch yields, in a thread, until the block ends."""
-    found: list[FoundFile] = []
-    errors: list[BaseException] = []
-    stop = Event()
-
-    def collect() -> None:
-        try:
-            for file in watch(root, settings, stop):
-                found.append(file)  # noqa: PERF402 (seen as they come)
-        except BaseException as error:  # told in the main thread
-            errors.append(error)
-
-    thread = Thread(target=collect)
-    thread.start()
-    try:
-        yield found
-    finally:
-        stop.set()
-        thread.join(30)
-    assert not thread.is_alive()
-    assert not errors
 
 
 def test_a_scan_finds_every_file_in_the_order_of_names(tmp_path: Path) -> None:
@@ -130,60 +96,46 @@ def test_what_vanishes_during_a_scan_is_passed_over(tmp_path: Path) -> None:
     assert [file.name for file in scanning] == ["e.wav"]
 
 
-def test_a_watch_yields_what_is_there_and_what_comes(tmp_path: Path) -> None:
-    put(tmp_path / "old.wav", mtime=LONG_AGO)
-    with watching(tmp_path) as found:
-        eventually(lambda: [file.name for file in found] == ["old.wav"])
-        put(tmp_path / "new" / "a.wav")
-        eventually(lambda: [file.name for file in found] == ["old.wav", "new/a.wav"])
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    put(tmp_path / "a.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert names(tmp_path) == ["a.wav"]
 
 
-def test_a_growing_file_is_not_yielded(tmp_path: Path) -> None:
-    path = put(tmp_path / "growing.wav", b"")
-    with watching(tmp_path, Watch(interval_s=0.05, settle_s=3_600)) as found:
-        for number in range(5):
-            path.write_bytes(b"x" * number)
-            put(tmp_path / f"scanned{number}", mtime=LONG_AGO)
-            eventually(lambda number=number: len(found) == number + 1)
-    assert "growing.wav" not in [file.name for file in found]
+def test_what_operating_systems_keep_on_a_card_is_not_heard(tmp_path: Path) -> None:
+    ours = ["Data/a.wav", "Data/b._c.wav"]
+    theirs = ["Data/._a.wav", ".Trash-1000/files/a.wav", "$RECYCLE.BIN/a.wav", "System Volume Information/a.wav"]
+    for name in ours + theirs:
+        put(tmp_path / name)
+    assert names(tmp_path) == ours
 
 
-def test_a_file_that_stopped_growing_is_yielded_whole(tmp_path: Path) -> None:
-    path = put(tmp_path / "growing.wav", b"")
-    with watching(tmp_path) as found:
-        for number in range(10):
-            path.write_bytes(b"x" * (number + 1))
-            put(tmp_path / f"scanned{number}", mtime=LONG_AGO)
-            eventually(lambda number=number: f"scanned{number}" in [file.name for file in found])
-        eventually(lambda: [file.size for file in found if file.name == "growing.wav"][-1:] == [10])
+def test_a_folder_that_cannot_be_read_is_told_and_the_rest_is_heard(tmp_path: Path) -> None:
+    here = Path.cwd()
+    put(tmp_path / "b.wav")
+    os.chdir(tmp_path)
+    try:
+        for _ in range(20):  # a path longer than the operating system takes
+            Path("a" * 250).mkdir()
+            os.chdir("a" * 250)
+        Path("a.wav").touch()
+        os.chdir(here)
+        left: list[tuple[str, str, int]] = []
+        assert [file.name for file in scan(tmp_path, lambda *what: left.append(what))] == ["b.wav"]
+        ((reason, detail, count),) = left
+        assert (reason, count) == ("folder", 1)
+        assert detail.endswith("File name too long; what is in it was not heard")
+    finally:
+        os.chdir(here)
+        subprocess.run(["rm", "-rf", tmp_path / ("a" * 250)], check=True)
 
 
-def test_a_file_that_changed_is_yielded_again_and_others_are_not(tmp_path: Path) -> None:
-    for name in ("a.wav", "b.wav"):
-        put(tmp_path / name, mtime=LONG_AGO)
-    with watching(tmp_path) as found:
-        eventually(lambda: len(found) == 2)
-        put(tmp_path / "a.wav", b"longer", mtime=LONG_AGO)
-        eventually(lambda: len(found) == 3)
-        put(tmp_path / "b.wav", b"x", mtime=LONG_AGO + 1)
-        eventually(lambda: len(found) == 4)
-        put(tmp_path / "c.wav", mtime=LONG_AGO)
-        eventually(lambda: len(found) == 5)
-    assert [(file.name, file.size) for file in found[2:]] == [("a.wav", 6), ("b.wav", 1), ("c.wav", 1)]
-
-
-def test_a_card_that_is_not_in_yet_is_waited_for_and_may_come_back(tmp_path: Path) -> None:
-    card = tmp_path / "card"
-    with watching(card) as found:
-        put(card / "a.wav", mtime=LONG_AGO)
-        eventually(lambda: [file.name for file in found] == ["a.wav"])
-        card.rename(tmp_path / "taken-out")
-        (tmp_path / "taken-out").rename(card)
-        put(card / "b.wav", mtime=LONG_AGO)
-        eventually(lambda: [file.name for file in found] == ["a.wav", "b.wav"])
-
-
-def test_a_watch_ends_when_told(tmp_path: Path) -> None:
-    with watching(tmp_path, Watch(interval_s=3_600, settle_s=3_600)) as found:
-        put(tmp_path / "a.wav")
-    assert found == []
+def test_another_file_system_below_is_told_and_not_entered(tmp_path: Path) -> None:
+    put(tmp_path / "a.wav")
+    (tmp_path / "mounted").mkdir()
+    with tmpfs(tmp_path / "mounted"):
+        put(tmp_path / "mounted" / "b.wav")
+        left: list[str] = []
+        assert [file.name for file in scan(tmp_path, lambda reason, *_: left.append(reason))] == ["a.wav"]
+        assert left == ["file_system"]
+        assert names(tmp_path / "mounted") == ["b.wav"]

@@ -15,10 +15,10 @@ import pytest
 
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalError
-from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
+from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
 from anura_edge.journal import Journal
 from anura_edge.journal_schema import STEPS, VERSION
-from anura_edge.wire import EventRow, Provenance
+from anura_edge.wire import EventRow, NoticeRow, Provenance
 
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
@@ -33,7 +33,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 from anura_edge.audio import ClockSource
-from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
+from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
 from anura_edge.journal import Journal
 from anura_edge.wire import Provenance
 journal = Journal(Path(sys.argv[1]))
@@ -162,11 +162,14 @@ def test_a_recording_is_known_to_the_model_that_heard_it(
     assert not journal.has_recording("another recording", made_by.model_sha256)
 
 
-def test_a_bad_file_is_news_once_for_each_change(journal: Journal) -> None:
-    assert journal.set_aside("a.wav", 0, 1, "empty", "a.wav: 0 bytes")
-    assert not journal.set_aside("a.wav", 0, 1, "empty", "a.wav: 0 bytes")
-    assert journal.set_aside("a.wav", 0, 2, "empty", "a.wav: 0 bytes")
-    assert journal.set_aside("b.wav", 0, 1, "empty", "b.wav: 0 bytes")
+def test_a_bad_file_is_news_once_for_each_change_and_so_is_its_notice(journal: Journal, made_by: Provenance) -> None:
+    for name, mtime_ns, is_news in (("a.wav", 1, True), ("a.wav", 1, False), ("a.wav", 2, True), ("b.wav", 1, True)):
+        notice = Notice(
+            unreadable_id(name, 0, mtime_ns, "empty"), NoticeKind.UNREADABLE, START, f"empty: {name}", amount=0
+        )
+        assert journal.set_aside(name, 0, mtime_ns, "empty", f"{name}: 0 bytes", notice, made_by) == is_news
+    kept = [row.detail for row in journal.pending(0, 10) if isinstance(row, NoticeRow)]
+    assert kept == ["empty: a.wav", "empty: a.wav", "empty: b.wav"]
 
 
 def test_a_journal_keeps_its_identity_and_each_has_its_own(path: Path, tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
 """Reads recordings from audio files."""
 
-import hashlib
 import logging
 import os
-import stat
 from collections.abc import Generator, Iterator
-from contextlib import closing
-from datetime import UTC, datetime, timezone
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import timezone
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import soundfile as sf
 from anura_edge.audio import AudioChunk, FloatArray, Recording
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.audiomoth import read_info
+from anura_edge.sources.content import INTERRUPTED, PIECE, cannot_read, identify_quiet, is_flat, look_at, open_regular
 from anura_edge.sources.guano import read_guano
 from anura_edge.sources.metadata import NAME, Metadata, settle
 from anura_edge.sources.names import is_triggered, read_name
@@ -36,15 +36,18 @@ NO_LENGTH = "its header gives no length, as after a power cut: all that is in th
 TRIGGERED = "a triggered recording: quiet stretches may be left out, and then times inside it are too early"
 
 OTHER_FILE = "other_file"
-"""The reason given to a file that does not claim to be audio: noted, but nothing to warn about."""
+"""The reason given to a file that does not claim to be audio: passed over without a warning."""
+
+_SF_ERR_SYSTEM = 2
+"""libsndfile's code for an error of the operating system, in place of one of the format."""
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
 MAX_CHANNELS = 64
 """Beyond these a header is damaged: recorders sample up to 500 kHz (bats), on up to a few channels."""
 
-_PIECES, _PIECE = 64, 4_096
-"""A fingerprint looks at this many pieces of a file, so at all of it up to 256 KiB. Recordings with one header and
-silence at both ends do exist, so the ends alone do not tell them apart."""
+_QUIET_S = 0.05
+"""The microphone's noise of so long never comes twice, so a fingerprint tells recordings apart that begin with it. It
+may not where a recording begins with less than noise, with one value."""
 
 _AUDIO_SIGNATURES = (b"RIFF", b"RF64", b"BW64", b"RIFX", b"fLaC", b"OggS", b"FORM", b"ID3", b".snd", b"riff")
 _OTHER_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"SQLi")
@@ -55,8 +58,12 @@ _SIGNATURES = _AUDIO_SIGNATURES + _OTHER_SIGNATURES
 class FileSound:
     """An audio file that can be heard."""
 
-    def __init__(self, path: Path, recording: Recording, wave: Wave | None, metadata: Metadata) -> None:
+    def __init__(
+        self, path: Path, fingerprint: str, recording: Recording, wave: Wave | None, metadata: Metadata
+    ) -> None:
         self.path = path
+        self.fingerprint = fingerprint
+        """Of the content when it was opened; the recording's id, too, unless it begins without sound."""
         self.recording = recording
         self.metadata = metadata
         """What the recorder wrote beside the audio."""
@@ -82,7 +89,7 @@ class FileSound:
         for warning in self.recording.warnings:
             log.warning("%s: %s", self.path, warning)
         first_sample = 0
-        for block in self._blocks(CHUNK_S):
+        for block in self.blocks():
             yield AudioChunk(block, first_sample)
             first_sample += len(block)
         if first_sample < (promised := self.recording.samples or 0):
@@ -93,21 +100,27 @@ class FileSound:
 
         Raises UnreadableError if they cannot be decoded.
         """
-        with closing(self._blocks(seconds)) as blocks:
+        with closing(self.blocks(seconds)) as blocks:
             return next(blocks, np.zeros((0, self.recording.channels), np.float32))
 
-    def _blocks(self, seconds: float) -> Generator[FloatArray]:
+    def blocks(self, seconds: float = CHUNK_S) -> Generator[FloatArray]:
+        """Yield its samples in order: shape (samples, channels).
+
+        Raises UnreadableError where decoding breaks off.
+        """
         size = min(int(seconds * self.recording.rate_hz), MAX_CHUNK_VALUES // self.recording.channels)
         try:
-            if self._wave and self._wave.is_plain:
-                with self.path.open("rb") as content:
+            with open_regular(self.path) as content:
+                if self._wave and self._wave.is_plain:
                     yield from read_samples(content, self._wave, size)
-            else:
-                with _Forwards(os.fsencode(self.path)) as file:  # soundfile wants str in UTF-8
-                    while len(block := file.read(size, dtype="float32", always_2d=True)):
-                        yield block
-        except (sf.SoundFileError, OSError, RuntimeError) as error:
-            raise UnreadableError("broken_off", f"{self.path}: {error}") from error
+                else:
+                    with _Forwards(content.fileno(), closefd=False) as file:
+                        while len(block := file.read(size, dtype="float32", always_2d=True)):
+                            yield block
+        except OSError as error:
+            raise cannot_read(self.path, error) from error
+        except (sf.SoundFileError, RuntimeError) as error:
+            raise _libsndfile_says(self.path, "broken_off", error) from error
 
 
 class _Forwards(sf.SoundFile):  # type: ignore[misc]
@@ -118,7 +131,7 @@ class _Forwards(sf.SoundFile):  # type: ignore[misc]
 
 
 def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
-    """Look at a file: identity, time, rate and length, without decoding its audio.
+    """Look at a file: identity, time, rate and length, without decoding more of its audio than how it begins.
 
     Raises UnreadableError with a reason if there is nothing to analyse in it.
     """
@@ -127,8 +140,8 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
         raise UnreadableError("proprietary", f"{path}: convert {suffix} files to .wav with Kaleidoscope first")
     if suffix not in AUDIO_SUFFIXES:
         raise UnreadableError(OTHER_FILE, f"{path}: {suffix or 'a name without a suffix'} is not an audio format")
-    fingerprint, mtime, head = _identify(path)
-    wave, rate_hz, channels, samples = _find_audio(path, head)
+    content = look_at(path)
+    wave, rate_hz, channels, samples = _find_audio(path, content.head)
     _check(path, rate_hz, channels, samples)
     texts = wave.texts if wave else {}
     said = {
@@ -137,48 +150,45 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
         "wamd": read_wamd(texts.get(b"wamd", b"")),
         "comment": read_info(texts.get(b"LIST", b"")),
     }
-    clock = settle(said, zone, mtime)
+    clock = settle(said, zone, content.mtime_utc)
     warnings = list(clock.warnings)
     if samples is None or (wave and wave.length == Length.RECOVERED):
         warnings.append(NO_LENGTH)
     if is_triggered(path.stem):
         warnings.append(TRIGGERED)
     recording = Recording(
-        fingerprint, name, clock.start_utc, clock.clock_source, rate_hz, channels, samples, tuple(warnings)
+        content.fingerprint, name, clock.start_utc, clock.clock_source, rate_hz, channels, samples, tuple(warnings)
     )
-    return FileSound(path, recording, wave, Metadata.of(witness.about for witness in said.values()))
+    about = Metadata.of(witness.about for witness in said.values())
+    sound = FileSound(path, content.fingerprint, recording, wave, about)
+    if _begins_quietly(sound):
+        sound.recording = replace(recording, id=identify_quiet(path, sound.blocks(_QUIET_S), said[NAME].start))
+    return sound
 
 
 def is_same(sound: FileSound) -> bool:
     """Say whether a file still holds what it held when it was opened: nobody wrote to it, and the card is still in."""
     try:
-        return _identify(sound.path)[0] == sound.recording.id
+        return look_at(sound.path).fingerprint == sound.fingerprint
     except UnreadableError:
         return False
 
 
-def _identify(path: Path) -> tuple[str, datetime, bytes]:
-    """Return BLAKE2b over size and evenly spread pieces, so that a copy or a new name is the same recording.
+def is_finished(path: Path) -> bool:
+    """Say whether a file holds what its header promises, as far as can be known without decoding it.
 
-    And the time of its last change, and its first bytes.
+    What is no audio is finished, too: nothing would come of waiting.
     """
     try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):  # a link is not followed, a writer at a pipe not waited for
-            raise UnreadableError("not_a_file", f"{path}: not a regular file")
-        digest = hashlib.blake2b(status.st_size.to_bytes(8, "little"), digest_size=16)
-        with path.open("rb") as file:
-            head = file.read(_PIECE)
-            for piece in range(_PIECES):
-                file.seek(max(0, status.st_size - _PIECE) * piece // (_PIECES - 1))
-                digest.update(file.read(_PIECE))
-    except OSError as error:
-        raise _cannot_open(path, error) from error
-    if not status.st_size:
-        raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
-    if not any(head):
-        raise UnreadableError("nul_filled", f"{path}: begins with {len(head)} zero bytes in place of a header")
-    return digest.hexdigest(), datetime.fromtimestamp(status.st_mtime, UTC), head
+        return open_file(path, path.name).length == Length.WHOLE
+    except UnreadableError as error:
+        return error.reason in (OTHER_FILE, "proprietary", "not_a_file")
+
+
+def _begins_quietly(sound: FileSound) -> bool:
+    with suppress(UnreadableError):  # damage says so when it is heard
+        return is_flat(sound.beginning(_QUIET_S))
+    return False
 
 
 def _find_audio(path: Path, head: bytes) -> tuple[Wave | None, int, int, int | None]:
@@ -195,10 +205,10 @@ def _find_audio(path: Path, head: bytes) -> tuple[Wave | None, int, int, int | N
 
 def _find_wave(path: Path) -> Wave | None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return read_wave(file, os.fstat(file.fileno()).st_size)
     except OSError as error:
-        raise _cannot_open(path, error) from error
+        raise cannot_read(path, error) from error
     except UnreadableError as error:
         raise UnreadableError(error.reason, f"{path}: {error}") from error
 
@@ -206,13 +216,23 @@ def _find_wave(path: Path) -> Wave | None:
 def _header(path: Path, head: bytes) -> tuple[int, int, int | None]:
     """Return rate, channels and samples as libsndfile sees them, which says 2**63 - 1 where a FLAC gives no length."""
     try:
-        info = sf.info(os.fsencode(path))
-    except (sf.SoundFileError, OSError, RuntimeError) as error:
-        if path.suffix.lower() == ".wav" and len(head) == _PIECE and not head.startswith(_SIGNATURES):
+        with open_regular(path) as content, sf.SoundFile(content.fileno(), closefd=False) as file:
+            rate_hz, channels, samples = file.samplerate, file.channels, file.frames
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    except (sf.SoundFileError, RuntimeError) as error:
+        if path.suffix.lower() == ".wav" and len(head) == PIECE and not head.startswith(_SIGNATURES):
             lost = "bytes without a header; some recorders leave nothing but noise in such files"
             raise UnreadableError("no_header", f"{path}: {lost}") from error
-        raise UnreadableError("not_audio", f"{path}: {error}") from error
-    return info.samplerate, info.channels, info.frames if info.frames <= MAX_SAMPLES else None
+        raise _libsndfile_says(path, "not_audio", error) from error
+    return rate_hz, channels, samples if samples <= MAX_SAMPLES else None
+
+
+def _libsndfile_says(path: Path, verdict: str, error: Exception) -> UnreadableError:
+    if isinstance(error, sf.LibsndfileError):
+        reason = INTERRUPTED if error.code == _SF_ERR_SYSTEM else verdict
+        return UnreadableError(reason, f"{path}: {error.error_string}")
+    return UnreadableError(verdict, f"{path}: {error}")
 
 
 def _check(path: Path, rate_hz: int, channels: int, samples: int | None) -> None:
@@ -222,7 +242,3 @@ def _check(path: Path, rate_hz: int, channels: int, samples: int | None) -> None
         raise UnreadableError("bad_rate", f"{path}: {rate_hz} Hz is not between {MIN_RATE_HZ} and {MAX_RATE_HZ}")
     if not 1 <= channels <= MAX_CHANNELS:
         raise UnreadableError("bad_channels", f"{path}: {channels} channels are not between 1 and {MAX_CHANNELS}")
-
-
-def _cannot_open(path: Path, error: OSError) -> UnreadableError:
-    return UnreadableError("cannot_open", f"{path}: {error.strerror}; look at its name, and whether the card is in")
