@@ -1,6 +1,8 @@
 """Writes the demo card."""
 
+import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +51,7 @@ EMPTY = "20250412_233000"
 
 
 def write_card(folder: Path) -> Path:
-    """Write the card's files, the same bytes every time; return its audio folder."""
+    """Write the card's files, the same bytes and times of change every time; return its audio folder."""
     data = folder / "Data"
     data.mkdir(parents=True, exist_ok=True)
     for number, (stamp, parts) in enumerate(CARD.items()):
@@ -57,6 +59,9 @@ def write_card(folder: Path) -> Path:
         sf.write(data / f"S4DEMO_{stamp}.wav", np.stack([mono, RIGHT_GAIN * mono], axis=1), RATE_HZ, subtype="PCM_16")
     if not (empty := data / f"S4DEMO_{EMPTY}.wav").exists():
         empty.touch()
+    for path in data.iterdir():
+        changed = datetime.strptime(f"{path.stem}{UTC_OFFSET}", "S4DEMO_%Y%m%d_%H%M%S%z").timestamp() + 60
+        os.utime(path, (changed, changed))
     return data
 
 

@@ -32,7 +32,7 @@ class Folder:
         left: Left = leave_silently,
         beat: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """`left` is told what is not yielded, once; `beat` again and again, how long it may take until the next time."""
+        """`left` is told what is not yielded; `beat` again and again how long it may take until the next time."""
         self._root, self._settings, self._stop = root, settings, stop
         self._left, self._beat = left, beat
         self._seen = Seen()
