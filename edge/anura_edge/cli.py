@@ -25,6 +25,7 @@ from anura_edge.classifier import golden_change, load_classifier
 from anura_edge.config import Config
 from anura_edge.daemon import DEFAULT_BUNDLE, Daemon
 from anura_edge.demo.card import UTC_OFFSET, write_card
+from anura_edge.doctor import Verdict, examine
 from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigError
 from anura_edge.keeper import Summary
 from anura_edge.report import bundle_text, event_line, summary_text
@@ -144,6 +145,22 @@ def card_check(
     card = report(files, datetime.now(UTC))
     typer.echo("\n".join(card_json(card, files)) if as_json else card_text(card, files))
     raise typer.Exit(SOME_UNREADABLE if card.unreadable else 0)
+
+
+@app.command()
+def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Look at every part of the device, and say what to do about what is not well. It may be at work meanwhile.
+
+    Example: anura-edge doctor
+
+    Ends with code 0 if everything works, 1 if something does not, 2 for wrong settings.
+    """
+    findings = []
+    for finding in examine(load(Config, config)):
+        findings.append(finding)
+        line = f"{finding.verdict:<4}  {finding.part:<14}  {finding.detail}"
+        typer.echo(json.dumps(asdict(finding)) if as_json else line)
+    raise typer.Exit(any(finding.verdict == Verdict.FAIL for finding in findings))
 
 
 @config_app.command("check")
