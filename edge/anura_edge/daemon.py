@@ -106,6 +106,7 @@ class Daemon:
         Raises SourceError if there is no such microphone, or when it is gone.
         """
         detector = self._detector(hear_microphone.BLOCK_S)
+        self.vitals.is_live = True
         self.vitals.beat(Stage.LISTENING)
         hear_microphone.hear_microphone(self._keeper, detector, self._config.audio, self._stop, self._clips)
         self.vitals.rest(Stage.LISTENING)

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 5.0
 """How often the stages are looked after, if the service manager does not want it more often."""
 
+SILENCE_S = 30.0
+"""A microphone that gives nothing for this long is a problem; it is opened again long before."""
+
 _HUNG = {
     Stage.LISTENING: "no audio comes and no file is read; check the microphone or the card",
     Stage.MODEL: "the model does not answer",
@@ -116,7 +119,7 @@ class Monitor:
             problems=tuple(self._problems(pending)),
             boot_id=machine.boot_id(),
             uptime_s=machine.uptime_s(),
-            running_s=time.monotonic() - self._began,
+            running_s=self._running_s,
             app_version=made_by.app_version,
             model_sha256=made_by.model_sha256,
             config_hash=made_by.config_hash,
@@ -139,8 +142,15 @@ class Monitor:
             clock_synchronised=machine.clock_synchronised(),
         )
 
+    @property
+    def _running_s(self) -> float:
+        return time.monotonic() - self._began
+
     def _problems(self, pending: int) -> list[str]:
         problems = [_HUNG[stage] for stage in self._vitals.late()]
+        silent_s = self._vitals.since_sample_s or self._running_s
+        if self._vitals.is_live and silent_s > SILENCE_S:
+            problems.append(f"no audio for {silent_s:.0f} s; check the microphone")
         if self._courier and self._courier.problem:
             problems.append(f"{pending} rows wait: {self._courier.problem}")
         if self._disk.problem:

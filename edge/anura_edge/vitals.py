@@ -43,6 +43,8 @@ class Vitals:
         self._sample_at: float | None = None
         self._inference_at: float | None = None
         self._minutes: deque[tuple[int, float, float]] = deque(maxlen=LATELY)
+        self.is_live = False
+        """Whether sound should come without a pause: from a microphone."""
         self.overruns = 0
         """How often the model took longer than the audio lasts that it scored."""
 

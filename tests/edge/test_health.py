@@ -83,6 +83,17 @@ def test_a_source_that_blocks_starves_the_watchdog_and_one_that_goes_on_feeds_it
     assert words_until(manager, "STOPPING=1")
 
 
+def test_a_microphone_that_gives_nothing_is_a_problem(
+    config: Config, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anura_edge.health.SILENCE_S", 0.3)
+    with Daemon(config, print, Event()) as daemon:
+        words_until(manager, "STATUS=well")
+        daemon.vitals.is_live = True
+        words_until(manager, "check the microphone")
+        words_until(manager, "WATCHDOG=1")
+
+
 def test_a_broker_that_is_away_is_named_and_starves_nobody(config: Config, manager: socket.socket) -> None:
     away = Mqtt(host="127.0.0.1", port=free_port())
     with Daemon(config.model_copy(update={"mqtt": away}), print, Event()):
