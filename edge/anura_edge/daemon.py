@@ -20,8 +20,8 @@ from anura_edge.delivery import Courier
 from anura_edge.detector import Detector
 from anura_edge.errors import JournalError
 from anura_edge.health import Monitor
-from anura_edge.journal import Journal
 from anura_edge.keeper import Keeper, Summary
+from anura_edge.salvage import open_journal
 from anura_edge.shelf import Shelf
 from anura_edge.sources.folder import FoundFile
 from anura_edge.sources.watch import Folder
@@ -46,7 +46,7 @@ class Daemon:
         self._bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE)
         self._classifier = load_classifier(self._bundle, config.model.threads)
         self._alone = _alone(config.journal_path)
-        self.journal = Journal(config.journal_path)
+        self.journal = open_journal(config.journal_path)
         self.vitals = Vitals(config.health.patience_s)
         beat = partial(self.vitals.beat, Stage.DELIVERY)
         self.courier = Courier(self.journal, config, config.mqtt, self._birth(), beat) if config.mqtt else None

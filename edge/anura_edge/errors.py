@@ -6,6 +6,8 @@ AnuraError                  exit code
 ├── SourceError             4   there is nothing to listen to: no such path, no such microphone
 │   └── UnreadableError     -   one recording cannot be analysed: kept as a row with its reason, the rest goes on
 ├── JournalError            5   the journal on disk cannot be used
+│   ├── JournalFullError    -   there is no room: what is in the journal is unharmed, and the rest is tried again
+│   └── JournalDamagedError 5   it can no longer be read: the next start sets it aside and takes over what it can
 └── DeliveryError           -   a message or a connection is not as it should be: tried again, or set aside
 
 Each message names the thing and the remedy. A command that meets none of these, but met recordings that it could not
@@ -58,6 +60,14 @@ class JournalError(AnuraError):
     """The journal on disk cannot be used."""
 
     exit_code = 5
+
+
+class JournalFullError(JournalError):
+    """There is no room on the disk for what should be kept."""
+
+
+class JournalDamagedError(JournalError):
+    """The journal can no longer be read."""
 
 
 class DeliveryError(AnuraError):

@@ -48,7 +48,23 @@ INSERT INTO sqlite_sequence SELECT 'outbox', seq FROM sqlite_sequence WHERE name
 DROP TABLE outbox_1;
 """
 
-STEPS: tuple[tuple[str, ...], ...] = tuple(tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES))
+_SETTLED = """
+CREATE TABLE settled (                -- what was delivered, and when, below zero what lost its number
+    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, utc TEXT NOT NULL
+) STRICT;
+CREATE TABLE dead_letter (            -- what nobody takes, and why
+    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, utc TEXT NOT NULL, reason TEXT NOT NULL
+) STRICT;
+INSERT INTO settled
+    SELECT -row_number() OVER (), kind, id, strftime('%Y-%m-%dT%H:%M:%SZ', 'now') FROM (
+        SELECT 'event' AS kind, id FROM event UNION ALL SELECT 'effort', id FROM effort
+        UNION ALL SELECT 'notice', id FROM notice
+    ) WHERE id NOT IN (SELECT id FROM outbox);
+"""
+
+STEPS: tuple[tuple[str, ...], ...] = tuple(
+    tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES, _SETTLED)
+)
 """The statements of each step."""
 
 VERSION = len(STEPS)

@@ -47,6 +47,8 @@ class Published:
     accepted: bool
     """False if it refused the message or had nobody to give it to: MQTT 3.1.1 would call both a success."""
     reason: str
+    blames_row: bool
+    """The message itself is at fault, not the way to the topic: another message may well pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,10 @@ Note = Connected | Closed | Published | Received
 _MAX_PACKET_BYTES = 268_435_455
 """The protocol's own limit (MQTT 5.0, section 1.5.5)."""
 
+# Reason codes (MQTT 5.0, section 3.4.2.1).
 _NO_MATCHING_SUBSCRIBERS = 0x10
+_BLAMES_ROW = (0x80, 0x83, 0x99)
+"""Unspecified error, implementation specific error, payload format invalid."""
 
 
 class Link:
@@ -93,7 +98,10 @@ class Link:
 
         Raises DeliveryError if it does not, OSError if it cannot be reached.
         """
-        self._client.connect(self._mqtt.host, self._mqtt.port, self._mqtt.keepalive_s, clean_start=True)
+        # paho asks after one keepalive of silence and gives up after two; at three quarters it gives up after 1.5, as
+        # a broker does (MQTT 5.0, section 3.1.2.10).
+        keepalive_s = max(1, self._mqtt.keepalive_s * 3 // 4)
+        self._client.connect(self._mqtt.host, self._mqtt.port, keepalive_s, clean_start=True)
         self._client.loop_start()
         deadline = monotonic() + TIMEOUT_S
         note = None
@@ -154,7 +162,7 @@ class Link:
         self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         accepted = not reason.is_failure and reason.value != _NO_MATCHING_SUBSCRIBERS
-        self.notes.put(Published(mid, accepted, str(reason)))
+        self.notes.put(Published(mid, accepted, str(reason), reason.value in _BLAMES_ROW))
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.notes.put(Received(bytes(message.payload)))

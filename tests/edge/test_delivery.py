@@ -1,4 +1,6 @@
 import logging
+import random
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import Broker, eventually, free_port
 
+from anura_base.sequence import Progress
 from anura_edge import wire
 from anura_edge.audio import ClockSource
 from anura_edge.config import Config, Device, Mqtt
@@ -19,6 +22,9 @@ from anura_edge.journal import Journal
 
 MADE_BY = wire.Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
 START = datetime(2025, 4, 12, 20, 30, tzinfo=UTC)
+
+
+FORMS = {"event": wire.EventBatch, "effort": wire.EffortBatch, "notice": wire.NoticeBatch}
 
 
 def events(count: int) -> list[Event]:
@@ -38,9 +44,13 @@ def effort() -> Effort:
 class FakeBase:
     """A base station that remembers what came, and acknowledges when it is told to."""
 
-    def __init__(self, port: int, *, acknowledge: bool = True) -> None:
-        self.acknowledge = acknowledge
+    def __init__(self, port: int, *, acknowledge: bool = True, lose: int | None = None, picky: bool = False) -> None:
+        self.acknowledge, self.picky = acknowledge, picky
+        self._lose = lose
+        """The number of the message that is lost on its way, counted from 0."""
         self.rows: dict[int, UUID] = {}
+        self.notices: list[wire.NoticeRow] = []
+        self.progress = Progress()
         self.messages = 0
         self.statuses: list[str] = []
         self._ready = False
@@ -57,12 +67,25 @@ class FakeBase:
         if kind == "status":
             self.statuses.append(wire.Status.from_bytes(message.payload).state)
         elif kind != "ack":
-            form = wire.EventBatch if kind == "event" else wire.EffortBatch
-            batch = form.from_bytes(message.payload)
+            batch = FORMS[kind].from_bytes(message.payload)
             self.messages += 1
+            if self.messages - 1 == self._lose:
+                return
+            if self.picky or any(getattr(row, "label", "") == "BAD" for row in batch.rows):
+                refusal = wire.Refusal(refused=wire.digest(message.payload), reason="rows: not BAD")
+                client.publish(wire.topic(site, device, "ack"), refusal.to_bytes(), qos=1)
+                return
+            self.progress = self.progress.add((row.seq for row in batch.rows), batch.floor)
             self.rows |= {row.seq: row.id for row in batch.rows}
+            self.notices += [row for row in batch.rows if isinstance(row, wire.NoticeRow)]
             if self.acknowledge:
-                ack = wire.Ack(journal=batch.journal, seq=max(self.rows))
+                highest = max(row.seq for row in batch.rows)
+                ack = wire.Ack(
+                    journal=batch.journal,
+                    seq=0,
+                    received=tuple((row.seq, row.seq) for row in batch.rows),
+                    missing=self.progress.lacking(highest, 32),
+                )
                 client.publish(wire.topic(site, device, "ack"), ack.to_bytes(), qos=1)
 
     def stop(self) -> None:
@@ -213,20 +236,29 @@ def test_batches_keep_below_the_brokers_largest_packet(
     broker.stop()
 
 
-def test_a_row_too_large_for_the_broker_is_kept_and_named_and_the_others_arrive(
-    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+@pytest.mark.parametrize(
+    ("limit", "reason"), [("max_packet_size 1500", "max_packet_size"), ("message_size_limit 1500", "connection lost")]
+)
+def test_a_row_too_large_for_the_broker_is_set_aside_with_a_notice_and_the_others_arrive(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier], limit: str, reason: str
 ) -> None:
-    broker = Broker(tmp_path, free_port(), settings="allow_anonymous true\nmax_packet_size 1500\n")
+    broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous true\n{limit}\n")
     broker.start()
     base = FakeBase(broker.port)
-    small, large = keep(journal, 2), replace(events(1)[0], recording_name="\N{FROG FACE}" * 500)
+    # Random, or compression would make it small.
+    name = "".join(map(chr, random.Random(0).sample(range(0x4E00, 0x9FFF), 500)))
+    small, large = keep(journal, 2), replace(events(1)[0], recording_name=name)
     journal.commit([large], [], MADE_BY)  # row 4, after two events and an effort
     small |= keep(journal, 2)
-    courier = start_courier(broker.port)
-    eventually(lambda: small <= set(base.rows.values()))
-    assert "row 4 is larger" in (courier.problem or "")
-    eventually(lambda: journal.floor() == 4)
+    start_courier(broker.port)
+    eventually(lambda: drained(journal))
+    assert small <= set(base.rows.values())
     assert large.id not in base.rows.values()
+    (told,) = base.notices
+    assert (told.what, told.detail.split(": ")[0]) == ("row_refused", f"event {large.id}")
+    assert reason in told.detail
+    assert journal.resend(None) == 8
+    assert large.id in {row.id for row in journal.pending(0, 99)}
     base.stop()
     broker.stop()
 
@@ -287,3 +319,106 @@ def test_a_host_that_no_resolver_takes_does_not_end_the_courier(
     courier = start_courier(1, host=host)
     eventually(lambda: host in (courier.problem or ""))
     assert courier._thread.is_alive()
+
+
+def test_new_alerts_go_before_the_backlog_which_comes_in_order(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    for _ in range(30):
+        keep(journal, 99)
+    base = FakeBase(broker.port)
+    start_courier(broker.port)
+    eventually(lambda: drained(journal))
+    came = [*base.rows]
+    newest, backlog = came[:20], [seq for seq in came[20:] if seq % 100]
+    assert newest == [*range(2_980, 3_000)]
+    assert backlog == [seq for seq in range(1, 2_980) if seq % 100]
+    base.stop()
+
+
+def test_what_the_base_lacks_is_sent_again_at_once(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port, lose=1)
+    ids = keep(journal, 1_000)
+    start_courier(broker.port, resend_s=3_600)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+
+
+def test_a_row_that_the_base_refuses_is_found_and_set_aside(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port)
+    bad = replace(events(1)[0], label="BAD")
+    good = keep(journal, 50)
+    journal.commit([bad], [], MADE_BY)
+    good |= keep(journal, 50)
+    start_courier(broker.port, resend_s=3_600)
+    eventually(lambda: drained(journal))
+    assert good <= set(base.rows.values())
+    assert bad.id not in base.rows.values()
+    assert [notice.detail for notice in base.notices] == [f"event {bad.id}: the base station says: rows: not BAD"]
+    base.stop()
+
+
+def test_a_base_that_refuses_every_row_has_none_set_aside(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port, picky=True)
+    keep(journal, 50)
+    courier = start_courier(broker.port)
+    eventually(lambda: "all our rows are refused" in (courier.problem or ""))
+    assert journal.pending_count() == 51
+    base.picky = False
+    eventually(lambda: drained(journal))
+    assert not base.notices
+    base.stop()
+
+
+def test_rows_of_a_kind_that_may_not_be_sent_wait_and_the_others_arrive(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite #\ntopic deny anura/v1/s/d/effort\n")
+    broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous true\nacl_file {rules}\n")
+    broker.start()
+    base = FakeBase(broker.port)
+    ids = keep(journal, 300)
+    courier = start_courier(broker.port)
+    eventually(lambda: ids <= set(base.rows.values()))
+    eventually(lambda: "Not authorized" in (courier.problem or ""))
+    eventually(lambda: journal.pending_count() == 1)
+    rules.write_text("topic readwrite #\n")
+    assert broker.process
+    broker.process.send_signal(signal.SIGHUP)
+    eventually(lambda: drained(journal))
+    assert not base.notices
+    base.stop()
+    broker.stop()
+
+
+def test_a_broker_that_says_nothing_more_is_left(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port)
+    courier = start_courier(broker.port, keepalive_s=5)
+    eventually(lambda: courier.problem is None)
+    assert broker.process
+    broker.process.send_signal(signal.SIGSTOP)  # TCP goes on, as if the other end were cut off without a word
+    keep(journal, 3)
+    courier.wake()
+    eventually(lambda: courier.problem is not None)
+    broker.process.send_signal(signal.SIGCONT)
+    eventually(lambda: drained(journal))
+    base.stop()
+
+
+def test_two_devices_of_one_name_are_told_and_wait_longer_and_longer(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    couriers = [start_courier(broker.port) for _ in range(2)]
+    eventually(lambda: any("give each its own" in (courier.problem or "") for courier in couriers))
+    keep(journal, 10)
+    eventually(lambda: drained(journal))

@@ -122,7 +122,7 @@ def test_what_is_there_already_is_neither_kept_nor_sent_again(
     again = journal.commit([make_event(0, p_peak=0.1), make_event(1)], [make_effort(0)], made_by)
     assert [row.seq for row in again] == [3]
     assert (len(journal.event_ids()), journal.pending_count()) == (2, 3)
-    journal.settle(3)
+    journal.settle([1, 2, 3])
     assert journal.commit([make_event(0)], [make_effort(0)], made_by) == []
     assert (len(journal.event_ids()), journal.pending_count()) == (2, 0)
     assert journal.event_ids() == {make_event(0).id, make_event(1).id}
@@ -133,7 +133,7 @@ def test_a_number_is_never_used_twice(path: Path, make_event: MakeEvent, made_by
     for n in range(5):
         with closing(Journal(path)) as journal:
             used += [row.seq for row in journal.commit([make_event(2 * n), make_event(2 * n + 1)], [], made_by)]
-            journal.settle(used[-1])
+            journal.settle(used)
     assert used == list(range(1, 11))
 
 
@@ -143,11 +143,13 @@ def test_the_floor_is_the_lowest_number_that_can_still_come(
     assert journal.floor() == 1
     journal.commit([make_event(n) for n in range(3)], [], made_by)
     assert journal.floor() == 1
-    journal.settle(2)
+    journal.settle([2])
+    assert journal.floor() == 1
+    journal.settle([1])
     assert journal.floor() == 3
-    journal.settle(3)
+    journal.settle([3])
     assert journal.floor() == 4
-    journal.settle(99)
+    journal.settle([99])
     assert [row.seq for row in journal.commit([make_event(9)], [], made_by)] == [4]
     assert journal.floor() == 4
 
