@@ -1,8 +1,6 @@
 """The command `anura-train`."""
 
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +12,8 @@ from anura_train.catalogue import catalogue, table
 from anura_train.data import read_corpus
 from anura_train.data.read import layout_of
 from anura_train.evaluate import Report, evaluate
-from anura_train.progress import follow
 from anura_train.recipe import read_recipe
-from anura_train.run import Accelerator, Place, Precision, train
+from anura_train.run import Accelerator, Place, Precision, train_all
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
 app.add_typer(data_commands.app, name="data")
@@ -49,17 +46,7 @@ def fit_command(
     settings = read_recipe(recipe, variant)
     data_commands.examine(data, layout_of(data))
     wanted: list[int | None] = [*range(settings.folds), None] if fold is None else [fold]
-    place = Place(accelerator, devices, precision, tensorboard)
-    # Spawned, not forked: a forked torch may wait for ever on threads that the fork left behind.
-    context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool, context.Manager() as manager:
-        news = manager.Queue()
-        try:
-            follow([pool.submit(train, settings, data, out, each, place, news) for each in wanted], news)
-        except BaseException:
-            # Those that run end at their next step, with nobody to tell it to; the others need not begin.
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    train_all(settings, data, out, wanted, Place(accelerator, devices, precision, tensorboard), jobs)
 
 
 @app.command("models")

@@ -44,7 +44,8 @@ class Bars:
     """A bar for each training where a person looks on; lines in a log."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        name, loss = TextColumn("{task.description}"), TextColumn("loss {task.fields[loss]:.3f}")
+        columns = (name, BarColumn(), MofNCompleteColumn(), loss, TimeRemainingColumn())
         self.terminal = sys.stderr.isatty()
         self.progress = Progress(*columns, console=Console(stderr=True), disable=not self.terminal)
         self.tasks: dict[str, TaskID] = {}
@@ -66,9 +67,10 @@ class Bars:
                 (self._draw if self.terminal else _say)(one)
 
     def _draw(self, news: News) -> None:
+        step = news.step
         if news.name not in self.tasks:
-            self.tasks[news.name] = self.progress.add_task(news.name, total=news.step.of)
-        self.progress.update(self.tasks[news.name], completed=news.step.number)
+            self.tasks[news.name] = self.progress.add_task(news.name, total=step.of, loss=step.loss)
+        self.progress.update(self.tasks[news.name], completed=step.number, loss=step.loss)
 
 
 def _say(news: News) -> None:

@@ -1,11 +1,13 @@
-"""One training in a process of its own, on whatever computes there."""
+"""Trainings in processes of their own, on whatever computes there."""
 
 import os
 import signal
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from multiprocessing import parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from queue import Queue
 
@@ -16,7 +18,7 @@ from anura_edge.errors import ConfigError
 from anura_train.data import read_corpus
 from anura_train.fit import Step
 from anura_train.jobs import Bench, fit_final, fit_fold
-from anura_train.progress import News
+from anura_train.progress import News, follow
 from anura_train.recipe import Recipe
 
 
@@ -33,6 +35,10 @@ class Precision(StrEnum):
 
     FULL = "32-true"
     MIXED = "bf16-mixed"
+
+
+_news: "Queue[News]"
+"""Where the training in this process tells how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +64,35 @@ class Place:
         )
 
 
+def train_all(recipe: Recipe, data: Path, out: Path, folds: Sequence[int | None], place: Place, jobs: int) -> None:
+    """Do trainings in processes of their own, so many at a time; raise what the first of them to fail raised."""
+    # Spawned, not forked: a forked torch may wait for ever on threads that the fork left behind.
+    context = get_context("spawn")
+    news: Queue[News] = context.Queue()  # type: ignore[assignment]  # it has a queue's methods
+    with ProcessPoolExecutor(jobs, context, initializer=_tell, initargs=(news,)) as pool:
+        try:
+            follow([pool.submit(_train_here, recipe, data, out, fold, place) for fold in folds], news)
+        except BaseException:
+            # What the others have done is kept.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
+            raise
+
+
 def train(recipe: Recipe, data: Path, out: Path, fold: int | None, place: Place, news: "Queue[News]") -> None:
     """Do one of a recipe's trainings: a fold's, or the final one."""
     place.fabric().launch(partial(_train, recipe=recipe, data=data, out=out, fold=fold, place=place, news=news))
+
+
+def _tell(news: "Queue[News]") -> None:
+    """Take what a process tells its news to. A queue can be given to a process at its birth alone."""
+    global _news
+    _news = news
+
+
+def _train_here(recipe: Recipe, data: Path, out: Path, fold: int | None, place: Place) -> None:
+    train(recipe, data, out, fold, place, _news)
 
 
 def _train(

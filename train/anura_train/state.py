@@ -1,6 +1,5 @@
 """What a training is in the middle of, kept on disk so that a kill costs some steps and changes nothing."""
 
-import io
 import json
 import math
 import os
@@ -126,11 +125,9 @@ class Keeper:
 
     def _write(self, content: dict[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        written = io.BytesIO()
-        torch.save({"fingerprint": self.fingerprint} | content, written)
         young = self.path.with_suffix(".new")
         with young.open("wb") as file:
-            file.write(written.getbuffer())
+            torch.save({"fingerprint": self.fingerprint} | content, file)
             file.flush()
             os.fsync(file.fileno())
         young.replace(self.path)
