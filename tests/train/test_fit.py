@@ -140,6 +140,19 @@ def test_pretrained_weights_are_taken_over(corpus: Corpus, recipe: Recipe, tmp_p
         fit(missing, open_lesson(missing, corpus, corpus.labels()), lambda _: None)
 
 
+def test_fewer_bits_change_the_sums_and_not_the_weights_that_are_kept(corpus: Corpus, recipe: Recipe) -> None:
+    short = recipe.model_copy(update={"steps": 1})
+    losses = []
+    for precision in ("32-true", "bf16-mixed"):
+        fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+        steps: list[Step] = []
+        model = fit(short, open_lesson(short, corpus, corpus.labels()), steps.append, fabric=fabric)
+        assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+        losses.append(steps[0].loss)
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
+
+
 def test_a_batch_that_cannot_be_dealt_is_refused(corpus: Corpus, recipe: Recipe) -> None:
     class Three(Fabric):
         world_size = 3

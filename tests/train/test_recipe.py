@@ -20,7 +20,9 @@ RECIPES = sorted((Path(__file__).parents[2] / "train/recipes").glob("*.yaml"))
     ids=lambda value: value.stem if isinstance(value, Path) else " ".join(value),
 )
 def test_the_recipes_that_we_ship_can_be_read(path: Path, variant: tuple[str, ...]) -> None:
-    assert read_recipe(path, variant).id == "-".join([read_recipe(path).id, *variant])
+    recipe = read_recipe(path, variant)
+    assert recipe.id == "-".join([read_recipe(path).id, *variant])
+    assert Recipe.model_validate_json(recipe.written()) == recipe
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)

@@ -77,7 +77,9 @@ def fit(
         cells = None if batch.cells is None else fabric.to_device(torch.from_numpy(batch.cells[own]))
         with torch.no_grad():
             features = mask(model.features(waveform), recipe.augment or recipe.windows)  # (B, T, M)
-        loss = loss_of(learner.learn(features), target, cells)  # of logits (B, rows, labels)
+        with fabric.autocast():
+            logits = learner.learn(features)  # (B, rows, labels)
+        loss = loss_of(logits.float(), target, cells)
         optimizer.zero_grad()
         fabric.backward(loss)
         if recipe.clip_norm:
