@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from queue import Full, Queue
-from threading import Thread
+from threading import Lock, Thread
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,7 @@ class ClipRecorder:
     def __init__(self, settings: Clips, shelf: Shelf, max_call_s: float) -> None:
         self._settings, self.shelf = settings, shelf
         self._memory_s = settings.before_s + max_call_s + LATENESS_S
+        self._lock = Lock()  # an event that the journal had no room for at first comes from another thread
         self._recording = ""
         self._open: list[_Stretch] = []
         self._queue: Queue[_Cut | None] = Queue(MAX_WAITING)
@@ -96,7 +97,8 @@ class ClipRecorder:
 
     def stop(self) -> None:
         """Save what is still open with the audio that there is, and end."""
-        self._cut(math.inf)
+        with self._lock:
+            self._cut(math.inf)
         self._queue.put(None)  # what waits is written first
         self._thread.join()
 
@@ -106,19 +108,24 @@ class ClipRecorder:
 
     def begin(self, sound: Recording) -> None:
         """Begin to listen to another recording."""
-        self._cut(math.inf)
-        self._recording = sound.id
-        self._recent = RecentAudio(round(self._memory_s * sound.rate_hz))
+        with self._lock:
+            self._cut(math.inf)
+            self._recording = sound.id
+            self._recent = RecentAudio(round(self._memory_s * sound.rate_hz))
 
     def hear(self, samples: FloatArray, first_sample: int) -> None:
         """Take the next mono samples, shape (n,)."""
-        self._recent.write(samples, first_sample)
-        self._cut(self._recent.end)
+        with self._lock:
+            self._recent.write(samples, first_sample)
+            self._cut(self._recent.end)
 
     def note(self, event: EventRow) -> None:
         """Have the audio around an event saved, in one clip with those that overlap it."""
-        if event.recording != self._recording:
-            return
+        with self._lock:
+            if event.recording == self._recording:
+                self._open_or_extend(event)
+
+    def _open_or_extend(self, event: EventRow) -> None:
         longest = round(self._settings.max_s * event.rate_hz)
         first = max(0, event.onset_sample - round(self._settings.before_s * event.rate_hz))
         last = min(event.offset_sample + round(self._settings.after_s * event.rate_hz), first + longest)
@@ -133,9 +140,12 @@ class ClipRecorder:
     def _cut(self, until: float) -> None:
         for stretch in [stretch for stretch in self._open if stretch.last <= until]:
             self._open.remove(stretch)
-            samples = self._recent.read(stretch.first, stretch.last)
+            cut = _Cut(
+                self._recent.read(stretch.first, stretch.last), max(stretch.first, self._recent.start), stretch.events
+            )
             try:
-                self._queue.put_nowait(_Cut(samples, max(stretch.first, self._recent.start), stretch.events))
+                if len(cut.samples):  # of a call that the journal had no room for until now, nothing may be left
+                    self._queue.put_nowait(cut)
             except Full:  # a slow disk costs clips, never sound
                 self.dropped += 1
 

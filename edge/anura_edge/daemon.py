@@ -72,6 +72,7 @@ class Daemon:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._monitor.stop()
+        self._keeper.close()
         if self._clips:
             self._clips.stop()
         self.summary.problem = self.courier.problem if self.courier else "no broker is set"

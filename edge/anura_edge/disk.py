@@ -2,13 +2,11 @@
 
 import logging
 import math
-from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from anura_edge.clip_recorder import ClipRecorder
 from anura_edge.config import Config, Disk
-from anura_edge.errors import JournalError
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.keeper import Keeper
 from anura_edge.machine import Space, space
@@ -35,7 +33,7 @@ class DiskWatch:
     def __init__(self, config: Config, keeper: Keeper, clips: ClipRecorder | None) -> None:
         self._folder, self._disk = config.journal_path.parent, config.disk
         self._keeper, self._clips = keeper, clips
-        self._is_low = self._is_told = False
+        self._is_low = False
         self.space: Space | None = None
         """What is left, as of the last look; None if nobody knows."""
 
@@ -55,11 +53,12 @@ class DiskWatch:
             self._clips.shelf.free(missing(self.space, self._disk, was_low=True))
             self.space = self._ask()
         was_low, self._is_low = self._is_low, self.space is not None and self._lacks(self.space)
-        if self._is_low and not was_low:
-            log.warning(self.problem)
         if self._clips:
             self._clips.is_paused = self._is_low
-        self._tell()
+        if self._is_low and not was_low and self.space and (problem := self.problem):
+            log.warning(problem)
+            left = float(self.space.free_bytes)
+            self._keeper.notice(Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), problem, amount=left))
 
     def _lacks(self, left: Space) -> bool:
         return missing(left, self._disk, was_low=self._is_low) != Space(0, 0)
@@ -69,12 +68,3 @@ class DiskWatch:
             return space(self._folder)
         except OSError:
             return None  # unmounted, or worse: the journal will say so
-
-    def _tell(self) -> None:
-        if not self._is_low:
-            self._is_told = False
-        elif not self._is_told and self.space and self.problem:
-            left = float(self.space.free_bytes)
-            with suppress(JournalError):  # no room even for this: the next look tries again
-                self._keeper.notice(Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), self.problem, amount=left))
-                self._is_told = True

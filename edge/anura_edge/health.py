@@ -77,6 +77,8 @@ class Monitor:
         while not self._stop.is_set():
             self._feed_watchdog()
             self._disk.look()
+            if self._keeper.is_full:
+                self._keeper.try_again()
             if time.monotonic() >= due:
                 due = time.monotonic() + self._config.health.interval_s
                 self._report()
@@ -148,11 +150,14 @@ class Monitor:
 
     def _problems(self, pending: int) -> list[str]:
         problems = [_HUNG[stage] for stage in self._vitals.late()]
-        silent_s = self._vitals.since_sample_s or self._running_s
+        since_sample_s = self._vitals.since_sample_s
+        silent_s = self._running_s if since_sample_s is None else since_sample_s
         if self._vitals.is_live and silent_s > SILENCE_S:
             problems.append(f"no audio for {silent_s:.0f} s; check the microphone")
         if self._courier and self._courier.problem:
             problems.append(f"{pending} rows wait: {self._courier.problem}")
+        if self._keeper.is_full:
+            problems.append("the disk is full: what is heard waits in memory until there is room; make some")
         if self._disk.problem:
             problems.append(self._disk.problem)
         if (factor := self._vitals.real_time_factor or 0.0) > 1:

@@ -1,13 +1,16 @@
 """Keeps what was heard: first in the journal, then on its way to the base station and in front of people."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import RLock
 from typing import TypeVar
+from uuid import uuid4
 
 from anura_edge.audio import Recording
-from anura_edge.errors import UnreadableError
+from anura_edge.errors import JournalFullError, UnreadableError
 from anura_edge.events import EffortState, Notice, NoticeKind, unreadable_id
 from anura_edge.journal import Journal
 from anura_edge.pipeline import Heard
@@ -57,8 +60,26 @@ class Summary:
         return self.seconds.get(EffortState.ANALYSED, 0.0) / self.elapsed_s if self.elapsed_s else 0.0
 
 
+MAX_WAITING_ROWS = 20_000
+"""About 30 MB of memory, and many nights of calls, while the disk is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What is to be committed at once."""
+
+    heard: tuple[Heard, ...]
+    done: Recording | None
+    notices: tuple[Notice, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows it makes."""
+        return sum(len(part.events) + len(part.efforts) for part in self.heard) + len(self.notices)
+
+
 class Keeper:
-    """Takes in what was heard, and counts it."""
+    """Takes in what was heard, and counts it. Threads may share it."""
 
     def __init__(
         self, journal: Journal, made_by: Provenance, on_event: Callable[[EventRow], None], wake: Callable[[], None]
@@ -67,17 +88,64 @@ class Keeper:
         self.journal, self.made_by = journal, made_by
         self._on_event, self._wake = on_event, wake
         self.summary = Summary()
+        self._lock = RLock()
+        self._waiting: deque[_Load] = deque()
+        self._given_up = 0
+        self.is_full = False
+        """Whether the journal took nothing the last time, for lack of room."""
 
     def has(self, recording: str) -> bool:
         """Say whether our model has analysed this recording to its end."""
         return self.journal.has_recording(recording, self.made_by.model_sha256)
 
     def keep(self, heard: Iterable[Heard], done: Recording | None = None, notices: Iterable[Notice] = ()) -> None:
-        """Commit what was heard, and perhaps that a recording is done, in one transaction."""
-        parts = [*heard]
-        events = [event for part in parts for event in part.events]
-        efforts = [effort for part in parts for effort in part.efforts]
-        rows = self.journal.commit(events, efforts, self.made_by, done, notices)
+        """Commit what was heard, and perhaps that a recording is done, in one transaction.
+
+        While the disk is full it waits in memory, for the next time or for the end.
+        """
+        with self._lock:
+            self._waiting.append(_Load(tuple(heard), done, tuple(notices)))
+            self.try_again()
+
+    def try_again(self) -> None:
+        """Commit what waits, the oldest first."""
+        with self._lock:
+            try:
+                while self._waiting:
+                    self._commit(self._waiting[0])
+                    self._waiting.popleft()
+            except JournalFullError as error:
+                if not self.is_full:
+                    log.warning("%s; until then what is heard waits in memory", error)
+                self.is_full = True
+                self._give_up_oldest()
+            else:
+                self.is_full = False
+                self._say_given_up()
+
+    def close(self) -> None:
+        """Commit what waits, or say that it is lost."""
+        self.try_again()
+        if rows := sum(load.rows for load in self._waiting):
+            log.error("the disk is full: %d rows are lost; files among them are heard again next time", rows)
+
+    def _give_up_oldest(self) -> None:
+        """Keep the newest. A file is not noted as done then, so it is heard again; a microphone's rows are counted."""
+        while sum(load.rows for load in self._waiting) > MAX_WAITING_ROWS:
+            load = self._waiting.popleft()
+            self._given_up += 0 if load.done else load.rows
+
+    def _say_given_up(self) -> None:
+        if self._given_up:
+            detail = f"the disk was full: {self._given_up} rows did not fit into memory either"
+            notice = Notice(uuid4(), NoticeKind.ROWS_DROPPED, datetime.now(UTC), detail, amount=self._given_up)
+            self._given_up = 0
+            self.keep([], notices=[notice])
+
+    def _commit(self, load: "_Load") -> None:
+        events = [event for part in load.heard for event in part.events]
+        efforts = [effort for part in load.heard for effort in part.efforts]
+        rows = self.journal.commit(events, efforts, self.made_by, load.done, load.notices)
         self._wake()
         for row in rows:
             if isinstance(row, EventRow):
@@ -100,7 +168,12 @@ class Keeper:
             detail=f"{error.reason}: {file.name}"[:MAX_TEXT],
             amount=file.size,
         )
-        if self.journal.set_aside(file.name, file.size, file.mtime_ns, error.reason, str(error), notice, self.made_by):
+        try:
+            values = file.name, file.size, file.mtime_ns, error.reason, str(error)
+            is_news = self.journal.set_aside(*values, notice, self.made_by)
+        except JournalFullError:
+            return  # the next scan finds it again
+        if is_news:
             _add(self.summary.unreadable, error.reason, 1)
             log.warning("%s: %s", error.reason, error)
             self._wake()

@@ -13,7 +13,6 @@ from anura_edge.clip_recorder import ClipRecorder
 from anura_edge.clips import clip_of
 from anura_edge.config import Clips, Config, Disk
 from anura_edge.disk import RELIEF, DiskWatch, missing
-from anura_edge.errors import JournalError
 from anura_edge.events import NoticeKind
 from anura_edge.journal import Journal
 from anura_edge.keeper import Keeper
@@ -96,22 +95,6 @@ def test_a_disk_that_is_gone_is_not_guessed_at(config: Config, keeper: Keeper) -
     watch = DiskWatch(config.model_copy(update={"state_dir": Path("/nowhere")}), keeper, None)
     watch.look()
     assert (watch.space, watch.problem) == (None, None)
-
-
-def test_what_the_journal_has_no_room_for_is_told_later(
-    config: Config, keeper: Keeper, left: Left, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_: object) -> None:
-        raise JournalError("no room")
-
-    left.space = LOW
-    watch = DiskWatch(config, keeper, None)
-    with monkeypatch.context() as patch:
-        patch.setattr(keeper, "notice", full)
-        watch.look()
-    assert told(keeper) == []
-    watch.look()
-    assert len(told(keeper)) == 1
 
 
 def test_saved_audio_goes_first_and_saving_ends_only_when_that_was_not_enough(

@@ -1,0 +1,107 @@
+"""A journal without room costs time, not rows: with SQLite's own limit on a file's size."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anura_edge import keeper as keeper_module
+from anura_edge.audio import Recording
+from anura_edge.events import Effort, Event, NoticeKind
+from anura_edge.journal import Journal
+from anura_edge.keeper import Keeper
+from anura_edge.pipeline import Heard
+from anura_edge.wire import EventRow, NoticeRow, Provenance
+
+MANY = 2_000
+
+
+class Room:
+    """How many pages the journal's file may have."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._db: sqlite3.Connection = journal._db
+
+    def end(self) -> None:
+        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
+        self._db.execute(f"PRAGMA max_page_count = {pages}")
+
+    def begin(self) -> None:
+        self._db.execute("PRAGMA max_page_count = 1000000")
+
+
+@pytest.fixture
+def shown() -> list[EventRow]:
+    return []
+
+
+@pytest.fixture
+def keeper(tmp_path: Path, made_by: Provenance, shown: list[EventRow]) -> Iterator[Keeper]:
+    journal = Journal(tmp_path / "journal.db")
+    yield Keeper(journal, made_by, shown.append, lambda: None)
+    journal.close()
+
+
+@pytest.fixture
+def room(keeper: Keeper) -> Room:
+    return Room(keeper.journal)
+
+
+def rows(keeper: Keeper) -> list[Any]:
+    return [*keeper.journal.pending(0, 10_000)]
+
+
+@pytest.fixture
+def heard(make_event: Callable[..., Event], make_effort: Callable[..., Effort]) -> Callable[..., Heard]:
+    """Make many calls of a recording, too many for what room is left in a page, and the effort behind them."""
+
+    def make(recording: str, count: int = MANY) -> Heard:
+        return Heard(tuple(make_event(n, recording) for n in range(count)), (make_effort(0, recording),))
+
+    return make
+
+
+def test_what_does_not_fit_waits_and_is_there_when_there_is_room(
+    keeper: Keeper, room: Room, heard: Callable[..., Heard], shown: list[EventRow], recording: Recording
+) -> None:
+    room.end()
+    keeper.keep([heard("a")], done=recording)
+    keeper.keep([heard("b", 1)])
+    assert keeper.is_full
+    assert (shown, rows(keeper), keeper.has(recording.id)) == ([], [], False)
+    keeper.try_again()
+    assert keeper.is_full
+    room.begin()
+    keeper.try_again()
+    assert not keeper.is_full
+    assert keeper.has(recording.id)
+    assert [row.recording for row in shown] == ["a"] * MANY + ["b"]
+    assert len(rows(keeper)) == MANY + 1 + 1 + 1
+    assert keeper.summary.seconds["analysed"] == 2 * 1_000 / 8_000
+
+
+def test_the_newest_survive_and_what_was_given_up_is_counted(
+    keeper: Keeper, room: Room, heard: Callable[..., Heard], recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "MAX_WAITING_ROWS", MANY + 10)
+    room.end()
+    keeper.keep([heard("live")])
+    keeper.keep([heard("card", 20)], done=recording)
+    keeper.keep([heard("newest", MANY)])
+    room.begin()
+    keeper.close()
+    assert {row.recording for row in rows(keeper) if isinstance(row, EventRow)} == {"newest"}
+    (notice,) = [row for row in rows(keeper) if isinstance(row, NoticeRow)]
+    assert (notice.what, notice.amount) == (NoticeKind.ROWS_DROPPED, MANY + 1), "the card is heard again: no loss"
+    assert not keeper.has(recording.id)
+
+
+def test_at_the_end_what_is_lost_is_said(
+    keeper: Keeper, room: Room, heard: Callable[..., Heard], caplog: pytest.LogCaptureFixture
+) -> None:
+    room.end()
+    keeper.keep([heard("a")])
+    keeper.close()
+    assert f"{MANY + 1} rows are lost" in caplog.text
