@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, false
+from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, delete, event, false, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.schema import CreateColumn
 
 from anura_base.tables import dead_letters, metadata
 from anura_edge.errors import ConfigError, JournalError
@@ -20,17 +21,34 @@ _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
 
 
 def open_database(url: str) -> Engine:
-    """Connect and create the tables that are not there yet.
+    """Connect, and create the tables, columns and indexes that are not there yet.
+
+    Tables only grow, as the wire does. So no version is kept: what an older version made gets what it lacks, and a
+    column that comes later may be NULL or has a default of the server's, so that the older version can still write.
 
     Raises ConfigError when the URL names no database that fits, JournalError when it cannot be opened.
     """
     engine = _engine(url)
     try:
         metadata.create_all(engine)
+        _add_columns(engine)
     except SQLAlchemyError as error:
         where = engine.url.render_as_string(hide_password=True)
-        raise JournalError(f"cannot open {where}: {_cause(error)}; check the path, its owner and free space") from error
+        raise JournalError(f"cannot open {where}: {cause(error)}; check the path, its owner and free space") from error
     return engine
+
+
+def _add_columns(engine: Engine) -> None:
+    inspector = inspect(engine)
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            there = {column["name"] for column in inspector.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in there:
+                    definition = CreateColumn(column).compile(dialect=engine.dialect)
+                    connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
+            for index in table.indexes:
+                index.create(connection, checkfirst=True)
 
 
 def check_writable(engine: Engine) -> None:
@@ -44,6 +62,11 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     if rows:
         insert = _INSERT[connection.dialect.name]
         connection.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def same(table: Table, key: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """Return the conditions that pick the rows with these values."""
+    return [table.c[name] == value for name, value in key.items()]
 
 
 def _engine(url: str) -> Engine:
@@ -92,6 +115,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _cause(error: SQLAlchemyError) -> object:
-    """Return what the database said, without SQLAlchemy's statement and link."""
+def cause(error: SQLAlchemyError) -> object:
+    """Return what the database said first, without SQLAlchemy's statement and link."""
+    # A full SQLite takes back the whole transaction; then the savepoint's own end fails, too.
+    while isinstance(error.__context__, SQLAlchemyError):
+        error = error.__context__
     return getattr(error, "orig", None) or error

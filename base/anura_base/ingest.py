@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from anura_base.database import insert_new
+from anura_base.clocks import correct_clocks
+from anura_base.database import insert_new, same
 from anura_base.sequence import Progress, spans, union
 from anura_base.tables import dead_letters, devices, effort, events, health, journals, notices, received
 from anura_edge.errors import DeliveryError
@@ -135,6 +136,7 @@ def _store(
         raise DeliveryError(f"journal {batch.journal} has more than {MAX_SPANS} gaps")
     constant = {**stream.key, "received_utc": message.received_utc}
     insert_new(connection, table, [{**row.model_dump(), **constant} for row in batch.rows])
+    correct_clocks(connection, stream.key, {row.recording for row in batch.rows})
     _save(connection, stream, before, after)
     _update_device(connection, site, device, {} if message.retained else {"last_seen_utc": message.received_utc})
     # No higher than this batch: a device whose journal was cloned, or restored from a backup, has rows of its own under
@@ -158,34 +160,30 @@ def _store_health(connection: Connection, message: Message, site: str, device: s
     values = {"message": said.to_bytes().decode(), "received_utc": None if message.retained else message.received_utc}
     insert_new(connection, health, [{**key, **values}])
     if not message.retained:  # what the broker kept is no news for a base station that was there
-        connection.execute(update(health).where(*_same(health, key)).values(values))
+        connection.execute(update(health).where(*same(health, key)).values(values))
     _update_device(connection, site, device, {} if message.retained else {"last_seen_utc": message.received_utc})
 
 
 def _update_device(connection: Connection, site: str, device: str, values: dict[str, Any]) -> None:
     insert_new(connection, devices, [{"site": site, "device": device}])
     if values:
-        connection.execute(update(devices).where(*_same(devices, {"site": site, "device": device})).values(values))
+        connection.execute(update(devices).where(*same(devices, {"site": site, "device": device})).values(values))
 
 
 def _load(connection: Connection, stream: Stream) -> Progress:
-    floor = connection.scalar(select(journals.c.floor).where(*_same(journals, stream.key)))
-    query = select(received.c.first, received.c.last).where(*_same(received, stream.key)).order_by(received.c.first)
+    floor = connection.scalar(select(journals.c.floor).where(*same(journals, stream.key)))
+    query = select(received.c.first, received.c.last).where(*same(received, stream.key)).order_by(received.c.first)
     return Progress(floor or 1, tuple((first, last) for first, last in connection.execute(query)))
 
 
 def _save(connection: Connection, stream: Stream, before: Progress, after: Progress) -> None:
     insert_new(connection, journals, [stream.key])
     values = {"floor": after.floor, "missing": after.missing}
-    connection.execute(update(journals).where(*_same(journals, stream.key)).values(values))
+    connection.execute(update(journals).where(*same(journals, stream.key)).values(values))
     for first, _ in set(before.received) - set(after.received):
-        connection.execute(delete(received).where(*_same(received, {**stream.key, "first": first})))
+        connection.execute(delete(received).where(*same(received, {**stream.key, "first": first})))
     new = set(after.received) - set(before.received)
     insert_new(connection, received, [{**stream.key, "first": first, "last": last} for first, last in new])
-
-
-def _same(table: Table, key: dict[str, Any]) -> list[ColumnElement[bool]]:
-    return [table.c[name] == value for name, value in key.items()]
 
 
 def _set_aside(connection: Connection, message: Message, reason: str) -> None:

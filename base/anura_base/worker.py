@@ -8,6 +8,7 @@ from queue import Empty
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from anura_base.database import cause
 from anura_base.inbox import Inbox
 from anura_base.ingest import Message, ingest
 
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 
 MAX_GROUP = 64
 """Messages in one transaction: under load a commit, which waits for the disk, is shared."""
+
+RETRY_S = 1.0
+"""A full disk or a locked database is asked again so often; what comes meanwhile waits in the inbox, up to its bound."""
 
 POLL_S = 0.2
 """How soon a quiet worker sees that it should stop."""
@@ -35,8 +39,9 @@ class IngestWorker:
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. What is left in the inbox then is not acknowledged, so it comes again."""
         while not stop.is_set():
-            if group := self._next_group():
-                self._commit(group)
+            group = self._next_group()
+            while group and not self._commit(group) and not stop.wait(RETRY_S):
+                pass
 
     def _next_group(self) -> list[Message]:
         group: list[Message] = []
@@ -48,18 +53,22 @@ class IngestWorker:
             pass
         return group
 
-    def _commit(self, group: list[Message]) -> None:
+    def _commit(self, group: list[Message]) -> bool:
         try:
             with self._engine.begin() as connection:
                 acks = ingest(connection, group)
         except SQLAlchemyError as error:
-            # Nothing of the group is committed or acknowledged, so it comes again. New connections, because after a
-            # failed write an old one may hold pages that never reached the disk.
-            self.healthy = False
-            log.exception("could not store %d messages", len(group), exc_info=error)
+            # Nothing of the group is committed or acknowledged. New connections, because after a failed write an old
+            # one may hold pages that never reached the disk.
             self._engine.dispose()
-            return
+            if self.healthy:
+                log.warning("cannot store: %s; trying again until it works", cause(error))
+            self.healthy = False
+            return False
+        if not self.healthy:
+            log.info("storing again")
         self.healthy = True
         self.commits += 1
         for name, payload in acks:
             self._publish(name, payload)
+        return True

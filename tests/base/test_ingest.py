@@ -12,13 +12,15 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, inspect, select, text
 
 from anura_base import ingest as ingest_module
 from anura_base import queries
 from anura_base.database import check_writable, open_database
 from anura_base.ingest import Message, ingest
 from anura_base.tables import dead_letters, effort, events, metadata, notices
+from anura_edge.audio import ClockSource
+from anura_edge.events import Notice, NoticeKind
 from anura_edge.wire import (
     MAX_PAYLOAD_BYTES,
     MAX_SEQ,
@@ -28,11 +30,13 @@ from anura_edge.wire import (
     EventRow,
     Health,
     NoticeRow,
+    Provenance,
     Refusal,
     Row,
     Status,
     batch,
     digest,
+    notice_row,
     pack,
     parse_answer,
 )
@@ -372,3 +376,54 @@ def test_no_payload_stops_it(engine: Engine, make, data: st.DataObject) -> None:
 
 def test_a_database_that_takes_writes_is_writable(engine: Engine) -> None:
     check_writable(engine)
+
+
+def clock_known(seq: int, seconds: float) -> NoticeRow:
+    notice = Notice(uuid4(), NoticeKind.CLOCK_KNOWN, NOW, "the clock was set", "b2:8f31", seconds)
+    return notice_row(seq, notice, Provenance("", "", "", "", "0.1.0"))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2), (0, 3, 0, 1, 2, 3)])
+def test_rows_get_the_time_that_became_known_later_once_in_any_order(
+    sender: Sender,
+    make,  # noqa: ANN001
+    order: tuple[int, ...],
+) -> None:
+    unknown, known, stretch = make.event(1, clock_source="unknown"), make.event(2), make.effort(3)
+    stretch = stretch.model_copy(update={"clock_source": ClockSource.UNKNOWN})
+    messages = [unknown, known, stretch, clock_known(4, 3_600.5)]
+    for each in order:
+        sender.rows(messages[each])
+    by = timedelta(seconds=3_600.5)
+    with sender.engine.connect() as connection:
+        columns = events.c.seq, events.c.start_utc, events.c.end_utc, events.c.clock_source
+        assert sorted(map(tuple, connection.execute(select(*columns)))) == [
+            (1, unknown.start_utc + by, unknown.end_utc + by, "system"),
+            (2, known.start_utc, known.end_utc, "recorder"),
+        ]
+        assert [*map(tuple, connection.execute(select(effort.c.start_utc, effort.c.clock_source)))] == [
+            (stretch.start_utc + by, "system")
+        ]
+
+
+def test_no_device_moves_the_times_of_another_and_nonsense_moves_none(sender: Sender, make) -> None:  # noqa: ANN001
+    row = make.event(1, clock_source="unknown")
+    sender.rows(row)
+    Sender(sender.engine, "hostile", sender.journal).rows(clock_known(1, 5.0))
+    sender.rows(clock_known(2, 1e15))
+    with sender.engine.connect() as connection:
+        assert connection.scalar(select(events.c.start_utc)) == row.start_utc
+
+
+def test_a_database_of_an_older_version_gets_the_columns_and_indexes_that_it_lacks(
+    engine: Engine,
+    make,  # noqa: ANN001
+) -> None:
+    with engine.begin() as connection:
+        for statement in ("DROP INDEX events_by_species", "ALTER TABLE devices DROP COLUMN model_sha256"):
+            connection.execute(text(statement))
+    again = open_database(engine.url.render_as_string(hide_password=False))
+    assert Sender(again).rows(make.event(1)) == 1
+    assert "model_sha256" in {column["name"] for column in inspect(again).get_columns("devices")}
+    assert "events_by_species" in {index["name"] for index in inspect(again).get_indexes("events")}
+    again.dispose()
