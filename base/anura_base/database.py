@@ -118,6 +118,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def cause(error: SQLAlchemyError) -> object:
     """Return what the database said first, without SQLAlchemy's statement and link."""
     # A full SQLite takes back the whole transaction; then the savepoint's own end fails, too.
-    while isinstance(error.__context__, SQLAlchemyError):
-        error = error.__context__
+    link = error.__context__
+    while link:
+        error = link if isinstance(link, SQLAlchemyError) else error
+        link = link.__context__
     return getattr(error, "orig", None) or error

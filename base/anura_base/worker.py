@@ -18,7 +18,7 @@ MAX_GROUP = 64
 """Messages in one transaction: under load a commit, which waits for the disk, is shared."""
 
 RETRY_S = 1.0
-"""A full disk or a locked database is asked again so often; what comes meanwhile waits in the inbox, up to its bound."""
+"""How often a full or locked database is asked again; what comes meanwhile waits in the bounded inbox."""
 
 POLL_S = 0.2
 """How soon a quiet worker sees that it should stop."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +24,13 @@ from anura_edge.card.survey import survey
 from anura_edge.card.text import card_json, card_text
 from anura_edge.classifier import golden_change, load_classifier
 from anura_edge.config import Config
-from anura_edge.daemon import DEFAULT_BUNDLE, Daemon
+from anura_edge.daemon import DEFAULT_BUNDLE, Daemon, alone
 from anura_edge.demo.card import UTC_OFFSET, write_card
 from anura_edge.doctor import Verdict, examine
 from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigError
 from anura_edge.keeper import Summary
 from anura_edge.report import bundle_text, event_line, summary_text
+from anura_edge.salvage import open_journal
 from anura_edge.sources.files import open_file
 from anura_edge.sources.folder import FoundFile, printable, scan
 from anura_edge.sources.microphone import devices as find_devices
@@ -116,6 +118,26 @@ def demo(as_json: JsonOption = False) -> None:
         with Daemon(settings, _printer(as_json=as_json), _stop_on_signals()) as daemon:
             daemon.hear_files(scan(data))
     _print_summary(daemon.summary, as_json=as_json)
+
+
+@app.command()
+def resend(
+    since: Annotated[datetime | None, typer.Option(help="What was delivered since then, in UTC.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Whatever the journal still has.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Queue again what was delivered, or refused, for a base station that has lost it; it knows the rows that it has.
+
+    Example: anura-edge resend --since 2026-11-20
+
+    Stop the device first (`systemctl stop anura-edge`), and start it again afterwards.
+    """
+    if everything == (since is not None):
+        raise ConfigError("write --since DATE, or --all")
+    path = load(Config, config).journal_path
+    with closing(alone(path)), closing(open_journal(path)) as journal:
+        count = journal.resend(since.replace(tzinfo=UTC) if since else None)
+    typer.echo(f"{count} rows wait to be sent again")
 
 
 @app.command()

@@ -141,6 +141,15 @@ class Mqtt(Section):
         return read_password(self.password_file) if self.password_file else None
 
 
+class Journal(Section):
+    """How long the device keeps its own copy, and what happens when the base station stays away."""
+
+    keep_days: Annotated[float, Field(ge=0, le=36_500)] = 90.0
+    """What was delivered stays so long, for `anura-edge resend`. What was not delivered stays until it is."""
+    max_mb: Annotated[float, Field(ge=1)] = 500.0
+    """Above this, delivered rows go at once, oldest first; then, counted by a notice, those that wait."""
+
+
 class Config(Section):
     """All settings."""
 
@@ -157,6 +166,7 @@ class Config(Section):
     health: Health = Health()
     disk: Disk = Disk()
     clips: Clips = Clips()
+    journal: Journal = Journal()
     mqtt: Mqtt | None = None
 
     @model_validator(mode="after")

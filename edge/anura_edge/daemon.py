@@ -21,6 +21,7 @@ from anura_edge.detector import Detector
 from anura_edge.errors import JournalError
 from anura_edge.health import Monitor
 from anura_edge.keeper import Keeper, Summary
+from anura_edge.retention import Retention
 from anura_edge.salvage import open_journal
 from anura_edge.shelf import Shelf
 from anura_edge.sources.folder import FoundFile
@@ -45,14 +46,14 @@ class Daemon:
         self._config, self._stop = config, stop
         self._bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE)
         self._classifier = load_classifier(self._bundle, config.model.threads)
-        self._alone = _alone(config.journal_path)
+        self._alone = alone(config.journal_path)
         self.journal = open_journal(config.journal_path)
         self.vitals = Vitals(config.health.patience_s)
         beat = partial(self.vitals.beat, Stage.DELIVERY)
         self.courier = Courier(self.journal, config, config.mqtt, self._birth(), beat) if config.mqtt else None
-        wake = self.courier.wake if self.courier else lambda: None
+        self._retention = Retention(self.journal, config.journal)
         self._clips = self._recorder() if config.clips.enabled else None
-        self._keeper = Keeper(self.journal, self._made_by(), self._noted(on_event), wake)
+        self._keeper = Keeper(self.journal, self._made_by(), self._noted(on_event), self._kept)
         self._monitor = Monitor(config, self._keeper, self.courier, self.vitals, self._clips)
 
     @property
@@ -136,6 +137,11 @@ class Daemon:
 
         return note
 
+    def _kept(self) -> None:
+        self._retention.tick()
+        if self.courier:
+            self.courier.wake()
+
     def _paced(self, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
         self.vitals.beat(Stage.LISTENING)
         for file in files:
@@ -159,7 +165,7 @@ class Daemon:
         )
 
 
-def _alone(journal: Path) -> IO[bytes]:
+def alone(journal: Path) -> IO[bytes]:
     """Keep a second process off the journal: two devices of one name would throw each other off the broker.
 
     Raises JournalError if there is one, or if the folder cannot be written.

@@ -1,0 +1,90 @@
+"""Keeps the journal from filling the disk, in steps so small that nobody waits for them.
+
+What was delivered goes when it is old. Above the size limit it goes at once, and only when none is left, rows go that
+were never delivered: effort first, oldest first, because events without effort say what called, while effort without
+its events would say that nothing did. A notice in the same transaction counts them; notices never go.
+
+The marks of what was heard (`recordings`, `unreadable`) stay for ever: a card may come back after years, and 100,000
+files take 20 MB.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from sqlite3 import Connection
+from time import monotonic
+from uuid import uuid4
+
+from anura_edge.config import Journal as Policy
+from anura_edge.errors import JournalFullError
+from anura_edge.events import Notice, NoticeKind
+from anura_edge.journal import OWN, Journal, insert
+from anura_edge.wire import EffortRow, EventRow, notice_row
+
+STEP_ROWS = 500
+"""So many rows a transaction: some milliseconds."""
+
+EVERY_S = 60.0
+"""How often to look when there was nothing to do."""
+
+
+class Retention:
+    """Removes what the policy does not keep, a step at a time."""
+
+    def __init__(self, journal: Journal, policy: Policy) -> None:
+        self._journal, self._policy = journal, policy
+        self._next_at = 0.0
+
+    def tick(self) -> None:
+        """Take a step if it is time; call it often.
+
+        Raises JournalError if the journal cannot be used.
+        """
+        if monotonic() < self._next_at:
+            return
+        removed = 0
+        with suppress(JournalFullError):  # to remove takes room, too; there may be some in a while
+            removed = self.step(datetime.now(UTC))
+        if not removed:
+            self._next_at = monotonic() + EVERY_S
+
+    def step(self, now: datetime) -> int:
+        """Remove some rows, if there are too many, and return how many."""
+        old = (now - timedelta(days=self._policy.keep_days)).isoformat()
+        with self._journal.transaction() as db:
+            removed = _remove_done(db, old)
+            if removed or _used_bytes(db) <= self._policy.max_mb * 1e6:
+                return removed
+            return _remove_done(db, now.isoformat()) or _drop_waiting(db, now)
+
+
+def _remove_done(db: Connection, before: str) -> int:
+    for table in ("settled", "dead_letter"):
+        oldest = f"SELECT seq FROM {table} WHERE utc < ? ORDER BY seq LIMIT {STEP_ROWS}"
+        if removed := _remove(db, table, f"seq IN ({oldest})", before):
+            return removed
+    return 0
+
+
+def _drop_waiting(db: Connection, now: datetime) -> int:
+    for kind in (EffortRow.kind, EventRow.kind):
+        oldest = f"SELECT seq FROM outbox WHERE kind = ? ORDER BY seq LIMIT {STEP_ROWS}"
+        if removed := _remove(db, "outbox", f"seq IN ({oldest})", kind):
+            detail = f"the journal is full, and the base station away: gave up the oldest rows of the kind {kind}"
+            notice = Notice(uuid4(), NoticeKind.ROWS_DROPPED, now, detail, amount=removed)
+            insert(db, notice_row(0, notice, OWN))
+            return removed
+    return 0
+
+
+def _remove(db: Connection, table: str, which: str, value: str) -> int:
+    gone = db.execute(f"DELETE FROM {table} WHERE {which} RETURNING kind, id", (value,)).fetchall()
+    for kind, id_ in gone:
+        db.execute(f"DELETE FROM {kind} WHERE id = ?", (id_,))
+    return len(gone)
+
+
+def _used_bytes(db: Connection) -> int:
+    pages, free, size = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
