@@ -26,6 +26,10 @@ LATENESS_S = 15.0
 """A call is known this long after its end at the latest: pauses are merged into it, and audio is scored in blocks."""
 
 
+MAX_CALL_S = 120.0
+"""Of a call that is reported later than this after its onset no clip is saved: at 48 kHz these 2 minutes take 13 MB."""
+
+
 class RecentAudio:
     """The last `capacity` samples of a recording, as 16 bits."""
 
@@ -79,7 +83,7 @@ class ClipRecorder:
 
     def __init__(self, settings: Clips, shelf: Shelf, max_call_s: float) -> None:
         self._settings, self.shelf = settings, shelf
-        self._memory_s = settings.before_s + max_call_s + LATENESS_S
+        self._memory_s = settings.before_s + min(max_call_s, MAX_CALL_S) + LATENESS_S
         self._lock = Lock()  # an event that the journal had no room for at first comes from another thread
         self._recording = ""
         self._open: list[_Stretch] = []
