@@ -1,3 +1,4 @@
+import re
 import signal
 import sqlite3
 import sys
@@ -116,8 +117,8 @@ def test_the_page_shows_calls_devices_and_effort(base, device, make) -> None:  #
     page = " ".join(base.get("").split())
     for text in (
         "<em>Physalaemus cuvieri</em>", "PHYCUV", "2026-11-20 19:30:50", "2.0 s", "0.93", "-32 dBFS",
-        "INCT04 / swamp-1", "SITE_20261120_193000.wav", '"clock unknown"', '"state online"', "11.50 h", "0.25 h",
-        "Rows missing</dt><dd>2<",
+        "INCT04 / swamp-1", "SITE_20261120_193000.wav", '"clock unknown"', '"state online"', "11.50 h",
+        "0.25 h dropped", "Rows missing</dt><dd>2<",
     ):  # fmt: skip
         assert text in page
     (view,) = base.json("api/devices")
@@ -133,6 +134,8 @@ def test_the_page_shows_how_a_device_is(base, device, make) -> None:  # noqa: AN
     device.send_raw("health", ill.to_bytes())
     page = eventually(lambda: " ".join(text.split()) if "1.6 GB" in (text := base.get("")) else None)
     assert "&lt;b&gt;the model does not answer" in page
+    devices = page[page.index("<table") : page.index("</table>")]
+    assert len(re.findall("<th[ >]", devices)) == len(re.findall("<td[ >]", devices)), "each cell has its head"
     assert base.json("api/devices")[0]["health"]["gaps"] == 2
 
 
