@@ -19,16 +19,17 @@ class ClockSource(StrEnum):
     RECORDER = "recorder"
     """The recorder's own clock, with a known offset from UTC."""
     SYSTEM = "system"
-    """This machine's clock, when the microphone opened."""
+    """This machine's clock, kept by NTP or a battery."""
     FILE = "file"
     """The file's modification time: good for an order, not for a time of day."""
     UNKNOWN = "unknown"
-    """The recorder's local time with no offset known; read as UTC, so wrong by up to 14 hours."""
+    """A file: the recorder's local time with no offset known, read as UTC, so wrong by up to 14 hours. A microphone:
+    a machine that does not know the time, wrong by any amount but the same throughout the recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The facts of one stretch of sound: a file, or one opening of a microphone."""
+    """The facts of one stretch of sound: a file, or one run with a microphone."""
 
     id: str
     """The content's fingerprint for a file, a random UUID for a microphone."""
@@ -62,7 +63,7 @@ class AudioChunk:
     """The next piece of a recording. Chunks come in order; a jump in `first_sample` is audio that was dropped."""
 
     samples: FloatArray
-    """Shape (samples, channels), float32, full scale is -1.0 to 1.0."""
+    """Shape (samples, channels), float32, full scale is -1.0 to 1.0; none where a microphone is away."""
 
     first_sample: int
     """Position of samples[0], counted from the start of the recording at its own rate."""
@@ -78,7 +79,7 @@ class Sound(Protocol):
 
     @property
     def recording(self) -> Recording:
-        """Its facts, known before the first sample is read."""
+        """Its facts, known before the first sample is read; a microphone's `start_utc` moves when its clock is set."""
 
     def chunks(self) -> Iterator[AudioChunk]:
         """Yield its audio in order.

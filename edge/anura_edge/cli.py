@@ -31,9 +31,9 @@ from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigEr
 from anura_edge.keeper import Summary
 from anura_edge.report import bundle_text, event_line, summary_text
 from anura_edge.salvage import open_journal
+from anura_edge.sources.devices import devices as find_devices
 from anura_edge.sources.files import open_file
 from anura_edge.sources.folder import FoundFile, printable, scan
-from anura_edge.sources.microphone import devices as find_devices
 from anura_edge.wire import EventRow
 from anura_edge.yaml_config import load
 
@@ -148,7 +148,8 @@ def devices(as_json: JsonOption = False) -> None:
     """
     for device in find_devices():
         line = f"{'*' if device.is_default else ' '} {device.index:>3}  {device.name}  {device.channels} ch"
-        typer.echo(json.dumps(asdict(device)) if as_json else f"{line}  {device.rate_hz} Hz")
+        line += f"  {device.rate_hz} Hz" + (f"  USB {device.usb}" if device.usb else "")
+        typer.echo(json.dumps(asdict(device)) if as_json else line)
 
 
 @card_app.command("check")

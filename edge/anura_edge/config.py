@@ -40,7 +40,11 @@ class Audio(Section):
     utc_offset: Annotated[str | None, BeforeValidator(_parse_offset)] = None
     """What the recorder's clock is ahead of UTC, as in "-05:00", for file names that do not say."""
     microphone: int | str | None = None
-    """Number, or part of the name, of the microphone; none is the system's default."""
+    """Number, USB id, name or part of the name of the microphone; none is the system's default."""
+    retry_s: Annotated[float, Field(ge=1, le=3600)] = 8.0
+    """The longest pause between two attempts to open a microphone that is away: 1 s, then twice as long each time."""
+    trust_clock: bool | Literal["auto"] = "auto"
+    """Whether this machine's time is right when it hears a microphone; auto believes NTP and clocks with a battery."""
 
     @property
     def zone(self) -> timezone | None:

@@ -105,12 +105,14 @@ class Daemon:
     def hear_microphone(self) -> None:
         """Listen until told to stop.
 
-        Raises SourceError if there is no such microphone, or when it is gone.
+        Raises SourceError if this machine cannot hear at all.
         """
         detector = self._detector(hear_microphone.BLOCK_S)
         self.vitals.is_live = True
-        self.vitals.beat(Stage.LISTENING)
-        hear_microphone.hear_microphone(self._keeper, detector, self._config.audio, self._stop, self._clips)
+        beat = partial(self.vitals.beat, Stage.LISTENING)
+        hear_microphone.MicrophoneHearing(
+            self._keeper, detector, self._config.audio, self._stop, beat, self._clips
+        ).hear()
         self.vitals.rest(Stage.LISTENING)
 
     def wait_for_delivery(self) -> None:

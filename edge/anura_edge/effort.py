@@ -41,10 +41,9 @@ class EffortLedger:
         closed, self._closed = self._closed, []
         return closed
 
-    @property
-    def open_samples(self) -> int:
-        """Samples that `take` would return."""
-        return sum(stretch.samples for stretch in self._closed) + (self._open.samples if self._open else 0)
+    def look(self) -> list[Stretch]:
+        """Return what `take` would, and remember it."""
+        return [*self._closed, *([self._open] if self._open else [])]
 
     def _close(self) -> None:
         if self._open:

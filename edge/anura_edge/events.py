@@ -92,11 +92,14 @@ class EffortState(StrEnum):
     UNREADABLE = "unreadable"
     """The file promises it, but it cannot be decoded."""
     SILENT = "silent"
-    """It was analysed, but a microphone that gives one flat line hears nothing."""
+    """It was analysed, but is one flat line: a microphone that hears nothing."""
     CLIPPED = "clipped"
     """It was analysed, but so much of it is at full scale that a call in it may not be recognised."""
     PAUSED = "paused"
     """It was left out on purpose: a duty cycle, or a battery that must last."""
+    OFF = "off"
+    """Between two recordings of a microphone: the program did not run, or ended before it could account for what it
+    heard. Counted in the recording before, as if that went on."""
 
 
 @dataclass(frozen=True, slots=True)

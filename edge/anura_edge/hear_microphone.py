@@ -1,16 +1,27 @@
-"""Hears a microphone for as long as it lasts."""
+"""Hears a microphone for as long as the program runs."""
 
 import logging
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from threading import Event
+from uuid import uuid4
 
+from anura_edge.audio import ClockSource, Recording
 from anura_edge.clip_recorder import ClipRecorder
+from anura_edge.clock import Clock, SystemClock
 from anura_edge.config import Audio
 from anura_edge.detector import Detector
-from anura_edge.errors import SourceError
+from anura_edge.events import Effort, EffortState, Notice, NoticeKind, effort_id
 from anura_edge.keeper import Keeper
-from anura_edge.pipeline import listen
-from anura_edge.sources.microphone import Microphone, find
+from anura_edge.pipeline import Heard, listen
+from anura_edge.sound_check import FAULT_S, FaultWatch
+from anura_edge.sources.capture_process import OPENING_S, CaptureProcess
+from anura_edge.sources.microphone import Microphone
+from anura_edge.sources.returning import SILENT_DRIVER_S, OpenCapture
+from anura_edge.wire import EffortRow
 
 log = logging.getLogger(__name__)
 
@@ -18,21 +29,92 @@ BLOCK_S = 0.25
 """A microphone is scored four times a second: soon enough for a person, seldom enough for a battery."""
 
 
-def hear_microphone(keeper: Keeper, detector: Detector, audio: Audio, stop: Event, clips: ClipRecorder | None) -> None:
-    """Listen until told to stop, and have clips saved if there is somebody to do that.
+class MicrophoneHearing:
+    """Listens to one microphone."""
 
-    Raises SourceError if there is no such microphone, or when it is gone.
-    """
-    channel = 0 if audio.channel == "loudest" else audio.channel
-    with Microphone(find(audio.microphone), channel, stop) as sound:
-        log.info("listening to %s at %d Hz", sound.recording.name, sound.recording.rate_hz)
-        began = time.monotonic()
-        for heard in listen(clips.tap(sound, channel) if clips else sound, detector, channel):
-            if heard.events or heard.efforts:
-                keeper.keep([heard])
-            if heard.broken_off:
-                raise SourceError(f"{heard.broken_off}; check its cable, then start again")
-        keeper.summary.new += 1
-        keeper.summary.elapsed_s += time.monotonic() - began
-        if sound.overflows:
-            log.warning("%s lost audio %d times, for how long it does not say", sound.recording.name, sound.overflows)
+    def __init__(
+        self,
+        keeper: Keeper,
+        detector: Detector,
+        audio: Audio,
+        stop: Event,
+        beat: Callable[[float], None],
+        clips: ClipRecorder | None = None,
+        open_capture: OpenCapture | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Publish what the run before this one had no time to account for.
+
+        `beat` is told again and again that we listen, and for how many seconds we may now be silent; `clips` are saved
+        if there is somebody to do that; `open_capture` and `clock` stand in for the real device and the real time.
+        """
+        self._clips = clips
+        self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
+        # A microphone that is away is tried again here: to start the whole program again would not bring it back.
+        self._beat = partial(beat, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
+        self._channel = 0 if audio.channel == "loudest" else audio.channel
+        self._open_capture = open_capture or (lambda device, rate: CaptureProcess(device, rate, self._channel, stop))
+        self._clock = clock or SystemClock(audio.trust_clock, stop)
+        self._ended_before = keeper.journal.close_books()
+
+    def hear(self) -> None:
+        """Listen until told to stop, whatever the microphone does meanwhile.
+
+        Raises SourceError if this machine cannot hear at all.
+        """
+        audio = self._audio
+        with Microphone(
+            *(audio.microphone, self._open_capture, self._clock, self._tell),
+            *(self._beat, self._stop, audio.retry_s),
+        ) as sound:
+            if not sound.wait():
+                return
+            recording = sound.recording
+            log.info("listening to %s at %d Hz", recording.name, recording.rate_hz)
+            if recording.clock_source == ClockSource.UNKNOWN:
+                log.warning("nobody keeps this machine's clock: times are a guess until NTP does (audio.trust_clock)")
+            self._faults = FaultWatch(recording.rate_hz)
+            began = time.monotonic()
+            heard_by_all = self._clips.tap(sound, self._channel) if self._clips else sound
+            for heard in listen(heard_by_all, self._detector, self._channel):
+                self._take(heard, sound.recording)
+            self._keeper.summary.new += 1
+            self._keeper.summary.elapsed_s += time.monotonic() - began
+
+    def _take(self, heard: Heard, recording: Recording) -> None:
+        for state, samples in heard.judged:
+            if self._faults.note(state, samples):
+                self._tell_fault(state, recording)
+        if self._ended_before and recording.clock_source == ClockSource.SYSTEM:
+            heard = replace(heard, efforts=(*heard.efforts, *self._off(self._ended_before, recording)))
+            self._ended_before = None
+        if heard.events or heard.efforts or heard.progress is not None:
+            self._keeper.keep([heard])
+
+    def _tell(self, notice: Notice) -> None:
+        if notice.what == NoticeKind.CLOCK_KNOWN and notice.amount is not None:
+            self._keeper.journal.correct_clock(notice.recording, notice.amount, notice, self._keeper.made_by)
+        else:
+            self._keeper.notice(notice)
+
+    def _off(self, end: EffortRow, recording: Recording) -> Iterator[Effort]:
+        """Account for the time between the end of the recording before and the start of this one."""
+        samples = round((recording.start_utc - end.start_utc).total_seconds() * end.rate_hz)
+        if samples > 0 and end.clock_source == ClockSource.SYSTEM:
+            values = {name: getattr(end, name) for name in ("recording", "first_sample", "state")}
+            yield Effort(
+                id=effort_id(model_sha256=self._keeper.made_by.model_sha256, **values),
+                recording_name=end.recording_name,
+                samples=samples,
+                rate_hz=end.rate_hz,
+                start_utc=end.start_utc,
+                clock_source=end.clock_source,
+                **values,
+            )
+
+    def _tell_fault(self, state: EffortState, recording: Recording) -> None:
+        detail = f"{recording.name} has been {state} for {FAULT_S / 60:g} minutes; look at its cable and its gain"
+        log.warning(detail)
+        utc = self._clock.read().utc_s
+        notice = Notice(uuid4(), NoticeKind.SOUND_FAULT, datetime.fromtimestamp(utc, UTC), detail, recording.id)
+        self._keeper.notice(notice)

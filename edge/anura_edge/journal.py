@@ -1,6 +1,6 @@
 """The device's memory: an event, the effort behind it and its place in the queue are one fact in one SQLite file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from sqlite3 import Connection
 from uuid import UUID, uuid4
@@ -32,10 +32,12 @@ class Journal(Outbox):
         made_by: Provenance,
         done: Recording | None = None,
         notices: Iterable[Notice] = (),
+        progress: Iterable[Effort] | None = None,
     ) -> list[Row]:
         """Keep rows, queue them for the base station and mark a recording as done, all or nothing.
 
-        Rows that are there already are left alone. Returns the new rows, numbered.
+        Rows that are there already are left alone. `progress` takes the place of what it was before: effort that still
+        grows, to be queued only if we never get to its end. Returns the new rows, numbered.
         """
         with self.transaction() as db:
             rows = [insert(db, event_row(0, event, made_by)) for event in events]
@@ -43,7 +45,22 @@ class Journal(Outbox):
             rows += [insert(db, notice_row(0, notice, made_by)) for notice in notices]
             if done:
                 _mark_done(db, done, made_by.model_sha256)
+            if progress is not None:
+                _set_progress(db, [effort_row(0, effort, made_by) for effort in progress])
         return [row for row in rows if row]
+
+    def close_books(self) -> EffortRow | None:
+        """Queue the effort that a run before this one had no time to close.
+
+        Returns its last stretch, which is empty and stands where its sound ended; None if it heard no microphone.
+        """
+        with self.transaction() as db:
+            found = db.execute("SELECT row FROM progress ORDER BY rowid").fetchall()
+            rows = [EffortRow.model_validate_json(text) for (text,) in found]
+            for row in rows[:-1]:
+                insert(db, row)
+            _set_progress(db, rows[-1:])
+        return rows[-1] if rows else None
 
     def set_aside(
         self, name: str, size: int, mtime_ns: int, reason: str, detail: str, notice: Notice, made_by: Provenance
@@ -107,6 +124,11 @@ def keep(db: Connection, row: Row, verb: str = "INSERT OR IGNORE") -> bool:
     values = row.model_dump(mode="json", exclude={"seq"})
     columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
     return bool(db.execute(f"{verb} INTO {row.kind} ({columns}) VALUES ({places})", values).rowcount)
+
+
+def _set_progress(db: Connection, rows: Sequence[EffortRow]) -> None:
+    db.execute("DELETE FROM progress")
+    db.executemany("INSERT INTO progress VALUES (?)", [(row.model_dump_json(),) for row in rows])
 
 
 def _mark_done(db: Connection, done: Recording, model_sha256: str) -> None:

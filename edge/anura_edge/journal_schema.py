@@ -62,8 +62,14 @@ INSERT INTO settled
     ) WHERE id NOT IN (SELECT id FROM outbox);
 """
 
+_PROGRESS = """
+CREATE TABLE progress (               -- effort of the microphone's last recording that still grows, as it would be sent
+    row TEXT NOT NULL
+) STRICT;
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
-    tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES, _SETTLED)
+    tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS)
 )
 """The statements of each step."""
 

@@ -145,7 +145,8 @@ class Keeper:
     def _commit(self, load: "_Load") -> None:
         events = [event for part in load.heard for event in part.events]
         efforts = [effort for part in load.heard for effort in part.efforts]
-        rows = self.journal.commit(events, efforts, self.made_by, load.done, load.notices)
+        progress = load.heard[-1].progress if load.heard else None
+        rows = self.journal.commit(events, efforts, self.made_by, load.done, load.notices, progress)
         self._wake()
         for row in rows:
             if isinstance(row, EventRow):

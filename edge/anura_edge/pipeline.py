@@ -1,7 +1,9 @@
 """Where the stages meet: a sound goes in, events and effort come out."""
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Literal
 
 import numpy as np
@@ -12,9 +14,14 @@ from anura_edge.detector import Detector
 from anura_edge.effort import EffortLedger, Stretch
 from anura_edge.errors import UnreadableError
 from anura_edge.events import Call, Effort, EffortState, Event, effort_id, event_id
+from anura_edge.sound_check import SoundCheck
 
-EFFORT_EVERY_S = 60.0
-"""A microphone accounts for itself this often; a file once, at its end."""
+PROGRESS_EVERY_S = 60.0
+"""A microphone says this often how far its sound is accounted for. The account itself is closed with each hour of UTC,
+and when the clock is set; a file's at its end."""
+
+CLOCK_SET = timedelta(seconds=0.5)
+"""An anchor that moves further was not drift: what came before keeps the time that it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,11 @@ class Heard:
 
     events: tuple[Event, ...] = ()
     efforts: tuple[Effort, ...] = ()
+    progress: tuple[Effort, ...] | None = None
+    """Now and then, all effort that is known but still grows, which a crash would otherwise leave unaccounted. The last
+    one is empty: where the time begins in which nobody listens, if this was the end."""
+    judged: tuple[tuple[EffortState, int], ...] = ()
+    """How the audio sounds: state and samples of each frame that ended here."""
     broken_off: UnreadableError | None = None
     """Why the recording ended before its end, in the last one only."""
 
@@ -34,13 +46,18 @@ def listen(sound: Sound, detector: Detector, channel: int | Literal["loudest"]) 
     broken_off = None
     try:
         for chunk in sound.chunks():
+            account.time_by(sound.recording)
             if chunk.first_sample > account.position:  # audio was lost: what follows is another stretch
                 yield account.report(detector.end())
                 account.skip_to(chunk.first_sample)
                 detector.begin(sound.recording.rate_hz)
-            calls = detector.feed(account.mono(chunk, channel))
-            account.advance(chunk)
-            yield account.report(calls)
+            if len(chunk.samples):
+                mono = account.mono(chunk, channel)
+                calls = detector.feed(mono)
+                account.advance(mono)
+                yield account.report(calls)
+            else:
+                yield account.report(())
     except UnreadableError as error:
         broken_off = error
     yield account.close(detector.end(), broken_off)
@@ -51,23 +68,36 @@ class _Account:
 
     def __init__(self, recording: Recording, bundle: Bundle) -> None:
         self._recording, self._bundle = recording, bundle
+        self._is_live = recording.samples is None
         self._ledger = EffortLedger()
+        self._check = SoundCheck(recording.rate_hz)
+        self._judged: list[tuple[EffortState, int]] = []
+        self._due: list[Effort] = []
+        self._progress_at = -math.inf
         self._segment_start = 0
         self._channel: int | None = None
+        self.position = 0
+        """Everything before this sample was heard or lost."""
 
-    @property
-    def position(self) -> int:
-        """Everything before this sample is accounted for."""
-        return self._ledger.end_sample
+    def time_by(self, recording: Recording) -> None:
+        """Follow the clock: what comes is timed by it, and so is what has not been reported, unless it was set."""
+        was_set = abs(recording.start_utc - self._recording.start_utc) > CLOCK_SET
+        if recording.clock_source != self._recording.clock_source:
+            self._progress_at = -math.inf  # what was noted so far has the wrong time
+        elif was_set:
+            self._due += self._named(self._ledger.take())
+        self._recording = recording
 
     def skip_to(self, sample: int) -> None:
         """Note that the audio up to here was lost, and begin a new contiguous stretch."""
-        self._ledger.add(EffortState.DROPPED, sample)
-        self._segment_start = sample
+        self._judge(self._check.end())
+        self._add(EffortState.DROPPED, sample)
+        self._segment_start = self.position = sample
 
-    def advance(self, chunk: AudioChunk) -> None:
-        """Note that a chunk was analysed."""
-        self._ledger.add(EffortState.ANALYSED, chunk.end_sample)
+    def advance(self, mono: FloatArray) -> None:
+        """Note that samples were analysed."""
+        self.position += len(mono)
+        self._judge(self._check.feed(mono))
 
     def mono(self, chunk: AudioChunk, channel: int | Literal["loudest"]) -> FloatArray:
         """Return the channel to analyse, chosen once for the whole recording."""
@@ -77,19 +107,45 @@ class _Account:
         return _in_range(np.ascontiguousarray(chunk.samples[:, self._channel]))
 
     def report(self, calls: Iterable[Call]) -> Heard:
-        """Give calls their names and times; now and then, account for a microphone's audio so far."""
-        recording = self._recording
-        due = recording.samples is None and self._ledger.open_samples >= EFFORT_EVERY_S * recording.rate_hz
-        return Heard(tuple(map(self._event, calls)), self._efforts() if due else ())
+        """Give calls their names and times, and say what is now accounted for."""
+        events = tuple(map(self._event, calls))
+        due, self._due = tuple(self._due), []
+        judged, self._judged = tuple(self._judged), []
+        is_time = self.position - self._progress_at >= PROGRESS_EVERY_S * self._recording.rate_hz
+        progress = None
+        if self._is_live and (due or is_time):
+            self._progress_at = self.position
+            end = Stretch(EffortState.OFF, self._ledger.end_sample, samples=0)
+            progress = self._named([*self._ledger.look(), end])
+        return Heard(events, due, progress, judged)
 
     def close(self, calls: Iterable[Call], broken_off: UnreadableError | None) -> Heard:
         """Give the last calls their names and times, and close the books: what is still missing was unreadable."""
-        events = tuple(map(self._event, calls))
-        self._ledger.add(EffortState.UNREADABLE, self._recording.samples or 0)
-        return Heard(events, self._efforts(), broken_off)
+        self._judge(self._check.end())
+        self._add(EffortState.UNREADABLE, self._recording.samples or 0)
+        self._due += self._named(self._ledger.take())
+        return replace(self.report(calls), broken_off=broken_off)
 
-    def _efforts(self) -> tuple[Effort, ...]:
-        return tuple(self._effort(stretch) for stretch in self._ledger.take())
+    def _judge(self, frames: Iterable[tuple[EffortState, int]]) -> None:
+        for state, samples in frames:
+            self._judged.append((state, samples))
+            self._add(state, self._ledger.end_sample + samples)
+
+    def _add(self, state: EffortState, until_sample: int) -> None:
+        while self._is_live and (hour_end := self._hour_end(self._ledger.end_sample)) <= until_sample:
+            self._ledger.add(state, hour_end)
+            self._due += self._named(self._ledger.take())
+        self._ledger.add(state, until_sample)
+
+    def _hour_end(self, sample: int) -> int:
+        """Return the first sample of the hour of UTC after the one that a sample is in."""
+        at = self._recording.time_at(sample)
+        left_s = 3600 - (at - at.replace(minute=0, second=0, microsecond=0)).total_seconds()
+        # Times are rounded to microseconds: the last of the old hour is the new one.
+        return sample + math.ceil((left_s if left_s > 1e-3 else left_s + 3600) * self._recording.rate_hz)
+
+    def _named(self, stretches: Iterable[Stretch]) -> tuple[Effort, ...]:
+        return tuple(map(self._effort, stretches))
 
     def _event(self, call: Call) -> Event:
         recording, manifest = self._recording, self._bundle.manifest
@@ -131,4 +187,5 @@ class _Account:
 
 def _in_range(samples: FloatArray) -> FloatArray:
     """Float files can hold NaN, which a recurrent state would never forget, and values whose square is infinite."""
-    return samples if np.abs(samples).max(initial=0) <= 1 else np.nan_to_num(samples).clip(-1, 1)
+    is_sound = samples.min(initial=0) >= -1 and samples.max(initial=0) <= 1
+    return samples if is_sound else np.nan_to_num(samples).clip(-1, 1)

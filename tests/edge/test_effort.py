@@ -19,10 +19,10 @@ def test_stretches_follow_each_other_and_add_up_to_the_samples(steps: list[tuple
         ledger.add(state, ledger.end_sample + samples)
         fates += [state] * samples
         if take:
-            held = ledger.open_samples
+            held = ledger.look()
             taken = ledger.take()
-            assert sum(stretch.samples for stretch in taken) == held
-            assert ledger.open_samples == 0
+            assert taken == held
+            assert ledger.look() == []
             stretches += taken
     stretches += ledger.take()
     assert ledger.end_sample == len(fates)

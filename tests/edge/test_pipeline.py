@@ -1,6 +1,8 @@
 """Events and effort of a sound: stable, complete, and honest about what was not heard."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anura_edge.audio import FloatArray
+from anura_edge.audio import AudioChunk, FloatArray
 from anura_edge.bundle import Bundle
 from anura_edge.detector import Detector
 from anura_edge.errors import UnreadableError
@@ -129,12 +131,41 @@ def test_effort_adds_up_to_the_samples_for_any_gaps(
     assert all(event.offset_sample <= end for event in events)
 
 
-def test_a_microphone_accounts_for_itself_every_minute(
+def test_a_microphone_says_every_minute_how_far_it_is_and_closes_its_account_with_the_hour(
     tape: Tape, tone: Callable[..., FloatArray], detector: Detector
 ) -> None:
-    sound = tape(np.zeros((150 * 8_000, 1), np.float32), chunk=4_000, live=True)
-    _, efforts, _ = hear(sound, detector)
-    assert [effort.samples for effort in efforts] == [480_000, 480_000, 240_000]
+    """The tape starts half an hour before the hour."""
+    sound = tape(np.tile(tone(8_000, 60, amplitude=1e-3), 40)[:, None], chunk=4_000, live=True)
+    _, efforts, parts = hear(sound, detector)
+    assert [(effort.samples / 8_000, effort.start_utc.minute) for effort in efforts] == [(1_800, 30), (600, 0)]
+    progress = [part.progress for part in parts if part.progress is not None]
+    assert len(progress) >= 40
+    for *growing, end in progress[:-1]:
+        assert (end.state, end.samples) == (EffortState.OFF, 0)
+        assert sum(effort.samples for effort in growing) == end.first_sample % (1_800 * 8_000)
+    assert {effort.id for efforts in progress for effort in efforts[:-1]} == {effort.id for effort in efforts}
+
+
+def test_a_clock_that_is_set_closes_the_account_and_moves_no_sample(
+    tape: Tape, tone: Callable[..., FloatArray], detector: Detector
+) -> None:
+    sound = tape(tone(8_000, 60)[:, None], chunk=8_000, live=True)
+    later = replace(sound.recording, start_utc=sound.recording.start_utc + timedelta(days=365))
+
+    class Set:
+        recording = sound.recording
+
+        def chunks(self) -> Iterator[AudioChunk]:
+            for chunk in sound.parts:
+                self.recording = sound.recording if chunk.first_sample < 160_000 else later
+                yield chunk
+
+    parts = list(listen(Set(), detector, 0))
+    first, second = (effort for part in parts for effort in part.efforts)
+    assert stretches([first, second]) == [(ANALYSED, 0, 160_000), (ANALYSED, 160_000, 320_000)]
+    assert (first.start_utc, second.start_utc) == (sound.recording.start_utc, later.time_at(160_000))
+    (event,) = (event for part in parts for event in part.events)
+    assert (event.start_utc, event.end_utc) == (later.time_at(0), later.time_at(480_000))
 
 
 def test_what_was_heard_before_a_break_is_kept_and_the_rest_is_unreadable(

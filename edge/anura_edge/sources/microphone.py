@@ -1,156 +1,160 @@
-"""Listens to a microphone through PortAudio."""
+"""A microphone as one recording that lasts as long as the program, whatever the device and the clock do meanwhile."""
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from queue import Empty, SimpleQueue
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from threading import Event
-from types import ModuleType, TracebackType
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
 
-from anura_edge.audio import AudioChunk, ClockSource, FloatArray, Recording
-from anura_edge.errors import SourceError, UnreadableError
+from anura_edge.audio import AudioChunk, Recording
+from anura_edge.clock import Clock, ClockChange, SampleClock, WallClock
+from anura_edge.events import Notice, NoticeKind
+from anura_edge.sources.capture_process import Block
+from anura_edge.sources.returning import OpenCapture, ReturningCapture
 
-BLOCK_S = 0.1
-"""The driver hands over this much at a time: the floor of the latency."""
+log = logging.getLogger(__name__)
 
-MAX_BACKLOG_BLOCKS = 100
-"""A full queue (10 s) drops its oldest block: the audio callback must never wait, and a gap that we count beats one
-that the driver hides."""
+ANCHOR_TOLERANCE = timedelta(milliseconds=20)
+"""The anchor moves when it is off by more: a fifth of the error that a time may have."""
 
-SILENT_DRIVER_S = 10.0
-"""No block for this long means that the device is gone. Killing PulseAudio ends the blocks without any error."""
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A microphone, or another input, that PortAudio knows."""
-
-    index: int
-    name: str
-    channels: int
-    rate_hz: int
-    is_default: bool
-
-
-def devices() -> list[Device]:
-    """Return every input there is.
-
-    Raises SourceError if PortAudio itself is missing.
-    """
-    sd = _sounddevice()
-    default = sd.default.device[0]
-    return [
-        Device(index, info["name"], info["max_input_channels"], round(info["default_samplerate"]), index == default)
-        for index, info in enumerate(sd.query_devices())
-        if info["max_input_channels"] > 0
-    ]
-
-
-def find(wanted: int | str | None) -> Device:
-    """Return the device with a number or with a part of a name; None is the system's default.
-
-    Raises SourceError, naming the devices there are.
-    """
-    there = devices()
-    if wanted is None:
-        found = [device for device in there if device.is_default] or there[:1]
-    elif isinstance(wanted, int):
-        found = [device for device in there if device.index == wanted]
-    else:
-        found = [device for device in there if device.name == wanted]
-        found = found or [device for device in there if wanted.lower() in device.name.lower()]
-    if found:
-        return found[0]
-    names = "; ".join(f"{device.index} {device.name!r}" for device in there) or "none at all: plug one in"
-    what = "no microphone" if wanted is None else f"no microphone {wanted!r}"
-    raise SourceError(f"{what}; there are: {names} (see `anura-edge devices`, set audio.microphone)")
+CLOCK_EVERY_S = 1.0
+"""The wall clock is looked at this often."""
 
 
 class Microphone:
-    """A microphone that is open. Use it as a context manager."""
+    """A microphone that can be heard. Use it as a context manager, and `wait` first.
 
-    def __init__(self, device: Device, channel: int, stop: Event) -> None:
-        """Open the device and wait for its first block.
+    Positions follow the monotonic clock: where there is no sound, the next chunk's `first_sample` jumps by as many
+    samples as would have fitted into the time. A chunk without samples says that nothing came up to there.
+    """
 
-        Raises SourceError if it cannot be opened or stays silent.
+    recording: Recording
+    """Its facts as they are now: `start_utc` moves when the clock is set, and as the card drifts."""
+
+    def __init__(
+        self,
+        wanted: int | str | None,
+        open_capture: OpenCapture,
+        clock: Clock,
+        tell: Callable[[Notice], None],
+        beat: Callable[[], None],
+        stop: Event,
+        retry_s: float,
+    ) -> None:
+        """Take what `ReturningCapture` takes.
+
+        `tell` is given what happens to the device and its clock, `beat` is called while we listen or try to.
         """
-        if channel >= device.channels:
-            raise SourceError(f"{device.name} has {device.channels} channels; set audio.channel below that")
-        self._stop = stop
-        self._rate_hz = device.rate_hz
-        self._blocks: SimpleQueue[AudioChunk] = SimpleQueue()
-        self._captured = 0
+        self._clock, self._tell_notice, self._beat, self._stop = clock, tell, beat, stop
+        self._device = ReturningCapture(wanted, open_capture, clock, stop, retry_s, self._on_lost)
+        self._id = str(uuid4())
+        self._opening = 0
+        self._base = self._end = self._heard_end = 0
+        began = clock.read()
+        self._wall, self._began_s, self._looked_s = WallClock(began), began.monotonic_s, began.monotonic_s
+        self.gaps = 0
+        """How often samples are missing."""
         self.overflows = 0
-        """How often the driver said that it lost audio. It does not say how much."""
-        sd = _sounddevice()
-        try:
-            self._stream = sd.InputStream(
-                device=device.index,
-                channels=channel + 1,
-                samplerate=device.rate_hz,
-                blocksize=round(BLOCK_S * device.rate_hz),
-                dtype="float32",
-                callback=self._on_block,
-            )
-            self._stream.start()
-        except sd.PortAudioError as error:
-            raise SourceError(f"cannot open {device.name}: {error}; is another program using it?") from error
-        self._first = self._next_block()
-        if self._first is None and not stop.is_set():
-            self._stream.close(ignore_errors=True)
-            raise SourceError(f"{device.name} gives no audio; unplug it and plug it in again, or choose another")
-        start = datetime.now(UTC) - timedelta(seconds=self._captured / device.rate_hz)
-        self.recording = Recording(
-            str(uuid4()), device.name, start, ClockSource.SYSTEM, device.rate_hz, channels=channel + 1, samples=None
-        )
+        """How often the driver said that it lost audio."""
+        self.last_block: Block | None = None
+        """The newest audio."""
 
     def __enter__(self) -> "Microphone":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stream.close(ignore_errors=True)
+    def __exit__(self, *_: object) -> None:
+        self._device.close()
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much too fast the sound card samples, in parts per million; None until that is clear."""
+        return self._samples.drift_ppm
+
+    def wait(self) -> bool:
+        """Wait for the first audio; say whether any came before we were told to stop.
+
+        Raises SourceError if none ever will.
+        """
+        self._look_around()
+        while not (first := self._device.read()):
+            if self._stop.is_set():
+                return False
+            self._look_around()
+        # Time in which it could not be heard belongs to the recording; the moment that opening takes does not.
+        ready_s = first.arrived_s - len(first.samples) / self._device.rate_hz
+        self._samples = SampleClock(self._device.rate_hz, self._began_s if self._device.is_away else ready_s)
+        start, source = self._wall.utc(self._samples.zero_s), self._wall.source
+        name, channels = self._device.name, self._device.channels
+        self.recording = Recording(self._id, name, start, source, self._device.rate_hz, channels, samples=None)
+        self.last_block = first
+        return True
 
     def chunks(self) -> Iterator[AudioChunk]:
-        """Yield audio as it comes, until told to stop.
+        """Yield audio as it comes, and silence where there is none, until told to stop."""
+        block = self.last_block
+        while block or not self._stop.is_set():
+            self._look_around()
+            self._move_anchor()
+            yield self._place(block) if block else self._nothing()
+            block = None if self._stop.is_set() else self._device.read()
 
-        Raises UnreadableError when the device is gone.
-        """
-        block = self._first
-        while block is not None:
-            yield block
-            block = self._next_block()
-        if not self._stop.is_set():
-            raise UnreadableError("device_gone", f"{self.recording.name}: no audio for {SILENT_DRIVER_S:g} s")
+    def _place(self, block: Block) -> AudioChunk:
+        count = len(block.samples)
+        if self._opening != self._device.openings:
+            self._begin(block)
+        end = self._base + block.first_sample + count
+        lost = self._samples.note(end, block.arrived_s)
+        self._base, end = self._base + lost, end + lost
+        self.gaps += end - count > self._heard_end
+        self.overflows += block.overflowed
+        self.last_block = block
+        self._end = self._heard_end = end
+        return AudioChunk(block.samples, end - count)
 
-    def _next_block(self) -> AudioChunk | None:
-        deadline = time.monotonic() + SILENT_DRIVER_S
-        while not self._stop.is_set() and time.monotonic() < deadline:
-            try:
-                return self._blocks.get(timeout=0.2)
-            except Empty:
-                continue
-        return None
+    def _begin(self, block: Block) -> None:
+        """Find the place of a new stream of samples."""
+        self._opening = self._device.openings
+        first = max(self._end, self._samples.sample_at(block.arrived_s) - len(block.samples))
+        self._base = first - block.first_sample
+        self._samples.begin()
+        if self._device.is_away:
+            self._device.is_away = False
+            away_s = (first - self._heard_end) / self.recording.rate_hz
+            self._tell(NoticeKind.MICROPHONE_BACK, f"{self._device.name} was away for {away_s:.1f} s", away_s)
 
-    def _on_block(self, samples: FloatArray, count: int, _time: object, status: Any) -> None:  # noqa: ANN401 (PortAudio's)
-        # Runs in the driver's thread: copy, count, and nothing else.
-        self.overflows += bool(status.input_overflow)
-        if self._blocks.qsize() >= MAX_BACKLOG_BLOCKS:
-            self._blocks.get()
-        self._blocks.put(AudioChunk(np.array(samples), self._captured))
-        self._captured += count
+    def _nothing(self) -> AudioChunk:
+        self._end = max(self._end, self._samples.sample_at(self._clock.read().monotonic_s))
+        return AudioChunk(np.empty((0, self.recording.channels), np.float32), self._end)
 
+    def _look_around(self) -> None:
+        self._beat()
+        reading = self._clock.read()
+        if reading.monotonic_s < self._looked_s + CLOCK_EVERY_S:
+            return
+        self._looked_s = reading.monotonic_s
+        if change := self._wall.note(reading):
+            self._on_clock_change(change)
 
-def _sounddevice() -> ModuleType:
-    try:
-        import sounddevice
-    except OSError as error:
-        raise SourceError(f"microphones need PortAudio ({error}); on Debian: apt install libportaudio2") from error
-    else:
-        return sounddevice  # type: ignore[no-any-return]
+    def _move_anchor(self) -> None:
+        start, source = self._wall.utc(self._samples.zero_s), self._wall.source
+        if source != self.recording.clock_source or abs(start - self.recording.start_utc) > ANCHOR_TOLERANCE:
+            self.recording = replace(self.recording, start_utc=start, clock_source=source)
+
+    def _on_lost(self, reason: str) -> None:
+        log.warning("the microphone is away: %s; trying again until it is back", reason)
+        self._tell(NoticeKind.MICROPHONE_LOST, reason, None)
+
+    def _on_clock_change(self, change: ClockChange) -> None:
+        if change.known:
+            self._tell(NoticeKind.CLOCK_KNOWN, "the system's clock is right now", change.forward_s)
+        else:
+            self._tell(
+                NoticeKind.CLOCK_STEP, f"the system's clock was set by {change.forward_s:+.1f} s", change.forward_s
+            )
+
+    def _tell(self, what: NoticeKind, detail: str, amount: float | None) -> None:
+        utc = self._wall.utc(self._clock.read().monotonic_s)
+        self._tell_notice(Notice(uuid4(), what, utc, detail, self._id, amount))

@@ -1,0 +1,97 @@
+"""Finds microphones through PortAudio."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from anura_edge.errors import SourceError
+
+_CARD = re.compile(r" \(hw:(\d+),\d+\)$")
+
+
+class NoPortAudioError(SourceError):
+    """Nothing can be heard on this machine until PortAudio is installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A microphone, or another input, that PortAudio knows."""
+
+    index: int
+    """Changes when something is plugged in, and when the machine restarts."""
+
+    name: str
+    channels: int
+    rate_hz: int
+    is_default: bool
+    usb: str | None
+    """Vendor and product, as in `0d8c:0014`; None if it is not a USB sound card."""
+
+    @property
+    def stable_name(self) -> str:
+        """The name without ALSA's number of the card, which changes like the index."""
+        return _CARD.sub("", self.name)
+
+
+def devices() -> list[Device]:
+    """Return every input there is.
+
+    Raises NoPortAudioError if PortAudio itself is missing.
+    """
+    sd = sounddevice()
+    default = sd.default.device[0]
+    return [
+        Device(
+            index,
+            info["name"],
+            info["max_input_channels"],
+            round(info["default_samplerate"]),
+            index == default,
+            usb_id(info["name"]),
+        )
+        for index, info in enumerate(sd.query_devices())
+        if info["max_input_channels"] > 0
+    ]
+
+
+def find(wanted: int | str | None) -> Device:
+    """Return the device with a number, a USB id, a name or a part of a name; None is the system's default.
+
+    Raises SourceError, naming the devices there are.
+    """
+    there = devices()
+    if wanted is None:
+        found = [device for device in there if device.is_default] or there[:1]
+    elif isinstance(wanted, int):
+        found = [device for device in there if device.index == wanted]
+    else:
+        found = [device for device in there if wanted in (device.name, device.stable_name, device.usb)]
+        found = found or [device for device in there if wanted.lower() in device.name.lower()]
+    if found:
+        return found[0]
+    names = "; ".join(f"{device.index} {device.name!r}" for device in there) or "none at all: plug one in"
+    what = "no microphone" if wanted is None else f"no microphone {wanted!r}"
+    raise SourceError(f"{what}; there are: {names} (see `anura-edge devices`, set audio.microphone)")
+
+
+def usb_id(name: str, cards: Path = Path("/proc/asound")) -> str | None:
+    """Look up which USB device an ALSA card is, by the number in PortAudio's name for it."""
+    match = _CARD.search(name)
+    try:
+        return (cards / f"card{match[1]}" / "usbid").read_text(encoding="ascii").strip() if match else None
+    except OSError:
+        return None
+
+
+def sounddevice() -> ModuleType:
+    """Load PortAudio.
+
+    Raises NoPortAudioError if it is missing.
+    """
+    try:
+        import sounddevice
+    except OSError as error:
+        raise NoPortAudioError(f"microphones need PortAudio ({error}); on Debian: apt install libportaudio2") from error
+    else:
+        return sounddevice  # type: ignore[no-any-return]

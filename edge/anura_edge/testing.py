@@ -1,0 +1,135 @@
+"""A microphone and a clock that are simulated, for tests and benchmarks: days of sound in seconds, with any fault."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from threading import Event
+
+import numpy as np
+
+from anura_edge.audio import FloatArray
+from anura_edge.clock import Reading
+from anura_edge.errors import SourceError
+from anura_edge.sources.capture_process import Block
+
+BLOCK_S = 0.1
+
+
+class SimulatedClock:
+    """A machine's clocks, which move when they are told to."""
+
+    def __init__(self, utc_s: float, monotonic_s: float = 1_000.0, *, known: bool = True) -> None:
+        self.monotonic_s, self.known = monotonic_s, known
+        self._offset_s = utc_s - monotonic_s
+        self._plan: list[tuple[float, float, bool]] = []
+
+    def read(self) -> Reading:
+        """Look at all clocks at once."""
+        while self._plan and self._plan[0][0] <= self.monotonic_s:
+            _, forward_s, self.known = self._plan.pop(0)
+            self._offset_s += forward_s
+        return Reading(self.monotonic_s, self.monotonic_s + self._offset_s, self.known)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.monotonic_s += seconds
+
+    def plan_step(self, at_s: float, forward_s: float, *, known: bool = True) -> None:
+        """Have the wall clock set at a monotonic time, and perhaps become known."""
+        self._plan = sorted([*self._plan, (at_s, forward_s, known)])
+
+
+@dataclass
+class SimulatedMicrophone:
+    """A device that can be away, lose audio and sample too fast, until it is time to tell us to stop."""
+
+    clock: SimulatedClock
+    end_s: float
+    stop: Event
+    sound: Callable[[int, int], FloatArray]
+    """Called with the number and count of samples; returns mono samples."""
+    rate_hz: int = 8_000
+    drift_ppm: float = 0.0
+    away: Iterable[tuple[float, float]] = ()
+    """Monotonic times between which it is not there."""
+    overflows: Iterable[tuple[float, float]] = ()
+    """When the driver loses audio, and how many seconds of it; flagged."""
+    backlogs: Iterable[tuple[float, float]] = ()
+    """When we are too slow, and how many seconds of audio are dropped; seen in the positions."""
+    late_s: Callable[[], float] = lambda: 0.0
+    """How late the driver hands a block over."""
+    name: str = "simulated"
+    delivered: int = 0
+    """Samples that were handed over."""
+    openings: int = 0
+    _done: set[float] = field(default_factory=set)
+
+    def open(self, _device: int | str | None, _rate_hz: int | None) -> "SimulatedCapture":
+        """Open it.
+
+        Raises SourceError while it is away.
+        """
+        self.check_end()
+        if self.is_away():
+            raise SourceError(f"no microphone {self.name!r}")
+        self.openings += 1
+        return SimulatedCapture(self)
+
+    def is_away(self) -> bool:
+        """Say whether it is not there now."""
+        return any(start_s <= self.clock.monotonic_s < end_s for start_s, end_s in self.away)
+
+    def check_end(self) -> None:
+        """Tell us to stop, if it is time."""
+        if self.clock.monotonic_s >= self.end_s:
+            self.stop.set()
+
+    def lost_s(self, plan: Iterable[tuple[float, float]]) -> float:
+        """Return how much audio is lost now."""
+        due = [entry for entry in plan if entry[0] <= self.clock.monotonic_s and entry[0] not in self._done]
+        self._done |= {at_s for at_s, _ in due}
+        return sum(seconds for _, seconds in due)
+
+
+class SimulatedCapture:
+    """The device, open."""
+
+    channels = 1
+
+    def __init__(self, device: SimulatedMicrophone) -> None:
+        self._device = device
+        self.name, self.rate_hz = device.name, device.rate_hz
+        self._position = 0
+        self._at_s = device.clock.monotonic_s
+        """When the sample at the position is taken."""
+
+    def read(self, timeout_s: float) -> Block | None:
+        """Return the next block, or None if it is away for so long."""
+        device, clock = self._device, self._device.clock
+        device.check_end()
+        if device.is_away():
+            clock.sleep(timeout_s)
+            device.check_end()
+            return None
+        count = round(BLOCK_S * self.rate_hz)
+        overflow_s, backlog_s = device.lost_s(device.overflows), device.lost_s(device.backlogs)
+        self._position += round(backlog_s * self.rate_hz)
+        self._at_s += overflow_s + backlog_s + count / (self.rate_hz * (1 + device.drift_ppm / 1e6))
+        clock.monotonic_s = max(clock.monotonic_s, self._at_s)
+        block = Block(
+            device.sound(device.delivered, count)[:, None],
+            self._position,
+            self._at_s + device.late_s(),
+            overflowed=overflow_s > 0,
+        )
+        self._position += count
+        device.delivered += count
+        return block
+
+    def close(self) -> None:
+        """Close it."""
+
+
+def faint_noise(seed: int = 0, amplitude: float = 1e-3) -> Callable[[int, int], FloatArray]:
+    """Make the sound of a quiet place."""
+    noise = np.random.default_rng(seed).normal(0, amplitude, 80_000).astype(np.float32)
+    return lambda first, count: noise[first % 40_000 :][:count]
