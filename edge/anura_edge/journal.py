@@ -55,8 +55,8 @@ class Journal(Outbox):
         Returns its last stretch, which is empty and stands where its sound ended; None if it heard no microphone.
         """
         with self.transaction() as db:
-            found = db.execute("SELECT row FROM progress ORDER BY rowid").fetchall()
-            rows = [EffortRow.model_validate_json(text) for (text,) in found]
+            found = [EffortRow.model_validate_json(text) for (text,) in db.execute("SELECT row FROM progress")]
+            rows = sorted(found, key=lambda row: (row.first_sample, -row.samples))
             for row in rows[:-1]:
                 insert(db, row)
             _set_progress(db, rows[-1:])
@@ -128,7 +128,7 @@ def keep(db: Connection, row: Row, verb: str = "INSERT OR IGNORE") -> bool:
 
 def _set_progress(db: Connection, rows: Sequence[EffortRow]) -> None:
     db.execute("DELETE FROM progress")
-    db.executemany("INSERT INTO progress VALUES (?)", [(row.model_dump_json(),) for row in rows])
+    db.executemany("INSERT INTO progress VALUES (?, ?)", [(str(row.id), row.model_dump_json()) for row in rows])
 
 
 def _mark_done(db: Connection, done: Recording, model_sha256: str) -> None:

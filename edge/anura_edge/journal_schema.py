@@ -64,8 +64,8 @@ INSERT INTO settled
 
 _PROGRESS = """
 CREATE TABLE progress (               -- effort of the microphone's last recording that still grows, as it would be sent
-    row TEXT NOT NULL
-) STRICT;
+    id TEXT PRIMARY KEY, row TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 
 STEPS: tuple[tuple[str, ...], ...] = tuple(

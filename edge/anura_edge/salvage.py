@@ -105,7 +105,7 @@ def _take_over(damaged: Path, journal: Journal) -> _Taken:
                 elif keep(db, row):
                     # Below zero: it has a place in the journal, but none in the sequence of the new one.
                     _insert(db, table, {**delivered[table][kind, str(row.id)], "seq": -taken.rows})
-        for table, key in (("recordings", "id"), ("unreadable", "name")):
+        for table, key in (("recordings", "id"), ("unreadable", "name"), ("progress", "id")):
             for fields in _read(source, table, key, taken):
                 taken.marks += 1
                 _insert(db, table, fields)
