@@ -1,5 +1,7 @@
 """Looks at a device as a technician would: each part is well, doubtful or broken, and what to do about it."""
 
+import fcntl
+import math
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -7,17 +9,26 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from threading import Event
+
+import numpy as np
 
 from anura_edge import machine
+from anura_edge.audio import FloatArray
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import golden_change, load_classifier
 from anura_edge.config import Config
 from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.disk import missing
-from anura_edge.errors import AnuraError
+from anura_edge.errors import AnuraError, SourceError
 from anura_edge.link import Link
 from anura_edge.machine import Space
+from anura_edge.sources.capture_process import Capture, CaptureProcess
+from anura_edge.sources.returning import SILENT_DRIVER_S, is_flat
 from anura_edge.wire import Status, topic
+
+CLIPPED = 0.999
+"""As much as 16 bits can hold, nearly."""
 
 HOT_C = 80.0
 """A Raspberry Pi slows itself down from here on (Raspberry Pi documentation, "Frequency management")."""
@@ -103,6 +114,47 @@ def _broker(config: Config) -> tuple[Verdict, str]:
     return Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in, {'with' if mqtt.ca_file else 'without'} TLS"
 
 
+def _microphone(config: Config) -> tuple[Verdict, str]:
+    if config.source != "mic":
+        return Verdict.OK, "the settings listen to none"
+    if _is_at_work(config):
+        return Verdict.OK, "in use by the device at work; its health message says how long ago sound came"
+    channel = 0 if config.audio.channel == "loudest" else config.audio.channel
+    capture = CaptureProcess(config.audio.microphone, None, channel, Event())
+    try:
+        samples = _listen_for_a_second(capture)
+    finally:
+        capture.close()
+    if is_flat(samples):
+        return Verdict.FAIL, f"{capture.name} gives one flat line; check its cable and its switch"
+    level_dbfs = 10 * math.log10(np.square(samples[:, -1]).mean())
+    detail = f"{capture.name}, {capture.rate_hz} Hz, {level_dbfs:.0f} dBFS for a second"
+    if np.abs(samples[:, -1]).max() >= CLIPPED:
+        return Verdict.WARN, f"{detail}, up to full scale; turn its gain down"
+    return Verdict.OK, detail
+
+
+def _listen_for_a_second(capture: Capture) -> FloatArray:
+    """Return audio of shape (samples, channels)."""
+    blocks: list[FloatArray] = []
+    while sum(map(len, blocks)) < capture.rate_hz:
+        if not (block := capture.read(SILENT_DRIVER_S)):
+            raise SourceError(f"{capture.name}: no audio for {SILENT_DRIVER_S:g} s; unplug it and plug it in again")
+        blocks.append(block.samples)
+    return np.concatenate(blocks)
+
+
+def _is_at_work(config: Config) -> bool:
+    try:
+        with config.journal_path.with_suffix(".lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
 def _disk(config: Config) -> tuple[Verdict, str]:
     folder = next(parent for parent in config.journal_path.parents if parent.exists())
     left = machine.space(folder)
@@ -136,6 +188,7 @@ PARTS: dict[str, Callable[[Config], tuple[Verdict, str]]] = {
     "model": _model,
     "journal": _journal,
     "broker": _broker,
+    "microphone": _microphone,
     "disk": _disk,
     "clock": _clock,
     "heat and power": _heat_and_power,
