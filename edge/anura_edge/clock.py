@@ -10,7 +10,6 @@ Samples are counted; a sample's time is an anchor plus its number divided by the
 Both are pure; `SystemClock` reads this machine's.
 """
 
-import ctypes
 import math
 import time
 from collections import deque
@@ -22,6 +21,7 @@ from threading import Event
 from typing import Literal, Protocol
 
 from anura_edge.audio import ClockSource
+from anura_edge.machine import clock_synchronised
 from anura_edge.monotonic import monotonic_s
 
 STEP_S = 0.5
@@ -166,15 +166,7 @@ class SystemClock:
 
     @staticmethod
     def _known(utc_s: float) -> bool:
-        return utc_s > FIRST_RELEASE and (_synchronised() or _from_battery())
-
-
-def _synchronised() -> bool:
-    """Ask the kernel whether NTP, PTP or GPS keeps its clock: adjtimex(2) answers TIME_ERROR if none does."""
-    time_error = 5
-    timex = ctypes.create_string_buffer(512)  # zeros: change nothing; struct timex is shorter than this everywhere
-    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
-    return adjtimex is not None and adjtimex(timex) not in (-1, time_error)
+        return utc_s > FIRST_RELEASE and bool(clock_synchronised() or _from_battery())
 
 
 def _from_battery(rtc: Path = Path("/sys/class/rtc")) -> bool:

@@ -15,6 +15,7 @@ from anura_edge.disk import DiskWatch
 from anura_edge.errors import AnuraError
 from anura_edge.events import EffortState
 from anura_edge.keeper import Keeper
+from anura_edge.monotonic import monotonic_s
 from anura_edge.vitals import Stage, Vitals
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class Monitor:
             every_s=self._config.health.interval_s,
             problems=tuple(self._problems(pending)),
             boot_id=machine.boot_id(),
-            uptime_s=machine.uptime_s(),
+            uptime_s=monotonic_s(),
             running_s=self._running_s,
             app_version=made_by.app_version,
             model_sha256=made_by.model_sha256,

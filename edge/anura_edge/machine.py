@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +32,6 @@ def boot_id() -> str | None:
     return _text(Path("/proc/sys/kernel/random/boot_id"))
 
 
-def uptime_s() -> float:
-    """Return for how long the machine runs, sleep included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 def memory_bytes() -> int | None:
     """Return the memory that this process holds (RSS)."""
     statm = _text(Path("/proc/self/statm"))
@@ -59,7 +53,7 @@ def throttled_bits(sys: Path = Path("/sys")) -> int | None:
 
 
 def clock_synchronised() -> bool | None:
-    """Say whether something, NTP as a rule, keeps this machine's clock right."""
+    """Say whether NTP, PTP or GPS keeps this machine's clock right."""
     try:
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))  # zeros: change nothing, only ask
     except (OSError, AttributeError):

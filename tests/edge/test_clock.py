@@ -94,7 +94,7 @@ def test_this_machines_clocks_agree_with_python() -> None:
 
 
 def test_a_clock_of_1970_is_not_believed_whoever_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anura_edge.clock._synchronised", lambda: True)
+    monkeypatch.setattr("anura_edge.clock.clock_synchronised", lambda: True)
     assert SystemClock._known(1_900_000_000.0)
     assert not SystemClock._known(3_600.0)
 

@@ -16,7 +16,6 @@ def put(path: Path, text: str) -> None:
 def test_this_machine_says_what_linux_says() -> None:
     assert machine.boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert 0 < (machine.memory_bytes() or 0) < 2**40
-    assert machine.uptime_s() == pytest.approx(float(Path("/proc/uptime").read_text().split()[0]), abs=60)
     assert machine.clock_synchronised() in (True, False)
 
 
