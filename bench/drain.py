@@ -1,0 +1,181 @@
+"""How a night's backlog leaves over a thin link: `sudo .venv/bin/python bench/drain.py [--kbit 64] [--rows 10000]`.
+
+A real courier, mosquitto and base station, the latter two in a network namespace behind a token bucket (tc tbf) in both
+directions. While the broker is down the device commits its rows, an event each and a stretch of effort after every
+tenth; then the broker and the base station start, and at the first connection the device hears one more call. Counted
+are the bytes of the interface: Ethernet, IP, TCP and MQTT headers, acknowledgements and health included.
+"""
+
+import argparse
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from anura_edge.audio import ClockSource
+from anura_edge.config import Config, Device, Mqtt
+from anura_edge.delivery import Courier
+from anura_edge.events import Effort, EffortState, Event, effort_id, event_id
+from anura_edge.journal import Journal
+from anura_edge.wire import Provenance, Status
+
+NAMESPACE, HERE, THERE = "anura-drain", "anura-here", "anura-there"
+BROKER = "10.213.77.2"
+MADE_BY = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
+LABELS = ("PSECRU", "Pseudacris crucifer"), ("LITSPH", "Lithobates sphenocephalus"), ("ANAAME", "Anaxyrus americanus")
+PER_EFFORT = 10
+
+
+def event(n: int, dice: random.Random) -> Event:
+    """Make a call as a device hears it: nothing in it is round."""
+    recording = f"{n // 300:032x}"
+    label, name = dice.choice(LABELS)
+    begin = datetime(2026, 4, 12, 20, tzinfo=UTC) + timedelta(seconds=7 * n)
+    onset, length = dice.randrange(80_000_000), dice.randrange(20_000, 300_000)
+    return Event(
+        id=event_id(recording, n, label, MADE_BY.model_sha256),
+        label=label,
+        scientific_name=name,
+        recording=recording,
+        recording_name=f"Data/SITE_{begin:%Y%m%d_%H}0000.wav",
+        onset_sample=onset,
+        offset_sample=onset + length,
+        rate_hz=24_000,
+        start_utc=begin,
+        end_utc=begin + timedelta(seconds=length / 24_000),
+        clock_source=ClockSource.RECORDER,
+        p_peak=dice.random(),
+        p_mean=dice.random(),
+        level_dbfs=-60 * dice.random(),
+    )
+
+
+def effort(n: int) -> Effort:
+    """Make a minute of effort."""
+    recording, begin = f"{n // 300:032x}", datetime(2026, 4, 12, 20, tzinfo=UTC) + timedelta(seconds=7 * n)
+    return Effort(
+        id=effort_id(recording, n, EffortState.ANALYSED, MADE_BY.model_sha256),
+        recording=recording,
+        recording_name=f"Data/SITE_{begin:%Y%m%d_%H}0000.wav",
+        state=EffortState.ANALYSED,
+        first_sample=n * 1_440,
+        samples=1_440_000,
+        rate_hz=24_000,
+        start_utc=begin,
+        clock_source=ClockSource.RECORDER,
+    )
+
+
+def ip(*arguments: str) -> None:
+    """Run `ip`."""
+    subprocess.run(["ip", *arguments], check=True)
+
+
+@contextmanager
+def thin_link(kbit: int) -> Iterator[None]:
+    """Join a new network namespace to this one by a link of so many kbit/s each way."""
+    inside = ["netns", "exec", NAMESPACE]
+    ip("netns", "add", NAMESPACE)
+    try:
+        ip("link", "add", HERE, "type", "veth", "peer", "name", THERE, "netns", NAMESPACE)
+        ip("address", "add", "10.213.77.1/30", "dev", HERE)
+        ip("link", "set", HERE, "up")
+        ip(*inside, "ip", "address", "add", f"{BROKER}/30", "dev", THERE)
+        for name in (THERE, "lo"):
+            ip(*inside, "ip", "link", "set", name, "up")
+        bucket = ["root", "tbf", "rate", f"{kbit}kbit", "burst", "4kb", "latency", "2s"]
+        subprocess.run(["tc", "qdisc", "add", "dev", HERE, *bucket], check=True)
+        ip(*inside, "tc", "qdisc", "add", "dev", THERE, *bucket)
+        yield
+    finally:
+        ip("netns", "delete", NAMESPACE)  # the link goes with it
+
+
+@contextmanager
+def process(*command: str) -> Iterator[None]:
+    """Run a command inside the namespace for a while."""
+    inside = ["ip", "netns", "exec", NAMESPACE, *command]
+    running = subprocess.Popen(inside, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        running.terminate()
+        running.wait()
+
+
+def wire_bytes() -> tuple[int, int]:
+    """Return the bytes that went out and came in."""
+    folder = Path("/sys/class/net") / HERE / "statistics"
+    out, back = (int((folder / name).read_text(encoding="utf-8")) for name in ("tx_bytes", "rx_bytes"))
+    return out, back
+
+
+def wait_until(check: Callable[[], object]) -> float:
+    """Wait, and return when it was."""
+    while not check():
+        time.sleep(0.05)
+    return time.monotonic()
+
+
+def ids_at(base: Path) -> set[UUID]:
+    """Return the ids of the events in the base station's database."""
+    with closing(sqlite3.connect(f"file:{base}?mode=ro", uri=True)) as db:
+        return {UUID(str(text)) for (text,) in db.execute("SELECT id FROM events")}
+
+
+def measure(folder: Path, kbit: int, rows: int) -> None:
+    """Drain once, and print what it took."""
+    dice = random.Random(7)
+    mqtt = Mqtt(host=BROKER, port=1883)
+    config = Config(device=Device(site="pond", name="one"), mqtt=mqtt)
+    conf, base = folder / "mosquitto.conf", folder / "base.db"
+    conf.write_text("user root\nlistener 1883\nallow_anonymous true\n", encoding="utf-8")
+    run_base = "import sys; from anura_base.cli import main; main()"
+    options = ("--database", f"sqlite:///{base}", "--mqtt", "127.0.0.1:1883", "--web", "127.0.0.1:8080")
+    with closing(Journal(folder / "journal.db")) as journal:
+        courier = Courier(journal, config, mqtt, Status(state="online"))
+        courier.start()  # nobody is there
+        heard = [event(n, dice) for n in range(rows)]
+        for n in range(0, rows, PER_EFFORT):
+            journal.commit(heard[n : n + PER_EFFORT], [effort(n)], MADE_BY)
+        stored = sum(file.stat().st_size for file in folder.glob("journal.db*"))
+        waiting = journal.pending_count()
+        with process("mosquitto", "-c", str(conf)), process(sys.executable, "-c", run_base, "run", *options):
+            connected = wait_until(lambda: courier.problem is None)
+            alert = replace(event(rows, dice), id=uuid4())
+            journal.commit([alert], [], MADE_BY)
+            courier.wake()
+            first_alert = wait_until(lambda: base.exists() and alert.id in ids_at(base))
+            drained = wait_until(lambda: journal.pending_count() == 0)
+            there = ids_at(base)
+            out, back = wire_bytes()
+            courier.stop()
+    assert there == {event.id for event in (*heard, alert)}
+    print("| link | rows | to drain | first new alert | bytes out | bytes back | bytes out a row | journal a row |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    print(
+        f"| {kbit} kbit/s | {waiting:,} | {drained - connected:.0f} s | {first_alert - connected:.1f} s | {out:,} "
+        f"| {back:,} | {out / waiting:.0f} | {stored / waiting:.0f} |"
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kbit", type=int, default=64)
+    parser.add_argument("--rows", type=int, default=10_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, thin_link(arguments.kbit):
+        measure(Path(folder), arguments.kbit, arguments.rows)
+
+
+if __name__ == "__main__":
+    main()
