@@ -33,7 +33,7 @@ bench: $(VENV)/.ready
 
 faults: $(VENV)/.ready
 	@deploy/system-packages test
-	$(BIN)/python bench/faults --kills 1000 --power-cuts 1000
+	$(BIN)/python bench/faults --kills 1000 --power-cuts 1000 --broker-kills 100 --base-kills 100 --partition 100000 --links 10000
 
 # From recordings to bundles, on two cores in less than an hour. The student goes into the device's package. On the CPU
 # even where there is a GPU, whose sums are others.

@@ -1,5 +1,7 @@
 """Small cards for short lives: every one new, with frogs in most files and the usual damage in some."""
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import soundfile as sf
 from anura_edge.demo.card import CLIPS
 
 CALLERS = ("PSECRU_g008", "LITSYL_g076", "LITCLA_g113", "ACRCRE_g019", "ANAAME_g091", "LITSPH_g042", "HYLCIN_n00")
+WRITTEN = datetime(2026, 4, 12, tzinfo=UTC).timestamp()
 PAUSE_S = 6
 """After each call, so that it ends within its file."""
 
@@ -28,6 +31,8 @@ def write_card(folder: Path, files: int, seed: int) -> Path:
     with cut_off.open("r+b") as file:
         file.truncate(cut_off.stat().st_size // 2)
     empty.write_bytes(b"")
+    for path in folder.iterdir():  # as on a card that was taken out long ago: nobody is writing to it any more
+        os.utime(path, (WRITTEN, WRITTEN))
     return folder
 
 

@@ -1,7 +1,6 @@
 """A device that dies at random and is started again, card after card, until it has died often enough."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 from zlib import crc32
@@ -9,7 +8,7 @@ from zlib import crc32
 from faultlab.cards import samples_of, write_card
 from faultlab.disk import Loss, copy, cut
 from faultlab.field import Field
-from faultlab.ledger import Ledger, committed, settle
+from faultlab.ledger import Ledger, Progress, committed, settle
 from faultlab.nursery import Life, Nursery
 
 FILES = 24
@@ -26,8 +25,6 @@ KILLED, SYNC_FAILED = -9, 5
 
 ENDED = (0, 8)
 """Exit codes of a scan that came to its end: 8 when it met a file that it could not read."""
-
-Progress = Callable[[Ledger], None]
 
 
 class DeviceError(Exception):

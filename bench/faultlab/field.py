@@ -17,18 +17,20 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import DEADLINE_S, Broker, eventually, free_port
 
-from anura_edge.wire import MAX_PAYLOAD_BYTES, EffortBatch, EventBatch, NoticeBatch, parse_topic, topic
+from anura_edge.wire import MAX_PAYLOAD_BYTES, Ack, EffortBatch, EventBatch, Kind, NoticeBatch, parse_topic, topic
 
 SITE = "bench"
-BATCHES: dict[str, type[EventBatch | EffortBatch | NoticeBatch]] = {
+BATCHES: dict[Kind, type[EventBatch | EffortBatch | NoticeBatch]] = {
     "event": EventBatch,
     "effort": EffortBatch,
     "notice": NoticeBatch,
 }
-TABLES = {"event": "events", "effort": "effort", "notice": "notices"}
+TABLES: dict[Kind, str] = {"event": "events", "effort": "effort", "notice": "notices"}
 """Of the base station, for each kind of row."""
 
 BASE = "from anura_base.cli import main; main()"
+
+KINDS: tuple[Kind, ...] = (*BATCHES, "ack")
 
 
 class Base:
@@ -57,7 +59,7 @@ class Base:
             self.process.send_signal(number)
             self.process.communicate(timeout=DEADLINE_S)
 
-    def rows(self, device: str, kind: str) -> list[dict[str, Any]]:
+    def rows(self, device: str, kind: Kind) -> list[dict[str, Any]]:
         """Return what it has committed of a device."""
         with closing(sqlite3.connect(self.database, timeout=DEADLINE_S)) as database:
             database.row_factory = sqlite3.Row
@@ -68,11 +70,11 @@ class Base:
         """Count the rows of all kinds that it has committed of a device, by id."""
         return Counter(UUID(row["id"]) for kind in BATCHES for row in self.rows(device, kind))
 
-    def count(self, device: str) -> int:
-        """Count the rows of all kinds that it has committed of a device."""
+    def ask(self, query: str, device: str) -> tuple[Any, ...]:
+        """Return the first row of what it answers to a question about a device."""
         with closing(sqlite3.connect(self.database, timeout=DEADLINE_S)) as database:
-            queries = [f"SELECT count(*) FROM {table} WHERE device = ?" for table in TABLES.values()]
-            return sum(database.execute(query, (device,)).fetchone()[0] for query in queries)
+            row: tuple[Any, ...] = database.execute(query, (device,)).fetchone()
+            return row
 
 
 class Wire:
@@ -84,11 +86,11 @@ class Wire:
         self.payload_bytes = 0
         self.arrived: Queue[tuple[str, UUID]] = Queue()
         """Rows in the order in which they came."""
+        self._acks: dict[str, list[Ack]] = {}
         self._client = Client(CallbackAPIVersion.VERSION2, "bench-wire", protocol=MQTTProtocolVersion.MQTTv5)
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda client, *_: client.subscribe(
-            [(topic(SITE, "+", "event"), 1), (topic(SITE, "+", "effort"), 1), (topic(SITE, "+", "notice"), 1)]
-        )
+        topics = [(topic(SITE, "+", kind), 1) for kind in KINDS]
+        self._client.on_connect = lambda client, *_: client.subscribe(topics)
         self._listening = False
         self._client.on_subscribe = lambda *_: setattr(self, "_listening", True)
         self._client.on_message = self._on_message
@@ -101,12 +103,19 @@ class Wire:
         self._client.disconnect()
         self._client.loop_stop()
 
+    def is_acknowledged(self, device: str, seq: int) -> bool:
+        """Say whether the base station has told a device that it has a row."""
+        return any(seq <= ack.seq or any(a <= seq <= b for a, b in ack.received) for ack in self._acks.get(device, []))
+
     def repeats(self, device: str) -> int:
         """Count the rows of a device that were sent more than once, as often as they were."""
         return sum(times - 1 for (who, _), times in self.rows.items() if who == device)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         _, device, kind = parse_topic(message.topic)
+        if kind == "ack":
+            self._acks.setdefault(device, []).append(Ack.from_bytes(bytes(message.payload)))
+            return
         self.payload_bytes += len(message.payload)
         for row in BATCHES[kind].from_bytes(bytes(message.payload)).rows:
             self.rows[device, row.id] += 1

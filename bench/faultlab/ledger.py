@@ -2,8 +2,8 @@
 
 import shutil
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +14,7 @@ from faultlab.field import BATCHES, Field
 
 @dataclass(slots=True)
 class Ledger:
-    """What a campaign did, and what it cost; all that is below `samples` must be 0, except the repeats."""
+    """What a campaign did, and what it cost; what `broken` names must be 0."""
 
     deaths: int = 0
     """How often the device died."""
@@ -36,6 +36,10 @@ class Ledger:
     """Journals that a device had to set aside as damaged."""
     repeats: int = 0
     """Rows that crossed the wire again, which is harmless."""
+    uncommitted: int = 0
+    """Deaths of a base station that had been sent rows which it had not committed."""
+    unacknowledged: int = 0
+    """Deaths of a base station that had committed rows which it had not acknowledged."""
 
     def __iadd__(self, other: "Ledger") -> "Ledger":
         for field in fields(self):
@@ -47,6 +51,10 @@ class Ledger:
         """What must be 0 and is not."""
         names = ("lost", "forgotten", "invented", "duplicates", "unaccounted", "salvaged")
         return {name: value for name in names if (value := getattr(self, name))}
+
+
+Progress = Callable[[Ledger], None]
+"""Is told the books from time to time."""
 
 
 def committed(state: Path, scratch: Path) -> set[UUID]:
@@ -91,7 +99,7 @@ def settle(field: Field, device: str, state: Path, rows: set[UUID], promised: Ma
 
 def _unaccounted(field: Field, device: str, promised: Mapping[str, int]) -> int:
     """Count the samples of which the effort does not say exactly once what became of them."""
-    stretches: dict[str, list[tuple[int, int]]] = {name: [] for name in promised}
+    stretches: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for row in field.base.rows(device, "effort"):
         stretches[row["recording_name"]].append((row["first_sample"], row["first_sample"] + row["samples"]))
     wrong = 0

@@ -173,6 +173,10 @@ def effort_id(recording: str, first_sample: int, state: EffortState, model_sha25
     return uuid5(NAMESPACE, f"effort/{recording}/{first_sample}/{state}/{model_sha256}")
 
 
-def unreadable_id(name: str, size: int, mtime_ns: int, reason: str) -> UUID:
-    """Derive the identity of the notice that a file could not be analysed, so that each scan finds the same one."""
-    return uuid5(NAMESPACE, f"unreadable/{name}/{size}/{mtime_ns}/{reason}")
+def unreadable_id(journal: UUID, name: str, size: int, mtime_ns: int, reason: str) -> UUID:
+    """Derive the identity of the notice that a file could not be analysed, so that each scan finds the same one.
+
+    An empty file has no content to be known by, and two recorders of one schedule leave two of one name and time: so
+    the journal is part of it.
+    """
+    return uuid5(NAMESPACE, f"unreadable/{journal}/{name}/{size}/{mtime_ns}/{reason}")

@@ -163,7 +163,7 @@ class Keeper:
     def set_aside(self, file: FoundFile, error: UnreadableError) -> None:
         """Note that a file could not be analysed, and why; say so the first time."""
         notice = Notice(
-            id=unreadable_id(file.name, file.size, file.mtime_ns, error.reason),
+            id=unreadable_id(self.journal.id, file.name, file.size, file.mtime_ns, error.reason),
             what=NoticeKind.UNREADABLE,
             utc=datetime.now(UTC),
             detail=f"{error.reason}: {file.name}"[:MAX_TEXT],

@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -166,12 +166,16 @@ def test_a_recording_is_known_to_the_model_that_heard_it(
 
 def test_a_bad_file_is_news_once_for_each_change_and_so_is_its_notice(journal: Journal, made_by: Provenance) -> None:
     for name, mtime_ns, is_news in (("a.wav", 1, True), ("a.wav", 1, False), ("a.wav", 2, True), ("b.wav", 1, True)):
-        notice = Notice(
-            unreadable_id(name, 0, mtime_ns, "empty"), NoticeKind.UNREADABLE, START, f"empty: {name}", amount=0
-        )
+        notice_id = unreadable_id(journal.id, name, 0, mtime_ns, "empty")
+        notice = Notice(notice_id, NoticeKind.UNREADABLE, START, f"empty: {name}", amount=0)
         assert journal.set_aside(name, 0, mtime_ns, "empty", f"{name}: 0 bytes", notice, made_by) == is_news
     kept = [row.detail for row in journal.pending(0, 10) if isinstance(row, NoticeRow)]
     assert kept == ["empty: a.wav", "empty: a.wav", "empty: b.wav"]
+
+
+def test_two_devices_with_an_empty_file_of_one_name_and_time_have_a_notice_each() -> None:
+    one, other = (unreadable_id(uuid4(), "20260412_200000.WAV", 0, 1, "empty") for _ in range(2))
+    assert one != other
 
 
 def test_a_journal_keeps_its_identity_and_each_has_its_own(path: Path, tmp_path: Path) -> None:

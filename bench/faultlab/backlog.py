@@ -1,0 +1,93 @@
+"""A device with rows to deliver, as after days without a link: its journal is filled, then the real device delivers."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid5
+
+from support import DEADLINE_S
+
+from anura_edge.audio import ClockSource
+from anura_edge.events import NAMESPACE, Event
+from anura_edge.journal import Journal
+from anura_edge.wire import Provenance
+from faultlab.field import Field
+
+ROWS_PER_COMMIT = 500
+PARTITION = timedelta(hours=72)
+
+EDGE = "from anura_edge.cli import main; main()"
+
+
+def fill(state: Path, device: str, rows: int) -> set[UUID]:
+    """Commit events that are spread over the 72 h until now; return their ids."""
+    journal, made_by = Journal(state / "journal.db"), Provenance("bench", "1", "0" * 64, "0" * 12, "0.1.0")
+    begin, step = datetime.now(UTC) - PARTITION, PARTITION / rows
+    events = [_event(device, number, begin + number * step) for number in range(rows)]
+    for first in range(0, rows, ROWS_PER_COMMIT):
+        journal.commit(events[first : first + ROWS_PER_COMMIT], [], made_by)
+    journal.close()
+    return {event.id for event in events}
+
+
+def _event(device: str, number: int, start: datetime) -> Event:
+    return Event(
+        id=uuid5(NAMESPACE, f"{device}/{number}"),
+        label="LITSPH",
+        scientific_name="Lithobates sphenocephalus",
+        recording=f"{device}-{number // 60}",
+        recording_name=f"BENCH_{start:%Y%m%d_%H}0000.wav",
+        onset_sample=1_000 * number,
+        offset_sample=1_000 * number + 48_000,
+        rate_hz=24_000,
+        start_utc=start,
+        end_utc=start + timedelta(seconds=2),
+        clock_source=ClockSource.RECORDER,
+        p_peak=0.5 + number % 50 / 100,
+        p_mean=0.5 + number % 40 / 100,
+        level_dbfs=-30.0 - number % 30,
+    )
+
+
+class Edge:
+    """An `anura-edge run --watch` on an empty folder: it delivers what its journal holds. A context manager."""
+
+    def __init__(self, field: Field, name: str, within: Sequence[str] = (), **settings: str) -> None:
+        """`within` is a command that runs it somewhere else, as `ip netns exec NAME`."""
+        self.state = field.folder / name / "state"
+        self.card = field.folder / name / "card"
+        self.card.mkdir(parents=True, exist_ok=True)
+        self._log = field.folder / name / "edge.txt"
+        self._command = [*within, sys.executable, "-c", EDGE, "run", "--watch", "--source", f"folder:{self.card}"]
+        self._environment = {**os.environ, **field.environment(name, self.state, **settings)}
+
+    def __enter__(self) -> "Edge":
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(DEADLINE_S)
+
+    @property
+    def said(self) -> str:
+        """What it has printed."""
+        return self._log.read_text()
+
+    def pending(self) -> int:
+        """Count the rows that it still holds for the base station."""
+        with closing(sqlite3.connect(self.state / "journal.db", timeout=DEADLINE_S)) as journal:
+            return int(journal.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def memory_mb(self) -> float:
+        """Return its resident memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
