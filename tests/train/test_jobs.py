@@ -1,6 +1,7 @@
 """Trainings leave behind what evaluation needs, the same each time, and learn from nothing that they are tested on."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from lightning_fabric import Fabric
 
 from anura_edge.errors import ConfigError, ModelError, SourceError
 from anura_train import cli
+from anura_train.calibration import LOWEST_THRESHOLD
 from anura_train.checkpoint import HELD_OUT, load_checkpoint, load_rows
 from anura_train.data import Corpus
 from anura_train.evaluate import evaluate, load_report
@@ -87,3 +89,24 @@ def test_the_command_says_what_is_wrong_without_a_traceback(
         cli.main()
     assert ended.value.code == ConfigError.exit_code
     assert "typo" in capsys.readouterr().err
+
+
+def test_the_authors_folds_are_taken_where_they_made_as_many(recipe: Recipe, corpus: Corpus) -> None:
+    splits = {clip.group: str(1 + index % recipe.folds) for index, clip in enumerate(corpus.frogs + corpus.backgrounds)}
+    made = replace(
+        corpus, recordings=tuple(replace(clip, split=splits.get(clip.group, "")) for clip in corpus.recordings)
+    )
+    folds = all_folds(recipe, made)
+    assert all(folds[clip.name] == int(clip.split) - 1 for clip in made.frogs + made.backgrounds)
+    assert all_folds(recipe.model_copy(update={"folds": 2}), made) != folds
+
+
+def test_data_without_a_background_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
+    frogs = corpus.only(lambda clip: bool(clip.codes))
+    for fold in range(quick.folds):
+        fit_fold(quick, frogs, fold, bench, no_report)
+    fit_final(quick, frogs, bench, no_report)
+    report = evaluate(tmp_path, frogs)
+    assert not [metric for metric in report.metrics if "false alarms" in metric.name]
+    assert all(row.threshold == LOWEST_THRESHOLD for row in report.species)

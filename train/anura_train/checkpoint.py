@@ -6,7 +6,8 @@ OUT/fold-K.npz       logits of every recording of fold K, (rows, labels) each, b
 OUT/held-out.npz     logits of the backgrounds that no model may learn from, by the final model
 OUT/log/NAME.csv     loss and learning rate of each step
 OUT/state/NAME.pt    what a training that was killed goes on from
-OUT/report.json      figures, calibration, thresholds: written by `evaluate`
+OUT/report.json      what is shipped: calibration, thresholds and their figures, written by `evaluate`
+OUT/evaluation.json  every figure, and OUT/evaluation.csv, the same as a table
 """
 
 from collections.abc import Mapping

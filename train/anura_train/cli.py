@@ -9,9 +9,14 @@ import typer
 from anura_edge.errors import AnuraError
 from anura_train import data_commands
 from anura_train.catalogue import catalogue, table
+from anura_train.checkpoint import load_checkpoint
 from anura_train.data import read_corpus
 from anura_train.data.read import layout_of
 from anura_train.evaluate import Report, evaluate
+from anura_train.evaluation.assess import assess
+from anura_train.evaluation.perturb import perturbed_trials
+from anura_train.evaluation.record import write_evaluation
+from anura_train.evaluation.trial import read_trial
 from anura_train.recipe import read_recipe
 from anura_train.run import Accelerator, Place, Precision, train_all
 
@@ -61,12 +66,25 @@ def models_command(
 
 
 @app.command("evaluate")
-def evaluate_command(data: Data, out: Out) -> None:
+def evaluate_command(
+    data: Data,
+    out: Out,
+    robustness: Annotated[
+        bool, typer.Option(help="Hear the recordings again with noise, rain and other recorders.")
+    ] = False,
+) -> None:
     """Measure what `fit` left behind, calibrate it and choose thresholds.
 
-    Example: anura-train evaluate --data ../data --out build/train/student_stream
+    All figures, more than are shown, go to OUT/evaluation.json and OUT/evaluation.csv.
+
+    Example: anura-train evaluate --data ../data --out build/train/student_stream --robustness
     """
-    _print(evaluate(out, read_corpus(data)))
+    corpus = read_corpus(data)
+    _print(evaluate(out, corpus))
+    recipe = load_checkpoint(out).provenance.recipe
+    trial = read_trial(out, recipe, corpus)
+    conditions = perturbed_trials(out, recipe, corpus, trial) if robustness else ()
+    write_evaluation(out, assess(recipe, corpus, trial, conditions))
 
 
 def _print(report: Report) -> None:

@@ -80,7 +80,8 @@ class Alarms:
     @property
     def per_hour(self) -> FloatArray:
         """Events an hour, of the same shape."""
-        return np.asarray(self.events / self.hours, np.float32)
+        # Where there is no background, none sounds like a frog.
+        return np.asarray(self.events / (self.hours or 1.0), np.float32)
 
 
 def evaluate(out: Path, corpus: Corpus) -> Report:
@@ -96,13 +97,14 @@ def evaluate(out: Path, corpus: Corpus) -> Report:
 
     platt = fit_platt(tested.logits, tested.truth)
     calibrated = platt(tested.logits)
-    seen = _false_alarms(corpus.backgrounds, rows, platt, step_s, span_s)
-    unseen = _false_alarms(corpus.held_out, load_rows(out / HELD_OUT), platt, step_s, span_s)
+    labels = corpus.labels()
+    seen = _false_alarms(corpus.backgrounds, len(labels), rows, platt, step_s, span_s)
+    unseen = _false_alarms(corpus.held_out, len(labels), load_rows(out / HELD_OUT), platt, step_s, span_s)
     thresholds = np.array(shipped_thresholds(seen.per_hour))
     report = Report(
         slope=platt.slope,
         offset=platt.offset,
-        species=_species_figures(corpus.labels(), calibrated, tested.truth, thresholds),
+        species=_species_figures(labels, calibrated, tested.truth, thresholds),
         metrics=(*_recording_metrics(tested, thresholds), *_alarm_metrics(corpus, seen, unseen, thresholds)),
     )
     (out / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -195,8 +197,10 @@ def _species_figures(
     )
 
 
-def _false_alarms(clips: Sequence[Recording], rows: Rows, platt: Platt, step_s: float, span_s: float) -> Alarms:
-    events = np.zeros((next(iter(rows.values())).shape[1], len(GRID)))
+def _false_alarms(
+    clips: Sequence[Recording], labels: int, rows: Rows, platt: Platt, step_s: float, span_s: float
+) -> Alarms:
+    events = np.zeros((labels, len(GRID)))
     for clip in clips:
         probabilities = platt(rows[clip.name])  # (rows, labels)
         events += [
@@ -221,6 +225,8 @@ def _alarm_metrics(corpus: Corpus, seen: Alarms, unseen: Alarms, thresholds: Flo
     ]
     metrics = []
     for kind, alarms, protocol in described:
+        if not alarms.hours:
+            continue
         count = int(alarms.events[np.arange(len(chosen)), chosen].sum())
         rate = poisson_rate(count, alarms.hours)
         metrics.append(

@@ -24,7 +24,7 @@ from anura_train.checkpoint import (
 )
 from anura_train.data import FREE_LICENCES, Corpus, Recording, load
 from anura_train.fit import OnStep, Step, fit
-from anura_train.folds import Folds, corpus_folds
+from anura_train.folds import Folds, corpus_folds, own_folds
 from anura_train.lesson import open_lesson
 from anura_train.logs import CsvLog, Log, TensorBoardLog
 from anura_train.models import Net
@@ -94,7 +94,11 @@ def fingerprint(recipe: Recipe, learnt: Corpus) -> str:
 
 
 def all_folds(recipe: Recipe, corpus: Corpus) -> Folds:
-    """Return every clip's fold."""
+    """Return every clip's fold: its authors' where they made as many as the recipe has, else by group."""
+    learnt = corpus.frogs + corpus.backgrounds
+    parts = {clip.split for clip in learnt}
+    if len(parts) == recipe.folds and all(part.isdigit() for part in parts):
+        return own_folds(learnt)
     return corpus_folds(corpus, recipe.folds, recipe.seed)
 
 

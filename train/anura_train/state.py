@@ -85,6 +85,17 @@ class Training:
         self.best_f1, self.best = state["best_f1"], state["best"]
 
 
+def load_result(path: Path) -> Weights:
+    """Read the weights that a finished training was kept with; ModelError when there are none."""
+    try:
+        result: Weights = load_saved(path)["result"]
+    except KeyError as error:
+        raise ModelError(f"{path} is of a training that has not ended; run `anura-train fit` again") from error
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        raise ModelError(f"cannot read {path}: {error}; run `anura-train fit` first") from error
+    return result
+
+
 @dataclass(frozen=True, slots=True)
 class Keeper:
     """Keeps one training in one file, which is always whole: it is replaced, never written into."""

@@ -1,0 +1,256 @@
+"""From a trial to all of its figures."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import soundfile
+
+from anura_edge.audio import FloatArray
+from anura_train.data import Corpus, Recording
+from anura_train.evaluation import measures
+from anura_train.evaluation.choice import Choice, Judged, choose_nested, judge
+from anura_train.evaluation.events import (
+    Counts,
+    detections,
+    match,
+    merge,
+    psds,
+    segment_scores,
+    segment_truth,
+)
+from anura_train.evaluation.measures import Figures, Weights
+from anura_train.evaluation.record import Evaluation, Figure, Label
+from anura_train.evaluation.redraw import DRAWS, Estimate, Redraws, estimate, mean_of
+from anura_train.evaluation.trial import Trial
+from anura_train.metrics import Truth, count_events, poisson_rate
+from anura_train.recipe import Recipe
+
+Frequency = Literal["frequent", "common", "rare"]
+FREQUENCIES: tuple[Frequency, ...] = ("frequent", "common", "rare")
+
+EVENT_GRID = np.linspace(0.02, 0.98, 49)
+"""Thresholds of PSDS, of calibrated probabilities."""
+
+Conditions = Iterable[tuple[str, Trial]]
+"""Names and trials of the same recordings, heard otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Turns measures of one set of recordings into figures with intervals."""
+
+    redraws: Redraws
+    labels: tuple[Label, ...]
+    condition: str
+    recordings: int
+
+    def whole(self, name: str, measure: Callable[[Weights], Figures]) -> Figure:
+        """Return a measure that has one column."""
+        value, draws = self.redraws.measure(measure)
+        return self._figure(name, "all", estimate(value[0], draws[:, 0]))
+
+    def macro(self, name: str, each: str, measure: Callable[[Weights], Figures]) -> Iterator[Figure]:
+        """Yield a measure's mean over all labels and over frequent, common and rare ones, and of each under `each`."""
+        value, draws = self.redraws.measure(measure)
+        yield self._figure(name, "all", estimate(float(mean_of(value)), mean_of(draws)))
+        for frequency in FREQUENCIES:
+            of = [number for number, label in enumerate(self.labels) if label.frequency == frequency]
+            if of:
+                yield self._figure(name, frequency, estimate(float(mean_of(value[of])), mean_of(draws[:, of])))
+        for number, label in enumerate(self.labels):
+            yield self._figure(each, label.code, estimate(value[number], draws[:, number]))
+
+    def _figure(self, name: str, of: str, estimated: Estimate) -> Figure:
+        return Figure(
+            measure=name,
+            of=of,
+            condition=self.condition,
+            value=estimated.value,
+            low=estimated.low,
+            high=estimated.high,
+            recordings=self.recordings,
+        )
+
+
+def assess(recipe: Recipe, corpus: Corpus, trial: Trial, conditions: Conditions = ()) -> Evaluation:
+    """Measure a trial, and the same models under further conditions."""
+    labels = describe_labels(corpus, trial)
+    choices = choose_nested(trial)
+    figures = [
+        *recording_figures(trial, choices, labels, "as recorded"),
+        *recording_figures(_with_species(trial), choices, labels, "recordings with a species"),
+        *_site_figures(trial, choices, labels),
+        *event_figures(trial, choices, labels),
+        *alarm_figures(trial, choices),
+    ]
+    for name, heard in conditions:
+        figures += recording_figures(heard, choices, labels, name)
+    backgrounds = [each for each in trial.recordings if not each.codes]
+    return Evaluation(
+        recipe=recipe.id,
+        title=recipe.title,
+        seed=recipe.seed,
+        folds=recipe.folds,
+        recordings=len(trial.recordings),
+        with_species=len(trial.recordings) - len(backgrounds),
+        groups=len(set(trial.groups)),
+        background_hours=_hours(backgrounds, trial),
+        draws=DRAWS,
+        labels=labels,
+        figures=tuple(figures),
+    )
+
+
+def describe_labels(corpus: Corpus, trial: Trial) -> tuple[Label, ...]:
+    """Return the labels of a trial, and how frequent each is.
+
+    As the data set's authors say of all of them; else the third of the labels with the most recordings is frequent, and
+    the third with the fewest rare.
+    """
+    recordings = trial.truth.sum(0)
+    said = [corpus.taxon(code).frequency for code in trial.labels]
+    place = np.argsort(np.argsort(-recordings, kind="stable"))
+    thirds = [FREQUENCIES[int(3 * rank // len(place))] for rank in place]
+    known = {each: each for each in FREQUENCIES}
+    own = [known[each] for each in said if each in known]
+    return tuple(
+        Label(
+            code=code,
+            frequency=(own if len(own) == len(said) else thirds)[number],
+            recordings=int(recordings[number]),
+            groups=len({each.group for each in trial.recordings if code in each.codes}),
+        )
+        for number, code in enumerate(trial.labels)
+    )
+
+
+def recording_figures(
+    trial: Trial, choices: dict[int, Choice], labels: tuple[Label, ...], condition: str
+) -> Iterator[Figure]:
+    """Yield how well the species of whole recordings are told."""
+    judged, truth = judge(trial, choices), trial.truth
+    report = Report(Redraws(trial.groups), labels, condition, len(trial.recordings))
+    decisions = {"at 0.5": judged.calibrated >= 0.5, "uncalibrated, at 0.5": judged.raw >= 0.5, "tuned": judged.tuned}
+    for how, heard in decisions.items():
+        yield from report.macro(f"macro-F1 {how}", f"F1 {how}", partial(measures.f1, decisions=heard, truth=truth))
+        yield report.whole(f"micro-F1 {how}", partial(measures.micro_f1, decisions=heard, truth=truth))
+    yield from _ranking_figures(report, judged, truth)
+    for name, probabilities in (("before", judged.raw), ("after", judged.calibrated)):
+        error = partial(measures.calibration_error, probabilities=probabilities, truth=truth)
+        yield from report.macro(f"ECE {name} calibration", f"ECE {name} calibration", error)
+
+
+def _ranking_figures(report: Report, judged: Judged, truth: Truth) -> Iterator[Figure]:
+    yield from report.macro(
+        "mAP", "average precision", partial(measures.average_precision, scores=judged.calibrated, truth=truth)
+    )
+    yield from report.macro("AUROC", "AUROC", partial(measures.auroc, scores=judged.calibrated, truth=truth))
+    if (truth.sum(1) == 1).all():
+        yield report.whole("accuracy", partial(measures.accuracy, scores=judged.calibrated, truth=truth))
+
+
+def _site_figures(trial: Trial, choices: dict[int, Choice], labels: tuple[Label, ...]) -> Iterator[Figure]:
+    """Yield each site's figures, where there are several; of models that did not hear it, where folds are of sites."""
+    sites = sorted({each.site for each in trial.recordings if each.site})
+    for site in sites if len(sites) > 1 else ():
+        here = _only(trial, np.array([each.site == site for each in trial.recordings]))
+        yield from recording_figures(here, choices, labels, f"site {site}")
+
+
+def event_figures(trial: Trial, choices: dict[int, Choice], labels: tuple[Label, ...]) -> Iterator[Figure]:
+    """Yield how well calls are found in time; nothing where no call was boxed."""
+    boxed = _only(trial, np.array([bool(each.strong) or not each.codes for each in trial.recordings]))
+    if not any(each.strong for each in boxed.recordings):
+        return
+    durations = [soundfile.info(each.path).duration for each in boxed.recordings]
+    heard, truth, owner = _segments(boxed, choices, durations)
+    report = Report(Redraws(boxed.groups), labels, "as recorded", len(boxed.recordings))
+    by_segment = Report(Redraws([boxed.groups[each] for each in owner]), labels, "as recorded", len(boxed.recordings))
+    for how, decisions in heard.items():
+        yield from by_segment.macro(
+            f"1-s segment macro-F1 {how}",
+            f"1-s segment F1 {how}",
+            partial(measures.f1, decisions=decisions, truth=truth),
+        )
+    counts = [_count(boxed, choices, number, durations) for number in range(len(labels))]
+    yield from report.macro("PSDS", "PSDS", partial(psds, counts=counts))
+
+
+def alarm_figures(trial: Trial, choices: dict[int, Choice]) -> Iterator[Figure]:
+    """Yield events an hour of background, where each is false, with exact Poisson intervals; nothing without any."""
+    silent = _only(trial, np.array([not each.codes for each in trial.recordings]))
+    if not silent.recordings:
+        return
+    hours = _hours(silent.recordings, trial)
+    events = {"at 0.5": 0, "tuned": 0}
+    for recording, fold in zip(silent.recordings, silent.fold.tolist(), strict=True):
+        rows = choices[fold].probabilities(trial.rows[recording.name])
+        for row, tuned in zip(rows.T, choices[fold].thresholds, strict=True):
+            events["at 0.5"] += count_events(row, 0.5, trial.step_s, trial.span_s)
+            events["tuned"] += count_events(row, tuned, trial.step_s, trial.span_s)
+    for how, count in events.items():
+        rate = poisson_rate(count, hours)
+        yield Figure(
+            measure=f"false alarms an hour {how}",
+            condition="background",
+            value=rate.value,
+            low=rate.low,
+            high=rate.high,
+            recordings=len(silent.recordings),
+        )
+
+
+def _segments(
+    trial: Trial, choices: dict[int, Choice], durations: Sequence[float]
+) -> tuple[dict[str, Truth], Truth, list[int]]:
+    """Return decisions by how they were made, truth (segments, labels), and the number of each one's recording."""
+    scores, tuned, truths, owner = [], [], [], list[int]()
+    for number, recording in enumerate(trial.recordings):
+        choice = choices[int(trial.fold[number])]
+        rows = choice.probabilities(trial.rows[recording.name])
+        segments = segment_scores(rows, trial.step_s, trial.span_s, durations[number])
+        calls = _calls(recording)
+        scores.append(segments)
+        tuned.append(segments >= np.array(choice.thresholds))
+        truths.append(np.stack([segment_truth(merge(calls[code]), durations[number]) for code in trial.labels], 1))
+        owner += [number] * len(segments)
+    heard = {"at 0.5": np.concatenate(scores) >= 0.5, "tuned": np.concatenate(tuned)}
+    return heard, np.concatenate(truths), owner
+
+
+def _count(trial: Trial, choices: dict[int, Choice], label: int, durations: Sequence[float]) -> Counts:
+    shape = (len(trial.recordings), len(EVENT_GRID))
+    found, false, calls = np.zeros(shape), np.zeros(shape), np.zeros(len(trial.recordings))
+    for number, recording in enumerate(trial.recordings):
+        there = merge(_calls(recording)[trial.labels[label]])
+        calls[number] = len(there)
+        row: FloatArray = choices[int(trial.fold[number])].probabilities(trial.rows[recording.name])[:, label]
+        for place, threshold in enumerate(EVENT_GRID):
+            heard = detections(row, threshold, trial.step_s, trial.span_s, durations[number])
+            found[number, place], false[number, place] = match(heard, there)
+    return Counts(found, false, calls, np.array(durations) / 3600)
+
+
+def _calls(recording: Recording) -> dict[str, list[tuple[float, float]]]:
+    calls = defaultdict[str, list[tuple[float, float]]](list)
+    for label in recording.strong:
+        calls[label.code].append((label.onset_s, label.offset_s))
+    return calls
+
+
+def _with_species(trial: Trial) -> Trial:
+    return _only(trial, np.array([bool(each.codes) for each in trial.recordings]))
+
+
+def _only(trial: Trial, wanted: Truth) -> Trial:
+    """Return the trial of some of its recordings, (recordings,)."""
+    recordings = tuple(each for each, keep in zip(trial.recordings, wanted, strict=True) if keep)
+    return replace(trial, recordings=recordings, fold=trial.fold[wanted])
+
+
+def _hours(recordings: Sequence[Recording], trial: Trial) -> float:
+    return sum(len(trial.rows[each.name]) for each in recordings) * trial.step_s / 3600
