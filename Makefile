@@ -25,11 +25,12 @@ test: $(VENV)/.ready
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy edge base train export deploy/demo.py bench/card.py bench/drain.py bench/faults bench/faultlab docs/generate.py
+	$(BIN)/mypy edge base train export deploy/demo.py bench/card.py bench/drain.py bench/scan.py bench/faults bench/faultlab docs/generate.py
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.ready
 	$(BIN)/python bench/card.py
+	$(BIN)/python bench/scan.py
 
 faults: $(VENV)/.ready
 	@deploy/system-packages test

@@ -13,6 +13,7 @@ from anura_base.clocks import correct_clocks
 from anura_base.database import insert_new, same
 from anura_base.sequence import Progress, spans, union
 from anura_base.tables import dead_letters, devices, effort, events, health, journals, notices, received
+from anura_base.withdrawals import remove_withdrawn
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import (
     Ack,
@@ -136,7 +137,9 @@ def _store(
         raise DeliveryError(f"journal {batch.journal} has more than {MAX_SPANS} gaps")
     constant = {**stream.key, "received_utc": message.received_utc}
     insert_new(connection, table, [{**row.model_dump(), **constant} for row in batch.rows])
-    correct_clocks(connection, stream.key, {row.recording for row in batch.rows})
+    recordings = {row.recording for row in batch.rows}
+    correct_clocks(connection, stream.key, recordings)
+    remove_withdrawn(connection, stream.key, recordings)
     _save(connection, stream, before, after)
     _update_device(connection, site, device, {} if message.retained else {"last_seen_utc": message.received_utc})
     # No higher than this batch: a device whose journal was cloned, or restored from a backup, has rows of its own under

@@ -92,6 +92,7 @@ events = Table(
     Column("level_dbfs", Double, nullable=False),
     Index("events_by_device", "site", "device"),
     Index("events_by_species", "scientific_name"),
+    Index("events_by_recording", "recording"),
     sqlite_autoincrement=True,
 )
 
@@ -103,6 +104,7 @@ effort = Table(
     Column("first_sample", BigInteger, nullable=False),
     Column("samples", BigInteger, nullable=False),
     Index("effort_by_device", "site", "device"),
+    Index("effort_by_recording", "recording"),
     sqlite_autoincrement=True,
 )
 
@@ -115,6 +117,7 @@ notices = Table(
     Column("detail", Text, nullable=False),
     Column("amount", Double),
     Index("notices_by_device", "site", "device"),
+    Index("notices_by_recording", "recording"),
     sqlite_autoincrement=True,
 )
 

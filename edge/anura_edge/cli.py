@@ -29,6 +29,7 @@ from anura_edge.demo.card import UTC_OFFSET, write_card
 from anura_edge.doctor import Verdict, examine
 from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigError
 from anura_edge.keeper import Summary
+from anura_edge.progress import ToStderr, followed
 from anura_edge.report import bundle_text, event_line, summary_text
 from anura_edge.salvage import open_journal
 from anura_edge.sources.devices import devices as find_devices
@@ -52,7 +53,7 @@ BundleArgument = Annotated[Path, typer.Argument(help="A bundle's folder; the def
 
 def main() -> None:
     """Run the command; a mistake of the user's ends with a message and a code of its own, never a traceback."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", level=logging.INFO, handlers=[ToStderr()])
     try:
         app()
     except AnuraError as error:
@@ -76,6 +77,7 @@ def run(
     source: Annotated[str | None, typer.Option(help="mic, folder:PATH or file:PATH.")] = None,
     config: ConfigOption = None,
     watch_folder: Annotated[bool, typer.Option("--watch", help="Wait for new files in the folder.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Hear again what was heard under other settings.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Listen to a source until it ends, or until interrupted, and keep and send what is heard.
@@ -95,9 +97,11 @@ def run(
         if kind == "mic":
             daemon.hear_microphone()
         elif kind == "folder":
-            daemon.hear_folder(path, keep_watching=watch_folder)
+            folder = daemon.folder(path)
+            files = folder.watch() if watch_folder else followed(path, folder.once(), daemon.summary)
+            daemon.hear_files(files, folder.again, again=again)
         else:
-            daemon.hear_files(_file(path))
+            daemon.hear_files(_file(path), again=again)
         if not watch_folder:
             daemon.wait_for_delivery()
     _print_summary(daemon.summary, as_json=as_json)

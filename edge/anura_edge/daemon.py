@@ -83,24 +83,27 @@ class Daemon:
         self.journal.close()
         self._alone.close()
 
-    def hear_files(self, files: Iterable[FoundFile], again: Callable[[FoundFile], None] = lambda _: None) -> None:
+    def hear_files(
+        self,
+        files: Iterable[FoundFile],
+        retry: Callable[[FoundFile], None] = lambda _: None,
+        *,
+        again: bool = False,
+    ) -> None:
         """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on.
 
-        `again` is told of a file that could not be read to its end this time.
+        `retry` is told of a file that could not be read to its end this time. What was heard under other settings is
+        heard `again` in place of what it gave then, or else only counted.
         """
         detector = self._detector(hear_files.BLOCK_S)
-        hearing = hear_files.FileHearing(self._keeper, detector, self._config.audio, self._stop, again)
+        hearing = hear_files.FileHearing(self._keeper, detector, self._config.audio, self._stop, retry, again=again)
         hearing.hear_all(self._paced(files))
         self.vitals.rest(Stage.LISTENING)
 
-    def hear_folder(self, root: Path, *, keep_watching: bool) -> None:
-        """Analyse the files below a folder when they are finished, once or until told to stop.
-
-        Raises SourceError if there is no such folder, unless it is watched.
-        """
+    def folder(self, root: Path) -> Folder:
+        """Return a folder whose files are yielded when they are finished; what is not is counted as left."""
         beat = partial(self.vitals.beat, Stage.LISTENING)
-        folder = Folder(root, self._config.watch, self._stop, self._keeper.leave, beat)
-        self.hear_files(folder.watch() if keep_watching else folder.once(), folder.again)
+        return Folder(root, self._config.watch, self._stop, self._keeper.leave, beat)
 
     def hear_microphone(self) -> None:
         """Listen until told to stop.

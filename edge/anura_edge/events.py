@@ -127,6 +127,9 @@ class NoticeKind(StrEnum):
 
     UNREADABLE = "unreadable"
     """A file could not be analysed; the detail begins with the reason, the amount is its size in bytes."""
+    WITHDRAWN = "withdrawn"
+    """What the same model and journal said about the recording under lower numbers does not hold any more: it was heard
+    again under other settings, or only a part of it was there before."""
     MICROPHONE_LOST = "microphone_lost"
     MICROPHONE_BACK = "microphone_back"
     """The amount is the length of the gap in seconds."""

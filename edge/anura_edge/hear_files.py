@@ -9,10 +9,11 @@ from anura_edge.audio import ClockSource
 from anura_edge.config import Audio
 from anura_edge.detector import Detector
 from anura_edge.errors import UnreadableError
+from anura_edge.journal_files import HeardFile, Past
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import listen
-from anura_edge.sources.content import INTERRUPTED
-from anura_edge.sources.files import OTHER_FILE, FileSound, is_same, open_file
+from anura_edge.sources.content import INTERRUPTED, glance
+from anura_edge.sources.files import OTHER_FILE, FileSound, check_name, is_same, open_file
 from anura_edge.sources.folder import FoundFile
 
 log = logging.getLogger(__name__)
@@ -25,28 +26,55 @@ class FileHearing:
     """Analyses files one by one."""
 
     def __init__(
-        self, keeper: Keeper, detector: Detector, audio: Audio, stop: Event, again: Callable[[FoundFile], None]
+        self,
+        keeper: Keeper,
+        detector: Detector,
+        audio: Audio,
+        stop: Event,
+        retry: Callable[[FoundFile], None],
+        *,
+        again: bool,
     ) -> None:
-        """`again` is told of a file that could not be read to its end this time."""
-        self._keeper, self._detector, self._audio, self._stop, self._again = keeper, detector, audio, stop, again
+        """`retry` is told of a file that could not be read to its end this time.
+
+        What was heard under other settings is heard `again` in place of what it gave then, or else only counted.
+        """
+        self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
+        self._retry, self._again = retry, again
         self._warned_of_clock = False
 
     def hear_all(self, files: Iterable[FoundFile]) -> None:
         """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on."""
         for file in files:
             if self._stop.is_set():
-                return
+                break
             try:
-                sound = open_file(file.path, file.name, self._audio.zone)
+                self._take(file)
             except UnreadableError as error:
                 self._set_aside(file, error)
-                continue
-            if self._keeper.has(sound.recording.id):
-                self._keeper.summary.known += 1
-            else:
-                self._hear(sound, file)
+        self._keeper.flush_seen()
 
-    def _hear(self, sound: FileSound, file: FoundFile) -> None:
+    def _take(self, file: FoundFile) -> None:
+        check_name(file.path)
+        seen = glance(file.path, file.name, file.size, file.mtime_ns)
+        past = self._keeper.past_at_glance(seen)
+        if past and not self._is_wanted(past):
+            self._keeper.count_known(past)
+            return
+        sound = open_file(file.path, file.name, self._audio.zone)
+        past = self._keeper.past(sound)
+        if past:
+            is_same = past.recording == sound.recording.id
+            if past.size > sound.content.size or (is_same and not self._is_wanted(past)):
+                self._keeper.see(seen, past.recording)
+                self._keeper.count_known(past)
+                return
+        self._hear(sound, file, seen, past)
+
+    def _is_wanted(self, past: Past) -> bool:
+        return self._again and not past.is_replaced and past.config_hash != self._keeper.made_by.config_hash
+
+    def _hear(self, sound: FileSound, file: FoundFile, seen: bytes, past: Past | None) -> None:
         """Analyse a file and keep the whole result at once: after a crash it is simply analysed again."""
         began = time.monotonic()
         heard = []
@@ -58,7 +86,10 @@ class FileHearing:
         if (error and error.reason == INTERRUPTED) or not is_same(sound):
             self._leave(file, f"{sound.path} changed or went away while it was heard; the next scan hears it again")
             return
-        self._keeper.keep(heard, done=sound.recording)
+        head = sound.content.head if sound.begins_with_sound else None
+        in_place_of = past.recording if past else None
+        done = HeardFile(sound.recording, sound.content.size, head, seen, error is None, in_place_of)
+        self._keeper.keep(heard, done)
         self._keeper.summary.new += 1
         self._keeper.summary.elapsed_s += time.monotonic() - began
         if error:
@@ -75,4 +106,4 @@ class FileHearing:
 
     def _leave(self, file: FoundFile, detail: str) -> None:
         self._keeper.leave(INTERRUPTED, detail)
-        self._again(file)
+        self._retry(file)

@@ -6,45 +6,46 @@ from sqlite3 import Connection
 from uuid import UUID, uuid4
 
 from anura_edge import __version__
-from anura_edge.audio import ClockSource, Recording
+from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, Event, Notice, NoticeKind
-from anura_edge.outbox import Outbox, dicts, move, now
+from anura_edge.journal_files import FileMemory, HeardFile, anew, mark_done, withdraw
+from anura_edge.outbox import dicts, move, now
 from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 
 OWN = Provenance(model_id="", model_version="", model_sha256="", config_hash="", app_version=__version__)
 """What the journal says about itself no model has made."""
 
 
-class Journal(Outbox):
+class Journal(FileMemory):
     """The journal of one device. Threads may share it; each call is one transaction."""
-
-    def has_recording(self, recording: str, model_sha256: str) -> bool:
-        """Say whether this model has analysed this content to its end."""
-        found = self.number(
-            "SELECT count(*) FROM recordings WHERE id = ? AND model_sha256 = ?", (recording, model_sha256)
-        )
-        return bool(found)
 
     def commit(
         self,
         events: Iterable[Event],
         efforts: Iterable[Effort],
         made_by: Provenance,
-        done: Recording | None = None,
+        done: HeardFile | None = None,
         notices: Iterable[Notice] = (),
         progress: Iterable[Effort] | None = None,
     ) -> list[Row]:
-        """Keep rows, queue them for the base station and mark a recording as done, all or nothing.
+        """Keep rows, queue them for the base station and mark a file as done, all or nothing.
 
-        Rows that are there already are left alone. `progress` takes the place of what it was before: effort that still
-        grows, to be queued only if we never get to its end. Returns the new rows, numbered.
+        What is done may take the place of a hearing, which is then withdrawn. Rows that are there already are left
+        alone. `progress` takes the place of what it was before: effort that still grows, to be queued only if we never
+        get to its end. Returns the new rows, numbered.
         """
         with self.transaction() as db:
-            rows = [insert(db, event_row(0, event, made_by)) for event in events]
-            rows += [insert(db, effort_row(0, effort, made_by)) for effort in efforts]
+            again = None
+            rows = []
+            if done and done.in_place_of:
+                withdrawal = withdraw(db, done, made_by.model_sha256)
+                rows.append(insert(db, notice_row(0, withdrawal, made_by)))
+                again = withdrawal if done.in_place_of == done.recording.id else None
+            rows += [insert(db, event_row(0, anew(event, again), made_by)) for event in events]
+            rows += [insert(db, effort_row(0, anew(effort, again), made_by)) for effort in efforts]
             rows += [insert(db, notice_row(0, notice, made_by)) for notice in notices]
             if done:
-                _mark_done(db, done, made_by.model_sha256)
+                mark_done(db, done, made_by.model_sha256, made_by.config_hash)
             if progress is not None:
                 _set_progress(db, [effort_row(0, effort, made_by) for effort in progress])
         return [row for row in rows if row]
@@ -98,9 +99,9 @@ class Journal(Outbox):
                 insert(db, notice_row(0, notice, OWN))
 
     def event_ids(self) -> set[UUID]:
-        """Return the id of every event."""
+        """Return the id of every event that was not withdrawn."""
         with self.reading() as db:
-            return {UUID(text) for (text,) in db.execute("SELECT id FROM event")}
+            return {UUID(text) for (text,) in db.execute("SELECT id FROM event WHERE NOT withdrawn")}
 
 
 def _shifted(row: EventRow | EffortRow, seconds: float) -> EventRow | EffortRow:
@@ -129,8 +130,3 @@ def keep(db: Connection, row: Row, verb: str = "INSERT OR IGNORE") -> bool:
 def _set_progress(db: Connection, rows: Sequence[EffortRow]) -> None:
     db.execute("DELETE FROM progress")
     db.executemany("INSERT INTO progress VALUES (?, ?)", [(str(row.id), row.model_dump_json()) for row in rows])
-
-
-def _mark_done(db: Connection, done: Recording, model_sha256: str) -> None:
-    values = (done.id, model_sha256, done.name, done.start_utc.isoformat(), done.clock_source, done.rate_hz)
-    db.execute("INSERT OR IGNORE INTO recordings VALUES (?, ?, ?, ?, ?, ?, ?)", (*values, done.channels))

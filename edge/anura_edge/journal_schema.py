@@ -68,8 +68,25 @@ CREATE TABLE progress (               -- effort of the microphone's last recordi
 ) STRICT, WITHOUT ROWID;
 """
 
+_HEARINGS = """
+ALTER TABLE recordings ADD COLUMN config_hash TEXT NOT NULL DEFAULT '';
+ALTER TABLE recordings ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE recordings ADD COLUMN head TEXT;
+ALTER TABLE recordings ADD COLUMN is_whole INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE recordings ADD COLUMN hearings INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE recordings ADD COLUMN replaced_by TEXT;
+CREATE INDEX recordings_by_head ON recordings (head);
+CREATE TABLE glance (                 -- which recording a file holds, to know it again without reading much of it
+    id BLOB PRIMARY KEY, recording TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+ALTER TABLE event ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE effort ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX event_by_recording ON event (recording);
+CREATE INDEX effort_by_recording ON effort (recording);
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
-    tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS)
+    tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS)
 )
 """The statements of each step."""
 

@@ -3,23 +3,29 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import RLock
 from typing import TypeVar
 from uuid import uuid4
 
-from anura_edge.audio import Recording
 from anura_edge.errors import JournalFullError, UnreadableError
 from anura_edge.events import EffortState, Notice, NoticeKind, unreadable_id
 from anura_edge.journal import Journal
+from anura_edge.journal_files import HeardFile, Past
 from anura_edge.pipeline import Heard
+from anura_edge.sources.files import FileSound
 from anura_edge.sources.folder import FoundFile
 from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, Provenance
 
 log = logging.getLogger(__name__)
 
 Number = TypeVar("Number", int, float)
+
+
+SEEN_AT_ONCE = 1_000
+"""So many files that were known by content are noted in one transaction, to be known at a glance from then on."""
 
 
 @dataclass(slots=True)
@@ -30,6 +36,8 @@ class Summary:
     """Recordings analysed."""
     known: int = 0
     """Recordings that this model had analysed before."""
+    other_settings: int = 0
+    """Of these, analysed under other settings."""
     unreadable: dict[str, int] = field(default_factory=dict)
     """New files that could not be analysed, by reason."""
     known_unreadable: int = 0
@@ -69,7 +77,7 @@ class _Load:
     """What is to be committed at once."""
 
     heard: tuple[Heard, ...]
-    done: Recording | None
+    done: HeardFile | None
     notices: tuple[Notice, ...]
 
     @property
@@ -93,13 +101,46 @@ class Keeper:
         self._given_up = 0
         self.is_full = False
         """Whether the journal took nothing the last time, for lack of room."""
+        self._seen: dict[bytes, str] = {}
 
-    def has(self, recording: str) -> bool:
-        """Say whether our model has analysed this recording to its end."""
-        return self.journal.has_recording(recording, self.made_by.model_sha256)
+    def past_at_glance(self, seen: bytes) -> Past | None:
+        """Return how our model has heard a file that was seen before and has not changed, or None."""
+        return self.journal.past_at_glance(seen, self.made_by.model_sha256)
 
-    def keep(self, heard: Iterable[Heard], done: Recording | None = None, notices: Iterable[Notice] = ()) -> None:
-        """Commit what was heard, and perhaps that a recording is done, in one transaction.
+    def past(self, sound: FileSound) -> Past | None:
+        """Return how our model has last heard this content, or the file of which it is a part or the whole, or None."""
+        model = self.made_by.model_sha256
+        past = self.journal.past(sound.recording.id, model)
+        if not past and sound.begins_with_sound:
+            past = self.journal.past_of_head(sound.content.head, model)
+        return past
+
+    def see(self, seen: bytes, recording: str) -> None:
+        """Note, soon, which recording a file holds: without this the next scan only takes longer."""
+        self._seen[seen] = recording
+        if len(self._seen) >= SEEN_AT_ONCE:
+            self.flush_seen()
+
+    def flush_seen(self) -> None:
+        """Note it now."""
+        if self._seen:
+            with suppress(JournalFullError):  # then they are looked at again
+                self.journal.remember(self._seen)
+            self._seen = {}
+
+    def count_known(self, past: Past) -> None:
+        """Count a recording that was heard before."""
+        self.summary.known += 1
+        self.summary.other_settings += past.config_hash not in ("", self.made_by.config_hash)
+        self.summary.known_unreadable += not past.is_whole
+
+    def keep(
+        self,
+        heard: Iterable[Heard],
+        done: HeardFile | None = None,
+        notices: Iterable[Notice] = (),
+    ) -> None:
+        """Commit what was heard, and perhaps that a file is done, in one transaction.
 
         While the disk is full it waits in memory, for the next time or for the end.
         """

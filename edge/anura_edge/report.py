@@ -27,6 +27,8 @@ def summary_text(summary: Summary) -> str:
     ]
     lines += [f"  unreadable, {reason}: {count}" for reason, count in sorted(summary.unreadable.items())]
     lines += [f"  unreadable as before: {summary.known_unreadable}"] if summary.known_unreadable else []
+    if summary.other_settings:
+        lines.append(f"  {summary.other_settings} were heard under other settings: --again hears them again")
     lines += [f"  left for another scan, {reason}: {count}" for reason, count in sorted(summary.left.items())]
     lines += [
         f"  {name:<30} {count:>5} events" for name, count in sorted(summary.events.items(), key=lambda item: -item[1])

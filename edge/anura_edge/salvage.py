@@ -98,6 +98,8 @@ def _take_over(damaged: Path, journal: Journal) -> _Taken:
                 except ValidationError:
                     taken.damage += 1
                     continue
+                if fields.get("withdrawn"):  # its number, which says so to the base station, is that of the old journal
+                    continue
                 taken.rows += 1
                 table = next((name for name, ids in delivered.items() if (kind, str(row.id)) in ids), None)
                 if table is None:

@@ -23,18 +23,20 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import DEADLINE_S, Broker, eventually, need
 
 from anura_edge.audio import ClockSource
-from anura_edge.events import Effort, EffortState, Event
+from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.wire import (
     Ack,
     EffortRow,
     EventRow,
     Health,
     Kind,
+    NoticeRow,
     Provenance,
     Row,
     batch,
     effort_row,
     event_row,
+    notice_row,
     parse_answer,
     topic,
 )
@@ -65,6 +67,12 @@ def event(seq: int, **changes: Any) -> EventRow:
         level_dbfs=-31.5,
     )
     return event_row(seq, replace(call, **changes), MADE_BY)
+
+
+def withdrawal(seq: int, model_sha256: str = MADE_BY.model_sha256) -> NoticeRow:
+    """A notice that what was said about the recording before does not hold any more."""
+    told = Notice(uuid4(), NoticeKind.WITHDRAWN, START, "a.wav: heard again under other settings", "b2:8f31")
+    return notice_row(seq, told, replace(MADE_BY, model_sha256=model_sha256))
 
 
 def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1.0) -> EffortRow:
@@ -215,8 +223,8 @@ def device(broker: Broker) -> Iterator[Device]:
 
 @pytest.fixture
 def make() -> SimpleNamespace:
-    """Make rows, as a device would send them: `make.event(seq)`, `make.effort(seq)`, `make.health()`."""
-    return SimpleNamespace(event=event, effort=effort, health=health, state=EffortState)
+    """Make rows, as a device would send them: `make.event(seq)`, `make.withdrawal(seq)`, `make.health()` and so on."""
+    return SimpleNamespace(event=event, effort=effort, withdrawal=withdrawal, health=health, state=EffortState)
 
 
 @dataclass

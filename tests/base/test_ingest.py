@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -427,3 +428,28 @@ def test_a_database_of_an_older_version_gets_the_columns_and_indexes_that_it_lac
     assert "model_sha256" in {column["name"] for column in inspect(again).get_columns("devices")}
     assert "events_by_species" in {index["name"] for index in inspect(again).get_indexes("events")}
     again.dispose()
+
+
+def test_what_a_device_took_back_does_not_count_in_whatever_order_it_comes(engine: Engine, make) -> None:  # noqa: ANN001
+    """Calls and effort under numbers below the notice's go; those above stay, and so do other recordings."""
+    rows = [make.event(1), make.effort(3), make.withdrawal(4), make.event(5), make.effort(6)]
+    for number, order in enumerate([*permutations(rows)][::11]):
+        sender = Sender(engine, device=f"swamp-{number}")
+        fresh = [row.model_copy(update={"id": uuid4()}) for row in (make.event(2, recording="another"), *order)]
+        for row in fresh + fresh:  # and all of it comes once more
+            sender.rows(row)
+        for table, expected in ((events, {2, 5}), (effort, {6})):
+            with engine.connect() as connection:
+                left = connection.scalars(select(table.c.seq).where(table.c.device == sender.device))
+                assert {*left} == expected
+
+
+def test_nobody_takes_back_what_another_journal_device_or_model_said(engine: Engine, make) -> None:  # noqa: ANN001
+    one = Sender(engine)
+    one.rows(make.event(1), make.event(2, recording="another"))
+    Sender(engine, device="swamp-2").rows(make.withdrawal(9))
+    Sender(engine).rows(make.withdrawal(9))
+    one.rows(make.withdrawal(9, model_sha256="another"))
+    assert one.view().events == 2
+    one.rows(make.withdrawal(10))
+    assert one.view().events == 1

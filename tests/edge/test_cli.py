@@ -2,10 +2,12 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,36 @@ def test_unreadable_files_end_with_a_code_of_their_own(run: Run, card: Path) -> 
     assert again.returncode == 8
     (summary,) = objects(again, "summary")
     assert (summary["known"], summary["unreadable"], summary["known_unreadable"]) == (1, {}, 2)
+
+
+def test_what_was_heard_under_other_settings_is_told_and_heard_again_on_demand(run: Run, card: Path) -> None:
+    run("run", "--source", f"folder:{card}")
+    told = run("run", "--source", f"folder:{card}", AUDIO__UTC_OFFSET="'+10:00'")
+    assert told.returncode == 0
+    assert "1 were heard under other settings: --again hears them again" in told.stdout
+    again = run("run", "--source", f"folder:{card}", "--again", AUDIO__UTC_OFFSET="'+10:00'")
+    assert "1 new recordings, 0 known" in again.stdout
+    assert "2026-11-20 09:30:02Z  Tonus gravis" in again.stdout
+
+
+def test_on_a_terminal_a_scan_shows_how_far_it_is_and_what_goes_elsewhere_stays_clean(
+    environment: dict[str, str], card: Path
+) -> None:
+    terminal, ours = pty.openpty()
+    command = [*COMMAND, "run", "--json", "--source", f"folder:{card}"]
+    env = {**environment, "TERM": "xterm-256color"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=ours, text=True, env=env) as process:
+        os.close(ours)
+        shown = b""
+        with suppress(OSError):  # a terminal's other end is gone
+            while block := os.read(terminal, 4_096):
+                shown += block
+        assert process.stdout
+        lines = [json.loads(line) for line in process.stdout]
+    os.close(terminal)
+    assert b"0 recordings, 0.0 h, A_20261120_193000.wav" in shown
+    assert b"set audio.utc_offset" in shown
+    assert [*lines[-1]] == ["summary"]
 
 
 @pytest.mark.parametrize(

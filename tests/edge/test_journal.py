@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
@@ -17,8 +18,9 @@ from anura_edge.audio import Recording
 from anura_edge.errors import JournalError
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
 from anura_edge.journal import Journal
+from anura_edge.journal_files import HeardFile, Past
 from anura_edge.journal_schema import STEPS, VERSION
-from anura_edge.wire import EventRow, NoticeRow, Provenance
+from anura_edge.wire import EventRow, NoticeRow, Provenance, Row
 
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
@@ -45,6 +47,10 @@ while True:
     rows = journal.commit(events, [effort], made_by)
     print(*[f"{row.seq}:{row.id}" for row in rows], flush=True)
 """
+
+
+def heard_file(recording: Recording) -> HeardFile:
+    return HeardFile(recording, 1_000, "a head", b"a glance", is_whole=True)
 
 
 @pytest.fixture
@@ -109,9 +115,9 @@ def test_an_error_in_the_middle_of_a_commit_leaves_nothing(
         raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError, match="power cut"):
-        journal.commit([make_event(0)], breaking_off(), made_by, recording)
+        journal.commit([make_event(0)], breaking_off(), made_by, heard_file(recording))
     assert (len(journal.event_ids()), journal.pending_count()) == (0, 0)
-    assert not journal.has_recording(recording.id, made_by.model_sha256)
+    assert journal.past(recording.id, made_by.model_sha256) is None
     assert [row.seq for row in journal.commit([make_event(0)], [], made_by)] == [1]
 
 
@@ -157,11 +163,35 @@ def test_the_floor_is_the_lowest_number_that_can_still_come(
 def test_a_recording_is_known_to_the_model_that_heard_it(
     journal: Journal, made_by: Provenance, recording: Recording
 ) -> None:
-    journal.commit([], [], made_by, recording)
-    journal.commit([], [], made_by, recording)
-    assert journal.has_recording(recording.id, made_by.model_sha256)
-    assert not journal.has_recording(recording.id, "another model")
-    assert not journal.has_recording("another recording", made_by.model_sha256)
+    for _ in range(2):
+        journal.commit([], [], made_by, heard_file(recording))
+    expected = Past(recording.id, made_by.config_hash, 1_000, is_whole=True, is_replaced=False)
+    assert journal.past(recording.id, made_by.model_sha256) == expected
+    assert journal.past_at_glance(b"a glance", made_by.model_sha256) == expected
+    assert journal.past_of_head("a head", made_by.model_sha256) == expected
+    assert journal.past(recording.id, "another model") is None
+    assert journal.past("another recording", made_by.model_sha256) is None
+    journal.remember({b"another place": recording.id})
+    assert journal.past_at_glance(b"another place", made_by.model_sha256) == expected
+
+
+def test_a_withdrawn_hearing_leaves_nothing_that_counts_twice(
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, recording: Recording
+) -> None:
+    def hear() -> list[Row]:
+        old = recording.id if journal.past(recording.id, made_by.model_sha256) else None
+        return journal.commit(
+            [make_event(0)], [make_effort(0)], made_by, replace(heard_file(recording), in_place_of=old)
+        )
+
+    first, second, third = hear(), hear(), hear()
+    assert [row.kind for row in second] == ["notice", "event", "effort"]
+    assert len({row.id for row in (*first, *second, *third)}) == 8
+    assert [row.seq for row in (*first, *second, *third)] == list(range(1, 9))
+    assert journal.event_ids() == {third[1].id}
+    with closing(sqlite3.connect(journal.path)) as db:
+        for table in ("event", "effort"):
+            assert db.execute(f"SELECT withdrawn FROM {table} ORDER BY withdrawn").fetchall() == [(0,), (1,), (1,)]
 
 
 def test_a_bad_file_is_news_once_for_each_change_and_so_is_its_notice(journal: Journal, made_by: Provenance) -> None:
@@ -227,26 +257,26 @@ def test_a_journal_that_rots_under_us_is_a_journal_error(
     path: Path, make_event: MakeEvent, made_by: Provenance, recording: Recording
 ) -> None:
     with closing(Journal(path)) as journal:
-        journal.commit([make_event(n) for n in range(500)], [], made_by, recording)
+        journal.commit([make_event(n) for n in range(500)], [], made_by, heard_file(recording))
     content = bytearray(path.read_bytes())
     content[4_096:] = b"\xff" * (len(content) - 4_096)  # the first page holds the schema
     path.write_bytes(content)
     with pytest.raises(JournalError), closing(Journal(path)) as journal:
-        journal.has_recording(recording.id, made_by.model_sha256)
+        journal.past(recording.id, made_by.model_sha256)
     content[:4_096], content[8_192:] = content[:4_096], b""
     path.write_bytes(content)
     with pytest.raises(JournalError), closing(Journal(path)) as journal:
         journal.pending_count()
 
 
-@pytest.mark.parametrize("read", ["has_recording", "pending", "floor", "pending_count", "event_ids"])
+@pytest.mark.parametrize("read", ["past", "pending", "floor", "pending_count", "event_ids"])
 def test_every_reading_of_a_damaged_table_is_a_journal_error(path: Path, read: str) -> None:
     with closing(Journal(path)) as journal:
         with closing(sqlite3.connect(path)) as db:
             for table in ("recordings", "outbox", "event", "effort"):
                 db.execute(f"DROP TABLE {table}")
             db.commit()
-        arguments = {"has_recording": ("r", "m"), "pending": (0, 9)}.get(read, ())
+        arguments = {"past": ("r", "m"), "pending": (0, 9)}.get(read, ())
         with pytest.raises(JournalError, match=r"journal\.db"):
             getattr(journal, read)(*arguments)
 

@@ -11,6 +11,7 @@ from anura_edge import keeper as keeper_module
 from anura_edge.audio import Recording
 from anura_edge.events import Effort, Event, NoticeKind
 from anura_edge.journal import Journal
+from anura_edge.journal_files import HeardFile
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import Heard
 from anura_edge.wire import EventRow, NoticeRow, Provenance
@@ -67,16 +68,16 @@ def test_what_does_not_fit_waits_and_is_there_when_there_is_room(
     keeper: Keeper, room: Room, heard: Callable[..., Heard], shown: list[EventRow], recording: Recording
 ) -> None:
     room.end()
-    keeper.keep([heard("a")], done=recording)
+    keeper.keep([heard("a")], done=HeardFile(recording, 1_000, None, b"glance", is_whole=True))
     keeper.keep([heard("b", 1)])
     assert keeper.is_full
-    assert (shown, rows(keeper), keeper.has(recording.id)) == ([], [], False)
+    assert (shown, rows(keeper), keeper.past_at_glance(b"glance")) == ([], [], None)
     keeper.try_again()
     assert keeper.is_full
     room.begin()
     keeper.try_again()
     assert not keeper.is_full
-    assert keeper.has(recording.id)
+    assert keeper.past_at_glance(b"glance")
     assert [row.recording for row in shown] == ["a"] * MANY + ["b"]
     assert len(rows(keeper)) == MANY + 1 + 1 + 1
     assert keeper.summary.seconds["analysed"] == 2 * 1_000 / 8_000
@@ -88,14 +89,14 @@ def test_the_newest_survive_and_what_was_given_up_is_counted(
     monkeypatch.setattr(keeper_module, "MAX_WAITING_ROWS", MANY + 10)
     room.end()
     keeper.keep([heard("live")])
-    keeper.keep([heard("card", 20)], done=recording)
+    keeper.keep([heard("card", 20)], done=HeardFile(recording, 1_000, None, b"glance", is_whole=True))
     keeper.keep([heard("newest", MANY)])
     room.begin()
     keeper.close()
     assert {row.recording for row in rows(keeper) if isinstance(row, EventRow)} == {"newest"}
     (notice,) = [row for row in rows(keeper) if isinstance(row, NoticeRow)]
     assert (notice.what, notice.amount) == (NoticeKind.ROWS_DROPPED, MANY + 1), "the card is heard again: no loss"
-    assert not keeper.has(recording.id)
+    assert not keeper.past_at_glance(b"glance")
 
 
 def test_at_the_end_what_is_lost_is_said(

@@ -14,6 +14,7 @@ from anura_edge.errors import JournalDamagedError
 from anura_edge.events import Effort, Event, NoticeKind
 from anura_edge.journal import Journal
 from anura_edge.journal_file import damaged_mark
+from anura_edge.journal_files import HeardFile
 from anura_edge.salvage import open_journal
 from anura_edge.wire import NoticeRow, Provenance
 
@@ -51,7 +52,7 @@ def test_what_can_be_read_is_taken_over_and_what_is_not_known_to_be_delivered_is
     path = tmp_path / "journal.db"
     filled(path, make_event, make_effort, made_by)
     with closing(Journal(path)) as journal:
-        journal.commit([], [], made_by, recording)
+        journal.commit([], [], made_by, HeardFile(recording, 1_000, "head", b"glance", is_whole=True))
         before, identity, events = ids(journal), journal.id, journal.event_ids()
     damaged_mark(path).touch()  # as if it had been found damaged while it was used
     content = path.read_bytes()
@@ -61,7 +62,7 @@ def test_what_can_be_read_is_taken_over_and_what_is_not_known_to_be_delivered_is
         ]
         assert ids(journal) - {str(notice.id)} == before
         assert (journal.event_ids(), journal.id == identity) == (events, False)
-        assert journal.has_recording(recording.id, made_by.model_sha256)
+        assert journal.past(recording.id, made_by.model_sha256)
         assert journal.resend(None) == 201
         assert notice.amount == 621
     (aside,) = tmp_path.glob("journal.db.corrupt-*[Zn]")

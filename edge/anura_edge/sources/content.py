@@ -17,6 +17,9 @@ PIECES, PIECE = 64, 4_096
 """A fingerprint looks at this many pieces of a file, so at all of it up to 256 KiB. Recordings with one header and
 silence at both ends do exist, so the ends alone do not tell them apart."""
 
+HEAD = 65_536
+"""How a file begins: header and, at the least, the first 85 ms of a bat recorder's sound."""
+
 INTERRUPTED = "interrupted"
 """The reason given where the file system failed, as when a card is taken out: no verdict on the file."""
 
@@ -30,8 +33,12 @@ class Content:
 
     fingerprint: str
     """BLAKE2b over its size and PIECES evenly spread pieces, so that a copy or a new name is the same recording."""
-    head: bytes
+    begin: bytes
     """The first PIECE bytes."""
+    head: str
+    """BLAKE2b over the first HEAD bytes. Of two files with one head that begin with sound, one is a part of the other,
+    or a damaged copy."""
+    size: int
     mtime_utc: datetime
     """Time of its last change."""
 
@@ -69,7 +76,7 @@ def look_at(path: Path) -> Content:
         with open_regular(path) as file:
             status = os.fstat(file.fileno())
             digest = hashlib.blake2b(status.st_size.to_bytes(8, "little"), digest_size=16)
-            head = os.pread(file.fileno(), PIECE, 0)
+            head = os.pread(file.fileno(), HEAD, 0)
             for piece in range(PIECES):
                 at = max(0, status.st_size - PIECE) * piece // (PIECES - 1)
                 digest.update(os.pread(file.fileno(), PIECE, at))
@@ -77,9 +84,28 @@ def look_at(path: Path) -> Content:
         raise cannot_read(path, error) from error
     if not status.st_size:
         raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
-    if not any(head):
-        raise UnreadableError("nul_filled", f"{path}: begins with {len(head)} zero bytes in place of a header")
-    return Content(digest.hexdigest(), head, datetime.fromtimestamp(status.st_mtime, UTC))
+    begin = head[:PIECE]
+    if not any(begin):
+        raise UnreadableError("nul_filled", f"{path}: begins with {len(begin)} zero bytes in place of a header")
+    of_head = hashlib.blake2b(head, digest_size=16).hexdigest()
+    mtime_utc = datetime.fromtimestamp(status.st_mtime, UTC)
+    return Content(digest.hexdigest(), begin, of_head, status.st_size, mtime_utc)
+
+
+def glance(path: Path, name: str, size: int, mtime_ns: int) -> bytes:
+    """Return BLAKE2b over what a listing says of a file and over its begin, middle and end.
+
+    The listing alone will not do: recorders on one schedule write cards with the same names, sizes and times.
+    Raises UnreadableError if it cannot be read.
+    """
+    digest = hashlib.blake2b(f"{name}/{size}/{mtime_ns}".encode(), digest_size=16)
+    try:
+        with open_regular(path) as file:
+            for at in (0, (size - PIECE) // 2, size - PIECE):
+                digest.update(os.pread(file.fileno(), PIECE, max(0, at)))
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    return digest.digest()
 
 
 def identify_quiet(path: Path, blocks: Iterable[FloatArray], named_start: datetime | None) -> str:

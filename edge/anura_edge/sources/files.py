@@ -14,7 +14,16 @@ import soundfile as sf
 from anura_edge.audio import AudioChunk, FloatArray, Recording
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.audiomoth import read_info
-from anura_edge.sources.content import INTERRUPTED, PIECE, cannot_read, identify_quiet, is_flat, look_at, open_regular
+from anura_edge.sources.content import (
+    INTERRUPTED,
+    PIECE,
+    Content,
+    cannot_read,
+    identify_quiet,
+    is_flat,
+    look_at,
+    open_regular,
+)
 from anura_edge.sources.guano import read_guano
 from anura_edge.sources.metadata import NAME, Metadata, settle
 from anura_edge.sources.names import is_triggered, read_name
@@ -59,15 +68,20 @@ class FileSound:
     """An audio file that can be heard."""
 
     def __init__(
-        self, path: Path, fingerprint: str, recording: Recording, wave: Wave | None, metadata: Metadata
+        self, path: Path, content: Content, recording: Recording, wave: Wave | None, metadata: Metadata
     ) -> None:
         self.path = path
-        self.fingerprint = fingerprint
-        """Of the content when it was opened; the recording's id, too, unless it begins without sound."""
+        self.content = content
+        """As it was when it was opened."""
         self.recording = recording
         self.metadata = metadata
         """What the recorder wrote beside the audio."""
         self._wave = wave
+
+    @property
+    def begins_with_sound(self) -> bool:
+        """Its content alone tells it from any other; else its id is not its content's fingerprint."""
+        return self.recording.id == self.content.fingerprint
 
     @property
     def length(self) -> Length:
@@ -130,18 +144,23 @@ class _Forwards(sf.SoundFile):  # type: ignore[misc]
         return False
 
 
-def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
-    """Look at a file: identity, time, rate and length, without decoding more of its audio than how it begins.
-
-    Raises UnreadableError with a reason if there is nothing to analyse in it.
-    """
+def check_name(path: Path) -> None:
+    """Raise UnreadableError, with a reason, for a file whose name alone says that there is nothing to analyse in it."""
     suffix = path.suffix.lower()
     if suffix in PROPRIETARY_SUFFIXES:
         raise UnreadableError("proprietary", f"{path}: convert {suffix} files to .wav with Kaleidoscope first")
     if suffix not in AUDIO_SUFFIXES:
         raise UnreadableError(OTHER_FILE, f"{path}: {suffix or 'a name without a suffix'} is not an audio format")
+
+
+def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
+    """Look at a file: identity, time, rate and length, without decoding more of its audio than how it begins.
+
+    Raises UnreadableError with a reason if there is nothing to analyse in it.
+    """
+    check_name(path)
     content = look_at(path)
-    wave, rate_hz, channels, samples = _find_audio(path, content.head)
+    wave, rate_hz, channels, samples = _find_audio(path, content.begin)
     _check(path, rate_hz, channels, samples)
     texts = wave.texts if wave else {}
     said = {
@@ -160,7 +179,7 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
         content.fingerprint, name, clock.start_utc, clock.clock_source, rate_hz, channels, samples, tuple(warnings)
     )
     about = Metadata.of(witness.about for witness in said.values())
-    sound = FileSound(path, content.fingerprint, recording, wave, about)
+    sound = FileSound(path, content, recording, wave, about)
     if _begins_quietly(sound):
         sound.recording = replace(recording, id=identify_quiet(path, sound.blocks(_QUIET_S), said[NAME].start))
     return sound
@@ -169,7 +188,7 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
 def is_same(sound: FileSound) -> bool:
     """Say whether a file still holds what it held when it was opened: nobody wrote to it, and the card is still in."""
     try:
-        return look_at(sound.path).fingerprint == sound.fingerprint
+        return look_at(sound.path).fingerprint == sound.content.fingerprint
     except UnreadableError:
         return False
 

@@ -1,0 +1,91 @@
+"""How long a card of many files takes to scan, and how much memory: `python bench/scan.py [FILES]`.
+
+Prints, for 1,000 files and for FILES (100,000), the time of the listing alone, of a first scan that reads each file's
+fingerprint, of a second one that knows each at a glance, and of one look of a watch at what it has seen; and the peak
+memory of each. The files are hard links to ten recordings, so each is another file with a name of its own, but the disk
+is read once: what is measured is our work and the system's, not the card's speed. Each row has a process of its own.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import soundfile as sf
+
+from anura_edge.config import Config, Watch
+from anura_edge.daemon import Daemon
+from anura_edge.sources.folder import scan
+from anura_edge.sources.watch import Folder
+
+RATE_HZ, SECONDS = 24_000, 10
+RECORDINGS, PER_FOLDER = 10, 1_000
+LONG_AGO = 1_000_000_000
+"""Younger files would be waited for."""
+
+
+def write_card(root: Path, files: int) -> None:
+    """Write some recordings, and link them under many names."""
+    rng = np.random.default_rng(0)
+    originals = [root / f"original{number}.wav" for number in range(RECORDINGS)]
+    for path in originals:
+        sf.write(path, rng.normal(0, 0.001, RATE_HZ * SECONDS), RATE_HZ)
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    for number in range(files):
+        folder = root / "card" / f"{number // PER_FOLDER:04}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:06}.wav").hardlink_to(originals[number % RECORDINGS])
+
+
+def measure(what: str, root: Path) -> None:
+    """Do one thing, and print what it took."""
+    card, state = root / "card", root / "state"
+    begin_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    began = time.perf_counter()
+    if what == "listing":
+        count = sum(1 for _ in scan(card))
+    elif what == "watch":
+        stop, count = Event(), 0
+        for count, _ in enumerate(Folder(card, Watch(), stop).watch(), 1):
+            if count == int((root / "files").read_text()):
+                stop.set()
+    else:
+        with Daemon(Config(state_dir=state), lambda _: None, Event()) as daemon:
+            begin_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            began = time.perf_counter()
+            daemon.hear_files(scan(card))
+        count = daemon.summary.new + daemon.summary.known
+    elapsed_s = time.perf_counter() - began
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"files": count, "s": elapsed_s, "begin_mb": begin_mb, "peak_mb": peak_mb}))
+
+
+def main(files: int) -> None:
+    """Print the table."""
+    print(f"{'':<14}{'files':>9}{'s':>9}{'us/file':>9}{'MB before':>11}{'MB peak':>9}")
+    for count in (1_000, files):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            write_card(root, count)
+            (root / "files").write_text(str(count))
+            for what in ("listing", "watch", "first scan", "second scan"):
+                command = [sys.executable, __file__, what, folder]
+                found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+                per_file = 1e6 * found["s"] / found["files"]
+                print(
+                    f"{what:<14}{found['files']:>9,}{found['s']:>9.2f}{per_file:>9.0f}"
+                    f"{found['begin_mb']:>11.0f}{found['peak_mb']:>9.0f}"
+                )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        measure(sys.argv[1], Path(sys.argv[2]))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
