@@ -73,6 +73,8 @@ class SampleClock:
         self._rate_hz = rate_hz
         self.zero_s = zero_s
         """Monotonic time of sample 0, by the latest samples and the nominal rate: it creeps as the card drifts."""
+        self.drift_ppm: float | None = None
+        """How much faster than its nominal rate the card samples, in parts per million; None until that is clear."""
         self._points: deque[tuple[float, float]] = deque(maxlen=DRIFT_POINTS[1])
         self.begin()
 
@@ -99,14 +101,9 @@ class SampleClock:
         self.zero_s += late_s
         if not self._points or arrived_s >= self._points[-1][0] + DRIFT_POINT_S:
             self._points.append((arrived_s, self.zero_s))
+            if len(self._points) >= DRIFT_POINTS[0]:
+                self.drift_ppm = -1e6 * linear_regression(*zip(*self._points, strict=True)).slope
         return 0
-
-    @property
-    def drift_ppm(self) -> float | None:
-        """How much faster than its nominal rate the card samples, in parts per million; None until that is clear."""
-        if len(self._points) < DRIFT_POINTS[0]:
-            return None
-        return -1e6 * linear_regression(*zip(*self._points, strict=True)).slope
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from anura_edge import __version__, hear_files, hear_microphone
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import load_classifier
 from anura_edge.clip_recorder import ClipRecorder
+from anura_edge.clock import Clock
 from anura_edge.config import Config
 from anura_edge.delivery import Courier
 from anura_edge.detector import Detector
@@ -25,6 +26,7 @@ from anura_edge.retention import Retention
 from anura_edge.salvage import open_journal
 from anura_edge.shelf import Shelf
 from anura_edge.sources.folder import FoundFile
+from anura_edge.sources.returning import OpenCapture
 from anura_edge.sources.watch import Folder
 from anura_edge.vitals import AttendedDetector, Stage, Vitals
 from anura_edge.wire import EventRow, Provenance, Status
@@ -105,16 +107,15 @@ class Daemon:
         beat = partial(self.vitals.beat, Stage.LISTENING)
         return Folder(root, self._config.watch, self._stop, self._keeper.leave, beat)
 
-    def hear_microphone(self) -> None:
-        """Listen until told to stop.
+    def hear_microphone(self, open_capture: OpenCapture | None = None, clock: Clock | None = None) -> None:
+        """Listen until told to stop, to a simulated device and time if they are given.
 
         Raises SourceError if this machine cannot hear at all.
         """
         detector = self._detector(hear_microphone.BLOCK_S)
         self.vitals.is_live = True
-        beat = partial(self.vitals.beat, Stage.LISTENING)
         hear_microphone.MicrophoneHearing(
-            self._keeper, detector, self._config.audio, self._stop, beat, self._clips
+            self._keeper, detector, self._config.audio, self._stop, self.vitals, self._clips, open_capture, clock
         ).hear()
         self.vitals.rest(Stage.LISTENING)
 

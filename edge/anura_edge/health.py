@@ -109,12 +109,8 @@ class Monitor:
 
         Raises JournalError if the journal cannot be read.
         """
-        vitals, made_by, summary, journal = (
-            self._vitals,
-            self._keeper.made_by,
-            self._keeper.summary,
-            self._keeper.journal,
-        )
+        vitals, keeper = self._vitals, self._keeper
+        made_by, journal = keeper.made_by, keeper.journal
         pending = journal.pending_count()
         return wire.Health(
             utc=datetime.now(UTC),
@@ -130,9 +126,11 @@ class Monitor:
             since_inference_s=vitals.since_inference_s,
             real_time_factor=vitals.real_time_factor,
             overruns=vitals.overruns,
-            analysed_s=summary.seconds.get(EffortState.ANALYSED, 0.0),
-            dropped_s=summary.seconds.get(EffortState.DROPPED, 0.0),
-            gaps=summary.gaps,
+            analysed_s=keeper.seconds(EffortState.ANALYSED),
+            dropped_s=keeper.seconds(EffortState.DROPPED),
+            gaps=keeper.gaps,
+            overflows=vitals.overflows,
+            drift_ppm=vitals.drift_ppm,
             pending=pending,
             oldest_pending_s=self._backlog.age_s(journal.floor(), pending),
             disk_free_bytes=self._disk.space and self._disk.space.free_bytes,

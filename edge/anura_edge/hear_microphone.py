@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +14,7 @@ from anura_edge.clip_recorder import ClipRecorder
 from anura_edge.clock import Clock, SystemClock
 from anura_edge.config import Audio
 from anura_edge.detector import Detector
+from anura_edge.errors import JournalFullError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, effort_id
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import Heard, listen
@@ -21,6 +22,7 @@ from anura_edge.sound_check import FAULT_S, FaultWatch
 from anura_edge.sources.capture_process import OPENING_S, CaptureProcess
 from anura_edge.sources.microphone import Microphone
 from anura_edge.sources.returning import SILENT_DRIVER_S, OpenCapture
+from anura_edge.vitals import Stage, Vitals
 from anura_edge.wire import EffortRow
 
 log = logging.getLogger(__name__)
@@ -38,24 +40,24 @@ class MicrophoneHearing:
         detector: Detector,
         audio: Audio,
         stop: Event,
-        beat: Callable[[float], None],
+        vitals: Vitals,
         clips: ClipRecorder | None = None,
         open_capture: OpenCapture | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Publish what the run before this one had no time to account for.
 
-        `beat` is told again and again that we listen, and for how many seconds we may now be silent; `clips` are saved
-        if there is somebody to do that; `open_capture` and `clock` stand in for the real device and the real time.
+        `clips` are saved if there is somebody to do that; `open_capture` and `clock` stand in for the real device and
+        the real time.
         """
-        self._clips = clips
+        self._vitals, self._clips = vitals, clips
         self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
         # A microphone that is away is tried again here: to start the whole program again would not bring it back.
-        self._beat = partial(beat, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
+        self._beat = partial(vitals.beat, Stage.LISTENING, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
         self._channel = 0 if audio.channel == "loudest" else audio.channel
         self._open_capture = open_capture or (lambda device, rate: CaptureProcess(device, rate, self._channel, stop))
         self._clock = clock or SystemClock(audio.trust_clock, stop)
-        self._ended_before = keeper.journal.close_books()
+        self._ended_before = self._close_books()
 
     def hear(self) -> None:
         """Listen until told to stop, whatever the microphone does meanwhile.
@@ -78,8 +80,15 @@ class MicrophoneHearing:
             heard_by_all = self._clips.tap(sound, self._channel) if self._clips else sound
             for heard in listen(heard_by_all, self._detector, self._channel):
                 self._take(heard, sound.recording)
+                self._vitals.overflows, self._vitals.drift_ppm = sound.overflows, sound.drift_ppm
             self._keeper.summary.new += 1
             self._keeper.summary.elapsed_s += time.monotonic() - began
+
+    def _close_books(self) -> EffortRow | None:
+        try:
+            return self._keeper.journal.close_books()
+        except JournalFullError:
+            return None  # they wait for the next run
 
     def _take(self, heard: Heard, recording: Recording) -> None:
         for state, samples in heard.judged:

@@ -57,10 +57,12 @@ class Journal(FileMemory):
         """
         with self.transaction() as db:
             found = [EffortRow.model_validate_json(text) for (text,) in db.execute("SELECT row FROM progress")]
-            rows = sorted(found, key=lambda row: (row.first_sample, -row.samples))
+            rows = sorted(found, key=lambda row: (row.start_utc, row.first_sample, -row.samples))
+            for row in rows:
+                if row.samples:
+                    insert(db, row)
             for row in rows[:-1]:
-                insert(db, row)
-            _set_progress(db, rows[-1:])
+                db.execute("DELETE FROM progress WHERE id = ?", (str(row.id),))
         return rows[-1] if rows else None
 
     def set_aside(
@@ -128,5 +130,8 @@ def keep(db: Connection, row: Row, verb: str = "INSERT OR IGNORE") -> bool:
 
 
 def _set_progress(db: Connection, rows: Sequence[EffortRow]) -> None:
-    db.execute("DELETE FROM progress")
+    # Of this recording only: the books of the one before may not have been closed, on a disk that was full.
+    db.executemany(
+        "DELETE FROM progress WHERE json_extract(row, '$.recording') = ?", {(row.recording,) for row in rows}
+    )
     db.executemany("INSERT INTO progress VALUES (?, ?)", [(str(row.id), row.model_dump_json()) for row in rows])

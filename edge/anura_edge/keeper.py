@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from anura_edge.errors import JournalFullError, UnreadableError
-from anura_edge.events import EffortState, Notice, NoticeKind, unreadable_id
+from anura_edge.events import Effort, EffortState, Notice, NoticeKind, unreadable_id
 from anura_edge.journal import Journal
 from anura_edge.journal_files import HeardFile, Past
 from anura_edge.pipeline import Heard
@@ -99,9 +99,20 @@ class Keeper:
         self._lock = RLock()
         self._waiting: deque[_Load] = deque()
         self._given_up = 0
+        self._growing: tuple[Effort, ...] = ()
         self.is_full = False
         """Whether the journal took nothing the last time, for lack of room."""
         self._seen: dict[bytes, str] = {}
+
+    def seconds(self, state: EffortState) -> float:
+        """Return how much audio of this run is in a state, that of a microphone's hour that is not over included."""
+        growing_s = sum(effort.seconds for effort in self._growing if effort.state == state)
+        return self.summary.seconds.get(state, 0.0) + growing_s
+
+    @property
+    def gaps(self) -> int:
+        """Pieces of audio that were dropped, those of a microphone's hour that is not over included."""
+        return self.summary.gaps + sum(effort.state == EffortState.DROPPED for effort in self._growing)
 
     def past_at_glance(self, seen: bytes) -> Past | None:
         """Return how our model has heard a file that was seen before and has not changed, or None."""
@@ -145,7 +156,9 @@ class Keeper:
         While the disk is full it waits in memory, for the next time or for the end.
         """
         with self._lock:
-            self._waiting.append(_Load(tuple(heard), done, tuple(notices)))
+            load = _Load(tuple(heard), done, tuple(notices))
+            if load.rows or done or not self.is_full:  # what only says how far we are is said again
+                self._waiting.append(load)
             self.try_again()
 
     def try_again(self) -> None:
@@ -188,6 +201,7 @@ class Keeper:
         efforts = [effort for part in load.heard for effort in part.efforts]
         progress = load.heard[-1].progress if load.heard else None
         rows = self.journal.commit(events, efforts, self.made_by, load.done, load.notices, progress)
+        self._growing = self._growing if progress is None else progress
         self._wake()
         for row in rows:
             if isinstance(row, EventRow):

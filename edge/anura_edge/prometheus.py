@@ -8,6 +8,8 @@ _METRICS = {
     "anura_audio_analysed_seconds_total": "analysed_s",
     "anura_audio_dropped_seconds_total": "dropped_s",
     "anura_audio_gaps_total": "gaps",
+    "anura_audio_overflows_total": "overflows",
+    "anura_audio_drift_ppm": "drift_ppm",
     "anura_inference_overruns_total": "overruns",
     "anura_inference_real_time_factor": "real_time_factor",
     "anura_since_sample_seconds": "since_sample_s",

@@ -45,6 +45,10 @@ class Vitals:
         self._minutes: deque[tuple[int, float, float]] = deque(maxlen=LATELY)
         self.is_live = False
         """Whether sound should come without a pause: from a microphone."""
+        self.overflows = 0
+        """How often a microphone's driver said that it lost audio."""
+        self.drift_ppm: float | None = None
+        """How much too fast the microphone samples, in parts per million; None until that is clear."""
         self.overruns = 0
         """How often the model took longer than the audio lasts that it scored."""
 

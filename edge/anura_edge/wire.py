@@ -250,6 +250,10 @@ class Health(_Message):
     """Audio that was lost before it was analysed."""
     gaps: Count
     """In how many pieces."""
+    overflows: Count = 0
+    """How often a microphone's driver said that it lost audio; how much of that is in `dropped_s`, the clock showed."""
+    drift_ppm: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """How much faster than its nominal rate a microphone samples, in parts per million; null until that is clear."""
     pending: Count
     """Rows that nobody has acknowledged."""
     oldest_pending_s: Amount | None = None

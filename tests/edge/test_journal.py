@@ -20,7 +20,7 @@ from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, un
 from anura_edge.journal import Journal
 from anura_edge.journal_files import HeardFile, Past
 from anura_edge.journal_schema import STEPS, VERSION
-from anura_edge.wire import EventRow, NoticeRow, Provenance, Row
+from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance, Row
 
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
@@ -353,3 +353,26 @@ def test_effort_of_every_state_is_kept(journal: Journal, make_effort: MakeEffort
     efforts = [make_effort(n, state=state) for n, state in enumerate(EffortState)]
     assert [row.state for row in journal.commit([], efforts, made_by)] == list(EffortState)
     assert len(journal.pending(0, 10)) == len(EffortState)
+
+
+def test_effort_that_still_grew_is_queued_when_the_books_are_closed(
+    journal: Journal, make_effort: MakeEffort, made_by: Provenance
+) -> None:
+    def progress(recording: str, hour: int, samples: int) -> None:
+        values = {"recording": recording, "start_utc": START.replace(hour=hour)}
+        stretch = make_effort(0, id=uuid4(), samples=samples, **values)
+        end = make_effort(samples, id=uuid4(), state=EffortState.OFF, samples=0, **values)
+        journal.commit([], [], made_by, progress=[stretch, end])
+
+    assert journal.close_books() is None
+    progress("first", 1, 100)
+    progress("first", 1, 160)
+    progress("second", 2, 80)  # with the first one's books still open
+    assert journal.pending_count() == 0
+    end = journal.close_books()
+    assert end
+    assert (end.recording, end.first_sample, end.samples) == ("second", 80, 0)
+    rows = [row for row in journal.pending(0, 10) if isinstance(row, EffortRow)]
+    assert [(row.recording, row.samples) for row in rows] == [("first", 160), ("second", 80)]
+    assert journal.close_books() == end
+    assert journal.pending_count() == 2

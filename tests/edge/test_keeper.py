@@ -9,7 +9,7 @@ import pytest
 
 from anura_edge import keeper as keeper_module
 from anura_edge.audio import Recording
-from anura_edge.events import Effort, Event, NoticeKind
+from anura_edge.events import Effort, EffortState, Event, NoticeKind
 from anura_edge.journal import Journal
 from anura_edge.journal_files import HeardFile
 from anura_edge.keeper import Keeper
@@ -106,3 +106,26 @@ def test_at_the_end_what_is_lost_is_said(
     keeper.keep([heard("a")])
     keeper.close()
     assert f"{MANY + 1} rows are lost" in caplog.text
+
+
+def test_an_hour_that_is_not_over_is_counted_and_not_twice(keeper: Keeper, make_effort: Callable[..., Effort]) -> None:
+    heard = make_effort(0, state=EffortState.ANALYSED, samples=80_000)
+    lost = make_effort(80_000, state=EffortState.DROPPED, samples=8_000)
+    keeper.keep([Heard(progress=(heard,))])
+    assert (keeper.seconds(EffortState.ANALYSED), keeper.gaps) == (10, 0)
+    keeper.keep([Heard(progress=(heard, lost))])
+    assert (keeper.seconds(EffortState.ANALYSED), keeper.seconds(EffortState.DROPPED), keeper.gaps) == (10, 1, 1)
+    assert keeper.summary.seconds == {}
+    keeper.keep([Heard(efforts=(heard, lost), progress=())])
+    assert (keeper.seconds(EffortState.ANALYSED), keeper.seconds(EffortState.DROPPED), keeper.gaps) == (10, 1, 1)
+
+
+def test_what_only_says_how_far_a_microphone_is_does_not_pile_up_while_the_disk_is_full(
+    keeper: Keeper, room: Room, heard: Callable[..., Heard], make_effort: Callable[..., Effort]
+) -> None:
+    room.end()
+    keeper.keep([heard("a")])
+    assert keeper.is_full
+    for number in range(100):
+        keeper.keep([Heard(progress=(make_effort(number),))])
+    assert len(keeper._waiting) == 1

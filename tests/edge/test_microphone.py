@@ -24,6 +24,7 @@ from anura_edge.keeper import Keeper
 from anura_edge.sources.capture_process import Backlog, Block
 from anura_edge.sources.devices import NoPortAudioError, usb_id
 from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise
+from anura_edge.vitals import Vitals
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance
 
 RATE_HZ = 8_000
@@ -82,7 +83,7 @@ class Field:
         device = SimulatedMicrophone(self.clock, began_s + seconds, stop, sound or faint_noise(), **faults)
         journal = Journal(self.path)
         keeper = Keeper(journal, self.made_by, lambda _: None, lambda: None)
-        MicrophoneHearing(keeper, self.detector, Audio(), stop, lambda _: None, None, device.open, self.clock).hear()
+        MicrophoneHearing(keeper, self.detector, Audio(), stop, Vitals(60), None, device.open, self.clock).hear()
         rows = journal.pending(0, 100_000)
         journal.close()
         efforts = [row for row in rows if isinstance(row, EffortRow)]
@@ -149,6 +150,11 @@ def test_one_that_is_not_there_at_the_start_is_waited_for_and_the_time_counts(po
     assert heard.efforts[0].state == EffortState.DROPPED
     assert 300 <= heard.efforts[0].samples / RATE_HZ <= 310
     assert heard.efforts[0].start_utc.timestamp() == pytest.approx(START_UTC_S, abs=0.1)
+
+
+def test_a_long_name_is_cut_and_breaks_nothing(pond: Field) -> None:
+    heard = pond.hear(60, away=[(0, 20)], name="hydrophone " * 100)
+    assert heard.told() == [NoticeKind.MICROPHONE_LOST, NoticeKind.MICROPHONE_BACK]
 
 
 def test_audio_that_the_driver_lost_is_found_by_the_clock(pond: Field) -> None:
@@ -285,7 +291,7 @@ def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, made_by:
     journal = Journal(tmp_path / "journal.db")
     keeper = Keeper(journal, made_by, lambda _: None, lambda: None)
     with pytest.raises(SourceError, match="libportaudio2"):
-        MicrophoneHearing(keeper, pond.detector, Audio(), Stop(), lambda _: None, None, no_portaudio, pond.clock).hear()
+        MicrophoneHearing(keeper, pond.detector, Audio(), Stop(), Vitals(60), None, no_portaudio, pond.clock).hear()
     journal.close()
 
 

@@ -36,6 +36,7 @@ def test_the_names_are_public_and_the_values_are_the_messages() -> None:
         "anura_audio_analysed_seconds_total": "100000",
         "anura_audio_dropped_seconds_total": "0.25",
         "anura_audio_gaps_total": "1",
+        "anura_audio_overflows_total": "0",
         "anura_inference_overruns_total": "2",
         "anura_outbox_pending": "12345678",
         "anura_clock_synchronised": "0",

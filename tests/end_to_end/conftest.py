@@ -14,7 +14,7 @@ from typing import IO, Any
 from urllib.request import urlopen
 
 import pytest
-from support import DEADLINE_S, Broker, eventually, need
+from support import DEADLINE_S, Broker, PulseAudio, eventually, need
 
 BIN = Path(sys.executable).parent
 
@@ -120,45 +120,6 @@ def start_base(tmp_path: Path, broker: Broker) -> Iterator[Callable[[], Base]]:
     for process in started:
         process.kill()
         process.communicate()
-
-
-@dataclass
-class PulseAudio:
-    """A sound server with a virtual microphone, which can be killed and started again."""
-
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What `paplay` plays with this, PortAudio's device `pulse` hears with it."""
-        return {
-            "XDG_RUNTIME_DIR": str(self.folder),
-            "PULSE_SERVER": f"unix:{self.folder / 'socket'}",
-            "PULSE_SINK": "pond",
-            "PULSE_SOURCE": "pond.monitor",
-            "ANURA__AUDIO__TRUST_CLOCK": "true",  # a test machine may have neither NTP nor a battery
-        }
-
-    def start(self) -> None:
-        socket = self.folder / "socket"
-        socket.unlink(missing_ok=True)
-        options = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--log-level=error"]
-        modules = [
-            f"module-native-protocol-unix auth-anonymous=1 socket={socket}",
-            "module-null-sink sink_name=pond rate=48000",
-        ]
-        loads = [part for module in modules for part in ("--load", module)]
-        self.process = subprocess.Popen([need("pulseaudio"), *options, *loads], env={**os.environ, **self.environment})
-        eventually(socket.exists)
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait(DEADLINE_S)
-
-    def play(self, sound: Path) -> None:
-        subprocess.run([need("paplay"), str(sound)], env={**os.environ, **self.environment}, check=True)
 
 
 @pytest.fixture

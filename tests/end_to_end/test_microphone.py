@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ import soundfile as sf
 from support import eventually
 
 from anura_edge.demo.card import CLIPS
+from anura_edge.monotonic import monotonic_s
+from anura_edge.sources import capture_process
+from anura_edge.sources.capture_process import CaptureProcess
 
 HEARD_WITHIN_S = 5.0
 
@@ -97,6 +101,24 @@ def test_a_microphone_of_a_wrong_name_is_told_together_with_those_that_there_are
     assert "no microphone 'hydrophone'" in message
     assert "'pulse'" in message
     assert device.stop() == 0
+
+
+def test_a_model_that_is_too_slow_loses_the_oldest_audio_and_the_next_block_shows_how_much(
+    pulse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulse.start()
+    for name, value in pulse.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(capture_process, "BACKLOG_S", 0.5)
+    capture = CaptureProcess("pulse", 48_000, 0, Event())
+    first = eventually(lambda: capture.read(1))
+    eventually(lambda: monotonic_s() > first.arrived_s + 3)  # while the model is busy
+    second, third = capture.read(1), capture.read(1)
+    capture.close()
+    assert second
+    assert third
+    assert second.first_sample > first.first_sample + 48_000
+    assert third.first_sample == second.first_sample + len(second.samples)
 
 
 def test_a_clip_of_the_frog_is_saved_where_that_is_asked_for(

@@ -3,7 +3,7 @@
     python -m anura_edge.sources.capture --device pulse --rate 48000 --channel 0
 
 PortAudio looks for devices once in a process's life and can hang or crash with a driver, so the process is what is
-thrown away and started again. It loads neither numpy nor the rest of the device: a start costs a tenth of a second.
+thrown away and started again. It loads neither numpy nor the rest of the device, so that it starts fast.
 
 First comes a line of JSON: the device's name, rate and channels, or an error. Then block after block: a header
 (`HEADER`) and the samples, float32, interleaved.

@@ -14,6 +14,7 @@ from anura_edge.clock import Clock, ClockChange, SampleClock, WallClock
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.sources.capture_process import Block
 from anura_edge.sources.returning import OpenCapture, ReturningCapture
+from anura_edge.wire import MAX_TEXT
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,6 @@ class Microphone:
         self._base = self._end = self._heard_end = 0
         began = clock.read()
         self._wall, self._began_s, self._looked_s = WallClock(began), began.monotonic_s, began.monotonic_s
-        self.gaps = 0
-        """How often samples are missing."""
         self.overflows = 0
         """How often the driver said that it lost audio."""
         self.last_block: Block | None = None
@@ -87,7 +86,7 @@ class Microphone:
         ready_s = first.arrived_s - len(first.samples) / self._device.rate_hz
         self._samples = SampleClock(self._device.rate_hz, self._began_s if self._device.is_away else ready_s)
         start, source = self._wall.utc(self._samples.zero_s), self._wall.source
-        name, channels = self._device.name, self._device.channels
+        name, channels = self._device.name[:MAX_TEXT], self._device.channels
         self.recording = Recording(self._id, name, start, source, self._device.rate_hz, channels, samples=None)
         self.last_block = first
         return True
@@ -108,7 +107,6 @@ class Microphone:
         end = self._base + block.first_sample + count
         lost = self._samples.note(end, block.arrived_s)
         self._base, end = self._base + lost, end + lost
-        self.gaps += end - count > self._heard_end
         self.overflows += block.overflowed
         self.last_block = block
         self._end = self._heard_end = end
@@ -157,4 +155,4 @@ class Microphone:
 
     def _tell(self, what: NoticeKind, detail: str, amount: float | None) -> None:
         utc = self._wall.utc(self._clock.read().monotonic_s)
-        self._tell_notice(Notice(uuid4(), what, utc, detail, self._id, amount))
+        self._tell_notice(Notice(uuid4(), what, utc, detail[:MAX_TEXT], self._id, amount))

@@ -29,7 +29,7 @@ GOOD_S = 60.0
 class OpenCapture(Protocol):
     """Opens a microphone by number or name, None being the default, at a rate, None being its own."""
 
-    def __call__(self, device: int | str | None, rate_hz: int | None) -> Capture:
+    def __call__(self, device: int | str | None, rate_hz: int | None, /) -> Capture:
         """Raise SourceError if it cannot be opened."""
 
 
