@@ -3,6 +3,7 @@
 # make check   format, lint, types, dependency rule
 # make bench   speed and memory, as tables
 # make faults  kills and power cuts by the thousand, counted
+# make results train every recipe briefly, judge all alike, and write docs/explanation/results.md: DATA as for models
 # make models  train and export the models: make models DATA=../shared/data
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ DEMO := .venv-demo
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench faults models clean
+.PHONY: demo test check bench faults models results clean
 
 demo: $(DEMO)/.ready
 	@deploy/system-packages demo
@@ -46,6 +47,11 @@ models: $(VENV)/.ready
 	$(BIN)/anura-train fit --recipe train/recipes/resnet18.yaml --data "$(DATA)" --out build/train/resnet18 --accelerator cpu
 	$(BIN)/anura-train evaluate --data "$(DATA)" --out build/train/resnet18
 	$(BIN)/anura-export bundle --trained build/train/resnet18 --out build/models/resnet18
+
+# What every recipe is worth with the budgets of train/results.yaml. Given again, it goes on where it was.
+results: $(VENV)/.ready
+	@test -d "$(DATA)" || { echo "make results DATA=FOLDER: the folder that holds frogs/, background/ and esc10/"; exit 2; }
+	$(BIN)/anura-train results --plan train/results.yaml --data "$(DATA)" --out build/results --page docs/explanation/results.md
 
 # The device and the base station: no torch.
 $(DEMO)/.ready: pyproject.toml constraints.txt

@@ -4,7 +4,7 @@ OUT/model.pt         final weights, recipe, species, credits
 OUT/golden.flac      six seconds that the exported model must score alike everywhere
 OUT/fold-K.npz       logits of every recording of fold K, (rows, labels) each, by a model that did not learn from it
 OUT/held-out.npz     logits of the backgrounds that no model may learn from, by the final model
-OUT/log/NAME.csv     loss and learning rate of each step
+OUT/log/NAME.csv     loss and learning rate of each step, and in NAME.seconds how long all of them took
 OUT/state/NAME.pt    what a training that was killed goes on from
 OUT/report.json      what is shipped: calibration, thresholds and their figures, written by `evaluate`
 OUT/evaluation.json  every figure, and OUT/evaluation.csv, the same as a table
@@ -86,8 +86,11 @@ def load_checkpoint(out: Path) -> Checkpoint:
 
 
 def save_rows(path: Path, rows: Rows) -> None:
-    """Write logits by clip name."""
-    np.savez_compressed(path, allow_pickle=False, **rows)
+    """Write logits by clip name; a file that is there is whole."""
+    young = path.with_suffix(".new")
+    with young.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **rows)
+    young.replace(path)
 
 
 def load_rows(path: Path) -> dict[str, FloatArray]:

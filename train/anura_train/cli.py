@@ -1,6 +1,7 @@
 """The command `anura-train`."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,9 @@ from anura_train.evaluation.perturb import perturbed_trials
 from anura_train.evaluation.record import write_evaluation
 from anura_train.evaluation.trial import read_trial
 from anura_train.recipe import read_recipe
+from anura_train.results import runs as results
+from anura_train.results.page import shown, write_page
+from anura_train.results.plan import read_plan
 from anura_train.run import Accelerator, Place, Precision, train_all
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
@@ -85,6 +89,33 @@ def evaluate_command(
     trial = read_trial(out, recipe, corpus)
     conditions = perturbed_trials(out, recipe, corpus, trial) if robustness else ()
     write_evaluation(out, assess(recipe, corpus, trial, conditions))
+
+
+@app.command("results")
+def results_command(
+    plan: Annotated[Path, typer.Option(help="YAML file that lists recipes and budgets, see train/results.yaml.")],
+    data: Annotated[Path, typer.Option(help="Folder with frogs/, background/ and esc10/.")],
+    out: Out,
+    page: Annotated[Path, typer.Option(help="Markdown page to write the tables into.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one core each.")] = 2,
+    accelerator: Annotated[Accelerator, typer.Option(help="Where to train.")] = Accelerator.AUTO,
+    precision: Annotated[Precision, typer.Option(help="bf16-mixed is faster on a GPU.")] = Precision.FULL,
+) -> None:
+    """Train and judge many recipes on the same folds, and windows that are split at random beside the same by group.
+
+    Give it again after a kill, or with a longer list: what is done is not done again.
+
+    Example: anura-train results --plan train/results.yaml --data ../data --out build/results --page results.md
+    """
+    listed = read_plan(plan)
+    data_commands.examine(data, layout_of(data))
+    train = partial(train_all, place=Place(accelerator, precision=precision), jobs=jobs)
+    bench = results.Bench(data, out, plan.parent, train)
+    runs = []
+    for run in results.run_plan(listed, bench):
+        runs.append(run)
+        typer.echo(f"{run.data}, {run.name}: macro-F1 {shown(run.evaluation, 'macro-F1 tuned')}", err=True)
+    write_page(page, runs, listed.comparison)
 
 
 def _print(report: Report) -> None:

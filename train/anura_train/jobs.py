@@ -26,7 +26,7 @@ from anura_train.data import FREE_LICENCES, Corpus, Recording, load
 from anura_train.fit import OnStep, Step, fit
 from anura_train.folds import Folds, corpus_folds, own_folds
 from anura_train.lesson import open_lesson
-from anura_train.logs import CsvLog, Log, TensorBoardLog
+from anura_train.logs import CsvLog, Log, Stopwatch, TensorBoardLog
 from anura_train.models import Net
 from anura_train.recipe import Recipe
 from anura_train.state import Keeper
@@ -72,7 +72,7 @@ def _fit(recipe: Recipe, learnt: Corpus, labels: tuple[str, ...], name: str, ben
     """Train, go on where the same training was killed, and write each step down."""
     logs: list[Log] = []
     if bench.fabric.is_global_zero:
-        logs = [CsvLog(bench.out / "log" / f"{name}.csv")]
+        logs = [CsvLog(bench.out / "log" / f"{name}.csv"), Stopwatch(bench.out / "log" / f"{name}.seconds")]
         if bench.tensorboard:
             logs.append(TensorBoardLog(bench.out / "tensorboard" / name))
 

@@ -1,10 +1,11 @@
-"""Where a training's steps are written down: a table always, TensorBoard if asked for."""
+"""Where a training's steps are written down: a table and the time always, TensorBoard if asked for."""
 
 import csv
+import time
 from pathlib import Path
 from typing import Protocol
 
-from anura_edge.errors import ConfigError
+from anura_edge.errors import ConfigError, SourceError
 from anura_train.fit import Step
 
 COLUMNS = ("step", "loss", "learning_rate", "micro_f1")
@@ -40,6 +41,33 @@ class CsvLog:
         young.write_text("\r\n".join([",".join(COLUMNS), *earlier, ""]), encoding="utf-8", newline="")
         young.replace(self.path)
         self.begun = True
+
+
+class Stopwatch:
+    """The seconds that a training has taken, in a file; one that is taken up again goes on counting."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.begun_s = time.monotonic()
+        self.begun = False
+
+    def write(self, step: Step) -> None:
+        """Write down the time."""
+        if not self.begun and step.number > 1:
+            self.begun_s -= read_seconds(self.path)
+        self.begun = True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(f"{time.monotonic() - self.begun_s:.3f}\n", encoding="utf-8")
+
+
+def read_seconds(path: Path) -> float:
+    """Return what a stopwatch wrote; SourceError when it did not."""
+    try:
+        return float(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            f"{path} tells no time: {error}; delete its folder and run `anura-train fit` again"
+        ) from error
 
 
 class TensorBoardLog:

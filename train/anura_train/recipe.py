@@ -1,6 +1,6 @@
 """A recipe: everything that decides what a model becomes, in one YAML file. An unknown key stops the start."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -183,11 +183,11 @@ class Recipe(Strict):
         return self.model_dump_json(exclude_unset=True)
 
 
-def read_recipe(path: Path, variants: Sequence[str] = ()) -> Recipe:
+def read_recipe(path: Path, variants: Sequence[str] = (), changes: Mapping[str, Any] | None = None) -> Recipe:
     """Read a recipe, changed by variants that it names; ConfigError names the file, the key and what is wrong with it.
 
     `variants:` holds parts of recipes by name. They are laid over the rest one after the other, and their names join
-    the recipe's id and title.
+    the recipe's id and title. `changes`, such as a smaller budget, are laid over all of it.
     """
     values, known = _read(path)
     for name in variants:
@@ -196,7 +196,7 @@ def read_recipe(path: Path, variants: Sequence[str] = ()) -> Recipe:
         values = _laid_over(values, known[name] or {})
         values |= {"id": f"{values.get('id')}-{name}", "title": f"{values.get('title')}, {name}"}
     try:
-        return Recipe.model_validate(values)
+        return Recipe.model_validate(_laid_over(values, changes or {}))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -222,7 +222,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return values, known
 
 
-def _laid_over(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _laid_over(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Replace values by name, in parts of a recipe too."""
     both = {key for key in changes if isinstance(changes[key], dict) and isinstance(values.get(key), dict)}
     return values | {key: _laid_over(values[key], new) if key in both else new for key, new in changes.items()}

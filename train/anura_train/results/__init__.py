@@ -1,0 +1,1 @@
+"""Every recipe on the same folds, in one table."""
