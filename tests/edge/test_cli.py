@@ -154,7 +154,6 @@ def test_on_a_terminal_a_scan_shows_how_far_it_is_and_what_goes_elsewhere_stays_
         ([], {}, 2, "write --source mic"),
         (["--source", "file:/etc/hostname", "--watch"], {}, 2, "--watch goes with folder"),
         (["--source", "mic", "--watch"], {"AUDIO__MICROPHONE": "no such thing"}, 2, "--watch goes with folder"),
-        (["--source", "mic"], {"AUDIO__MICROPHONE": "no such thing"}, 4, "no microphone 'no such thing'"),
         (["--source", "folder:/tmp"], {"MODEL__BUNDLE": "/no/such/bundle"}, 3, "no model bundle"),
         (["--source", "folder:/tmp"], {"STATE_DIR": "/dev/null/state"}, 5, "journal"),
         (["--source", "folder:/tmp"], {"DETECT__THRESHOLD": "7"}, 2, "ANURA__DETECT__THRESHOLD"),
