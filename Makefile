@@ -26,7 +26,7 @@ test: $(VENV)/.ready
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy edge base train export deploy/demo.py bench/capture.py bench/card.py bench/drain.py bench/scan.py bench/soak.py bench/faults bench/faultlab docs/generate.py
+	$(BIN)/mypy edge base train export bench bench/faults deploy/demo.py docs/generate.py
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.ready

@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -41,10 +42,14 @@ def timed(folder: Path) -> tuple[float, float, str]:
 def cases(real: Path | None) -> Iterator[tuple[str, Callable[[Path], object]]]:
     """Name each card, and how to write it into a folder."""
     for name, broken in FILES.items():
-        yield name, lambda folder, b=broken: (folder / b.name).write_bytes(b.content)
+        yield name, partial(_write, broken.name, broken.content)
     yield from CARDS.items()
     for path in sorted(real.iterdir()) if real else ():
-        yield path.name, lambda folder, p=path: (folder / p.name).write_bytes(p.read_bytes())
+        yield path.name, partial(_write, path.name, path.read_bytes())
+
+
+def _write(name: str, content: bytes, folder: Path) -> None:
+    (folder / name).write_bytes(content)
 
 
 def main(real: Path | None) -> None:

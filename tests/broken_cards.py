@@ -41,8 +41,8 @@ def wav(*more: bytes) -> bytes:
     return riff(fmt(), *more)
 
 
-def whole(content: bytes, **more: str) -> BrokenFile:
-    return BrokenFile(content, "whole", SECONDS, **more)
+def whole(content: bytes, name: str = NAME, says: str = "") -> BrokenFile:
+    return BrokenFile(content, "whole", SECONDS, name=name, says=says)
 
 
 def recovered(content: bytes, seconds: float = SECONDS) -> BrokenFile:
