@@ -80,7 +80,7 @@ class Courier:
     def _run(self) -> None:
         retry_s = MIN_RETRY_S
         while not self._stop.is_set():
-            began = monotonic()
+            began, cut_off = monotonic(), self._cut_off
             self._beat(TIMEOUT_S)
             try:
                 self._connect_and_serve()
@@ -88,7 +88,9 @@ class Courier:
                 self._note_problem(f"broker {self._mqtt.host}:{self._mqtt.port}: {error}")
             # A connection that held was a good one: the next fault begins again with a short wait. One that lasted but
             # a few waits may have been ended by a device with our name: then both wait longer and longer.
-            if monotonic() - began > MANY_WAITS * retry_s or self._suspicion.careful:
+            # Where a batch is looked at, each connection brings the answer nearer.
+            was_in = self._cut_off != cut_off
+            if monotonic() - began > MANY_WAITS * retry_s or (was_in and self._suspicion.careful):
                 retry_s = MIN_RETRY_S
             else:
                 retry_s = min(2 * retry_s, MAX_RETRY_S)

@@ -376,3 +376,38 @@ def test_effort_that_still_grew_is_queued_when_the_books_are_closed(
     assert [(row.recording, row.samples) for row in rows] == [("first", 160), ("second", 80)]
     assert journal.close_books() == end
     assert journal.pending_count() == 2
+
+
+FAILING_DISK = """
+import resource, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+from anura_edge.errors import JournalError
+from anura_edge.events import Notice, NoticeKind
+from anura_edge.journal import OWN, Journal
+journal = Journal(Path(sys.argv[1]))
+def commit():
+    notice = Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), "x" * 500)
+    journal.commit([], [], OWN, notices=[notice])
+commit()
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # the system answers EFBIG, which SQLite takes for a bad disk
+for attempt in range(2):
+    try:
+        commit()
+    except JournalError as error:
+        print(type(error).__name__, error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+"""
+
+
+def test_after_a_failed_write_nothing_is_tried_again_and_the_next_start_has_what_was_committed(path: Path) -> None:
+    command = [sys.executable, "-c", FAILING_DISK, str(path)]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    assert len(lines) == 2, "the disk is well again, but the journal is not trusted any more"
+    assert lines[0] == lines[1]
+    assert lines[0].startswith("JournalError")
+    assert "disk I/O error" in lines[0]
+    with closing(Journal(path)) as journal:
+        assert journal.pending_count() == 1
