@@ -131,6 +131,9 @@ class Link:
         """End the connection, if it is not over already; the broker does not send the will."""
         self._client.disconnect()
         self._client.loop_stop()
+        # paho closes its sockets when it is deleted, which is now if we do not hold each other.
+        for name in ("on_connect", "on_disconnect", "on_subscribe", "on_publish", "on_message"):
+            setattr(self._client, name, None)
 
     def _on_connect(
         self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None

@@ -91,6 +91,8 @@ class FakeBase:
     def stop(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        for name in ("on_connect", "on_subscribe", "on_message"):  # else it waits, with open sockets, to be collected
+            setattr(self._client, name, None)
 
 
 @pytest.fixture
