@@ -12,7 +12,6 @@ from anura_edge.clip_recorder import ClipRecorder
 from anura_edge.config import Config
 from anura_edge.delivery import Courier
 from anura_edge.disk import DiskWatch
-from anura_edge.errors import AnuraError
 from anura_edge.events import EffortState
 from anura_edge.keeper import Keeper
 from anura_edge.monotonic import monotonic_s
@@ -58,6 +57,8 @@ class Monitor:
         self._began = time.monotonic()
         self._backlog = Backlog()
         self._fed = True
+        self._due = 0.0
+        self._failure = ""
 
     def start(self) -> None:
         """Say that the device is ready, and begin to look."""
@@ -74,16 +75,27 @@ class Monitor:
         watchdog_s = notify.watchdog_s()
         # sd_watchdog_enabled(3) recommends half the time that the manager waits.
         look_every_s = min(LOOK_EVERY_S, self._config.health.interval_s, (watchdog_s or LOOK_EVERY_S) / 2)
-        due = 0.0
         while not self._stop.is_set():
-            self._feed_watchdog()
-            self._disk.look()
-            if self._keeper.is_full:
-                self._keeper.try_again()
-            if time.monotonic() >= due:
-                due = time.monotonic() + self._config.health.interval_s
-                self._report()
+            for task in (self._feed_watchdog, self._disk.look, self._relieve_keeper, self._report_when_due):
+                self._attempt(task)
             self._stop.wait(look_every_s)
+
+    def _attempt(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except Exception as error:  # whatever it is: without this thread the watchdog ends a device that hears well
+            if str(error) != self._failure:
+                log.warning("cannot look after the device: %s", error)
+            self._failure = str(error)
+
+    def _relieve_keeper(self) -> None:
+        if self._keeper.is_full:
+            self._keeper.try_again()
+
+    def _report_when_due(self) -> None:
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + self._config.health.interval_s
+            self._report()
 
     def _feed_watchdog(self) -> None:
         late = self._vitals.late()
@@ -94,15 +106,12 @@ class Monitor:
         self._fed = not late
 
     def _report(self) -> None:
-        try:
-            health = self.health()
-            notify.notify(notify.status("; ".join(health.problems) or f"well; {health.pending} rows wait"))
-            if self._courier:
-                self._courier.tell(health)
-            if path := self._config.health.prometheus_file:
-                prometheus.write(path, health)
-        except (AnuraError, OSError) as error:  # the next one may work: a device that cannot say how it is still hears
-            log.warning("cannot say how the device is: %s", error)
+        health = self.health()
+        notify.notify(notify.status("; ".join(health.problems) or f"well; {health.pending} rows wait"))
+        if self._courier:
+            self._courier.tell(health)
+        if path := self._config.health.prometheus_file:
+            prometheus.write(path, health)
 
     def health(self) -> wire.Health:
         """Look at everything.

@@ -38,10 +38,15 @@ def memory_bytes() -> int | None:
     return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm else None
 
 
+COLDEST_C, HOTTEST_C = -100, 250
+"""Beyond these a reading is a sensor's way to say that it has none, as in 0x7fffffff thousandths."""
+
+
 def temperature_c(sys: Path = Path("/sys")) -> float | None:
     """Return the hottest sensor's temperature, in degrees Celsius."""
     readings = (_number(path, 10) for path in sys.glob("class/thermal/thermal_zone*/temp"))
-    return max((reading / 1000 for reading in readings if reading is not None), default=None)
+    degrees = (reading / 1000 for reading in readings if reading is not None)
+    return max((degree for degree in degrees if COLDEST_C <= degree <= HOTTEST_C), default=None)
 
 
 def throttled_bits(sys: Path = Path("/sys")) -> int | None:

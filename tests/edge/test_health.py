@@ -167,6 +167,13 @@ def test_a_device_that_cannot_start_is_never_ready(manager: socket.socket, confi
         word(manager)
 
 
+def test_a_report_that_fails_does_not_starve_the_watchdog(config: Config, manager: socket.socket) -> None:
+    nowhere = config.health.model_copy(update={"prometheus_file": Path("/proc/none/anura.prom")})
+    with Daemon(config.model_copy(update={"health": nowhere}), print, Event()):
+        for _ in range(3):
+            words_until(manager, "WATCHDOG=1")
+
+
 def test_the_broker_and_prometheus_are_told_how_the_device_is(
     config: Config, broker: Broker, tmp_path: Path, hear_topic: Callable[..., list[Any]]
 ) -> None:

@@ -34,6 +34,8 @@ def test_the_hottest_sensor_counts_and_one_that_cannot_be_read_does_not(tmp_path
     assert machine.temperature_c(tmp_path) == -3.5
     put(tmp_path / "class/thermal/thermal_zone2/temp", "61234\n")
     assert machine.temperature_c(tmp_path) == 61.234
+    put(tmp_path / "class/thermal/thermal_zone3/temp", f"{0x7FFFFFFF}\n")
+    assert machine.temperature_c(tmp_path) == 61.234, "a sensor that has no reading is none"
 
 
 @pytest.mark.parametrize(("text", "bits"), [("0\n", 0), ("50005\n", 0x50005), ("0x50000\n", 0x50000), ("?", None)])

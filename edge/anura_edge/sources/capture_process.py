@@ -116,10 +116,14 @@ class CaptureProcess:
         command += [] if device is None else [f"--device={device}"]
         command += [] if rate_hz is None else [f"--rate={rate_hz}"]
         # In a group of its own, or Ctrl-C would end it before us.
-        self._process = subprocess.Popen(  # noqa: S603 (our own program)
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 (our own program)
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
+            )
+        except OSError as error:  # no memory, or no process number, is left; there may be some later
+            raise SourceError(f"cannot start the capture program: {error.strerror}") from error
         self._pipe = cast("IO[bytes]", self._process.stdout)
+        self._backlog = Backlog(0)
         facts: SimpleQueue[dict[str, Any]] = SimpleQueue()
         Thread(target=self._pump, args=(facts,), name="microphone", daemon=True).start()
         opened = _wait(facts, stop)
@@ -134,7 +138,7 @@ class CaptureProcess:
         # Blocks are taken from the pipe as fast as they come, however slow the model is.
         with self._pipe:
             try:
-                opened = json.loads(self._pipe.readline() or '{"error": "the capture program ended at once"}')
+                opened = json.loads(self._pipe.readline())
                 self._backlog = Backlog(opened.get("rate_hz", 0))
                 facts.put(opened)
                 while header := self._pipe.read(HEADER.size):
@@ -144,6 +148,7 @@ class CaptureProcess:
                     self._backlog.put(block)
             except (ValueError, struct.error):
                 pass  # it ended in the middle of a block
+        facts.put({"error": "the capture program ended at once"})  # nobody reads it if there were better facts
         self._backlog.end()
 
     def read(self, timeout_s: float) -> Block | None:

@@ -69,7 +69,8 @@ class ReturningCapture:
         except NoPortAudioError:
             raise
         except SourceError as error:
-            self._lose(str(error))
+            if not self._stop.is_set():  # who is told to stop while it opens has lost nothing
+                self._lose(str(error))
             return None
         if not block and self._capture and not self._stop.is_set():
             self._lose(f"no audio for {SILENT_DRIVER_S:g} s")
