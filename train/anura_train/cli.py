@@ -16,9 +16,13 @@ from anura_train.data.read import layout_of
 from anura_train.evaluate import Report, evaluate
 from anura_train.evaluation.assess import assess
 from anura_train.evaluation.perturb import perturbed_trials
-from anura_train.evaluation.record import write_evaluation
+from anura_train.evaluation.record import load_evaluation, write_evaluation
 from anura_train.evaluation.trial import read_trial
 from anura_train.recipe import read_recipe
+from anura_train.report.embedding import embedding_plates
+from anura_train.report.page import write_report
+from anura_train.report.performance import candidate
+from anura_train.report.plate import OTHER, OWN
 from anura_train.results import runs as results
 from anura_train.results.page import shown, write_page
 from anura_train.results.plan import read_plan
@@ -89,6 +93,28 @@ def evaluate_command(
     trial = read_trial(out, recipe, corpus)
     conditions = perturbed_trials(out, recipe, corpus, trial) if robustness else ()
     write_evaluation(out, assess(recipe, corpus, trial, conditions))
+
+
+@app.command("report")
+def report_command(
+    data: Data,
+    out: Out,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Another such folder, evaluated on the same data, to compare with.")
+    ] = None,
+) -> None:
+    """Show what `evaluate` measured as one page, OUT/report/index.html, with every picture beside it as a PNG.
+
+    Example: anura-train report --data ../data --out build/train/student_stream --baseline build/train/resnet18
+    """
+    corpus = read_corpus(data)
+    candidates = []
+    for folder, colour in ((out, OWN), (baseline, OTHER)):
+        if folder:
+            trial = read_trial(folder, load_checkpoint(folder).provenance.recipe, corpus)
+            candidates.append(candidate(load_evaluation(folder), trial, colour))
+    plates = embedding_plates(load_checkpoint(out).model, corpus, corpus.labels())
+    typer.echo(write_report(out / "report", candidates, tuple(plates)))
 
 
 @app.command("results")

@@ -1,0 +1,1 @@
+"""What a model hears and where it errs, as one page."""

@@ -1,0 +1,165 @@
+"""One HTML page that needs nothing else: pictures, style and script are in it, and nothing is fetched."""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from anura_train.evaluation.record import Evaluation, Figure
+from anura_train.report.activity import HOURS, Activity, activity, activity_plates
+from anura_train.report.performance import Candidate, performance_plates
+from anura_train.report.plate import Plate
+
+HERE = Path(__file__).parent
+PAGE = "index.html"
+SHADES = 8
+"""Steps of colour in the table of activity."""
+
+SUMMARY = (
+    "macro-F1 tuned",
+    "macro-F1 at 0.5",
+    "macro-F1 uncalibrated, at 0.5",
+    "micro-F1 tuned",
+    "mAP",
+    "AUROC",
+    "accuracy",
+    "ECE before calibration",
+    "ECE after calibration",
+    "1-s segment macro-F1 tuned",
+    "PSDS",
+)
+CONDITIONS = ("macro-F1 tuned", "macro-F1 at 0.5", "mAP", "AUROC")
+
+
+def write_report(out: Path, candidates: Sequence[Candidate], plates: Sequence[Plate]) -> Path:
+    """Write OUT/index.html and every plate as OUT/NAME.png; return the page's path."""
+    out.mkdir(parents=True, exist_ok=True)
+    found = activity(candidates[0])
+    shown = [*performance_plates(candidates), *plates, *(activity_plates(found) if found else ())]
+    for plate in shown:
+        (out / f"{plate.name}.png").write_bytes(plate.png)
+    (out / PAGE).write_text("\n".join(_page(candidates, shown, found)), encoding="utf-8")
+    return out / PAGE
+
+
+def _page(candidates: Sequence[Candidate], plates: Sequence[Plate], found: Activity | None) -> Iterator[str]:
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    own = candidates[0].evaluation
+    # Whatever a data set calls its species or sites, nothing but this style and this script can take effect.
+    policy = f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}"
+    yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{escape(own.title)}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>"
+    yield f"<h1>{escape(own.title)}</h1>"
+    yield f"<p>{_about(own)}</p>"
+    yield from _summary(candidates)
+    yield from _conditions(own)
+    yield from _species(own)
+    for plate in plates:
+        yield _plate(plate)
+    yield from _activity(found)
+    yield f"</main>\n<script>{script}</script>\n</body>\n</html>"
+
+
+def _about(own: Evaluation) -> str:
+    return (
+        f"{own.recordings:,} recordings of {own.groups:,} groups, {own.with_species:,} of them with one of "
+        f"{len(own.labels)} species; {own.folds} folds that share no group; {own.background_hours:.2f} hours without a "
+        "species. Every figure is out of fold, of the whole set at once; calibration and thresholds of a fold come "
+        f"from the others. Intervals are of 95 %, from {own.draws:,} redraws of whole groups; those of false alarms "
+        "are Poisson's."
+    )
+
+
+def _summary(candidates: Sequence[Candidate]) -> Iterator[str]:
+    yield "<h2>Figures</h2>\n<table>\n<thead><tr><th></th>"
+    yield "".join(f'<th scope="col">{escape(each.title)}</th>' for each in candidates) + "</tr></thead>\n<tbody>"
+    wanted = [(measure, "all", "as recorded") for measure in SUMMARY]
+    wanted += [("macro-F1 tuned", each, "as recorded") for each in ("frequent", "common", "rare")]
+    wanted += [(f"false alarms an hour {how}", "all", "background") for how in ("at 0.5", "tuned")]
+    for measure, of, condition in wanted:
+        figures = [each.evaluation.figure(measure, of, condition) for each in candidates]
+        if any(figures):
+            name = measure if of == "all" else f"{measure}, {of} species"
+            yield _row(name, figures)
+    yield "</tbody>\n</table>"
+
+
+def _conditions(own: Evaluation) -> Iterator[str]:
+    conditions = [each for each in dict.fromkeys(figure.condition for figure in own.figures) if each != "background"]
+    yield "<h2>Other sounds, other places</h2>\n<table>\n<thead><tr><th></th>"
+    yield "".join(f'<th scope="col">{each}</th>' for each in CONDITIONS) + "</tr></thead>\n<tbody>"
+    for condition in conditions:
+        yield _row(condition, [own.figure(measure, "all", condition) for measure in CONDITIONS])
+    yield "</tbody>\n</table>"
+    if "first 30 s" not in conditions:
+        yield "<p>Not tried with noise, rain and other recorders: <code>anura-train evaluate --robustness</code>.</p>"
+
+
+def _species(own: Evaluation) -> Iterator[str]:
+    yield "<h2>Species</h2>\n<table>\n<thead><tr><th></th>"
+    yield '<th scope="col">frequency</th><th scope="col">recordings</th><th scope="col">groups</th>'
+    yield '<th scope="col">F1 tuned</th><th scope="col">average precision</th></tr></thead>\n<tbody>'
+    for label in own.labels:
+        told = f"<td>{label.frequency}</td><td>{label.recordings:,}</td><td>{label.groups:,}</td>"
+        figures = "".join(
+            f"<td>{_shown(own.figure(name, label.code))}</td>" for name in ("F1 tuned", "average precision")
+        )
+        yield f'<tr><th scope="row">{escape(label.code)}</th>{told}{figures}</tr>'
+    yield "</tbody>\n</table>"
+
+
+def _plate(plate: Plate) -> str:
+    source = b64encode(plate.png).decode("ascii")
+    return (
+        f'<section>\n<h2>{escape(plate.title)}</h2>\n<figure><img alt="{escape(plate.title)}" '
+        f'src="data:image/png;base64,{source}">\n<figcaption>{escape(plate.caption)}</figcaption></figure>\n</section>'
+    )
+
+
+def _activity(found: Activity | None) -> Iterator[str]:
+    yield "<section>\n<h2>Activity, to choose from</h2>"
+    if not found:
+        yield "<p>No recording says when it was made, so nothing is known of the time of day.</p>\n</section>"
+        return
+    yield "<p>Percent of the time listened in which a species was heard; empty where nobody listened.</p>"
+    for name, values in (("site", found.sites), ("species", found.codes)):
+        options = "".join(f'<option value="{escape(each)}">{escape(each)}</option>' for each in values)
+        yield f'<label>{name} <select data-filter="{name}"><option value="">all</option>{options}</select></label>'
+    yield '<table class="activity">\n<thead><tr><th scope="col">site</th><th scope="col">species</th>'
+    yield "".join(f'<th scope="col">{hour}</th>' for hour in range(HOURS)) + "</tr></thead>\n<tbody>"
+    shares = found.by_site
+    top = max(0.01, float(np.nan_to_num(shares).max()))
+    for (site, label), row in zip(np.ndindex(shares.shape[:2]), shares.reshape(-1, HOURS), strict=True):
+        where, code = escape(found.sites[site]), escape(found.codes[label])
+        cells = "".join(_cell(share, top) for share in row.tolist())
+        yield f'<tr data-site="{where}" data-species="{code}"><th>{where}</th><th scope="row">{code}</th>{cells}</tr>'
+    yield "</tbody>\n</table>\n</section>"
+
+
+def _cell(share: float, top: float) -> str:
+    if np.isnan(share):
+        return "<td></td>"
+    return f'<td class="h{round(share / top * SHADES)}">{100 * share:.0f}</td>'
+
+
+def _row(name: str, figures: Sequence[Figure | None]) -> str:
+    return (
+        f'<tr><th scope="row">{escape(name)}</th>' + "".join(f"<td>{_shown(each)}</td>" for each in figures) + "</tr>"
+    )
+
+
+def _shown(figure: Figure | None) -> str:
+    if figure is None or figure.value is None:
+        return ""
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.2f}"
+    return f"{figure.value:.2f} <small>{figure.low:.2f} to {figure.high:.2f}</small>"
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode('ascii')}'"

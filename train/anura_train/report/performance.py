@@ -1,0 +1,227 @@
+"""Plates of how well species are told."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anura_edge.audio import FloatArray
+from anura_train.calibration import GRID
+from anura_train.evaluation.choice import Choice, Judged, choose_nested, judge, threshold_curve
+from anura_train.evaluation.measures import BINS
+from anura_train.evaluation.record import Evaluation
+from anura_train.evaluation.trial import Trial
+from anura_train.metrics import Truth
+from anura_train.report.plate import HEAT, OTHER, OWN, QUIET, Plate, clear, finish, open_figure
+
+F1 = "F1 tuned"
+MARKS = {"frequent": "o", "common": "s", "rare": "^"}
+
+WIDEST_IN = 9.0
+ROUND = tuple(factor * 10**power for power in range(6) for factor in (1, 2, 5))
+MOST_NUMBERED = 24
+"""Labels up to which a confusion matrix has room for numbers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A model and all that was measured of it."""
+
+    evaluation: Evaluation
+    trial: Trial
+    choices: dict[int, Choice]
+    judged: Judged
+    colour: str
+
+    @property
+    def title(self) -> str:
+        """Return its recipe's title."""
+        return self.evaluation.title
+
+    def f1(self, code: str) -> float | None:
+        """Return the tuned F1 of a species; None where it is not defined."""
+        figure = self.evaluation.figure(F1, code)
+        return figure.value if figure else None
+
+
+def candidate(evaluation: Evaluation, trial: Trial, colour: str) -> Candidate:
+    """Calibrate and decide as the evaluation did."""
+    choices = choose_nested(trial)
+    return Candidate(evaluation, trial, choices, judge(trial, choices), colour)
+
+
+def performance_plates(candidates: Sequence[Candidate]) -> Iterator[Plate]:
+    """Yield the plates; those of one model alone are the first one's."""
+    own = candidates[0]
+    yield _by_frequency(candidates)
+    yield _strip(candidates)
+    yield _confusion(own)
+    yield _reliability(own)
+    yield _thresholds(own)
+
+
+def _by_frequency(candidates: Sequence[Candidate]) -> Plate:
+    figure = open_figure(4.8)
+    axes = figure.add_subplot()
+    for place, each in enumerate(candidates):
+        side = (place - (len(candidates) - 1) / 2) * 0.06
+        for number, label in enumerate(each.evaluation.labels):
+            found = each.evaluation.figure(F1, label.code)
+            if found is None or found.value is None:
+                continue
+            # Species with as many recordings would hide each other.
+            x = label.recordings * (1 + side + 0.02 * (number % 5 - 2))
+            if found.low is not None and found.high is not None:
+                axes.plot([x, x], [found.low, found.high], color=each.colour, linewidth=0.8, alpha=0.5)
+            axes.plot(x, found.value, "o^"[place], color=each.colour, markersize=6)
+            if place == 0:
+                axes.annotate(
+                    label.code,
+                    (x, found.value),
+                    xytext=(4, 4 - 11 * (number % 2)),
+                    textcoords="offset points",
+                    fontsize=6.5,
+                )
+        axes.plot([], [], "o^"[place], color=each.colour, label=each.title)
+    axes.set(xscale="log", ylim=(-0.03, 1.05), xlabel="recordings with the species", ylabel="F1")
+    low, high = axes.get_xlim()
+    axes.set_xticks([tick for tick in ROUND if low <= tick <= high], minor=False)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    clear(axes)
+    figure.legend(loc="outside upper left", ncols=2, frameon=False)
+    return finish(
+        "f1-by-frequency",
+        "Class imbalance and performance",
+        "F1 of each species at nested thresholds against the number of its recordings, with 95 % intervals. Points are "
+        "moved a little sideways so that none hides another.",
+        figure,
+    )
+
+
+def _strip(candidates: Sequence[Candidate]) -> Plate:
+    figure = open_figure(1.6 + 0.9 * len(candidates))
+    axes = figure.add_subplot()
+    rng = np.random.default_rng(0)
+    for place, each in enumerate(candidates):
+        found = [(label, f1) for label in each.evaluation.labels if (f1 := each.f1(label.code)) is not None]
+        for frequency, mark in MARKS.items():
+            values = [value for label, value in found if label.frequency == frequency]
+            y = place + rng.uniform(-0.22, 0.22, len(values))
+            axes.plot(values, y, mark, color=each.colour, markersize=7, alpha=0.75, markeredgecolor="white")
+        middle = float(np.median([value for _, value in found])) if found else np.nan
+        axes.plot([middle, middle], [place - 0.35, place + 0.35], color="black", linewidth=1.5)
+    for frequency, mark in MARKS.items():
+        axes.plot([], [], mark, color=QUIET, label=frequency, linestyle="none")
+    axes.plot([], [], color="black", label="median")
+    axes.set(xlim=(-0.03, 1.03), ylim=(len(candidates) - 0.4, -0.6), xlabel="F1")
+    axes.set_yticks(range(len(candidates)), [each.title for each in candidates])
+    clear(axes)
+    figure.legend(loc="outside upper left", ncols=4, frameon=False)
+    return finish(
+        "f1-strip",
+        "F1 of every species",
+        "Each mark is a species, its shape says how frequent it is; they are spread upwards only to be told apart.",
+        figure,
+    )
+
+
+def _confusion(own: Candidate) -> Plate:
+    codes = [label.code for label in own.evaluation.labels]
+    shares = confusion(own.judged.tuned, own.trial.truth)
+    size = max(4.0, min(WIDEST_IN, 1.6 + 0.3 * len(codes)))
+    figure = open_figure(size)
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap=HEAT, vmin=0, vmax=1)
+    axes.set_xticks(range(len(codes)), codes, rotation=90, fontsize=7)
+    axes.set_yticks(range(len(codes)), codes, fontsize=7)
+    axes.set(xlabel="heard", ylabel="in the recording")
+    if len(codes) <= MOST_NUMBERED:
+        for (row, column), share in np.ndenumerate(shares):
+            if share >= 0.005:
+                tone = "white" if share > 0.55 else "black"
+                axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=6, color=tone)
+    figure.colorbar(image, ax=axes, shrink=0.7, label="share of recordings")
+    return finish(
+        "confusion",
+        "Confusions",
+        "Of the recordings with the species of a row, the share (in percent, where numbered) in which the species of a "
+        "column was heard. Off the diagonal only where that one was not there.",
+        figure,
+    )
+
+
+def confusion(heard: Truth, truth: Truth) -> FloatArray:
+    """Return, of the recordings with one label, the share in which another was heard that is not there.
+
+    Both arrays are (recordings, labels); the result is (labels, labels), its diagonal the share that was found.
+    """
+    shares = np.zeros((truth.shape[1], truth.shape[1]), np.float32)
+    for label in range(truth.shape[1]):
+        there = truth[:, label]
+        wrong = heard[there] & ~truth[there]
+        shares[label] = wrong.sum(0) / max(1, there.sum())
+        shares[label, label] = heard[there, label].sum() / max(1, there.sum())
+    return shares
+
+
+def _reliability(own: Candidate) -> Plate:
+    figure = open_figure(4.6)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=":")
+    for name, probabilities, colour, mark in (
+        ("before", own.judged.raw, OTHER, "^--"),
+        ("after", own.judged.calibrated, OWN, "o-"),
+    ):
+        said, came, count = reliability(probabilities, own.trial.truth)
+        error = own.evaluation.figure(f"ECE {name} calibration")
+        ece = f", mean ECE of species {error.value:.3f}" if error and error.value is not None else ""
+        axes.plot(said, came, mark, color=colour, label=f"{name} calibration{ece}", zorder=2)
+        for x, y, number in zip(said, came, count, strict=True):
+            axes.annotate(f"{number:,}", (x, y), xytext=(5, -9), textcoords="offset points", fontsize=6.5, color=colour)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability said", ylabel="share that came true")
+    clear(axes)
+    figure.legend(loc="outside upper left", ncols=2, frameon=False)
+    return finish(
+        "reliability",
+        "Reliability",
+        "How often a species is there when it is said to be there with a probability, all species together; beside "
+        "each point, how many decisions it is of. On the dotted line, probabilities are what they say.",
+        figure,
+    )
+
+
+def reliability(probabilities: FloatArray, truth: Truth) -> tuple[FloatArray, FloatArray, list[int]]:
+    """Return mean probability, share that is true and number of decisions, of each bin that has any."""
+    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    filled = [each for each in range(BINS) if (bins == each).any()]
+    said = np.array([probabilities[bins == each].mean() for each in filled], np.float32)
+    came = np.array([truth[bins == each].mean() for each in filled], np.float32)
+    return said, came, [int((bins == each).sum()) for each in filled]
+
+
+def _thresholds(own: Candidate) -> Plate:
+    columns = 6
+    rows = -(-len(own.trial.labels) // columns)
+    figure = open_figure(0.9 + 1.25 * rows)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    for panel in panels:
+        panel.set_axis_off()
+    truth = own.trial.truth
+    for number, (code, panel) in enumerate(zip(own.trial.labels, figure.axes, strict=False)):
+        panel.set_axis_on()
+        panel.plot(GRID, threshold_curve(own.judged.calibrated[:, number], truth[:, number]), color=OWN)
+        for choice in own.choices.values():
+            panel.axvline(choice.thresholds[number], color=OTHER, linewidth=0.8, linestyle="--")
+        panel.set_title(code, fontsize=8)
+        panel.set(xlim=(0, 1), ylim=(0, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        panel.tick_params(labelsize=7)
+        clear(panel)
+    figure.supxlabel("threshold of the calibrated probability", fontsize=9)
+    figure.supylabel("F1", fontsize=9)
+    return finish(
+        "thresholds",
+        "F1 and thresholds",
+        "F1 of each species at every threshold. Dashed: the thresholds that each fold was given by the others.",
+        figure,
+    )
