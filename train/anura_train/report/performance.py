@@ -179,7 +179,7 @@ def _reliability(own: Candidate) -> Plate:
         axes.plot(said, came, mark, color=colour, label=f"{name} calibration{ece}", zorder=2)
         for x, y, number in zip(said, came, count, strict=True):
             axes.annotate(f"{number:,}", (x, y), xytext=(5, -9), textcoords="offset points", fontsize=6.5, color=colour)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability said", ylabel="share that came true")
+    axes.set(xlim=(-0.02, 1.04), ylim=(-0.06, 1.04), xlabel="probability said", ylabel="share that came true")
     clear(axes)
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     return finish(
