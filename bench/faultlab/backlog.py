@@ -6,13 +6,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from uuid import UUID, uuid5
 
-from support import DEADLINE_S
+from support import DEADLINE_S, eventually
 
 from anura_edge.audio import ClockSource
 from anura_edge.events import NAMESPACE, Event
@@ -57,21 +58,49 @@ def _event(device: str, number: int, start: datetime) -> Event:
 
 
 class Edge:
-    """An `anura-edge run --watch` on an empty folder: it delivers what its journal holds. A context manager."""
+    """An `anura-edge run --watch` on a card, an empty folder at first. A context manager."""
 
-    def __init__(self, field: Field, name: str, within: Sequence[str] = (), **settings: str) -> None:
-        """`within` is a command that runs it somewhere else, as `ip netns exec NAME`."""
+    def __init__(
+        self,
+        field: Field,
+        name: str,
+        settings: Mapping[str, object] = MappingProxyType({}),
+        within: Sequence[object] = (),
+        card: Path | None = None,
+    ) -> None:
+        """`within` is a command that runs it somewhere else, as `ip netns exec NAME`; without a card it has its own."""
         self.state = field.folder / name / "state"
-        self.card = field.folder / name / "card"
+        self.card = card or field.folder / name / "card"
         self.card.mkdir(parents=True, exist_ok=True)
         self._log = field.folder / name / "edge.txt"
-        self._command = [*within, sys.executable, "-c", EDGE, "run", "--watch", "--source", f"folder:{self.card}"]
-        self._environment = {**os.environ, **field.environment(name, self.state, **settings)}
+        self._command = [
+            *map(str, within),
+            sys.executable,
+            "-c",
+            EDGE,
+            "run",
+            "--watch",
+            "--source",
+            f"folder:{self.card}",
+        ]
+        self._environment = {
+            **os.environ,
+            **field.environment(name, self.state, **{key: str(value) for key, value in settings.items()}),
+        }
 
     def __enter__(self) -> "Edge":
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("w") as log:
             self.process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+        eventually(self._has_begun)
         return self
+
+    def _has_begun(self) -> bool:
+        assert self.process.poll() is None, self.said
+        try:
+            return self.pending() >= 0
+        except sqlite3.OperationalError:  # no journal yet
+            return False
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGTERM)

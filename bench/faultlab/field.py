@@ -105,11 +105,13 @@ class Wire:
 
     def is_acknowledged(self, device: str, seq: int) -> bool:
         """Say whether the base station has told a device that it has a row."""
-        return any(seq <= ack.seq or any(a <= seq <= b for a, b in ack.received) for ack in self._acks.get(device, []))
+        return any(
+            seq <= ack.seq or any(a <= seq <= b for a, b in ack.received) for ack in list(self._acks.get(device, []))
+        )
 
     def repeats(self, device: str) -> int:
         """Count the rows of a device that were sent more than once, as often as they were."""
-        return sum(times - 1 for (who, _), times in self.rows.items() if who == device)
+        return sum(times - 1 for (who, _), times in list(self.rows.items()) if who == device)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         _, device, kind = parse_topic(message.topic)

@@ -3,11 +3,13 @@
 import shutil
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from uuid import UUID
+
+from support import DEADLINE_S
 
 from faultlab.field import BATCHES, Field
 
@@ -67,15 +69,16 @@ def committed(state: Path, scratch: Path) -> set[UUID]:
     for name in ("journal.db", "journal.db-wal"):
         if (state / name).exists():
             shutil.copy(state / name, scratch)
-    with closing(sqlite3.connect(scratch / "journal.db")) as journal:
+    return ids_in(scratch / "journal.db")
+
+
+def ids_in(path: Path) -> set[UUID]:
+    """Return the id of every row in a journal."""
+    with closing(sqlite3.connect(path, timeout=DEADLINE_S)) as journal:
         assert journal.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        return set(_ids(journal))
-
-
-def _ids(journal: sqlite3.Connection) -> Iterator[UUID]:
-    there = {name for (name,) in journal.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    for table in there & BATCHES.keys():
-        yield from (UUID(text) for (text,) in journal.execute(f"SELECT id FROM {table}"))
+        tables = {name for (name,) in journal.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        queries = [f"SELECT id FROM {table}" for table in tables & BATCHES.keys()]
+        return {UUID(text) for query in queries for (text,) in journal.execute(query)}
 
 
 def settle(field: Field, device: str, state: Path, rows: set[UUID], promised: Mapping[str, int]) -> Ledger:

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-HERE, THERE = "10.213.77.1", "10.213.77.2"
-NAMESPACE, OUTER, INNER = "anura-faults", "anura-here", "anura-there"
+# A name and a network of its own for each process, so that several can have a link.
+_NETWORK = f"10.213.{os.getpid() % 256}"
+HERE, THERE = f"{_NETWORK}.1", f"{_NETWORK}.2"
+NAMESPACE, OUTER, INNER = f"anura-{os.getpid()}", f"here-{os.getpid()}", f"there-{os.getpid()}"
 
 
 def _run(*command: str) -> None:

@@ -40,7 +40,7 @@ def kill_bases(field: Field, deaths: int, rows: int, seed: int, progress: Progre
         nonlocal before, after
         field.base.end(signal.SIGKILL)
         there = field.base.ids(device).keys()
-        before += any(who == device and row not in there for who, row in field.wire.rows)
+        before += any(who == device and row not in there for who, row in list(field.wire.rows))
         after += any(
             not field.wire.is_acknowledged(device, row["seq"])
             for kind in BATCHES

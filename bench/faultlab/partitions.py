@@ -63,7 +63,7 @@ def after_days(field: Field, device: str, rows: int, resend_s: int = RESEND_S) -
     """
     ids = fill(field.folder / device / "state", device, rows)
     field.broker.stop()
-    with Edge(field, device, MQTT__RESEND_S=str(resend_s), **QUICK) as edge:
+    with Edge(field, device, {"MQTT__RESEND_S": resend_s, **QUICK}) as edge:
         eventually(lambda: "rows wait in the journal" in edge.said)
         field.broker.start()
         return _drain(field, device, edge, ids, with_alert=True)
@@ -72,16 +72,16 @@ def after_days(field: Field, device: str, rows: int, resend_s: int = RESEND_S) -
 def over(field: Field, link: Link, port: int, device: str, rows: int) -> Drain:
     """Deliver a backlog over a link, to the broker's listener of that port."""
     ids = fill(field.folder / device / "state", device, rows)
-    settings = {"MQTT__HOST": HERE, "MQTT__PORT": str(port), "MQTT__RESEND_S": str(RESEND_S)}
-    with Edge(field, device, link.within, **settings) as edge:
+    settings = {"MQTT__HOST": HERE, "MQTT__PORT": port, "MQTT__RESEND_S": RESEND_S}
+    with Edge(field, device, settings, link.within) as edge:
         return _drain(field, device, edge, ids, link)
 
 
 def half_open(field: Field, link: Link, port: int, device: str, keepalive_s: int) -> tuple[float, float]:
     """Let a link die without a word; return how long the device took to notice, and to be back after it was mended."""
     fill(field.folder / device / "state", device, 1)
-    settings = {"MQTT__HOST": HERE, "MQTT__PORT": str(port), "MQTT__KEEPALIVE_S": str(keepalive_s)}
-    with Edge(field, device, link.within, **settings) as edge:
+    settings = {"MQTT__HOST": HERE, "MQTT__PORT": port, "MQTT__KEEPALIVE_S": keepalive_s}
+    with Edge(field, device, settings, link.within) as edge:
         eventually(lambda: not edge.pending())
         link.lose(100)
         died = time.monotonic()

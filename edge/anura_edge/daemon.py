@@ -52,7 +52,10 @@ class Daemon:
         self.journal = open_journal(config.journal_path)
         self.vitals = Vitals(config.health.patience_s)
         beat = partial(self.vitals.beat, Stage.DELIVERY)
-        self.courier = Courier(self.journal, config, config.mqtt, self._birth(), beat) if config.mqtt else None
+        self.courier = (
+            # Told to stop, the daemon ends with the journal's error: whoever restarts it recovers what is there.
+            Courier(self.journal, config, config.mqtt, self._birth(), beat, stop.set) if config.mqtt else None
+        )
         self._retention = Retention(self.journal, config.journal)
         self._clips = self._recorder() if config.clips.enabled else None
         self._keeper = Keeper(self.journal, self._made_by(), self._noted(on_event), self._kept)

@@ -43,9 +43,14 @@ class Courier:
         mqtt: Mqtt,
         birth: wire.Status,
         beat: Callable[[float], None] = lambda _: None,
+        give_up: Callable[[], None] = lambda: None,
     ) -> None:
-        """`beat` is called again and again, with how long it may take until the next time."""
+        """`beat` is called again and again, with how long it may take until the next time.
+
+        `give_up` is called when the journal is broken, at the courier's end.
+        """
         self._journal, self._config, self._mqtt, self._birth, self._beat = journal, config, mqtt, birth, beat
+        self._give_up = give_up
         self._password = mqtt.password()
         self._stop = Event()
         self._suspicion = Suspicion()
@@ -86,6 +91,9 @@ class Courier:
                 self._connect_and_serve()
             except Exception as error:  # whatever it is: a courier that dies delivers nothing ever again
                 self._note_problem(f"broker {self._mqtt.host}:{self._mqtt.port}: {error}")
+            if self._journal.is_broken:
+                self._give_up()
+                return
             # A connection that held was a good one: the next fault begins again with a short wait. One that lasted but
             # a few waits may have been ended by a device with our name: then both wait longer and longer.
             # Where a batch is looked at, each connection brings the answer nearer.

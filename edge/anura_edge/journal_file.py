@@ -135,6 +135,11 @@ class JournalFile:
             except sqlite3.Error as error:
                 raise self._failed("read", error) from error
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether every further use fails, so that only a new process can recover."""
+        return self._broken is not None
+
     def number(self, query: str, values: Sequence[object] = ()) -> int:
         """Return the number that a query gives."""
         with self.reading() as db:

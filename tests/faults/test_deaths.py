@@ -4,10 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
-from faultlab.deaths import ENDED, SYNC_FAILED, Device, cut_power, kill_at_random
+from faultlab.backlog import Edge, fill
+from faultlab.deaths import SYNC_FAILED, Device, cut_power, kill_at_random
 from faultlab.disk import Loss, cut
 from faultlab.field import Field
+from faultlab.ledger import settle
 from faultlab.nursery import Nursery
+from support import DEADLINE_S, eventually
 
 DEATHS = 20
 
@@ -45,11 +48,23 @@ def test_a_failed_sync_ends_the_process_and_the_next_one_recovers(field: Field, 
     with Nursery(field.folder, recorder) as nursery:
         device = Device(field, f"failed-sync-{sync}", files=6)
         life = device.live_on_a_disk(nursery, Loss.ALL, random.Random(sync), fail_sync=sync)
-        assert life.code in (SYNC_FAILED, *ENDED)
+        assert life.code == SYNC_FAILED
         assert "disk I/O error" in life.err
         while not device.done:
             device.live(nursery)
     assert not device.close().broken
+
+
+def test_a_sync_that_fails_while_rows_are_delivered_ends_a_device_that_only_waits(field: Field, recorder: Path) -> None:
+    state = field.folder / "waiting" / "state"
+    rows = fill(state, "waiting", 2_000)
+    log = field.folder / "waiting.log"
+    recording = {"LD_PRELOAD": recorder, "POWERCUT_ROOT": state, "POWERCUT_LOG": log, "POWERCUT_FAIL_SYNC": 4}
+    with Edge(field, "waiting", within=["env", *(f"{name}={value}" for name, value in recording.items())]) as edge:
+        assert edge.process.wait(DEADLINE_S) == SYNC_FAILED
+    with Edge(field, "waiting") as edge:
+        eventually(lambda: not edge.pending())
+    assert not settle(field, "waiting", state, rows, {}).broken
 
 
 def _content(folder: Path) -> dict[str, bytes]:

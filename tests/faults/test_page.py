@@ -1,0 +1,34 @@
+"""The page of faults names tests and parts of the bench that are there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "reference" / "faults.md").read_text(encoding="utf-8")
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    files = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    there = {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert len(named) > 30
+    assert not named - there
+
+
+def test_every_part_of_the_bench_that_the_page_names_is_there() -> None:
+    help_text = subprocess.run(
+        [sys.executable, ROOT / "bench" / "faults", "--help"], check=True, capture_output=True, text=True
+    ).stdout
+    named = set(re.findall(r"--[a-z][a-z-]+", PAGE))
+    assert "--kills" in named
+    assert named <= {*re.findall(r"--[a-z][a-z-]+", help_text)}
+    for path in re.findall(r"`((?:bench|tests)/[\w./]+)`", PAGE):
+        assert (ROOT / path).exists()
+
+
+def test_every_row_of_the_table_shows_something() -> None:
+    rows = re.findall(r"^\| (?!fault |---)(.+) \|$", PAGE, re.MULTILINE)
+    assert len(rows) > 20
+    assert all("`" in row.split(" | ")[2] for row in rows)
