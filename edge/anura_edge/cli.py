@@ -27,7 +27,7 @@ from anura_edge.config import Config
 from anura_edge.daemon import DEFAULT_BUNDLE, Daemon, alone
 from anura_edge.demo.card import UTC_OFFSET, write_card
 from anura_edge.doctor import Verdict, examine
-from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigError
+from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigError, SourceError
 from anura_edge.keeper import Summary
 from anura_edge.progress import ToStderr, followed
 from anura_edge.report import bundle_text, event_line, summary_text
@@ -60,7 +60,7 @@ def main() -> None:
         typer.echo(f"anura-edge: {error}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         sys.exit(1)
 
 
@@ -150,7 +150,10 @@ def devices(as_json: JsonOption = False) -> None:
 
     Example: anura-edge devices
     """
-    for device in find_devices():
+    found = find_devices()
+    if not found:
+        typer.echo("no microphone: plug one in", err=True)
+    for device in found:
         line = f"{'*' if device.is_default else ' '} {device.index:>3}  {device.name}  {device.channels} ch"
         line += f"  {device.rate_hz} Hz" + (f"  USB {device.usb}" if device.usb else "")
         typer.echo(json.dumps(asdict(device)) if as_json else line)
@@ -250,6 +253,8 @@ def _parse_source(text: str | None) -> tuple[str, Path]:
 
 def _file(path: Path) -> Iterator[FoundFile]:
     path = path.resolve()  # a link that is named is meant
+    if not path.is_file():
+        raise SourceError(f"no file {path}; name a recording" + (", or write folder:PATH" if path.is_dir() else ""))
     open_file(path, path.name)  # the only file there is must be one that can be heard
     status = path.stat()
     return iter([FoundFile(path, printable(Path(path.name)), status.st_size, status.st_mtime_ns)])
@@ -257,12 +262,27 @@ def _file(path: Path) -> Iterator[FoundFile]:
 
 def _printer(*, as_json: bool) -> Callable[[EventRow], None]:
     if as_json:
-        return lambda row: typer.echo(json.dumps({"event": row.model_dump(mode="json")}))
-    return lambda row: typer.echo(event_line(row))
+        return lambda row: _say(json.dumps({"event": row.model_dump(mode="json")}))
+    return lambda row: _say(event_line(row))
 
 
 def _print_summary(summary: Summary, *, as_json: bool) -> None:
-    typer.echo(json.dumps({"summary": asdict(summary)}) if as_json else summary_text(summary))
+    _say(json.dumps({"summary": asdict(summary)}) if as_json else summary_text(summary))
+
+
+def _say(text: str) -> None:
+    """Print; where that fails, as on a full disk, hearing goes on without."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        logging.warning("cannot print what is heard: %s; it is kept and sent all the same", error.strerror)
+        _print_no_more()
+
+
+def _print_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop_on_signals() -> Event:

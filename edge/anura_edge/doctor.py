@@ -72,8 +72,10 @@ def _model(config: Config) -> tuple[Verdict, str]:
 
 def _journal(config: Config) -> tuple[Verdict, str]:
     path = config.journal_path
+    if not os.access(_nearest(path), os.W_OK) or not _nearest(path).is_dir():
+        return Verdict.FAIL, f"{_nearest(path)} is no folder that can be written; set state_dir, or look at the disk"
     if not path.exists():
-        return _place_for_a_journal(path)
+        return Verdict.OK, f"no journal yet; it will be {path}"
     try:
         # Only to read: to open a damaged journal for good is the device's business.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=5, uri=True)) as db:
@@ -86,11 +88,8 @@ def _journal(config: Config) -> tuple[Verdict, str]:
     return Verdict.OK, f"{path}, {pending:,} rows wait"
 
 
-def _place_for_a_journal(path: Path) -> tuple[Verdict, str]:
-    folder = next(parent for parent in path.parents if parent.exists())
-    if not os.access(folder, os.W_OK):
-        return Verdict.FAIL, f"no journal yet, and {folder} cannot be written; set state_dir, or its owner"
-    return Verdict.OK, f"no journal yet; it will be {path}"
+def _nearest(path: Path) -> Path:
+    return next(parent for parent in path.parents if parent.exists())
 
 
 def _broker(config: Config) -> tuple[Verdict, str]:

@@ -182,12 +182,19 @@ class Keeper:
         self.try_again()
         if rows := sum(load.rows for load in self._waiting):
             log.error("the disk is full: %d rows are lost; files among them are heard again next time", rows)
+        self._leave_unkept(sum(load.done is not None for load in self._waiting))
 
     def _give_up_oldest(self) -> None:
         """Keep the newest. A file is not noted as done then, so it is heard again; a microphone's rows are counted."""
         while sum(load.rows for load in self._waiting) > MAX_WAITING_ROWS:
             load = self._waiting.popleft()
             self._given_up += 0 if load.done else load.rows
+            self._leave_unkept(load.done is not None)
+
+    def _leave_unkept(self, files: int) -> None:
+        if files:
+            self.summary.new -= files
+            _add(self.summary.left, "disk_full", files)
 
     def _say_given_up(self) -> None:
         if self._given_up:

@@ -47,6 +47,8 @@ def read_password(path: Path) -> SecretStr:
 
 
 def _compose(path: Path) -> yaml.Node | None:
+    if path.exists() and not path.is_file():  # nobody may ever write to a pipe
+        raise ConfigError(f"{path} is not a file; `anura-edge config show` prints one to start from")
     try:
         text = path.read_text(encoding="utf-8")
         # An alias can make a small file endless, and settings have no use for one.

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 
 from anura_edge.audio import FloatArray
 from anura_edge.bundle import MODEL
+from anura_edge.journal import Journal
 
 LONG_AGO = 1_000_000_000
 
@@ -147,11 +148,12 @@ def test_on_a_terminal_a_scan_shows_how_far_it_is_and_what_goes_elsewhere_stays_
     ("arguments", "settings", "code", "words"),
     [
         (["--source", "folder:/no/such/place"], {}, 4, "mount the card"),
-        (["--source", "file:/no/such/file.wav"], {}, 4, "look at its name"),
+        (["--source", "file:/no/such/file.wav"], {}, 4, "no file /no/such/file.wav"),
         (["--source", "satellite"], {}, 2, "write --source mic"),
         (["--source", "folder:"], {}, 2, "write --source mic"),
         (["--source", "mic:0"], {}, 2, "write --source mic"),
         ([], {}, 2, "write --source mic"),
+        (["--source", "file:/tmp"], {}, 4, "or write folder:PATH"),
         (["--source", "file:/etc/hostname", "--watch"], {}, 2, "--watch goes with folder"),
         (["--source", "mic", "--watch"], {"AUDIO__MICROPHONE": "no such thing"}, 2, "--watch goes with folder"),
         (["--source", "folder:/tmp"], {"MODEL__BUNDLE": "/no/such/bundle"}, 3, "no model bundle"),
@@ -225,6 +227,25 @@ def test_a_reader_who_has_seen_enough_is_no_error(environment: dict[str, str], c
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
     assert process.wait() == 1
+
+
+def test_hearing_goes_on_where_nothing_can_be_printed(environment: dict[str, str], card: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [*COMMAND, "run", "--source", f"folder:{card}"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert result.stderr.count("cannot print") == 1
+    assert "Traceback" not in result.stderr
+    assert result.returncode == 0
+    with closing(Journal(Path(environment["ANURA__STATE_DIR"]) / "journal.db")) as journal:
+        assert len(journal.event_ids()) == 2
+
+
+def test_nothing_is_left_in_the_users_home(environment: dict[str, str], card: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    command = [*COMMAND, "run", "--source", f"folder:{card}"]
+    subprocess.run(command, env={**environment, "HOME": str(home)}, stdout=subprocess.DEVNULL, check=True)
+    assert not [*home.iterdir()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

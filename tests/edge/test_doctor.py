@@ -65,6 +65,12 @@ def test_a_broker_that_lets_nobody_in_fails(config: Config, broker: Broker) -> N
     assert "Not authorized" in only_one_fails(config, "broker")
 
 
+def test_a_place_for_the_journal_that_is_none_fails(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    detail = look(config.model_copy(update={"state_dir": tmp_path / "file"}))["journal"].detail
+    assert "is no folder that can be written" in detail
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

@@ -108,6 +108,17 @@ def test_at_the_end_what_is_lost_is_said(
     assert f"{MANY + 1} rows are lost" in caplog.text
 
 
+def test_a_file_that_could_not_be_kept_is_left_for_another_scan_and_not_new(
+    keeper: Keeper, room: Room, heard: Callable[..., Heard], recording: Recording
+) -> None:
+    room.end()
+    keeper.keep([heard("a")], HeardFile(recording, 1_000, None, b"glance", is_whole=True))
+    keeper.summary.new += 1
+    keeper.close()
+    assert (keeper.summary.new, keeper.summary.left) == (0, {"disk_full": 1})
+    assert not keeper.summary.is_complete
+
+
 def test_an_hour_that_is_not_over_is_counted_and_not_twice(keeper: Keeper, make_effort: Callable[..., Effort]) -> None:
     heard = make_effort(0, state=EffortState.ANALYSED, samples=80_000)
     lost = make_effort(80_000, state=EffortState.DROPPED, samples=8_000)

@@ -82,7 +82,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.yaml: No such file .* config show"):
         load(Config, tmp_path / "gone.yaml", {})
-    with pytest.raises(ConfigError, match="directory"):
+    with pytest.raises(ConfigError, match="is not a file"):
         load(Config, tmp_path, {})
 
 
