@@ -87,8 +87,7 @@ def ingest(connection: Connection, messages: Sequence[Message]) -> list[tuple[st
 def _merged(earlier: Ack, later: Ack) -> Ack:
     """Answer two batches of a journal at once; what is missing is known best by the later answer."""
     seq = max(earlier.seq, later.seq)
-    above = union((max(first, seq + 1), last) for first, last in (*earlier.received, *later.received) if last > seq)
-    return later.model_copy(update={"seq": seq, "received": above})
+    return later.model_copy(update={"seq": seq, "received": union((*earlier.received, *later.received))})
 
 
 def _refusal(message: Message, reason: str) -> list[tuple[str, bytes]]:
@@ -142,13 +141,13 @@ def _store(
     remove_withdrawn(connection, stream.key, recordings)
     _save(connection, stream, before, after)
     _update_device(connection, site, device, {} if message.retained else {"last_seen_utc": message.received_utc})
-    # No higher than this batch: a device whose journal was cloned, or restored from a backup, has rows of its own under
-    # numbers that we know already, and may forget only those that it has just sent.
+    # Each row of this batch by its number: a device whose journal was cloned, or restored from a backup, has rows of
+    # its own under numbers that we know already, and may forget only those that have just come.
+    came = spans(row.seq for row in batch.rows)
     highest = max((row.seq for row in batch.rows), default=0)
     seq = min(after.contiguous, highest)
-    above = spans(row.seq for row in batch.rows if row.seq > seq)
     missing = after.lacking(highest, MAX_MISSING_SPANS)
-    return {stream: Ack(journal=batch.journal, seq=seq, received=above, missing=missing)}
+    return {stream: Ack(journal=batch.journal, seq=seq, received=came, missing=missing)}
 
 
 def _store_status(connection: Connection, message: Message, site: str, device: str, status: Status) -> None:

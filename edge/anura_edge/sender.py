@@ -1,8 +1,8 @@
 """What was sent over one connection, what became of it, and what is sent next.
 
-A row leaves the queue when the base station says that it has it, and only if it was sent over this connection: a base
-may remember more than a journal that was restored from a backup has sent. A row that is refused again and again is set
-aside, but only by somebody who takes other rows: who takes none refuses us, not a row, and then all rows wait.
+A row leaves the queue when the base station names it as come, and only if it was sent over this connection: a base may
+count numbers that a journal which was restored from a backup gives to other rows. A row that is refused again and again
+is set aside, but only by somebody who takes other rows: who takes none refuses us, not a row, and then all rows wait.
 """
 
 import logging
@@ -13,7 +13,7 @@ from time import monotonic
 
 from anura_edge import wire
 from anura_edge.config import Config, Mqtt
-from anura_edge.errors import DeliveryError
+from anura_edge.errors import DeliveryError, JournalFullError
 from anura_edge.journal import Journal
 from anura_edge.lanes import Lanes
 from anura_edge.link import Closed, Link, Note, Published, Received
@@ -47,6 +47,9 @@ _HEADER_BYTES = 128
 """Room for MQTT's own header, the longest topic and the properties of a publish: they take up to 110."""
 
 MAX_RESEND_S = 3_600.0
+
+SETTLE_AGAIN_S = 30.0
+"""How long a full disk is left alone before it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,10 @@ class Sender:
         """Rows on their way, with the place of their batch in the order of sending."""
         self._earlier: set[int] = set()
         """Rows that were on their way when all was sent again."""
+        self._delivered: set[int] = set()
+        """Rows that the base has, while the disk is too full to note it."""
+        self._full: str | None = None
+        self._settle_at = 0.0
         self._order = 0
         self._blocks: dict[str, _Block] = {}
         self._suspicion = suspicion
@@ -108,7 +115,7 @@ class Sender:
             return f"row {seq} is refused: {reason}"
         for block in self._blocks.values():
             return f"the broker does not pass our rows on: {block.reason}"
-        return self._unanswered
+        return self._full or self._unanswered
 
     def send(self) -> None:
         """Hand over as many batches as may be on their way.
@@ -120,6 +127,7 @@ class Sender:
             raise DeliveryError(f"no answer for {1.5 * self._mqtt.keepalive_s:g} s")
         if self._sent and now - self._progress_at > self._resend_s:
             self._repeat()
+        self._note_delivered()
         for block in self._blocks.values():
             if block.until and now > block.until:
                 block.until = None
@@ -157,7 +165,7 @@ class Sender:
         return len(self._in_flight) < MAX_IN_FLIGHT and size < MAX_IN_FLIGHT_BYTES
 
     def _may_go(self, row: Row) -> bool:
-        if row.seq in self._sent or row.seq in self._suspicion.guilty:
+        if row.seq in self._sent or row.seq in self._delivered or row.seq in self._suspicion.guilty:
             return False
         block = self._blocks.get(row.kind)
         tries = any(batch.kind == row.kind for batch in self._in_flight.values())
@@ -231,11 +239,14 @@ class Sender:
             self._acknowledged(answer)
 
     def _acknowledged(self, ack: wire.Ack) -> None:
-        came = _within([*self._sent, *self._earlier], [(0, ack.seq), *ack.received])
-        # Messages keep their order, so what was sent before something that came, and has not come, is lost.
+        came = _within([*self._sent, *self._earlier], ack.received)
+        # Messages keep their order, so what was sent before something that came, and is not named, is lost, or its
+        # answer is. It is sent again: what comes twice is stored once.
         newest = max((self._sent.get(seq, 0) for seq in came), default=0)
         in_flight = {seq for batch in self._in_flight.values() for seq in batch.seqs}
-        lost = [seq for seq in _within(self._sent, ack.missing) if self._sent[seq] < newest and seq not in in_flight]
+        lost = sorted(
+            seq for seq, order in self._sent.items() if order < newest and seq not in in_flight and seq not in came
+        )
         self._settle(came)
         if lost:
             self._forget(lost)
@@ -244,7 +255,8 @@ class Sender:
     def _settle(self, seqs: Collection[int]) -> None:
         if not seqs:
             return
-        self._journal.settle(seqs)
+        self._delivered.update(seqs)
+        self._note_delivered()
         self._forget(seqs)
         self._earlier.difference_update(seqs)
         self._progress_at = monotonic()
@@ -252,6 +264,19 @@ class Sender:
         self._unanswered = None
         self._suspicion.trust = MAX_REFUSED_IN_A_ROW
         self._condemn()
+
+    def _note_delivered(self) -> None:
+        """Let what was delivered leave the queue. While the disk is full it is kept in mind, and not sent again."""
+        if not self._delivered or monotonic() < self._settle_at:
+            return
+        try:
+            self._journal.settle(self._delivered)
+        except JournalFullError as error:
+            self._full = str(error)
+            self._settle_at = monotonic() + SETTLE_AGAIN_S
+        else:
+            self._delivered.clear()
+            self._full = None
 
     def _forget(self, seqs: Iterable[int]) -> None:
         for seq in seqs:

@@ -46,6 +46,7 @@ class Suspicion:
         if self.testing:
             for seqs in in_flight:  # there is one
                 self.refused(seqs, reason)
+            self.testing = ()  # also if it never left: then it is sent like any other
             return
         for seqs in in_flight:
             self._hang_ups[seqs[0]] += 1

@@ -273,14 +273,15 @@ class Health(_Message):
 
 
 class Ack(_Message):
-    """Payload of `ack`: everything up to `seq`, and everything in `received`, is committed at the base."""
+    """Payload of `ack`: the rows in `received` are committed at the base, and may leave the queue."""
 
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
     journal: UUID
     seq: Count
-    """No higher than the highest number of the batches that this answers."""
+    """How far the base counts without a gap, within the batches that this answers. It may know these numbers from
+    another life of the journal: no row may leave the queue because of it."""
     received: tuple[Span, ...] = ()
-    """The numbers above `seq` of the batches that this answers."""
+    """The numbers of all rows of the batches that this answers."""
     missing: tuple[Span, ...] = ()
     """Numbers that have not come, although higher ones have: the lowest of them, not all."""
 
