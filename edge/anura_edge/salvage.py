@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
 from pydantic import ValidationError
 
-from anura_edge.errors import JournalDamagedError
+from anura_edge.errors import JournalDamagedError, JournalFullError
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.journal import OWN, Journal, insert, keep
 from anura_edge.journal_file import damaged_mark
@@ -82,8 +82,19 @@ def _rescue(path: Path, fresh: Path, why: str) -> None:
         )
         notice = Notice(uuid4(), NoticeKind.JOURNAL_SALVAGED, datetime.now(UTC), detail, amount=taken.rows)
         journal.commit([], [], OWN, notices=[notice])
+        _write_back(journal)
     log.warning("%s: %s", why, detail)
     _swap(path, fresh, aside)
+
+
+def _write_back(journal: Journal) -> None:
+    """Bring everything from the write-ahead log into the file itself, the only one that gets the journal's name.
+
+    Raises JournalFullError where that does not fit: closing would not say so.
+    """
+    with journal.reading() as db:
+        if any(db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()):
+            raise JournalFullError(f"cannot write back {journal.path}; make room on the disk")
 
 
 def _take_over(damaged: Path, journal: Journal) -> _Taken:
@@ -91,6 +102,7 @@ def _take_over(damaged: Path, journal: Journal) -> _Taken:
     address = f"file:{quote(str(damaged.absolute()))}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as source, journal.transaction() as db:
         delivered = {table: _delivered(source, table, taken) for table in ("settled", "dead_letter")}
+        damage = taken.damage
         for kind, form in FORMS.items():
             for fields in _read(source, kind, "id", taken):
                 try:
@@ -107,7 +119,10 @@ def _take_over(damaged: Path, journal: Journal) -> _Taken:
                 elif keep(db, row):
                     # Below zero: it has a place in the journal, but none in the sequence of the new one.
                     _insert(db, table, {**delivered[table][kind, str(row.id)], "seq": -taken.rows})
-        for table, key in (("recordings", "id"), ("unreadable", "name"), ("progress", "id")):
+        marks = [("recordings", "id"), ("unreadable", "name"), ("progress", "id")]
+        # Which recording a lost row was of, nobody knows: the cards that are still there are heard again, and give the
+        # same rows.
+        for table, key in marks[taken.damage > damage :]:
             for fields in _read(source, table, key, taken):
                 taken.marks += 1
                 _insert(db, table, fields)
@@ -147,7 +162,10 @@ def _insert(db: sqlite3.Connection, table: str, fields: _Fields) -> None:
 
 
 def _aside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    """Return a name that no earlier journal has: a machine without a clock lives through the same second often."""
+    name = f"{path.name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    names = (path.with_name(name + suffix) for suffix in chain([""], (f"-{n}" for n in count(2))))
+    return next(aside for aside in names if not any(_with(aside, side).exists() for side in _SIDE_FILES))
 
 
 def _swap(path: Path, fresh: Path, aside: Path) -> None:

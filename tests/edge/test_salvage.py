@@ -3,8 +3,10 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -97,6 +99,39 @@ def test_damage_anywhere_costs_only_what_it_hides(
         assert len({row.id for row in waiting}) == len(waiting)
         made = journal.commit([make_event(10**6)], [], made_by)
         assert made, "it goes on"
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 2**32 - 1))
+def test_a_recording_whose_rows_may_be_lost_is_not_known_any_more(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_effort: MakeEffort,
+    made_by: Provenance,
+    recording: Recording,
+    where: float,
+    seed: int,
+) -> None:
+    path = tmp_path_factory.mktemp("state") / "journal.db"
+    names = [f"{n:032x}" for n in range(100)]
+    with closing(Journal(path)) as journal:
+        for name in names:
+            done = HeardFile(replace(recording, id=name), 1_000, None, name.encode(), is_whole=True)
+            journal.commit([], [make_effort(0, name)], made_by, done)
+    content = bytearray(path.read_bytes())
+    at = PAGE + int(where * (len(content) - PAGE))
+    content[at : at + 20_000] = np.random.default_rng(seed).bytes(min(20_000, len(content) - at))
+    path.write_bytes(content)
+    with closing(open_journal(path)) as journal:
+        rows = {row.recording for row in journal.pending(0, 10**6)}
+        assert {name for name in names if journal.past(name, made_by.model_sha256)} <= rows
+
+
+def test_no_set_aside_journal_takes_the_name_of_an_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    for number in range(3):
+        path.write_bytes(f"not a database at all {number}".encode() * 100)
+        open_journal(path).close()
+    assert len({file.read_bytes() for file in tmp_path.glob("journal.db.corrupt-*")}) == 3
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
