@@ -8,7 +8,7 @@ flipped tail of the WAL fails its checksum, and the file opens with all that was
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from threading import RLock
@@ -132,7 +132,7 @@ class JournalFile:
             self._refuse_if_broken()
             try:
                 yield self._db
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError) as error:  # ValueError: what was read is no row
                 raise self._failed("read", error) from error
 
     @property
@@ -152,12 +152,13 @@ class JournalFile:
         except sqlite3.Error as error:
             self._failed("write", error)
 
-    def _failed(self, doing: str, error: sqlite3.Error) -> JournalError:
+    def _failed(self, doing: str, error: sqlite3.Error | ValueError) -> JournalError:
         failure = _journal_error(f"cannot {doing} {self.path}", error)
         if _code(error) in (*_DAMAGED, sqlite3.SQLITE_IOERR):
             self._broken = failure
         if isinstance(failure, JournalDamagedError):
-            damaged_mark(self.path).touch()  # the next start need not find it again
+            with suppress(OSError):
+                damaged_mark(self.path).touch()  # the next start need not find it again
         return failure
 
     def _refuse_if_broken(self) -> None:
@@ -170,12 +171,15 @@ def damaged_mark(path: Path) -> Path:
     return path.with_name(f"{path.name}.damaged")
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: sqlite3.Error | ValueError) -> int:
+    # A flipped byte within a value is sound to SQLite: that it is no text, or no row, is found out by who reads it.
+    if isinstance(error, ValueError) or str(error).startswith("Could not decode to UTF-8"):
+        return sqlite3.SQLITE_CORRUPT
     # The low byte is the primary code; errors of Python's own module have none.
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
-def _journal_error(what: str, error: sqlite3.Error) -> JournalError:
+def _journal_error(what: str, error: sqlite3.Error | ValueError) -> JournalError:
     code = _code(error)
     if code in _DAMAGED:
         return JournalDamagedError(f"{what}: {error}; the next start sets it aside and takes over what can be read")

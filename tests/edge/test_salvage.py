@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,9 +121,13 @@ def test_a_recording_whose_rows_may_be_lost_is_not_known_any_more(
     at = PAGE + int(where * (len(content) - PAGE))
     content[at : at + 20_000] = np.random.default_rng(seed).bytes(min(20_000, len(content) - at))
     path.write_bytes(content)
-    with closing(open_journal(path)) as journal:
-        rows = {row.recording for row in journal.pending(0, 10**6)}
-        assert {name for name in names if journal.past(name, made_by.model_sha256)} <= rows
+    for _ in range(2):  # a flipped byte within a value is found out by who reads it: then the next start salvages
+        with closing(open_journal(path)) as journal, suppress(JournalDamagedError):
+            rows = {row.recording for row in journal.pending(0, 10**6)}
+            assert {name for name in names if journal.past(name, made_by.model_sha256)} <= rows
+            break
+    else:
+        pytest.fail("the second start should have salvaged it")
 
 
 def test_no_set_aside_journal_takes_the_name_of_an_earlier_one(tmp_path: Path) -> None:
