@@ -41,11 +41,11 @@ def fit_platt(logits: FloatArray, truth: Truth) -> Platt:
     return Platt(float(model.coef_[0, 0]), float(model.intercept_[0]))
 
 
-def best_threshold(probabilities: FloatArray, truth: Truth) -> float:
-    """Return the one threshold for all labels with the best macro-F1, the middle one of equals."""
-    scores = np.array([macro_f1(probabilities >= threshold, truth) for threshold in GRID])
+def best_threshold(probabilities: FloatArray, truth: Truth, grid: FloatArray = GRID) -> float:
+    """Return the one threshold of a grid for all labels with the best macro-F1, the middle one of equals."""
+    scores = np.array([macro_f1(probabilities >= threshold, truth) for threshold in grid])
     best = np.flatnonzero(scores >= scores.max() - 1e-9)
-    return float(GRID[best[len(best) // 2]])
+    return float(grid[best[len(best) // 2]])
 
 
 def shipped_thresholds(false_alarms_per_hour: FloatArray) -> tuple[float, ...]:

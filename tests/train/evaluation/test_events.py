@@ -85,3 +85,29 @@ def test_boxes_that_touch_are_one_call() -> None:
     assert merge([(2, 3), (0, 1), (0.5, 2)]).tolist() == [[0, 3]]
     assert merge([(0, 1), (1.5, 2)]).tolist() == [[0, 1], [1.5, 2]]
     assert merge([]).shape == (0, 2)
+
+
+@pytest.mark.parametrize(("seed", "expected"), [(0, 0.312619), (1, 0.177878), (2, 0.235780)])
+def test_psds_is_what_its_authors_program_says(seed: int, expected: float) -> None:
+    """The figures are those of psds_eval 0.5.3 for the same calls and detections, with its own settings."""
+    rng = np.random.default_rng(seed)
+    recordings, labels, duration = 12, 3, 60
+    grid = np.linspace(0.02, 0.98, 49)
+    found, false = np.zeros((2, labels, recordings, len(grid)))
+    calls = np.zeros((labels, recordings))
+    for recording in range(recordings):
+        for label in range(labels):
+            onsets = np.cumsum(rng.uniform(3, 15, 20))
+            drawn = [(onset, onset + rng.uniform(1, 3)) for onset in onsets if onset < duration - 4]
+            there = merge(drawn[:: rng.integers(1, 3)])
+            row = rng.random(duration) * 0.6
+            for onset, offset in there:
+                row[int(onset) : int(offset) + 1] += rng.uniform(0, 0.5)
+            row = np.clip(row, 0, 1).astype(np.float32)
+            calls[label, recording] = len(there)
+            for place, threshold in enumerate(grid):
+                heard = detections(row, threshold, 1.0, 1.0, duration)
+                found[label, recording, place], false[label, recording, place] = match(heard, there)
+    hours = np.full(recordings, duration / 3600)
+    counts = [Counts(found[label], false[label], calls[label], hours) for label in range(labels)]
+    assert psds(np.ones((1, recordings)), counts).mean() == pytest.approx(expected, abs=1e-6)

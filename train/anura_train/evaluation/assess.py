@@ -12,7 +12,7 @@ import soundfile
 from anura_edge.audio import FloatArray
 from anura_train.data import Corpus, Recording
 from anura_train.evaluation import measures
-from anura_train.evaluation.choice import Choice, Judged, choose_nested, judge
+from anura_train.evaluation.choice import THRESHOLDS, Choice, Judged, choose_nested, judge
 from anura_train.evaluation.events import (
     Counts,
     detections,
@@ -32,15 +32,12 @@ from anura_train.recipe import Recipe
 Frequency = Literal["frequent", "common", "rare"]
 FREQUENCIES: tuple[Frequency, ...] = ("frequent", "common", "rare")
 
-EVENT_GRID = np.linspace(0.02, 0.98, 49)
-"""Thresholds of PSDS, of calibrated probabilities."""
-
 Conditions = Iterable[tuple[str, Trial]]
 """Names and trials of the same recordings, heard otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Gauge:
     """Turns measures of one set of recordings into figures with intervals."""
 
     redraws: Redraws
@@ -133,24 +130,24 @@ def recording_figures(
 ) -> Iterator[Figure]:
     """Yield how well the species of whole recordings are told."""
     judged, truth = judge(trial, choices), trial.truth
-    report = Report(Redraws(trial.groups), labels, condition, len(trial.recordings))
+    gauge = Gauge(Redraws(trial.groups), labels, condition, len(trial.recordings))
     decisions = {"at 0.5": judged.calibrated >= 0.5, "uncalibrated, at 0.5": judged.raw >= 0.5, "tuned": judged.tuned}
     for how, heard in decisions.items():
-        yield from report.macro(f"macro-F1 {how}", f"F1 {how}", partial(measures.f1, decisions=heard, truth=truth))
-        yield report.whole(f"micro-F1 {how}", partial(measures.micro_f1, decisions=heard, truth=truth))
-    yield from _ranking_figures(report, judged, truth)
+        yield from gauge.macro(f"macro-F1 {how}", f"F1 {how}", partial(measures.f1, decisions=heard, truth=truth))
+        yield gauge.whole(f"micro-F1 {how}", partial(measures.micro_f1, decisions=heard, truth=truth))
+    yield from _ranking_figures(gauge, judged, truth)
     for name, probabilities in (("before", judged.raw), ("after", judged.calibrated)):
         error = partial(measures.calibration_error, probabilities=probabilities, truth=truth)
-        yield from report.macro(f"ECE {name} calibration", f"ECE {name} calibration", error)
+        yield from gauge.macro(f"ECE {name} calibration", f"ECE {name} calibration", error)
 
 
-def _ranking_figures(report: Report, judged: Judged, truth: Truth) -> Iterator[Figure]:
-    yield from report.macro(
+def _ranking_figures(gauge: Gauge, judged: Judged, truth: Truth) -> Iterator[Figure]:
+    yield from gauge.macro(
         "mAP", "average precision", partial(measures.average_precision, scores=judged.calibrated, truth=truth)
     )
-    yield from report.macro("AUROC", "AUROC", partial(measures.auroc, scores=judged.calibrated, truth=truth))
+    yield from gauge.macro("AUROC", "AUROC", partial(measures.auroc, scores=judged.calibrated, truth=truth))
     if (truth.sum(1) == 1).all():
-        yield report.whole("accuracy", partial(measures.accuracy, scores=judged.calibrated, truth=truth))
+        yield gauge.whole("accuracy", partial(measures.accuracy, scores=judged.calibrated, truth=truth))
 
 
 def _site_figures(trial: Trial, choices: dict[int, Choice], labels: tuple[Label, ...]) -> Iterator[Figure]:
@@ -168,8 +165,8 @@ def event_figures(trial: Trial, choices: dict[int, Choice], labels: tuple[Label,
         return
     durations = [soundfile.info(each.path).duration for each in boxed.recordings]
     heard, truth, owner = _segments(boxed, choices, durations)
-    report = Report(Redraws(boxed.groups), labels, "as recorded", len(boxed.recordings))
-    by_segment = Report(Redraws([boxed.groups[each] for each in owner]), labels, "as recorded", len(boxed.recordings))
+    gauge = Gauge(Redraws(boxed.groups), labels, "as recorded", len(boxed.recordings))
+    by_segment = Gauge(Redraws([boxed.groups[each] for each in owner]), labels, "as recorded", len(boxed.recordings))
     for how, decisions in heard.items():
         yield from by_segment.macro(
             f"1-s segment macro-F1 {how}",
@@ -177,7 +174,7 @@ def event_figures(trial: Trial, choices: dict[int, Choice], labels: tuple[Label,
             partial(measures.f1, decisions=decisions, truth=truth),
         )
     counts = [_count(boxed, choices, number, durations) for number in range(len(labels))]
-    yield from report.macro("PSDS", "PSDS", partial(psds, counts=counts))
+    yield from gauge.macro("PSDS", "PSDS", partial(psds, counts=counts))
 
 
 def alarm_figures(trial: Trial, choices: dict[int, Choice]) -> Iterator[Figure]:
@@ -223,13 +220,13 @@ def _segments(
 
 
 def _count(trial: Trial, choices: dict[int, Choice], label: int, durations: Sequence[float]) -> Counts:
-    shape = (len(trial.recordings), len(EVENT_GRID))
+    shape = (len(trial.recordings), len(THRESHOLDS))
     found, false, calls = np.zeros(shape), np.zeros(shape), np.zeros(len(trial.recordings))
     for number, recording in enumerate(trial.recordings):
         there = merge(_calls(recording)[trial.labels[label]])
         calls[number] = len(there)
         row: FloatArray = choices[int(trial.fold[number])].probabilities(trial.rows[recording.name])[:, label]
-        for place, threshold in enumerate(EVENT_GRID):
+        for place, threshold in enumerate(THRESHOLDS):
             heard = detections(row, threshold, trial.step_s, trial.span_s, durations[number])
             found[number, place], false[number, place] = match(heard, there)
     return Counts(found, false, calls, np.array(durations) / 3600)

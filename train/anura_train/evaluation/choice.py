@@ -7,12 +7,17 @@ import numpy as np
 from scipy.special import expit
 
 from anura_edge.audio import FloatArray
-from anura_train.calibration import GRID, Platt, best_threshold, fit_platt
+from anura_train.calibration import Platt, best_threshold, fit_platt
 from anura_train.evaluation.trial import Trial
 from anura_train.metrics import Truth
 
 ENOUGH_GROUPS = 20
 """Groups with a species from which on it gets a calibration and a threshold of its own; fewer share one."""
+
+
+THRESHOLDS = np.asarray(expit(np.linspace(-7, 4, 111)), np.float32)
+"""Thresholds tried, even in log-odds. The best for F1 is half of that F1 (Lipton, Elkan, Naryanaswamy 2014), so a weak
+model of rare species has very low ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,9 @@ def choose(logits: FloatArray, truth: Truth, groups: Sequence[str]) -> Choice:
         fit_platt(logits[:, [label]], truth[:, [label]]) if own[label] else shared for label in range(truth.shape[1])
     )
     probabilities = Choice(calibration, ()).probabilities(logits)
-    threshold = best_threshold(probabilities, truth)
+    threshold = best_threshold(probabilities, truth, THRESHOLDS)
     thresholds = tuple(
-        best_threshold(probabilities[:, [label]], truth[:, [label]]) if own[label] else threshold
+        best_threshold(probabilities[:, [label]], truth[:, [label]], THRESHOLDS) if own[label] else threshold
         for label in range(truth.shape[1])
     )
     return Choice(calibration, thresholds)
@@ -79,8 +84,8 @@ def judge(trial: Trial, choices: dict[int, Choice]) -> Judged:
 
 
 def threshold_curve(probability: FloatArray, true: Truth) -> FloatArray:
-    """Return one label's F1 at each threshold of GRID, of probabilities and truth, both (recordings,)."""
-    heard = probability[None] >= GRID[:, None]
+    """Return one label's F1 at each of THRESHOLDS, of probabilities and truth, both (recordings,)."""
+    heard = probability[None] >= THRESHOLDS[:, None]
     return np.asarray(2 * (heard & true).sum(1) / np.maximum(heard.sum(1) + true.sum(), 1), np.float32)
 
 

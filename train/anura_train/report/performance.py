@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anura_edge.audio import FloatArray
-from anura_train.calibration import GRID
-from anura_train.evaluation.choice import Choice, Judged, choose_nested, judge, threshold_curve
+from anura_train.evaluation.choice import THRESHOLDS, Choice, Judged, choose_nested, judge, threshold_curve
 from anura_train.evaluation.measures import BINS
 from anura_train.evaluation.record import Evaluation
 from anura_train.evaluation.trial import Trial
@@ -210,11 +209,13 @@ def _thresholds(own: Candidate) -> Plate:
     truth = own.trial.truth
     for number, (code, panel) in enumerate(zip(own.trial.labels, figure.axes, strict=False)):
         panel.set_axis_on()
-        panel.plot(GRID, threshold_curve(own.judged.calibrated[:, number], truth[:, number]), color=OWN)
+        panel.plot(THRESHOLDS, threshold_curve(own.judged.calibrated[:, number], truth[:, number]), color=OWN)
         for choice in own.choices.values():
             panel.axvline(choice.thresholds[number], color=OTHER, linewidth=0.8, linestyle="--")
         panel.set_title(code, fontsize=8)
-        panel.set(xlim=(0, 1), ylim=(0, 1.03), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        panel.set(xscale="log", xlim=(0.001, 1), ylim=(0, 1.03), yticks=(0, 0.5, 1))
+        panel.set_xticks((0.001, 0.01, 0.1, 1), ("0.001", "0.01", "0.1", "1"))
+        panel.minorticks_off()
         panel.tick_params(labelsize=7)
         clear(panel)
     figure.supxlabel("threshold of the calibrated probability", fontsize=9)

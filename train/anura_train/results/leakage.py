@@ -11,7 +11,7 @@ from pathlib import Path
 import soundfile
 
 from anura_train.data import RATE_HZ, Corpus, Recording, WeakLabel
-from anura_train.data.folder import RECORDINGS, write_folder
+from anura_train.data.folder import write_folder
 from anura_train.models.window import WINDOW_S
 from anura_train.recipe import WindowSettings
 from anura_train.windows import Library, cut
@@ -22,13 +22,12 @@ SPLITS = ("random", "grouped")
 def cut_twice(corpus: Corpus, out: Path) -> Corpus:
     """Write the windows of recordings with a species, and tables of them in OUT/random and OUT/grouped.
 
-    In the first each window is a group of its own. Returns the corpus of the second; nothing is done again.
+    In the first each window is a group of its own. Returns the corpus of the second; windows that are there stay.
     """
     windows = replace(corpus, recordings=tuple(_windows(corpus, out / "windows")))
     alone = replace(corpus, recordings=tuple(replace(each, group=each.name) for each in windows.recordings))
     for split, each in zip(SPLITS, (alone, windows), strict=True):
-        if not (out / split / RECORDINGS).exists():
-            write_folder(each, out / split)
+        write_folder(each, out / split)
     return windows
 
 
@@ -38,7 +37,7 @@ def _windows(corpus: Corpus, folder: Path) -> Iterator[Recording]:
     for recording in corpus.frogs:
         sound = None
         for window in cut([recording], WindowSettings()):
-            name = f"{Path(recording.name).stem}_{window.start_s:g}"
+            name = f"{recording.name.replace('/', '_')}_{window.start_s:g}"
             path = folder / f"{name}.flac"
             if not path.exists():
                 sound = library[recording] if sound is None else sound

@@ -1,6 +1,5 @@
 """The trainings behind the table. What is done is not done again."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -132,11 +131,11 @@ def _tuned_f1(trial: Trial) -> "partial[Figures]":
 
 def _forget_others(out: Path, mark: str) -> None:
     """Delete what another recipe, or the same on other data, left in a folder."""
-    kept = out / "run.json"
-    if kept.exists() and json.loads(kept.read_text(encoding="utf-8")) != {"fingerprint": mark}:
+    kept = out / "fingerprint"
+    if kept.exists() and kept.read_text(encoding="utf-8") != mark:
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps({"fingerprint": mark}) + "\n", encoding="utf-8")
+    kept.write_text(mark, encoding="utf-8")
 
 
 def _esc10(bench: Bench) -> Corpus:
