@@ -40,10 +40,10 @@ def test_perfect_hearing_is_perfect_everywhere(recipe: Recipe, tmp_path: Path) -
 
 
 def test_deaf_hearing_is_chance(recipe: Recipe, tmp_path: Path) -> None:
-    corpus, trial = make_trial(tmp_path, skill=0.0, groups=200)
+    corpus, trial = make_trial(tmp_path, skill=0.0, groups=100)
     evaluation = assess(recipe, corpus, trial)
-    assert value(evaluation, "AUROC") == pytest.approx(0.5, abs=0.08)
-    assert value(evaluation, "mAP") == pytest.approx(0.25, abs=0.08)
+    assert value(evaluation, "AUROC") == pytest.approx(0.5, abs=0.1)
+    assert value(evaluation, "mAP") == pytest.approx(0.25, abs=0.1)
     assert value(evaluation, "PSDS") < 0.1
 
 
@@ -57,7 +57,7 @@ def test_every_interval_holds_its_figure(recipe: Recipe, made: tuple[Corpus, Tri
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_order_of_recordings_does_not_matter(recipe: Recipe, made: tuple[Corpus, Trial], seed: int) -> None:
     corpus, trial = made
     first, second = assess(recipe, corpus, trial), assess(recipe, corpus, shuffled(trial, seed))
