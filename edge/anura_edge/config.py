@@ -151,7 +151,7 @@ class Journal(Section):
     keep_days: Annotated[float, Field(ge=0, le=36_500)] = 90.0
     """What was delivered stays so long, for `anura-edge resend`. What was not delivered stays until it is."""
     max_mb: Annotated[float, Field(ge=1)] = 500.0
-    """Above this, delivered rows go at once, oldest first; then, counted by a notice, those that wait."""
+    """Above this, delivered rows go at once, oldest first; then, counted by notices, others."""
 
 
 class Config(Section):

@@ -1,8 +1,9 @@
 """Keeps the journal from filling the disk, in steps so small that nobody waits for them.
 
 What was delivered goes when it is old. Above the size limit it goes at once, and only when none is left, rows go that
-were never delivered: effort first, oldest first, because events without effort say what called, while effort without
-its events would say that nothing did. A notice in the same transaction counts them; notices never go.
+were never delivered: first those that were refused, then those that wait, of each the effort first, oldest first,
+because events without effort say what called, while effort without its events would say that nothing did. A notice in
+the same transaction counts them; notices never go.
 
 The marks of what was heard (`recordings`, `unreadable`) stay for ever: a card may come back after years, and 100,000
 files take 20 MB.
@@ -10,6 +11,7 @@ files take 20 MB.
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from sqlite3 import Connection
 from time import monotonic
 from uuid import uuid4
@@ -23,8 +25,13 @@ from anura_edge.wire import EffortRow, EventRow, notice_row
 STEP_ROWS = 500
 """So many rows a transaction: some milliseconds."""
 
+TICK_S = 0.2
+"""So long may a tick go on with its steps: a file is one commit, of more rows than a step removes."""
+
 EVERY_S = 60.0
-"""How often to look when there was nothing to do."""
+"""How often to look for what is old when there was nothing to do."""
+
+_UNDELIVERED = (("dead_letter", "refused"), ("outbox", "waiting"))
 
 
 class Retention:
@@ -35,41 +42,43 @@ class Retention:
         self._next_at = 0.0
 
     def tick(self) -> None:
-        """Take a step if it is time; call it often.
+        """Take steps if it is time or the journal too large; call it after each commit.
 
         Raises JournalError if the journal cannot be used.
         """
-        if monotonic() < self._next_at:
+        began = monotonic()
+        if began < self._next_at and not self._is_too_large():
             return
-        removed = 0
         with suppress(JournalFullError):  # to remove takes room, too; there may be some in a while
-            removed = self.step(datetime.now(UTC))
-        if not removed:
-            self._next_at = monotonic() + EVERY_S
+            while self.step(datetime.now(UTC)):
+                if monotonic() > began + TICK_S:
+                    return
+        self._next_at = monotonic() + EVERY_S
 
     def step(self, now: datetime) -> int:
         """Remove some rows, if there are too many, and return how many."""
         old = (now - timedelta(days=self._policy.keep_days)).isoformat()
         with self._journal.transaction() as db:
-            removed = _remove_done(db, old)
-            if removed or _used_bytes(db) <= self._policy.max_mb * 1e6:
+            removed = _remove_delivered(db, old)
+            if removed or not self._is_too_large():
                 return removed
-            return _remove_done(db, now.isoformat()) or _drop_waiting(db, now)
+            return _remove_delivered(db, now.isoformat()) or _drop_undelivered(db, now)
+
+    def _is_too_large(self) -> bool:
+        with self._journal.reading() as db:
+            return _used_bytes(db) > self._policy.max_mb * 1e6
 
 
-def _remove_done(db: Connection, before: str) -> int:
-    for table in ("settled", "dead_letter"):
-        oldest = f"SELECT seq FROM {table} WHERE utc < ? ORDER BY seq LIMIT {STEP_ROWS}"
-        if removed := _remove(db, table, f"seq IN ({oldest})", before):
-            return removed
-    return 0
+def _remove_delivered(db: Connection, before: str) -> int:
+    oldest = f"SELECT seq FROM settled WHERE utc < ? ORDER BY seq LIMIT {STEP_ROWS}"
+    return _remove(db, "settled", f"seq IN ({oldest})", before)
 
 
-def _drop_waiting(db: Connection, now: datetime) -> int:
-    for kind in (EffortRow.kind, EventRow.kind):
-        oldest = f"SELECT seq FROM outbox WHERE kind = ? ORDER BY seq LIMIT {STEP_ROWS}"
-        if removed := _remove(db, "outbox", f"seq IN ({oldest})", kind):
-            detail = f"the journal is full, and the base station away: gave up the oldest rows of the kind {kind}"
+def _drop_undelivered(db: Connection, now: datetime) -> int:
+    for (table, state), kind in product(_UNDELIVERED, (EffortRow.kind, EventRow.kind)):
+        oldest = f"SELECT seq FROM {table} WHERE kind = ? ORDER BY seq LIMIT {STEP_ROWS}"
+        if removed := _remove(db, table, f"seq IN ({oldest})", kind):
+            detail = f"the journal is full: gave up the oldest {state} rows of the kind {kind}"
             notice = Notice(uuid4(), NoticeKind.ROWS_DROPPED, now, detail, amount=removed)
             insert(db, notice_row(0, notice, OWN))
             return removed

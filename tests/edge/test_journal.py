@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from anura_edge.audio import Recording
-from anura_edge.errors import JournalError
+from anura_edge.errors import JournalDamagedError, JournalError
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
 from anura_edge.journal import Journal
 from anura_edge.journal_files import HeardFile, Past
@@ -411,3 +411,12 @@ def test_after_a_failed_write_nothing_is_tried_again_and_the_next_start_has_what
     assert "disk I/O error" in lines[0]
     with closing(Journal(path)) as journal:
         assert journal.pending_count() == 1
+
+
+def test_a_disk_that_became_read_only_does_not_hide_that_the_journal_is_damaged(path: Path) -> None:
+    with closing(Journal(path)) as journal:
+        path.parent.rename(path.parent.with_name("moved"))  # nor can the mark be made in a folder that is gone
+        error = sqlite3.DatabaseError("malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        with pytest.raises(JournalDamagedError, match="malformed"), journal.reading():
+            raise error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from anura_edge import retention as retention_module
 from anura_edge.config import Journal as Policy
 from anura_edge.events import Effort, Event
 from anura_edge.journal import Journal
@@ -69,3 +70,29 @@ def test_a_tick_goes_on_until_nothing_is_left_to_do(journal: Journal) -> None:
     for _ in range(5):
         retention.tick()
     assert len(journal.event_ids()) == 4_200
+
+
+def test_what_was_refused_was_never_delivered_and_goes_only_when_counted(journal: Journal) -> None:
+    journal.refuse(601, "too large")
+    retention = Retention(journal, Policy(keep_days=30, max_mb=1))
+    events = len(journal.event_ids())
+    while not (counted := [row for row in journal.pending(0, 10_000) if "gave up" in getattr(row, "detail", "")]):
+        events = len(journal.event_ids())
+        assert retention.step(NOW + timedelta(days=31))
+    (notice,) = counted
+    assert isinstance(notice, NoticeRow)
+    assert (notice.amount, events - len(journal.event_ids())) == (1, 1)
+    assert "the oldest refused rows of the kind event" in notice.detail
+
+
+def test_a_commit_of_any_size_leaves_the_journal_within_its_limit(
+    tmp_path: Path, make_event: Callable[..., Event], made_by: Provenance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention_module, "TICK_S", 600.0)  # a slow machine takes more ticks
+    with closing(Journal(tmp_path / "large.db")) as journal:
+        retention = Retention(journal, Policy(max_mb=1))
+        for file in range(6):
+            journal.commit([make_event(n) for n in range(3_000 * file, 3_000 * (file + 1))], [], made_by)
+            retention.tick()
+            pages = journal.number("PRAGMA page_count") - journal.number("PRAGMA freelist_count")
+            assert pages * journal.number("PRAGMA page_size") <= 1e6

@@ -1,6 +1,9 @@
 """A damaged journal is set aside, never deleted, and what can be read of it goes on."""
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -24,6 +27,32 @@ MakeEvent = Callable[..., Event]
 MakeEffort = Callable[..., Effort]
 
 PAGE = 4_096
+
+ON_SMALL_DISKS = """
+import os, shutil, sys
+from contextlib import closing
+from pathlib import Path
+from anura_edge.errors import JournalError
+from anura_edge.journal_file import damaged_mark
+from anura_edge.salvage import open_journal
+damaged, disk = map(Path, sys.argv[1:])
+path, ballast = disk / "journal.db", disk / "ballast"
+for free in range(1, 9):  # in thirds of the journal
+    for file in disk.iterdir():
+        file.unlink()
+    shutil.copy(damaged, path)
+    damaged_mark(path).touch()
+    left = os.statvfs(disk)
+    ballast.write_bytes(bytes(left.f_bavail * left.f_frsize - damaged.stat().st_size * free // 3))
+    try:
+        open_journal(path).close()
+        print("opened", end=" ")
+    except JournalError:
+        print("refused", end=" ")
+    ballast.unlink()
+    with closing(open_journal(path)) as journal:
+        print(len(journal.event_ids()))
+"""
 
 
 def filled(path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, rows: int = 600) -> None:
@@ -184,6 +213,20 @@ def test_a_power_cut_in_the_middle_of_setting_aside_costs_nothing(
     assert not fresh.exists()
     assert not damaged_mark(path).exists()
     assert [*tmp_path.glob("journal.db.corrupt-*[Zn]")]
+
+
+def test_a_disk_too_full_for_a_second_journal_costs_no_row(
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+) -> None:
+    path, disk = tmp_path / "journal.db", tmp_path / "disk"
+    filled(path, make_event, make_effort, made_by)
+    disk.mkdir()
+    mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"', str(disk)]
+    if not shutil.which("unshare") or subprocess.run([*mount, "true"], check=False).returncode:
+        pytest.skip("needs a small disk of its own: unshare -rm and mount -t tmpfs")
+    command = [*mount, sys.executable, "-c", ON_SMALL_DISKS, str(path), str(disk)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(done.stdout.splitlines()) == {"refused 600", "opened 600"}
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
