@@ -30,7 +30,7 @@ def test_a_power_cut_loses_nothing_that_was_committed(field: Field, recorder: Pa
 
 
 def test_the_bench_sees_what_a_disk_forgets_that_lies_about_syncs(field: Field, recorder: Path) -> None:
-    assert cut_power(field, recorder, 5, seed=7, lies=True).forgotten > 0
+    assert cut_power(field, recorder, 15, seed=7, lies=True).forgotten > 0
 
 
 def test_the_recorder_misses_nothing_that_the_device_does_to_its_disk(field: Field, recorder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import struct
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,6 @@ def test_a_new_name_lasts_from_the_next_sync_on(tmp_path: Path) -> None:
 
 @given(st.binary(min_size=1, max_size=5_000), st.integers(), st.sampled_from([Loss.TAIL, Loss.SCATTERED, Loss.TORN]))
 def test_what_survives_was_written(data: bytes, seed: int, loss: Loss) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "disk" / "a"
         (Path(folder) / "log").write_bytes(record("C", file) + record("S", file) + record("W", file, 0, data))
