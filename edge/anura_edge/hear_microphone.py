@@ -66,7 +66,7 @@ class MicrophoneHearing:
         """
         audio = self._audio
         with Microphone(
-            *(audio.microphone, self._open_capture, self._clock, self._tell),
+            *(audio.microphone, self._open_capture, self._clock, self._keeper.notice),
             *(self._beat, self._stop, audio.retry_s),
         ) as sound:
             if not sound.wait():
@@ -99,12 +99,6 @@ class MicrophoneHearing:
             self._ended_before = None
         if heard.events or heard.efforts or heard.progress is not None:
             self._keeper.keep([heard])
-
-    def _tell(self, notice: Notice) -> None:
-        if notice.what == NoticeKind.CLOCK_KNOWN and notice.amount is not None:
-            self._keeper.journal.correct_clock(notice.recording, notice.amount, notice, self._keeper.made_by)
-        else:
-            self._keeper.notice(notice)
 
     def _off(self, end: EffortRow, recording: Recording) -> Iterator[Effort]:
         """Account for the time between the end of the recording before and the start of this one."""

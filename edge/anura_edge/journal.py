@@ -31,8 +31,9 @@ class Journal(FileMemory):
         """Keep rows, queue them for the base station and mark a file as done, all or nothing.
 
         What is done may take the place of a hearing, which is then withdrawn. Rows that are there already are left
-        alone. `progress` takes the place of what it was before: effort that still grows, to be queued only if we never
-        get to its end. Returns the new rows, numbered.
+        alone. A notice of the kind `CLOCK_KNOWN` corrects the times of its recording's rows. `progress` takes the place
+        of what it was before: effort that still grows, to be queued only if we never get to its end. Returns the new
+        rows, numbered.
         """
         with self.transaction() as db:
             again = None
@@ -43,7 +44,9 @@ class Journal(FileMemory):
                 again = withdrawal if done.in_place_of == done.recording.id else None
             rows += [insert(db, event_row(0, anew(event, again), made_by)) for event in events]
             rows += [insert(db, effort_row(0, anew(effort, again), made_by)) for effort in efforts]
-            rows += [insert(db, notice_row(0, notice, made_by)) for notice in notices]
+            for notice in notices:
+                _correct_clock(db, notice)
+                rows.append(insert(db, notice_row(0, notice, made_by)))
             if done:
                 mark_done(db, done, made_by.model_sha256, made_by.config_hash)
             if progress is not None:
@@ -76,20 +79,6 @@ class Journal(FileMemory):
                 insert(db, notice_row(0, notice, made_by))
         return bool(is_news)
 
-    def correct_clock(self, recording: str, seconds: float, notice: Notice, made_by: Provenance) -> None:
-        """Add seconds to the times of a recording's rows whose clock is `unknown`, and queue the notice that says so.
-
-        From then on these rows have the system's clock. The base station does the same to those that it has already,
-        so it does not matter which of them were sent. Doing it twice changes nothing. The notice's kind is
-        `CLOCK_KNOWN`; its `recording` and `amount` say to others what is done here.
-        """
-        with self.transaction() as db:
-            for form in (EventRow, EffortRow):
-                query = f"SELECT * FROM {form.kind} WHERE recording = ? AND clock_source = ?"
-                for fields in [*dicts(db.execute(query, (recording, ClockSource.UNKNOWN)))]:
-                    keep(db, _shifted(form.model_validate({**fields, "seq": 0}), seconds), "INSERT OR REPLACE")
-            insert(db, notice_row(0, notice, made_by))
-
     def refuse(self, seq: int, reason: str) -> None:
         """Take a row out of the queue that nobody takes, and say so; it stays in the journal."""
         with self.transaction() as db:
@@ -104,6 +93,20 @@ class Journal(FileMemory):
         """Return the id of every event that was not withdrawn."""
         with self.reading() as db:
             return {UUID(text) for (text,) in db.execute("SELECT id FROM event WHERE NOT withdrawn")}
+
+
+def _correct_clock(db: Connection, notice: Notice) -> None:
+    """Add what a clock was wrong by to the times of a recording's rows whose clock is `unknown`.
+
+    From then on these rows have the system's clock. The base station does the same to those that it has already, so it
+    does not matter which of them were sent. Doing it twice changes nothing.
+    """
+    if notice.what != NoticeKind.CLOCK_KNOWN or notice.amount is None:
+        return
+    for form in (EventRow, EffortRow):
+        query = f"SELECT * FROM {form.kind} WHERE recording = ? AND clock_source = ?"
+        for fields in [*dicts(db.execute(query, (notice.recording, ClockSource.UNKNOWN)))]:
+            keep(db, _shifted(form.model_validate({**fields, "seq": 0}), notice.amount), "INSERT OR REPLACE")
 
 
 def _shifted(row: EventRow | EffortRow, seconds: float) -> EventRow | EffortRow:

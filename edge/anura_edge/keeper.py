@@ -85,6 +85,11 @@ class _Load:
         """How many rows it makes."""
         return sum(len(part.events) + len(part.efforts) for part in self.heard) + len(self.notices)
 
+    @property
+    def sets_clock(self) -> bool:
+        """Whether it corrects the times of rows that were committed before."""
+        return any(notice.what == NoticeKind.CLOCK_KNOWN for notice in self.notices)
+
 
 class Keeper:
     """Takes in what was heard, and counts it. Threads may share it."""
@@ -186,10 +191,15 @@ class Keeper:
 
     def _give_up_oldest(self) -> None:
         """Keep the newest. A file is not noted as done then, so it is heard again; a microphone's rows are counted."""
+        spared = []
         while sum(load.rows for load in self._waiting) > MAX_WAITING_ROWS:
             load = self._waiting.popleft()
+            if load.sets_clock:  # it is about more than itself: a whole night may have no time without it
+                spared.append(load)
+                continue
             self._given_up += 0 if load.done else load.rows
             self._leave_unkept(load.done is not None)
+        self._waiting.extendleft(reversed(spared))
 
     def _leave_unkept(self, files: int) -> None:
         if files:

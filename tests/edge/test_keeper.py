@@ -2,19 +2,21 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from anura_edge import keeper as keeper_module
-from anura_edge.audio import Recording
-from anura_edge.events import Effort, EffortState, Event, NoticeKind
+from anura_edge.audio import ClockSource, Recording
+from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.journal import Journal
 from anura_edge.journal_files import HeardFile
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import Heard
-from anura_edge.wire import EventRow, NoticeRow, Provenance
+from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance
 
 MANY = 2_000
 
@@ -97,6 +99,27 @@ def test_the_newest_survive_and_what_was_given_up_is_counted(
     (notice,) = [row for row in rows(keeper) if isinstance(row, NoticeRow)]
     assert (notice.what, notice.amount) == (NoticeKind.ROWS_DROPPED, MANY + 1), "the card is heard again: no loss"
     assert not keeper.past_at_glance(b"glance")
+
+
+@pytest.mark.parametrize(("most", "corrected"), [(10 * MANY, 2), (MANY + 3, 1)])
+def test_a_time_that_becomes_known_on_a_full_disk_waits_for_its_turn(
+    keeper: Keeper, room: Room, heard: Callable[..., Heard], make_effort: Callable[..., Effort],
+    monkeypatch: pytest.MonkeyPatch, most: int, corrected: int,
+) -> None:  # fmt: skip
+    """It is not given up with the rows around it: what was committed before needs it."""
+    monkeypatch.setattr(keeper_module, "MAX_WAITING_ROWS", most)
+    unknown = [make_effort(n, "live", clock_source=ClockSource.UNKNOWN) for n in range(2)]
+    keeper.keep([Heard(efforts=(unknown[0],))])
+    room.end()
+    keeper.keep([heard("older"), Heard(efforts=(unknown[1],))])
+    keeper.notice(Notice(uuid4(), NoticeKind.CLOCK_KNOWN, unknown[0].start_utc, "", "live", 60.0))
+    assert keeper.is_full
+    keeper.keep([heard("newest", MANY + 2)])
+    room.begin()
+    keeper.try_again()
+    live = [row for row in rows(keeper) if isinstance(row, EffortRow) and row.recording == "live"]
+    time = unknown[0].start_utc + timedelta(seconds=60), ClockSource.SYSTEM
+    assert [(row.start_utc, row.clock_source) for row in live] == [time] * corrected
 
 
 def test_at_the_end_what_is_lost_is_said(
