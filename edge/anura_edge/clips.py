@@ -6,9 +6,10 @@ in it the label's code and the probability in thousandths, as in `20261120T19300
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from heapq import heappop, heappush
 
 _NAME = re.compile(r"(\d{8}T\d{9})Z((?:_[A-Za-z0-9]{1,16}-\d{1,4})+)\.flac", re.ASCII)
 _MAX_LABELS = 8
@@ -70,7 +71,28 @@ def surplus(clips: Iterable[Clip], best_per_night: int, zone: tzinfo) -> set[Cli
     return clips - set(best)
 
 
-def least_valuable(clips: Sequence[Clip]) -> Clip:
-    """Return the clip to lose first: all that is in it is common, then it is unsure, then it is old."""
-    counts = Counter(label for clip in clips for label, _ in clip.scores)
-    return min(clips, key=lambda clip: (-min(counts[label] for label, _ in clip.scores), clip.scores[0][1], clip.utc))
+def least_valuable_first(clips: Iterable[Clip]) -> Iterator[Clip]:
+    """Yield the clips in the order to lose them: all that is in one is common, then it is unsure, then it is old.
+
+    What is common is counted anew with each that is lost.
+    """
+    ranked = sorted(clips, key=lambda clip: (clip.scores[0][1], clip.utc))
+    counts = Counter(label for clip in ranked for label, _ in clip.scores)
+    by_rarest: defaultdict[str, list[tuple[int, Clip]]] = defaultdict(list)
+    for rank, clip in enumerate(ranked):
+        by_rarest[_rarest(clip, counts)].append((rank, clip))  # in order, and so a heap
+    while by_rarest:
+        label = min(by_rarest, key=lambda label: (-counts[label], by_rarest[label][0][0]))
+        rank, clip = heappop(by_rarest[label])
+        if not by_rarest[label]:
+            del by_rarest[label]
+        rarest = _rarest(clip, counts)
+        if counts[rarest] < counts[label]:  # something else in it has become rarer meanwhile; counts only fall
+            heappush(by_rarest[rarest], (rank, clip))
+        else:
+            counts.subtract(label for label, _ in clip.scores)
+            yield clip
+
+
+def _rarest(clip: Clip, counts: Counter[str]) -> str:
+    return min((label for label, _ in clip.scores), key=counts.__getitem__)

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from anura_edge.clips import Clip, least_valuable, parse, surplus
+from anura_edge.clips import Clip, least_valuable_first, parse, surplus
 from anura_edge.config import Clips
 from anura_edge.errors import JournalError
 from anura_edge.machine import Space
@@ -86,8 +86,12 @@ class Shelf:
         return sum(clip.size_bytes for clip in self._clips)
 
     def _shrink(self, to_bytes: int, to_files: float = math.inf) -> None:
-        while self._clips and (self._size_bytes > to_bytes or len(self._clips) > to_files):
-            self._remove(least_valuable([*self._clips]))
+        size_bytes = self._size_bytes
+        for clip in least_valuable_first(self._clips):
+            if size_bytes <= to_bytes and len(self._clips) <= to_files:
+                return
+            self._remove(clip)
+            size_bytes -= clip.size_bytes
 
     def _remove(self, clip: Clip) -> None:
         self._clips.discard(clip)

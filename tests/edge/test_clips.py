@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.clips import Clip, clip_of, least_valuable, parse, surplus
+from anura_edge import clips as clips_module
+from anura_edge.clips import Clip, clip_of, least_valuable_first, parse, surplus
 
 EVENING = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
 
@@ -61,21 +62,33 @@ def test_of_each_species_and_night_the_best_stay_and_nothing_else(folder: list[C
     assert surplus(kept, best, UTC) == set()
 
 
-@given(folders.filter(bool))
+@given(folders)
 def test_the_last_clip_of_a_species_goes_only_when_all_that_is_left_is_as_rare(folder: list[Clip]) -> None:
-    counts = Counter(label for clip in folder for label, _ in clip.scores)
-    victim = least_valuable(folder)
-    assert min(counts[label] for label, _ in victim.scores) == max(
-        min(counts[label] for label, _ in clip.scores) for clip in folder
-    )
+    left = [*folder]
+    for lost in least_valuable_first(folder):
+        counts = Counter(label for clip in left for label, _ in clip.scores)
+        worth = {clip: (-min(counts[label] for label, _ in clip.scores), clip.scores[0][1], clip.utc) for clip in left}
+        assert worth[lost] == min(worth.values())
+        left.remove(lost)
+    assert left == []
+
+
+def test_each_clip_is_looked_at_a_few_times_however_many_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look at every clip for each that goes would take 16 million looks here, and trip the watchdog."""
+    looks = Counter[str]()
+    rarest = clips_module._rarest
+    monkeypatch.setattr(clips_module, "_rarest", lambda *values: looks.update("x") or rarest(*values))
+    minutes = range(4_000)
+    folder = [clip_of(EVENING + timedelta(minutes=n), [("ABC"[n % 3], 0.5), ("DEFG"[n % 4], 0.6)]) for n in minutes]
+    assert len([*least_valuable_first(folder)]) == len(minutes)
+    assert looks["x"] < 10 * len(minutes)
 
 
 def test_of_common_clips_the_unsure_go_first_and_then_the_old() -> None:
     sure, unsure, old = (
         clip_of(EVENING + timedelta(minutes=minute), [("A", p)]) for minute, p in ((3, 0.9), (2, 0.5), (1, 0.5))
     )
-    assert least_valuable([sure, unsure, old]) == old
-    assert least_valuable([sure, unsure]) == unsure
+    assert [*least_valuable_first([sure, unsure, old])] == [old, unsure, sure]
 
 
 def test_a_night_goes_from_noon_to_noon_where_the_recorder_is() -> None:
