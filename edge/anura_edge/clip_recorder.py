@@ -154,15 +154,19 @@ class ClipRecorder:
                 self.dropped += 1
 
     def _write_all(self) -> None:
+        is_failing = False
         while cut := self._queue.get():
             if self.is_paused:
                 self.dropped += 1
                 continue
             try:
                 self._write(cut)
-            except OSError as error:
+                is_failing = False
+            except Exception as error:
                 self.dropped += 1
-                log.warning("cannot save audio: %s", error)
+                if not is_failing:
+                    log.warning("cannot save audio: %s", str(error) or repr(error))
+                is_failing = True
 
     def _write(self, cut: _Cut) -> None:
         event = cut.events[0]

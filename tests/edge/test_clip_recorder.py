@@ -159,6 +159,18 @@ def test_a_full_disk_costs_clips_and_nothing_else(
     assert (recorder.saved, recorder.dropped, [*folder.iterdir()]) == (0, 1, [])
 
 
+def test_audio_that_cannot_be_encoded_costs_that_clip_and_is_said_once(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """FLAC has no 2 MHz, and the encoder's errors are none of the disk's."""
+    odd = [call(ramp, n, n + 1).model_copy(update={"rate_hz": 2_000_000}) for n in (5, 15)]
+    recorder = recorder_for(before_s=0, after_s=5, max_s=5)
+    hear(recorder, ramp, {29: [*odd, call(ramp, 28, 29)]})
+    assert (recorder.saved, recorder.dropped, len([*folder.iterdir()])) == (1, 2, 1)
+    assert caplog.text.count("cannot save audio") == 1
+
+
 def test_paused_it_saves_nothing(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
