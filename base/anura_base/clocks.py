@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from anura_base.database import same
-from anura_base.tables import effort, events, notices
+from anura_base.tables import effort, events, notices, unknown_clock
 from anura_edge.audio import ClockSource
 from anura_edge.events import NoticeKind
 
@@ -23,14 +23,14 @@ def correct_clocks(connection: Connection, journal: Mapping[str, Any], recording
         *same(notices, journal), notices.c.what == NoticeKind.CLOCK_KNOWN, notices.c.recording.in_(recordings)
     )
     for recording, seconds in connection.execute(known).all():
-        _shift(connection, {**journal, "recording": recording, "clock_source": ClockSource.UNKNOWN}, seconds or 0.0)
+        _shift(connection, {**journal, "recording": recording}, seconds or 0.0)
 
 
 def _shift(connection: Connection, which: Mapping[str, Any], seconds: float) -> None:
     for table in (events, effort):
         times = [name for name in ("start_utc", "end_utc") if name in table.c]
         rows = connection.execute(
-            select(table.c.arrival, *(table.c[name] for name in times)).where(*same(table, which))
+            select(table.c.arrival, *(table.c[name] for name in times)).where(*same(table, which), unknown_clock(table))
         )
         try:
             moved = [

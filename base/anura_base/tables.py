@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     Double,
@@ -20,7 +21,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Uuid,
+    literal,
 )
+
+from anura_edge.audio import ClockSource
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -78,6 +82,12 @@ def _row_columns() -> list[Column[Any]]:
     ]
 
 
+def unknown_clock(table: Table) -> ColumnElement[bool]:
+    """Return the condition that picks the rows whose clock is `unknown`, so that `*_of_unknown_clock` serves it."""
+    # Written out, not bound: a database takes a partial index only where it sees that the condition is the same.
+    return table.c.clock_source == literal(ClockSource.UNKNOWN.value, Text, literal_execute=True)
+
+
 events = Table(
     "events",
     metadata,
@@ -107,6 +117,12 @@ effort = Table(
     Index("effort_by_recording", "recording"),
     sqlite_autoincrement=True,
 )
+
+for _table in (events, effort):
+    # It holds only what still waits for its time: most databases have no such row.
+    _columns = (_table.c[name] for name in ("site", "device", "recording"))
+    _unknown = _table.c.clock_source == ClockSource.UNKNOWN.value
+    Index(f"{_table.name}_of_unknown_clock", *_columns, sqlite_where=_unknown, postgresql_where=_unknown)
 
 notices = Table(
     "notices",

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, inspect, select, text
+from sqlalchemy.event import listen
 
 from anura_base import ingest as ingest_module
 from anura_base import queries
@@ -405,6 +406,23 @@ def test_rows_get_the_time_that_became_known_later_once_in_any_order(
         assert [*map(tuple, connection.execute(select(effort.c.start_utc, effort.c.clock_source)))] == [
             (stretch.start_utc + by, "system")
         ]
+
+
+def test_rows_whose_time_is_known_are_not_looked_at_again(sender: Sender, make) -> None:  # noqa: ANN001
+    """However many a device has: a plan by another index would read all of them with each batch."""
+    if sender.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by how much there is")
+    sender.rows(make.event(1, clock_source="unknown"))
+    sender.rows(clock_known(2, 5.0))
+    plans = []
+
+    def explain(connection, cursor, statement, parameters, *_) -> None:  # noqa: ANN001, ANN002
+        if statement.startswith("SELECT") and "'unknown'" in statement:
+            plans.append(cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()[0][-1])
+
+    listen(sender.engine, "before_cursor_execute", explain)
+    sender.rows(make.event(3))
+    assert ["_of_unknown_clock" in plan for plan in plans] == [True, True]
 
 
 def test_no_device_moves_the_times_of_another_and_nonsense_moves_none(sender: Sender, make) -> None:  # noqa: ANN001
