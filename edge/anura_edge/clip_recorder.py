@@ -162,7 +162,7 @@ class ClipRecorder:
             try:
                 self._write(cut)
                 is_failing = False
-            except Exception as error:
+            except Exception as error:  # whatever it is: without this thread no clip is saved ever again
                 self.dropped += 1
                 if not is_failing:
                     log.warning("cannot save audio: %s", str(error) or repr(error))
