@@ -22,9 +22,9 @@ from uuid import UUID, uuid4
 
 from anura_edge.audio import ClockSource
 from anura_edge.config import Config, Device, Mqtt
-from anura_edge.delivery import Courier
+from anura_edge.delivery.courier import Courier
 from anura_edge.events import Effort, EffortState, Event, effort_id, event_id
-from anura_edge.journal import Journal
+from anura_edge.store.journal import Journal
 from anura_edge.wire import Provenance, Status
 
 NAMESPACE, HERE, THERE = "anura-drain", "anura-here", "anura-there"

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 from anura_edge.demo.card import UTC_OFFSET, write_card
 from anura_edge.errors import SOME_UNREADABLE
-from anura_edge.journal import Journal
+from anura_edge.store.journal import Journal
 
 ROOT = Path("build/demo")
 STATE = ROOT / "device"

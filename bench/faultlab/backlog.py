@@ -17,7 +17,7 @@ from support import DEADLINE_S, eventually
 
 from anura_edge.audio import ClockSource
 from anura_edge.events import NAMESPACE, Event
-from anura_edge.journal import Journal
+from anura_edge.store.journal import Journal
 from anura_edge.wire import Provenance
 from faultlab.field import Field
 

@@ -31,10 +31,10 @@ from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigEr
 from anura_edge.keeper import Summary
 from anura_edge.progress import ToStderr, followed
 from anura_edge.report import bundle_text, event_line, summary_text
-from anura_edge.salvage import open_journal
 from anura_edge.sources.devices import devices as find_devices
 from anura_edge.sources.files import open_file
 from anura_edge.sources.folder import FoundFile, printable, scan
+from anura_edge.store.salvage import open_journal
 from anura_edge.wire import EventRow
 from anura_edge.yaml_config import load
 

@@ -21,7 +21,7 @@ from threading import Event
 from typing import Literal, Protocol
 
 from anura_edge.audio import ClockSource
-from anura_edge.machine import clock_synchronised
+from anura_edge.health.machine import clock_synchronised
 from anura_edge.monotonic import monotonic_s
 
 STEP_S = 0.5

@@ -14,21 +14,21 @@ from typing import IO
 from anura_edge import __version__, hear_files, hear_microphone
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import load_classifier
-from anura_edge.clip_recorder import ClipRecorder
+from anura_edge.clips.recorder import ClipRecorder
+from anura_edge.clips.shelf import Shelf
 from anura_edge.clock import Clock
 from anura_edge.config import Config
-from anura_edge.delivery import Courier
+from anura_edge.delivery.courier import Courier
 from anura_edge.detector import Detector
 from anura_edge.errors import JournalError
-from anura_edge.health import Monitor
+from anura_edge.health.monitor import Monitor
+from anura_edge.health.vitals import AttendedDetector, Stage, Vitals
 from anura_edge.keeper import Keeper, Summary
-from anura_edge.retention import Retention
-from anura_edge.salvage import open_journal
-from anura_edge.shelf import Shelf
 from anura_edge.sources.folder import FoundFile
 from anura_edge.sources.returning import OpenCapture
 from anura_edge.sources.watch import Folder
-from anura_edge.vitals import AttendedDetector, Stage, Vitals
+from anura_edge.store.retention import Retention
+from anura_edge.store.salvage import open_journal
 from anura_edge.wire import EventRow, Provenance, Status
 
 DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "frogs-eastern-north-america"

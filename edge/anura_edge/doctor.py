@@ -13,16 +13,16 @@ from threading import Event
 
 import numpy as np
 
-from anura_edge import machine
 from anura_edge.audio import FloatArray
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import golden_change, load_classifier
 from anura_edge.config import Config
 from anura_edge.daemon import DEFAULT_BUNDLE
-from anura_edge.disk import missing
+from anura_edge.delivery.link import Link
 from anura_edge.errors import AnuraError, SourceError
-from anura_edge.link import Link
-from anura_edge.machine import Space
+from anura_edge.health import machine
+from anura_edge.health.disk import missing
+from anura_edge.health.machine import Space
 from anura_edge.sources.capture_process import Capture, CaptureProcess
 from anura_edge.sources.returning import SILENT_DRIVER_S, is_flat
 from anura_edge.wire import Status, topic

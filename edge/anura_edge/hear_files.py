@@ -9,12 +9,12 @@ from anura_edge.audio import ClockSource
 from anura_edge.config import Audio
 from anura_edge.detector import Detector
 from anura_edge.errors import UnreadableError
-from anura_edge.journal_files import HeardFile, Past
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import listen
 from anura_edge.sources.content import INTERRUPTED, glance
 from anura_edge.sources.files import OTHER_FILE, FileSound, check_name, is_same, open_file
 from anura_edge.sources.folder import FoundFile
+from anura_edge.store.known_files import HeardFile, Past
 
 log = logging.getLogger(__name__)
 

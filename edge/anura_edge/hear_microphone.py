@@ -10,19 +10,19 @@ from threading import Event
 from uuid import uuid4
 
 from anura_edge.audio import ClockSource, Recording
-from anura_edge.clip_recorder import ClipRecorder
+from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clock import Clock, SystemClock
 from anura_edge.config import Audio
 from anura_edge.detector import Detector
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, effort_id
+from anura_edge.health.vitals import Stage, Vitals
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import Heard, listen
 from anura_edge.sound_check import FAULT_S, FaultWatch
 from anura_edge.sources.capture_process import OPENING_S, CaptureProcess
 from anura_edge.sources.microphone import Microphone
 from anura_edge.sources.returning import SILENT_DRIVER_S, OpenCapture
-from anura_edge.vitals import Stage, Vitals
 from anura_edge.wire import EffortRow
 
 log = logging.getLogger(__name__)

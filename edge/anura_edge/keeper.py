@@ -12,11 +12,11 @@ from uuid import uuid4
 
 from anura_edge.errors import JournalFullError, UnreadableError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, unreadable_id
-from anura_edge.journal import Journal
-from anura_edge.journal_files import HeardFile, Past
 from anura_edge.pipeline import Heard
 from anura_edge.sources.files import FileSound
 from anura_edge.sources.folder import FoundFile
+from anura_edge.store.journal import Journal
+from anura_edge.store.known_files import HeardFile, Past
 from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, Provenance
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ import yaml
 
 from anura_edge.audio import FloatArray
 from anura_edge.bundle import MODEL
-from anura_edge.journal import Journal
+from anura_edge.store.journal import Journal
 
 LONG_AGO = 1_000_000_000
 

@@ -16,10 +16,10 @@ from anura_edge.audio import FloatArray
 from anura_edge.config import Audio, Config, Detect, Model
 from anura_edge.daemon import Daemon
 from anura_edge.errors import ConfigError, JournalError, ModelError
-from anura_edge.journal import Journal
 from anura_edge.keeper import Summary
 from anura_edge.sources.files import AUDIO_SUFFIXES
 from anura_edge.sources.folder import scan
+from anura_edge.store.journal import Journal
 from anura_edge.wire import EffortRow, EventRow, NoticeRow
 
 RATE_HZ = 8_000

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge import disk as disk_module
-from anura_edge.clip_recorder import ClipRecorder
-from anura_edge.clips import clip_of
+from anura_edge.clips.recorder import ClipRecorder
+from anura_edge.clips.shelf import Shelf
+from anura_edge.clips.worth import clip_of
 from anura_edge.config import Clips, Config, Disk
-from anura_edge.disk import RELIEF, DiskWatch, missing
 from anura_edge.events import NoticeKind
-from anura_edge.journal import Journal
+from anura_edge.health import disk as disk_module
+from anura_edge.health.disk import RELIEF, DiskWatch, missing
+from anura_edge.health.machine import Space
 from anura_edge.keeper import Keeper
-from anura_edge.machine import Space
-from anura_edge.shelf import Shelf
+from anura_edge.store.journal import Journal
 from anura_edge.wire import NoticeRow, Provenance
 
 FLOOR = Disk(min_free_mb=1, min_free_inodes=100)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from support import Broker, free_port
 
-from anura_edge import machine
 from anura_edge.config import Config, Device, Disk, Model, Mqtt
 from anura_edge.daemon import Daemon
 from anura_edge.doctor import Finding, Verdict, examine
+from anura_edge.health import machine
 
 
 @pytest.fixture

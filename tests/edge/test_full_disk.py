@@ -17,7 +17,7 @@ import soundfile as sf
 from support import DEADLINE_S, eventually
 
 from anura_edge.audio import FloatArray
-from anura_edge.journal import Journal
+from anura_edge.store.journal import Journal
 
 RATE_HZ = 8_000
 FILES = 12

@@ -17,9 +17,9 @@ import pytest
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalDamagedError, JournalError
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
-from anura_edge.journal import Journal
-from anura_edge.journal_files import HeardFile, Past
-from anura_edge.journal_schema import STEPS, VERSION
+from anura_edge.store.journal import Journal
+from anura_edge.store.known_files import HeardFile, Past
+from anura_edge.store.schema import STEPS, VERSION
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance, Row
 
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
@@ -36,7 +36,7 @@ from pathlib import Path
 from uuid import uuid4
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
-from anura_edge.journal import Journal
+from anura_edge.store.journal import Journal
 from anura_edge.wire import Provenance
 journal = Journal(Path(sys.argv[1]))
 made_by = Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
@@ -303,7 +303,7 @@ def test_threads_share_a_journal(journal: Journal, make_event: MakeEvent, made_b
 
 
 def test_two_processes_begin_one_journal_together(path: Path) -> None:
-    opening = "import sys; from pathlib import Path; from anura_edge.journal import Journal; "
+    opening = "import sys; from pathlib import Path; from anura_edge.store.journal import Journal; "
     opening += "sys.stdin.readline(); print(Journal(Path(sys.argv[1])).id)"
     command = [sys.executable, "-c", opening, str(path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -385,7 +385,7 @@ from pathlib import Path
 from uuid import uuid4
 from anura_edge.errors import JournalError
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.journal import OWN, Journal
+from anura_edge.store.journal import OWN, Journal
 journal = Journal(Path(sys.argv[1]))
 def commit():
     notice = Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), "x" * 500)

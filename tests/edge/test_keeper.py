@@ -12,10 +12,10 @@ import pytest
 from anura_edge import keeper as keeper_module
 from anura_edge.audio import ClockSource, Recording
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
-from anura_edge.journal import Journal
-from anura_edge.journal_files import HeardFile
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import Heard
+from anura_edge.store.journal import Journal
+from anura_edge.store.known_files import HeardFile
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance
 
 MANY = 2_000

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from anura_edge import machine
+from anura_edge.health import machine
 
 
 def put(path: Path, text: str) -> None:

@@ -18,13 +18,13 @@ from anura_edge.config import Audio
 from anura_edge.detector import Detector
 from anura_edge.errors import SourceError
 from anura_edge.events import EffortState, NoticeKind
+from anura_edge.health.vitals import Vitals
 from anura_edge.hear_microphone import MicrophoneHearing
-from anura_edge.journal import Journal
 from anura_edge.keeper import Keeper
 from anura_edge.sources.capture_process import Backlog, Block
 from anura_edge.sources.devices import NoPortAudioError, usb_id
+from anura_edge.store.journal import Journal
 from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise
-from anura_edge.vitals import Vitals
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance
 
 RATE_HZ = 8_000

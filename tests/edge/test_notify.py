@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anura_edge import notify
+from anura_edge.health import notify
 
 
 @pytest.fixture(params=["path", "abstract"])

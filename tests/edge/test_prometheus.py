@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anura_edge import prometheus
+from anura_edge.health import prometheus
 from anura_edge.wire import Health
 
 HEALTH = Health(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from anura_edge import retention as retention_module
 from anura_edge.config import Journal as Policy
 from anura_edge.events import Effort, Event
-from anura_edge.journal import Journal
-from anura_edge.retention import STEP_ROWS, Retention
+from anura_edge.store import retention as retention_module
+from anura_edge.store.journal import Journal
+from anura_edge.store.retention import STEP_ROWS, Retention
 from anura_edge.wire import EventRow, NoticeRow, Provenance
 
 NOW = datetime.now(UTC)

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalDamagedError
 from anura_edge.events import Effort, Event, NoticeKind
-from anura_edge.journal import Journal
-from anura_edge.journal_file import damaged_mark
-from anura_edge.journal_files import HeardFile
-from anura_edge.salvage import open_journal
+from anura_edge.store.database import damaged_mark
+from anura_edge.store.journal import Journal
+from anura_edge.store.known_files import HeardFile
+from anura_edge.store.salvage import open_journal
 from anura_edge.wire import NoticeRow, Provenance
 
 MakeEvent = Callable[..., Event]
@@ -33,8 +33,8 @@ import os, shutil, sys
 from contextlib import closing
 from pathlib import Path
 from anura_edge.errors import JournalError
-from anura_edge.journal_file import damaged_mark
-from anura_edge.salvage import open_journal
+from anura_edge.store.database import damaged_mark
+from anura_edge.store.salvage import open_journal
 damaged, disk = map(Path, sys.argv[1:])
 path, ballast = disk / "journal.db", disk / "ballast"
 for free in range(1, 9):  # in thirds of the journal

@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anura_base.sequence import Progress
-from anura_edge import sender as sender_module
 from anura_edge import wire
 from anura_edge.config import Config, Mqtt
+from anura_edge.delivery import sender as sender_module
+from anura_edge.delivery.link import Closed, Published, Received
+from anura_edge.delivery.sender import Sender
+from anura_edge.delivery.suspicion import Suspicion
 from anura_edge.errors import DeliveryError
 from anura_edge.events import Effort, Event
-from anura_edge.journal import Journal
-from anura_edge.link import Closed, Published, Received
-from anura_edge.sender import Sender
-from anura_edge.suspicion import Suspicion
+from anura_edge.store.journal import Journal
 
 FORMS = {"event": wire.EventBatch, "effort": wire.EffortBatch, "notice": wire.NoticeBatch}
 

@@ -12,7 +12,7 @@ from anura_edge.bundle import Bundle
 from anura_edge.classifier import load_classifier
 from anura_edge.config import Detect
 from anura_edge.detector import Detector
-from anura_edge.vitals import LATELY, AttendedDetector, Stage, Vitals
+from anura_edge.health.vitals import LATELY, AttendedDetector, Stage, Vitals
 
 PATIENCE_S = 10.0
 

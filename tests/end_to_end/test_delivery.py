@@ -10,7 +10,7 @@ from uuid import UUID
 from support import Broker, eventually
 
 from anura_edge.demo.card import write_card
-from anura_edge.journal import Journal
+from anura_edge.store.journal import Journal
 
 
 def journal_ids(folder: Path) -> set[UUID]:

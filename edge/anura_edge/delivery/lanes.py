@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
-from anura_edge.outbox import Outbox
+from anura_edge.store.outbox import Outbox
 from anura_edge.wire import Row
 
 MAX_BATCH_ROWS = 200

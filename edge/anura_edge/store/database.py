@@ -16,7 +16,7 @@ from time import monotonic
 from uuid import UUID, uuid4
 
 from anura_edge.errors import JournalDamagedError, JournalError, JournalFullError
-from anura_edge.journal_schema import STEPS, VERSION
+from anura_edge.store.schema import STEPS, VERSION
 
 log = logging.getLogger(__name__)
 

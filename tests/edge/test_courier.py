@@ -16,9 +16,9 @@ from anura_base.sequence import Progress
 from anura_edge import wire
 from anura_edge.audio import ClockSource
 from anura_edge.config import Config, Device, Mqtt
-from anura_edge.delivery import Courier
+from anura_edge.delivery.courier import Courier
 from anura_edge.events import Effort, EffortState, Event
-from anura_edge.journal import Journal
+from anura_edge.store.journal import Journal
 
 MADE_BY = wire.Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
 START = datetime(2025, 4, 12, 20, 30, tzinfo=UTC)

@@ -13,11 +13,11 @@ from time import monotonic
 
 from anura_edge import wire
 from anura_edge.config import Config, Mqtt
+from anura_edge.delivery.lanes import Lanes
+from anura_edge.delivery.link import Closed, Link, Note, Published, Received
+from anura_edge.delivery.suspicion import Suspicion
 from anura_edge.errors import DeliveryError, JournalFullError
-from anura_edge.journal import Journal
-from anura_edge.lanes import Lanes
-from anura_edge.link import Closed, Link, Note, Published, Received
-from anura_edge.suspicion import Suspicion
+from anura_edge.store.journal import Journal
 from anura_edge.wire import Row, Span
 
 log = logging.getLogger(__name__)

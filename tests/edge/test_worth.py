@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge import clips as clips_module
-from anura_edge.clips import Clip, clip_of, least_valuable_first, parse, surplus
+from anura_edge.clips import worth
+from anura_edge.clips.worth import Clip, clip_of, least_valuable_first, parse, surplus
 
 EVENING = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
 
@@ -76,8 +76,8 @@ def test_the_last_clip_of_a_species_goes_only_when_all_that_is_left_is_as_rare(f
 def test_each_clip_is_looked_at_a_few_times_however_many_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """To look at every clip for each that goes would take 16 million looks here, and trip the watchdog."""
     looks = Counter[str]()
-    rarest = clips_module._rarest
-    monkeypatch.setattr(clips_module, "_rarest", lambda *values: looks.update("x") or rarest(*values))
+    rarest = worth._rarest
+    monkeypatch.setattr(worth, "_rarest", lambda *values: looks.update("x") or rarest(*values))
     minutes = range(4_000)
     folder = [clip_of(EVENING + timedelta(minutes=n), [("ABC"[n % 3], 0.5), ("DEFG"[n % 4], 0.6)]) for n in minutes]
     assert len([*least_valuable_first(folder)]) == len(minutes)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from sqlite3 import Connection, Cursor
 
-from anura_edge.journal_file import JournalFile
+from anura_edge.store.database import JournalFile
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row
 
 FORMS: dict[str, type[Row]] = {form.kind: form for form in (EventRow, EffortRow, NoticeRow)}

@@ -13,10 +13,10 @@ from time import monotonic
 
 from anura_edge import wire
 from anura_edge.config import Config, Mqtt
-from anura_edge.journal import Journal
-from anura_edge.link import TIMEOUT_S, Link
-from anura_edge.sender import Sender
-from anura_edge.suspicion import Suspicion
+from anura_edge.delivery.link import TIMEOUT_S, Link
+from anura_edge.delivery.sender import Sender
+from anura_edge.delivery.suspicion import Suspicion
+from anura_edge.store.journal import Journal
 
 log = logging.getLogger(__name__)
 

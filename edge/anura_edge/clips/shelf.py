@@ -13,10 +13,10 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from anura_edge.clips import Clip, least_valuable_first, parse, surplus
+from anura_edge.clips.worth import Clip, least_valuable_first, parse, surplus
 from anura_edge.config import Clips
 from anura_edge.errors import JournalError
-from anura_edge.machine import Space
+from anura_edge.health.machine import Space
 
 log = logging.getLogger(__name__)
 

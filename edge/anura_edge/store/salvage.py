@@ -21,9 +21,9 @@ from pydantic import ValidationError
 
 from anura_edge.errors import JournalDamagedError, JournalFullError
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.journal import OWN, Journal, insert, keep
-from anura_edge.journal_file import damaged_mark
-from anura_edge.outbox import FORMS, dicts
+from anura_edge.store.database import damaged_mark
+from anura_edge.store.journal import OWN, Journal, insert, keep
+from anura_edge.store.outbox import FORMS, dicts
 
 log = logging.getLogger(__name__)
 

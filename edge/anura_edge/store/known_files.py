@@ -12,7 +12,7 @@ from uuid import uuid5
 
 from anura_edge.audio import Recording
 from anura_edge.events import NAMESPACE, Effort, Event, Notice, NoticeKind
-from anura_edge.outbox import Outbox
+from anura_edge.store.outbox import Outbox
 from anura_edge.wire import MAX_TEXT
 
 T = TypeVar("T", Event, Effort)

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.clip_recorder import ClipRecorder, RecentAudio
-from anura_edge.clips import parse
+from anura_edge.clips.recorder import ClipRecorder, RecentAudio
+from anura_edge.clips.shelf import Shelf
+from anura_edge.clips.worth import parse
 from anura_edge.config import Clips
-from anura_edge.machine import Space
-from anura_edge.shelf import Shelf
+from anura_edge.health.machine import Space
 from anura_edge.wire import Provenance, event_row
 
 RATE_HZ = 8_000
@@ -184,7 +184,7 @@ def test_the_best_of_the_night_replace_the_others_and_what_is_common_is_not_writ
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("anura_edge.clip_recorder.MAX_WAITING", 100)  # hours pass in no time here
+    monkeypatch.setattr("anura_edge.clips.recorder.MAX_WAITING", 100)  # hours pass in no time here
     recorder = recorder_for(before_s=0, after_s=0, best_per_night=2)
     marks = {n + 1.0: [call(ramp, n, n + 1, p_peak=p)] for n, p in enumerate((0.6, 0.7, 0.9, 0.5, 0.8))}
     for chunk in recorder.tap(ramp, 1).chunks():

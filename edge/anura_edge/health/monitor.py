@@ -7,15 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event, Thread
 
-from anura_edge import machine, notify, prometheus, wire
-from anura_edge.clip_recorder import ClipRecorder
+from anura_edge import wire
+from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.config import Config
-from anura_edge.delivery import Courier
-from anura_edge.disk import DiskWatch
+from anura_edge.delivery.courier import Courier
 from anura_edge.events import EffortState
+from anura_edge.health import machine, notify, prometheus
+from anura_edge.health.disk import DiskWatch
+from anura_edge.health.vitals import Stage, Vitals
 from anura_edge.keeper import Keeper
 from anura_edge.monotonic import monotonic_s
-from anura_edge.vitals import Stage, Vitals
 
 log = logging.getLogger(__name__)
 

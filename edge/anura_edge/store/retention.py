@@ -19,7 +19,7 @@ from uuid import uuid4
 from anura_edge.config import Journal as Policy
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.journal import OWN, Journal, insert
+from anura_edge.store.journal import OWN, Journal, insert
 from anura_edge.wire import EffortRow, EventRow, notice_row
 
 STEP_ROWS = 500

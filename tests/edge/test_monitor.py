@@ -20,7 +20,7 @@ from anura_edge import wire
 from anura_edge.config import Config, Device, Health, Model, Mqtt
 from anura_edge.daemon import Daemon
 from anura_edge.errors import ModelError
-from anura_edge.health import Backlog
+from anura_edge.health.monitor import Backlog
 from anura_edge.sources.folder import FoundFile
 
 WATCHED = {"WATCHDOG_USEC": "200000"}
@@ -86,7 +86,7 @@ def test_a_source_that_blocks_starves_the_watchdog_and_one_that_goes_on_feeds_it
 def test_a_microphone_that_gives_nothing_is_a_problem(
     config: Config, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anura_edge.health.SILENCE_S", 0.3)
+    monkeypatch.setattr("anura_edge.health.monitor.SILENCE_S", 0.3)
     with Daemon(config, print, Event()) as daemon:
         words_until(manager, "STATUS=well")
         daemon.vitals.is_live = True

@@ -5,11 +5,11 @@ import math
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from anura_edge.clip_recorder import ClipRecorder
+from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.config import Config, Disk
 from anura_edge.events import Notice, NoticeKind
+from anura_edge.health.machine import Space, space
 from anura_edge.keeper import Keeper
-from anura_edge.machine import Space, space
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Saved audio around calls: which is worth its place, and where it lies."""

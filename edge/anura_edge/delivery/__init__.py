@@ -1,0 +1,1 @@
+"""How rows reach the base station: each once, whatever brokers and links do."""
