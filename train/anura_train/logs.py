@@ -44,11 +44,14 @@ class CsvLog:
 
 
 class Stopwatch:
-    """The seconds that a training has taken, in a file; one that is taken up again goes on counting."""
+    """The core-seconds that a training has taken, in a file; one that is taken up again goes on counting.
+
+    Of the processor, so that what else the machine does is not counted; who waits for a GPU keeps a core busy, too.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.begun_s = time.monotonic()
+        self.begun_s = time.process_time()
         self.begun = False
 
     def write(self, step: Step) -> None:
@@ -57,7 +60,7 @@ class Stopwatch:
             self.begun_s -= read_seconds(self.path)
         self.begun = True
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(f"{time.monotonic() - self.begun_s:.3f}\n", encoding="utf-8")
+        self.path.write_text(f"{time.process_time() - self.begun_s:.3f}\n", encoding="utf-8")
 
 
 def read_seconds(path: Path) -> float:

@@ -39,7 +39,7 @@ def _sections(runs: Sequence[Run], comparison: Comparison | None) -> Iterator[st
         f"Trained in {minutes:.0f} core-minutes on a machine of {os.cpu_count()} cores with torch {torch.__version__}, "
         "one core a training, by `make results`. Every figure is [out of fold](../reference/metrics.md), with its 95 % "
         "interval from redrawn groups; thresholds and calibration of each fold come from the others. Parameters and "
-        "multiply-adds (MMAC / s) are counted for 42 species. Seconds are of training, all folds together."
+        "multiply-adds (MMAC / s) are counted for 42 species. Core-seconds are of training, all folds together."
     )
     for data, title in SETS.items():
         lines = [each for each in runs if each.data == data]
@@ -67,7 +67,7 @@ def _about(evaluation: Evaluation) -> str:
 
 def _table(runs: Sequence[Run]) -> str:
     lines = [
-        "| recipe | macro-F1, tuned | macro-F1 at 0.5 | mAP | parameters | MMAC / s | seconds |",
+        "| recipe | macro-F1, tuned | macro-F1 at 0.5 | mAP | parameters | MMAC / s | core-s |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for each in runs:

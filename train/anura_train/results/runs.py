@@ -43,7 +43,7 @@ class Run:
     trial: Trial
     evaluation: Evaluation
     seconds: float
-    """Of training, all folds together, one core each."""
+    """Core-seconds of training, all folds together."""
 
 
 @dataclass(frozen=True, slots=True)
