@@ -17,7 +17,7 @@ from anura_train.fit import Step
 from anura_train.jobs import Bench, fit_fold
 from anura_train.progress import Bars, News
 from anura_train.recipe import Recipe
-from anura_train.run import Accelerator, Place, train
+from anura_train.run import Accelerator, Place, Task, train
 
 
 def test_fit_takes_variants_and_tells_of_its_training(recipe: Recipe, root: Path, tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_two_devices_leave_behind_what_one_does(recipe: Recipe, root: Path, corp
     bench = Bench(tmp_path / "one", Place(Accelerator.CPU).fabric())
     fit_fold(short, corpus, 0, bench, lambda _: None)
     news = get_context("spawn").Queue()
-    train(short, root, tmp_path / "two", 0, Place(Accelerator.CPU, devices=2), news)
+    train(Task("short", short, root, tmp_path / "two", 0), Place(Accelerator.CPU, devices=2), news)
     assert [news.get(timeout=10).step.number for _ in range(2)] == [1, 2]
     one, two = (load_rows(tmp_path / name / "fold-0.npz") for name in ("one", "two"))
     # Nearly the same: batch normalisation takes each device's part of a batch by itself.

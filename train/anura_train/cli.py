@@ -26,7 +26,7 @@ from anura_train.report.plate import OTHER, OWN
 from anura_train.results import runs as results
 from anura_train.results.page import shown, write_page
 from anura_train.results.plan import read_plan
-from anura_train.run import Accelerator, Place, Precision, train_all
+from anura_train.run import Accelerator, Place, Precision, Task, train_all
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
 app.add_typer(data_commands.app, name="data")
@@ -59,7 +59,8 @@ def fit_command(
     settings = read_recipe(recipe, variant)
     data_commands.examine(data, layout_of(data))
     wanted: list[int | None] = [*range(settings.folds), None] if fold is None else [fold]
-    train_all(settings, data, out, wanted, Place(accelerator, devices, precision, tensorboard), jobs)
+    tasks = [Task(settings.id, settings, data, out, each) for each in wanted]
+    train_all(tasks, Place(accelerator, devices, precision, tensorboard), jobs)
 
 
 @app.command("models")

@@ -64,14 +64,26 @@ class Place:
         )
 
 
-def train_all(recipe: Recipe, data: Path, out: Path, folds: Sequence[int | None], place: Place, jobs: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One training: of a fold of a recipe, or the final one."""
+
+    name: str
+    """What people are told of it."""
+    recipe: Recipe
+    data: Path
+    out: Path
+    fold: int | None
+
+
+def train_all(tasks: Sequence[Task], place: Place, jobs: int) -> None:
     """Do trainings in processes of their own, so many at a time; raise what the first of them to fail raised."""
     # Spawned, not forked: a forked torch may wait for ever on threads that the fork left behind.
     context = get_context("spawn")
     news: Queue[News] = context.Queue()  # type: ignore[assignment]  # it has a queue's methods
     with ProcessPoolExecutor(jobs, context, initializer=_tell, initargs=(news,)) as pool:
         try:
-            follow([pool.submit(_train_here, recipe, data, out, fold, place) for fold in folds], news)
+            follow([pool.submit(_train_here, task, place) for task in tasks], news)
         except BaseException:
             # What the others have done is kept.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -80,9 +92,9 @@ def train_all(recipe: Recipe, data: Path, out: Path, folds: Sequence[int | None]
             raise
 
 
-def train(recipe: Recipe, data: Path, out: Path, fold: int | None, place: Place, news: "Queue[News]") -> None:
-    """Do one of a recipe's trainings: a fold's, or the final one."""
-    place.fabric().launch(partial(_train, recipe=recipe, data=data, out=out, fold=fold, place=place, news=news))
+def train(task: Task, place: Place, news: "Queue[News]") -> None:
+    """Do a training here."""
+    place.fabric().launch(partial(_train, task=task, place=place, news=news))
 
 
 def _tell(news: "Queue[News]") -> None:
@@ -91,15 +103,13 @@ def _tell(news: "Queue[News]") -> None:
     _news = news
 
 
-def _train_here(recipe: Recipe, data: Path, out: Path, fold: int | None, place: Place) -> None:
-    train(recipe, data, out, fold, place, _news)
+def _train_here(task: Task, place: Place) -> None:
+    train(task, place, _news)
 
 
-def _train(
-    fabric: Fabric, recipe: Recipe, data: Path, out: Path, fold: int | None, place: Place, news: "Queue[News]"
-) -> None:
+def _train(fabric: Fabric, task: Task, place: Place, news: "Queue[News]") -> None:
     torch.set_num_threads(1)
-    name = f"{recipe.id}, {'final' if fold is None else f'fold {fold}'}"
+    name = f"{task.name}, {'final' if task.fold is None else f'fold {task.fold}'}"
     parent = parent_process()
 
     def on_step(step: Step) -> None:
@@ -109,8 +119,8 @@ def _train(
         if fabric.is_global_zero:
             news.put(News(name, step))
 
-    corpus, bench = read_corpus(data), Bench(out, fabric, place.tensorboard)
-    if fold is None:
-        fit_final(recipe, corpus, bench, on_step)
+    corpus, bench = read_corpus(task.data), Bench(task.out, fabric, place.tensorboard)
+    if task.fold is None:
+        fit_final(task.recipe, corpus, bench, on_step)
     else:
-        fit_fold(recipe, corpus, fold, bench, on_step)
+        fit_fold(task.recipe, corpus, task.fold, bench, on_step)

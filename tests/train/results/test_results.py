@@ -20,7 +20,7 @@ from anura_train.recipe import Recipe
 from anura_train.results.leakage import cut_twice
 from anura_train.results.page import BEGIN
 from anura_train.results.plan import read_plan
-from anura_train.run import Place
+from anura_train.run import Place, Task
 
 RATE_HZ = 16_000
 
@@ -61,10 +61,11 @@ def plan(recipe: Recipe, tmp_path: Path) -> Path:
     return path
 
 
-def train_here(recipe: Recipe, data: Path, out: Path, folds: Sequence[int], place: Place, jobs: int) -> None:
+def train_here(tasks: Sequence[Task], place: Place, jobs: int) -> None:
     """Train as `train_all` does, but without processes, each of which imports torch."""
-    for fold in folds:
-        fit_fold(recipe, read_corpus(data), fold, Bench(out, place.fabric()), lambda _: None)
+    for task in tasks:
+        assert task.fold is not None
+        fit_fold(task.recipe, read_corpus(task.data), task.fold, Bench(task.out, place.fabric()), lambda _: None)
 
 
 def results(monkeypatch: pytest.MonkeyPatch, plan: Path, data: Path, out: Path, page: Path) -> int:

@@ -26,6 +26,7 @@ from anura_train.logs import read_seconds
 from anura_train.recipe import Recipe
 from anura_train.results.leakage import SPLITS, cut_twice
 from anura_train.results.plan import Entry, Plan
+from anura_train.run import Task
 
 SETS = {"frogs": "Frogs", "esc10": "ESC-10"}
 
@@ -55,47 +56,76 @@ class Bench:
     out: Path
     home: Path
     """The plan's folder."""
-    train: Callable[[Recipe, Path, Path, Sequence[int]], None]
-    """Trains folds of a recipe on a folder of data, into another folder."""
+    train: Callable[[Sequence[Task]], None]
+    """Does trainings, all at once where the machine can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table that is still to be trained and judged."""
+
+    entry: Entry
+    recipe: Recipe
+    data: str
+    """One of SETS, or one of leakage.SPLITS."""
+    corpus: Corpus
+    folder: Path
+    """Of the data."""
+    out: Path
+
+    def tasks(self) -> Iterator[Task]:
+        """Return the trainings of folds that lack."""
+        for fold in range(self.recipe.folds):
+            if not (self.out / f"fold-{fold}.npz").exists():
+                yield Task(f"{self.data}, {self.entry.name}", self.recipe, self.folder, self.out, fold)
 
 
 def run_plan(plan: Plan, bench: Bench) -> Iterator[Run]:
-    """Train and judge every line of the table, then the windows that are split twice."""
+    """Train every line of the table and the windows that are split twice, then judge them."""
     frogs = read_corpus(bench.data)
-    esc10 = _esc10(bench)
-    for entry in plan.recipes:
-        recipe = entry.read(bench.home)
-        yield run(entry, recipe, "frogs", frogs, bench.data, bench)
-        own = len({each.split for each in esc10.recordings})
-        on_esc10 = recipe.model_copy(update={"folds": own, "golden": None})
-        yield run(entry, on_esc10, "esc10", esc10, bench.out / "data/esc10", bench)
     windows = bench.out / "data/windows"
     grouped = cut_twice(frogs, windows)
+    lines = [*_table(plan, bench, frogs), *_leakage(plan, bench, windows)]
+    for line in lines:
+        _forget_others(line.out, fingerprint(line.recipe, line.corpus))
+    if tasks := [task for line in lines for task in line.tasks()]:
+        bench.train(tasks)
+    for line in lines:
+        done = judge_line(line)
+        yield regroup(done, grouped) if line.data in SPLITS else done
+
+
+def _table(plan: Plan, bench: Bench, frogs: Corpus) -> Iterator[Line]:
+    esc10 = _esc10(bench)
+    own = len({each.split for each in esc10.recordings})
+    for entry in plan.recipes:
+        recipe, name = entry.read(bench.home), entry.name.replace(" ", "-")
+        yield Line(entry, recipe, "frogs", frogs, bench.data, bench.out / "frogs" / name)
+        on_esc10 = recipe.model_copy(update={"folds": own, "golden": None})
+        yield Line(entry, on_esc10, "esc10", esc10, bench.out / "data/esc10", bench.out / "esc10" / name)
+
+
+def _leakage(plan: Plan, bench: Bench, windows: Path) -> Iterator[Line]:
+    recipe = plan.leakage.read(bench.home).model_copy(update={"golden": None})
     for split in SPLITS:
-        recipe = plan.leakage.read(bench.home).model_copy(update={"golden": None})
-        done = run(plan.leakage, recipe, split, read_corpus(windows / split), windows / split, bench)
-        yield regroup(done, grouped)
+        out = bench.out / split / plan.leakage.name.replace(" ", "-")
+        yield Line(plan.leakage, recipe, split, read_corpus(windows / split), windows / split, out)
 
 
-def run(entry: Entry, recipe: Recipe, data: str, corpus: Corpus, folder: Path, bench: Bench) -> Run:
-    """Train the folds that lack, and judge all of them."""
-    out = bench.out / data / entry.name.replace(" ", "-")
-    _forget_others(out, fingerprint(recipe, corpus))
-    lacking = [fold for fold in range(recipe.folds) if not (out / f"fold-{fold}.npz").exists()]
-    if lacking:
-        bench.train(recipe, folder, out, lacking)
-    trial = read_trial(out, recipe, corpus)
-    evaluation = assess(recipe, corpus, trial)
-    write_evaluation(out, evaluation)
+def judge_line(line: Line) -> Run:
+    """Measure what the trainings of a line left behind."""
+    trial = read_trial(line.out, line.recipe, line.corpus)
+    evaluation = assess(line.recipe, line.corpus, trial)
+    write_evaluation(line.out, evaluation)
     return Run(
-        name=entry.name,
-        data=data,
-        recipe=recipe,
-        changes=entry.changes,
-        cost=measure(entry.name, recipe.model),
+        name=line.entry.name,
+        data=line.data,
+        recipe=line.recipe,
+        changes=line.entry.changes,
+        cost=measure(line.entry.name, line.recipe.model),
         trial=trial,
         evaluation=evaluation,
-        seconds=sum(read_seconds(out / f"log/fold-{fold}.seconds") for fold in range(recipe.folds)),
+        seconds=sum(read_seconds(line.out / f"log/fold-{fold}.seconds") for fold in range(line.recipe.folds)),
     )
 
 
