@@ -25,11 +25,12 @@ MEMORY_STEPS = 45
 
 
 class LogMel(nn.Module):
-    """Log-mel features by a DFT (Hann window) that is written in multiplications, which every ONNX runtime does fast.
+    """Log-mel features by a DFT written as a convolution (Hann window), which every ONNX runtime does fast.
 
     Frame t ends where hop t ends: it sees `window_samples` back from (t + 1) * hop, nothing ahead.
     """
 
+    dft: Tensor
     bank: Tensor
 
     def __init__(self, rate_hz: int, hop_samples: int, window_samples: int, mels: int) -> None:
@@ -37,12 +38,10 @@ class LogMel(nn.Module):
         self.hop_samples = hop_samples
         self.tail_samples = window_samples - hop_samples
         self.mels = mels
-        bank = melscale_fbanks(window_samples // 2 + 1, LOW_HZ, HIGH_HZ, mels, rate_hz, norm=None, mel_scale="htk")
-        used = bank.any(1).nonzero()
-        bins = range(int(used[0]), int(used[-1]) + 1)
-        self.register_buffer("bank", bank[bins.start : bins.stop], persistent=False)
-        halved = window_samples == 2 * hop_samples and hop_samples % 2
-        self.power = HalvedPower(hop_samples, bins) if halved else Power(hop_samples, window_samples, bins)
+        bins = window_samples // 2 + 1
+        self.register_buffer("dft", _dft(window_samples, bins), persistent=False)
+        bank = melscale_fbanks(bins, LOW_HZ, HIGH_HZ, mels, rate_hz, norm=None, mel_scale="htk")
+        self.register_buffer("bank", bank, persistent=False)
 
     def forward(self, audio: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
         """Turn audio (B, N), N a multiple of the hop, and the samples before it (B, tail) into features.
@@ -50,68 +49,14 @@ class LogMel(nn.Module):
         Returns features (B, N / hop, mels), about zero mean and unit spread, and the next tail.
         """
         audio = torch.cat([tail, audio], dim=1)
-        level_db = torch.log(self.power(audio) @ self.bank + FLOOR) * (10 / math.log(10))  # (B, frames, mels)
+        spectrum = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.hop_samples)  # (B, 2 bins, frames)
+        power = _power(spectrum) @ self.bank  # (B, frames, mels)
+        level_db = torch.log(power + FLOOR) * (10 / math.log(10))
         return (level_db - MEAN_DB) / SPREAD_DB, audio[:, audio.shape[1] - self.tail_samples :]
 
     def silence(self, batch: int) -> Tensor:
         """Return the tail of a stream that has just begun, (B, tail)."""
-        return self.bank.new_zeros(batch, self.tail_samples)
-
-
-class Power(nn.Module):
-    """Power of some bins of a windowed DFT, by a convolution; a full-scale sine has power 1 in its bin."""
-
-    dft: Tensor
-
-    def __init__(self, hop_samples: int, window_samples: int, bins: range) -> None:
-        super().__init__()
-        self.hop_samples = hop_samples
-        self.register_buffer("dft", _dft(window_samples, bins), persistent=False)
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """Map audio (B, N) to power (B, frames, bins)."""
-        return _power(F.conv1d(audio.unsqueeze(1), self.dft, stride=self.hop_samples))
-
-
-class HalvedPower(nn.Module):
-    """The same of windows that overlap by half, an odd number of samples, with a quarter of the multiplications.
-
-    Each half window belongs to two frames and is transformed once, without the Hann window, which afterwards takes from
-    each bin half of its two neighbours (Harris 1978). Folded about its middle, a half is an even part, which the
-    cosines need, and an odd one for the sines. Bin k is then turned by k times the same angle, which matters only
-    between neighbours.
-    """
-
-    cosines: Tensor
-    sines: Tensor
-    alternating: Tensor
-
-    def __init__(self, hop_samples: int, bins: range) -> None:
-        super().__init__()
-        self.hop_samples, self.middle = hop_samples, hop_samples // 2
-        wide = torch.arange(bins.start - 1, bins.stop + 1).double()  # with the neighbours of the first and the last
-        angles = math.pi / hop_samples * torch.outer(torch.arange(self.middle + 1), wide)
-        scale = 1 / hop_samples  # 2 / the sum of the window, which is hop_samples
-        self.register_buffer("cosines", (torch.cos(angles) * scale).float(), persistent=False)
-        self.register_buffer("sines", (-torch.sin(angles[1:]) * scale).float(), persistent=False)
-        # By how much bin k of the second half is turned against the first: k half turns.
-        self.register_buffer("alternating", (1 - 2 * (wide % 2)).float(), persistent=False)
-        self.turn = math.pi / hop_samples * self.middle
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """Map audio (B, N), N a multiple of the hop, to power (B, N / hop - 1, bins)."""
-        halves = audio.reshape(audio.shape[0], -1, self.hop_samples)
-        before, after = halves[:, :, : self.middle].flip(2), halves[:, :, self.middle + 1 :]
-        even = torch.cat([halves[:, :, self.middle : self.middle + 1], after + before], dim=2)
-        real, imaginary = even @ self.cosines, (after - before) @ self.sines  # (B, N / hop, bins + 2)
-        real = real[:, :-1] + self.alternating * real[:, 1:]
-        imaginary = imaginary[:, :-1] + self.alternating * imaginary[:, 1:]
-        cosine, sine = math.cos(self.turn) / 2, math.sin(self.turn) / 2
-        low, high = real[:, :, :-2], real[:, :, 2:]
-        low_imaginary, high_imaginary = imaginary[:, :, :-2], imaginary[:, :, 2:]
-        real = real[:, :, 1:-1] - cosine * (low + high) - sine * (high_imaginary - low_imaginary)
-        imaginary = imaginary[:, :, 1:-1] - cosine * (low_imaginary + high_imaginary) - sine * (low - high)
-        return real.square() + imaginary.square()
+        return self.dft.new_zeros(batch, self.tail_samples)
 
 
 class Contrast(nn.Module):
@@ -170,7 +115,7 @@ class MelDecibels(nn.Module):
         bins = window_samples // 2 + 1
         # torchaudio does not divide by the window's sum.
         scale = torch.hann_window(window_samples).sum() / 2
-        self.register_buffer("dft", _dft(window_samples, range(bins)) * scale, persistent=False)
+        self.register_buffer("dft", _dft(window_samples, bins) * scale, persistent=False)
         with warnings.catch_warnings():
             # The published 128 bands over 257 bins leave some low bands empty; that is part of repeating it.
             warnings.filterwarnings("ignore", message="At least one mel filterbank has all zero values")
@@ -229,13 +174,13 @@ def _power(spectrum: Tensor) -> Tensor:
     return (real.square() + imaginary.square()).transpose(1, 2)
 
 
-def _dft(window_samples: int, bins: range) -> Tensor:
-    """Return the kernels of some bins of a windowed DFT, (2 bins, 1, window): cosines, then sines.
+def _dft(window_samples: int, bins: int) -> Tensor:
+    """Return the kernels of a windowed DFT, (2 bins, 1, window): cosines, then sines.
 
     Scaled so that a full-scale sine has power 1 in its bin.
     """
     window = torch.hann_window(window_samples, dtype=torch.float64)
-    cycles = torch.outer(torch.arange(bins.start, bins.stop), torch.arange(window_samples)).double() / window_samples
+    cycles = torch.outer(torch.arange(bins), torch.arange(window_samples)).double() / window_samples
     scaled = window * 2 / window.sum()
     kernels = torch.cat([torch.cos(2 * math.pi * cycles) * scaled, torch.sin(2 * math.pi * cycles) * scaled])
     return kernels.float().unsqueeze(1)
