@@ -25,23 +25,40 @@ MEMORY_STEPS = 45
 
 
 class LogMel(nn.Module):
-    """Log-mel features by a DFT written as a convolution (Hann window), which every ONNX runtime does fast.
+    """Log-mel features by a DFT (Hann window) of matrix products, which every ONNX runtime does fast.
 
     Frame t ends where hop t ends: it sees `window_samples` back from (t + 1) * hop, nothing ahead.
+
+    Of a window's samples n and N - n, Hann's weight and the cosine are equal and the sine opposite; of bins k and
+    N / 2 - k, cosine and sine are equal or opposite at even n, and the other way round at odd n. So the samples are
+    folded at the window's middle first and even and odd ones kept apart, which takes a quarter of the multiplications
+    of a plain DFT.
     """
 
-    dft: Tensor
+    cosines_even: Tensor
+    cosines_odd: Tensor
+    sines_even: Tensor
+    sines_odd: Tensor
     bank: Tensor
 
     def __init__(self, rate_hz: int, hop_samples: int, window_samples: int, mels: int) -> None:
+        """Prepare for windows of an even number of hops."""
         super().__init__()
+        if window_samples % (2 * hop_samples):
+            raise ValueError(f"a window of {window_samples} samples is not an even number of hops of {hop_samples}")
         self.hop_samples = hop_samples
         self.tail_samples = window_samples - hop_samples
         self.mels = mels
-        bins = window_samples // 2 + 1
-        self.register_buffer("dft", _dft(window_samples, bins), persistent=False)
-        bank = melscale_fbanks(bins, LOW_HZ, HIGH_HZ, mels, rate_hz, norm=None, mel_scale="htk")
-        self.register_buffer("bank", bank, persistent=False)
+        half = window_samples // 2
+        low = torch.arange(half // 2 + 1)
+        for parity, first in (("odd", 1), ("even", 2)):
+            cosines, sines = _kernels(window_samples, low, torch.arange(first, half + 1, 2))
+            self.register_buffer(f"cosines_{parity}", cosines, persistent=False)
+            self.register_buffer(f"sines_{parity}", sines, persistent=False)
+        bank = melscale_fbanks(half + 1, LOW_HZ, HIGH_HZ, mels, rate_hz, norm=None, mel_scale="htk")
+        mirrored = bank[half - low]
+        mirrored[half - low == low] = 0  # a bin that mirrors itself counts once
+        self.register_buffer("bank", torch.cat([bank[low], mirrored]), persistent=False)
 
     def forward(self, audio: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
         """Turn audio (B, N), N a multiple of the hop, and the samples before it (B, tail) into features.
@@ -49,14 +66,30 @@ class LogMel(nn.Module):
         Returns features (B, N / hop, mels), about zero mean and unit spread, and the next tail.
         """
         audio = torch.cat([tail, audio], dim=1)
-        spectrum = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.hop_samples)  # (B, 2 bins, frames)
-        power = _power(spectrum) @ self.bank  # (B, frames, mels)
+        power = self._power(audio).transpose(1, 2) @ self.bank  # (B, frames, mels)
         level_db = torch.log(power + FLOOR) * (10 / math.log(10))
         return (level_db - MEAN_DB) / SPREAD_DB, audio[:, audio.shape[1] - self.tail_samples :]
 
+    def _power(self, audio: Tensor) -> Tensor:
+        """Map audio (B, N) to power (B, bins, frames): the low bins, then the mirrors of each."""
+        hops = audio.reshape(audio.shape[0], -1, self.hop_samples).transpose(
+            1, 2
+        )  # (B, hop, frames + hops of the tail)
+        before = self.tail_samples // self.hop_samples
+        spans = [hops[:, :, at : at - before or None] for at in range(before + 1)]
+        middle = len(spans) // 2
+        first = F.pad(torch.cat(spans[:middle], 1)[:, 1:], (0, 0, 0, 1))  # n = 1 to N / 2; at n = 0 the window is 0
+        last = torch.cat(spans[middle:], 1).flip(1)  # N - n
+        even, odd = first + last, first - last
+        real_odd, real_even = self.cosines_odd @ even[:, ::2], self.cosines_even @ even[:, 1::2]
+        imaginary_odd, imaginary_even = self.sines_odd @ odd[:, ::2], self.sines_even @ odd[:, 1::2]
+        low = (real_even + real_odd).square() + (imaginary_even + imaginary_odd).square()
+        high = (real_even - real_odd).square() + (imaginary_even - imaginary_odd).square()
+        return torch.cat([low, high], 1)
+
     def silence(self, batch: int) -> Tensor:
         """Return the tail of a stream that has just begun, (B, tail)."""
-        return self.dft.new_zeros(batch, self.tail_samples)
+        return self.bank.new_zeros(batch, self.tail_samples)
 
 
 class Contrast(nn.Module):
@@ -172,6 +205,17 @@ def _power(spectrum: Tensor) -> Tensor:
     """Map real and imaginary parts (B, 2 bins, frames) to power (B, frames, bins)."""
     real, imaginary = spectrum.chunk(2, dim=1)
     return (real.square() + imaginary.square()).transpose(1, 2)
+
+
+def _kernels(window_samples: int, bins: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cosines and sines of a windowed DFT at some bins and samples, (bins, samples) each.
+
+    Scaled so that a full-scale sine has power 1 in its bin.
+    """
+    window = torch.hann_window(window_samples, dtype=torch.float64)
+    scaled = (window * 2 / window.sum())[samples]
+    angles = torch.outer(bins, samples).double() * (2 * math.pi / window_samples)
+    return (torch.cos(angles) * scaled).float(), (torch.sin(angles) * scaled).float()
 
 
 def _dft(window_samples: int, bins: int) -> Tensor:
