@@ -72,9 +72,8 @@ class LogMel(nn.Module):
 
     def _power(self, audio: Tensor) -> Tensor:
         """Map audio (B, N) to power (B, bins, frames): the low bins, then the mirrors of each."""
-        hops = audio.reshape(audio.shape[0], -1, self.hop_samples).transpose(
-            1, 2
-        )  # (B, hop, frames + hops of the tail)
+        # (B, hop, frames + hops of the tail)
+        hops = audio.reshape(audio.shape[0], -1, self.hop_samples).transpose(1, 2)
         before = self.tail_samples // self.hop_samples
         spans = [hops[:, :, at : at - before or None] for at in range(before + 1)]
         middle = len(spans) // 2
