@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from anura_edge.errors import SourceError
 from anura_train.data import Corpus, Recording, StrongLabel, WeakLabel
+from anura_train.library import Library
 from anura_train.models import crnn_grid
 from anura_train.recipe import WindowSettings
-from anura_train.windows import Library, Windows, cut, stretch
+from anura_train.windows import Windows, cut, stretch
 
 RATE_HZ = 8_000
 LABELS = ("AAA", "BBB")

@@ -1,5 +1,6 @@
 """Training examples made of recordings: a frog somewhere in a background, near or far, loud or faint; or no frog."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import soxr
 from scipy.signal import butter, sosfilt
 
 from anura_edge.audio import FloatArray
-from anura_train.examples import Batch
+from anura_train.examples import Batch, Run
 from anura_train.recipe import AugmentSettings, Range
 
 SHORTEST_CALL_S = 2.0
@@ -19,13 +20,13 @@ SYNTHETIC_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sounds:
-    """All recordings that a model may learn from, in memory."""
+    """All recordings that a model may learn from."""
 
-    calls: tuple[FloatArray, ...]
-    """Frog recordings, each (samples,)."""
+    calls: Sequence[FloatArray]
+    """Frog recordings, each (samples,); a Shelf decodes one when it is asked for."""
     codes: tuple[tuple[str, ...], ...]
     """The species in each."""
-    backgrounds: tuple[FloatArray, ...]
+    backgrounds: Sequence[FloatArray]
     labels: tuple[str, ...]
     rate_hz: int
 
@@ -41,6 +42,7 @@ class Mixer:
         self.sounds, self.settings, self.rng = sounds, settings, rng
         self.length = round(example_s * sounds.rate_hz)
         self.codes = sorted({code for codes in sounds.codes for code in codes})
+        self.callers = {code: [at for at, codes in enumerate(sounds.codes) if code in codes] for code in self.codes}
 
     @property
     def epoch(self) -> int:
@@ -53,8 +55,8 @@ class Mixer:
         share = (1 - self.settings.background_only) * (1 + self.settings.two_species) / len(self.codes)
         return self.sounds.target(*self.codes) * np.float32(share)
 
-    def batch(self, step: int, size: int) -> Batch:  # noqa: ARG002  # each step is as likely as any other
-        """Return the examples of a step."""
+    def batch(self, step: int, size: int, run: Run = map) -> Batch:  # noqa: ARG002  # each step is as likely as any other
+        """Return the examples of a step, one after the other: what is drawn depends on how long sounds are."""
         waveforms, targets = zip(*(self.example() for _ in range(size)), strict=True)
         return Batch(np.stack(waveforms), np.stack(targets))
 
@@ -75,8 +77,9 @@ class Mixer:
 
         And the species in that recording: there may be more than the one asked for.
         """
-        recordings = [each for each in zip(self.sounds.calls, self.sounds.codes, strict=True) if code in each[1]]
-        recording, codes = recordings[self.rng.integers(len(recordings))]
+        callers = self.callers[code]
+        chosen = callers[self.rng.integers(len(callers))]
+        recording, codes = self.sounds.calls[chosen], self.sounds.codes[chosen]
         shortest = min(round(SHORTEST_CALL_S * self.sounds.rate_hz), self.length)
         # Half of the pieces fill the example; the others begin or end within it, so that onsets are learnt.
         wanted = self.length if self.rng.random() < 0.5 else int(self.rng.integers(shortest, self.length + 1))
@@ -89,7 +92,7 @@ class Mixer:
     def _background(self) -> FloatArray:
         if self.rng.random() < SYNTHETIC_SHARE or not self.sounds.backgrounds:
             return self._noise()
-        recording = self.sounds.backgrounds[self.rng.integers(len(self.sounds.backgrounds))]
+        recording = self.sounds.backgrounds[int(self.rng.integers(len(self.sounds.backgrounds)))]
         piece = self._crop(recording, self.length)
         return np.resize(piece, self.length)
 

@@ -3,6 +3,7 @@
 OUT/model.pt         final weights, recipe, species, credits
 OUT/golden.flac      six seconds that the exported model must score alike everywhere
 OUT/fold-K.npz       logits of every recording of fold K, (rows, labels) each, by a model that did not learn from it
+OUT/test.npz         the same of the recordings that the data's authors set aside to test on, by the final model
 OUT/held-out.npz     logits of the backgrounds that no model may learn from, by the final model
 OUT/log/NAME.csv     loss and learning rate of each step, and in NAME.seconds how long all of them took
 OUT/state/NAME.pt    what a training that was killed goes on from
@@ -24,7 +25,8 @@ from anura_train.models import Net, build
 from anura_train.models.weights import load_saved
 from anura_train.recipe import Recipe
 
-CHECKPOINT, GOLDEN, HELD_OUT, REPORT = "model.pt", "golden.flac", "held-out.npz", "report.json"
+CHECKPOINT, GOLDEN, REPORT = "model.pt", "golden.flac", "report.json"
+HELD_OUT, TESTED = "held-out.npz", "test.npz"
 
 Rows = Mapping[str, FloatArray]
 """Clip name -> logits (rows, labels)."""

@@ -16,8 +16,9 @@ from anura_train.data.read import layout_of
 from anura_train.evaluate import Report, evaluate
 from anura_train.evaluation.assess import assess
 from anura_train.evaluation.perturb import perturbed_trials
-from anura_train.evaluation.record import load_evaluation, write_evaluation
-from anura_train.evaluation.trial import read_trial
+from anura_train.evaluation.record import lines_of_test, load_evaluation, write_evaluation
+from anura_train.evaluation.trial import read_test, read_trial
+from anura_train.jobs import own_count
 from anura_train.recipe import read_recipe
 from anura_train.report.embedding import embedding_plates
 from anura_train.report.page import write_report
@@ -49,6 +50,10 @@ def fit_command(
     devices: Annotated[int, typer.Option(min=1, help="GPUs that share each training.")] = 1,
     precision: Annotated[Precision, typer.Option(help="bf16-mixed is faster on a GPU.")] = Precision.FULL,
     tensorboard: Annotated[bool, typer.Option(help="Write OUT/tensorboard as well as OUT/log.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Threads that make examples ahead; by default 8 for a GPU, none for a CPU."),
+    ] = None,
 ) -> None:
     """Train a recipe: a model for each fold, to test it, and the final one on everything.
 
@@ -57,10 +62,13 @@ def fit_command(
     Example: anura-train fit --recipe train/recipes/student_stream.yaml --data ../data --out build/train/student_stream
     """
     settings = read_recipe(recipe, variant)
-    data_commands.examine(data, layout_of(data))
+    corpus = data_commands.examine(data, layout_of(data))
+    if (own := own_count(corpus)) and own != settings.folds:
+        typer.echo(f"The data comes in {own} folds of its own; they take the place of the recipe's {settings.folds}.")
+        settings = settings.model_copy(update={"folds": own})
     wanted: list[int | None] = [*range(settings.folds), None] if fold is None else [fold]
     tasks = [Task(settings.id, settings, data, out, each) for each in wanted]
-    train_all(tasks, Place(accelerator, devices, precision, tensorboard), jobs)
+    train_all(tasks, Place(accelerator, devices, precision, tensorboard, workers), jobs)
 
 
 @app.command("models")
@@ -93,7 +101,10 @@ def evaluate_command(
     recipe = load_checkpoint(out).provenance.recipe
     trial = read_trial(out, recipe, corpus)
     conditions = perturbed_trials(out, recipe, corpus, trial) if robustness else ()
-    write_evaluation(out, assess(recipe, corpus, trial, conditions))
+    evaluation = assess(recipe, corpus, trial, conditions, read_test(out, trial, corpus))
+    write_evaluation(out, evaluation)
+    for line in lines_of_test(evaluation):
+        typer.echo(line)
 
 
 @app.command("report")
@@ -121,14 +132,16 @@ def report_command(
 @app.command("results")
 def results_command(
     plan: Annotated[Path, typer.Option(help="YAML file that lists recipes and budgets, see train/results.yaml.")],
-    data: Annotated[Path, typer.Option(help="Folder with frogs/, background/ and esc10/.")],
+    data: Data,
     out: Out,
     page: Annotated[Path, typer.Option(help="Markdown page to write the tables into.")],
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one core each.")] = 2,
     accelerator: Annotated[Accelerator, typer.Option(help="Where to train.")] = Accelerator.AUTO,
     precision: Annotated[Precision, typer.Option(help="bf16-mixed is faster on a GPU.")] = Precision.FULL,
 ) -> None:
-    """Train and judge many recipes on the same folds, and windows that are split at random beside the same by group.
+    """Train and judge many recipes on the same folds, and on the part `test` of the data where it has one.
+
+    The plan may ask for windows that are split at random beside the same windows split by group as well.
 
     Give it again after a kill, or with a longer list: what is done is not done again.
 

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +18,19 @@ from anura_train.data.check import OnRecording, check
 from anura_train.data.folder import write_folder
 from anura_train.data.read import LAYOUTS, layout_of
 from anura_train.data.synth import SynthSettings, synthesise
+from anura_train.folds import corpus_folds, night_folds, site_folds
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=__doc__)
 
 Layout = StrEnum("Layout", {name: name for name in LAYOUTS})  # type: ignore[misc]
+
+
+class Wholes(StrEnum):
+    """What folds are made of."""
+
+    GROUPS = "groups"
+    NIGHTS = "nights"
+    SITES = "sites"
 
 
 class LabelFormat(StrEnum):
@@ -92,6 +102,34 @@ def anuraset_command(
     report(built, strict=False)
     write_folder(windows, out)
     typer.echo(summary(windows))
+
+
+@app.command("folds")
+def folds_command(
+    data: Annotated[Path, typer.Option(help="A data set, as `fit` takes it.")],
+    out: Out,
+    by: Annotated[Wholes, typer.Option(help="What no split may part.")],
+    folds: Annotated[int, typer.Option(min=2, max=100, help="How many; sites are a fold each.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Decides what goes into which fold.")] = 0,
+) -> None:
+    """Write tables in which each recording names its fold, for `fit` to take; a part `test` stays as it is.
+
+    Example: anura-train data folds --data build/data/anuraset --by sites --out build/data/anuraset-by-site
+    """
+    corpus = examine(data, layout_of(data))
+    learnt = corpus.frogs + corpus.backgrounds
+    if by is Wholes.SITES:
+        dealt = site_folds(learnt)
+    elif by is Wholes.NIGHTS:
+        dealt = night_folds(learnt, folds, seed)
+    else:
+        dealt = corpus_folds(corpus, folds, seed)
+    recordings = (
+        replace(each, split=str(dealt[each.name] + 1)) if each.name in dealt else each for each in corpus.recordings
+    )
+    split = replace(corpus, recordings=tuple(recordings))
+    write_folder(split, out)
+    typer.echo(summary(split))
 
 
 @app.command("synth")

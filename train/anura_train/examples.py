@@ -1,7 +1,10 @@
 """What a training step learns from."""
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,6 +24,15 @@ class Batch:
     An example that nobody boxed is NaN."""
 
 
+Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""Applies a function to each of many things, in their order: `map`, or a pool's."""
+
+Chance = dict[str, Any]
+"""State of a generator."""
+
+BATCHES_AHEAD = 4
+
+
 class Examples(Protocol):
     """Makes the examples of a training, step by step."""
 
@@ -35,5 +47,31 @@ class Examples(Protocol):
     def epoch(self) -> int:
         """Number of different examples: an epoch is so many."""
 
-    def batch(self, step: int, size: int) -> Batch:
-        """Return the examples of a step, from 1."""
+    def batch(self, step: int, size: int, run: Run = map) -> Batch:
+        """Return the examples of a step, from 1. `run` may make them in several threads, which changes none."""
+
+
+def batches(examples: Examples, steps: range, size: int, workers: int) -> Iterator[tuple[Batch, Chance]]:
+    """Yield the examples of each step, and what chance is like behind them.
+
+    With workers, some batches are made ahead of the step that learns from them, by that many threads: most of the work
+    is done by libraries that let others run meanwhile. They are the same batches: chance is asked in the same order.
+    """
+
+    def make(step: int, run: Run) -> tuple[Batch, Chance]:
+        return examples.batch(step, size, run), dict(examples.rng.bit_generator.state)
+
+    if not workers:
+        yield from (make(step, map) for step in steps)
+        return
+    with ThreadPoolExecutor(workers) as makers, ThreadPoolExecutor(1) as drawer:
+        waiting = deque(drawer.submit(make, step, makers.map) for step in steps[:BATCHES_AHEAD])
+        try:
+            for step in steps:
+                made = waiting.popleft().result()
+                if step + BATCHES_AHEAD in steps:
+                    waiting.append(drawer.submit(make, step + BATCHES_AHEAD, makers.map))
+                yield made
+        finally:
+            for each in waiting:
+                each.cancel()

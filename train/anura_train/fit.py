@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torchaudio.functional import mask_along_axis_iid
 
 from anura_edge.errors import ConfigError
+from anura_train.examples import batches
 from anura_train.lesson import Lesson
 from anura_train.losses import make_loss
 from anura_train.metrics import micro_f1
@@ -41,13 +42,19 @@ OnStep = Callable[[Step], None]
 
 
 def fit(
-    recipe: Recipe, lesson: Lesson, on_step: OnStep, keeper: Keeper | None = None, fabric: Fabric | None = None
+    recipe: Recipe,
+    lesson: Lesson,
+    on_step: OnStep,
+    keeper: Keeper | None = None,
+    fabric: Fabric | None = None,
+    workers: int = 0,
 ) -> Net:
     """Train a network; the same recipe and lesson on the same machine give the same weights.
 
     With a keeper, a training that was killed goes on from where it was last kept, and ends in the same weights as if it
-    had not been. Raises ConfigError for a recipe that does not fit the lesson, ModelError for pretrained weights that
-    do not fit the recipe.
+    had not been. `workers` threads make examples ahead, the same ones as without.
+    Raises ConfigError for a recipe that does not fit the lesson, ModelError for pretrained weights that do not fit the
+    recipe.
     """
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
     if recipe.batch % fabric.world_size:
@@ -59,9 +66,9 @@ def fit(
     epoch_steps = math.ceil(lesson.examples.epoch / recipe.batch)
     steps = recipe.steps or (recipe.epochs or 0) * epoch_steps
     optimizer = make_optimizer(model, recipe)
-    training = Training(
-        model, copy.deepcopy(model).eval(), optimizer, make_schedule(optimizer, recipe, steps), lesson.examples.rng
-    )
+    average, schedule = copy.deepcopy(model).eval(), make_schedule(optimizer, recipe, steps)
+    rng = lesson.examples.rng
+    training = Training(model, average, optimizer, schedule, rng, dict(rng.bit_generator.state))
     if keeper:
         keeper.restore(training)
     learner, optimizer = fabric.setup(model, optimizer)
@@ -70,9 +77,9 @@ def fit(
     # Every device makes the whole batch and takes its part, so that several learn from the same examples as one.
     own = slice(fabric.global_rank, None, fabric.world_size)
 
-    while training.step < steps and not training.finished:
-        training.step += 1
-        batch = lesson.examples.batch(training.step, recipe.batch)
+    left = range(training.step + 1, 1 if training.finished else steps + 1)
+    for batch, chance in batches(lesson.examples, left, recipe.batch, workers):
+        training.step, training.chance = training.step + 1, chance
         waveform, target = (fabric.to_device(torch.from_numpy(each[own])) for each in (batch.waveforms, batch.targets))
         cells = None if batch.cells is None else fabric.to_device(torch.from_numpy(batch.cells[own]))
         with torch.no_grad():
@@ -96,6 +103,8 @@ def fit(
         on_step(Step(training.step, steps, loss.item(), rate, checked))
         if keeper and fabric.is_global_zero:
             keeper.keep(training)
+        if training.finished:
+            break
     if keeper and fabric.is_global_zero:
         keeper.finish(training)
     return training.result()

@@ -16,6 +16,7 @@ from anura_edge.errors import ConfigError
 from anura_train.checkpoint import (
     GOLDEN,
     HELD_OUT,
+    TESTED,
     Checkpoint,
     Provenance,
     Species,
@@ -45,12 +46,14 @@ class Bench:
     tensorboard: bool = False
     keep_every: int = 50
     """Steps that a kill costs at most."""
+    workers: int = 0
+    """Threads that make examples ahead."""
 
 
 def fit_fold(recipe: Recipe, corpus: Corpus, fold: int, bench: Bench, on_step: OnStep) -> None:
     """Train on all folds but one, score that one, write OUT/fold-K.npz."""
     folds = all_folds(recipe, corpus)
-    learnt = corpus.only(lambda each: not each.held_out and folds[each.name] != fold)
+    learnt = corpus.only(lambda each: folds.get(each.name, fold) != fold)  # what is held out or for the test is in none
     model = _fit(recipe, learnt, corpus.labels(), f"fold-{fold}", bench, on_step)
     tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]
     if bench.fabric.is_global_zero:
@@ -58,7 +61,7 @@ def fit_fold(recipe: Recipe, corpus: Corpus, fold: int, bench: Bench, on_step: O
 
 
 def fit_final(recipe: Recipe, corpus: Corpus, bench: Bench, on_step: OnStep) -> None:
-    """Train on everything that may be learnt from; write the checkpoint, the golden clip and the held-out scores."""
+    """Train on everything that may be learnt from; write the checkpoint, the golden clip and the scores of the rest."""
     golden = _golden_clip(recipe, corpus)
     model = _fit(recipe, corpus, corpus.labels(), "final", bench, on_step)
     if bench.fabric.is_global_zero:
@@ -66,6 +69,7 @@ def fit_final(recipe: Recipe, corpus: Corpus, bench: Bench, on_step: OnStep) -> 
         soundfile.write(bench.out / GOLDEN, clip, model.rate_hz, subtype="PCM_16")
         save_checkpoint(bench.out, Checkpoint(model, describe(recipe, corpus, golden)))
         save_rows(bench.out / HELD_OUT, score(model, corpus.held_out))
+        save_rows(bench.out / TESTED, score(model, corpus.test))
 
 
 def _fit(recipe: Recipe, learnt: Corpus, labels: tuple[str, ...], name: str, bench: Bench, on_step: OnStep) -> Net:
@@ -82,7 +86,7 @@ def _fit(recipe: Recipe, learnt: Corpus, labels: tuple[str, ...], name: str, ben
         on_step(step)
 
     keeper = Keeper(bench.out / "state" / f"{name}.pt", fingerprint(recipe, learnt), bench.keep_every)
-    return fit(recipe, open_lesson(recipe, learnt, labels), write, keeper, bench.fabric)
+    return fit(recipe, open_lesson(recipe, learnt, labels), write, keeper, bench.fabric, bench.workers)
 
 
 def fingerprint(recipe: Recipe, learnt: Corpus) -> str:
@@ -93,12 +97,16 @@ def fingerprint(recipe: Recipe, learnt: Corpus) -> str:
     return sha256(f"{recipe.model_dump_json()} {data}".encode()).hexdigest()
 
 
+def own_count(corpus: Corpus) -> int | None:
+    """Return how many folds a data set comes with; None where it has none."""
+    parts = {clip.split for clip in corpus.frogs + corpus.backgrounds}
+    return len(parts) if len(parts) > 1 and all(part.isdigit() for part in parts) else None
+
+
 def all_folds(recipe: Recipe, corpus: Corpus) -> Folds:
     """Return every clip's fold: its authors' where they made as many as the recipe has, else by group."""
-    learnt = corpus.frogs + corpus.backgrounds
-    parts = {clip.split for clip in learnt}
-    if len(parts) == recipe.folds and all(part.isdigit() for part in parts):
-        return own_folds(learnt)
+    if own_count(corpus) == recipe.folds:
+        return own_folds(corpus.frogs + corpus.backgrounds)
     return corpus_folds(corpus, recipe.folds, recipe.seed)
 
 

@@ -7,13 +7,14 @@ import numpy as np
 
 from anura_edge.errors import ConfigError
 from anura_train.augment import Mixer, Sounds
-from anura_train.data import RATE_HZ, Corpus, load
+from anura_train.data import RATE_HZ, Corpus
 from anura_train.examples import Examples
 from anura_train.folds import choose_share
+from anura_train.library import Library, Shelf
 from anura_train.models import crnn_grid, rate_of
 from anura_train.models.settings import CrnnSettings
 from anura_train.recipe import EarlyStopping, Recipe, WindowSettings
-from anura_train.windows import Library, Window, Windows, cut
+from anura_train.windows import Window, Windows, cut
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +30,8 @@ class Lesson:
 def open_lesson(recipe: Recipe, corpus: Corpus, labels: tuple[str, ...]) -> Lesson:
     """Prepare the examples that a recipe makes of the recordings that may be learnt from.
 
-    Raises SourceError for a recording that cannot be read, ConfigError where there is nothing to learn from.
+    Sound is decoded when it is learnt from. Raises SourceError for a recording that cannot be read, ConfigError where
+    there is nothing to learn from.
     """
     if recipe.augment:
         sounds = load_sounds(corpus, labels)
@@ -52,11 +54,12 @@ def _cut_lesson(recipe: Recipe, settings: WindowSettings, corpus: Corpus, labels
 
 
 def load_sounds(corpus: Corpus, labels: tuple[str, ...]) -> Sounds:
-    """Read into memory all that is learnt from: about 5 MB a minute."""
+    """Return all that is learnt from, which is decoded when an example is made of it."""
+    library = Library(RATE_HZ)
     return Sounds(
-        calls=tuple(load(clip) for clip in corpus.frogs),
+        calls=Shelf(library, corpus.frogs),
         codes=tuple(clip.codes for clip in corpus.frogs),
-        backgrounds=tuple(load(clip) for clip in corpus.backgrounds),
+        backgrounds=Shelf(library, corpus.backgrounds),
         labels=labels,
         rate_hz=RATE_HZ,
     )

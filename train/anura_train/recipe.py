@@ -136,7 +136,7 @@ class Recipe(Strict):
     title: str
     version: str
     seed: int
-    folds: int = Field(ge=2, le=10)
+    folds: int = Field(ge=2, le=100)
     model: ModelSettings
     example_s: float = Field(gt=0)
     """Length of a training example."""

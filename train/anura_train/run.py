@@ -37,6 +37,8 @@ class Precision(StrEnum):
     MIXED = "bf16-mixed"
 
 
+MOST_WORKERS = 8
+
 _news: "Queue[News]"
 """Where the training in this process tells how far it is."""
 
@@ -50,6 +52,8 @@ class Place:
     """Devices that share one training."""
     precision: Precision = Precision.FULL
     tensorboard: bool = False
+    workers: int | None = None
+    """Threads that make examples ahead of a training; by default none for a CPU, which has the time to make them."""
 
     def fabric(self) -> Fabric:
         """Return what moves tensors and gradients; ConfigError when the machine lacks the devices."""
@@ -119,7 +123,9 @@ def _train(fabric: Fabric, task: Task, place: Place, news: "Queue[News]") -> Non
         if fabric.is_global_zero:
             news.put(News(name, step))
 
-    corpus, bench = read_corpus(task.data), Bench(task.out, fabric, place.tensorboard)
+    ahead = 0 if fabric.device.type == "cpu" else min(MOST_WORKERS, os.cpu_count() or 1)
+    workers = ahead if place.workers is None else place.workers
+    corpus, bench = read_corpus(task.data), Bench(task.out, fabric, place.tensorboard, workers=workers)
     if task.fold is None:
         fit_final(task.recipe, corpus, bench, on_step)
     else:

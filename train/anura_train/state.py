@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from anura_edge.errors import ModelError
+from anura_train.examples import Chance
 from anura_train.models import Net
 from anura_train.models.weights import load_saved
 
@@ -30,7 +31,9 @@ class Training:
     optimizer: Optimizer
     schedule: LRScheduler
     rng: np.random.Generator
-    """All chance in the examples. All other chance is torch's."""
+    """All chance in the examples, which may be made ahead. All other chance is torch's."""
+    chance: Chance
+    """What the generator was like behind the examples of the last step that was done."""
     step: int = 0
     """Steps that were done."""
     best_f1: float = -math.inf
@@ -61,7 +64,7 @@ class Training:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "examples": json.dumps(self.rng.bit_generator.state),
+            "examples": json.dumps(self.chance),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "step": self.step,
@@ -77,7 +80,8 @@ class Training:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.rng.bit_generator.state = json.loads(state["examples"])
+        self.chance = json.loads(state["examples"])
+        self.rng.bit_generator.state = self.chance
         torch.set_rng_state(state["torch"])
         if state["cuda"]:
             torch.cuda.set_rng_state_all(state["cuda"])

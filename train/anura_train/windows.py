@@ -1,7 +1,7 @@
 """Examples as the literature has them: windows of recordings, in turn or drawn, changed a little at random."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import soundfile
@@ -11,15 +11,13 @@ from torchaudio.functional import phase_vocoder
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
-from anura_train.data import Recording, StrongLabel, load
-from anura_train.data.overlay import Backgrounds, overlay
-from anura_train.examples import Batch
+from anura_train.data import Recording, StrongLabel
+from anura_train.data.overlay import lay_over
+from anura_train.examples import Batch, Run
+from anura_train.library import Library
 from anura_train.models.crnn import Grid
 from anura_train.models.window import WINDOW_S
 from anura_train.recipe import WindowSettings
-
-MEMORY_SAMPLES = 1_000_000_000
-"""So many decoded samples are kept, 4 GB: an hour of sound is 80 million. The rest is decoded each time."""
 
 STRETCH_WINDOW, STRETCH_HOP = 1_024, 256
 
@@ -43,23 +41,19 @@ def cut(recordings: Sequence[Recording], settings: WindowSettings) -> list[Windo
     ]
 
 
-@dataclass(slots=True, eq=False)
-class Library:
-    """Recordings by name at one rate, decoded when they are first wanted."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What chance decided of an example."""
 
-    rate_hz: int
-    kept: dict[str, FloatArray] = field(default_factory=dict)
-    room: int = MEMORY_SAMPLES
-
-    def __getitem__(self, recording: Recording) -> FloatArray:
-        """Return a recording's samples, (samples,)."""
-        if recording.name in self.kept:
-            return self.kept[recording.name]
-        samples = load(recording, self.rate_hz)
-        if len(samples) <= self.room:
-            self.kept[recording.name] = samples
-            self.room -= len(samples)
-        return samples
+    index: int
+    """Of its window."""
+    factor: float | None
+    """Of its tempo."""
+    under: tuple[int, float] | None
+    """The window that it is laid over, and by how many decibels it is the louder one."""
+    mixed: tuple[int, float] | None
+    """The window that it is mixed up with, and its own share."""
+    gain_db: float
 
 
 class Windows:
@@ -81,6 +75,8 @@ class Windows:
         self.length = WINDOW_S * library.rate_hz
         self.targets = np.array([[label in each.codes for label in labels] for each in windows], np.float32)
         self.places = np.unique([_place(each) for each in windows], return_inverse=True)[1]
+        without = ~self.targets.any(1, keepdims=True)
+        self.kinds = [np.flatnonzero(column) for column in np.hstack([self.targets, without]).T if column.any()]
 
     @property
     def epoch(self) -> int:
@@ -92,35 +88,43 @@ class Windows:
         """Share of windows with each label."""
         return np.asarray(self.targets.mean(0), np.float32)
 
-    def batch(self, step: int, size: int) -> Batch:
-        """Return the examples of a step."""
+    def batch(self, step: int, size: int, run: Run = map) -> Batch:
+        """Return the examples of a step: all that is left to chance is drawn first, then `run` makes them."""
         drawn = self._balanced(size) if self.settings.balanced else self._in_turn(step, size)
-        waveforms, targets, cells = zip(*(self._example(index) for index in drawn), strict=True)
+        waveforms, targets, cells = zip(*run(self._make, [self._plan(int(index)) for index in drawn]), strict=True)
         return Batch(np.stack(waveforms), np.stack(targets), np.stack(cells) if self.grid else None)
 
     def plain(self, index: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return a window as it was recorded, (samples,), its target (labels,) and its cells."""
         window = self.windows[index]
         start = round(window.start_s * self.library.rate_hz)
-        heard = self.library[window.recording][start : start + self.length]
+        heard = self.library.piece(window.recording, start, self.length)
         return np.pad(heard, (0, self.length - len(heard))), self.targets[index], self._cells(window)
 
-    def _example(self, index: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _plan(self, index: int) -> Plan:
         settings = self.settings
-        waveform, target, cells = self.plain(index)
-        if self._chance(settings.stretched):
-            waveform = stretch(waveform, float(self.rng.uniform(*settings.stretch)))
+        factor = float(self.rng.uniform(*settings.stretch)) if self._chance(settings.stretched) else None
+        under = mixed = None
         if self._chance(settings.overlaid):
-            other, others, other_cells = self.plain(self._elsewhere(index))
-            under = Backgrounds([other], others[None], [""])
-            waveform, target = overlay(waveform, target, "", under, settings.overlay_snr_db, self.rng)
-            cells = np.maximum(cells, other_cells)
+            under = self._elsewhere(index), float(self.rng.uniform(*settings.overlay_snr_db))
         if self._chance(settings.mixed_up):
-            other, others, other_cells = self.plain(int(self.rng.integers(len(self.windows))))
-            share = np.float32(self.rng.beta(settings.mixup, settings.mixup))
+            mixed = int(self.rng.integers(len(self.windows))), float(self.rng.beta(settings.mixup, settings.mixup))
+        return Plan(index, factor, under, mixed, float(self.rng.uniform(*settings.gain_db)))
+
+    def _make(self, plan: Plan) -> tuple[FloatArray, FloatArray, FloatArray]:
+        waveform, target, cells = self.plain(plan.index)
+        if plan.factor is not None:
+            waveform = stretch(waveform, plan.factor)
+        if plan.under:
+            other, others, other_cells = self.plain(plan.under[0])
+            waveform, target = lay_over(waveform, other, plan.under[1]), np.maximum(target, others)
+            cells = np.maximum(cells, other_cells)
+        if plan.mixed:
+            other, others, other_cells = self.plain(plan.mixed[0])
+            share = np.float32(plan.mixed[1])
             waveform = share * waveform + (1 - share) * other
             target, cells = share * target + (1 - share) * others, share * cells + (1 - share) * other_cells
-        gain = np.float32(10 ** (self.rng.uniform(*settings.gain_db) / 20))
+        gain = np.float32(10 ** (plan.gain_db / 20))
         return np.clip(waveform * gain, -1, 1), target, cells
 
     def _in_turn(self, step: int, size: int) -> NDArray[np.intp]:
@@ -132,8 +136,7 @@ class Windows:
 
     def _balanced(self, size: int) -> list[int]:
         """Draw labels, or none, all as likely, and a window of each."""
-        without = ~self.targets.any(1, keepdims=True)
-        kinds = [np.flatnonzero(column) for column in np.hstack([self.targets, without]).T if column.any()]
+        kinds = self.kinds
         return [int(self.rng.choice(kinds[self.rng.integers(len(kinds))])) for _ in range(size)]
 
     def _elsewhere(self, index: int) -> int:

@@ -66,8 +66,11 @@ def _check_classes(corpus: Corpus, findings: Findings) -> None:
     for recording in corpus.recordings:
         for code in recording.codes:
             groups[code].add(recording.group)
+    labels = corpus.labels()
     for taxon in corpus.species:
         if not groups[taxon.code]:
             findings.fault(f"species {taxon.code}", "no recording of it; add one or delete it from the species table")
         elif len(groups[taxon.code]) < MIN_GROUPS:
             findings.oddity(f"species {taxon.code}", "recordings of one group alone cannot be tested; it is no label")
+        elif taxon.code not in labels:
+            findings.oddity(f"species {taxon.code}", "all recordings are set aside to test on; it is no label")

@@ -11,6 +11,9 @@ from typing import Literal
 MIN_GROUPS = 2
 """A species becomes a label when it has recordings of so many groups: one to learn from and one to be tested on."""
 
+TEST = "test"
+"""The authors' part that no model learns from and nothing is chosen on: the final model is judged on it, once."""
+
 Quality = Literal["L", "M", "H", ""]
 """How clear a call is to eye and ear, low to high, as AnuraSet has it (Cañas et al. 2023); empty where nobody said."""
 
@@ -106,13 +109,18 @@ class Corpus:
 
     @property
     def frogs(self) -> tuple[Recording, ...]:
-        """Recordings with a label."""
-        return tuple(each for each in self.recordings if each.codes and not each.held_out)
+        """Recordings with a label: learnt from, and tested on out of fold."""
+        return tuple(each for each in self.recordings if each.codes and _learnt(each))
 
     @property
     def backgrounds(self) -> tuple[Recording, ...]:
         """Recordings without a label: learnt from, and tested on out of fold."""
-        return tuple(each for each in self.recordings if not each.codes and not each.held_out)
+        return tuple(each for each in self.recordings if not each.codes and _learnt(each))
+
+    @property
+    def test(self) -> tuple[Recording, ...]:
+        """What the authors set aside to test on, with a label or without."""
+        return tuple(each for each in self.recordings if each.split == TEST and not each.held_out)
 
     @property
     def held_out(self) -> tuple[Recording, ...]:
@@ -120,12 +128,13 @@ class Corpus:
         return tuple(each for each in self.recordings if not each.codes and each.held_out)
 
     def labels(self) -> tuple[str, ...]:
-        """Return the codes with at least MIN_GROUPS groups, sorted: the order of every score."""
+        """Return the codes of MIN_GROUPS groups or more, one of them learnt from, sorted: the order of every score."""
         groups: dict[str, set[str]] = defaultdict(set)
-        for recording in self.frogs:
+        learnt = {code for recording in self.frogs for code in recording.codes}
+        for recording in self.frogs + self.test:
             for code in recording.codes:
                 groups[code].add(recording.group)
-        return tuple(sorted(code for code, members in groups.items() if len(members) >= MIN_GROUPS))
+        return tuple(sorted(code for code in learnt if len(groups[code]) >= MIN_GROUPS))
 
     def taxon(self, code: str) -> Taxon:
         """Return a code's names; a code that the table lacks has none."""
@@ -134,3 +143,7 @@ class Corpus:
     def only(self, wanted: Callable[[Recording], bool]) -> "Corpus":
         """Return the corpus of some of its recordings, its species table whole."""
         return replace(self, recordings=tuple(filter(wanted, self.recordings)))
+
+
+def _learnt(recording: Recording) -> bool:
+    return not recording.held_out and recording.split != TEST

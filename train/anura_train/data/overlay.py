@@ -45,9 +45,13 @@ def overlay(
         raise ConfigError(f"no background of another site than {site!r}; add some or leave the overlay out")
     chosen = elsewhere[rng.integers(len(elsewhere))]
     piece = stretch(backgrounds.waveforms[chosen], len(waveform), rng)
-    gain = max(rms(waveform), QUIET) / max(rms(piece), QUIET) * 10 ** (-rng.uniform(*snr_db) / 20)
-    mixture = waveform + piece * np.float32(gain)
-    return np.asarray(mixture, np.float32), np.maximum(target, backgrounds.targets[chosen])
+    return lay_over(waveform, piece, rng.uniform(*snr_db)), np.maximum(target, backgrounds.targets[chosen])
+
+
+def lay_over(waveform: FloatArray, background: FloatArray, snr_db: float) -> FloatArray:
+    """Return a sound, at its level, over a background of so many decibels less power; all (samples,)."""
+    gain = max(rms(waveform), QUIET) / max(rms(background), QUIET) * 10 ** (-snr_db / 20)
+    return np.asarray(waveform + background * np.float32(gain), np.float32)
 
 
 def stretch(sound: FloatArray, length: int, rng: np.random.Generator) -> FloatArray:

@@ -12,7 +12,7 @@ import soundfile
 from anura_edge.audio import FloatArray
 from anura_train.data import Corpus, Recording
 from anura_train.evaluation import measures
-from anura_train.evaluation.choice import THRESHOLDS, Choice, Judged, choose_nested, judge
+from anura_train.evaluation.choice import THRESHOLDS, Choice, Judged, choose_for_test, choose_nested, judge
 from anura_train.evaluation.events import (
     Counts,
     detections,
@@ -44,6 +44,8 @@ class Gauge:
     labels: tuple[Label, ...]
     condition: str
     recordings: int
+    species: int = 0
+    """Of the data set, where those that cannot be learnt or tested shall count as well."""
 
     def whole(self, name: str, measure: Callable[[Weights], Figures]) -> Figure:
         """Return a measure that has one column."""
@@ -53,13 +55,25 @@ class Gauge:
     def macro(self, name: str, each: str, measure: Callable[[Weights], Figures]) -> Iterator[Figure]:
         """Yield a measure's mean over all labels and over frequent, common and rare ones, and of each under `each`."""
         value, draws = self.redraws.measure(measure)
-        yield self._figure(name, "all", estimate(float(mean_of(value)), mean_of(draws)))
-        for frequency in FREQUENCIES:
-            of = [number for number, label in enumerate(self.labels) if label.frequency == frequency]
-            if of:
-                yield self._figure(name, frequency, estimate(float(mean_of(value[of])), mean_of(draws[:, of])))
+        for of, numbers in self._parts().items():
+            yield self._figure(name, of, estimate(float(mean_of(value[numbers])), mean_of(draws[:, numbers])))
+        if self.species and name.startswith("macro-F1"):
+            # A species that nobody could learn, or nobody could find, has an F1 of 0 here, as in published figures.
+            share = float(np.count_nonzero(~np.isnan(value))) / self.species
+            every = estimate(share * float(mean_of(value)), share * mean_of(draws))
+            yield self._figure(name, "every species", every)
         for number, label in enumerate(self.labels):
             yield self._figure(each, label.code, estimate(value[number], draws[:, number]))
+
+    def _parts(self) -> dict[str, list[int]]:
+        """Return the labels that have a mean of their own."""
+        parts = {"all": list(range(len(self.labels)))}
+        several = [number for number, label in enumerate(self.labels) if label.folds != 1]
+        if len(several) < len(self.labels):
+            parts["several folds"] = several
+        for frequency in FREQUENCIES:
+            parts[frequency] = [number for number, label in enumerate(self.labels) if label.frequency == frequency]
+        return {of: numbers for of, numbers in parts.items() if numbers}
 
     def _figure(self, name: str, of: str, estimated: Estimate) -> Figure:
         return Figure(
@@ -73,8 +87,10 @@ class Gauge:
         )
 
 
-def assess(recipe: Recipe, corpus: Corpus, trial: Trial, conditions: Conditions = ()) -> Evaluation:
-    """Measure a trial, and the same models under further conditions."""
+def assess(
+    recipe: Recipe, corpus: Corpus, trial: Trial, conditions: Conditions = (), test: Trial | None = None
+) -> Evaluation:
+    """Measure a trial, the same models under further conditions, and the final one on what was set aside."""
     labels = describe_labels(corpus, trial)
     choices = choose_nested(trial)
     figures = [
@@ -86,6 +102,8 @@ def assess(recipe: Recipe, corpus: Corpus, trial: Trial, conditions: Conditions 
     ]
     for name, heard in conditions:
         figures += recording_figures(heard, choices, labels, name)
+    if test:
+        figures += test_figures(test, choose_for_test(trial), labels, len(corpus.species))
     backgrounds = [each for each in trial.recordings if not each.codes]
     return Evaluation(
         recipe=recipe.id,
@@ -96,6 +114,10 @@ def assess(recipe: Recipe, corpus: Corpus, trial: Trial, conditions: Conditions 
         with_species=len(trial.recordings) - len(backgrounds),
         groups=len(set(trial.groups)),
         background_hours=_hours(backgrounds, trial),
+        species=len(corpus.species),
+        test_recordings=len(test.recordings) if test else 0,
+        test_with_species=len(_with_species(test).recordings) if test else 0,
+        test_labels=int(test.truth.any(0).sum()) if test else 0,
         draws=DRAWS,
         labels=labels,
         figures=tuple(figures),
@@ -108,7 +130,9 @@ def describe_labels(corpus: Corpus, trial: Trial) -> tuple[Label, ...]:
     As the data set's authors say of all of them; else the third of the labels with the most recordings is frequent, and
     the third with the fewest rare.
     """
-    recordings = trial.truth.sum(0)
+    truth = trial.truth
+    recordings = truth.sum(0)
+    groups = np.array(trial.groups)
     said = [corpus.taxon(code).frequency for code in trial.labels]
     place = np.argsort(np.argsort(-recordings, kind="stable"))
     thirds = [FREQUENCIES[int(3 * rank // len(place))] for rank in place]
@@ -119,18 +143,19 @@ def describe_labels(corpus: Corpus, trial: Trial) -> tuple[Label, ...]:
             code=code,
             frequency=(own if len(own) == len(said) else thirds)[number],
             recordings=int(recordings[number]),
-            groups=len({each.group for each in trial.recordings if code in each.codes}),
+            groups=len(np.unique(groups[truth[:, number]])),
+            folds=len(np.unique(trial.fold[truth[:, number]])),
         )
         for number, code in enumerate(trial.labels)
     )
 
 
 def recording_figures(
-    trial: Trial, choices: dict[int, Choice], labels: tuple[Label, ...], condition: str
+    trial: Trial, choices: dict[int, Choice], labels: tuple[Label, ...], condition: str, species: int = 0
 ) -> Iterator[Figure]:
     """Yield how well the species of whole recordings are told."""
     judged, truth = judge(trial, choices), trial.truth
-    gauge = Gauge(Redraws(trial.groups), labels, condition, len(trial.recordings))
+    gauge = Gauge(Redraws(trial.groups), labels, condition, len(trial.recordings), species)
     decisions = {"at 0.5": judged.calibrated >= 0.5, "uncalibrated, at 0.5": judged.raw >= 0.5, "tuned": judged.tuned}
     for how, heard in decisions.items():
         yield from gauge.macro(f"macro-F1 {how}", f"F1 {how}", partial(measures.f1, decisions=heard, truth=truth))
@@ -152,21 +177,38 @@ def _ranking_figures(gauge: Gauge, judged: Judged, truth: Truth) -> Iterator[Fig
 
 def _site_figures(trial: Trial, choices: dict[int, Choice], labels: tuple[Label, ...]) -> Iterator[Figure]:
     """Yield each site's figures, where there are several; of models that did not hear it, where folds are of sites."""
+    for condition, here in _at_sites(trial):
+        yield from recording_figures(here, choices, labels, condition)
+
+
+def _at_sites(trial: Trial) -> Iterator[tuple[str, Trial]]:
     sites = sorted({each.site for each in trial.recordings if each.site})
     for site in sites if len(sites) > 1 else ():
-        here = _only(trial, np.array([each.site == site for each in trial.recordings]))
-        yield from recording_figures(here, choices, labels, f"site {site}")
+        yield f"site {site}", _only(trial, np.array([each.site == site for each in trial.recordings]))
 
 
-def event_figures(trial: Trial, choices: dict[int, Choice], labels: tuple[Label, ...]) -> Iterator[Figure]:
+def test_figures(test: Trial, choices: dict[int, Choice], labels: tuple[Label, ...], species: int) -> Iterator[Figure]:
+    """Yield the figures of what was set aside, with recordings without a species and without them."""
+    labels = tuple(label.model_copy(update={"folds": 0}) for label in labels)  # which folds have it matters no more
+    yield from recording_figures(test, choices, labels, "test", species)
+    yield from recording_figures(_with_species(test), choices, labels, "test, recordings with a species", species)
+    for condition, here in _at_sites(test):
+        yield from recording_figures(here, choices, labels, f"test, {condition}")
+    yield from event_figures(test, choices, labels, "test")
+    yield from alarm_figures(test, choices, "test, background")
+
+
+def event_figures(
+    trial: Trial, choices: dict[int, Choice], labels: tuple[Label, ...], condition: str = "as recorded"
+) -> Iterator[Figure]:
     """Yield how well calls are found in time; nothing where no call was boxed."""
     boxed = _only(trial, np.array([bool(each.strong) or not each.codes for each in trial.recordings]))
     if not any(each.strong for each in boxed.recordings):
         return
     durations = [soundfile.info(each.path).duration for each in boxed.recordings]
     heard, truth, owner = _segments(boxed, choices, durations)
-    gauge = Gauge(Redraws(boxed.groups), labels, "as recorded", len(boxed.recordings))
-    by_segment = Gauge(Redraws([boxed.groups[each] for each in owner]), labels, "as recorded", len(boxed.recordings))
+    gauge = Gauge(Redraws(boxed.groups), labels, condition, len(boxed.recordings))
+    by_segment = Gauge(Redraws([boxed.groups[each] for each in owner]), labels, condition, len(boxed.recordings))
     for how, decisions in heard.items():
         yield from by_segment.macro(
             f"1-s segment macro-F1 {how}",
@@ -177,7 +219,7 @@ def event_figures(trial: Trial, choices: dict[int, Choice], labels: tuple[Label,
     yield from gauge.macro("PSDS", "PSDS", partial(psds, counts=counts))
 
 
-def alarm_figures(trial: Trial, choices: dict[int, Choice]) -> Iterator[Figure]:
+def alarm_figures(trial: Trial, choices: dict[int, Choice], condition: str = "background") -> Iterator[Figure]:
     """Yield events an hour of background, where each is false, with exact Poisson intervals; nothing without any."""
     silent = _only(trial, np.array([not each.codes for each in trial.recordings]))
     if not silent.recordings:
@@ -193,7 +235,7 @@ def alarm_figures(trial: Trial, choices: dict[int, Choice]) -> Iterator[Figure]:
         rate = poisson_rate(count, hours)
         yield Figure(
             measure=f"false alarms an hour {how}",
-            condition="background",
+            condition=condition,
             value=rate.value,
             low=rate.low,
             high=rate.high,

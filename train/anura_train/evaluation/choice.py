@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from anura_edge.audio import FloatArray
 from anura_train.calibration import Platt, best_threshold, fit_platt
-from anura_train.evaluation.trial import Trial
+from anura_train.evaluation.trial import ALL_FOLDS, Trial
 from anura_train.metrics import Truth
 
 ENOUGH_GROUPS = 20
@@ -69,6 +69,11 @@ def choose_nested(trial: Trial) -> dict[int, Choice]:
         int(fold): choose(logits[trial.fold != fold], truth[trial.fold != fold], groups[trial.fold != fold])
         for fold in np.unique(trial.fold)
     }
+
+
+def choose_for_test(trial: Trial) -> dict[int, Choice]:
+    """Return what all folds together choose for what was in none of them."""
+    return {ALL_FOLDS: choose(trial.logits, trial.truth, trial.groups)}
 
 
 def judge(trial: Trial, choices: dict[int, Choice]) -> Judged:

@@ -1,12 +1,15 @@
 """What an evaluation leaves on disk: one JSON with everything, and its figures as one CSV."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anura_edge.errors import ModelError
+
+TEST_MEASURES = ("macro-F1 uncalibrated, at 0.5", "macro-F1 at 0.5", "macro-F1 tuned", "micro-F1 tuned", "mAP")
 
 JSON, CSV = "evaluation.json", "evaluation.csv"
 
@@ -22,7 +25,8 @@ class Figure(Strict):
 
     measure: str
     of: str = "all"
-    """All labels, `frequent`, `common` or `rare` ones, or a label."""
+    """`all` labels that are there, `every species` of the data set, those of `several folds`, `frequent`, `common` or
+    `rare` ones, or a label."""
     condition: str = "as recorded"
     """What was listened to."""
     value: float | None
@@ -41,6 +45,8 @@ class Label(Strict):
     frequency: Literal["frequent", "common", "rare"]
     recordings: int
     groups: int
+    folds: int = 0
+    """Folds that have any: of one alone, no model had learnt it that was tested on it."""
 
 
 class Evaluation(Strict):
@@ -56,6 +62,13 @@ class Evaluation(Strict):
     """How many of them have a label."""
     groups: int
     background_hours: float
+    species: int = 0
+    """Of the data set; those that are no label can be neither learnt nor tested."""
+    test_recordings: int = 0
+    """That the authors set aside; of the final model, with calibration and thresholds from all folds."""
+    test_with_species: int = 0
+    test_labels: int = 0
+    """How many labels they have."""
     draws: int
     """Redraws behind each interval."""
     labels: tuple[Label, ...]
@@ -82,3 +95,21 @@ def load_evaluation(out: Path) -> Evaluation:
         return Evaluation.model_validate_json((out / JSON).read_bytes())
     except (OSError, ValidationError) as error:
         raise ModelError(f"no evaluation in {out}: {error}; run `anura-train evaluate` first") from error
+
+
+def lines_of_test(evaluation: Evaluation) -> Iterator[str]:
+    """Yield, for people, the figures of what the authors set aside, with all that these need beside them."""
+    if not evaluation.test_recordings:
+        return
+    yield (
+        f"\nThe authors' test part: {evaluation.test_recordings} recordings, {evaluation.test_with_species} with a "
+        f"species; {evaluation.test_labels} of {evaluation.species} species are both learnt and tested. The final "
+        f"model, seed {evaluation.seed}; thresholds and calibration from {evaluation.folds} folds of the rest."
+    )
+    for condition in ("test", "test, recordings with a species"):
+        for measure in TEST_MEASURES:
+            for of, what in (("all", evaluation.test_labels), ("every species", evaluation.species)):
+                figure = evaluation.figure(measure, of, condition)
+                if figure and figure.value is not None and figure.low is not None and figure.high is not None:
+                    interval = f"[{figure.low:.3f}, {figure.high:.3f}]"
+                    yield f"{condition:32} {measure:30} {what:3d} species {figure.value:6.3f} {interval}"

@@ -1,7 +1,7 @@
 """A whole data set as models heard it that had not learnt from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
-from anura_train.checkpoint import Rows, load_rows
+from anura_train.checkpoint import TESTED, Rows, load_rows
 from anura_train.data import Corpus, Recording
 from anura_train.jobs import all_folds
 from anura_train.metrics import Truth
 from anura_train.models import build
 from anura_train.recipe import Recipe
+
+ALL_FOLDS = -1
+"""Stands for the fold of what was in none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +39,11 @@ class Trial:
     @property
     def truth(self) -> Truth:
         """Which species are in which recording, (recordings, labels)."""
-        return np.array([[label in each.codes for label in self.labels] for each in self.recordings])
+        place = {label: number for number, label in enumerate(self.labels)}
+        truth = np.zeros((len(self.recordings), len(self.labels)), bool)
+        for row, each in zip(truth, self.recordings, strict=True):
+            row[[place[code] for code in each.codes if code in place]] = True
+        return truth
 
     @property
     def logits(self) -> FloatArray:
@@ -66,6 +73,15 @@ def read_trial(out: Path, recipe: Recipe, corpus: Corpus) -> Trial:
         step_s=model.step_samples / model.rate_hz,
         span_s=model.span_samples / model.rate_hz,
     )
+
+
+def read_test(out: Path, trial: Trial, corpus: Corpus) -> Trial | None:
+    """Read the final model's scores of what the authors set aside, if they did; SourceError when `fit` left none."""
+    if not corpus.test:
+        return None
+    rows = load_rows(out / TESTED)
+    check_rows(corpus.test, trial.labels, rows, out)
+    return replace(trial, recordings=corpus.test, rows=rows, fold=np.full(len(corpus.test), ALL_FOLDS))
 
 
 def check_rows(recordings: Sequence[Recording], labels: Sequence[str], rows: Rows, out: Path) -> None:

@@ -31,6 +31,12 @@ SUMMARY = (
     "1-s segment macro-F1 tuned",
     "PSDS",
 )
+TEST_SUMMARY = (
+    ("macro-F1 tuned", "all"),
+    ("macro-F1 uncalibrated, at 0.5", "all"),
+    ("macro-F1 uncalibrated, at 0.5", "every species"),
+    ("mAP", "all"),
+)
 CONDITIONS = ("macro-F1 tuned", "macro-F1 at 0.5", "mAP", "AUROC")
 
 
@@ -70,8 +76,18 @@ def _about(own: Evaluation) -> str:
         f"{own.recordings:,} recordings of {own.groups:,} groups, {own.with_species:,} of them with one of "
         f"{len(own.labels)} species; {own.folds} folds that share no group; {own.background_hours:.2f} hours without a "
         "species. Every figure is out of fold, of the whole set at once; calibration and thresholds of a fold come "
-        f"from the others. Intervals are of 95 %, from {own.draws:,} redraws of whole groups; those of false alarms "
-        "are Poisson's."
+        f"from the others. {_about_test(own)}Intervals are of 95 %, from {own.draws:,} redraws of whole groups; those "
+        "of false alarms are Poisson's."
+    )
+
+
+def _about_test(own: Evaluation) -> str:
+    if not own.test_recordings:
+        return ""
+    return (
+        f"The test part is {own.test_recordings:,} recordings that the authors set aside, {own.test_with_species:,} of "
+        f"them with a species: there the final model is judged, by what all folds chose; {own.test_labels} of "
+        f"{own.species} species are both learnt and tested, and a mean over every species counts the others as 0. "
     )
 
 
@@ -81,16 +97,19 @@ def _summary(candidates: Sequence[Candidate]) -> Iterator[str]:
     wanted = [(measure, "all", "as recorded") for measure in SUMMARY]
     wanted += [("macro-F1 tuned", each, "as recorded") for each in ("frequent", "common", "rare")]
     wanted += [(f"false alarms an hour {how}", "all", "background") for how in ("at 0.5", "tuned")]
+    wanted += [(measure, of, "test") for measure, of in TEST_SUMMARY]
     for measure, of, condition in wanted:
         figures = [each.evaluation.figure(measure, of, condition) for each in candidates]
         if any(figures):
-            name = measure if of == "all" else f"{measure}, {of} species"
+            name = measure if of == "all" else f"{measure}, {of.removesuffix(' species')} species"
+            name += ", test part" if condition == "test" else ""
             yield _row(name, figures)
     yield "</tbody>\n</table>"
 
 
 def _conditions(own: Evaluation) -> Iterator[str]:
-    conditions = [each for each in dict.fromkeys(figure.condition for figure in own.figures) if each != "background"]
+    named = dict.fromkeys(figure.condition for figure in own.figures)
+    conditions = [each for each in named if not each.endswith("background")]
     yield "<h2>Other sounds, other places</h2>\n<table>\n<thead><tr><th></th>"
     yield "".join(f'<th scope="col">{each}</th>' for each in CONDITIONS) + "</tr></thead>\n<tbody>"
     for condition in conditions:

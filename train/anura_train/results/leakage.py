@@ -12,9 +12,10 @@ import soundfile
 
 from anura_train.data import RATE_HZ, Corpus, Recording, WeakLabel
 from anura_train.data.folder import write_folder
+from anura_train.library import Library
 from anura_train.models.window import WINDOW_S
 from anura_train.recipe import WindowSettings
-from anura_train.windows import Library, cut
+from anura_train.windows import cut
 
 SPLITS = ("random", "grouped")
 

@@ -46,7 +46,7 @@ class Plan(_Strict):
 
     recipes: tuple[Entry, ...] = Field(min_length=1)
     comparison: Comparison | None = None
-    leakage: Entry
+    leakage: Entry | None = None
     """The recipe that learns windows split at random, and windows split by group."""
 
 
@@ -65,7 +65,7 @@ def read_plan(path: Path) -> Plan:
     names = [entry.name for entry in plan.recipes]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ConfigError(f"{path}: {twice.pop()} is listed twice; delete one of them")
-    for entry in (*plan.recipes, plan.leakage):
+    for entry in (*plan.recipes, *filter(None, [plan.leakage])):
         entry.read(path.parent)
     wanted = (plan.comparison.baseline, *plan.comparison.others) if plan.comparison else ()
     if missing := set(wanted) - set(names):

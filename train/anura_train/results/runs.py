@@ -11,8 +11,10 @@ import numpy as np
 from anura_edge.errors import ConfigError
 from anura_train.catalogue import Entry as Cost
 from anura_train.catalogue import measure
+from anura_train.checkpoint import TESTED
 from anura_train.data import Corpus, Findings, read_corpus
 from anura_train.data.folder import write_folder
+from anura_train.data.read import layout_of
 from anura_train.data.split_table import read_split_table
 from anura_train.evaluation import measures
 from anura_train.evaluation.assess import assess
@@ -20,15 +22,15 @@ from anura_train.evaluation.choice import choose_nested, judge
 from anura_train.evaluation.measures import Figures
 from anura_train.evaluation.record import Evaluation, write_evaluation
 from anura_train.evaluation.redraw import Estimate, Redraws, estimate, mean_of
-from anura_train.evaluation.trial import Trial, read_trial
-from anura_train.jobs import fingerprint
+from anura_train.evaluation.trial import Trial, read_test, read_trial
+from anura_train.jobs import fingerprint, own_count
 from anura_train.logs import read_seconds
 from anura_train.recipe import Recipe
 from anura_train.results.leakage import SPLITS, cut_twice
 from anura_train.results.plan import Entry, Plan
 from anura_train.run import Task
 
-SETS = {"frogs": "Frogs", "esc10": "ESC-10"}
+SETS = {"frogs": "Frogs", "esc10": "ESC-10", "folder": "The data"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +54,7 @@ class Bench:
     """Where and how it is all done."""
 
     data: Path
-    """Holds frogs/, background/ and esc10/."""
+    """Holds recordings.csv, or frogs/, background/ and esc10/."""
     out: Path
     home: Path
     """The plan's folder."""
@@ -74,18 +76,25 @@ class Line:
     out: Path
 
     def tasks(self) -> Iterator[Task]:
-        """Return the trainings of folds that lack."""
+        """Return the trainings of folds that lack, and the final one where it has a test part to be judged on."""
         for fold in range(self.recipe.folds):
             if not (self.out / f"fold-{fold}.npz").exists():
                 yield Task(f"{self.data}, {self.entry.name}", self.recipe, self.folder, self.out, fold)
+        if self.corpus.test and not (self.out / TESTED).exists():
+            yield Task(f"{self.data}, {self.entry.name}", self.recipe, self.folder, self.out, None)
 
 
 def run_plan(plan: Plan, bench: Bench) -> Iterator[Run]:
     """Train every line of the table and the windows that are split twice, then judge them."""
-    frogs = read_corpus(bench.data)
-    windows = bench.out / "data/windows"
-    grouped = cut_twice(frogs, windows)
-    lines = [*_table(plan, bench, frogs), *_leakage(plan, bench, windows)]
+    corpus, windows = read_corpus(bench.data), bench.out / "data/windows"
+    if layout_of(bench.data) == "folder":
+        lines = list(_folder(plan, bench, corpus))
+    else:
+        lines = list(_table(plan, bench, corpus))
+    grouped = corpus
+    if plan.leakage:
+        grouped = cut_twice(corpus, windows)
+        lines += _leakage(plan.leakage, bench, windows)
     for line in lines:
         _forget_others(line.out, fingerprint(line.recipe, line.corpus))
     if tasks := [task for line in lines for task in line.tasks()]:
@@ -93,6 +102,14 @@ def run_plan(plan: Plan, bench: Bench) -> Iterator[Run]:
     for line in lines:
         done = judge_line(line)
         yield regroup(done, grouped) if line.data in SPLITS else done
+
+
+def _folder(plan: Plan, bench: Bench, corpus: Corpus) -> Iterator[Line]:
+    own = own_count(corpus)
+    for entry in plan.recipes:
+        recipe, name = entry.read(bench.home), entry.name.replace(" ", "-")
+        recipe = recipe.model_copy(update={"folds": own or recipe.folds, "golden": None})
+        yield Line(entry, recipe, "folder", corpus, bench.data, bench.out / "folder" / name)
 
 
 def _table(plan: Plan, bench: Bench, frogs: Corpus) -> Iterator[Line]:
@@ -105,17 +122,17 @@ def _table(plan: Plan, bench: Bench, frogs: Corpus) -> Iterator[Line]:
         yield Line(entry, on_esc10, "esc10", esc10, bench.out / "data/esc10", bench.out / "esc10" / name)
 
 
-def _leakage(plan: Plan, bench: Bench, windows: Path) -> Iterator[Line]:
-    recipe = plan.leakage.read(bench.home).model_copy(update={"golden": None})
+def _leakage(entry: Entry, bench: Bench, windows: Path) -> Iterator[Line]:
+    recipe = entry.read(bench.home).model_copy(update={"golden": None})
     for split in SPLITS:
-        out = bench.out / split / plan.leakage.name.replace(" ", "-")
-        yield Line(plan.leakage, recipe, split, read_corpus(windows / split), windows / split, out)
+        out = bench.out / split / entry.name.replace(" ", "-")
+        yield Line(entry, recipe, split, read_corpus(windows / split), windows / split, out)
 
 
 def judge_line(line: Line) -> Run:
     """Measure what the trainings of a line left behind."""
     trial = read_trial(line.out, line.recipe, line.corpus)
-    evaluation = assess(line.recipe, line.corpus, trial)
+    evaluation = assess(line.recipe, line.corpus, trial, test=read_test(line.out, trial, line.corpus))
     write_evaluation(line.out, evaluation)
     return Run(
         name=line.entry.name,
