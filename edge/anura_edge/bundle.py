@@ -77,6 +77,37 @@ class Training(_Part):
     """How logits became probabilities, and on which predictions that was fitted."""
 
 
+class Change(_Part):
+    """By how much a label's probability differs between two models, over rows of scores."""
+
+    largest: float
+    p99: float
+    """99 % of the rows differ by no more."""
+
+
+class Parity(_Part):
+    """How far a model's probabilities are from those of the one that it was made from."""
+
+    against: str
+    """What it was made from, as in `torch`, or `model.onnx` and the beginning of its SHA-256."""
+    audio: str
+    """What both have scored, in a sentence."""
+    overall: Change
+    labels: dict[str, Change]
+    """By label code."""
+
+
+class Cost(_Part):
+    """What a model takes to run. Times belong to the machine that measured them; compare those of one machine."""
+
+    ms_per_audio_s: float
+    """Fastest of many calls on one thread: 10 s of a stream or one window at a time."""
+    mmac_per_audio_s: float
+    """Million multiply-adds."""
+    model_bytes: int
+    machine: str
+
+
 class Manifest(_Part):
     """What a bundle says of itself. New optional fields may come; none is renamed."""
 
@@ -98,6 +129,14 @@ class Manifest(_Part):
     """SPDX identifier."""
     training: Training
     metrics: tuple[Metric, ...] = ()
+    precision: Literal["float32", "int8"] = "float32"
+    """Of the weights and activations; where it is int8, some layers are still float32."""
+    made_from: Sha256 | None = None
+    """SHA-256 of the float model that an int8 one was made from."""
+    golden_tolerance: float = Field(default=GOLDEN_TOLERANCE, gt=0, le=0.05)
+    """Largest change of a golden probability on another machine: integers round a little differently there."""
+    parity: Parity | None = None
+    cost: Cost | None = None
     files: dict[Annotated[str, Field(pattern="^[A-Za-z0-9._/-]+$")], Sha256]
     """Every other file of the bundle, by its path in it."""
 
