@@ -101,7 +101,7 @@ class Cost(_Part):
     """What a model takes to run. Times belong to the machine that measured them; compare those of one machine."""
 
     ms_per_audio_s: float
-    """Fastest of many calls on one thread: 10 s of a stream or one window at a time."""
+    """Processor time, median of many calls on one thread: 10 s of a stream or one window at a time."""
     mmac_per_audio_s: float
     """Million multiply-adds."""
     model_bytes: int

@@ -66,7 +66,7 @@ def publish(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> 
         measured = draft.model_copy(
             update={
                 "parity": parity_of(proof.changes, codes, "torch", proof.audio),
-                "cost": cost_of(bundle, float(time_in_turn([bundle]).fastest[0])),
+                "cost": cost_of(bundle, float(time_in_turn([bundle]).medians[0])),
             }
         )
         (folder / CARD).write_text(f"{card}\n{exported_section(measured)}", encoding="utf-8")

@@ -20,7 +20,7 @@ from anura_edge.windows import Window
 STREAM_S = 10.0
 """Length of a stream's calls; a window model is called with one window."""
 
-MIN_ROUNDS, MAX_ROUNDS = 6, 300
+MIN_ROUNDS, MAX_ROUNDS = 15, 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,13 +31,13 @@ class Times:
     """Shape (rounds, models), divided by the seconds of audio of a call."""
 
     @property
-    def fastest(self) -> NDArray[np.float64]:
-        """Seconds for a second of audio, (models,): of the call that was disturbed the least."""
-        return np.asarray(self.seconds.min(axis=0))
+    def medians(self) -> NDArray[np.float64]:
+        """Seconds for a second of audio, (models,)."""
+        return np.asarray(np.median(self.seconds, axis=0))
 
     def ratio(self, model: int, to: int) -> float:
-        """Return how many times as long a model takes as another."""
-        return float(self.fastest[model] / self.fastest[to])
+        """Return how many times as long a model takes as another: the median over rounds."""
+        return float(np.median(self.seconds[:, model] / self.seconds[:, to]))
 
 
 def time_in_turn(bundles: Sequence[Bundle], threads: int = 1, budget_s: float = 1.0) -> Times:
