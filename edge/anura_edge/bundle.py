@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anura_edge.errors import ModelError
+from anura_edge.signature import check_signature
 
 MODEL, MANIFEST, CARD = "model.onnx", "manifest.json", "MODEL_CARD.md"
 GOLDEN_CLIP, GOLDEN_SCORES = "golden/clip.flac", "golden/scores.npy"
@@ -173,13 +174,13 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def load_bundle(path: Path) -> Bundle:
-    """Read a bundle and check every file against the manifest.
+def load_bundle(path: Path, public_key_file: Path | None = None) -> Bundle:
+    """Read a bundle and check every file against the manifest, and with a public key the manifest's signature.
 
-    Raises ModelError, naming the file and what differs. That the model also gives its golden scores is for
-    `anura_edge.classifier` to check, which can run it.
+    Raises ModelError, naming the file and what differs; ConfigError for a key that is none. That the model also gives
+    its golden scores is for `anura_edge.classifier` to check, which can run it.
     """
-    manifest = _read_manifest(path)
+    manifest = _read_manifest(path, public_key_file)
     for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES):
         if name not in manifest.files:
             raise ModelError(f"{path / MANIFEST} does not list {name}; export the bundle again")
@@ -187,9 +188,12 @@ def load_bundle(path: Path) -> Bundle:
     return Bundle(path, manifest, contents[MODEL])
 
 
-def _read_manifest(path: Path) -> Manifest:
+def _read_manifest(path: Path, public_key_file: Path | None) -> Manifest:
     try:
-        return Manifest.model_validate_json((path / MANIFEST).read_bytes())
+        written = (path / MANIFEST).read_bytes()
+        if public_key_file:  # before anything that is in it is believed
+            check_signature(path, written, public_key_file)
+        return Manifest.model_validate_json(written)
     except OSError as error:
         raise ModelError(f"no model bundle at {path}: {error.strerror} ({MANIFEST}); name a bundle's folder") from error
     except ValidationError as error:

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from anura_edge.bundle import Bundle, Parity, load_bundle
+from anura_edge.bundle import MANIFEST, Bundle, Parity, load_bundle
 from anura_edge.errors import AnuraError
+from anura_edge.signature import SIGNATURE, sign
 from anura_export import bench as benchmark
 from anura_export.bundle import export
 from anura_export.clips import choose, compared_clips, described
@@ -110,6 +111,20 @@ def bench_command(
         _print_json([asdict(row) for row in rows])
         return
     typer.echo(benchmark.table(rows))
+
+
+@app.command("sign")
+def sign_command(
+    bundle: BundleOption,
+    key: Annotated[Path, typer.Option(help="Ed25519 private key in PEM, without a password.")],
+) -> None:
+    """Sign a bundle, so that devices whose `model.public_key_file` is the key's other half use it.
+
+    Example: anura-export sign --bundle build/models/student_stream --key key.pem
+    """
+    load_bundle(bundle)
+    sign(bundle, (bundle / MANIFEST).read_bytes(), key)
+    typer.echo(f"{bundle / SIGNATURE}")
 
 
 def _comparison(pair: tuple[Bundle, Bundle], parity: Parity, found: Difference, times: Times) -> dict[str, object]:

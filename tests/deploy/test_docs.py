@@ -104,6 +104,8 @@ def test_settings_on_a_page_are_settings(page: str, text: str, tmp_path: Path) -
     for key in ("password_file", "ca_file"):
         if key in values.get("mqtt", {}):
             values["mqtt"][key] = str(ROOT / "LICENSE")
+    if "public_key_file" in values.get("model", {}):
+        values["model"]["public_key_file"] = str(ROOT / "LICENSE")
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
     load(Config, file, {})
 
