@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anura_edge.errors import ModelError
+from anura_edge.signature import check_signature
 
 MODEL, MANIFEST, CARD = "model.onnx", "manifest.json", "MODEL_CARD.md"
 GOLDEN_CLIP, GOLDEN_SCORES = "golden/clip.flac", "golden/scores.npy"
@@ -77,6 +78,37 @@ class Training(_Part):
     """How logits became probabilities, and on which predictions that was fitted."""
 
 
+class Change(_Part):
+    """By how much a label's probability differs between two models, over rows of scores."""
+
+    largest: float
+    p99: float
+    """99 % of the rows differ by no more."""
+
+
+class Parity(_Part):
+    """How far a model's probabilities are from those of the one that it was made from."""
+
+    against: str
+    """What it was made from, as in `torch`, or `model.onnx` and the beginning of its SHA-256."""
+    audio: str
+    """What both have scored, in a sentence."""
+    overall: Change
+    labels: dict[str, Change]
+    """By label code."""
+
+
+class Cost(_Part):
+    """What a model takes to run. Times belong to the machine that measured them; compare those of one machine."""
+
+    ms_per_audio_s: float
+    """Processor time, median of many calls on one thread: 10 s of a stream or one window at a time."""
+    mmac_per_audio_s: float
+    """Million multiply-adds."""
+    model_bytes: int
+    machine: str
+
+
 class Manifest(_Part):
     """What a bundle says of itself. New optional fields may come; none is renamed."""
 
@@ -98,6 +130,14 @@ class Manifest(_Part):
     """SPDX identifier."""
     training: Training
     metrics: tuple[Metric, ...] = ()
+    precision: Literal["float32", "int8"] = "float32"
+    """Of the weights and activations; where it is int8, some layers are still float32."""
+    made_from: Sha256 | None = None
+    """SHA-256 of the float model that an int8 one was made from."""
+    golden_tolerance: float = Field(default=GOLDEN_TOLERANCE, gt=0, le=0.05)
+    """Largest change of a golden probability on another machine: integers round a little differently there."""
+    parity: Parity | None = None
+    cost: Cost | None = None
     files: dict[Annotated[str, Field(pattern="^[A-Za-z0-9._/-]+$")], Sha256]
     """Every other file of the bundle, by its path in it."""
 
@@ -134,13 +174,13 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def load_bundle(path: Path) -> Bundle:
-    """Read a bundle and check every file against the manifest.
+def load_bundle(path: Path, public_key_file: Path | None = None) -> Bundle:
+    """Read a bundle and check every file against the manifest, and with a public key the manifest's signature.
 
-    Raises ModelError, naming the file and what differs. That the model also gives its golden scores is for
-    `anura_edge.classifier` to check, which can run it.
+    Raises ModelError, naming the file and what differs; ConfigError for a key that is none. That the model also gives
+    its golden scores is for `anura_edge.classifier` to check, which can run it.
     """
-    manifest = _read_manifest(path)
+    manifest = _read_manifest(path, public_key_file)
     for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES):
         if name not in manifest.files:
             raise ModelError(f"{path / MANIFEST} does not list {name}; export the bundle again")
@@ -148,9 +188,12 @@ def load_bundle(path: Path) -> Bundle:
     return Bundle(path, manifest, contents[MODEL])
 
 
-def _read_manifest(path: Path) -> Manifest:
+def _read_manifest(path: Path, public_key_file: Path | None) -> Manifest:
     try:
-        return Manifest.model_validate_json((path / MANIFEST).read_bytes())
+        written = (path / MANIFEST).read_bytes()
+        if public_key_file:  # before anything that is in it is believed
+            check_signature(path, written, public_key_file)
+        return Manifest.model_validate_json(written)
     except OSError as error:
         raise ModelError(f"no model bundle at {path}: {error.strerror} ({MANIFEST}); name a bundle's folder") from error
     except ValidationError as error:

@@ -8,7 +8,7 @@ import onnxruntime as ort
 import soundfile as sf
 
 from anura_edge.audio import FloatArray
-from anura_edge.bundle import GOLDEN_TOLERANCE, MODEL, Bundle, Manifest
+from anura_edge.bundle import MODEL, Bundle, Manifest
 from anura_edge.errors import ModelError
 from anura_edge.events import Scores
 from anura_edge.windows import Framer, Window
@@ -88,9 +88,10 @@ def load_classifier(bundle: Bundle, threads: int = 1) -> Classifier:
         raise
     except Exception as error:  # onnxruntime's, numpy's and libsndfile's share no narrower base
         raise ModelError(f"{bundle.path}: cannot score the golden clip: {error}; export the bundle again") from error
-    if not change <= GOLDEN_TOLERANCE:  # so that NaN fails, too
+    tolerance = bundle.manifest.golden_tolerance
+    if not change <= tolerance:  # so that NaN fails, too
         raise ModelError(
-            f"{bundle.path}: the scores of the golden clip differ by {change:.2g}, more than {GOLDEN_TOLERANCE:g}, "
+            f"{bundle.path}: the scores of the golden clip differ by {change:.2g}, more than {tolerance:g}, "
             "from those at export; do not use this bundle on this machine, export it again"
         )
     classifier.reset()

@@ -232,14 +232,18 @@ def model_info(bundle: BundleArgument = DEFAULT_BUNDLE, as_json: JsonOption = Fa
 
 
 @model_app.command("verify")
-def model_verify(bundle: BundleArgument = DEFAULT_BUNDLE) -> None:
+def model_verify(
+    bundle: BundleArgument = DEFAULT_BUNDLE,
+    public_key: Annotated[Path | None, typer.Option(help="Check the signature too, with this key in PEM.")] = None,
+) -> None:
     """Check a bundle's files against its manifest, and the model against its golden clip.
 
     Example: anura-edge model verify
     """
-    loaded = load_bundle(bundle)
+    loaded = load_bundle(bundle, public_key)
     change = golden_change(loaded, load_classifier(loaded))
-    typer.echo(f"{bundle}: {len(loaded.manifest.files)} files as listed, golden scores within {change:.1g}")
+    signed = f"signed for {public_key}, " if public_key else ""
+    typer.echo(f"{bundle}: {signed}{len(loaded.manifest.files)} files as listed, golden scores within {change:.1g}")
 
 
 def _parse_source(text: str | None) -> tuple[str, Path]:

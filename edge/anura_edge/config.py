@@ -62,6 +62,8 @@ class Model(Section):
     bundle: Path | None = None
     """Folder of a model bundle; none is the one that comes with anura-edge."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
+    public_key_file: FilePath | None = None
+    """Only bundles that were signed with this key's other half are used; PEM, Ed25519. None asks for no signature."""
 
 
 class Detect(Section):

@@ -46,7 +46,7 @@ class Daemon:
         Raises ModelError, JournalError or ConfigError.
         """
         self._config, self._stop = config, stop
-        self._bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE)
+        self._bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
         self._classifier = load_classifier(self._bundle, config.model.threads)
         self._alone = alone(config.journal_path)
         self.journal = open_journal(config.journal_path)

@@ -65,7 +65,7 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def _model(config: Config) -> tuple[Verdict, str]:
-    bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE)
+    bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
     change = golden_change(bundle, load_classifier(bundle, config.model.threads))
     return Verdict.OK, f"{bundle.manifest.id} {bundle.manifest.version}, golden scores within {change:.1g}"
 

@@ -44,7 +44,7 @@ def bundle_text(bundle: Bundle) -> str:
     """Say what a model hears, how well, and under which licence."""
     m = bundle.manifest
     lines = [
-        f"{m.title} ({m.id} {m.version}): a {m.kind} model at {m.rate_hz} Hz, licence {m.licence}",
+        f"{m.title} ({m.id} {m.version}): a {m.kind} model at {m.rate_hz} Hz, {m.precision}, licence {m.licence}",
         f"sha256 {bundle.model_sha256}",
         "",
         *(f"  {label.code:<8} {label.scientific_name:<30} {label.common_name}" for label in m.labels),

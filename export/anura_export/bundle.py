@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +26,11 @@ from anura_edge.bundle import (
 )
 from anura_edge.classifier import open_model, score_all
 from anura_edge.errors import ModelError
-from anura_export.card import model_card
+from anura_export.card import exported_section, model_card
+from anura_export.cost import cost_of, time_in_turn
+from anura_export.difference import parity_of
 from anura_export.graph import calibrated, to_onnx
-from anura_export.parity import Parity, check_parity
+from anura_export.parity import Proof, check_parity
 from anura_train.checkpoint import GOLDEN, Checkpoint, load_checkpoint
 from anura_train.evaluate import Report, load_report
 from anura_train.models import Net
@@ -36,7 +40,7 @@ LICENCE = "CC-BY-NC-4.0"
 """Of a model that has learnt from CC BY-NC recordings."""
 
 
-def export(trained: Path, out: Path) -> tuple[Bundle, Parity]:
+def export(trained: Path, out: Path) -> tuple[Bundle, Proof]:
     """Write the bundle OUT of what `anura-train fit` and `evaluate` left in a folder.
 
     OUT is replaced only when the bundle has passed every check. Raises ModelError when it does not.
@@ -48,23 +52,44 @@ def export(trained: Path, out: Path) -> tuple[Bundle, Parity]:
     )
 
 
-def publish(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> tuple[Bundle, Parity]:
+def publish(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> tuple[Bundle, Proof]:
     """Write and prove a bundle; `draft` is its manifest without the files."""
-    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).exists():
-        raise ModelError(f"{out} is not a bundle, so it is not replaced; name another folder")
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=_made(out.parent)) as scratch:
-        folder = Path(scratch) / "bundle"
-        (folder / "golden").mkdir(parents=True)
+    with replacing(out) as folder:
         (folder / MODEL).write_bytes(to_onnx(model))
         (folder / CARD).write_text(card, encoding="utf-8")
         shutil.copyfile(golden, folder / GOLDEN_CLIP)
-        _write_golden_scores(folder, draft)
+        write_golden_scores(folder, draft)
         seal(folder, draft)
-        parity = check_parity(model, load_bundle(folder))
+        bundle = load_bundle(folder)
+        proof = check_parity(model, bundle)
+        codes = [label.code for label in draft.labels]
+        measured = draft.model_copy(
+            update={
+                "parity": parity_of(proof.changes, codes, "torch", proof.audio),
+                "cost": cost_of(bundle, float(time_in_turn([bundle]).medians[0])),
+            }
+        )
+        (folder / CARD).write_text(f"{card}\n{exported_section(measured)}", encoding="utf-8")
+        seal(folder, measured)
+    return load_bundle(out), proof
+
+
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Give an empty bundle folder to fill; it takes the place of OUT when that was done without an error.
+
+    Raises ModelError when OUT is something other than a bundle.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).exists():
+        raise ModelError(f"{out} is not a bundle, so it is not replaced; name another folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+        folder = Path(scratch) / "bundle"
+        (folder / "golden").mkdir(parents=True)
+        yield folder
         if out.exists():
             out.rename(Path(scratch) / "old")
         folder.rename(out)
-    return load_bundle(out), parity
 
 
 def seal(folder: Path, draft: Manifest) -> None:
@@ -118,7 +143,7 @@ def _states(model: Net) -> tuple[State, ...]:
     return tuple(State(name=name, shape=shape) for name, shape in model.state_shapes.items())
 
 
-def _write_golden_scores(folder: Path, draft: Manifest) -> None:
+def write_golden_scores(folder: Path, draft: Manifest) -> None:
     """Let the exported model itself say what the golden clip scores; parity with torch is proven apart."""
     np.save(folder / GOLDEN_SCORES, np.zeros((0, 0), np.float32))
     seal(folder, draft)
@@ -127,8 +152,3 @@ def _write_golden_scores(folder: Path, draft: Manifest) -> None:
     if rate_hz != draft.rate_hz:
         raise ModelError(f"the golden clip has {rate_hz} Hz, the model {draft.rate_hz}; fit the recipe again")
     np.save(folder / GOLDEN_SCORES, score_all(bundle, open_model(bundle), clip))
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

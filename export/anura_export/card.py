@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from anura_edge.bundle import Metric
+from anura_edge.bundle import Cost, Manifest, Metric
 from anura_train.checkpoint import Provenance
 from anura_train.evaluate import Report
 
@@ -33,6 +33,47 @@ def model_card(provenance: Provenance, report: Report) -> str:
         "## Credits\n\n" + "\n".join(f"- {line}" for line in provenance.credits),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def exported_section(manifest: Manifest) -> str:
+    """Return the section about a float graph: that it is the trained network, and what it costs."""
+    parity, cost = manifest.parity, manifest.cost
+    lines = ["## The exported model"]
+    if parity:
+        lines.append(
+            f"On {parity.audio}, probabilities in ONNX Runtime and in {parity.against} differ by at most "
+            f"{parity.overall.largest:.1g}, 99 % of them by at most {parity.overall.p99:.1g}."
+        )
+    if cost:
+        lines.append(_cost_line(manifest.precision, cost))
+    return "\n\n".join(lines) + "\n"
+
+
+def int8_section(manifest: Manifest, float_cost: Cost, verdict: Iterable[str]) -> str:
+    """Return the section about an int8 graph: what it changes, what it saves, and whether that is worth it."""
+    lines = ["## The int8 model", "\n".join(f"- {line}" for line in verdict)]
+    lines.append(
+        "Convolutions and products between the first layer and the last are of 8-bit integers; front end, first and "
+        "last layer, depthwise convolutions and recurrent layers are float. All that stands above was measured on the "
+        "float model."
+    )
+    if cost := manifest.cost:
+        lines.append(f"{_cost_line('float32', float_cost)}\n{_cost_line(manifest.precision, cost)}")
+    if parity := manifest.parity:
+        rows = [
+            f"| {code} | {change.largest:.3f} | {change.p99:.3f} |"
+            for code, change in [("all", parity.overall), *parity.labels.items()]
+        ]
+        lines.append(f"Change of a probability against the float model, on {parity.audio}:")
+        lines.append("\n".join(["| code | largest | 99 % below |", "|---|--:|--:|", *rows]))
+    return "\n\n".join(lines) + "\n"
+
+
+def _cost_line(precision: str, cost: Cost) -> str:
+    return (
+        f"- {precision}: {cost.ms_per_audio_s:.2f} ms for a second of audio on one thread ({cost.machine}), "
+        f"{cost.mmac_per_audio_s:,.0f} million multiply-adds, {cost.model_bytes / 1e6:.2f} MB"
+    )
 
 
 def _species_table(provenance: Provenance, report: Report) -> Iterable[str]:

@@ -5,6 +5,7 @@ import io
 import warnings
 
 import onnx
+import onnxslim
 import torch
 
 from anura_edge.errors import ModelError
@@ -14,15 +15,23 @@ from anura_train.models.stream import StreamNet
 OPSET = 18
 """Read by every ONNX Runtime since 1.14 (February 2023)."""
 
+LARGEST_BYTES = 2_000_000_000
+"""A little less than protobuf's limit of 2 GiB for one message, which an ONNX file is."""
+
 _EXAMPLE_STEPS = 10
 """Length of the audio that the exporter traces with; the graph takes any."""
 
 
 def to_onnx(model: Net) -> bytes:
-    """Return a network's graph, in one piece, with batch normalisation folded into the convolutions.
+    """Return a network's graph, in one piece, simplified, with batch normalisation folded into the convolutions.
 
     Raises ModelError if the graph would need anything beside itself: custom operators, tensors in other files.
     """
+    if (size := sum(weight.nbytes for weight in model.state_dict().values())) > LARGEST_BYTES:
+        raise ModelError(
+            f"the weights are {size / 1e9:.1f} GB, and one ONNX file holds 2 GB; a bundle keeps no tensors in other "
+            "files, so make the model smaller"
+        )
     inputs, outputs, states = _names(model)
     audio = torch.zeros(1, model.step_samples * _EXAMPLE_STEPS if states else model.span_samples)
     arguments = (audio, *(model.beginning(1) if isinstance(model, StreamNet) else ()))
@@ -45,7 +54,7 @@ def to_onnx(model: Net) -> bytes:
             output_names=outputs,
             dynamic_axes=_dynamic_axes(inputs, outputs, streams=bool(states)),
         )
-    return _check(written.getvalue())
+    return check_graph(_simplified(written.getvalue()))
 
 
 def calibrated(model: Net, slope: float, offset: float) -> Net:
@@ -67,7 +76,13 @@ def _dynamic_axes(inputs: list[str], outputs: list[str], *, streams: bool) -> di
     return axes
 
 
-def _check(graph: bytes) -> bytes:
+def _simplified(graph: bytes) -> bytes:
+    """Fold what is constant and drop what says nothing: half the nodes, so that a device starts sooner."""
+    return bytes(onnxslim.slim(onnx.load_from_string(graph)).SerializeToString())
+
+
+def check_graph(graph: bytes) -> bytes:
+    """Return a graph that needs nothing beside itself; ModelError for any other."""
     model = onnx.load_from_string(graph)
     onnx.checker.check_model(model, full_check=True)
     if foreign := {node.domain for node in model.graph.node} - {"", "ai.onnx"}:

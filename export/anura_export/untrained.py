@@ -10,12 +10,47 @@ import torch
 from anura_edge.bundle import Label, Manifest, Training
 from anura_export.bundle import publish
 from anura_train.models import build
-from anura_train.models.settings import CnnSettings, ContrastFeatures, ModelSettings
+from anura_train.models.settings import (
+    AstSettings,
+    CnnSettings,
+    ContrastFeatures,
+    CrnnSettings,
+    MelFeatures,
+    ModelSettings,
+)
 
 LABELS = 18
 
 
 RESNET18 = CnnSettings(kind="cnn", network="resnet18", features=ContrastFeatures(kind="contrast"), dropout=0.0)
+
+PHOTOGRAPH = MelFeatures(kind="mel", window_samples=512, hop_samples=128, mels=128, height=224, width=224)
+"""A picture of the size that networks for photographs are made for."""
+
+
+def _cnn(network: str) -> ModelSettings:
+    return CnnSettings.model_validate({"kind": "cnn", "network": network, "features": PHOTOGRAPH, "dropout": 0.0})
+
+
+def _ast(size: str, stride: int) -> ModelSettings:
+    given = {"kind": "ast", "size": size, "stride": stride, "mean": -4.2677393, "spread": 4.5689974, "dropout": 0.0}
+    return AstSettings.model_validate(given)
+
+
+NETWORKS: dict[str, ModelSettings] = {
+    "resnet18-contrast": RESNET18,
+    "resnet18": _cnn("resnet18"),
+    "resnet50": _cnn("resnet50"),
+    "resnet152": _cnn("resnet152"),
+    "mobilenetv1": _cnn("mobilenetv1_100"),
+    "mobilenetv2": _cnn("mobilenetv2_100"),
+    "mobilenetv3": _cnn("mobilenetv3_large_100"),
+    "densenet121": _cnn("densenet121"),
+    "inceptionv3": _cnn("inception_v3"),
+    "crnn": CrnnSettings(kind="crnn", width=32, hidden=128, dropout=0.0),
+    **{f"ast-{size}-{stride}": _ast(size, stride) for size in ("tiny", "small", "base") for stride in (16, 10)},
+}
+"""Every window network that a recipe may name, by the name of its bundle."""
 
 
 def untrained_window_bundle(out: Path, settings: ModelSettings = RESNET18) -> Path:

@@ -14,12 +14,16 @@ from data_sets import write_frogs, write_raw
 from support import Broker
 
 from anura_edge.config import Config
+from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.demo.card import write_card
 from anura_edge.yaml_config import load
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+EXPORT = "anura-export"
+"""Its commands need what those before them on the page made."""
 
 # They run until they are told to stop, or are themselves what runs the tests.
 SERVERS = ("anura-base run", "anura-edge run --source mic")
@@ -48,7 +52,8 @@ def test_a_make_target_that_a_page_names_is_there(page: str, command: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("page", "command"), [c for c in commands() if c[1].startswith("anura-") and not c[1].startswith((*SERVERS, *MIC))]
+    ("page", "command"),
+    [c for c in commands() if c[1].startswith("anura-") and not c[1].startswith((*SERVERS, *MIC, EXPORT))],
 )
 def test_a_command_on_a_page_works(page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
@@ -61,6 +66,16 @@ def test_a_command_on_a_page_works(page: str, command: str, tmp_path: Path, monk
     program, *arguments = shlex.split(command)
     done = subprocess.run([BIN / program, *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode in (0, 8), done.stderr
+
+
+def test_the_commands_of_the_export_page_work_one_after_the_other(tmp_path: Path) -> None:
+    places = {"/media/models/frogs": DEFAULT_BUNDLE, "/media/data/frogs": write_frogs(tmp_path / "frogs")}
+    for command in [command for _, command in commands() if command.startswith(EXPORT)]:
+        for place, here in places.items():
+            command = command.replace(place, str(here))
+        program, *arguments = shlex.split(command)
+        done = subprocess.run([BIN / program, *arguments], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("page", "command"), [c for c in commands() if c[1].startswith("anura-base run")])
@@ -89,6 +104,8 @@ def test_settings_on_a_page_are_settings(page: str, text: str, tmp_path: Path) -
     for key in ("password_file", "ca_file"):
         if key in values.get("mqtt", {}):
             values["mqtt"][key] = str(ROOT / "LICENSE")
+    if "public_key_file" in values.get("model", {}):
+        values["model"]["public_key_file"] = str(ROOT / "LICENSE")
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
     load(Config, file, {})
 

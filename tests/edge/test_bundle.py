@@ -39,6 +39,15 @@ def test_a_field_of_a_newer_version_is_left_out(own_bundle: Path) -> None:
     assert load_bundle(own_bundle).manifest.id == "tones"
 
 
+def test_an_older_bundle_is_a_float_one_with_the_usual_tolerance(own_bundle: Path) -> None:
+    manifest = json.loads((own_bundle / MANIFEST).read_text())
+    younger = {"precision", "made_from", "golden_tolerance", "parity", "cost"}
+    (own_bundle / MANIFEST).write_text(json.dumps({k: v for k, v in manifest.items() if k not in younger}))
+    read = load_bundle(own_bundle).manifest
+    assert (read.precision, read.made_from, read.parity, read.cost) == ("float32", None, None, None)
+    assert read.golden_tolerance == 1e-3
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
 def test_one_flipped_bit_in_any_file_is_refused_naming_it(own_bundle: Path, name: str, at: float) -> None:
@@ -104,6 +113,9 @@ LABEL = {"code": "A", "scientific_name": "A a", "threshold": 0.5}
         ({"version": "1"}, "version"),
         ({"files": {MODEL: "short"}}, "files"),
         ({"files": {}}, MODEL),
+        ({"precision": "int4"}, "precision"),
+        ({"golden_tolerance": 0.2}, "golden_tolerance"),
+        ({"made_from": "somewhere"}, "made_from"),
     ],
 )
 def test_a_manifest_that_makes_no_sense_is_refused_naming_the_field(

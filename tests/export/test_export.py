@@ -6,18 +6,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import soundfile as sf
 import torch
-from typer.testing import CliRunner
 
 from anura_edge.bundle import Bundle, load_bundle
 from anura_edge.classifier import load_classifier, score_all
 from anura_edge.errors import ModelError
 from anura_export.bundle import export
 from anura_export.graph import calibrated, to_onnx
+from anura_export.int8 import quantisable
 from anura_export.parity import TOLERANCE
 from anura_export.untrained import RESNET18, untrained_window_bundle
-from anura_train import cli as train_cli
 from anura_train.models import build
 from anura_train.models.settings import (
     AstSettings,
@@ -29,53 +27,6 @@ from anura_train.models.settings import (
 )
 
 RATE_HZ = 22_050
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `anura-train fit` and `evaluate` leave, on two species that whistle."""
-    root = tmp_path_factory.mktemp("trained")
-    for name in ("frogs", "background", "esc10"):
-        (root / name).mkdir()
-    rng = np.random.default_rng(0)
-    t = np.arange(2 * RATE_HZ) / RATE_HZ
-    frogs = ["file,code,species,group,licence,attribution"]
-    for code, pitch_hz in (("AAALOW", 900), ("BBBHIG", 4_000)):
-        for group in range(2):
-            sf.write(
-                root / "frogs" / f"{code}{group}.flac", 0.3 * np.sin(2 * np.pi * (pitch_hz + 9 * group) * t), RATE_HZ
-            )
-            frogs.append(f"{code}{group}.flac,{code},Rana {code},{code}{group},CC0,nobody")
-    backgrounds = ["file,kind,group,licence,attribution"]
-    for number, licence in enumerate(("US public domain", "US public domain", "GPL-3")):
-        sf.write(root / "background" / f"n{number}.flac", rng.normal(0, 0.05, 2 * RATE_HZ), RATE_HZ)
-        backgrounds.append(f"n{number}.flac,noise,n{number},{licence},nobody")
-    sf.write(root / "esc10" / "1-1-A.flac", rng.normal(0, 0.05, 2 * RATE_HZ), RATE_HZ)
-    (root / "frogs" / "frogs.csv").write_text("\n".join(frogs))
-    (root / "background" / "background.csv").write_text("\n".join(backgrounds))
-    (root / "esc10" / "esc10.csv").write_text("file,label\n1-1-A.flac,Rain\n")
-    (root / "tiny.yaml").write_text("""
-        {id: tiny, title: Tiny, version: 0.0.1, seed: 1, folds: 2, example_s: 1.0, batch: 4, steps: 3,
-         model: {kind: stream, width: 4, hidden: 8, dropout: 0.1},
-         learning_rate: 0.01, weight_decay: 0.0, average: 0.9, golden: frogs/AAALOW0.flac,
-         augment: {background_only: 0.3, two_species: 0.1, with_background: 0.5, snr_db: [0, 20], speed: [1, 1],
-                   level_dbfs: [-40, -10], low_pass: 0.1, mask_frames: 3, mask_mels: 2}}
-    """)
-    out = root / "out"
-    for command in (
-        ["fit", "--recipe", str(root / "tiny.yaml"), "--data", str(root), "--out", str(out), "--jobs", "1"],
-        ["evaluate", "--data", str(root), "--out", str(out)],
-    ):
-        done = CliRunner().invoke(train_cli.app, command)
-        assert done.exit_code == 0, done.output
-    return out
-
-
-@pytest.fixture(scope="session")
-def bundle(trained: Path) -> Bundle:
-    made, parity = export(trained, trained.parent / "bundle")
-    assert max(parity.torch_to_onnx, parity.chunked_to_whole) <= TOLERANCE
-    return made
 
 
 def test_a_device_accepts_the_bundle(bundle: Bundle) -> None:
@@ -110,6 +61,13 @@ def test_the_graph_needs_nothing_beside_itself_and_keeps_its_gru_whole() -> None
     assert "Loop" not in operators
 
 
+def test_a_model_beyond_what_one_file_holds_is_refused_before_it_is_exported() -> None:
+    model = build(StreamSettings(kind="stream", width=4, hidden=8, dropout=0.0), labels=2)
+    model.huge = torch.nn.Parameter(torch.zeros(1).expand(600_000_000))  # 2.4 GB of the same zero
+    with pytest.raises(ModelError, match="2 GB"):
+        to_onnx(model)
+
+
 def test_calibration_in_the_last_layer_is_calibration_of_the_logits() -> None:
     model = build(RESNET18, labels=2).eval()
     audio = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, 66_150).astype(np.float32))
@@ -132,6 +90,8 @@ PHOTOGRAPH = MelFeatures(kind="mel", window_samples=512, hop_samples=512, mels=3
     "settings",
     [
         CnnSettings(kind="cnn", network="resnet18", features=PHOTOGRAPH, dropout=0.5, imagenet_head=True),
+        CnnSettings(kind="cnn", network="mobilenetv1_100", features=PHOTOGRAPH, dropout=0.5),
+        CnnSettings(kind="cnn", network="mobilenetv2_100", features=PHOTOGRAPH, dropout=0.5),
         CnnSettings(kind="cnn", network="mobilenetv3_large_100", features=PHOTOGRAPH, dropout=0.5, dense=(256, 128)),
         CnnSettings(kind="cnn", network="densenet121", features=PHOTOGRAPH, dropout=0.5, dense=(256,)),
         AstSettings(kind="ast", size="tiny", stride=16, mean=-4.2677393, spread=4.5689974, dropout=0.1),
@@ -140,8 +100,14 @@ PHOTOGRAPH = MelFeatures(kind="mel", window_samples=512, hop_samples=512, mels=3
     ids=lambda settings: getattr(settings, "network", settings.kind),
 )
 def test_every_window_model_is_the_same_in_a_bundle(settings: ModelSettings, tmp_path: Path) -> None:
-    manifest = load_bundle(untrained_window_bundle(tmp_path / "bundle", settings)).manifest
+    bundle = load_bundle(untrained_window_bundle(tmp_path / "bundle", settings))
+    manifest = bundle.manifest
     assert manifest.window_samples == 3 * manifest.rate_hz
+    assert manifest.parity is not None
+    assert manifest.parity.overall.largest <= TOLERANCE
+    graph = onnx.load_from_string(bundle.model).graph
+    integers = [node.op_type for node in graph.node if node.name in quantisable(graph)]
+    assert set(integers) == {"MatMul"} if settings.kind == "ast" else "Conv" in integers
 
 
 def test_a_folder_that_was_not_trained_is_refused(tmp_path: Path) -> None:
