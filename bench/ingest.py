@@ -28,11 +28,11 @@ from sqlalchemy import create_engine, text
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port  # noqa: E402
+from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port
 
-from anura_edge.audio import ClockSource  # noqa: E402
-from anura_edge.events import Event  # noqa: E402
-from anura_edge.wire import Provenance, batch, event_row, pack, parse_answer, topic  # noqa: E402
+from anura_edge.audio import ClockSource
+from anura_edge.events import Event
+from anura_edge.wire import Provenance, batch, event_row, pack, parse_answer, topic
 
 BASE = "from anura_base.cli import main; main()"
 MADE_BY = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
@@ -168,9 +168,7 @@ def main() -> None:
         for rows in (200, 1):
             with tempfile.TemporaryDirectory() as scratch:
                 folder = Path(scratch)
-                server = PostgreSql(
-                    Path(tempfile.gettempdir()) / f"anura-bench-{UUID(int=0).hex[:4]}-{os.getpid()}", free_port()
-                )
+                server = PostgreSql(Path(tempfile.gettempdir()) / f"anura-bench-{os.getpid()}", free_port())
                 if name == "SQLite":
                     rate, used = measure(folder, f"sqlite:///{folder / 'base.db'}", rows, events)
                 else:
