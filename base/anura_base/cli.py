@@ -2,8 +2,10 @@
 
 import logging
 import sys
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 import typer
@@ -43,6 +45,57 @@ def run(
     Example: anura-base run --mqtt 127.0.0.1:1883 --web 127.0.0.1:8080
     """
     station.run(config.load(config_file, database, mqtt, web), ready=typer.echo)
+
+
+Devices = Annotated[int, typer.Option(min=1, max=1_000, help="Recorders, spread over six sites.")]
+Nights = Annotated[int, typer.Option(min=1, max=3_660, help="Nights, the last of which is --until.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same number gives the same season.")]
+
+
+@app.command()
+def simulate(
+    mqtt: Annotated[str, typer.Option(metavar="HOST:PORT", help="The broker of a running base station.")],
+    devices: Devices = 12,
+    nights: Nights = 60,
+    seed: Seed = 1,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last evening, or yesterday.")
+    ] = None,
+    as_if: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day whose frogs the last evening has.")
+    ] = None,
+) -> None:
+    """Tell a base station of a season that never was, to try it out: frogs, weather, and recorders that fail.
+
+    Example: anura-base simulate --mqtt 127.0.0.1:1883 --devices 12 --nights 60
+    """
+    from anura_base.simulate import demo as season_demo
+    from anura_base.simulate import sender, telling
+
+    broker = config.load(None, None, mqtt, None).mqtt
+    last, calendar = until.date() if until else season_demo.yesterday(), as_if.date() if as_if else None
+    fleet = sender.Fleet(broker.host, broker.port)
+    began = monotonic()
+    sent = fleet.tell(telling.season(devices, nights, seed, last, calendar))
+    fleet.close()
+    took_s = monotonic() - began
+    typer.echo(f"{sent.events:,} calls in {sent.rows:,} rows acknowledged in {took_s:.0f} s")
+
+
+@app.command()
+def demo(
+    web: Annotated[str, typer.Option(metavar="HOST:PORT", help="The page; port 0 picks a free one.")] = "127.0.0.1:0",
+    devices: Devices = 12,
+    nights: Nights = 60,
+    seed: Seed = 1,
+) -> None:
+    """Show the base station with a season of its own, without a recorder; needs mosquitto. Nothing stays.
+
+    Example: anura-base demo --web 127.0.0.1:8080
+    """
+    from anura_base.simulate import demo as season_demo
+
+    season_demo.show(config.load(None, None, None, web).web, devices, nights, seed, typer.echo)
 
 
 def main() -> None:
