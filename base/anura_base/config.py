@@ -39,6 +39,13 @@ class Web(Section):
     """0 picks a free one."""
 
 
+class Retention(Section):
+    """How long rows stay after they have come. Nothing goes unless it is asked for."""
+
+    events_days: float | None = Field(default=None, ge=1, le=36_500)
+    effort_days: float | None = Field(default=None, ge=1, le=36_500)
+
+
 class Site(Section):
     """Where devices stand: for the sun's times, local nights and the map."""
 
@@ -60,6 +67,7 @@ class Settings(Section):
     """SQLAlchemy's URL; without one, `anura-base.db` in `state_dir`."""
     mqtt: Mqtt = Mqtt()
     web: Web = Web()
+    retention: Retention = Retention()
     sites: dict[Name, Site] = Field(default_factory=dict)
     """By the name that the site's devices use. What stands here goes before what the devices say."""
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from anura_base.config import Retention
 from anura_base.database import cause
 from anura_base.inbox import Inbox
 from anura_base.ingest import Message, ingest
+from anura_base.retention import Clearing
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,15 @@ POLL_S = 0.2
 class IngestWorker:
     """Commits groups of messages and acknowledges them."""
 
-    def __init__(self, engine: Engine, inbox: Inbox, publish: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        inbox: Inbox,
+        publish: Callable[[str, bytes], None],
+        retention: Retention | None = None,
+    ) -> None:
         self._engine = engine
+        self._clearing = Clearing(retention or Retention())
         self._inbox = inbox
         self._publish = publish
         self.commits = 0
@@ -48,6 +57,14 @@ class IngestWorker:
             group = self._inbox.take(MAX_GROUP, MAX_GROUP_BYTES, POLL_S)
             while group and not self._commit(group) and not stop.wait(RETRY_S):
                 pass
+            if not group and self.healthy:  # what comes goes first
+                self._clear()
+
+    def _clear(self) -> None:
+        try:
+            self._clearing.tick(self._engine)
+        except SQLAlchemyError as error:
+            log.warning("cannot remove old rows: %s; trying again in an hour", cause(error))
 
     def _commit(self, group: list[Message]) -> bool:
         try:

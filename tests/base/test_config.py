@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from anura_base.config import Mqtt, Settings, Site, Web, load
+from anura_base.config import Mqtt, Retention, Settings, Site, Web, load
 from anura_edge.errors import ConfigError
 
 EVERYTHING = """\
@@ -19,6 +19,9 @@ mqtt:
 web:
   host: 0.0.0.0
   port: 80
+retention:
+  events_days: 400
+  effort_days: 4000
 sites:
   pond:
     title: The pond behind the school
@@ -52,6 +55,7 @@ def test_every_setting_can_be_set(tmp_path: Path) -> None:
     )
     assert settings.web == Web(host="0.0.0.0", port=80)
     assert settings.database_url() == "postgresql+psycopg://anura@db/anura"
+    assert settings.retention == Retention(events_days=400, effort_days=4000)
     assert settings.sites == {
         "pond": Site(
             title="The pond behind the school",
@@ -81,7 +85,7 @@ def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
         ("mqtt:\n  prot: 1883\n", "base.yaml:2: unknown key 'mqtt.prot'; did you mean 'port'?"),
         (
             "\n\nfrogs: yes\n",
-            "base.yaml:3: unknown key 'frogs'; there are: schema, state_dir, database, mqtt, web, sites",
+            "base.yaml:3: unknown key 'frogs'; there are: schema, state_dir, database, mqtt, web, retention, sites",
         ),
         (
             "web:\n  host: 0.0.0.0\n  port: 70000\n",

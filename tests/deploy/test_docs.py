@@ -54,6 +54,7 @@ def test_a_make_target_that_a_page_names_is_there(page: str, command: str) -> No
 )
 def test_a_command_on_a_page_works(page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("ANURA_BASE__STATE_DIR", str(tmp_path / "base"))
     places = {"/media/card/Data": write_card(tmp_path)}
     if "/media/data/" in command:
         places |= {"/media/data/frogs": write_frogs(tmp_path / "frogs"), "/media/data/raw": write_raw(tmp_path / "raw")}

@@ -18,7 +18,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from anura_base.simulate.telling import Parcel
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import Refusal, content_type, parse_answer, topic
+from anura_edge.wire import Ack, Refusal, content_type, parse_answer, topic
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,7 @@ class Fleet:
             return
         if isinstance(answer, Refusal):
             log.warning("the base station refuses a batch: %s", answer.reason)
+        if not isinstance(answer, Ack):
             return
         with self._changed:
             waiting = self._waiting.get(answer.journal, {})
