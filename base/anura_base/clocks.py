@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from anura_base.database import same
 from anura_base.tables import effort, events, notices, unknown_clock
@@ -19,9 +19,12 @@ from anura_edge.events import NoticeKind
 
 def correct_clocks(connection: Connection, journal: Mapping[str, Any], recordings: Collection[str]) -> None:
     """Shift the times of some recordings' rows whose clock is `unknown` as the device's notices say."""
-    known = select(notices.c.recording, notices.c.amount).where(
-        *same(notices, journal), notices.c.what == NoticeKind.CLOCK_KNOWN, notices.c.recording.in_(recordings)
+    told = [*same(notices, journal), notices.c.what == NoticeKind.CLOCK_KNOWN]
+    # One for each recording: the others would find no row whose time is unknown, however many a device sends.
+    first = (
+        select(func.min(notices.c.seq)).where(*told, notices.c.recording.in_(recordings)).group_by(notices.c.recording)
     )
+    known = select(notices.c.recording, notices.c.amount).where(*told, notices.c.seq.in_(first))
     for recording, seconds in connection.execute(known).all():
         _shift(connection, {**journal, "recording": recording}, seconds or 0.0)
 

@@ -64,6 +64,17 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
         connection.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
+def insert_or_update(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; where one's primary key is there already, write its other values over those. All have equal keys."""
+    if not rows:
+        return
+    query = _INSERT[connection.dialect.name](table)
+    key = table.primary_key.columns
+    new = {name: query.excluded[name] for name in rows[0] if name not in key}
+    query = query.on_conflict_do_update(index_elements=[*key], set_=new) if new else query.on_conflict_do_nothing()
+    connection.execute(query, rows)
+
+
 def same(table: Table, key: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     """Return the conditions that pick the rows with these values."""
     return [table.c[name] == value for name, value in key.items()]

@@ -39,7 +39,7 @@ def _run(
 ) -> None:
     inbox = Inbox()
     subscriber = Subscriber(settings.mqtt, inbox)
-    worker = IngestWorker(engine, inbox, subscriber.publish)
+    worker = IngestWorker(engine, inbox, subscriber.publish, settings.retention)
     server = _server(create_app(engine, worker, subscriber, stop))
     with ThreadPoolExecutor(max_workers=2) as pool:
         parts = [pool.submit(worker.run, stop), pool.submit(server.run, [listener])]

@@ -4,7 +4,6 @@ import logging
 import secrets
 import threading
 from datetime import UTC, datetime
-from queue import Full
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -47,6 +46,7 @@ class Subscriber:
         self._where = f"{settings.host}:{settings.port}"
         self._subscribed = threading.Event()
         self._away_said = False
+        self._left_out = 0
         self._client = _client(settings)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
@@ -110,11 +110,12 @@ class Subscriber:
             self._say_away(f"is gone: {reason}")
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        try:
-            self._inbox.put_nowait(Message(message.topic, bytes(message.payload), message.retain, datetime.now(UTC)))
-        except Full:
+        came = Message(message.topic, bytes(message.payload), message.retain, datetime.now(UTC))
+        if not self._inbox.offer(came):
             # Not acknowledged, so the device sends it again. Waiting here would stop the keepalive.
-            log.warning("busy: left out a message on %s", message.topic)
+            self._left_out += 1
+            if self._left_out == 10 ** (len(str(self._left_out)) - 1):  # 1, 10, 100, ...: a flood must not fill the log
+                log.warning("busy: left out %d messages so far, the last on %s", self._left_out, message.topic[:200])
 
     def _say_away(self, why: str) -> None:
         if not self._away_said:

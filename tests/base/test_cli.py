@@ -34,6 +34,18 @@ def test_an_error_is_one_line_with_a_remedy_and_its_exit_code(options: list[str]
     assert done.stderr.count("\n") == 1
 
 
+def test_a_backup_a_restore_and_an_export_say_what_they_did_and_write_over_nothing(tmp_path: Path) -> None:
+    here, there = (f"--database=sqlite:///{tmp_path / name}.db" for name in ("here", "there"))
+    backup, table = str(tmp_path / "backup.db"), str(tmp_path / "effort.csv")
+    for command in (["backup", backup, here], ["restore", backup, there], ["export", "effort", "--out", table, there]):
+        done = run(*command)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("0 rows")
+    for command in (["backup", backup, here], ["export", "effort", "--out", table, there], ["export", "x", there]):
+        done = run(*command)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
 def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -47,7 +47,7 @@ def test_it_outlives_a_locked_and_a_full_database(
     row = make.event(1)
     with caplog.at_level(logging.INFO), closing(sqlite3.connect(tmp_path / "base.db")) as other:
         other.execute("BEGIN IMMEDIATE")
-        inbox.put(Message("anura/v1/s/d/event", batch(uuid4(), 1, [row]), False, datetime.now(UTC)))
+        inbox.offer(Message("anura/v1/s/d/event", batch(uuid4(), 1, [row]), False, datetime.now(UTC)))
         eventually(lambda: not worker.healthy)
         assert not told
         other.rollback()
@@ -56,7 +56,7 @@ def test_it_outlives_a_locked_and_a_full_database(
         pages = other.execute("PRAGMA page_count").fetchone()[0]
         limits.append(f"PRAGMA max_page_count={pages}")  # as if the disk were full
         rows = [make.event(seq) for seq in range(2, 500)]
-        inbox.put(Message("anura/v1/s/d/event", batch(uuid4(), 1, rows), False, datetime.now(UTC)))
+        inbox.offer(Message("anura/v1/s/d/event", batch(uuid4(), 1, rows), False, datetime.now(UTC)))
         eventually(lambda: not worker.healthy)
         limits[1] = "PRAGMA max_page_count=1000000"
         eventually(lambda: worker.healthy and len(told) == 2)

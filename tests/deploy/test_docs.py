@@ -13,6 +13,7 @@ import yaml
 from data_sets import write_frogs, write_raw
 from support import Broker
 
+from anura_base.config import Settings
 from anura_edge.config import Config
 from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.demo.card import write_card
@@ -27,6 +28,7 @@ EXPORT = "anura-export"
 
 # They run until they are told to stop, or are themselves what runs the tests.
 SERVERS = ("anura-base run", "anura-edge run --source mic")
+BASE_ONLY = Settings.model_fields.keys() - Config.model_fields.keys()
 MIC = "anura-edge devices", "anura-edge run --source mic"
 
 
@@ -57,6 +59,7 @@ def test_a_make_target_that_a_page_names_is_there(page: str, command: str) -> No
 )
 def test_a_command_on_a_page_works(page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("ANURA_BASE__STATE_DIR", str(tmp_path / "base"))
     places = {"/media/card/Data": write_card(tmp_path)}
     if "/media/data/" in command:
         places |= {"/media/data/frogs": write_frogs(tmp_path / "frogs"), "/media/data/raw": write_raw(tmp_path / "raw")}
@@ -107,7 +110,10 @@ def test_settings_on_a_page_are_settings(page: str, text: str, tmp_path: Path) -
     if "public_key_file" in values.get("model", {}):
         values["model"]["public_key_file"] = str(ROOT / "LICENSE")
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    load(Config, file, {})
+    if values.keys() & BASE_ONLY:
+        load(Settings, file, {})
+    else:
+        load(Config, file, {})
 
 
 def test_generated_references_are_fresh() -> None:

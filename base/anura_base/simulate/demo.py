@@ -1,0 +1,94 @@
+"""The demo of the base station: a broker, a base station and a small season, on a folder that goes with it."""
+
+import getpass
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from threading import Thread
+
+from anura_base import station
+from anura_base.config import Mqtt, Settings, Web
+from anura_base.simulate.fleet import SITES
+from anura_base.simulate.sender import Fleet
+from anura_base.simulate.telling import season
+from anura_edge.errors import AnuraError, ConfigError
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 20.0
+
+AS_IF = date(2026, 6, 15)
+"""Whenever it is shown, last night is one of early summer."""
+
+
+def show(web: Web, devices: int, nights: int, seed: int, say: Callable[[str], None]) -> None:
+    """Show a season that ended last night, until SIGINT or SIGTERM.
+
+    Raises ConfigError if there is no mosquitto.
+    """
+    with tempfile.TemporaryDirectory(prefix="anura-base-demo-") as folder, _broker(Path(folder)) as port:
+        settings = Settings(
+            state_dir=Path(folder), mqtt=Mqtt(port=port, client_id="anura-base-demo"), web=web, sites=SITES
+        )
+
+        def ready(line: str) -> None:
+            say(line)
+            Thread(target=_fill, args=(port, devices, nights, seed, say), daemon=True).start()
+
+        station.run(settings, ready)
+
+
+def _fill(port: int, devices: int, nights: int, seed: int, say: Callable[[str], None]) -> None:
+    began = time.monotonic()
+    try:
+        fleet = Fleet("127.0.0.1", port)
+        sent = fleet.tell(season(devices, nights, seed, yesterday(), AS_IF))
+        fleet.close()
+    except AnuraError as error:
+        log.warning("the season broke off: %s", error)
+        return
+    took_s = time.monotonic() - began
+    say(f"{sent.events:,} calls of {nights} nights from {devices} recorders came in {took_s:.0f} s. Ctrl-C ends it.")
+
+
+def yesterday() -> date:
+    """Return the date of the last evening whose night is over, in any zone."""
+    return datetime.now(UTC).date() - timedelta(days=1)
+
+
+@contextmanager
+def _broker(folder: Path) -> Iterator[int]:
+    mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if not mosquitto:
+        raise ConfigError("there is no mosquitto here; install it, as in `sudo apt install mosquitto`")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    config = folder / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser {getpass.getuser()}\n", encoding="utf-8")
+    with (folder / "mosquitto.log").open("wb") as output:
+        # In a group of its own: Ctrl-C is for us, who leave it before it ends.
+        process = subprocess.Popen([mosquitto, "-c", str(config)], stderr=output, process_group=0)  # noqa: S603
+    try:
+        _wait_for(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise ConfigError(f"mosquitto does not start on port {port}; try it by hand")

@@ -1,0 +1,184 @@
+"""How many calls a second a base station commits and acknowledges: `.venv/bin/python bench/ingest.py [--events 40000]`.
+
+A real mosquitto, a real `anura-base run` and, in this process, the devices: each has so many rows on its way as a real
+one, in batches of 200, compressed, or one event a message. The clock runs from the first publish to the last
+acknowledgement. Payloads are made before it starts, because a device makes its own. Everything shares this machine's
+cores, the broker and the senders too, so the last column says how many seconds of a core the base station itself and
+its database took for 1,000 events.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from sqlalchemy import create_engine, text
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port
+
+from anura_edge.audio import ClockSource
+from anura_edge.events import Event
+from anura_edge.wire import Provenance, batch, event_row, pack, parse_answer, topic
+
+BASE = "from anura_base.cli import main; main()"
+MADE_BY = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
+DEVICES = 8
+MAX_UNACKNOWLEDGED_ROWS = 2_000
+"""As a device's own sender."""
+
+MAX_IN_FLIGHT = 20
+
+
+def event(device: int, n: int) -> Event:
+    """Make a call as a device hears it."""
+    begin = datetime(2026, 4, 12, 20, tzinfo=UTC) + timedelta(seconds=7.31 * n)
+    return Event(
+        id=uuid4(),
+        label="PSECRU",
+        scientific_name="Pseudacris crucifer",
+        recording=f"{device:016x}{n // 300:016x}",
+        recording_name=f"Data/SITE_{begin:%Y%m%d_%H}0000.wav",
+        onset_sample=175_440 * (n % 300),
+        offset_sample=175_440 * (n % 300) + 48_000,
+        rate_hz=24_000,
+        start_utc=begin,
+        end_utc=begin + timedelta(seconds=2),
+        clock_source=ClockSource.RECORDER,
+        p_peak=0.9 - n % 97 / 300,
+        p_mean=0.7 - n % 89 / 300,
+        level_dbfs=-31.5 - n % 53 / 7,
+    )
+
+
+class Device:
+    """A device that has its messages ready, and sends as many as it may."""
+
+    def __init__(self, number: int, port: int, events: int, rows: int) -> None:
+        self._name, journal = f"device-{number}", uuid4()
+        numbered = [event_row(seq, event(number, seq), MADE_BY) for seq in range(1, events + 1)]
+        groups = [numbered[at : at + rows] for at in range(0, events, rows)]
+        self._payloads = [batch(journal, 1, group) for group in groups]
+        if rows > 1:
+            self._payloads = [pack(payload) for payload in self._payloads]
+        self._rows, self._left = rows, events
+        self._free = threading.Semaphore(max(1, MAX_UNACKNOWLEDGED_ROWS // rows))
+        self._client = Client(CallbackAPIVersion.VERSION2, self._name, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.max_inflight_messages_set(MAX_IN_FLIGHT)
+        self._client.on_message = self._on_ack
+        self._subscribed = threading.Event()
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._client.subscribe(topic("bench", self._name, "ack"), 1)
+        assert self._subscribed.wait(DEADLINE_S)
+        self.done = threading.Event()
+
+    def send_all(self) -> None:
+        """Send everything, never too far ahead of the acknowledgements."""
+        for payload in self._payloads:
+            self._free.acquire()
+            self._client.publish(topic("bench", self._name, "event"), payload, qos=1)
+
+    def close(self) -> None:
+        """Leave."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_ack(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        answer: Any = parse_answer(bytes(message.payload))
+        came = sum(last - first + 1 for first, last in answer.received)
+        self._left -= came
+        self._free.release(max(1, round(came / self._rows)))
+        if self._left <= 0:
+            self.done.set()
+
+
+@contextmanager
+def base_station(folder: Path, url: str, port: int) -> Iterator[subprocess.Popen[str]]:
+    """Run a base station until it is connected to its broker, and then for a while."""
+    log = folder / "base.txt"
+    options = ["--database", url, "--mqtt", f"127.0.0.1:{port}", "--web", "127.0.0.1:0"]
+    with log.open("w") as errors:
+        command = [sys.executable, "-c", BASE, "run", *options]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, text=True)
+    try:
+        eventually(lambda: "connected to the broker" in log.read_text())
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(DEADLINE_S)
+
+
+def cpu_s(*pids: int) -> float:
+    """Return the seconds of a core that some processes have taken so far."""
+    total = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += sum(map(int, fields[11:15]))  # its own time and that of the children it has waited for
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def measure(folder: Path, url: str, rows: int, events: int) -> tuple[float, float]:
+    """Return events a second, and the base station's seconds of a core for 1,000 events."""
+    broker = Broker(folder, free_port(), "allow_anonymous true\nmax_queued_messages 0\n")
+    broker.start()
+    try:
+        with base_station(folder, url, broker.port) as base:
+            devices = [Device(n, broker.port, events // DEVICES, rows) for n in range(DEVICES)]
+            threads = [threading.Thread(target=device.send_all) for device in devices]
+            used, began = cpu_s(base.pid), time.monotonic()
+            for thread in threads:
+                thread.start()
+            for device in devices:
+                assert device.done.wait(600), "not acknowledged"
+            took, used = time.monotonic() - began, cpu_s(base.pid) - used
+            for device in devices:
+                device.close()
+    finally:
+        broker.stop()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM events")) == events // DEVICES * DEVICES
+    engine.dispose()
+    return events / took, 1_000 * used / events
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=40_000)
+    events = parser.parse_args().events
+    print("| database | rows a message | events a second | core-seconds of the base for 1,000 |")
+    print("|---|--:|--:|--:|", flush=True)
+    for name in ("SQLite", "PostgreSQL"):
+        for rows in (200, 1):
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = Path(scratch)
+                server = PostgreSql(Path(tempfile.gettempdir()) / f"anura-bench-{os.getpid()}", free_port())
+                if name == "SQLite":
+                    rate, used = measure(folder, f"sqlite:///{folder / 'base.db'}", rows, events)
+                else:
+                    server.start()
+                    try:
+                        rate, used = measure(folder, server.url, rows, events)
+                    finally:
+                        server.stop()
+            print(f"| {name} | {rows} | {rate:,.0f} | {used:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

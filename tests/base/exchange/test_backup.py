@@ -1,0 +1,168 @@
+import sqlite3
+import threading
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, select, text
+
+from anura_base.database import open_database
+from anura_base.exchange.backup import back_up, restore
+from anura_base.ingest import Message, ingest
+from anura_base.tables import events, metadata
+from anura_edge.errors import ConfigError
+from anura_edge.wire import Ack, Row, Status, batch
+
+KINDS = ["sqlite", "postgresql"]
+
+
+def tell(engine: Engine, *rows: Row, device: str = "swamp-1") -> Ack:
+    message = Message(f"anura/v1/pond/{device}/{rows[0].kind}", batch(UUID(int=1), 1, rows), False, datetime.now(UTC))
+    with engine.begin() as connection:
+        ((_, answer),) = ingest(connection, [message])
+    return Ack.from_bytes(answer)
+
+
+def fill(engine: Engine, make) -> None:  # noqa: ANN001
+    """Something of every kind."""
+    tell(engine, make.event(1), make.event(2, recording_name="=cmd|'/c calc'!A0"), make.event(4))
+    tell(engine, make.effort(5), make.effort(6, make.state.DROPPED))
+    tell(engine, make.withdrawal(9, model_sha256="another"))
+    with engine.begin() as connection:
+        name, now = "anura/v1/pond/swamp-1", datetime.now(UTC)
+        status = Status(state="online", latitude_deg=-22.4).to_bytes()
+        payloads = [("status", status), ("health", make.health().to_bytes()), ("event", b"{\0")]
+        ingest(connection, [Message(f"{name}/{kind}", payload, False, now) for kind, payload in payloads])
+
+
+def content(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
+    with engine.connect() as connection:
+        return {
+            table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
+            for table in metadata.sorted_tables
+        }
+
+
+def empty(kind: str, request: pytest.FixtureRequest, file: Path) -> Engine:
+    return open_database(f"sqlite:///{file}" if kind == "sqlite" else request.getfixturevalue("postgresql").url)
+
+
+@pytest.mark.parametrize(("here", "there"), [*product(KINDS, KINDS)])
+def test_what_is_restored_is_what_was_backed_up_whatever_the_databases(
+    here: str,
+    there: str,
+    request: pytest.FixtureRequest,
+    make,  # noqa: ANN001
+    tmp_path: Path,
+) -> None:
+    source = empty(here, request, tmp_path / "source.db")
+    fill(source, make)
+    before = content(source)
+    rows = back_up(source, tmp_path / "backup.db")
+    assert rows == sum(map(len, before.values()))
+    assert content(source) == before
+    metadata.drop_all(source)
+    source.dispose()
+    target = empty(there, request, tmp_path / "target.db")
+    assert restore(tmp_path / "backup.db", target) == rows
+    assert content(target) == before
+    # And it goes on: what it knows is no hole, and new rows get new numbers.
+    assert tell(target, make.event(3)).seq == 3
+    assert tell(target, make.event(7)).seq == 7
+    with target.connect() as connection:
+        arrivals = connection.scalars(select(events.c.arrival).order_by(events.c.arrival)).all()
+    assert len(set(arrivals)) == 5
+    metadata.drop_all(target)
+    target.dispose()
+
+
+def test_a_backup_is_one_file_for_its_owner_alone_and_a_base_stations_database(
+    engine: Engine,
+    make,  # noqa: ANN001
+    tmp_path: Path,
+) -> None:
+    fill(engine, make)
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    back_up(engine, folder / "a.db")
+    assert [path.name for path in folder.iterdir()] == ["a.db"]
+    assert (folder / "a.db").stat().st_mode & 0o777 == 0o600
+    again = open_database(f"sqlite:///{folder / 'a.db'}")
+    assert content(again) == content(engine)
+    again.dispose()
+
+
+def test_a_backup_is_of_one_moment_while_rows_come(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+    tell(engine, make.event(1))
+    stop = threading.Event()
+
+    def write() -> None:
+        seq = 2
+        while not stop.is_set():
+            tell(engine, make.event(seq))
+            seq += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for number in range(3):
+        back_up(engine, tmp_path / f"{number}.db")
+    stop.set()
+    writer.join()
+    for number in range(3):
+        backup = open_database(f"sqlite:///{tmp_path / f'{number}.db'}")
+        found = content(backup)
+        ((*_, last),) = found["received"]
+        assert len(found["events"]) == last, "rows and what is known of them belong together"
+        backup.dispose()
+
+
+def test_nothing_is_written_over(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+    fill(engine, make)
+    back_up(engine, tmp_path / "a.db")
+    with pytest.raises(ConfigError, match="there already"):
+        back_up(engine, tmp_path / "a.db")
+    before = content(engine)
+    with pytest.raises(ConfigError, match="not empty"):
+        restore(tmp_path / "a.db", engine)
+    assert content(engine) == before
+
+
+@pytest.mark.parametrize("kind", ["none", "text", "folder", "another", "cut"])
+def test_what_is_no_backup_is_refused(kind: str, engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+    file = tmp_path / "x.db"
+    match kind:
+        case "text":
+            file.write_text("nothing of the kind " * 100)
+        case "folder":
+            file.mkdir()
+        case "another":
+            with sqlite3.connect(file) as other:
+                other.execute("CREATE TABLE birds (name TEXT)")
+            other.close()
+        case "cut":
+            other = open_database(f"sqlite:///{tmp_path / 'whole.db'}")
+            for seq in range(1, 200):
+                tell(other, make.event(seq))
+            back_up(other, file)
+            other.dispose()
+            file.write_bytes(file.read_bytes()[:-40_000])
+    with pytest.raises(ConfigError, match="no backup"):
+        restore(file, engine)
+
+
+def test_a_backup_of_an_older_version_is_taken(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+    old = open_database(f"sqlite:///{tmp_path / 'old.db'}")
+    fill(old, make)
+    with old.begin() as connection:
+        connection.execute(text("ALTER TABLE devices DROP COLUMN zone"))
+        connection.execute(text("DROP TABLE health"))
+    old.dispose()
+    restore(tmp_path / "old.db", engine)
+    assert len(content(engine)["events"]) == 3
+
+
+def test_a_place_that_cannot_be_written_is_named(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot write"):
+        back_up(engine, tmp_path / "none" / "a.db")

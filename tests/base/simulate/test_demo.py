@@ -1,0 +1,50 @@
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from datetime import date
+
+import pytest
+from support import DEADLINE_S, eventually, need
+
+from anura_base.simulate.sender import Fleet
+from anura_base.simulate.telling import season
+
+COMMAND = [sys.executable, "-c", "from anura_base.cli import main; main()"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_a_season_arrives_whole_and_a_second_time_adds_nothing(base, broker) -> None:  # noqa: ANN001
+    parcels = [*season(devices=7, nights=3, seed=5, last_evening=date(2026, 6, 10))]
+    events = sum(parcel.rows for parcel in parcels if parcel.kind == "event")
+    for _ in range(2):
+        fleet = Fleet("127.0.0.1", broker.port)
+        assert fleet.tell(parcels).events == events
+        fleet.close()
+        assert len(base.json("api/events/ids")) == events
+    views = eventually(lambda: base.json("api/devices"))
+    assert len(views) == 7
+    assert all(view["missing"] == 0 for view in views)
+
+
+def test_the_demo_shows_its_page_and_leaves_nothing() -> None:
+    need("mosquitto")
+    options = ["demo", "--devices", "7", "--nights", "2"]
+    process = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    url = re.search(r"http://\S+/", process.stdout.readline())
+    assert url
+    assert " calls of 2 nights from 7 recorders" in process.stdout.readline()
+    with urllib.request.urlopen(url[0], timeout=DEADLINE_S) as answer:
+        assert answer.status == 200
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0
+
+
+def test_without_a_broker_the_remedy_is_named() -> None:
+    done = subprocess.run([*COMMAND, "simulate", "--mqtt", "127.0.0.1:9"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "no broker answers at 127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
