@@ -16,13 +16,17 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base import queries
+from anura_base.access.guard import Guard
+from anura_base.access.login import login_routes
 from anura_base.database import check_writable
+from anura_base.problems import answer_problems
 from anura_base.queries import DeviceView
 
 SECURITY_HEADERS = [
-    ("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    ("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
     ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
+    # Not no-referrer: with it a browser hides the origin of a form, by which we know that it is ours.
+    ("Referrer-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ]
@@ -51,10 +55,18 @@ class Subscriber(Protocol):
         """Whether messages can come."""
 
 
-def create_app(engine: Engine, worker: Worker, subscriber: Subscriber, stop: threading.Event) -> FastAPI:
-    """Build the application. Its streams end when `stop` is set."""
+def create_app(
+    engine: Engine, worker: Worker, subscriber: Subscriber, stop: threading.Event, *, login_always: bool = False
+) -> FastAPI:
+    """Build the application. Its streams end when `stop` is set.
+
+    With `login_always` nobody is let in without a login; else that begins with the first user.
+    """
     # FastAPI's own pages of documentation load scripts from the internet.
-    app = FastAPI(title="anura-base", docs_url=None, redoc_url=None)
+    app = FastAPI(title="anura-base", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.add_middleware(Guard, engine=engine, login_always=login_always)
+    answer_problems(app)
+    app.include_router(login_routes(engine))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
     templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
 
