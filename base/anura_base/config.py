@@ -7,7 +7,8 @@ from pydantic import Field
 
 from anura_edge import yaml_config
 from anura_edge.errors import ConfigError
-from anura_edge.yaml_config import Section
+from anura_edge.wire import Name
+from anura_edge.yaml_config import Latitude, Longitude, Section, Zone
 
 ENV_PREFIX = "ANURA_BASE__"
 """Not the device's: both may run on one machine."""
@@ -38,6 +39,17 @@ class Web(Section):
     """0 picks a free one."""
 
 
+class Site(Section):
+    """Where devices stand: for the sun's times, local nights and the map."""
+
+    title: str | None = Field(default=None, max_length=100)
+    """A name for people; without one, the site's own."""
+    latitude_deg: Latitude | None = None
+    longitude_deg: Longitude | None = None
+    zone: Zone = "UTC"
+    habitat: str | None = Field(default=None, max_length=500)
+
+
 class Settings(Section):
     """Everything that can be set."""
 
@@ -48,6 +60,8 @@ class Settings(Section):
     """SQLAlchemy's URL; without one, `anura-base.db` in `state_dir`."""
     mqtt: Mqtt = Mqtt()
     web: Web = Web()
+    sites: dict[Name, Site] = Field(default_factory=dict)
+    """By the name that the site's devices use. What stands here goes before what the devices say."""
 
     def database_url(self) -> str:
         """Name the database, and make the folder for the default one.
@@ -71,11 +85,12 @@ def load(path: Path | None, database: str | None, mqtt: str | None, web: str | N
     variables go before the file, and the options before both.
     """
     settings = yaml_config.load(Settings, path, prefix=ENV_PREFIX)
-    return Settings(
-        state_dir=settings.state_dir,
-        database=database or settings.database,
-        mqtt=_override(settings.mqtt, "--mqtt", mqtt),
-        web=_override(settings.web, "--web", web),
+    return settings.model_copy(
+        update={
+            "database": database or settings.database,
+            "mqtt": _override(settings.mqtt, "--mqtt", mqtt),
+            "web": _override(settings.web, "--web", web),
+        }
     )
 
 

@@ -35,6 +35,9 @@ MAX_DEAD_LETTER_BYTES = 512
 MAX_SPANS = 10_000
 """Gaps that one journal may have. An honest device has some hundred while two kinds of rows take turns."""
 
+_OF_DEVICE = {"state", "app_version", "model_id", "model_sha256", "latitude_deg", "longitude_deg", "zone"}
+"""What a status says of its device."""
+
 MAX_MISSING_SPANS = 32
 """Gaps that one acknowledgement names: the lowest come first, the others with a later one."""
 
@@ -153,7 +156,7 @@ def _store(
 def _store_status(connection: Connection, message: Message, site: str, device: str, status: Status) -> None:
     # The broker sends `offline` in the device's place, and a retained status whenever we subscribe.
     seen = status.state == "online" and not message.retained
-    known = status.model_dump(include={"state", "app_version", "model_id", "model_sha256"}, exclude_none=True)
+    known = status.model_dump(include=_OF_DEVICE, exclude_none=True)
     _update_device(connection, site, device, {**known, **({"last_seen_utc": message.received_utc} if seen else {})})
 
 

@@ -146,6 +146,9 @@ devices = Table(
     Column("app_version", Text),
     Column("model_id", Text),
     Column("model_sha256", Text),
+    Column("latitude_deg", Double),
+    Column("longitude_deg", Double),
+    Column("zone", Text),
 )
 
 # How each device is, as it said last. The whole message: its fields may become more, and nothing is searched for.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, FilePath, SecretStr, model_validator
 
 from anura_edge.wire import Name
-from anura_edge.yaml_config import Section, read_password
+from anura_edge.yaml_config import Latitude, Longitude, Section, Zone, read_password
 
 DEFAULT_STATE_DIR = Path("~/.local/state/anura-edge")
 
@@ -30,6 +30,10 @@ class Device(Section):
 
     site: Name = "site"
     name: Name = "device"
+    latitude_deg: Latitude | None = None
+    longitude_deg: Longitude | None = None
+    zone: Zone | None = None
+    """The site's time zone, as in America/Sao_Paulo; it and the place are told to the base station."""
 
 
 class Audio(Section):

@@ -171,6 +171,7 @@ class Daemon:
             app_version=__version__,
             model_id=self._bundle.manifest.id,
             model_sha256=self._bundle.model_sha256,
+            **self._config.device.model_dump(include={"latitude_deg", "longitude_deg", "zone"}),
         )
 
 

@@ -214,6 +214,10 @@ class Status(_Message):
     app_version: Code | None = None
     model_id: Code | None = None
     model_sha256: Code | None = None
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)] | None = None
+    zone: Code | None = None
+    """Of the site, by its name in the time zone database; a reader may not know it."""
 
 
 class Health(_Message):

@@ -4,15 +4,39 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from anura_edge.errors import ConfigError
 
 T = TypeVar("T", bound="Section")
+
+
+def is_zone(name: str) -> bool:
+    """Say whether the time zone database has a zone of this name; any text may be asked about."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        return False
+    return True
+
+
+def _known_zone(name: str) -> str:
+    if not is_zone(name):
+        raise ValueError("not a zone of the time zone database; write one as in America/Sao_Paulo")
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+"""A time zone's name, as in America/Sao_Paulo."""
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+"""Degrees, north is positive."""
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+"""Degrees, east is positive."""
 
 
 class Section(BaseModel):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from anura_base.config import Mqtt, Settings, Web, load
+from anura_base.config import Mqtt, Settings, Site, Web, load
 from anura_edge.errors import ConfigError
 
 EVERYTHING = """\
@@ -19,6 +19,13 @@ mqtt:
 web:
   host: 0.0.0.0
   port: 80
+sites:
+  pond:
+    title: The pond behind the school
+    latitude_deg: -22.4
+    longitude_deg: -47.55
+    zone: America/Sao_Paulo
+    habitat: A pond in a clearing, with reeds
 """
 
 
@@ -45,6 +52,15 @@ def test_every_setting_can_be_set(tmp_path: Path) -> None:
     )
     assert settings.web == Web(host="0.0.0.0", port=80)
     assert settings.database_url() == "postgresql+psycopg://anura@db/anura"
+    assert settings.sites == {
+        "pond": Site(
+            title="The pond behind the school",
+            latitude_deg=-22.4,
+            longitude_deg=-47.55,
+            zone="America/Sao_Paulo",
+            habitat="A pond in a clearing, with reeds",
+        )
+    }
 
 
 def test_options_win_over_the_file(tmp_path: Path) -> None:
@@ -63,11 +79,16 @@ def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("mqtt:\n  prot: 1883\n", "base.yaml:2: unknown key 'mqtt.prot'; did you mean 'port'?"),
-        ("\n\nfrogs: yes\n", "base.yaml:3: unknown key 'frogs'; there are: schema, state_dir, database, mqtt, web"),
+        (
+            "\n\nfrogs: yes\n",
+            "base.yaml:3: unknown key 'frogs'; there are: schema, state_dir, database, mqtt, web, sites",
+        ),
         (
             "web:\n  host: 0.0.0.0\n  port: 70000\n",
             "base.yaml:3: web.port: Input should be less than or equal to 65535",
         ),
+        ("sites:\n  pond:\n    zone: Sao_Paulo\n", "base.yaml:3: sites.pond.zone: not a zone"),
+        ("sites:\n  a pond: {}\n", "base.yaml:2: sites.a pond"),
         ("schema: 2\n", "base.yaml:1: schema: Input should be 1"),
         ("- a list\n", "base.yaml:1: settings are"),
         ("mqtt: [\n", "base.yaml:2: not YAML"),
