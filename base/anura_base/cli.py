@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 
 from anura_base import config, station
+from anura_base.access import commands
 from anura_edge.errors import AnuraError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.add_typer(commands.users, name="user")
+app.add_typer(commands.programs, name="token")
 
 
 def _show_version(wanted: bool) -> None:

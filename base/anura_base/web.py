@@ -3,12 +3,12 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from importlib.metadata import version
 from importlib.resources import files
-from typing import Annotated, Any, Protocol
-from uuid import UUID
+from typing import Protocol
 
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,9 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from anura_base import queries
 from anura_base.access.guard import Guard
 from anura_base.access.login import login_routes
+from anura_base.api import api_routes, describe
 from anura_base.database import check_writable
 from anura_base.problems import answer_problems
-from anura_base.queries import DeviceView
 
 SECURITY_HEADERS = [
     ("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
@@ -63,10 +63,19 @@ def create_app(
     With `login_always` nobody is let in without a login; else that begins with the first user.
     """
     # FastAPI's own pages of documentation load scripts from the internet.
-    app = FastAPI(title="anura-base", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app = FastAPI(
+        title="anura-base",
+        summary="What the recorders heard",
+        version=version("anura-edge"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
     app.add_middleware(Guard, engine=engine, login_always=login_always)
     answer_problems(app)
+    describe(app)
     app.include_router(login_routes(engine))
+    app.include_router(api_routes(engine))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
     templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
 
@@ -91,24 +100,6 @@ def create_app(
     @app.get("/stream")
     async def stream() -> StreamingResponse:
         return StreamingResponse(updates(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-    @app.get("/api/events")
-    def events(
-        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-        after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-    ) -> list[dict[str, Any]]:
-        with engine.connect() as connection:
-            return queries.events_after(connection, after, limit)
-
-    @app.get("/api/events/ids")
-    def event_ids() -> Sequence[UUID]:
-        with engine.connect() as connection:
-            return queries.event_ids(connection)
-
-    @app.get("/api/devices")
-    def devices() -> list[DeviceView]:
-        with engine.connect() as connection:
-            return queries.device_views(connection)
 
     @app.get("/healthz")
     def health() -> Response:

@@ -59,15 +59,15 @@ def load(model: type[T], path: Path | None, environment: Mapping[str, str] = os.
         raise ConfigError("\n".join(_explain(model, root, path, sources, e) for e in error.errors())) from error
 
 
-def read_password(path: Path) -> SecretStr:
-    """Return the first line of a file that holds nothing but a password.
+def read_password(path: Path, setting: str = "mqtt.password_file") -> SecretStr:
+    """Return the first line of a file that holds nothing but a password; `setting` names what asks for it.
 
     Raises ConfigError.
     """
     try:
         return SecretStr(path.read_text(encoding="utf-8").splitlines()[0])
     except (OSError, UnicodeDecodeError, IndexError) as error:
-        raise ConfigError(f"mqtt.password_file: cannot read a password from {path}: {error}") from error
+        raise ConfigError(f"{setting}: cannot read a password from {path}: {error}") from error
 
 
 def _compose(path: Path) -> yaml.Node | None:
