@@ -75,7 +75,7 @@ def api_routes(engine: Engine) -> APIRouter:
         with engine.connect() as connection:
             rows = queries.rows_after(connection, table, after, limit)
         if len(rows) == limit:
-            _link(request, response, rows[-1]["arrival"])
+            link_next(request, response, rows[-1]["arrival"])
         return rows
 
     @router.get("/events", response_model=list[EventView])
@@ -112,7 +112,7 @@ def api_routes(engine: Engine) -> APIRouter:
         with engine.connect() as connection:
             rows = connection.execute(query.order_by(events.c.arrival).limit(limit)).all()
         if len(rows) == limit:
-            _link(request, response, rows[-1].arrival)
+            link_next(request, response, rows[-1].arrival)
         return [row.id for row in rows]
 
     @router.get("/devices")
@@ -124,7 +124,8 @@ def api_routes(engine: Engine) -> APIRouter:
     return router
 
 
-def _link(request: Request, response: Response, arrival: int) -> None:
+def link_next(request: Request, response: Response, arrival: int) -> None:
+    """Name the page after the row that arrived so."""
     response.headers["Link"] = f'<{request.url.include_query_params(after=arrival)}>; rel="next"'
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
+from anura_base.alerts.rules import Alerts
 from anura_edge import yaml_config
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Name
@@ -84,6 +85,7 @@ class Settings(Section):
     web: Web = Web()
     sites: dict[Name, Site] = Field(default_factory=dict)
     """By the name that the site's devices use. What stands here goes before what the devices say."""
+    alerts: Alerts = Alerts()
 
     def database_url(self) -> str:
         """Name the database, and make the folder for the default one.

@@ -12,6 +12,9 @@ import uvicorn
 from sqlalchemy import Engine
 
 from anura_base.access.accounts import any_user
+from anura_base.alerts.channels import open_channels
+from anura_base.alerts.outbox import Outbox
+from anura_base.alerts.watch import Watch
 from anura_base.config import Settings, Web
 from anura_base.database import open_database
 from anura_base.inbox import Inbox
@@ -46,10 +49,13 @@ def _run(
     inbox = Inbox()
     subscriber = Subscriber(settings.mqtt, inbox)
     worker = IngestWorker(engine, inbox, subscriber.publish)
-    app = create_app(engine, worker, subscriber, stop, login_always=_needs_login(settings.web, listener))
+    app = create_app(
+        engine, worker, subscriber, stop, login_always=_needs_login(settings.web, listener), alerts=settings.alerts
+    )
     server = _server(app, settings.web)
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        parts = [pool.submit(worker.run, stop), pool.submit(server.run, [listener])]
+    loops = [worker.run, *_alert_loops(settings, engine, subscriber)]
+    with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
+        parts = [pool.submit(server.run, [listener]), *(pool.submit(loop, stop) for loop in loops)]
         for part in parts:  # should one die, the process ends with its error: half a base station is none
             part.add_done_callback(lambda _: stop.set())
         subscriber.start()
@@ -60,6 +66,14 @@ def _run(
     subscriber.stop()  # after the worker, so that its last acknowledgements go out
     for part in parts:
         part.result()
+
+
+def _alert_loops(settings: Settings, engine: Engine, subscriber: Subscriber) -> list[Callable[[threading.Event], None]]:
+    """Return what runs for alerts: nothing where there are no rules."""
+    if not settings.alerts.rules:
+        return []
+    channels = open_channels(settings.alerts, subscriber.deliver)
+    return [Watch(engine, settings.alerts, settings.sites).run, Outbox(engine, channels).run]
 
 
 def _needs_login(web: Web, listener: socket.socket) -> bool:

@@ -18,6 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from anura_base import queries
 from anura_base.access.guard import Guard
 from anura_base.access.login import login_routes
+from anura_base.alerts.routes import alert_routes
+from anura_base.alerts.rules import Alerts
 from anura_base.api import api_routes, describe
 from anura_base.database import check_writable
 from anura_base.problems import answer_problems
@@ -31,6 +33,8 @@ SECURITY_HEADERS = [
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ]
 """For every answer. What devices send is escaped; should that ever fail, the browser still runs nothing of it."""
+
+NO_ALERTS = Alerts()
 
 LOOK_EVERY_S = 0.5
 """How often a stream looks for news: many commits in a burst become one update."""
@@ -56,7 +60,13 @@ class Subscriber(Protocol):
 
 
 def create_app(
-    engine: Engine, worker: Worker, subscriber: Subscriber, stop: threading.Event, *, login_always: bool = False
+    engine: Engine,
+    worker: Worker,
+    subscriber: Subscriber,
+    stop: threading.Event,
+    *,
+    login_always: bool = False,
+    alerts: Alerts = NO_ALERTS,
 ) -> FastAPI:
     """Build the application. Its streams end when `stop` is set.
 
@@ -76,6 +86,7 @@ def create_app(
     describe(app)
     app.include_router(login_routes(engine))
     app.include_router(api_routes(engine))
+    app.include_router(alert_routes(engine, alerts))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
     templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
 
