@@ -29,9 +29,9 @@ def eventually(check: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
     return answer
 
 
-def need(program: str) -> str:
+def need(program: str, folders: str = "") -> str:
     """Return a program's path. Skip the test where it is missing, or fail it where ANURA_REQUIRE_REAL is set."""
-    if path := shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
+    if path := shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:{folders}"):
         return path
     reason = f"{program} is not installed; deploy/system-packages test installs it on Debian as root"
     if os.environ.get("ANURA_REQUIRE_REAL"):
@@ -91,6 +91,46 @@ class Broker:
         assert self.process.poll() is None, "mosquitto ended by itself"
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@dataclass
+class PostgreSql:
+    """A PostgreSQL server of our own, with an empty database."""
+
+    folder: Path
+    """Made by `start`, removed by `stop`."""
+    port: int
+
+    @property
+    def url(self) -> str:
+        """What SQLAlchemy calls its database."""
+        return f"postgresql+psycopg://anura@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers. Skip the test where it is not installed."""
+        self.folder.mkdir()
+        # PostgreSQL refuses to run as root, so root lends it a user.
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "nobody")
+        self._run("initdb", "-D", self._data, "-U", "anura", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", self.folder / "log", "-o", options, "start")
+
+    def stop(self) -> None:
+        """End it, and forget what was in it."""
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self.folder)
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        # Debian keeps these out of the PATH, a folder for each version.
+        folders = os.pathsep.join(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))))
+        command = [need(program, folders), *arguments]
+        user = "nobody" if os.geteuid() == 0 else None
+        subprocess.run(command, user=user, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
 
 
 @dataclass

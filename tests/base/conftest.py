@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,8 +21,11 @@ from uuid import UUID, uuid4
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from support import DEADLINE_S, Broker, eventually, need
+from sqlalchemy import Engine, create_engine
+from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port, need
 
+from anura_base.database import open_database
+from anura_base.tables import metadata
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.wire import (
@@ -185,13 +189,47 @@ class Base:
         return self.process.returncode
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    port = free_port()
+    server = PostgreSql(Path(tempfile.gettempdir()) / f"anura-base-postgresql-{port}", port)
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def start_base(tmp_path: Path, broker: Broker) -> Iterator[Callable[..., Base]]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database: SQLite, or what the test is parametrised with."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{tmp_path / 'base.db'}"
+        return
+    url = request.getfixturevalue("postgresql").url
+    yield url
+    engine = create_engine(url)
+    metadata.drop_all(engine)
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An open database without rows, of either kind: whatever is asked, both must give the same answer."""
+    sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path / 'base.db'}" if sqlite else request.getfixturevalue("postgresql").url
+    engine = open_database(url)
+    yield engine
+    if not sqlite:
+        metadata.drop_all(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def start_base(tmp_path: Path, broker: Broker, database_url: str) -> Iterator[Callable[..., Base]]:
     """Start a base station on this test's broker and database; again after it was stopped, if wished."""
     started: list[subprocess.Popen[str]] = []
 
     def start(command: list[str] = BASE_COMMAND) -> Base:
-        options = ["--database", f"sqlite:///{tmp_path / 'base.db'}", "--mqtt", f"127.0.0.1:{broker.port}"]
+        options = ["--database", database_url, "--mqtt", f"127.0.0.1:{broker.port}"]
         process = subprocess.Popen(
             [*command, "run", *options, "--web", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
         )

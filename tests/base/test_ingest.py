@@ -1,12 +1,7 @@
 import json
-import shutil
-import socket
-import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,7 +15,7 @@ from anura_base import ingest as ingest_module
 from anura_base import queries
 from anura_base.database import check_writable, open_database
 from anura_base.ingest import Message, ingest
-from anura_base.tables import dead_letters, effort, events, metadata, notices
+from anura_base.tables import dead_letters, effort, events, notices
 from anura_edge.audio import ClockSource
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.wire import (
@@ -90,43 +85,6 @@ class Sender:
     def reasons(self) -> list[str]:
         with self.engine.connect() as connection:
             return list(connection.scalars(select(dead_letters.c.reason)))
-
-
-@pytest.fixture(scope="module")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of our own."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    binaries = [*Path("/usr/lib/postgresql").glob("*/bin"), Path(shutil.which("initdb") or "/none/initdb").parent]
-    if not (initdb := next((path / "initdb" for path in binaries if (path / "initdb").exists()), None)):
-        pytest.skip("PostgreSQL is not installed")
-    folder = tmp_path_factory.mktemp("postgresql")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    # PostgreSQL refuses to run as root, so root lends it a user.
-    user = None
-    if Path("/").owner() == "root" and folder.owner() == "root":
-        user = "nobody"
-        folder = Path(f"/tmp/anura-base-postgresql-{port}")
-        folder.mkdir()
-        shutil.chown(folder, user)
-    data = folder / "data"
-    quiet = {"user": user, "check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
-    subprocess.run([initdb, "-D", data, "-U", "anura", "-A", "trust", "-E", "UTF8"], **quiet)
-    control = [initdb.with_name("pg_ctl"), "-D", data, "-w"]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
-    subprocess.run([*control, "-l", folder / "log", "-o", options, "start"], **quiet)
-    yield f"postgresql+psycopg://anura@127.0.0.1:{port}/postgres"
-    subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    sqlite = request.param == "sqlite"
-    engine = open_database(f"sqlite:///{tmp_path / 'base.db'}" if sqlite else request.getfixturevalue("postgresql_url"))
-    yield engine
-    metadata.drop_all(engine)
-    engine.dispose()
 
 
 @pytest.fixture

@@ -5,8 +5,12 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
+from sqlalchemy import func, select
 from support import eventually
 
+from anura_base.database import open_database
+from anura_base.tables import events
 from anura_edge.wire import MAX_PAYLOAD_BYTES, Status
 
 # A base station whose life ends between the commit and the acknowledgement.
@@ -19,13 +23,18 @@ main()
 """
 
 
-def stored_ids(folder: Path) -> int:
-    with sqlite3.connect(folder / "base.db") as connection:
-        (count,) = connection.execute("SELECT count(*) FROM events").fetchone()
-    connection.close()
+on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
+def stored_events(database_url: str) -> int:
+    engine = open_database(database_url)
+    with engine.connect() as connection:
+        count = connection.scalar(select(func.count()).select_from(events))
+    engine.dispose()
     return count
 
 
+@on_both
 def test_a_batch_is_stored_and_acknowledged_every_time_it_comes(base, device, make) -> None:  # noqa: ANN001
     rows = make.event(1), make.event(2)
     device.send(*rows)
@@ -37,14 +46,15 @@ def test_a_batch_is_stored_and_acknowledged_every_time_it_comes(base, device, ma
     assert base.json("api/events/ids") == [str(row.id) for row in rows]
 
 
-def test_killed_between_commit_and_acknowledgement(start_base, device, make, tmp_path: Path) -> None:  # noqa: ANN001
+@on_both
+def test_killed_between_commit_and_acknowledgement(start_base, device, make, database_url: str) -> None:  # noqa: ANN001
     doomed = start_base([sys.executable, "-c", DIES_BEFORE_ACK])
     eventually(doomed.connected)
     rows = tuple(make.event(seq) for seq in range(1, 51))
     device.send(*rows)
     doomed.process.wait(20)
     assert doomed.process.returncode == -signal.SIGKILL
-    assert (stored_ids(tmp_path), device.acks.qsize()) == (50, 0)
+    assert (stored_events(database_url), device.acks.qsize()) == (50, 0)
 
     base = start_base()
     device.send(*rows)
@@ -89,6 +99,7 @@ def test_a_broker_that_is_not_there_at_the_start_is_waited_for(start_base, broke
     eventually(base.connected)
 
 
+@on_both
 def test_hostile_messages_do_not_stop_it(base, device, make) -> None:  # noqa: ANN001
     device.send_raw("event", b"{")
     device.send_raw("event", b" " * (MAX_PAYLOAD_BYTES + 1))
@@ -108,6 +119,7 @@ def test_what_a_device_says_is_escaped(base, device, make) -> None:  # noqa: ANN
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
+@on_both
 def test_the_page_shows_calls_devices_and_effort(base, device, make) -> None:  # noqa: ANN001
     device.send_raw("status", Status(state="online", model_id="anuraset-student").to_bytes(), retain=True)
     device.send(make.effort(3, hours=11.5), make.effort(4, make.state.DROPPED, 0.25), floor=3)
@@ -139,6 +151,7 @@ def test_the_page_shows_how_a_device_is(base, device, make) -> None:  # noqa: AN
     assert base.json("api/devices")[0]["health"]["gaps"] == 2
 
 
+@on_both
 def test_a_reader_of_the_api_misses_nothing(base, device, make) -> None:  # noqa: ANN001
     rows = tuple(make.event(seq) for seq in range(1, 8))
     device.send(*rows)
