@@ -73,6 +73,14 @@ class Site(Section):
     habitat: str | None = Field(default=None, max_length=500)
 
 
+class HomeAssistant(Section):
+    """Home Assistant's MQTT discovery: devices and last calls as entities."""
+
+    enabled: bool = False
+    prefix: str = Field(default="homeassistant", pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
+    """The topic under which Home Assistant looks."""
+
+
 class Settings(Section):
     """Everything that can be set."""
 
@@ -86,6 +94,7 @@ class Settings(Section):
     sites: dict[Name, Site] = Field(default_factory=dict)
     """By the name that the site's devices use. What stands here goes before what the devices say."""
     alerts: Alerts = Alerts()
+    home_assistant: HomeAssistant = HomeAssistant()
 
     def database_url(self) -> str:
         """Name the database, and make the folder for the default one.

@@ -17,6 +17,7 @@ from anura_base.alerts.outbox import Outbox
 from anura_base.alerts.watch import Watch
 from anura_base.config import Settings, Web
 from anura_base.database import open_database
+from anura_base.home_assistant import HomeAssistant
 from anura_base.inbox import Inbox
 from anura_base.subscriber import Subscriber
 from anura_base.web import SECURITY_HEADERS, create_app
@@ -53,7 +54,7 @@ def _run(
         engine, worker, subscriber, stop, login_always=_needs_login(settings.web, listener), alerts=settings.alerts
     )
     server = _server(app, settings.web)
-    loops = [worker.run, *_alert_loops(settings, engine, subscriber)]
+    loops = [worker.run, *_loops_beside(settings, engine, subscriber)]
     with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
         parts = [pool.submit(server.run, [listener]), *(pool.submit(loop, stop) for loop in loops)]
         for part in parts:  # should one die, the process ends with its error: half a base station is none
@@ -68,12 +69,17 @@ def _run(
         part.result()
 
 
-def _alert_loops(settings: Settings, engine: Engine, subscriber: Subscriber) -> list[Callable[[threading.Event], None]]:
-    """Return what runs for alerts: nothing where there are no rules."""
-    if not settings.alerts.rules:
-        return []
-    channels = open_channels(settings.alerts, subscriber.deliver)
-    return [Watch(engine, settings.alerts, settings.sites).run, Outbox(engine, channels).run]
+def _loops_beside(
+    settings: Settings, engine: Engine, subscriber: Subscriber
+) -> list[Callable[[threading.Event], None]]:
+    """Return what runs beside the ingest: nothing where there is neither a rule nor Home Assistant."""
+    loops: list[Callable[[threading.Event], None]] = []
+    if settings.alerts.rules:
+        channels = open_channels(settings.alerts, subscriber.deliver)
+        loops += [Watch(engine, settings.alerts, settings.sites).run, Outbox(engine, channels).run]
+    if settings.home_assistant.enabled:
+        loops.append(HomeAssistant(engine, settings.home_assistant.prefix, subscriber).run)
+    return loops
 
 
 def _needs_login(web: Web, listener: socket.socket) -> bool:

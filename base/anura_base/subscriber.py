@@ -80,7 +80,7 @@ class Subscriber:
         properties.ContentType = content_type(payload)
         self._client.publish(name, payload, qos=QOS, retain=False, properties=properties)
 
-    def deliver(self, name: str, payload: bytes, timeout_s: float) -> None:
+    def deliver(self, name: str, payload: bytes, timeout_s: float, *, retain: bool = False) -> None:
         """Send a message, and return once the broker has it.
 
         Raises DeliveryError when it cannot be known to have it.
@@ -89,7 +89,7 @@ class Subscriber:
             raise DeliveryError("there is no connection to the broker")
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ContentType = content_type(payload)
-        sent = self._client.publish(name, payload, qos=QOS, retain=False, properties=properties)
+        sent = self._client.publish(name, payload, qos=QOS, retain=retain, properties=properties)
         try:
             sent.wait_for_publish(timeout_s)
         except (RuntimeError, ValueError) as error:

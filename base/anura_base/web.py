@@ -22,6 +22,7 @@ from anura_base.alerts.routes import alert_routes
 from anura_base.alerts.rules import Alerts
 from anura_base.api import api_routes, describe
 from anura_base.database import check_writable
+from anura_base.metrics import metrics_routes
 from anura_base.problems import answer_problems
 
 SECURITY_HEADERS = [
@@ -87,6 +88,7 @@ def create_app(
     app.include_router(login_routes(engine))
     app.include_router(api_routes(engine))
     app.include_router(alert_routes(engine, alerts))
+    app.include_router(metrics_routes(engine, subscriber))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
     templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
 

@@ -11,6 +11,8 @@ from anura_base.access.tables import tokens as tokens_table
 from anura_base.access.tables import users
 from anura_edge.errors import ConfigError
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 PASSWORD = "frogs call after the rain"
 
@@ -35,7 +37,7 @@ def test_a_password_is_kept_as_a_hash_that_only_it_matches(database) -> None:  #
     assert not passwords.matches("no hash at all", PASSWORD)
 
 
-def test_a_password_is_the_same_from_every_keyboard() -> None:
+def test_a_password_is_the_same_from_every_keyboard(database_url) -> None:  # noqa: ANN001
     kept = passwords.hash_password("perere\u0301ca-da-mata")
     assert passwords.matches(kept, "perer\u00e9ca-da-mata")
 
