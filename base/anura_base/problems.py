@@ -1,14 +1,20 @@
 """How the web server says that it cannot: a page for people, problem details (RFC 9457) for programs."""
 
+import logging
 from http import HTTPStatus
 
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from anura_base.database import cause
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -47,6 +53,12 @@ def answer_problems(app: FastAPI) -> None:
         first = error.errors()[0]
         return problem(request, 422, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
 
+    def no_database(request: Request, error: Exception) -> Response:
+        assert isinstance(error, SQLAlchemyError)  # noqa: S101  (likewise)
+        log.warning("cannot read: %s", cause(error))
+        return problem(request, 503, "the database does not answer; try again, or look at the station's log")
+
+    app.add_exception_handler(SQLAlchemyError, no_database)
     app.add_exception_handler(AnyHTTPException, refused)
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)

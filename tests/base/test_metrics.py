@@ -50,7 +50,7 @@ def client(engine: Engine, make) -> TestClient:  # noqa: ANN001
 def read(client: TestClient) -> dict[tuple[str, ...], float]:
     text = client.get("/metrics").text
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name, *(sample.labels[name] for name in sorted(sample.labels, reverse=True))): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }

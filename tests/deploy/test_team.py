@@ -59,8 +59,8 @@ def test_behind_the_proxy_of_the_page_a_user_of_the_page_logs_in(tmp_path: Path,
     settings["web"]["port"] = base_port
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(settings))
     with ExitStack() as stack:
-        base = subprocess.Popen([BIN / "anura-base", "run", "--config", tmp_path / "base.yaml"], stdout=subprocess.PIPE)
-        stack.callback(base.wait)
+        command = [BIN / "anura-base", "run", "--config", tmp_path / "base.yaml"]
+        base = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
         stack.callback(base.kill)
         assert base.stdout
         assert b"http://" in base.stdout.readline()

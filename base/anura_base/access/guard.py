@@ -81,8 +81,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] != "http":  # a server that begins or ends; nothing here speaks over web sockets
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
         try:
@@ -172,6 +173,11 @@ def visit(request: Request) -> Visit:
 def csrf_token(request: Request) -> str:
     """Return what a form of this visitor sends in `csrf_token`, and a script in the header `X-CSRF-Token`."""
     return visit(request).csrf_token
+
+
+def logout_token(request: Request) -> str | None:
+    """Return the token for a form that logs this visitor out; None where there is no session to end."""
+    return csrf_token(request) if visit(request).session is not None else None
 
 
 def require(role: Role) -> Callable[[Request], Principal]:

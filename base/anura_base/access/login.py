@@ -50,7 +50,7 @@ class Door:
             return None
         with self._lock:
             self._users.forget(name)
-            self._addresses.forget(address)
+            self._addresses.give_back(address, time.monotonic())
         with self._engine.begin() as connection:
             return sessions.begin(connection, who.name, datetime.now(UTC))
 

@@ -33,6 +33,14 @@ class Throttle:
         while len(self._full_at_s) > self._max_keys:
             self._full_at_s.popitem(last=False)
 
+    def give_back(self, key: str, now_s: float) -> None:
+        """Take back a try that was counted: it was none."""
+        left_s = self._full_at_s.get(key, now_s) - self._each_s
+        if left_s > now_s:
+            self._full_at_s[key] = left_s
+        else:
+            self.forget(key)
+
     def forget(self, key: str) -> None:
         """Give all tries back: this one knew the password."""
         self._full_at_s.pop(key, None)

@@ -5,7 +5,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
 from starlette.responses import HTMLResponse
 
-from anura_base.access.guard import Viewer
+from anura_base.access.guard import Viewer, logout_token
 from anura_base.alerts import history
 from anura_base.alerts.history import AlertView
 from anura_base.alerts.rules import Alerts
@@ -18,12 +18,14 @@ def alert_routes(engine: Engine, alerts: Alerts) -> APIRouter:
     templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
 
     @router.get("/alerts", response_class=HTMLResponse)
-    def show(_viewer: Viewer, request: Request) -> str:
+    def show(viewer: Viewer, request: Request) -> str:
         with engine.connect() as connection:
             shown = history.latest(connection)
         rules = history.rule_views(alerts, shown)
         base = request.scope.get("root_path", "")
-        return templates.get_template("alerts.html").render(alerts=shown, rules=rules, base=base)
+        return templates.get_template("alerts.html").render(
+            alerts=shown, rules=rules, base=base, viewer=viewer, csrf_token=logout_token(request)
+        )
 
     @router.get("/api/alerts", tags=["alerts"])
     def read_alerts(

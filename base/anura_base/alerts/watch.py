@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, func, insert, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.alerts import core
@@ -16,6 +16,7 @@ from anura_base.alerts.rules import Alerts, CallRule, EffortLow
 from anura_base.alerts.tables import deliveries, firings, reading
 from anura_base.config import Site
 from anura_base.database import cause, insert_new
+from anura_base.queries import rows_after
 from anura_base.sites import sites
 from anura_base.tables import devices, effort, events, health
 from anura_edge.audio import ClockSource
@@ -62,35 +63,36 @@ class Watch:
         while self._read_calls(now):
             pass
         if now >= self._devices_due:
-            self._devices_due = now + DEVICES_EVERY
             self._look_at_devices(now)
+            self._devices_due = now + DEVICES_EVERY
         if now >= self._effort_due and any(isinstance(rule, EffortLow) for rule in self._alerts.rules.values()):
-            self._effort_due = now + EFFORT_EVERY
             self._look_at_effort(now)
+            self._effort_due = now + EFFORT_EVERY
 
     def _read_calls(self, now: datetime) -> bool:
         """Read a page of calls; return whether there may be more."""
         with self._engine.connect() as connection:
             after = connection.scalar(select(reading.c.arrival).where(reading.c.what == "events"))
+            begins = after is None
             if after is None:
                 # From here on: what is there already is no news.
                 after = connection.scalar(select(func.max(events.c.arrival))) or 0
-            query = select(events).where(events.c.arrival > after).order_by(events.c.arrival).limit(PAGE)
-            rows = connection.execute(query).mappings().all()
-            zones = sites(connection, self._known_sites)
-            calls = [_call(row) for row in rows]
-            before = _last_heard(connection, self._pairs(calls), after)
-            night = _night_of(zones)
-            found = core.calls_that_matter(self._alerts.rules, calls, before, night, now)
+            rows = rows_after(connection, events, after, PAGE)
+            if not rows and not begins:
+                return False  # and nothing is written, every two seconds, to a disk that may be a card
+            fresh = self._worth_telling(connection, [_call(row) for row in rows], after, now)
         with self._engine.begin() as connection:
             _read_up_to(connection, rows[-1]["arrival"] if rows else after)
-            self._tell(connection, found, now)
+            self._keep(connection, fresh, now, over_utc=now)
         return len(rows) == PAGE
 
-    def _pairs(self, calls: Iterable[Call]) -> set[tuple[str, str]]:
+    def _worth_telling(self, connection: Connection, calls: list[Call], after: int, now: datetime) -> list[Firing]:
         if not any(isinstance(rule, CallRule) for rule in self._alerts.rules.values()):
-            return set()
-        return {(call.site, call.species) for call in calls}
+            return []
+        before = _last_heard(connection, {(call.site, call.species) for call in calls}, after)
+        night = _night_of(sites(connection, self._known_sites))
+        found = core.calls_that_matter(self._alerts.rules, calls, before, night, now)
+        return self._new_ones(connection, found, now)
 
     def _look_at_devices(self, now: datetime) -> None:
         with self._engine.connect() as connection:
@@ -111,16 +113,18 @@ class Watch:
         with self._engine.connect() as connection:
             night = _night_of(sites(connection, self._known_sites))
             heard = _effort_h(connection, now - timedelta(days=nights + 3), night)
-        found = core.nights_with_little_effort(self._alerts.rules, heard, night, now)
-        with self._engine.begin() as connection:
-            self._tell(connection, found, now)
+            found = core.nights_with_little_effort(self._alerts.rules, heard, night, now)
+            fresh = self._new_ones(connection, found, now)
+        if fresh:
+            with self._engine.begin() as connection:
+                self._keep(connection, fresh, now, over_utc=now)
 
-    def _tell(self, connection: Connection, found: Sequence[Firing], now: datetime) -> None:
-        if found:
-            keys = {firing.key for firing in found}
-            known = _known(connection, {firing.of for firing in found})
-            fresh = core.new_ones(self._alerts.rules, found, known, _last_fired(connection, keys), now)
-            self._keep(connection, fresh, now, over_utc=now)
+    def _new_ones(self, connection: Connection, found: Sequence[Firing], now: datetime) -> list[Firing]:
+        # Looked up before the transaction that writes: SQLite refuses one that has looked, and wants to write after
+        # the ingest did. Should another base station tell the same meanwhile, the table refuses the second.
+        known = _known(connection, {firing.of for firing in found})
+        fired = _last_fired(connection, {firing.key for firing in found})
+        return core.new_ones(self._alerts.rules, found, known, fired, now)
 
     def _keep(self, connection: Connection, fresh: Iterable[Firing], now: datetime, over_utc: datetime | None) -> None:
         for firing in fresh:
@@ -142,7 +146,7 @@ class Watch:
             insert_new(connection, deliveries, due)
 
 
-def _call(row: RowMapping) -> Call:
+def _call(row: Mapping[str, Any]) -> Call:
     known = row["clock_source"] != ClockSource.UNKNOWN.value
     return Call(
         id=str(row["id"]),
@@ -165,7 +169,6 @@ def _night_of(zones: Mapping[str, Site]) -> core.NightOf:
 
 
 def _read_up_to(connection: Connection, arrival: int) -> None:
-    # Written first, so that nothing else is written between this transaction's look and its own writing.
     changed = connection.execute(update(reading).where(reading.c.what == "events").values(arrival=arrival))
     if not changed.rowcount:
         insert_new(connection, reading, [{"what": "events", "arrival": arrival}])

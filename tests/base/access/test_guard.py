@@ -1,9 +1,11 @@
 """The guard: who is let in, and what is refused before any route runs."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import update
+from starlette.responses import StreamingResponse
 
 from anura_base.access import accounts, guard, sessions, tokens
 from anura_base.access.roles import Role
@@ -184,3 +186,33 @@ def test_a_database_that_is_gone_lets_nobody_in(client_of, engine, tmp_path) -> 
         connection.exec_driver_sql("DROP TABLE users")
     assert client.get("/me").status_code == 503
     assert client.get("/static/page.css").status_code == 200
+
+
+def test_a_stream_ends_when_its_reader_may_not_see_it_any_more(  # noqa: ANN201
+    client_of,  # noqa: ANN001
+    engine,  # noqa: ANN001
+    add_user,  # noqa: ANN001
+    log_in,  # noqa: ANN001
+    monkeypatch,  # noqa: ANN001
+):
+    monkeypatch.setattr(guard, "LOOK_AGAIN_S", -1.0)
+    add_user("boss", Role.ADMIN)
+    add_user("maria", Role.VIEW)
+    client = client_of()
+    log_in(client, "maria")
+    went_on = []
+
+    @client.app.get("/long")
+    async def long() -> StreamingResponse:
+        async def parts() -> AsyncIterator[str]:
+            yield "one "
+            with engine.begin() as connection:
+                accounts.remove_user(connection, "maria")
+            yield "two "
+            went_on.append(True)
+            yield "three "
+
+        return StreamingResponse(parts())
+
+    assert client.get("/long").text == "one "
+    assert went_on == []

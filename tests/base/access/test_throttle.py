@@ -42,6 +42,19 @@ def test_the_first_tries_need_not_wait_and_the_next_must() -> None:
     assert throttle.wait_s("another", 0) == 0
 
 
+def test_a_try_that_was_none_is_given_back() -> None:
+    throttle = Throttle(tries=2, per_s=600)
+    for _ in range(2):
+        throttle.take("key", 0)
+    throttle.give_back("key", 0)
+    assert throttle.wait_s("key", 0) == 0
+    throttle.take("key", 0)
+    assert throttle.wait_s("key", 0) == 300
+    for _ in range(5):
+        throttle.give_back("key", 0)
+    assert len(throttle) == 0
+
+
 def test_who_knew_the_password_has_all_tries_again() -> None:
     throttle = Throttle(tries=1, per_s=600)
     throttle.take("key", 0)
