@@ -14,6 +14,7 @@ import typer
 from sqlalchemy import Engine
 
 from anura_base import config, station
+from anura_base.access import commands
 from anura_base.database import open_database
 from anura_base.exchange import backup as exchange_backup
 from anura_base.exchange import export as exchange_export
@@ -21,6 +22,8 @@ from anura_base.exchange.formats import FORMATS
 from anura_edge.errors import AnuraError, ConfigError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.add_typer(commands.users, name="user")
+app.add_typer(commands.programs, name="token")
 
 
 def _show_version(wanted: bool) -> None:

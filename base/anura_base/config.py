@@ -1,10 +1,12 @@
 """The base station's settings: one small YAML file, checked once."""
 
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
+from anura_base.alerts.rules import Alerts
 from anura_edge import yaml_config
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Name
@@ -14,6 +16,16 @@ ENV_PREFIX = "ANURA_BASE__"
 """Not the device's: both may run on one machine."""
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ValueError("not an address or a network; write it as 127.0.0.1 or 10.0.0.0/8") from error
+
+
+Network = Annotated[str, AfterValidator(_network)]
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -32,11 +44,30 @@ class Mqtt(Section):
 
 
 class Web(Section):
-    """The page. It has no login, so it listens on this machine alone unless told otherwise."""
+    """The page. Without users it has no login, so it listens on this machine alone unless told otherwise."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
     """0 picks a free one."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Who may say for whom it asks: addresses or networks of the reverse proxy. With one, a login is always needed."""
+    tls_cert_file: Path | None = None
+    """The certificate and those above it, in PEM form; with it the page is encrypted without a proxy."""
+    tls_key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file go together; give both or neither")
+        return self
+
+
+class HomeAssistant(Section):
+    """Home Assistant's MQTT discovery: devices and last calls as entities."""
+
+    enabled: bool = False
+    prefix: str = Field(default="homeassistant", pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
+    """The topic under which Home Assistant looks."""
 
 
 class Retention(Section):
@@ -70,6 +101,8 @@ class Settings(Section):
     retention: Retention = Retention()
     sites: dict[Name, Site] = Field(default_factory=dict)
     """By the name that the site's devices use. What stands here goes before what the devices say."""
+    alerts: Alerts = Alerts()
+    home_assistant: HomeAssistant = HomeAssistant()
 
     def database_url(self) -> str:
         """Name the database, and make the folder for the default one.

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Connection, Double, Row, cast, func, select
+from sqlalchemy import Connection, Double, Row, Table, cast, func, select
 
 from anura_base.tables import dead_letters, devices, effort, events, health, journals
 from anura_edge.events import EffortState
@@ -84,15 +83,10 @@ def overview(connection: Connection) -> Overview:
     )
 
 
-def events_after(connection: Connection, arrival: int, limit: int) -> list[dict[str, Any]]:
-    """Return events in the order in which they arrived, from the one after `arrival`."""
-    query = select(events).where(events.c.arrival > arrival).order_by(events.c.arrival).limit(limit)
+def rows_after(connection: Connection, table: Table, arrival: int, limit: int) -> list[dict[str, Any]]:
+    """Return rows in the order in which they arrived, from the one after `arrival`."""
+    query = select(table).where(table.c.arrival > arrival).order_by(table.c.arrival).limit(limit)
     return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def event_ids(connection: Connection) -> Sequence[UUID]:
-    """Return the id of every event, in the order of arrival."""
-    return connection.scalars(select(events.c.id).order_by(events.c.arrival)).all()
 
 
 def device_views(connection: Connection) -> list[DeviceView]:

@@ -1,21 +1,30 @@
 """The base station: one process in which a subscriber, an ingest worker and a web server run together."""
 
+import logging
 import signal
 import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
 
 import uvicorn
 from sqlalchemy import Engine
 
+from anura_base.access.accounts import any_user
+from anura_base.alerts.channels import open_channels
+from anura_base.alerts.outbox import Outbox
+from anura_base.alerts.watch import Watch
 from anura_base.config import Settings, Web
 from anura_base.database import open_database
+from anura_base.home_assistant import HomeAssistant
 from anura_base.inbox import Inbox
 from anura_base.subscriber import Subscriber
 from anura_base.web import SECURITY_HEADERS, create_app
 from anura_base.worker import IngestWorker
 from anura_edge.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -29,6 +38,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
     engine = open_database(settings.database_url())
     try:
         with _listen(settings.web) as listener:
+            _check_door(settings.web, listener, engine)
             _run(settings, engine, listener, stop, ready)
     finally:
         engine.dispose()
@@ -40,13 +50,18 @@ def _run(
     inbox = Inbox()
     subscriber = Subscriber(settings.mqtt, inbox)
     worker = IngestWorker(engine, inbox, subscriber.publish, settings.retention)
-    server = _server(create_app(engine, worker, subscriber, stop))
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        parts = [pool.submit(worker.run, stop), pool.submit(server.run, [listener])]
+    app = create_app(
+        engine, worker, subscriber, stop, login_always=_needs_login(settings.web, listener), alerts=settings.alerts
+    )
+    server = _server(app, settings.web)
+    loops = [worker.run, *_loops_beside(settings, engine, subscriber)]
+    with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
+        parts = [pool.submit(server.run, [listener]), *(pool.submit(loop, stop) for loop in loops)]
         for part in parts:  # should one die, the process ends with its error: half a base station is none
             part.add_done_callback(lambda _: stop.set())
         subscriber.start()
-        ready(f"anura-base: {_address(listener)} shows what comes from {settings.mqtt.host}:{settings.mqtt.port}")
+        broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
+        ready(f"anura-base: {_address(settings.web, listener)} shows what comes from {broker}")
         stop.wait()
         server.should_exit = True
     subscriber.stop()  # after the worker, so that its last acknowledgements go out
@@ -54,19 +69,59 @@ def _run(
         part.result()
 
 
-def _server(app: object) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,  # type: ignore[arg-type]
-            headers=SECURITY_HEADERS,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
+def _loops_beside(
+    settings: Settings, engine: Engine, subscriber: Subscriber
+) -> list[Callable[[threading.Event], None]]:
+    """Return what runs beside the ingest: nothing where there is neither a rule nor Home Assistant."""
+    loops: list[Callable[[threading.Event], None]] = []
+    if settings.alerts.rules:
+        channels = open_channels(settings.alerts, subscriber.deliver)
+        loops += [Watch(engine, settings.alerts, settings.sites).run, Outbox(engine, channels).run]
+    if settings.home_assistant.enabled:
+        loops.append(HomeAssistant(engine, settings.home_assistant.prefix, subscriber).run)
+    return loops
+
+
+def _needs_login(web: Web, listener: socket.socket) -> bool:
+    """Say whether somebody else than the person at this machine may ask."""
+    return bool(web.trusted_proxies) or not ip_address(listener.getsockname()[0]).is_loopback
+
+
+def _check_door(web: Web, listener: socket.socket, engine: Engine) -> None:
+    """Raise ConfigError when others may ask, but nobody could log in."""
+    if not _needs_login(web, listener):
+        return
+    with engine.connect() as connection:
+        if not any_user(connection):
+            raise ConfigError(
+                "web: others than this machine may ask, and there is no user who could log in; add one with"
+                " `anura-base user add NAME --role admin`, or listen on 127.0.0.1 without trusted_proxies"
+            )
+    if web.tls_cert_file is None and not web.trusted_proxies:
+        log.warning("web: passwords cross the network unencrypted; set web.tls_cert_file and web.tls_key_file")
+
+
+def _server(app: object, web: Web) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        headers=SECURITY_HEADERS,
+        # Without a trusted proxy nobody may say that somebody else asks.
+        proxy_headers=bool(web.trusted_proxies),
+        forwarded_allow_ips=list(web.trusted_proxies),
+        ssl_certfile=web.tls_cert_file,
+        ssl_keyfile=web.tls_key_file,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
     )
+    try:
+        config.load()  # here, because the server would end the process by itself
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"web: cannot use {web.tls_cert_file} with {web.tls_key_file}: {error}") from error
+    return uvicorn.Server(config)
 
 
 def _listen(web: Web) -> socket.socket:
@@ -79,6 +134,7 @@ def _listen(web: Web) -> socket.socket:
         ) from error
 
 
-def _address(listener: socket.socket) -> str:
+def _address(web: Web, listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    scheme = "http" if web.tls_cert_file is None else "https"
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"

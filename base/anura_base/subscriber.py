@@ -15,7 +15,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from anura_base.config import Mqtt
 from anura_base.inbox import Inbox
 from anura_base.ingest import Message
-from anura_edge.errors import ConfigError
+from anura_edge.errors import ConfigError, DeliveryError
 from anura_edge.wire import MAX_PAYLOAD_BYTES, Kind, content_type, topic
 from anura_edge.yaml_config import read_password
 
@@ -79,6 +79,23 @@ class Subscriber:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ContentType = content_type(payload)
         self._client.publish(name, payload, qos=QOS, retain=False, properties=properties)
+
+    def deliver(self, name: str, payload: bytes, timeout_s: float, *, retain: bool = False) -> None:
+        """Send a message, and return once the broker has it.
+
+        Raises DeliveryError when it cannot be known to have it.
+        """
+        if not self.connected:
+            raise DeliveryError("there is no connection to the broker")
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.ContentType = content_type(payload)
+        sent = self._client.publish(name, payload, qos=QOS, retain=retain, properties=properties)
+        try:
+            sent.wait_for_publish(timeout_s)
+        except (RuntimeError, ValueError) as error:
+            raise DeliveryError(f"the broker did not take it: {error}") from error
+        if not sent.is_published():
+            raise DeliveryError(f"the broker did not answer within {timeout_s:.0f} s")
 
     def _on_connect(
         self, client: Client, _userdata: object, _flags: ConnectFlags, reason: ReasonCode, _properties: object

@@ -3,12 +3,12 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from importlib.metadata import version
 from importlib.resources import files
-from typing import Annotated, Any, Protocol
-from uuid import UUID
+from typing import Protocol
 
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,17 +16,26 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base import queries
+from anura_base.access.guard import Guard
+from anura_base.access.login import login_routes
+from anura_base.alerts.routes import alert_routes
+from anura_base.alerts.rules import Alerts
+from anura_base.api import api_routes, describe
 from anura_base.database import check_writable
-from anura_base.queries import DeviceView
+from anura_base.metrics import metrics_routes
+from anura_base.problems import answer_problems
 
 SECURITY_HEADERS = [
-    ("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    ("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
     ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
+    # Not no-referrer: with it a browser hides the origin of a form, by which we know that it is ours.
+    ("Referrer-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ]
 """For every answer. What devices send is escaped; should that ever fail, the browser still runs nothing of it."""
+
+NO_ALERTS = Alerts()
 
 LOOK_EVERY_S = 0.5
 """How often a stream looks for news: many commits in a burst become one update."""
@@ -51,10 +60,35 @@ class Subscriber(Protocol):
         """Whether messages can come."""
 
 
-def create_app(engine: Engine, worker: Worker, subscriber: Subscriber, stop: threading.Event) -> FastAPI:
-    """Build the application. Its streams end when `stop` is set."""
+def create_app(
+    engine: Engine,
+    worker: Worker,
+    subscriber: Subscriber,
+    stop: threading.Event,
+    *,
+    login_always: bool = False,
+    alerts: Alerts = NO_ALERTS,
+) -> FastAPI:
+    """Build the application. Its streams end when `stop` is set.
+
+    With `login_always` nobody is let in without a login; else that begins with the first user.
+    """
     # FastAPI's own pages of documentation load scripts from the internet.
-    app = FastAPI(title="anura-base", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="anura-base",
+        summary="What the recorders heard",
+        version=version("anura-edge"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.add_middleware(Guard, engine=engine, login_always=login_always)
+    answer_problems(app)
+    describe(app)
+    app.include_router(login_routes(engine))
+    app.include_router(api_routes(engine))
+    app.include_router(alert_routes(engine, alerts))
+    app.include_router(metrics_routes(engine, subscriber))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
     templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
 
@@ -79,24 +113,6 @@ def create_app(engine: Engine, worker: Worker, subscriber: Subscriber, stop: thr
     @app.get("/stream")
     async def stream() -> StreamingResponse:
         return StreamingResponse(updates(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-    @app.get("/api/events")
-    def events(
-        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-        after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-    ) -> list[dict[str, Any]]:
-        with engine.connect() as connection:
-            return queries.events_after(connection, after, limit)
-
-    @app.get("/api/events/ids")
-    def event_ids() -> Sequence[UUID]:
-        with engine.connect() as connection:
-            return queries.event_ids(connection)
-
-    @app.get("/api/devices")
-    def devices() -> list[DeviceView]:
-        with engine.connect() as connection:
-            return queries.device_views(connection)
 
     @app.get("/healthz")
     def health() -> Response:

@@ -11,6 +11,7 @@ from anura_base.config import Retention
 from anura_base.database import cause
 from anura_base.inbox import Inbox
 from anura_base.ingest import Message, ingest
+from anura_base.metrics import ACKNOWLEDGEMENTS, COMMIT_SECONDS, FAILED_COMMITS, MESSAGES
 from anura_base.retention import Clearing
 
 log = logging.getLogger(__name__)
@@ -68,12 +69,13 @@ class IngestWorker:
 
     def _commit(self, group: list[Message]) -> bool:
         try:
-            with self._engine.begin() as connection:
+            with COMMIT_SECONDS.time(), self._engine.begin() as connection:
                 acks = ingest(connection, group)
         except SQLAlchemyError as error:
             # Nothing of the group is committed or acknowledged. New connections, because after a failed write an old
             # one may hold pages that never reached the disk.
             self._engine.dispose()
+            FAILED_COMMITS.inc()
             if self.healthy:
                 log.warning("cannot store: %s; trying again until it works", cause(error))
             self.healthy = False
@@ -82,6 +84,8 @@ class IngestWorker:
             log.info("storing again")
         self.healthy = True
         self.commits += 1
+        MESSAGES.inc(len(group))
+        ACKNOWLEDGEMENTS.inc(len(acks))
         for name, payload in acks:
             self._publish(name, payload)
         return True

@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -59,15 +59,15 @@ def load(model: type[T], path: Path | None, environment: Mapping[str, str] = os.
         raise ConfigError("\n".join(_explain(model, root, path, sources, e) for e in error.errors())) from error
 
 
-def read_password(path: Path) -> SecretStr:
-    """Return the first line of a file that holds nothing but a password.
+def read_password(path: Path, setting: str = "mqtt.password_file") -> SecretStr:
+    """Return the first line of a file that holds nothing but a password; `setting` names what asks for it.
 
     Raises ConfigError.
     """
     try:
         return SecretStr(path.read_text(encoding="utf-8").splitlines()[0])
     except (OSError, UnicodeDecodeError, IndexError) as error:
-        raise ConfigError(f"mqtt.password_file: cannot read a password from {path}: {error}") from error
+        raise ConfigError(f"{setting}: cannot read a password from {path}: {error}") from error
 
 
 def _compose(path: Path) -> yaml.Node | None:
@@ -172,16 +172,30 @@ def _line(node: yaml.Node | None, loc: tuple[str, ...]) -> int:
         if not isinstance(node, yaml.MappingNode):
             break
         entry = next(((key, value) for key, value in node.value if key.value == part), None)
-        if entry is None:
-            break
-        line, node = entry[0].start_mark.line + 1, entry[1]
+        if entry is not None:  # what a union decided by is named in `loc`, too, but is no key
+            line, node = entry[0].start_mark.line + 1, entry[1]
     return line
 
 
 def _keys(model: type[BaseModel], loc: tuple[str, ...]) -> list[str]:
     """Return the keys that a section has."""
+    sections: list[type[BaseModel]] = [model]
     for part in loc:
-        annotation = model.model_fields[part].annotation
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
-    return [field.alias or name for name, field in model.model_fields.items()]
+        fields = [field for section in sections if (field := section.model_fields.get(part))]
+        if fields:
+            sections = [section for field in fields for section in _sections(field.annotation)]
+        else:  # a name that the user chose, or what decides which of a union it is
+            tagged = [section for section in sections if part in _tags(section)]
+            sections = tagged or sections
+    return list(dict.fromkeys(f.alias or name for section in sections for name, f in section.model_fields.items()))
+
+
+def _sections(annotation: object) -> list[type[BaseModel]]:
+    """Return the sections that an annotation speaks of: `Web`, `Web | None`, `dict[Name, Web]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections(part)]
+
+
+def _tags(section: type[BaseModel]) -> set[object]:
+    return {tag for field in section.model_fields.values() for tag in get_args(field.annotation)}

@@ -110,7 +110,7 @@ def test_what_is_stored_is_what_was_sent(sender: Sender, make) -> None:  # noqa:
     call = make.event(1)
     sender.rows(call)
     with sender.engine.connect() as connection:
-        (stored,) = queries.events_after(connection, 0, 10)
+        (stored,) = queries.rows_after(connection, events, 0, 10)
     assert EventRow(**stored) == call
 
 

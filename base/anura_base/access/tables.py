@@ -1,0 +1,34 @@
+"""Who may come in. Nothing here lets anybody in who reads it: passwords, sessions and tokens are kept as hashes."""
+
+from sqlalchemy import Column, Index, Table, Text
+
+from anura_base.tables import UtcDateTime, metadata
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_utc", UtcDateTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("user_name", Text, nullable=False),
+    Column("begun_utc", UtcDateTime, nullable=False),
+    Column("used_utc", UtcDateTime, nullable=False),
+    Index("sessions_by_user", "user_name"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("created_utc", UtcDateTime, nullable=False),
+    Column("used_utc", UtcDateTime),  # NULL until somebody has used it
+)

@@ -1,0 +1,136 @@
+"""Ways to tell people: the broker, web servers, a mail server. Each sends one alert, or raises DeliveryError."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import smtplib
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from email.message import EmailMessage
+from email.utils import format_datetime
+from pathlib import Path
+
+import httpx2
+
+from anura_base.alerts.message import AlertMessage
+from anura_base.alerts.rules import Alerts, Mail, Webhook
+from anura_edge.errors import ConfigError, DeliveryError
+from anura_edge.yaml_config import read_password
+
+Channel = Callable[[AlertMessage], None]
+"""Returns once the other end has the alert. Raises DeliveryError."""
+
+BrokerDeliver = Callable[[str, bytes, float], None]
+
+BROKER_TIMEOUT_S = 10.0
+
+
+def open_channels(alerts: Alerts, broker: BrokerDeliver) -> Mapping[str, Channel]:
+    """Return every channel of the settings by name.
+
+    Raises ConfigError when a file that it needs cannot be used.
+    """
+    channels: dict[str, Channel] = {}
+    if alerts.mqtt:
+        channels["mqtt"] = lambda alert: broker(f"anura/v1/alerts/{alert.rule}", alert.to_bytes(), BROKER_TIMEOUT_S)
+    if alerts.mail is not None:
+        channels["mail"] = _mail(alerts.mail)
+    for name, webhook in alerts.webhooks.items():
+        channels[name] = _webhook(name, webhook)
+    return channels
+
+
+def _webhook(name: str, settings: Webhook) -> Channel:
+    secret = _secret(name, settings.secret_file)
+
+    def send(alert: AlertMessage) -> None:
+        body = alert.to_bytes()
+        headers = {"Content-Type": "application/json", **signature(secret, alert.id, int(time.time()), body)}
+        try:
+            # Neither a redirect nor a proxy of the environment: the settings' address is asked and no other. Of the
+            # answer nothing but the status is read, however long it is.
+            with (
+                httpx2.Client(timeout=settings.timeout_s, follow_redirects=False, trust_env=False) as client,
+                client.stream("POST", settings.url, content=body, headers=headers) as answer,
+            ):
+                status = answer.status_code
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise DeliveryError(f"{type(error).__name__}: {error}") from error
+        if not 200 <= status < 300:
+            raise DeliveryError(f"it answered with status {status}")
+
+    return send
+
+
+def signature(secret: bytes, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
+    """Return the headers by which a receiver knows that a message is ours and new (Standard Webhooks 1.0.0)."""
+    signed = f"{message_id}.{timestamp_s}.".encode() + body
+    mac = base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+    return {"webhook-id": message_id, "webhook-timestamp": str(timestamp_s), "webhook-signature": f"v1,{mac}"}
+
+
+def _secret(name: str, path: Path) -> bytes:
+    setting = f"alerts.webhooks.{name}.secret_file"
+    text = read_password(path, setting).get_secret_value()
+    try:
+        secret = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        secret = b""
+    if not text.startswith("whsec_") or not 24 <= len(secret) <= 64:
+        remedy = 'make one with: echo "whsec_$(openssl rand -base64 32)"'
+        raise ConfigError(f"{setting}: {path} does not hold whsec_ and the base64 of 24 to 64 bytes; {remedy}")
+    return secret
+
+
+def _mail(settings: Mail) -> Channel:
+    password = None
+    if settings.password_file is not None:
+        password = read_password(settings.password_file, "alerts.mail.password_file").get_secret_value()
+    try:
+        trust = ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        raise ConfigError(f"alerts.mail.ca_file: cannot use {settings.ca_file}: {error}; give a PEM file") from error
+
+    def send(alert: AlertMessage) -> None:
+        try:
+            with _connect(settings, trust) as server:
+                if settings.username is not None:
+                    server.login(settings.username, password or "")
+                refused = server.send_message(_letter(settings, alert))
+        except (smtplib.SMTPException, OSError) as error:
+            raise DeliveryError(f"{type(error).__name__}: {error}") from error
+        if refused:
+            raise DeliveryError(f"the mail server refused {', '.join(refused)}")
+
+    return send
+
+
+def _connect(settings: Mail, trust: ssl.SSLContext) -> smtplib.SMTP:
+    where = settings.host, settings.port
+    if settings.security == "tls":
+        return smtplib.SMTP_SSL(*where, timeout=settings.timeout_s, context=trust)
+    server = smtplib.SMTP(*where, timeout=settings.timeout_s)
+    if settings.security == "starttls":
+        try:
+            server.starttls(context=trust)
+        except Exception:
+            server.close()
+            raise
+    return server
+
+
+def _letter(settings: Mail, alert: AlertMessage) -> EmailMessage:
+    letter = EmailMessage()
+    letter["Subject"] = f"anura: {alert.text}"[:200]
+    letter["From"] = settings.sender
+    letter["To"] = ", ".join(settings.recipients)
+    letter["Date"] = format_datetime(alert.fired_utc)
+    # The same for every try, so that a mail program shows what came twice as one.
+    letter["Message-ID"] = f"<{alert.id}@{settings.sender.partition('@')[2]}>"
+    letter.set_content(
+        f"{alert.text}.\n\nRule: {alert.rule}\nSubject: {alert.subject}\nSite: {alert.site}\nDevice: {alert.device}\n"
+        f"When: {alert.moment_utc:%Y-%m-%d %H:%M:%S} UTC\n"
+    )
+    return letter

@@ -1,0 +1,101 @@
+"""What the page and the API read of alerts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from anura_base.alerts.rules import Alerts, Rule
+from anura_base.alerts.tables import deliveries, firings
+
+LATEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryView:
+    """How an alert fares on its way."""
+
+    channel: str
+    delivered_utc: datetime | None
+    next_try_utc: datetime | None
+    """When it is tried again; None when it is delivered or given up."""
+    tries: int
+    error: str | None
+    """Why it failed last."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertView:
+    """Something that a rule told."""
+
+    arrival: int
+    """Place in the order of firing."""
+    rule: str
+    subject: str
+    site: str
+    device: str
+    moment_utc: datetime
+    """When it happened or began, as far as is known."""
+    fired_utc: datetime
+    over_utc: datetime | None
+    """When it was over; None while it holds."""
+    text: str
+    deliveries: list[DeliveryView]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """A rule, in words."""
+
+    name: str
+    when: str
+    channels: tuple[str, ...]
+    limits: dict[str, Any]
+    ongoing: int
+    last_utc: datetime | None
+
+
+def alerts_after(connection: Connection, arrival: int, limit: int) -> list[AlertView]:
+    """Return alerts in the order in which they fired, from the one after `arrival`."""
+    query = select(firings).where(firings.c.arrival > arrival).order_by(firings.c.arrival).limit(limit)
+    return _views(connection, connection.execute(query).all())
+
+
+def latest(connection: Connection) -> list[AlertView]:
+    """Return what holds now and what was told last, the newest first."""
+    newest = select(firings).order_by(firings.c.arrival.desc()).limit(LATEST)
+    ongoing = select(firings).where(firings.c.over_utc.is_(None)).order_by(firings.c.arrival.desc()).limit(LATEST)
+    rows = {row.arrival: row for query in (newest, ongoing) for row in connection.execute(query)}
+    return _views(connection, [rows[arrival] for arrival in sorted(rows, reverse=True)])
+
+
+def rule_views(alerts: Alerts, shown: Sequence[AlertView]) -> list[RuleView]:
+    """Return each rule of the settings, and how it stands by what is shown."""
+    return [
+        _rule_view(alerts, name, rule, [view for view in shown if view.rule == name])
+        for name, rule in alerts.rules.items()
+    ]
+
+
+def _rule_view(alerts: Alerts, name: str, rule: Rule, shown: Sequence[AlertView]) -> RuleView:
+    limits = rule.model_dump(exclude={"when", "to"}, exclude_defaults=True)
+    last = max((view.fired_utc for view in shown), default=None)
+    ongoing = sum(view.over_utc is None for view in shown)
+    return RuleView(name, rule.when.replace("_", " "), alerts.channels_of(name), limits, ongoing, last)
+
+
+def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[AlertView]:
+    on_their_way: dict[int, list[DeliveryView]] = {row.arrival: [] for row in rows}
+    query = select(deliveries).where(deliveries.c.firing.in_(list(on_their_way))).order_by(deliveries.c.channel)
+    for d in connection.execute(query):
+        view = DeliveryView(d.channel, d.delivered_utc, d.next_try_utc, d.tries, d.error)
+        on_their_way[d.firing].append(view)
+    return [
+        AlertView(
+            row.arrival, row.rule, row.subject, row.site, row.device, row.moment_utc, row.fired_utc, row.over_utc,
+            row.text, on_their_way[row.arrival],
+        )
+        for row in rows
+    ]  # fmt: skip
