@@ -40,6 +40,10 @@ class WindowClassifier:
     def reset(self) -> None:
         """Do nothing: each window stands alone."""
 
+    def another(self) -> "WindowClassifier":
+        """Return itself, for the same reason."""
+        return self
+
 
 class StreamClassifier:
     """A model that carries state: every frame is computed once, in whatever chunks the audio comes."""
@@ -60,13 +64,21 @@ class StreamClassifier:
         """Set the state to zeros, as the model was trained to begin."""
         self._states = _zeros(self._manifest)
 
+    def another(self) -> "StreamClassifier":
+        """Return one for another stream; both may score at the same time."""
+        return StreamClassifier(self._session, self._manifest)
+
+
+Model = WindowClassifier | StreamClassifier
+"""A bundle's model, ready to score: of either kind, there may be `another` beside it for no more memory."""
+
 
 def _zeros(manifest: Manifest) -> dict[str, FloatArray]:
     return {state.name: np.zeros((1, *state.shape), np.float32) for state in manifest.states}
 
 
 def _scores(probabilities: FloatArray, rows_of_audio: FloatArray, window: Window, manifest: Manifest) -> Scores:
-    power = np.einsum("ts,ts->t", rows_of_audio, rows_of_audio) / manifest.window_samples
+    power = np.vecdot(rows_of_audio, rows_of_audio) / manifest.window_samples
     return Scores(probabilities, power, window.start_sample, manifest.hop_samples, manifest.window_samples)
 
 
@@ -76,7 +88,7 @@ def framer_for(manifest: Manifest, block_s: float) -> Framer:
     return Framer(manifest.window_samples, manifest.hop_samples, rows)
 
 
-def load_classifier(bundle: Bundle, threads: int = 1) -> Classifier:
+def load_classifier(bundle: Bundle, threads: int = 1) -> Model:
     """Load a bundle's model and make it prove itself on the golden clip.
 
     Raises ModelError if the runtime cannot load it, or if its scores are not the golden ones.
@@ -118,7 +130,7 @@ def score_all(bundle: Bundle, classifier: Classifier, samples: FloatArray, rows:
     return np.concatenate([part.probabilities for part in parts])
 
 
-def open_model(bundle: Bundle, threads: int = 1) -> Classifier:
+def open_model(bundle: Bundle, threads: int = 1) -> Model:
     """Load a bundle's model, whatever it may score.
 
     Raises ModelError if the runtime cannot load it, or if it does not take and give what the manifest says.
