@@ -47,10 +47,13 @@ class Daemon:
         """
         self._config, self._stop = config, stop
         self._bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE)
-        self._classifier = load_classifier(self._bundle, config.model.threads)
+        self._classifier = load_classifier(
+            self._bundle, config.model.threads, config.model.provider, config.engines_path
+        )
         self._alone = alone(config.journal_path)
         self.journal = open_journal(config.journal_path)
         self.vitals = Vitals(config.health.patience_s)
+        self.vitals.provider = self._classifier.provider
         beat = partial(self.vitals.beat, Stage.DELIVERY)
         self.courier = (
             # Told to stop, the daemon ends with the journal's error: whoever restarts it recovers what is there.
