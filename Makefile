@@ -31,7 +31,7 @@ check: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python bench/card.py
-	$(BIN)/python bench/scan.py
+	$(BIN)/python bench/side_by_side.py --write
 
 faults: $(VENV)/.ready
 	@deploy/system-packages test

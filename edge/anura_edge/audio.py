@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
+SampleArray = FloatArray | NDArray[np.int16]
+"""Samples as they come: float32 with a full scale of -1.0 to 1.0, or int16 as most recorders write them."""
 
 
 class ClockSource(StrEnum):
@@ -62,8 +64,8 @@ class Recording:
 class AudioChunk:
     """The next piece of a recording. Chunks come in order; a jump in `first_sample` is audio that was dropped."""
 
-    samples: FloatArray
-    """Shape (samples, channels), float32, full scale is -1.0 to 1.0; none where a microphone is away."""
+    samples: SampleArray
+    """Shape (samples, channels); none where a microphone is away."""
 
     first_sample: int
     """Position of samples[0], counted from the start of the recording at its own rate."""
@@ -72,6 +74,29 @@ class AudioChunk:
     def end_sample(self) -> int:
         """Position just after the last sample."""
         return self.first_sample + len(self.samples)
+
+    def channel(self, number: int) -> FloatArray:
+        """Return one channel: shape (samples,), float32 from -1.0 to 1.0. Only this one is converted."""
+        samples = as_float(self.samples[:, number])
+        if self.samples.dtype == np.int16:
+            return samples
+        # Float files can hold NaN, which a recurrent state would never forget, and values whose square is infinite.
+        is_sound = samples.min(initial=0) >= -1 and samples.max(initial=0) <= 1
+        return samples if is_sound else np.nan_to_num(samples).clip(-1, 1)
+
+    def loudest(self) -> int:
+        """Return the number of the channel with the highest level."""
+        channels = map(self.channel, range(self.samples.shape[1]))
+        return int(np.argmax([np.dot(samples, samples) for samples in channels]))
+
+
+def as_float(samples: SampleArray) -> FloatArray:
+    """Return samples of any shape in one piece of memory, float32, full scale is -1.0 to 1.0."""
+    if samples.dtype != np.int16:
+        return np.ascontiguousarray(samples, np.float32)
+    scaled = np.ascontiguousarray(samples).astype(np.float32)
+    scaled *= np.float32(1 / 2**15)
+    return scaled
 
 
 class Sound(Protocol):

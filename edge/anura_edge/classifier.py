@@ -1,6 +1,7 @@
 """Runs a bundle's model in ONNX Runtime: audio in, probabilities out."""
 
 from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from anura_edge.audio import FloatArray
 from anura_edge.bundle import MODEL, Bundle, Manifest
 from anura_edge.errors import ModelError
 from anura_edge.events import Scores
+from anura_edge.providers import Provider, name_of, options_for
 from anura_edge.windows import Framer, Window
 
 
@@ -27,8 +29,10 @@ class Classifier(Protocol):
 class WindowClassifier:
     """A model that scores each window on its own; the windows of a stretch go through it as one batch."""
 
-    def __init__(self, session: ort.InferenceSession, manifest: Manifest) -> None:
+    def __init__(self, session: ort.InferenceSession, manifest: Manifest, provider: str) -> None:
         self._session, self._manifest = session, manifest
+        self.provider = provider
+        """What it runs on."""
 
     def score(self, window: Window) -> Scores:
         """Score each window of the stretch."""
@@ -40,12 +44,18 @@ class WindowClassifier:
     def reset(self) -> None:
         """Do nothing: each window stands alone."""
 
+    def another(self) -> "WindowClassifier":
+        """Return itself, for the same reason."""
+        return self
+
 
 class StreamClassifier:
     """A model that carries state: every frame is computed once, in whatever chunks the audio comes."""
 
-    def __init__(self, session: ort.InferenceSession, manifest: Manifest) -> None:
+    def __init__(self, session: ort.InferenceSession, manifest: Manifest, provider: str) -> None:
         self._session, self._manifest = session, manifest
+        self.provider = provider
+        """What it runs on."""
         self._outputs = ["probabilities", *(f"{state.name}_out" for state in manifest.states)]
         self._states = _zeros(manifest)
 
@@ -60,13 +70,21 @@ class StreamClassifier:
         """Set the state to zeros, as the model was trained to begin."""
         self._states = _zeros(self._manifest)
 
+    def another(self) -> "StreamClassifier":
+        """Return one for another stream; both may score at the same time."""
+        return StreamClassifier(self._session, self._manifest, self.provider)
+
+
+Model = WindowClassifier | StreamClassifier
+"""A bundle's model, ready to score: of either kind, there may be `another` beside it for no more memory."""
+
 
 def _zeros(manifest: Manifest) -> dict[str, FloatArray]:
     return {state.name: np.zeros((1, *state.shape), np.float32) for state in manifest.states}
 
 
 def _scores(probabilities: FloatArray, rows_of_audio: FloatArray, window: Window, manifest: Manifest) -> Scores:
-    power = np.einsum("ts,ts->t", rows_of_audio, rows_of_audio) / manifest.window_samples
+    power = np.vecdot(rows_of_audio, rows_of_audio) / manifest.window_samples
     return Scores(probabilities, power, window.start_sample, manifest.hop_samples, manifest.window_samples)
 
 
@@ -76,12 +94,12 @@ def framer_for(manifest: Manifest, block_s: float) -> Framer:
     return Framer(manifest.window_samples, manifest.hop_samples, rows)
 
 
-def load_classifier(bundle: Bundle, threads: int = 1) -> Classifier:
-    """Load a bundle's model and make it prove itself on the golden clip.
+def load_classifier(bundle: Bundle, threads: int = 1, provider: Provider = "cpu", engines: Path | None = None) -> Model:
+    """Load a bundle's model as `open_model` does, and make it prove itself on the golden clip.
 
     Raises ModelError if the runtime cannot load it, or if its scores are not the golden ones.
     """
-    classifier = open_model(bundle, threads)
+    classifier = open_model(bundle, threads, provider, engines)
     try:
         change = golden_change(bundle, classifier)
     except ModelError:
@@ -119,8 +137,8 @@ def score_all(bundle: Bundle, classifier: Classifier, samples: FloatArray, rows:
     return np.concatenate([part.probabilities for part in parts])
 
 
-def open_model(bundle: Bundle, threads: int = 1) -> Classifier:
-    """Load a bundle's model, whatever it may score.
+def open_model(bundle: Bundle, threads: int = 1, provider: Provider = "cpu", engines: Path | None = None) -> Model:
+    """Load a bundle's model, whatever it may score, on a provider or what takes its place; see `providers`.
 
     Raises ModelError if the runtime cannot load it, or if it does not take and give what the manifest says.
     """
@@ -135,12 +153,12 @@ def open_model(bundle: Bundle, threads: int = 1) -> Classifier:
     nowhere = str(bundle.path.absolute() / MODEL)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", nowhere)
     try:
-        session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(bundle.model, options, providers=options_for(provider, engines))
     except Exception as error:  # onnxruntime's errors share no narrower base
         raise ModelError(f"{bundle.path}: onnxruntime cannot load the model: {error}; export it again") from error
     _check_signature(session, bundle)
     kind = StreamClassifier if bundle.manifest.kind == "stream" else WindowClassifier
-    return kind(session, bundle.manifest)
+    return kind(session, bundle.manifest, name_of(session, provider))
 
 
 def _check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import yaml
@@ -80,34 +80,51 @@ def run(
     again: Annotated[bool, typer.Option("--again", help="Hear again what was heard under other settings.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Listen to a source until it ends, or until interrupted, and keep and send what is heard.
+    """Do a device's work: listen to what its settings name as `source`, and keep and send what is heard.
 
-    Example: anura-edge run --source folder:/media/card/Data
+    Example: anura-edge run --source mic
 
-    Ends with code 0, or with 8 if some recordings could not be read or are not finished (each is named, with the
-    reason), 2 for wrong settings, 3 for a bad model, 4 for a source that is not there, 5 for a journal that cannot be
-    used, 130 if a scan was interrupted before its end.
+    A microphone, and a folder with --watch, are listened to until interrupted; a folder or a file is heard once, as by
+    `anura-edge scan`, whose help lists the exit codes.
     """
     settings = load(Config, config)
     kind, path = _parse_source(source or settings.source)
     if watch_folder and kind != "folder":
         raise ConfigError("--watch goes with folder:PATH")
-    stop = _stop_on_signals()
-    with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
+    if kind != "mic" and not watch_folder:
+        _scan(settings, kind, path, 1, again=again, as_json=as_json)
+    with Daemon(settings, _printer(as_json=as_json), _stop_on_signals()) as daemon:
         if kind == "mic":
             daemon.hear_microphone()
-        elif kind == "folder":
-            folder = daemon.folder(path)
-            files = folder.watch() if watch_folder else followed(path, folder.once(), daemon.summary)
-            daemon.hear_files(files, folder.again, again=again)
-        else:
-            daemon.hear_files(_file(path), again=again)
-        if not watch_folder:
             daemon.wait_for_delivery()
+        else:
+            folder = daemon.folder(path)
+            daemon.hear_files(folder.watch(), folder.again, again=again)
     _print_summary(daemon.summary, as_json=as_json)
-    if stop.is_set() and kind != "mic" and not watch_folder:
-        raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if daemon.summary.is_complete else SOME_UNREADABLE)
+
+
+@app.command("scan")
+def scan_once(
+    path: Annotated[Path, typer.Argument(help="A card, any other folder, or one recording.")],
+    jobs: Annotated[int | None, typer.Option(min=1, max=64, help="Recordings at a time; one for each core.")] = None,
+    config: ConfigOption = None,
+    again: Annotated[bool, typer.Option("--again", help="Hear again what was heard under other settings.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Hear each recording below a folder once, and keep and send what is heard.
+
+    Example: anura-edge scan /media/card/Data
+
+    Rows, their ids and their order are the same for any number of jobs.
+
+    Ends with code 0, or with 8 if some recordings could not be read or are not finished (each is named, with the
+    reason), 2 for wrong settings, 3 for a bad model, 4 for a source that is not there, 5 for a journal that cannot be
+    used, 130 if it was interrupted before its end.
+    """
+    settings, kind = load(Config, config), "file" if path.expanduser().is_file() else "folder"
+    jobs = jobs or len(os.sched_getaffinity(0))
+    _scan(settings, kind, path.expanduser(), jobs, again=again, as_json=as_json)
 
 
 @app.command()
@@ -244,6 +261,22 @@ def model_verify(
     change = golden_change(loaded, load_classifier(loaded))
     signed = f"signed for {public_key}, " if public_key else ""
     typer.echo(f"{bundle}: {signed}{len(loaded.manifest.files)} files as listed, golden scores within {change:.1g}")
+
+
+def _scan(settings: Config, kind: str, path: Path, jobs: int, *, again: bool, as_json: bool) -> NoReturn:
+    stop = _stop_on_signals()
+    with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
+        if kind == "folder":
+            folder = daemon.folder(path)
+            files = followed(path, folder.once(), daemon.summary)
+            daemon.hear_files(files, folder.again, again=again, jobs=jobs)
+        else:
+            daemon.hear_files(_file(path), again=again)
+        daemon.wait_for_delivery()
+    _print_summary(daemon.summary, as_json=as_json)
+    if stop.is_set():
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(0 if daemon.summary.is_complete else SOME_UNREADABLE)
 
 
 def _parse_source(text: str | None) -> tuple[str, Path]:

@@ -66,6 +66,9 @@ class Model(Section):
     bundle: Path | None = None
     """Folder of a model bundle; none is the one that comes with anura-edge."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """Cores for one recording; `anura-edge scan --jobs` hears several recordings at a time, which is faster."""
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
+    """What the model runs on; auto is CUDA where onnxruntime has it. The CPU takes the place of what is not there."""
     public_key_file: FilePath | None = None
     """Only bundles that were signed with this key's other half are used; PEM, Ed25519. None asks for no signature."""
 
@@ -195,6 +198,11 @@ class Config(Section):
     def clips_path(self) -> Path:
         """The folder of saved audio."""
         return self.state_dir.expanduser() / "clips"
+
+    @property
+    def engines_path(self) -> Path:
+        """The folder of the engines that TensorRT builds."""
+        return self.state_dir.expanduser() / "tensorrt"
 
     def hash(self) -> str:
         """Identify the settings that shape what is detected, written on every row."""

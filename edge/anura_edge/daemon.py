@@ -47,10 +47,13 @@ class Daemon:
         """
         self._config, self._stop = config, stop
         self._bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
-        self._classifier = load_classifier(self._bundle, config.model.threads)
+        self._classifier = load_classifier(
+            self._bundle, config.model.threads, config.model.provider, config.engines_path
+        )
         self._alone = alone(config.journal_path)
         self.journal = open_journal(config.journal_path)
         self.vitals = Vitals(config.health.patience_s)
+        self.vitals.provider = self._classifier.provider
         beat = partial(self.vitals.beat, Stage.DELIVERY)
         self.courier = (
             # Told to stop, the daemon ends with the journal's error: whoever restarts it recovers what is there.
@@ -94,14 +97,16 @@ class Daemon:
         retry: Callable[[FoundFile], None] = lambda _: None,
         *,
         again: bool = False,
+        jobs: int = 1,
     ) -> None:
         """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on.
 
         `retry` is told of a file that could not be read to its end this time. What was heard under other settings is
-        heard `again` in place of what it gave then, or else only counted.
+        heard `again` in place of what it gave then, or else only counted. `jobs` files are heard at a time, and kept in
+        the order in which they come.
         """
-        detector = self._detector(hear_files.BLOCK_S)
-        hearing = hear_files.FileHearing(self._keeper, detector, self._config.audio, self._stop, retry, again=again)
+        detectors = [self._detector(hear_files.BLOCK_S) for _ in range(jobs)]
+        hearing = hear_files.FileHearing(self._keeper, detectors, self._config.audio, self._stop, retry, again=again)
         hearing.hear_all(self._paced(files))
         self.vitals.rest(Stage.LISTENING)
 
@@ -158,7 +163,7 @@ class Daemon:
             yield file
 
     def _detector(self, block_s: float) -> Detector:
-        return AttendedDetector(self.vitals, self._bundle, self._classifier, self._config.detect, block_s)
+        return AttendedDetector(self.vitals, self._bundle, self._classifier.another(), self._config.detect, block_s)
 
     def _made_by(self) -> Provenance:
         manifest = self._bundle.manifest

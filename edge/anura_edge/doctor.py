@@ -66,7 +66,9 @@ def examine(config: Config) -> Iterator[Finding]:
 
 def _model(config: Config) -> tuple[Verdict, str]:
     bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
-    change = golden_change(bundle, load_classifier(bundle, config.model.threads))
+    change = golden_change(
+        bundle, load_classifier(bundle, config.model.threads, config.model.provider, config.engines_path)
+    )
     return Verdict.OK, f"{bundle.manifest.id} {bundle.manifest.version}, golden scores within {change:.1g}"
 
 

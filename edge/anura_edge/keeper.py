@@ -255,7 +255,8 @@ class Keeper:
 
     def leave(self, reason: str, detail: str, count: int = 1) -> None:
         """Note that files or folders are left for another scan; they are neither heard nor given up."""
-        _add(self.summary.left, reason, count)
+        with self._lock:  # who finds files, and who hears them
+            _add(self.summary.left, reason, count)
         log.warning("%s: %s", reason, detail)
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-import numpy as np
-
 from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound
 from anura_edge.bundle import Bundle
 from anura_edge.detector import Detector
@@ -102,9 +100,9 @@ class _Account:
     def mono(self, chunk: AudioChunk, channel: int | Literal["loudest"]) -> FloatArray:
         """Return the channel to analyse, chosen once for the whole recording."""
         if self._channel is None:
-            levels = np.square(_in_range(chunk.samples)).mean(axis=0)
-            self._channel = int(levels.argmax()) if channel == "loudest" else min(channel, len(levels) - 1)
-        return _in_range(np.ascontiguousarray(chunk.samples[:, self._channel]))
+            most = chunk.samples.shape[1] - 1
+            self._channel = chunk.loudest() if channel == "loudest" else min(channel, most)
+        return chunk.channel(self._channel)
 
     def report(self, calls: Iterable[Call]) -> Heard:
         """Give calls their names and times, and say what is now accounted for."""
@@ -183,9 +181,3 @@ class _Account:
             start_utc=recording.time_at(stretch.first_sample),
             clock_source=recording.clock_source,
         )
-
-
-def _in_range(samples: FloatArray) -> FloatArray:
-    """Float files can hold NaN, which a recurrent state would never forget, and values whose square is infinite."""
-    is_sound = samples.min(initial=0) >= -1 and samples.max(initial=0) <= 1
-    return samples if is_sound else np.nan_to_num(samples).clip(-1, 1)

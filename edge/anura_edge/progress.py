@@ -55,4 +55,5 @@ def _audio_size(file: FoundFile) -> int:
 def _so_far(summary: Summary, file: FoundFile) -> str:
     hours = summary.seconds.get(EffortState.ANALYSED, 0) / 3600
     speed = f" at {summary.times_real_time:,.0f} x real time" if summary.new else ""
-    return f"{summary.new + summary.known} recordings, {hours:.1f} h{speed}, {file.name[-40:]}"
+    events = sum([*summary.events.values()])
+    return f"{summary.new + summary.known} recordings, {hours:.1f} h{speed}, {events} events, {file.name[-40:]}"

@@ -249,6 +249,8 @@ class Health(_Message):
     """The model's work for a second of audio, over the last minutes; above 1 it cannot keep up."""
     overruns: Count
     """How often the model took longer than its audio lasts."""
+    provider: Code | None = None
+    """What the model runs on: cpu, cuda or tensorrt."""
     analysed_s: Amount
     dropped_s: Amount
     """Audio that was lost before it was analysed."""

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
 from anura_edge.bundle import GOLDEN_CLIP, GOLDEN_SCORES, MODEL, Bundle, Label, State, load_bundle
-from anura_edge.classifier import Classifier, framer_for, golden_change, load_classifier
+from anura_edge.classifier import Classifier, Model, framer_for, golden_change, load_classifier, score_all
+from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.errors import ModelError
+from anura_edge.providers import Provider
 from anura_edge.windows import Window
 
 WriteBundle = Callable[..., Path]
@@ -202,3 +204,33 @@ def test_weights_in_a_file_outside_the_graph_are_not_loaded(
     path = write_bundle(tmp_path / "bundle", stream_model, {MODEL: (tmp_path / "m.onnx").read_bytes()})
     with pytest.raises(ModelError, match="onnxruntime cannot load"):
         load_classifier(load_bundle(path))
+
+
+@pytest.mark.parametrize("wanted", ["auto", "cpu", "cuda", "tensorrt"])
+def test_the_cpu_takes_the_place_of_a_provider_that_is_not_there_and_that_is_said(
+    bundle: Bundle, wanted: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    used = load_classifier(bundle, provider=wanted).provider
+    assert used == "cpu" or wanted in ("auto", used)
+    assert (f"{wanted} is not available" in caplog.text) == (wanted not in ("auto", used))
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=12))
+def test_the_default_model_hears_the_same_in_any_chunks_as_in_one(
+    default_model: tuple[Bundle, Model, FloatArray], steps: list[int]
+) -> None:
+    bundle, model, sound = default_model
+    hop, rows = bundle.manifest.hop_samples, sum(steps)
+    sound = np.resize(sound, rows * hop)
+    whole = score_all(bundle, model, sound, rows)
+    model.reset()
+    at = np.cumsum([0, *steps]) * hop
+    parts = [model.score(Window(sound[a:b], a)).probabilities for a, b in pairwise(at.tolist())]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def default_model() -> tuple[Bundle, Model, FloatArray]:
+    bundle = load_bundle(DEFAULT_BUNDLE)
+    return bundle, load_classifier(bundle), sf.read(bundle.golden()[0], dtype="float32")[0]

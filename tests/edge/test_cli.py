@@ -87,6 +87,15 @@ def test_a_card_is_heard_and_told_in_json_and_for_people(run: Run, card: Path) -
     assert "0 new recordings, 1 known, 0 unreadable" in again.stdout
 
 
+def test_a_scan_is_a_run_once_whatever_its_jobs(run: Run, card: Path) -> None:
+    result = run("scan", str(card), "--jobs", "3", "--json")
+    assert result.returncode == 0, result.stderr
+    assert [event["label"] for event in objects(result, "event")] == ["LOW", "HIGH"]
+    (path,) = card.iterdir()
+    assert "0 new recordings, 1 known" in run("scan", str(path)).stdout
+    assert "0 new recordings, 1 known" in run("run", "--source", f"folder:{card}").stdout
+
+
 def test_one_file_is_heard_whatever_its_name(run: Run, card: Path) -> None:
     (card / "A_20261120_193000.wav").rename(card / os.fsdecode(b"for\xeat_20261120_193000.wav"))
     (path,) = card.iterdir()
@@ -139,7 +148,7 @@ def test_on_a_terminal_a_scan_shows_how_far_it_is_and_what_goes_elsewhere_stays_
         assert process.stdout
         lines = [json.loads(line) for line in process.stdout]
     os.close(terminal)
-    assert b"0 recordings, 0.0 h, A_20261120_193000.wav" in shown
+    assert b"0 recordings, 0.0 h, 0 events, A_20261120_193000.wav" in shown
     assert b"set audio.utc_offset" in shown
     assert [*lines[-1]] == ["summary"]
 

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as Stop
 from typing import Any
@@ -20,6 +21,7 @@ import anura_edge.hear_files as hear_files_module
 from anura_edge.audio import FloatArray
 from anura_edge.config import Audio, Config, Detect, Model
 from anura_edge.daemon import Daemon
+from anura_edge.errors import JournalError
 from anura_edge.keeper import Summary
 from anura_edge.sources.files import open_file
 from anura_edge.sources.folder import FoundFile, scan
@@ -50,6 +52,57 @@ def hear(config: Config, folder: Path, *, again: bool = False) -> Summary:
     with Daemon(config, lambda _: None, Stop()) as daemon:
         daemon.hear_files(scan(folder), again=again)
     return daemon.summary
+
+
+def write_many(card: Path, two_calls: Callable[..., FloatArray]) -> None:
+    """Write a card on which a file's fate depends on those before it: copies, a part of another, damage, nothing."""
+    card.mkdir()
+    for minute in range(8):
+        sf.write(card / f"A_20261120_19{minute:02}00.wav", two_calls() + noisy(minute), RATE_HZ)
+    whole = (card / "A_20261120_190300.wav").read_bytes()
+    (card / "B_whole_again.wav").write_bytes(whole)
+    (card / "A_20261120_190250.wav").write_bytes(whole[: len(whole) // 2])
+    (card / "B_empty.wav").touch()
+    (card / "B_noise.wav").write_bytes(b"no sound at all" * 1_000)
+    (card / "B_long.flac").write_bytes(b"fLaC")
+
+
+@pytest.mark.parametrize("jobs", [2, 5])
+def test_the_journal_is_the_same_for_any_number_of_jobs(
+    tmp_path: Path, stream_path: Path, two_calls: Callable[..., FloatArray], jobs: int
+) -> None:
+    write_many(tmp_path / "card", two_calls)
+    found = []
+    for name, at_a_time in (("one", 1), ("many", jobs)):
+        config = Config(state_dir=tmp_path / name, model=Model(bundle=stream_path))
+        with Daemon(config, lambda _: None, Stop()) as daemon:
+            daemon.hear_files(scan(tmp_path / "card"), jobs=at_a_time)
+        rows = [row.model_dump(exclude={"utc", "id"} if row.kind == "notice" else set()) for row in sent(config)]
+        found.append((rows, replace(daemon.summary, elapsed_s=0)))
+    assert found[0] == found[1], "rows, their ids and numbers, and the summary"
+    assert len([row for row in found[0][0] if "label" in row]) >= 16
+
+
+def test_what_breaks_in_the_middle_of_several_jobs_is_raised_and_what_was_kept_stays(
+    config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_many(tmp_path / "card", two_calls)
+    kept = 0
+
+    def fail(*_: Any) -> bool:
+        nonlocal kept
+        kept += 1
+        if kept == 4:
+            raise JournalError("the disk is gone")
+        return True
+
+    monkeypatch.setattr(hear_files_module, "is_same", fail)
+    with pytest.raises(JournalError), Daemon(config, lambda _: None, Stop()) as daemon:
+        daemon.hear_files(scan(tmp_path / "card"), jobs=2)
+    monkeypatch.undo()
+    with closing(sqlite3.connect(config.journal_path)) as db:
+        assert db.execute("SELECT count(*) FROM recordings").fetchone() == (3,)
+    assert hear(config, tmp_path / "card").new == 6
 
 
 def count(config: Config) -> tuple[float, int]:

@@ -192,5 +192,6 @@ class _Tapped:
         """Yield the sound's own."""
         self._recorder.begin(self.recording)
         for chunk in self._sound.chunks():
-            self._recorder.hear(chunk.samples[:, min(self._channel, chunk.samples.shape[1] - 1)], chunk.first_sample)
+            channel = min(self._channel, chunk.samples.shape[1] - 1)
+            self._recorder.hear(chunk.channel(channel), chunk.first_sample)
             yield chunk

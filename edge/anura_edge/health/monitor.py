@@ -136,6 +136,7 @@ class Monitor:
             since_inference_s=vitals.since_inference_s,
             real_time_factor=vitals.real_time_factor,
             overruns=vitals.overruns,
+            provider=vitals.provider,
             analysed_s=keeper.seconds(EffortState.ANALYSED),
             dropped_s=keeper.seconds(EffortState.DROPPED),
             gaps=keeper.gaps,

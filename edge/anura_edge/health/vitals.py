@@ -49,6 +49,8 @@ class Vitals:
         """How often a microphone's driver said that it lost audio."""
         self.drift_ppm: float | None = None
         """How much too fast the microphone samples, in parts per million; None until that is clear."""
+        self.provider: str | None = None
+        """What the model runs on."""
         self.overruns = 0
         """How often the model took longer than the audio lasts that it scored."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from anura_edge.audio import AudioChunk, FloatArray, Recording
+from anura_edge.audio import AudioChunk, FloatArray, Recording, SampleArray, as_float
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.audiomoth import read_info
 from anura_edge.sources.content import (
@@ -103,7 +103,7 @@ class FileSound:
         for warning in self.recording.warnings:
             log.warning("%s: %s", self.path, warning)
         first_sample = 0
-        for block in self.blocks():
+        for block in self._as_stored(CHUNK_S):
             yield AudioChunk(block, first_sample)
             first_sample += len(block)
         if first_sample < (promised := self.recording.samples or 0):
@@ -118,10 +118,14 @@ class FileSound:
             return next(blocks, np.zeros((0, self.recording.channels), np.float32))
 
     def blocks(self, seconds: float = CHUNK_S) -> Generator[FloatArray]:
-        """Yield its samples in order: shape (samples, channels).
+        """Yield its samples in order: shape (samples, channels), full scale is -1.0 to 1.0.
 
         Raises UnreadableError where decoding breaks off.
         """
+        with closing(self._as_stored(seconds)) as blocks:
+            yield from map(as_float, blocks)
+
+    def _as_stored(self, seconds: float) -> Generator[SampleArray]:
         size = min(int(seconds * self.recording.rate_hz), MAX_CHUNK_VALUES // self.recording.channels)
         try:
             with open_regular(self.path) as content:
@@ -129,7 +133,8 @@ class FileSound:
                     yield from read_samples(content, self._wave, size)
                 else:
                     with _Forwards(content.fileno(), closefd=False) as file:
-                        while len(block := file.read(size, dtype="float32", always_2d=True)):
+                        kind = "int16" if file.subtype == "PCM_16" else "float32"
+                        while len(block := file.read(size, dtype=kind, always_2d=True)):
                             yield block
         except OSError as error:
             raise cannot_read(self.path, error) from error

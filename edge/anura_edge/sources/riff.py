@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from anura_edge.audio import FloatArray
+from anura_edge.audio import SampleArray
 from anura_edge.errors import UnreadableError
 
 MAX_CHUNKS = 1_000
@@ -106,8 +106,8 @@ def read_wave(file: BinaryIO, file_bytes: int) -> Wave | None:
     return _wave(_read(file, first[b"fmt "]), data.offset, promised_bytes, file_bytes - data.offset, texts)
 
 
-def read_samples(file: BinaryIO, wave: Wave, block: int) -> Iterator[FloatArray]:
-    """Yield the samples of a plain file, `block` at a time: shape (samples, channels), full scale is -1.0 to 1.0."""
+def read_samples(file: BinaryIO, wave: Wave, block: int) -> Iterator[SampleArray]:
+    """Yield the samples of a plain file, `block` at a time: shape (samples, channels)."""
     file.seek(wave.offset)
     left = wave.samples
     while left > 0 and (content := file.read(min(block, left) * wave.sample_bytes)):
@@ -116,10 +116,12 @@ def read_samples(file: BinaryIO, wave: Wave, block: int) -> Iterator[FloatArray]
         left -= len(samples)
 
 
-def _decode(content: bytes, wave: Wave) -> FloatArray:
+def _decode(content: bytes, wave: Wave) -> SampleArray:
     kind, zero, scale = _ENCODINGS[wave.encoding]
     whole = len(content) // wave.sample_bytes * wave.sample_bytes
     raw = np.frombuffer(content, np.uint8, whole)
+    if wave.encoding == (1, 16):  # nearly all recorders': one channel of it will do, so it is converted later
+        return raw.view(kind).astype(np.int16, copy=False).reshape(-1, wave.channels)
     if wave.encoding == (1, 24):
         raw = np.pad(raw.reshape(-1, 3), ((0, 0), (1, 0))).reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):  # a damaged double may be larger than any float

@@ -1,0 +1,99 @@
+"""Every model on the same recordings in one run: `make bench`.
+
+    python bench/side_by_side.py --seconds 60 --write
+    python bench/side_by_side.py --bundle build/models/resnet18-int8
+
+Prints a table of speed, work, memory, size, start, the share of a core on a microphone and the time from the last
+sample that an event needs to a broker; --write puts it into docs/explanation/performance.md. Each figure comes from a
+process of its own, and speed from the processor's time, not the wall's, so that a machine that is busy does not matter
+much; times of waiting do need a quiet one.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
+
+from sidelab import measures  # noqa: E402
+from sidelab.subjects import PUBLISHED, Subject  # noqa: E402
+
+from anura_edge.bundle import load_bundle  # noqa: E402
+from anura_edge.daemon import DEFAULT_BUNDLE  # noqa: E402
+
+PAGE = ROOT / "docs" / "explanation" / "performance.md"
+BEGIN, END = "<!-- made by bench/side_by_side.py -->", "<!-- end -->"
+TRAINED_WINDOW = ROOT / "build" / "models" / "resnet18"
+
+COLUMNS = {
+    "model": "{name}",
+    "x real time, 1 core": "{one:,.3g}",
+    "2 cores": "{two:,.3g}",
+    "MMAC a second": "{mmac:,.3g}",
+    "peak RSS": "{peak_mb:.0f} MB",
+    "file": "{file_mb:.3g} MB",
+    "cold start": "{cold_s:.2f} s",
+    "microphone": "{share:.2%}",
+    "a look, median": "{median_ms:.1f} ms",
+    "99 %": "{most_ms:.1f} ms",
+    "CPU for an hour": "{hour_cpu_s:,.3g} s",
+}
+
+
+def main() -> None:
+    """Print the table, and perhaps write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of audio for each figure of speed")
+    parser.add_argument("--bundle", type=Path, action="append", default=[], help="another bundle to compare")
+    parser.add_argument("--write", action="store_true", help="put the table into the docs")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        name, model, what = options.measure
+        print(json.dumps(measures.BY_NAME[what](Subject(name, model), options.seconds)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        subjects = [*PUBLISHED, *map(_bundle, [_resnet18(Path(folder)), *options.bundle, DEFAULT_BUNDLE])]
+        rows = [_row(subject, options.seconds) for subject in subjects]
+        delivery = measures.delivery(DEFAULT_BUNDLE, max(20.0, options.seconds))
+    table = "\n".join(["| " + " | ".join(COLUMNS) + " |", "|---|" + "--:|" * (len(COLUMNS) - 1), *map(_line, rows)])
+    text = f"{table}\n\n{delivery}"
+    print(text)
+    if options.write:
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def _bundle(path: Path) -> Subject:
+    manifest = load_bundle(path).manifest
+    return Subject(f"{manifest.id}, {path.name}" if manifest.id != path.name else manifest.id, str(path.resolve()))
+
+
+def _resnet18(folder: Path) -> Path:
+    if TRAINED_WINDOW.exists():
+        return TRAINED_WINDOW
+    from anura_export.untrained import untrained_window_bundle
+
+    return untrained_window_bundle(folder / "resnet18-untrained")
+
+
+def _row(subject: Subject, seconds: float) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": subject.name}
+    for what in measures.BY_NAME:
+        command = [sys.executable, __file__, "--seconds", str(seconds), "--measure", subject.name, subject.model, what]
+        row |= json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return row
+
+
+def _line(row: dict[str, Any]) -> str:
+    return "| " + " | ".join(form.format(**row) for form in COLUMNS.values()) + " |"
+
+
+if __name__ == "__main__":
+    main()

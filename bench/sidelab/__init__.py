@@ -1,0 +1,1 @@
+"""What `bench/side_by_side.py` compares, and how each is measured."""
