@@ -110,7 +110,7 @@ def _tolerance(bundle: Bundle) -> float:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
     kind = StreamClassifier if bundle.manifest.kind == "stream" else WindowClassifier
-    as_floats = score_all(bundle, kind(session, bundle.manifest), samples)
+    as_floats = score_all(bundle, kind(session, bundle.manifest, "cpu"), samples)
     change = float(np.abs(as_floats - score_all(bundle, open_model(bundle), samples)).max())
     return min(max(GOLDEN_TOLERANCE, 2 * change), HIGHEST_TOLERANCE)
 
