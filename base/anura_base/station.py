@@ -6,11 +6,13 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 
 import uvicorn
 from sqlalchemy import Engine
 
+from anura_base import rollup
 from anura_base.access.accounts import any_user
 from anura_base.alerts.channels import open_channels
 from anura_base.alerts.outbox import Outbox
@@ -36,6 +38,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     engine = open_database(settings.database_url())
+    rollup.prepare(engine)
     try:
         with _listen(settings.web) as listener:
             _check_door(settings.web, listener, engine)
@@ -54,7 +57,7 @@ def _run(
         engine, worker, subscriber, stop, login_always=_needs_login(settings.web, listener), alerts=settings.alerts
     )
     server = _server(app, settings.web)
-    loops = [worker.run, *_loops_beside(settings, engine, subscriber)]
+    loops = [worker.run, partial(rollup.run, engine), *_loops_beside(settings, engine, subscriber)]
     with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
         parts = [pool.submit(server.run, [listener]), *(pool.submit(loop, stop) for loop in loops)]
         for part in parts:  # should one die, the process ends with its error: half a base station is none
