@@ -113,6 +113,30 @@ def site_by_night(connection: Connection, stretches: Sequence[Stretch], species:
     return _grid(connection, stretches, call_slots.c.site.name, hourly=False, species=species)
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Calls and listening of each site, model and night."""
+
+    calls: Mapping[tuple[str, str, str, int], int]
+    """By site, species, model and column."""
+    hours: Mapping[tuple[str, str, str, int], float]
+    """By site, state of effort, model and column."""
+
+
+def by_site_and_model(connection: Connection, stretches: Sequence[Stretch]) -> Heard:
+    """Return calls and listening without adding up sites or models."""
+    if not stretches:
+        return Heard({}, {})
+    spans = _as_table(stretches)
+    found = []
+    for table, what, amount in ((call_slots, "species", "calls"), (effort_slots, "state", "seconds")):
+        keys = table.c.site, table.c[what], table.c.model_sha256, spans.c.zero
+        query = _joined(spans, table).add_columns(*keys, func.sum(table.c[amount])).group_by(*keys)
+        found.append({tuple(key): total for *key, total in connection.execute(query)})
+    calls, seconds = found
+    return Heard(calls, {key: total / 3_600 for key, total in seconds.items()})
+
+
 def _grid(
     connection: Connection, stretches: Sequence[Stretch], rows: str, *, hourly: bool, species: str | None = None
 ) -> Grid:

@@ -91,7 +91,7 @@ def rows_after(connection: Connection, table: Table, arrival: int, limit: int) -
 
 def device_views(connection: Connection) -> list[DeviceView]:
     """Return every device, by site and name."""
-    calls, hours, missing, said = _calls(connection), _effort_h(connection), _missing(connection), _said(connection)
+    calls, hours, missing, said = _calls(connection), _effort_h(connection), missing_rows(connection), _said(connection)
     return [
         DeviceView(
             site=row.site,
@@ -108,6 +108,11 @@ def device_views(connection: Connection) -> list[DeviceView]:
         )
         for row in connection.execute(select(devices).order_by(devices.c.site, devices.c.device))
     ]
+
+
+def health_of_devices(connection: Connection) -> dict[tuple[str, str], tuple[Health, bool]]:
+    """Return what each device last said about itself, and whether that is too old to count on."""
+    return {key: (said, _is_stale(said, received)) for key, (said, received) in _said(connection).items()}
 
 
 def _said(connection: Connection) -> dict[tuple[str, str], tuple[Health, datetime | None]]:
@@ -140,7 +145,8 @@ def _effort_h(connection: Connection) -> dict[tuple[str, str, str], float]:
     }
 
 
-def _missing(connection: Connection) -> dict[tuple[str, str], int]:
+def missing_rows(connection: Connection) -> dict[tuple[str, str], int]:
+    """Return how many rows of each device will not come any more."""
     # Summed here, not in SQL: a device may declare any floor, and SQLite's sum fails beyond 63 bits.
     total: dict[tuple[str, str], int] = {}
     for site, device, missing in connection.execute(select(journals.c.site, journals.c.device, journals.c.missing)):

@@ -54,7 +54,13 @@ def _run(
     subscriber = Subscriber(settings.mqtt, inbox)
     worker = IngestWorker(engine, inbox, subscriber.publish, settings.retention)
     app = create_app(
-        engine, worker, subscriber, stop, login_always=_needs_login(settings.web, listener), alerts=settings.alerts
+        engine,
+        worker,
+        subscriber,
+        stop,
+        login_always=_needs_login(settings.web, listener),
+        alerts=settings.alerts,
+        sites=settings.sites,
     )
     server = _server(app, settings.web)
     loops = [worker.run, partial(rollup.run, engine), *_loops_beside(settings, engine, subscriber)]

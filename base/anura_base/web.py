@@ -3,9 +3,10 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import version
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Protocol
 
 from fastapi import FastAPI, Response
@@ -21,8 +22,10 @@ from anura_base.access.login import login_routes
 from anura_base.alerts.routes import alert_routes
 from anura_base.alerts.rules import Alerts
 from anura_base.api import api_routes, describe
+from anura_base.config import Site
 from anura_base.database import check_writable
 from anura_base.metrics import metrics_routes
+from anura_base.pages import page_routes
 from anura_base.problems import answer_problems
 
 SECURITY_HEADERS = [
@@ -68,6 +71,7 @@ def create_app(
     *,
     login_always: bool = False,
     alerts: Alerts = NO_ALERTS,
+    sites: Mapping[str, Site] = MappingProxyType({}),
 ) -> FastAPI:
     """Build the application. Its streams end when `stop` is set.
 
@@ -87,6 +91,7 @@ def create_app(
     describe(app)
     app.include_router(login_routes(engine))
     app.include_router(api_routes(engine))
+    app.include_router(page_routes(engine, sites))
     app.include_router(alert_routes(engine, alerts))
     app.include_router(metrics_routes(engine, subscriber))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))

@@ -1,0 +1,53 @@
+"""Lines over time, as points of an SVG. Where nobody listened a line is interrupted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from anura_base.heatmaps import Cell, Grid
+from anura_base.pages.colours import scale
+
+MAX_LINES = 6
+"""More cannot be told apart."""
+
+WIDTH, HEIGHT = 800.0, 220.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a chart."""
+
+    name: str
+    parts: Sequence[str]
+    """Points of each piece, as SVG's `polyline` takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Some lines and their axis."""
+
+    lines: Sequence[Line]
+    top: float
+    """What the upper edge stands for, in calls per hour."""
+    left_out: int
+    """How many rows have no line of their own."""
+
+
+def line_chart(grid: Grid) -> Chart:
+    """Draw the rows with the most calls."""
+    names = list(grid.rows)[:MAX_LINES]
+    rates = (cell.rate for name in names for cell in grid.rows[name].values())
+    top = scale(max((rate for rate in rates if rate), default=0.0)).top
+    lines = [Line(name, _parts(grid.columns, grid.rows[name], top)) for name in names]
+    return Chart(lines, top, len(grid.rows) - len(names))
+
+
+def _parts(columns: Sequence[int], cells: Mapping[int, Cell], top: float) -> list[str]:
+    parts: list[list[str]] = [[]]
+    for position, column in enumerate(columns):
+        rate = cells[column].rate
+        if rate is None:
+            parts.append([])
+        else:
+            x = (position + 0.5) * WIDTH / len(columns)
+            parts[-1].append(f"{x:.1f},{HEIGHT - (HEIGHT * rate / top if top else 0):.1f}")
+    return [" ".join(points) for points in parts if points]
