@@ -109,7 +109,7 @@ def find_anomalies(connection: Connection, sites: Mapping[str, Site], evening: d
     first = evening - timedelta(days=HISTORY_NIGHTS)
     heard = heatmaps.by_site_and_model(connection, heatmaps.by_night(sites, first, evening))
     columns = range(first.toordinal(), evening.toordinal() + 1)
-    found = []
+    found: list[Anomaly] = []
     for name in sites:
         nights = _of_site(heard, name, columns)
         for look in (_silence, _clipping, _rates, _species, _model):
@@ -123,8 +123,8 @@ def _of_site(heard: Heard, name: str, columns: range) -> _SiteNights:
         name,
         columns[-1],
         columns,
-        {tuple(key): h for (site, *key), h in heard.hours.items() if site == name},
-        {tuple(key): count for (site, *key), count in heard.calls.items() if site == name},
+        {(state, model, n): h for (site, state, model, n), h in heard.hours.items() if site == name},
+        {(species, model, n): count for (site, species, model, n), count in heard.calls.items() if site == name},
     )
 
 

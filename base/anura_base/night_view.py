@@ -62,9 +62,9 @@ def read_night(connection: Connection, site: str, night: Night) -> NightView:
     calls: dict[str, list[Interval]] = defaultdict(list)
     for species, start, end in _calls(connection, site, night):
         calls[species].append((start.timestamp(), end.timestamp()))
-    species = sorted((_species(name, spans, heard) for name, spans in calls.items()), key=lambda s: (-s.calls, s.name))
-    begin, end = _window(night, [span for device in states.values() for spans in device.values() for span in spans])
-    return NightView(begin, end, species, states, gaps(heard, begin, end), sum(b - a for a, b in heard))
+    found = sorted((_species(name, spans, heard) for name, spans in calls.items()), key=lambda s: (-s.calls, s.name))
+    first, last = _window(night, [span for device in states.values() for spans in device.values() for span in spans])
+    return NightView(first, last, found, states, gaps(heard, first, last), sum(b - a for a, b in heard))
 
 
 def union(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[Interval]:

@@ -1,17 +1,14 @@
 """What the page and the API read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Double, Row, Table, cast, func, select
+from sqlalchemy import Connection, Double, Table, cast, func, select
 
-from anura_base.tables import dead_letters, devices, effort, events, health, journals
+from anura_base.tables import devices, effort, events, health, journals
 from anura_edge.events import EffortState
 from anura_edge.wire import Health
-
-LATEST = 100
 
 MISSED = 3
 """A device that has left out this many messages about its health may be anything but well."""
@@ -40,47 +37,6 @@ class DeviceView:
     """What it last said about itself."""
     health_is_stale: bool
     """Whether that is too old to count on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """What the page shows."""
-
-    latest: Sequence[Row[Any]]
-    devices: list[DeviceView]
-    species: int
-    dead_letters: int
-
-    @property
-    def events(self) -> int:
-        """How many calls have come."""
-        return sum(device.events for device in self.devices)
-
-    @property
-    def online(self) -> int:
-        """How many devices are online."""
-        return sum(device.state == "online" for device in self.devices)
-
-    @property
-    def analysed_h(self) -> float:
-        """Hours of sound that were listened to."""
-        return sum(device.effort_h[EffortState.ANALYSED] for device in self.devices)
-
-    @property
-    def missing(self) -> int:
-        """Rows that will not come any more."""
-        return sum(device.missing for device in self.devices)
-
-
-def overview(connection: Connection) -> Overview:
-    """Read all that the page shows."""
-    newest_first = select(events).order_by(events.c.arrival.desc()).limit(LATEST)
-    return Overview(
-        latest=connection.execute(newest_first).all(),
-        devices=device_views(connection),
-        species=connection.scalar(select(func.count(events.c.scientific_name.distinct()))) or 0,
-        dead_letters=connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
-    )
 
 
 def rows_after(connection: Connection, table: Table, arrival: int, limit: int) -> list[dict[str, Any]]:

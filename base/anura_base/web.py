@@ -1,22 +1,18 @@
 """The page and the JSON API. They only read."""
 
-import asyncio
-import json
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Protocol
 
 from fastapi import FastAPI, Response
-from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from anura_base import queries
 from anura_base.access.guard import Guard
 from anura_base.access.login import login_routes
 from anura_base.alerts.routes import alert_routes
@@ -39,13 +35,6 @@ SECURITY_HEADERS = [
 """For every answer. What devices send is escaped; should that ever fail, the browser still runs nothing of it."""
 
 NO_ALERTS = Alerts()
-
-LOOK_EVERY_S = 0.5
-"""How often a stream looks for news: many commits in a burst become one update."""
-
-LOOKS_PER_UPDATE = 60
-"""Without news the page is sent again every 30 s: both ends find out that the other is gone, and what has become stale
-is shown as such."""
 
 
 class Worker(Protocol):
@@ -91,33 +80,10 @@ def create_app(
     describe(app)
     app.include_router(login_routes(engine))
     app.include_router(api_routes(engine))
-    app.include_router(page_routes(engine, sites))
+    app.include_router(page_routes(engine, sites, worker, stop))
     app.include_router(alert_routes(engine, alerts))
     app.include_router(metrics_routes(engine, subscriber))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
-    templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
-
-    def render(name: str) -> str:
-        with engine.connect() as connection:
-            return templates.get_template(name).render(overview=queries.overview(connection))
-
-    @app.get("/", response_class=HTMLResponse)
-    def page() -> str:
-        return render("page.html")
-
-    async def updates() -> AsyncIterator[str]:
-        shown, looks = -1, 0
-        while not stop.is_set():
-            if worker.commits != shown or looks % LOOKS_PER_UPDATE == 0:
-                shown = worker.commits
-                # As JSON it is one line whatever a name contains, so a payload cannot speak the stream's language.
-                yield f"event: live\ndata: {json.dumps(await asyncio.to_thread(render, 'live.html'))}\n\n"
-            looks += 1
-            await asyncio.sleep(LOOK_EVERY_S)
-
-    @app.get("/stream")
-    async def stream() -> StreamingResponse:
-        return StreamingResponse(updates(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     @app.get("/healthz")
     def health() -> Response:

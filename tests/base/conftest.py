@@ -170,6 +170,14 @@ class Base:
         with urllib.request.urlopen(self.url + path, timeout=DEADLINE_S) as answer:
             return answer.read().decode()
 
+    def status(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=DEADLINE_S) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
     def json(self, path: str) -> Any:
         return json.loads(self.get(path))
 
@@ -233,6 +241,25 @@ def start_base(tmp_path: Path, broker: Broker, database_url: str) -> Iterator[Ca
         process = subprocess.Popen(
             [*command, "run", *options, "--web", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
         )
+        started.append(process)
+        assert process.stdout
+        url = re.search(r"http://\S+/", process.stdout.readline())
+        assert url
+        return Base(process, url[0])
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def launch() -> Iterator[Callable[[Path], Base]]:
+    """Start a base station with a file of settings, for all tests of a module."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(config: Path) -> Base:
+        process = subprocess.Popen([*BASE_COMMAND, "run", "--config", config], stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout
         url = re.search(r"http://\S+/", process.stdout.readline())

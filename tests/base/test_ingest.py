@@ -332,7 +332,7 @@ def test_no_payload_stops_it(engine: Engine, make, data: st.DataObject) -> None:
         for _, answer in ingest(connection, [Message(topic, payload, False, NOW)]):
             parse_answer(answer)
     with engine.connect() as connection:
-        queries.overview(connection)
+        queries.device_views(connection)
 
 
 def test_a_database_that_takes_writes_is_writable(engine: Engine) -> None:

@@ -12,6 +12,9 @@ from anura_base.heatmaps import MAX_NIGHTS
 from anura_base.nights import SLOT_S, SLOTS_PER_HOUR, night_of, slot
 from anura_base.rollup import call_slots, effort_slots
 
+YEARS = 1950, 2200
+"""At the ends of the calendar a night has no neighbours; and before, nobody recorded frogs."""
+
 SOME_NIGHTS = 30
 """As many as a page shows unless told otherwise."""
 
@@ -68,9 +71,12 @@ def as_date(name: str, said: str) -> date | None:
     Raises HTTPException (422) when it is none.
     """
     try:
-        return date.fromisoformat(said) if said else None
+        found = date.fromisoformat(said) if said else None
     except ValueError as error:
         raise HTTPException(422, f"{name}: {said!r} is not a date; write it as in 2026-11-20") from error
+    if found and not YEARS[0] <= found.year <= YEARS[1]:
+        raise HTTPException(422, f"{name}: {said!r} is not of the years from {YEARS[0]} to {YEARS[1]}")
+    return found
 
 
 def plain(text: str) -> str:

@@ -82,4 +82,8 @@ def ago(moment: datetime) -> str:
 
 def local(moment: datetime, zone: str, form: str = "%Y-%m-%d %H:%M") -> str:
     """Write a moment as a clock at the site shows it."""
-    return moment.astimezone(ZoneInfo(zone)).strftime(form)
+    try:
+        moment = moment.astimezone(ZoneInfo(zone))
+    except OverflowError:  # a device said a time at an end of the calendar
+        pass
+    return moment.strftime(form)

@@ -1,0 +1,20 @@
+"use strict";
+// Keys for the queue: each presses the button, or goes to the field, that names it.
+document.addEventListener("keydown", (press) => {
+  const typing = press.target.closest?.("input, select, textarea");
+  if (press.ctrlKey || press.metaKey || press.altKey || press.repeat) return;
+  if (typing) {
+    if (press.key === "Escape") typing.blur();
+    if (press.key === "Enter" && typing.dataset.key === "l") {
+      press.preventDefault(); // else the first button of the form would be pressed: confirm
+      document.querySelector("[data-key=Enter]").click();
+    }
+    return;
+  }
+  const key = press.key.toLowerCase();
+  const found = /^[a-z]$/.test(key) && document.querySelector(`[data-key="${key}"]`);
+  if (!found) return;
+  press.preventDefault();
+  if (found.matches("input")) found.focus();
+  else found.click();
+});
