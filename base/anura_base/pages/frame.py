@@ -1,6 +1,7 @@
 """What every page has: the navigation, and how times, numbers and names are written."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -82,8 +83,6 @@ def ago(moment: datetime) -> str:
 
 def local(moment: datetime, zone: str, form: str = "%Y-%m-%d %H:%M") -> str:
     """Write a moment as a clock at the site shows it."""
-    try:
+    with suppress(OverflowError):  # a device said a time at an end of the calendar
         moment = moment.astimezone(ZoneInfo(zone))
-    except OverflowError:  # a device said a time at an end of the calendar
-        pass
     return moment.strftime(form)
