@@ -1,9 +1,12 @@
 """Every page in a real browser, over a season that was put into the database."""
 
+import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -272,3 +275,11 @@ def test_sums_follow_what_comes_while_the_station_runs(station, engine: Engine) 
 
     eventually(settled)
     assert "Newly named" in station.get("species")
+
+
+def test_what_is_vendored_is_what_its_list_says() -> None:
+    folder = Path(str(files("anura_base") / "static" / "vendor"))
+    listed = dict(re.findall(r"^sha256 ([0-9a-f]{64})  (\S+)$", (folder / "VENDORED.txt").read_text(), re.MULTILINE))
+    assert {name: digest for digest, name in listed.items()} == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.js")
+    }
