@@ -28,6 +28,9 @@ from anura_edge.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
+_Loop = Callable[[threading.Event], None]
+"""Works until told to stop."""
+
 
 def run(settings: Settings, ready: Callable[[str], None]) -> None:
     """Receive, store, acknowledge and show until SIGINT or SIGTERM.
@@ -63,7 +66,7 @@ def _run(
         sites=settings.sites,
     )
     server = _server(app, settings.web)
-    loops = [worker.run, partial(rollup.run, engine), *_loops_beside(settings, engine, subscriber)]
+    loops: list[_Loop] = [worker.run, partial(rollup.run, engine), *_loops_beside(settings, engine, subscriber)]
     with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
         parts = [pool.submit(server.run, [listener]), *(pool.submit(loop, stop) for loop in loops)]
         for part in parts:  # should one die, the process ends with its error: half a base station is none
@@ -78,11 +81,9 @@ def _run(
         part.result()
 
 
-def _loops_beside(
-    settings: Settings, engine: Engine, subscriber: Subscriber
-) -> list[Callable[[threading.Event], None]]:
+def _loops_beside(settings: Settings, engine: Engine, subscriber: Subscriber) -> list[_Loop]:
     """Return what runs beside the ingest: nothing where there is neither a rule nor Home Assistant."""
-    loops: list[Callable[[threading.Event], None]] = []
+    loops: list[_Loop] = []
     if settings.alerts.rules:
         channels = open_channels(settings.alerts, subscriber.deliver)
         loops += [Watch(engine, settings.alerts, settings.sites).run, Outbox(engine, channels).run]

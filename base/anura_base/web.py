@@ -1,4 +1,4 @@
-"""The page and the JSON API. They only read."""
+"""The application: pages, JSON API, metrics, and the guard in front of them."""
 
 import threading
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ from anura_base.config import Site
 from anura_base.database import check_writable
 from anura_base.metrics import metrics_routes
 from anura_base.pages import page_routes
+from anura_base.pages.frame import Frame
 from anura_base.problems import answer_problems
 
 SECURITY_HEADERS = [
@@ -80,8 +81,9 @@ def create_app(
     describe(app)
     app.include_router(login_routes(engine))
     app.include_router(api_routes(engine))
-    app.include_router(page_routes(engine, sites, worker, stop))
-    app.include_router(alert_routes(engine, alerts))
+    frame = Frame(engine, sites)
+    app.include_router(page_routes(frame, worker, stop))
+    app.include_router(alert_routes(frame, alerts))
     app.include_router(metrics_routes(engine, subscriber))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
 

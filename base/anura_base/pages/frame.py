@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from anura_base.access.guard import csrf_token
+from anura_base.access.guard import csrf_token, logout_token, visit
 from anura_base.config import Site
 from anura_base.sites import sites
 
@@ -22,6 +22,7 @@ NAVIGATION = (
     ("night", "Night"),
     ("anomalies", "Anomalies"),
     ("review", "Review"),
+    ("alerts", "Alerts"),
 )
 """Path and name of each page, in the order in which one reads a network."""
 
@@ -58,6 +59,8 @@ class Frame:
             "here": here,
             "navigation": NAVIGATION,
             "csrf_token": csrf_token(request),
+            "logout_token": logout_token(request),
+            "visitor": visit(request).principal,
         }
         return self.templates.get_template(template).render(**frame, **values)
 
