@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, Connection, Index, Row, Select, Subquery, Table, Text, Uuid, func, insert, select
 
+from anura_base.rollup import call_slots
 from anura_base.tables import ArrivalNumber, UtcDateTime, events, metadata
 
 reviews = Table(
@@ -87,11 +88,12 @@ def next_event(
     if skip:
         query = query.where(events.c.id.not_in(skip))
     if order is not Order.ANY:
-        by = events.c.p_peak.desc() if order is Order.HIGHEST else events.c.p_peak
-        return connection.execute(query.order_by(by, events.c.arrival).limit(1)).first()
+        up = events.c.p_peak, events.c.arrival  # both one way, as the index has them: else all would be sorted
+        down = [column.desc() for column in up]
+        return connection.execute(query.order_by(*(down if order is Order.HIGHEST else up)).limit(1)).first()
     from_ = random.random()  # noqa: S311  (no secret)
     above = query.where(events.c.p_peak >= from_).order_by(events.c.p_peak, events.c.arrival).limit(1)
-    below = query.where(events.c.p_peak < from_).order_by(events.c.p_peak.desc(), events.c.arrival).limit(1)
+    below = query.where(events.c.p_peak < from_).order_by(events.c.p_peak.desc(), events.c.arrival.desc()).limit(1)
     return connection.execute(above).first() or connection.execute(below).first()
 
 
@@ -155,7 +157,10 @@ def reviewed(connection: Connection) -> Sequence[Row[Any]]:
 
 def known_labels(connection: Connection) -> list[tuple[str, str]]:
     """Return code and scientific name of every species that a model reported or a person named."""
-    pairs = connection.execute(select(events.c.label, events.c.scientific_name).distinct()).all()
     said = connection.scalars(select(reviews.c.label).where(reviews.c.label != "").distinct())
-    names = dict.fromkeys(said, "") | {row.label: row.scientific_name for row in pairs}
+    names = dict.fromkeys(said, "")
+    # One call of each species, by the index: to look at all of them would take seconds.
+    for species in connection.scalars(select(call_slots.c.species).distinct()):
+        one = _of_species(connection, species).limit(1)
+        names |= {row.label: row.scientific_name for row in connection.execute(one)}
     return sorted(names.items(), key=lambda item: (item[1] or item[0], item[0]))
