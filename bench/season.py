@@ -56,7 +56,8 @@ def fill(engine: Engine, last: datetime, nights: int, intensity: float = 1.0, se
 
 def _night(connection: Connection, chance: random.Random, site: str, evening: datetime, rain: float, back: int) -> int:
     common = _common(site)
-    listened, calls = [], []
+    listened: list[dict[str, object]] = []
+    calls: list[dict[str, object]] = []
     for quarter in range(8, 68):  # from 17:00 UTC on, five minutes in each quarter of an hour
         start = evening + timedelta(minutes=15 * quarter)
         fate = "silent" if back == 2 and site == "mata-2" else "clipped" if chance.random() < 0.02 else "analysed"
