@@ -15,6 +15,8 @@ from anura_base import ingest as ingest_module
 from anura_base import queries
 from anura_base import store as store_module
 from anura_base.ingest import Message, ingest
+from anura_base.now import read_now
+from anura_base.sites import sites
 from anura_base.tables import dead_letters, devices, journals, metadata, received
 from anura_edge.wire import Ack, EffortBatch, EventBatch, Health, NoticeBatch, Refusal, Status, pack, parse_answer
 
@@ -121,7 +123,8 @@ def test_it_is_all_the_same_how_messages_are_grouped(engine: Engine, sent: list[
     for groups in ([[each] for each in sent], [sent], [sent[at : at + size] for at in range(0, len(sent), size)]):
         with engine.connect() as connection, connection.begin() as transaction:
             found.append(outcome(connection, groups))
-            queries.overview(connection)
+            queries.device_views(connection)
+            read_now(connection, sites(connection, {}))
             transaction.rollback()
     assert found[0] == found[1] == found[2]
 
