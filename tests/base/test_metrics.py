@@ -36,7 +36,7 @@ def client(engine: Engine, make) -> TestClient:  # noqa: ANN001
         ("health", health.model_copy(update={"since_inference_s": 3.0}).to_bytes()),
     ]
     for kind, payload in sent:
-        inbox.put_nowait(Message(topic("pond", "one", kind), payload, False, datetime.now(UTC)))
+        assert inbox.offer(Message(topic("pond", "one", kind), payload, False, datetime.now(UTC)))
     worker = IngestWorker(engine, inbox, lambda *_: None)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
