@@ -142,12 +142,16 @@ def test_three_commands_lead_from_anuraset_to_three_models(tmp_path: Path, monke
     plan = small(ROOT / "train/anuraset.yaml", tmp_path)
     monkeypatch.setattr(cli, "train_all", train_here)
     guide = (ROOT / "docs/how-to/train-a-model.md").read_text(encoding="utf-8")
-    block = guide.partition("in three commands")[2].partition("```console\n")[2].partition("```")[0]
-    places = {"build/anuraset/results.md": tmp_path / "page.md", "/media/data/raw": raw, "build/data/anuraset": data}
-    for written, here in (places | {"build/anuraset": out, "train/anuraset.yaml": plan}).items():
-        block = block.replace(written, str(here))
-    assert len(block.splitlines()) == 3
-    for command in block.splitlines():
+    blocks = guide.partition("in three commands")[2].partition("With your own annotations")[0].split("```sh\n")[1:]
+    commands = [line for block in blocks for line in block.partition("```")[0].splitlines()]
+    assert len(commands) == 6  # the three, those of published windows, and folds by site and by night
+    places = {"build/anuraset/results.md": tmp_path / "page.md", "/media/data/raw": raw, "/media/data/anuraset": data}
+    places |= {"build/anuraset": out, "train/anuraset.yaml": plan, "--folds 5": "--folds 2"}
+    for command in commands:
+        made = tmp_path / "published" if "anuraset-windows" in command else data
+        for written, here in ({"build/data/anuraset": made} | places).items():
+            command = command.replace(written, str(here))
+        command = command.replace("build/data", str(tmp_path / "folds"))
         monkeypatch.setattr(sys, "argv", command.split())
         with pytest.raises(SystemExit) as ended:
             cli.main()
