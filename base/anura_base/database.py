@@ -1,6 +1,7 @@
 """Opens the database, so that what is committed stays committed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,20 @@ def _add_columns(engine: Engine) -> None:
 
 def check_writable(engine: Engine) -> None:
     """Raise SQLAlchemyError unless the database takes writes. It writes nothing."""
+    with writing(engine):
+        pass
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Begin a transaction that waits for its turn to write, commit it at the end.
+
+    SQLite refuses at once one that has read and wants to write after another has written (SQLITE_BUSY_SNAPSHOT), so
+    what reads before it writes begins with a write, of nothing. Raises SQLAlchemyError.
+    """
     with engine.begin() as connection:
         connection.execute(delete(dead_letters).where(false()))
+        yield connection
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

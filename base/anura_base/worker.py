@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.config import Retention
-from anura_base.database import cause
+from anura_base.database import cause, writing
 from anura_base.inbox import Inbox
 from anura_base.ingest import Message, ingest
 from anura_base.metrics import ACKNOWLEDGEMENTS, COMMIT_SECONDS, FAILED_COMMITS, MESSAGES
@@ -69,7 +69,7 @@ class IngestWorker:
 
     def _commit(self, group: list[Message]) -> bool:
         try:
-            with COMMIT_SECONDS.time(), self._engine.begin() as connection:
+            with COMMIT_SECONDS.time(), writing(self._engine) as connection:
                 acks = ingest(connection, group)
         except SQLAlchemyError as error:
             # Nothing of the group is committed or acknowledged. New connections, because after a failed write an old

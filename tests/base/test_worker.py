@@ -4,18 +4,20 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, func, insert, select
 from support import eventually
 
-from anura_base.database import open_database
+from anura_base.database import open_database, writing
 from anura_base.inbox import Inbox
 from anura_base.ingest import Message
+from anura_base.tables import dead_letters
 from anura_base.worker import IngestWorker
 from anura_edge.wire import batch
 
@@ -65,3 +67,21 @@ def test_it_outlives_a_locked_and_a_full_database(
     assert "database is locked" in caplog.text
     assert "full" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_one_that_reads_before_it_writes_waits_for_another_that_writes(engine: Engine) -> None:
+    def add(number: int) -> None:
+        with writing(engine) as connection:
+            there = connection.scalar(select(func.count()).select_from(dead_letters))
+            row = {
+                "topic": f"{number} after {there}",
+                "payload_head": b"",
+                "reason": "",
+                "received_utc": datetime.now(UTC),
+            }
+            connection.execute(insert(dead_letters).values(row))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(200)))
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(dead_letters)) == 200

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from anura_base import reviews
 from anura_base.access.guard import Reviewer, Viewer
 from anura_base.access.roles import Role
+from anura_base.database import writing
 from anura_base.pages.choices import known_species
 from anura_base.pages.frame import Frame
 from anura_base.reviews import Order, Verdict
@@ -60,7 +61,7 @@ def routes(frame: Frame) -> APIRouter:
 
     @router.post("/review/undo")
     def undo(request: Request, reviewer: Reviewer, queue: Asked) -> RedirectResponse:
-        with frame.engine.begin() as connection:
+        with writing(frame.engine) as connection:
             last = reviews.last_of(connection, reviewer.name)
             if last is None:
                 raise HTTPException(409, f"{reviewer.name} has reviewed nothing that could be undone")
@@ -78,7 +79,7 @@ def routes(frame: Frame) -> APIRouter:
     ) -> RedirectResponse:
         if verdict is Verdict.RELABELLED and not _CODE.fullmatch(label):
             raise HTTPException(422, f"label: {label[:40]!r} is no code; use 1 to 32 letters, digits, - or _")
-        with frame.engine.begin() as connection:
+        with writing(frame.engine) as connection:
             if reviews.find_event(connection, event_id) is None:
                 raise HTTPException(404, f"there is no call {event_id}; its device may have taken it back")
             reviews.judge(connection, event_id, reviewer.name, verdict, label)
