@@ -65,7 +65,7 @@ class Scan:
         """Wait until so many recordings are kept; return the time since the start."""
         while (kept := self.kept()) < count and self.process.poll() is None:
             look(kept)
-            time.sleep(0.2)
+            time.sleep(0.2)  # the journal is only looked at; looking more often would slow down what is measured
         return time.monotonic() - self.began_s
 
 

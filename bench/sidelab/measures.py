@@ -174,6 +174,7 @@ class _Playing:
             self._stop.set()
             return None
         first, self._position = self._position, self._position + len(block)
+        # A microphone gives a block when its time has come, not earlier.
         time.sleep(max(0.0, self.zero_s + self._position / self.rate_hz - monotonic_s()))
         return Block(block[:, None], first, monotonic_s(), overflowed=False)
 

@@ -115,7 +115,7 @@ def _connect(settings: Mail, trust: ssl.SSLContext) -> smtplib.SMTP:
     if settings.security == "starttls":
         try:
             server.starttls(context=trust)
-        except Exception:
+        except Exception:  # whatever it was: nobody is handed this connection, so nobody else would close it
             server.close()
             raise
     return server

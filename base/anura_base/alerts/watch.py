@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, func, insert, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +15,7 @@ from anura_base.alerts.rules import Alerts, CallRule, EffortLow
 from anura_base.alerts.tables import deliveries, firings, reading
 from anura_base.config import Site
 from anura_base.database import cause, insert_new
+from anura_base.nights import night_of
 from anura_base.queries import rows_after
 from anura_base.sites import sites
 from anura_base.tables import devices, effort, events, health
@@ -161,9 +161,7 @@ def _call(row: Mapping[str, Any]) -> Call:
 
 def _night_of(zones: Mapping[str, Site]) -> core.NightOf:
     def night(site: str, moment: datetime) -> date:
-        """Return the night from noon to noon, by the site's own clock."""
-        zone = zones[site].zone if site in zones else "UTC"
-        return (moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) - timedelta(hours=12)).date()
+        return night_of(moment, zones.get(site, Site()))
 
     return night
 

@@ -90,5 +90,5 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)
+        time.sleep(0.05)  # nothing tells when mosquitto listens
     raise ConfigError(f"mosquitto does not start on port {port}; try it by hand")
