@@ -18,7 +18,8 @@ from sqlalchemy import BigInteger, Connection, Engine, cast, func, select
 
 from anura_base.access.guard import Viewer
 from anura_base.alerts.tables import deliveries, firings
-from anura_base.tables import dead_letters, devices, health, journals, received
+from anura_base.queries import last_health, missing_rows
+from anura_base.tables import dead_letters, devices, received
 from anura_edge.wire import Health
 
 MESSAGES = Counter("anura_base_messages", "Messages from the broker that were committed or set aside.", registry=None)
@@ -98,18 +99,13 @@ def _alerts(connection: Connection) -> Iterator[Metric]:
 
 
 def _devices(connection: Connection) -> list[_Device]:
-    missing: dict[tuple[str, str], int] = {}
-    for site, device, count in connection.execute(select(journals.c.site, journals.c.device, journals.c.missing)):
-        missing[site, device] = missing.get((site, device), 0) + count
-    same = (devices.c.site == health.c.site) & (devices.c.device == health.c.device)
-    columns = devices.c.site, devices.c.device, devices.c.state, devices.c.last_seen_utc
-    query = select(*columns, health.c.message, health.c.received_utc).join_from(devices, health, same, isouter=True)
+    missing, said = missing_rows(connection), last_health(connection)
+    query = select(devices.c.site, devices.c.device, devices.c.state, devices.c.last_seen_utc)
     return [
         _Device(
-            site, device, state, seen, missing.get((site, device), 0),
-            None if said is None else Health.model_validate_json(said), said_utc,
+            site, device, state, seen, missing.get((site, device), 0), *said.get((site, device), (None, None))
         )
-        for site, device, state, seen, said, said_utc in connection.execute(query)
+        for site, device, state, seen in connection.execute(query)
     ]  # fmt: skip
 
 

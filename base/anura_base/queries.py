@@ -47,7 +47,8 @@ def rows_after(connection: Connection, table: Table, arrival: int, limit: int) -
 
 def device_views(connection: Connection) -> list[DeviceView]:
     """Return every device, by site and name."""
-    calls, hours, missing, said = _calls(connection), _effort_h(connection), missing_rows(connection), _said(connection)
+    calls, hours = _calls(connection), _effort_h(connection)
+    missing, said = missing_rows(connection), last_health(connection)
     return [
         DeviceView(
             site=row.site,
@@ -68,10 +69,11 @@ def device_views(connection: Connection) -> list[DeviceView]:
 
 def health_of_devices(connection: Connection) -> dict[tuple[str, str], tuple[Health, bool]]:
     """Return what each device last said about itself, and whether that is too old to count on."""
-    return {key: (said, _is_stale(said, received)) for key, (said, received) in _said(connection).items()}
+    return {key: (said, _is_stale(said, received)) for key, (said, received) in last_health(connection).items()}
 
 
-def _said(connection: Connection) -> dict[tuple[str, str], tuple[Health, datetime | None]]:
+def last_health(connection: Connection) -> dict[tuple[str, str], tuple[Health, datetime | None]]:
+    """Return what each device last said about itself, and when it came; None where the broker had kept it for us."""
     return {
         (site, device): (Health.model_validate_json(message), received_utc)
         for site, device, received_utc, message in connection.execute(select(health))

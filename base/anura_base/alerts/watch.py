@@ -16,12 +16,11 @@ from anura_base.alerts.tables import deliveries, firings, reading
 from anura_base.config import Site
 from anura_base.database import cause, insert_new
 from anura_base.nights import night_of
-from anura_base.queries import rows_after
+from anura_base.queries import last_health, rows_after
 from anura_base.sites import sites
-from anura_base.tables import devices, effort, events, health
+from anura_base.tables import devices, effort, events
 from anura_edge.audio import ClockSource
 from anura_edge.events import EffortState
-from anura_edge.wire import Health
 
 log = logging.getLogger(__name__)
 
@@ -217,13 +216,11 @@ def _ongoing(connection: Connection) -> set[Key]:
 
 
 def _device_states(connection: Connection) -> list[DeviceState]:
-    same = (devices.c.site == health.c.site) & (devices.c.device == health.c.device)
-    columns = devices.c.site, devices.c.device, devices.c.last_seen_utc, health.c.message, health.c.received_utc
+    said = last_health(connection)
+    query = select(devices.c.site, devices.c.device, devices.c.last_seen_utc)
     return [
-        DeviceState(site, device, seen, None if said is None else Health.model_validate_json(said), received)
-        for site, device, seen, said, received in connection.execute(
-            select(*columns).join_from(devices, health, same, isouter=True)
-        )
+        DeviceState(site, device, seen, *said.get((site, device), (None, None)))
+        for site, device, seen in connection.execute(query)
     ]
 
 
