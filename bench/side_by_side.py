@@ -58,7 +58,10 @@ def main() -> None:
         print(json.dumps(measures.BY_NAME[what](Subject(name, model), options.seconds)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        subjects = [*PUBLISHED, *map(_bundle, [_resnet18(Path(folder)), *options.bundle, DEFAULT_BUNDLE])]
+        resnet18 = _resnet18(Path(folder))
+        small = [_int8(each, Path(folder)) for each in (resnet18, DEFAULT_BUNDLE)]
+        bundles = [resnet18, small[0], *options.bundle, DEFAULT_BUNDLE, small[1]]
+        subjects = [*PUBLISHED, *map(_bundle, bundles)]
         rows = [_row(subject, options.seconds) for subject in subjects]
         delivery = measures.delivery(DEFAULT_BUNDLE, max(20.0, options.seconds))
     table = "\n".join(["| " + " | ".join(COLUMNS) + " |", "|---|" + "--:|" * (len(COLUMNS) - 1), *map(_line, rows)])
@@ -81,6 +84,16 @@ def _resnet18(folder: Path) -> Path:
     from anura_export.untrained import untrained_window_bundle
 
     return untrained_window_bundle(folder / "resnet18-untrained")
+
+
+def _int8(path: Path, folder: Path) -> Path:
+    """Make a bundle's int8 version, its ranges from what it will hear: how fast it is does not depend on them."""
+    from anura_export.int8 import to_int8
+    from anura_export.quantise import write_int8
+
+    bundle = load_bundle(path)
+    graph = to_int8(bundle, [measures.frogs(30.0, bundle.manifest.rate_hz)])
+    return write_int8(bundle, graph, folder / f"{path.name}-int8").path
 
 
 def _row(subject: Subject, seconds: float) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def at_rate(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
 def _windows(samples: FloatArray, rate_hz: int) -> Iterator[FloatArray]:
     windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW_S * rate_hz)[:: HOP_S * rate_hz]
     for at in range(0, len(windows), BATCH):
-        yield np.ascontiguousarray(windows[at : at + BATCH])
+        yield windows[at : at + BATCH].copy()
 
 
 def _network(model: str) -> tuple[Any, int]:

@@ -27,12 +27,18 @@ def model_card(provenance: Provenance, report: Report) -> str:
         "species begins in a recording of another. *AP* is average precision. All are out of fold: no model has "
         "learnt from the recordings, or from others of their group, that it is judged on.",
         "## How well\n\n" + "\n".join(_metric_table(report.metrics)),
-        "## What it learnt from\n\n" + "\n".join(f"- {line}" for line in provenance.data),
+        "## What it learnt from\n\n" + "\n".join(_sources(provenance)),
         "## Limits\n\n" + LIMITS.rstrip(),
         f"## The golden clip\n\n{provenance.golden_credit}",
         "## Credits\n\n" + "\n".join(f"- {line}" for line in provenance.credits),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _sources(provenance: Provenance) -> Iterable[str]:
+    yield from (f"- {line}" for line in provenance.data)
+    if provenance.teachers:
+        yield f"- what other models made of the same recordings: {', '.join(provenance.teachers)}"
 
 
 def exported_section(manifest: Manifest) -> str:

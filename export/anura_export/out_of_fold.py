@@ -16,8 +16,7 @@ from anura_export.int8 import to_int8
 from anura_train.checkpoint import Checkpoint, load_checkpoint
 from anura_train.data import Corpus, Recording, load
 from anura_train.evaluate import Report, load_report
-from anura_train.folds import Folds
-from anura_train.jobs import all_folds
+from anura_train.folds import Folds, all_folds
 from anura_train.metrics import Truth, bootstrap, macro_f1
 from anura_train.models import build
 from anura_train.state import load_result

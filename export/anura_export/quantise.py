@@ -62,25 +62,31 @@ def quantise(bundle: Bundle, corpus: Corpus, out: Path, trained: Path | None = N
     chosen, rate_hz = choose(corpus), bundle.manifest.rate_hz
     graph = to_int8(bundle, range_clips(chosen.ranges, rate_hz))
     with replacing(out) as folder:
-        shutil.copyfile(bundle.path / GOLDEN_CLIP, folder / GOLDEN_CLIP)
-        shutil.copyfile(bundle.path / CARD, folder / CARD)
-        (folder / MODEL).write_bytes(graph)
-        draft = _draft(bundle, graph)
-        write_golden_scores(folder, draft)
-        seal(folder, draft)
-        young = load_bundle(folder)
+        young = write_int8(bundle, graph, folder)
         found = _Found(
             compare(young, bundle, compared_clips(chosen.compared, rate_hz)),
             time_in_turn([bundle, young], budget_s=TIMING_S),
             macro_f1_loss(bundle, corpus, trained) if trained else None,
         )
-        measured = _measured(draft, bundle, young, chosen, found)
+        measured = _measured(bundle, young, chosen, found)
         verdict = tuple(_verdict(bundle, young, found))
         section = int8_section(measured, cost_of(bundle, float(found.times.medians[0])), verdict)
         card = (bundle.path / CARD).read_text(encoding="utf-8")
         (folder / CARD).write_text(f"{card}\n{section}", encoding="utf-8")
         seal(folder, measured)
     return Quantised(load_bundle(out), verdict, found.times.ratio(1, to=0))
+
+
+def write_int8(bundle: Bundle, graph: bytes, folder: Path) -> Bundle:
+    """Write a graph that `to_int8` made of a bundle into a folder as a bundle of its own, not measured yet."""
+    (folder / GOLDEN_CLIP).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(bundle.path / GOLDEN_CLIP, folder / GOLDEN_CLIP)
+    shutil.copyfile(bundle.path / CARD, folder / CARD)
+    (folder / MODEL).write_bytes(graph)
+    draft = _draft(bundle, graph)
+    write_golden_scores(folder, draft)
+    seal(folder, draft)
+    return load_bundle(folder)
 
 
 def _draft(bundle: Bundle, graph: bytes) -> Manifest:
@@ -115,7 +121,8 @@ def _tolerance(bundle: Bundle) -> float:
     return min(max(GOLDEN_TOLERANCE, 2 * change), HIGHEST_TOLERANCE)
 
 
-def _measured(draft: Manifest, bundle: Bundle, young: Bundle, chosen: Chosen, found: _Found) -> Manifest:
+def _measured(bundle: Bundle, young: Bundle, chosen: Chosen, found: _Found) -> Manifest:
+    draft = young.manifest
     audio = f"{described(chosen.compared)}, of other groups than those that ranges were taken from"
     against = f"{MODEL} {bundle.model_sha256[:12]}"
     changes = {

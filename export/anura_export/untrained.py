@@ -17,6 +17,7 @@ from anura_train.models.settings import (
     CrnnSettings,
     MelFeatures,
     ModelSettings,
+    YamnetSettings,
 )
 
 LABELS = 18
@@ -47,6 +48,7 @@ NETWORKS: dict[str, ModelSettings] = {
     "mobilenetv3": _cnn("mobilenetv3_large_100"),
     "densenet121": _cnn("densenet121"),
     "inceptionv3": _cnn("inception_v3"),
+    "yamnet": YamnetSettings(kind="yamnet", dropout=0.0),
     "crnn": CrnnSettings(kind="crnn", width=32, hidden=128, dropout=0.0),
     **{f"ast-{size}-{stride}": _ast(size, stride) for size in ("tiny", "small", "base") for stride in (16, 10)},
 }

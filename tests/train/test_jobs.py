@@ -16,7 +16,8 @@ from anura_train.checkpoint import HELD_OUT, load_checkpoint, load_rows
 from anura_train.data import Corpus
 from anura_train.evaluate import evaluate, load_report
 from anura_train.fit import Step
-from anura_train.jobs import Bench, all_folds, fit_final, fit_fold
+from anura_train.folds import all_folds
+from anura_train.jobs import Bench, fit_final, fit_fold
 from anura_train.recipe import Recipe
 
 

@@ -18,9 +18,11 @@ from anura_train.data import Corpus, Recording, Taxon, WeakLabel, read_corpus
 from anura_train.evaluation.assess import assess
 from anura_train.evaluation.record import lines_of_test, load_evaluation
 from anura_train.evaluation.trial import Trial
-from anura_train.jobs import Bench, fingerprint, fit_final, fit_fold, own_count
+from anura_train.folds import own_count
+from anura_train.jobs import Bench, fit_final, fit_fold
 from anura_train.recipe import Recipe
 from anura_train.run import Place, Task
+from anura_train.state import fingerprint
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 from safetensors.torch import save_file
+from tflite_file import write_tflite
 from torch import Tensor
 
 from anura_edge.errors import ModelError
@@ -202,3 +203,39 @@ def test_weights_that_do_not_fit_are_refused_by_name(
     with pytest.raises(ModelError, match=message.replace("\\\\", "\\")):
         load_pretrained(made(wanted), wanted)
     assert not (tmp_path / "harmed").exists()
+
+
+YAMNET = {"kind": "yamnet", "dropout": 0.0}
+
+
+def test_yamnet_has_the_published_size_and_a_row_for_each_third_of_a_second() -> None:
+    net = sketch(settings(YAMNET), labels=521)
+    assert sum(each.numel() for each in net.body.parameters()) == 3_729_481
+    assert net.learn(torch.empty(2, 96, 64, device="meta")).shape == (2, 1, 521)
+    assert net.learn(torch.empty(2, 298, 64, device="meta")).shape == (2, 8, 521)
+
+
+def test_yamnet_does_not_care_how_loud_a_window_is() -> None:
+    net = made(settings(YAMNET))
+    audio = 0.1 * torch.randn(1, 3 * net.rate_hz)
+    with torch.no_grad():
+        torch.testing.assert_close(net(audio), net(0.05 * audio), rtol=1e-4, atol=1e-5)
+        assert net(torch.zeros(1, 3 * net.rate_hz)).isfinite().all()
+
+
+def test_yamnet_s_file_gives_back_what_was_in_it(tmp_path: Path) -> None:
+    net, other = made(settings(YAMNET)), build(settings(YAMNET), 3)
+    path = write_tflite(tmp_path / "yamnet.tflite", net.body)
+    load_pretrained(other, settings(YAMNET, pretrained=str(path)))
+    for name, value in net.body.state_dict().items():
+        if name.startswith("layers"):
+            # Kernels of 8 bits: half a step of each channel.
+            torch.testing.assert_close(other.state_dict()[f"body.{name}"], value, rtol=0, atol=value.abs().max() / 250)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", bytes(64), b"\x1c\x00\x00\x00TFL3" + bytes(40)])
+def test_a_file_that_is_not_yamnet_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "yamnet.tflite"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"yamnet\.tflite"):
+        load_pretrained(build(settings(YAMNET), 3), settings(YAMNET, pretrained=str(path)))

@@ -7,6 +7,7 @@ OUT/test.npz         the same of the recordings that the data's authors set asid
 OUT/held-out.npz     logits of the backgrounds that no model may learn from, by the final model
 OUT/log/NAME.csv     loss and learning rate of each step, and in NAME.seconds how long all of them took
 OUT/state/NAME.pt    what a training that was killed goes on from
+OUT/said/NAME.db     what it told students as a teacher, so that it need not listen to the same example twice
 OUT/report.json      what is shipped: calibration, thresholds and their figures, written by `evaluate`
 OUT/evaluation.json  every figure, and OUT/evaluation.csv, the same as a table
 """
@@ -57,6 +58,8 @@ class Provenance(_Frozen):
     credits: tuple[str, ...]
     """One line a recording: name, licence, attribution."""
     golden_credit: str
+    teachers: tuple[str, ...] = ()
+    """Recipes of the models that it was distilled from."""
 
 
 @dataclass(frozen=True, slots=True)

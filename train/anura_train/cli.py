@@ -18,14 +18,14 @@ from anura_train.evaluation.assess import assess
 from anura_train.evaluation.perturb import perturbed_trials
 from anura_train.evaluation.record import lines_of_test, load_evaluation, write_evaluation
 from anura_train.evaluation.trial import read_test, read_trial
-from anura_train.jobs import own_count
-from anura_train.recipe import read_recipe
+from anura_train.folds import own_count
+from anura_train.recipe import Recipe, read_recipe
 from anura_train.report.embedding import embedding_plates
 from anura_train.report.page import write_report
 from anura_train.report.performance import candidate
 from anura_train.report.plate import OTHER, OWN
 from anura_train.results import runs as results
-from anura_train.results.page import shown, write_page
+from anura_train.results.page import comparison, shown, write_page
 from anura_train.results.plan import read_plan
 from anura_train.run import Accelerator, Place, Precision, Task, train_all
 
@@ -36,24 +36,36 @@ Data = Annotated[Path, typer.Option(help="Folder with recordings.csv, or with fr
 Out = Annotated[Path, typer.Option(help="Folder for what training leaves behind.")]
 
 
+RecipeFile = Annotated[Path, typer.Option(help="YAML file, see train/recipes.")]
+Variants = Annotated[list[str], typer.Option(help="Change the recipe as it says under this name; repeatable.")]
+Pretrained = Annotated[
+    Path | None, typer.Option(help="Weights that the network begins with, in place of the recipe's model.pretrained.")
+]
+Fold = Annotated[int | None, typer.Option(help="Only this fold; all of them and the final model by default.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Trainings at a time, one core each.")]
+Where = Annotated[Accelerator, typer.Option(help="Where to train.")]
+Devices = Annotated[int, typer.Option(min=1, help="GPUs that share each training.")]
+Digits = Annotated[Precision, typer.Option(help="bf16-mixed is faster on a GPU.")]
+Tensorboard = Annotated[bool, typer.Option(help="Write OUT/tensorboard as well as OUT/log.")]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Threads that make examples ahead; by default 8 for a GPU, none for a CPU.")
+]
+
+
 @app.command("fit")
 def fit_command(
-    recipe: Annotated[Path, typer.Option(help="YAML file, see train/recipes.")],
+    recipe: RecipeFile,
     data: Data,
     out: Out,
-    variant: Annotated[list[str], typer.Option(help="Change the recipe as it says under this name; repeatable.")] = [],  # noqa: B006  # typer copies it
-    fold: Annotated[
-        int | None, typer.Option(help="Only this fold; all of them and the final model by default.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one core each.")] = 2,
-    accelerator: Annotated[Accelerator, typer.Option(help="Where to train.")] = Accelerator.AUTO,
-    devices: Annotated[int, typer.Option(min=1, help="GPUs that share each training.")] = 1,
-    precision: Annotated[Precision, typer.Option(help="bf16-mixed is faster on a GPU.")] = Precision.FULL,
-    tensorboard: Annotated[bool, typer.Option(help="Write OUT/tensorboard as well as OUT/log.")] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=0, help="Threads that make examples ahead; by default 8 for a GPU, none for a CPU."),
-    ] = None,
+    variant: Variants = [],  # noqa: B006  # typer copies it
+    pretrained: Pretrained = None,
+    fold: Fold = None,
+    jobs: Jobs = 2,
+    accelerator: Where = Accelerator.AUTO,
+    devices: Devices = 1,
+    precision: Digits = Precision.FULL,
+    tensorboard: Tensorboard = False,
+    workers: Workers = None,
 ) -> None:
     """Train a recipe: a model for each fold, to test it, and the final one on everything.
 
@@ -61,14 +73,48 @@ def fit_command(
 
     Example: anura-train fit --recipe train/recipes/student_stream.yaml --data ../data --out build/train/student_stream
     """
-    settings = read_recipe(recipe, variant)
+    place = Place(accelerator, devices, precision, tensorboard, workers)
+    weights = {"model": {"pretrained": pretrained}} if pretrained else None
+    _train(read_recipe(recipe, variant, weights), data, out, fold, place, jobs, ())
+
+
+@app.command("distill")
+def distill_command(
+    recipe: RecipeFile,
+    teacher: Annotated[
+        list[Path], typer.Option(help="Folder that `fit` left of a recipe with the same folds; repeatable.")
+    ],
+    data: Data,
+    out: Out,
+    variant: Variants = [],  # noqa: B006  # typer copies it
+    fold: Fold = None,
+    jobs: Jobs = 2,
+    accelerator: Where = Accelerator.AUTO,
+    devices: Devices = 1,
+    precision: Digits = Precision.FULL,
+    tensorboard: Tensorboard = False,
+    workers: Workers = None,
+) -> None:
+    """Train a recipe as `fit` does, beside teachers that say what they hear in each of its examples.
+
+    A fold's student has the teachers of that fold, who heard nothing of what it is tested on either.
+
+    Example: anura-train distill --recipe train/recipes/student_stream.yaml --variant distilled
+    --teacher build/train/teacher_yamnet --data ../data --out build/train/student_distilled
+    """
+    place = Place(accelerator, devices, precision, tensorboard, workers)
+    _train(read_recipe(recipe, variant), data, out, fold, place, jobs, tuple(teacher))
+
+
+def _train(
+    settings: Recipe, data: Path, out: Path, fold: int | None, place: Place, jobs: int, teachers: tuple[Path, ...]
+) -> None:
     corpus = data_commands.examine(data, layout_of(data))
     if (own := own_count(corpus)) and own != settings.folds:
         typer.echo(f"The data comes in {own} folds of its own; they take the place of the recipe's {settings.folds}.")
         settings = settings.model_copy(update={"folds": own})
     wanted: list[int | None] = [*range(settings.folds), None] if fold is None else [fold]
-    tasks = [Task(settings.id, settings, data, out, each) for each in wanted]
-    train_all(tasks, Place(accelerator, devices, precision, tensorboard, workers), jobs)
+    train_all([Task(settings.id, settings, data, out, each, teachers) for each in wanted], place, jobs)
 
 
 @app.command("models")
@@ -127,6 +173,22 @@ def report_command(
             candidates.append(candidate(load_evaluation(folder), trial, colour))
     plates = embedding_plates(load_checkpoint(out).model, corpus, corpus.labels())
     typer.echo(write_report(out / "report", candidates, tuple(plates)))
+
+
+@app.command("compare")
+def compare_command(
+    outs: Annotated[
+        list[Path], typer.Argument(help="Folders that `fit` or `distill` left; the first is compared with.")
+    ],
+    data: Data,
+) -> None:
+    """Put trainings of the same folds side by side, and say by how much each differs from the first.
+
+    Example: anura-train compare build/train/student_stream build/train/student_distilled --data ../data
+    """
+    corpus = read_corpus(data)
+    runs = [results.judge_folder(out, load_checkpoint(out).provenance.recipe, corpus) for out in outs]
+    typer.echo(comparison(runs))
 
 
 @app.command("results")

@@ -14,7 +14,7 @@ from anura_edge.errors import ModelError
 from anura_train.calibration import GRID, Platt, best_threshold, fit_platt, shipped_thresholds
 from anura_train.checkpoint import HELD_OUT, REPORT, Rows, load_checkpoint, load_rows
 from anura_train.data import Corpus, Recording
-from anura_train.jobs import all_folds
+from anura_train.folds import all_folds
 from anura_train.metrics import (
     Truth,
     average_precisions,

@@ -13,12 +13,14 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torchaudio.functional import mask_along_axis_iid
 
 from anura_edge.errors import ConfigError
+from anura_train.distil import Teachers
 from anura_train.examples import batches
 from anura_train.lesson import Lesson
 from anura_train.losses import make_loss
 from anura_train.metrics import micro_f1
 from anura_train.models import Net, build, load_pretrained
 from anura_train.recipe import AugmentSettings, Recipe, WindowSettings
+from anura_train.rounding import learn_rounded
 from anura_train.state import Keeper, Training
 from anura_train.windows import Windows
 
@@ -48,8 +50,9 @@ def fit(
     keeper: Keeper | None = None,
     fabric: Fabric | None = None,
     workers: int = 0,
+    teachers: Teachers | None = None,
 ) -> Net:
-    """Train a network; the same recipe and lesson on the same machine give the same weights.
+    """Train a network; the same recipe, lesson and teachers on the same machine give the same weights.
 
     With a keeper, a training that was killed goes on from where it was last kept, and ends in the same weights as if it
     had not been. `workers` threads make examples ahead, the same ones as without.
@@ -76,9 +79,16 @@ def fit(
     loss_of = make_loss(recipe.loss, fabric.to_device(torch.from_numpy(lesson.examples.prevalence)))
     # Every device makes the whole batch and takes its part, so that several learn from the same examples as one.
     own = slice(fabric.global_rank, None, fabric.world_size)
+    for teacher in teachers.networks if teachers else ():
+        fabric.to_device(teacher)
+    exact_steps = round((1 - recipe.rounded) * steps)
+    if training.step > exact_steps:
+        learn_rounded(model)
 
     left = range(training.step + 1, 1 if training.finished else steps + 1)
     for batch, chance in batches(lesson.examples, left, recipe.batch, workers):
+        if training.step == exact_steps < steps:
+            learn_rounded(model)
         training.step, training.chance = training.step + 1, chance
         waveform, target = (fabric.to_device(torch.from_numpy(each[own])) for each in (batch.waveforms, batch.targets))
         cells = None if batch.cells is None else fabric.to_device(torch.from_numpy(batch.cells[own]))
@@ -87,6 +97,9 @@ def fit(
         with fabric.autocast():
             logits = learner.learn(features)  # (B, rows, labels)
         loss = loss_of(logits.float(), target, cells)
+        if teachers and recipe.distil:
+            taught = teachers.loss(logits.float(), waveform, model.rate_hz)
+            loss = recipe.distil.hard * loss + (1 - recipe.distil.hard) * taught
         optimizer.zero_grad()
         fabric.backward(loss)
         if recipe.clip_norm:

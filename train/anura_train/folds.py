@@ -21,9 +21,23 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from anura_edge.errors import ConfigError
 from anura_train.data import Corpus, Recording
+from anura_train.recipe import Recipe
 
 Folds = Mapping[str, int]
 """Recording name -> the fold that it is tested in."""
+
+
+def own_count(corpus: Corpus) -> int | None:
+    """Return how many folds a data set comes with; None where it has none."""
+    parts = {clip.split for clip in corpus.frogs + corpus.backgrounds}
+    return len(parts) if len(parts) > 1 and all(part.isdigit() for part in parts) else None
+
+
+def all_folds(recipe: Recipe, corpus: Corpus) -> Folds:
+    """Return every clip's fold: its authors' where they made as many as the recipe has, else by group."""
+    if own_count(corpus) == recipe.folds:
+        return own_folds(corpus.frogs + corpus.backgrounds)
+    return corpus_folds(corpus, recipe.folds, recipe.seed if recipe.fold_seed is None else recipe.fold_seed)
 
 
 def assign_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Folds:

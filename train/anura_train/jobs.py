@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +19,20 @@ from anura_train.checkpoint import (
     Checkpoint,
     Provenance,
     Species,
+    load_checkpoint,
     save_checkpoint,
     save_rows,
 )
 from anura_train.data import FREE_LICENCES, Corpus, Recording, load
+from anura_train.distil import Teachers
 from anura_train.fit import OnStep, Step, fit
-from anura_train.folds import Folds, corpus_folds, own_folds
+from anura_train.folds import all_folds
 from anura_train.lesson import open_lesson
 from anura_train.logs import CsvLog, Log, Stopwatch, TensorBoardLog
 from anura_train.models import Net
 from anura_train.recipe import Recipe
-from anura_train.state import Keeper
+from anura_train.state import Keeper, fingerprint
+from anura_train.teachers import load_teachers
 
 GOLDEN_S = 6
 
@@ -50,29 +52,46 @@ class Bench:
     """Threads that make examples ahead."""
 
 
-def fit_fold(recipe: Recipe, corpus: Corpus, fold: int, bench: Bench, on_step: OnStep) -> None:
-    """Train on all folds but one, score that one, write OUT/fold-K.npz."""
+def fit_fold(
+    recipe: Recipe, corpus: Corpus, fold: int, bench: Bench, on_step: OnStep, teachers: Sequence[Path] = ()
+) -> None:
+    """Train on all folds but one, score that one, write OUT/fold-K.npz.
+
+    `teachers` are folders that other trainings left, for a recipe that wants some.
+    """
     folds = all_folds(recipe, corpus)
     learnt = corpus.only(lambda each: folds.get(each.name, fold) != fold)  # what is held out or for the test is in none
-    model = _fit(recipe, learnt, corpus.labels(), f"fold-{fold}", bench, on_step)
+    taught = load_teachers(teachers, recipe, corpus, learnt, fold)
+    model = _fit(recipe, learnt, corpus.labels(), f"fold-{fold}", bench, on_step, taught)
     tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]
     if bench.fabric.is_global_zero:
         save_rows(bench.out / f"fold-{fold}.npz", score(model, tested))
 
 
-def fit_final(recipe: Recipe, corpus: Corpus, bench: Bench, on_step: OnStep) -> None:
+def fit_final(recipe: Recipe, corpus: Corpus, bench: Bench, on_step: OnStep, teachers: Sequence[Path] = ()) -> None:
     """Train on everything that may be learnt from; write the checkpoint, the golden clip and the scores of the rest."""
     golden = _golden_clip(recipe, corpus)
-    model = _fit(recipe, corpus, corpus.labels(), "final", bench, on_step)
+    taught = load_teachers(teachers, recipe, corpus, corpus, None)
+    model = _fit(recipe, corpus, corpus.labels(), "final", bench, on_step, taught)
     if bench.fabric.is_global_zero:
         clip = load(golden, model.rate_hz)[: GOLDEN_S * model.rate_hz]
         soundfile.write(bench.out / GOLDEN, clip, model.rate_hz, subtype="PCM_16")
-        save_checkpoint(bench.out, Checkpoint(model, describe(recipe, corpus, golden)))
+        names = [load_checkpoint(each).provenance.recipe.title for each in teachers]
+        provenance = describe(recipe, corpus, golden, names)
+        save_checkpoint(bench.out, Checkpoint(model, provenance))
         save_rows(bench.out / HELD_OUT, score(model, corpus.held_out))
         save_rows(bench.out / TESTED, score(model, corpus.test))
 
 
-def _fit(recipe: Recipe, learnt: Corpus, labels: tuple[str, ...], name: str, bench: Bench, on_step: OnStep) -> Net:
+def _fit(
+    recipe: Recipe,
+    learnt: Corpus,
+    labels: tuple[str, ...],
+    name: str,
+    bench: Bench,
+    on_step: OnStep,
+    teachers: Teachers | None,
+) -> Net:
     """Train, go on where the same training was killed, and write each step down."""
     logs: list[Log] = []
     if bench.fabric.is_global_zero:
@@ -85,29 +104,8 @@ def _fit(recipe: Recipe, learnt: Corpus, labels: tuple[str, ...], name: str, ben
             log.write(step)
         on_step(step)
 
-    keeper = Keeper(bench.out / "state" / f"{name}.pt", fingerprint(recipe, learnt), bench.keep_every)
-    return fit(recipe, open_lesson(recipe, learnt, labels), write, keeper, bench.fabric, bench.workers)
-
-
-def fingerprint(recipe: Recipe, learnt: Corpus) -> str:
-    """Return what tells one training from another: its recipe, and the recordings and labels that it learns from."""
-    data = [
-        (each.name, each.path.stat().st_size, each.codes, each.strong) for each in learnt.frogs + learnt.backgrounds
-    ]
-    return sha256(f"{recipe.model_dump_json()} {data}".encode()).hexdigest()
-
-
-def own_count(corpus: Corpus) -> int | None:
-    """Return how many folds a data set comes with; None where it has none."""
-    parts = {clip.split for clip in corpus.frogs + corpus.backgrounds}
-    return len(parts) if len(parts) > 1 and all(part.isdigit() for part in parts) else None
-
-
-def all_folds(recipe: Recipe, corpus: Corpus) -> Folds:
-    """Return every clip's fold: its authors' where they made as many as the recipe has, else by group."""
-    if own_count(corpus) == recipe.folds:
-        return own_folds(corpus.frogs + corpus.backgrounds)
-    return corpus_folds(corpus, recipe.folds, recipe.seed)
+    keeper = Keeper(bench.out / "state" / f"{name}.pt", fingerprint(recipe, learnt, teachers), bench.keep_every)
+    return fit(recipe, open_lesson(recipe, learnt, labels), write, keeper, bench.fabric, bench.workers, teachers)
 
 
 @torch.no_grad()
@@ -118,7 +116,7 @@ def score(model: Net, clips: Iterable[Recording]) -> dict[str, FloatArray]:
     return {name: np.asarray(model.rows(sound).cpu().numpy(), np.float32) for name, sound in sounds}
 
 
-def describe(recipe: Recipe, corpus: Corpus, golden: Recording) -> Provenance:
+def describe(recipe: Recipe, corpus: Corpus, golden: Recording, teachers: Sequence[str] = ()) -> Provenance:
     """Write down where a model comes from."""
     learnt = corpus.frogs + corpus.backgrounds
     names = ", ".join(corpus.taxon(code).scientific_name for code in golden.codes)
@@ -127,6 +125,7 @@ def describe(recipe: Recipe, corpus: Corpus, golden: Recording) -> Provenance:
         species=tuple(_species(code, corpus) for code in corpus.labels()),
         data=tuple(_data_lines(learnt)),
         credits=tuple(_credit_lines(learnt)),
+        teachers=tuple(teachers),
         golden_credit=f"{golden.name}, {names}: {golden.licence}. {golden.attribution}".strip(),
     )
 

@@ -44,10 +44,14 @@ def weak_label_loss(logits: Tensor, target: Tensor) -> Tensor:
     A species that is there is judged by its surest rows, so that rows between calls may stay low. A species that is
     not there is not there in any row.
     """
-    surest = logits.topk(max(1, int(PRESENT_SHARE * logits.shape[1])), dim=1).values.mean(1)  # (B, labels)
-    example = F.binary_cross_entropy_with_logits(surest, target, reduction="none")
+    example = F.binary_cross_entropy_with_logits(surest_rows(logits), target, reduction="none")
     absent = F.softplus(logits).mean(1)  # (B, labels)
     return (example + 0.5 * (1 - target) * absent).mean()
+
+
+def surest_rows(logits: Tensor) -> Tensor:
+    """Return the mean logits (B, labels) of the PRESENT_SHARE of rows (B, rows, labels) that are surest of a label."""
+    return logits.topk(max(1, int(PRESENT_SHARE * logits.shape[1])), dim=1).values.mean(1)
 
 
 def focal_loss(logits: Tensor, target: Tensor, gamma: float) -> Tensor:

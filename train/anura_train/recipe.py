@@ -119,6 +119,13 @@ class LayerSettings(Strict):
     weight_decay: float | None = Field(default=None, ge=0)
 
 
+class Distillation(Strict):
+    """How a student learns from teachers (`distil.py`), which `anura-train distill` names."""
+
+    hard: Share = 0.1
+    """Share of the loss that comes from the labels; EfficientAT's (Schmid et al. 2023)."""
+
+
 class EarlyStopping(Strict):
     """Keep the epoch with the best micro-F1 at 0.5 on a part of the recordings that is not learnt from."""
 
@@ -137,6 +144,8 @@ class Recipe(Strict):
     version: str
     seed: int
     folds: int = Field(ge=2, le=100)
+    fold_seed: int | None = None
+    """How recordings are dealt to folds, where it is not by `seed`: several seeds can be tested on the same folds."""
     model: ModelSettings
     example_s: float = Field(gt=0)
     """Length of a training example."""
@@ -159,6 +168,9 @@ class Recipe(Strict):
     windows: WindowSettings | None = None
     """Examples are mixed (`augment`) or cut (`windows`)."""
     early_stopping: EarlyStopping | None = None
+    distil: Distillation | None = None
+    rounded: Share = 0.0
+    """Share of the steps, the last ones, that learn with the integers of the device (`rounding.py`)."""
     golden: str | None = None
     """Name of a freely licensed recording whose first seconds travel with the model as its test; the first by name."""
 

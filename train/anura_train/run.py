@@ -78,6 +78,8 @@ class Task:
     data: Path
     out: Path
     fold: int | None
+    teachers: tuple[Path, ...] = ()
+    """Folders of what it is distilled from."""
 
 
 def train_all(tasks: Sequence[Task], place: Place, jobs: int) -> None:
@@ -127,6 +129,6 @@ def _train(fabric: Fabric, task: Task, place: Place, news: "Queue[News]") -> Non
     workers = ahead if place.workers is None else place.workers
     corpus, bench = read_corpus(task.data), Bench(task.out, fabric, place.tensorboard, workers=workers)
     if task.fold is None:
-        fit_final(task.recipe, corpus, bench, on_step)
+        fit_final(task.recipe, corpus, bench, on_step, task.teachers)
     else:
-        fit_fold(task.recipe, corpus, task.fold, bench, on_step)
+        fit_fold(task.recipe, corpus, task.fold, bench, on_step, task.teachers)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from anura_edge.errors import ModelError
+from anura_train.data import Corpus
+from anura_train.distil import Teachers
 from anura_train.examples import Chance
 from anura_train.models import Net
 from anura_train.models.weights import load_saved
+from anura_train.recipe import Recipe
 
 Weights = dict[str, Tensor]
 
@@ -89,14 +93,32 @@ class Training:
         self.best_f1, self.best = state["best_f1"], state["best"]
 
 
-def load_result(path: Path) -> Weights:
-    """Read the weights that a finished training was kept with; ModelError when there are none."""
+def fingerprint(recipe: Recipe, learnt: Corpus, teachers: Teachers | None = None) -> str:
+    """Return what tells one training from another: its recipe, and the recordings and labels that it learns from.
+
+    Behind a dash its teachers, if it has some.
+    """
+    data = [
+        (each.name, each.path.stat().st_size, each.codes, each.strong) for each in learnt.frogs + learnt.backgrounds
+    ]
+    own = sha256(f"{recipe.model_dump_json(exclude_defaults=True)} {data}".encode()).hexdigest()
+    return f"{own}-{teachers.digest}" if teachers else own
+
+
+def load_result(path: Path, mark: str | None = None) -> Weights:
+    """Read the weights that a finished training was kept with.
+
+    Raises ModelError when there are none, or they are of another training than the fingerprint `mark` says.
+    """
     try:
-        result: Weights = load_saved(path)["result"]
+        kept = load_saved(path)
+        result: Weights = kept["result"]
     except KeyError as error:
         raise ModelError(f"{path} is of a training that has not ended; run `anura-train fit` again") from error
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise ModelError(f"cannot read {path}: {error}; run `anura-train fit` first") from error
+    if mark not in (None, kept["fingerprint"].partition("-")[0]):
+        raise ModelError(f"{path} has learnt from other recordings, or by another recipe; run `anura-train fit` again")
     return result
 
 

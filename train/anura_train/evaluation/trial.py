@@ -11,7 +11,7 @@ from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
 from anura_train.checkpoint import TESTED, Rows, load_rows
 from anura_train.data import Corpus, Recording
-from anura_train.jobs import all_folds
+from anura_train.folds import all_folds
 from anura_train.metrics import Truth
 from anura_train.models import build
 from anura_train.recipe import Recipe

@@ -9,9 +9,17 @@ from anura_train.models.ast import Ast
 from anura_train.models.cnn import Cnn
 from anura_train.models.crnn import MELS as CRNN_MELS
 from anura_train.models.crnn import Crnn, Grid, grid
-from anura_train.models.settings import AstSettings, CnnSettings, CrnnSettings, ModelSettings, StreamSettings
+from anura_train.models.settings import (
+    AstSettings,
+    CrnnSettings,
+    ModelSettings,
+    StreamSettings,
+    WindowModelSettings,
+    YamnetSettings,
+)
 from anura_train.models.stream import StreamNet
 from anura_train.models.window import WINDOW_S, WindowNet
+from anura_train.models.yamnet import Yamnet, YamnetMel
 
 Net = StreamNet | WindowNet
 """Both turn features into rows of logits (`learn`), a recording into rows (`rows`) of known `step_samples` and
@@ -48,16 +56,18 @@ def crnn_grid() -> Grid:
 
 def load_pretrained(model: Net, settings: ModelSettings) -> None:
     """Give a network the published weights that its recipe names, if it names any; ModelError if they do not fit."""
-    path = settings.pretrained if isinstance(settings, CnnSettings | AstSettings) else None
-    if path and isinstance(model, WindowNet) and isinstance(model.body, Cnn | Ast):
+    path = None if isinstance(settings, StreamSettings | CrnnSettings) else settings.pretrained
+    if path and isinstance(model, WindowNet) and isinstance(model.body, Cnn | Ast | Yamnet):
         model.body.load(path)
 
 
-def _front_end(settings: CnnSettings | AstSettings | CrnnSettings) -> nn.Module:
+def _front_end(settings: WindowModelSettings) -> nn.Module:
     if isinstance(settings, AstSettings):
         return Fbank(AST_MELS, settings.mean, settings.spread)
     if isinstance(settings, CrnnSettings):
         return WindowLogMel(RATE_HZ, CRNN_HOP_SAMPLES, CRNN_WINDOW_SAMPLES, CRNN_MELS)
+    if isinstance(settings, YamnetSettings):
+        return YamnetMel(RATE_HZ)
     features = settings.features
     if features.kind == "contrast":
         return WindowLogMel(RATE_HZ, FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS)
@@ -71,9 +81,11 @@ def _front_end(settings: CnnSettings | AstSettings | CrnnSettings) -> nn.Module:
     )
 
 
-def _body(settings: CnnSettings | AstSettings | CrnnSettings, labels: int) -> Cnn | Ast | Crnn:
+def _body(settings: WindowModelSettings, labels: int) -> Cnn | Ast | Crnn | Yamnet:
     if isinstance(settings, AstSettings):
         return Ast(labels, AST_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
     if isinstance(settings, CrnnSettings):
         return Crnn(labels, settings.width, settings.hidden, settings.dropout)
+    if isinstance(settings, YamnetSettings):
+        return Yamnet(labels, settings.dropout)
     return Cnn(settings, labels)

@@ -97,4 +97,14 @@ class CrnnSettings(Strict):
     dropout: Share
 
 
-ModelSettings = Annotated[StreamSettings | CnnSettings | AstSettings | CrnnSettings, Field(discriminator="kind")]
+class YamnetSettings(Strict):
+    """MobileNetV1 with what AudioSet taught it (`yamnet.py`)."""
+
+    kind: Literal["yamnet"]
+    dropout: Share
+    pretrained: Path | None = None
+    """Google's yamnet.tflite."""
+
+
+WindowModelSettings = CnnSettings | AstSettings | CrnnSettings | YamnetSettings
+ModelSettings = Annotated[StreamSettings | WindowModelSettings, Field(discriminator="kind")]

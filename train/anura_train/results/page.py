@@ -33,6 +33,12 @@ def write_page(path: Path, runs: Sequence[Run], comparison: Comparison | None) -
     path.write_text(f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}", encoding="utf-8")
 
 
+def comparison(runs: Sequence[Run]) -> str:
+    """Return the table of runs on the same data, and by how much each differs from the first, as Markdown."""
+    others = Comparison(baseline=runs[0].name, others=tuple(each.name for each in runs[1:]))
+    return "\n\n".join([_about(runs[0].evaluation), table(runs), "\n".join(_compared(runs, others))])
+
+
 def _sections(runs: Sequence[Run], comparison: Comparison | None) -> Iterator[str]:
     minutes = sum(each.seconds for each in runs) / 60
     yield (
@@ -46,7 +52,7 @@ def _sections(runs: Sequence[Run], comparison: Comparison | None) -> Iterator[st
         if lines:
             yield f"## {title}"
             yield _about(lines[0].evaluation)
-            yield _table(lines)
+            yield table(lines)
             if lines[0].evaluation.test_recordings:
                 yield _about_test(lines[0].evaluation)
                 yield _test_table(lines)
@@ -68,7 +74,8 @@ def _about(evaluation: Evaluation) -> str:
     )
 
 
-def _table(runs: Sequence[Run]) -> str:
+def table(runs: Sequence[Run]) -> str:
+    """Return a line of figures for each run, as Markdown."""
     lines = [
         "| recipe | macro-F1, tuned | macro-F1 at 0.5 | mAP | parameters | MMAC / s | core-s |",
         "|---|--:|--:|--:|--:|--:|--:|",

@@ -23,12 +23,13 @@ from anura_train.evaluation.measures import Figures
 from anura_train.evaluation.record import Evaluation, write_evaluation
 from anura_train.evaluation.redraw import Estimate, Redraws, estimate, mean_of
 from anura_train.evaluation.trial import Trial, read_test, read_trial
-from anura_train.jobs import fingerprint, own_count
+from anura_train.folds import own_count
 from anura_train.logs import read_seconds
 from anura_train.recipe import Recipe
 from anura_train.results.leakage import SPLITS, cut_twice
 from anura_train.results.plan import Entry, Plan
 from anura_train.run import Task
+from anura_train.state import fingerprint
 
 SETS = {"frogs": "Frogs", "esc10": "ESC-10", "folder": "The data"}
 
@@ -131,18 +132,24 @@ def _leakage(entry: Entry, bench: Bench, windows: Path) -> Iterator[Line]:
 
 def judge_line(line: Line) -> Run:
     """Measure what the trainings of a line left behind."""
-    trial = read_trial(line.out, line.recipe, line.corpus)
-    evaluation = assess(line.recipe, line.corpus, trial, test=read_test(line.out, trial, line.corpus))
-    write_evaluation(line.out, evaluation)
+    done = judge_folder(line.out, line.recipe, line.corpus)
+    write_evaluation(line.out, done.evaluation)
+    cost = measure(line.entry.name, line.recipe.model)
+    return replace(done, name=line.entry.name, data=line.data, changes=line.entry.changes, cost=cost)
+
+
+def judge_folder(out: Path, recipe: Recipe, corpus: Corpus) -> Run:
+    """Measure what the folds of a recipe left in a folder; SourceError if they did not. The run has its name."""
+    trial = read_trial(out, recipe, corpus)
     return Run(
-        name=line.entry.name,
-        data=line.data,
-        recipe=line.recipe,
-        changes=line.entry.changes,
-        cost=measure(line.entry.name, line.recipe.model),
+        name=out.name,
+        data="folder",
+        recipe=recipe,
+        changes={},
+        cost=measure(out.name, recipe.model),
         trial=trial,
-        evaluation=evaluation,
-        seconds=sum(read_seconds(line.out / f"log/fold-{fold}.seconds") for fold in range(line.recipe.folds)),
+        evaluation=assess(recipe, corpus, trial, test=read_test(out, trial, corpus)),
+        seconds=sum(read_seconds(out / f"log/fold-{fold}.seconds") for fold in range(recipe.folds)),
     )
 
 

@@ -1,0 +1,169 @@
+"""YAMNet: MobileNetV1 (Howard et al. 2017) as Google trained it on AudioSet (Gemmeke et al. 2017), listening for frogs.
+
+It is given its published weights and goes on learning; without them it is a MobileNetV1 from scratch. It hears our rate
+instead of 16 kHz: its bands end at 7.5 kHz, so nothing of what it was trained on is missing.
+"""
+
+import math
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tflite
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from anura_edge.errors import ModelError
+from anura_train.models.weights import fill
+
+TRAINED_RATE_HZ, LOW_HZ, HIGH_HZ, MELS = 16_000, 125.0, 7_500.0, 64
+LOG_OFFSET = 0.001
+FRAME_S, HOP_S, BIN_HZ = 0.025, 0.010, TRAINED_RATE_HZ / 512
+"""YAMNet's own front end (`params.py` of tensorflow/models/research/audioset/yamnet)."""
+
+LEVEL_RMS = 0.1
+"""Level that every window is brought to, -20 dBFS: AudioSet's sounds are loud, a swamp is not."""
+
+FAINTEST_RMS = 1e-4
+"""Quieter windows stay quiet."""
+
+WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+STRIDED = (2, 4, 6, 12)
+"""Layers, from 1, that halve time and pitch, as the first convolution does: a row is 32 frames."""
+
+CONFIRM_ROWS = 3
+"""Rows that a score is the mean of: a second, as the student's."""
+
+
+class YamnetMel(nn.Module):
+    """Log-mel magnitudes as YAMNet was trained on them, of windows that are brought to one level."""
+
+    dft: Tensor
+    bank: Tensor
+
+    def __init__(self, rate_hz: int) -> None:
+        super().__init__()
+        self.hop_samples, self.mels = int(HOP_S * rate_hz), MELS
+        bins_hz = torch.arange(math.ceil(HIGH_HZ / BIN_HZ), dtype=torch.float64) * BIN_HZ
+        window = torch.hann_window(round(FRAME_S * rate_hz), dtype=torch.float64)
+        angles = torch.outer(bins_hz, torch.arange(len(window)) / rate_hz) * (2 * math.pi)
+        # A spectrum's magnitude grows with the samples in a frame.
+        kernels = torch.cat([torch.cos(angles), torch.sin(angles)]) * window * (TRAINED_RATE_HZ / rate_hz)
+        self.register_buffer("dft", kernels.float().unsqueeze(1), persistent=False)  # (2 bins, 1, window)
+        self.register_buffer("bank", _bank(bins_hz).float(), persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Map audio (B, N) to features (B, frames, mels); frames are whole."""
+        rms = audio.square().mean(1, keepdim=True).sqrt()
+        audio = audio * (LEVEL_RMS / rms.clamp_min(FAINTEST_RMS))
+        real, imaginary = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.hop_samples).chunk(2, dim=1)
+        magnitude = (real.square() + imaginary.square()).clamp_min(1e-12).sqrt().transpose(1, 2)
+        return torch.log(magnitude @ self.bank + LOG_OFFSET)
+
+
+class _Convolution(nn.Module):
+    """TensorFlow's: what an input lacks is added behind it rather than before it. Its normalisation is folded in."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, *, kernel: int = 3, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, groups=groups)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Map (B, C, T, M) to (B, C', T / stride, M / stride), both rounded up."""
+        pads: list[int] = []
+        for size in (picture.shape[3], picture.shape[2]):
+            missing = max((-(-size // self.stride) - 1) * self.stride + self.kernel - size, 0)
+            pads += [missing // 2, missing - missing // 2]
+        return torch.relu(self.conv(F.pad(picture, pads)))
+
+
+class Yamnet(nn.Module):
+    """Thirteen separable convolutions and a layer of labels; it slides over time, a row each third of a second."""
+
+    def __init__(self, labels: int, dropout: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [_Convolution(1, 32, stride=2)]
+        before = 32
+        for number, width in enumerate(WIDTHS, 1):
+            layers.append(_Convolution(before, before, stride=2 if number in STRIDED else 1, groups=before))
+            layers.append(_Convolution(before, width, kernel=1))
+            before = width
+        # Depthwise convolutions are twice as fast on a CPU with a pixel's channels side by side.
+        self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(before, labels)
+        nn.init.constant_(self.head.bias, -3.0)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Map features (B, T, M) to what AudioSet taught, (B, T / 32, 1024)."""
+        heard: Tensor = self.layers(features.unsqueeze(1))  # (B, 1024, T / 32, M / 32)
+        return heard.mean(3).transpose(1, 2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (B, rows, labels) of features (B, T, M), each row the mean of a second."""
+        rows = self.embed(features).transpose(1, 2)
+        seconds = F.avg_pool1d(rows, min(CONFIRM_ROWS, rows.shape[2]), stride=1).transpose(1, 2)
+        logits: Tensor = self.head(self.dropout(seconds))
+        return logits
+
+    def load(self, path: Path) -> None:
+        """Take the weights of Google's `yamnet.tflite`; ModelError if the file is not that."""
+        fill(self, _read(path), path, untrained=["head"])
+
+
+def _bank(bins_hz: Tensor) -> Tensor:
+    """Return the mel bank (bins, mels): triangles over mel, as TensorFlow builds them, not over hertz."""
+    mel = _mel(bins_hz)
+    ends = _mel(torch.tensor([LOW_HZ, HIGH_HZ]))
+    edges = torch.linspace(float(ends[0]), float(ends[1]), MELS + 2, dtype=torch.float64)
+    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
+    rising = (mel[:, None] - low) / (middle - low)
+    falling = (high - mel[:, None]) / (high - middle)
+    return torch.minimum(rising, falling).clamp_min(0)
+
+
+def _mel(hz: Tensor) -> Tensor:
+    return 1127 * torch.log1p(hz.double() / 700)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Read the convolutions' weights by our names: in the file they lie in the order of their use."""
+    try:
+        model = tflite.Model.GetRootAs(path.read_bytes())
+        graph = model.Subgraphs(0)
+        operators = [graph.Operators(number) for number in range(graph.OperatorsLength())]
+        weights: dict[str, Tensor] = {}
+        for number, (code, operator) in enumerate(_convolutions(model, operators)):
+            kernel, bias = (_tensor(model, graph.Tensors(operator.Inputs(place))) for place in (1, 2))
+            # TensorFlow keeps (out, height, width, in), of a depthwise one (1, height, width, out).
+            depthwise = code == tflite.BuiltinOperator.DEPTHWISE_CONV_2D
+            weights[f"layers.{number}.conv.weight"] = kernel.permute((3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
+            weights[f"layers.{number}.conv.bias"] = bias
+    except (OSError, struct.error, AttributeError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        # The reader trusts its file, so that another kind of file ends in any of these.
+        raise ModelError(f"cannot read pretrained weights from {path}: {error}; name Google's yamnet.tflite") from error
+    return weights
+
+
+def _convolutions(model: tflite.Model, operators: list[tflite.Operator]) -> Iterator[tuple[int, tflite.Operator]]:
+    for operator in operators:
+        code = model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()
+        if code in (tflite.BuiltinOperator.CONV_2D, tflite.BuiltinOperator.DEPTHWISE_CONV_2D):
+            yield code, operator
+
+
+def _tensor(model: tflite.Model, tensor: tflite.Tensor) -> Tensor:
+    """Return the values of a constant; most are kept in 8 bits, with a scale for each channel."""
+    kind = np.int8 if tensor.Type() == tflite.TensorType.INT8 else np.float32
+    values = model.Buffers(tensor.Buffer()).DataAsNumpy().view(kind).astype(np.float32).reshape(tensor.ShapeAsNumpy())
+    if kind is np.int8:
+        quantised = tensor.Quantization()
+        across = [1] * values.ndim
+        across[quantised.QuantizedDimension()] = -1
+        values = values * quantised.ScaleAsNumpy().reshape(across)
+    return torch.from_numpy(values)
