@@ -1,14 +1,18 @@
 """A student learns what its teachers hear, and no teacher has heard what the student is tested on."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from lightning_fabric import Fabric
 from torch import Tensor
+from typer.testing import CliRunner
 
 from anura_edge.errors import ConfigError, ModelError
+from anura_train import cli
 from anura_train.checkpoint import load_checkpoint, load_rows
 from anura_train.data import RATE_HZ, Corpus
 from anura_train.distil import Teachers, by_second
@@ -161,3 +165,33 @@ def test_teachers_that_do_not_fit_are_refused(taught: Recipe, recipe: Recipe, co
     fewer = corpus.only(lambda each: "AAA" not in each.codes)
     with pytest.raises(ConfigError, match="other species"):
         load_teachers([folder], taught, fewer, fewer, None)
+
+
+def test_a_training_compared_with_itself_differs_by_nothing(root: Path, folder: Path) -> None:
+    shutil.copytree(folder, folder.with_name("twin"))
+    done = CliRunner().invoke(cli.app, ["compare", str(folder), str(folder.with_name("twin")), "--data", str(root)])
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    teacher, twin = (next(line for line in lines if line.startswith(f"| {name} |")) for name in ("teacher", "twin"))
+    assert teacher.partition(" | ")[2] == twin.partition(" | ")[2]
+    assert "`twin` against `teacher`, tuned macro-F1 on the same recordings: +0 points (+0 to +0)." in lines[-1]
+
+
+def test_the_command_distils_a_fold(taught: Recipe, folder: Path, root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "student.yaml"
+    path.write_text(yaml.safe_dump(taught.model_dump(mode="json", exclude_defaults=True)))
+    wanted = ["distill", "--recipe", str(path), "--teacher", str(folder), "--data", str(root), "--fold", "0"]
+    done = CliRunner().invoke(cli.app, [*wanted, "--out", str(tmp_path / "student"), "--accelerator", "cpu"])
+    assert done.exit_code == 0, done.output
+    assert load_rows(tmp_path / "student/fold-0.npz")
+
+
+def test_weights_of_the_command_line_take_the_place_of_the_recipe_s(recipe: Recipe, root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "yamnet.yaml"
+    yamnet = changed(recipe, model={"kind": "yamnet", "dropout": 0.0}, example_s=3.0)
+    path.write_text(yaml.safe_dump(yamnet.model_dump(mode="json", exclude_defaults=True)))
+    missing = tmp_path / "none.tflite"
+    wanted = ["fit", "--recipe", str(path), "--pretrained", str(missing), "--data", str(root), "--fold", "0"]
+    done = CliRunner().invoke(cli.app, [*wanted, "--out", str(tmp_path / "out"), "--accelerator", "cpu"])
+    assert isinstance(done.exception, ModelError)
+    assert str(missing) in str(done.exception)
