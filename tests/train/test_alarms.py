@@ -6,7 +6,7 @@ from anura_train.calibration import GRID
 from anura_train.evaluate import Alarms, nested_count
 
 
-def loud(label: int, up_to: float, labels: int = 2) -> Alarms:
+def loud(label: int, up_to: float, labels: int = 20) -> Alarms:
     """An hour with one event of a label at every threshold below one."""
     events = np.zeros((labels, len(GRID)))
     events[label] = up_to > GRID
@@ -24,6 +24,6 @@ def test_an_event_is_counted_at_the_threshold_that_others_chose() -> None:
 def test_together_are_the_events_and_the_hours_of_both() -> None:
     both = loud(0, 0.8) + loud(1, 0.6)
     assert both.hours == 2.0
-    assert both.count(np.array([0.7, 0.5])) == 2
-    assert both.count(np.array([0.85, 0.7])) == 0
+    assert both.count(np.full(20, 0.55)) == 2
+    assert both.count(np.full(20, 0.85)) == 0
     assert both.per_hour.max() == 0.5
