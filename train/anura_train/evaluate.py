@@ -260,7 +260,7 @@ def _alarm_metrics(corpus: Corpus, seen: Sequence[Alarms], unseen: Alarms, thres
 def nested_count(folds: Sequence[Alarms]) -> int:
     """Return how many events there are when each fold's thresholds are chosen on the others."""
     count = 0
-    for tested in folds:
-        others = [each for each in folds if each is not tested]
+    for number, tested in enumerate(folds):
+        others = (*folds[:number], *folds[number + 1 :])
         count += tested.count(np.array(shipped_thresholds(reduce(Alarms.__add__, others).per_hour)))
     return count
