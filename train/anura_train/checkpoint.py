@@ -1,7 +1,7 @@
 """What training leaves on disk for evaluation and export.
 
 OUT/model.pt         final weights, recipe, species, credits
-OUT/golden.flac      six seconds that the exported model must score alike everywhere
+OUT/golden.flac      three seconds that the exported model must score alike everywhere
 OUT/fold-K.npz       logits of every recording of fold K, (rows, labels) each, by a model that did not learn from it
 OUT/test.npz         the same of the recordings that the data's authors set aside to test on, by the final model
 OUT/held-out.npz     logits of the backgrounds that no model may learn from, by the final model

@@ -34,7 +34,7 @@ from anura_train.recipe import Recipe
 from anura_train.state import Keeper, fingerprint
 from anura_train.teachers import load_teachers
 
-GOLDEN_S = 6
+GOLDEN_S = 3
 
 MAX_NAMES_A_LINE = 20
 
