@@ -21,7 +21,7 @@ from anura_export.int8 import to_int8
 from anura_export.out_of_fold import LOSS, macro_f1_loss
 from anura_train.data import Corpus
 
-WORST_P99, WORST_LOSS = 0.08, 0.01
+WORST_P99, WORST_LOSS = 0.03, 0.003
 """Beyond these int8 is called worse: 99 % of the changes of a probability, and macro-F1."""
 
 WORTHWHILE = 0.95
