@@ -49,6 +49,9 @@ class Audio(Section):
     """The longest pause between two attempts to open a microphone that is away: 1 s, then twice as long each time."""
     trust_clock: bool | Literal["auto"] = "auto"
     """Whether this machine's time is right when it hears a microphone; auto believes NTP and clocks with a battery."""
+    block_s: Annotated[float, Field(ge=0.02, le=10)] = 0.1
+    """A microphone's sound is given to the model so much at a time: less is sooner, more is cheaper, and the calls are
+    the same."""
 
     @property
     def zone(self) -> timezone | None:
@@ -206,7 +209,7 @@ class Config(Section):
 
     def hash(self) -> str:
         """Identify the settings that shape what is detected, written on every row."""
-        shaping = self.model_dump_json(include={"audio", "detect"})
+        shaping = self.model_dump_json(include={"audio", "detect"}, exclude={"audio": {"block_s"}})
         return hashlib.sha256(shaping.encode()).hexdigest()[:12]
 
     def effective(self) -> dict[str, Any]:

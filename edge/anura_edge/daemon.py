@@ -11,7 +11,7 @@ from threading import Event
 from types import TracebackType
 from typing import IO
 
-from anura_edge import __version__, hear_files, hear_microphone
+from anura_edge import __version__, hear_files
 from anura_edge.bundle import load_bundle
 from anura_edge.classifier import load_classifier
 from anura_edge.clips.recorder import ClipRecorder
@@ -23,6 +23,7 @@ from anura_edge.detector import Detector
 from anura_edge.errors import JournalError
 from anura_edge.health.monitor import Monitor
 from anura_edge.health.vitals import AttendedDetector, Stage, Vitals
+from anura_edge.hear_microphone import MicrophoneHearing
 from anura_edge.keeper import Keeper, Summary
 from anura_edge.sources.folder import FoundFile
 from anura_edge.sources.returning import OpenCapture
@@ -120,9 +121,9 @@ class Daemon:
 
         Raises SourceError if this machine cannot hear at all.
         """
-        detector = self._detector(hear_microphone.BLOCK_S)
+        detector = self._detector(self._config.audio.block_s)
         self.vitals.is_live = True
-        hear_microphone.MicrophoneHearing(
+        MicrophoneHearing(
             self._keeper, detector, self._config.audio, self._stop, self.vitals, self._clips, open_capture, clock
         ).hear()
         self.vitals.rest(Stage.LISTENING)

@@ -27,9 +27,6 @@ from anura_edge.wire import EffortRow
 
 log = logging.getLogger(__name__)
 
-BLOCK_S = 0.25
-"""A microphone is scored four times a second: soon enough for a person, seldom enough for a battery."""
-
 
 class MicrophoneHearing:
     """Listens to one microphone."""
