@@ -29,11 +29,10 @@ sys.path[:0] = [str(ROOT / "tests")]
 
 from support import PulseAudio  # noqa: E402
 
-from anura_edge.bundle import load_bundle  # noqa: E402
+from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 from anura_edge.classifier import load_classifier  # noqa: E402
 from anura_edge.clock import SystemClock  # noqa: E402
 from anura_edge.config import Detect  # noqa: E402
-from anura_edge.daemon import DEFAULT_BUNDLE  # noqa: E402
 from anura_edge.detector import Detector  # noqa: E402
 from anura_edge.events import Notice  # noqa: E402
 from anura_edge.monotonic import monotonic_s  # noqa: E402

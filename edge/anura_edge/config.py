@@ -54,6 +54,11 @@ class Audio(Section):
     the same."""
 
     @property
+    def live_channel(self) -> int:
+        """The microphone's channel: the loudest is not known before it is heard."""
+        return 0 if self.channel == "loudest" else self.channel
+
+    @property
     def zone(self) -> timezone | None:
         """The recorder's fixed offset from UTC: recorders keep no daylight saving."""
         if self.utc_offset is None:

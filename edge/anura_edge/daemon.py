@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO
 
 from anura_edge import __version__, hear_files
-from anura_edge.bundle import load_bundle
+from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.classifier import load_classifier
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.shelf import Shelf
@@ -31,8 +31,6 @@ from anura_edge.sources.watch import Folder
 from anura_edge.store.retention import Retention
 from anura_edge.store.salvage import open_journal
 from anura_edge.wire import EventRow, Provenance, Status
-
-DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "frogs-eastern-north-america"
 
 DELIVERY_PATIENCE_S = 10.0
 """After a finite scan, wait for the base station as long as it makes progress at least this often."""

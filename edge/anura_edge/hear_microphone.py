@@ -20,7 +20,7 @@ from anura_edge.health.vitals import Stage, Vitals
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import Heard, listen
 from anura_edge.sound_check import FAULT_S, FaultWatch
-from anura_edge.sources.capture_process import OPENING_S, CaptureProcess
+from anura_edge.sources.capture_process import OPENING_S, Captures
 from anura_edge.sources.microphone import Microphone
 from anura_edge.sources.returning import SILENT_DRIVER_S, OpenCapture
 from anura_edge.wire import EffortRow
@@ -51,8 +51,8 @@ class MicrophoneHearing:
         self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
         # A microphone that is away is tried again here: to start the whole program again would not bring it back.
         self._beat = partial(vitals.beat, Stage.LISTENING, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
-        self._channel = 0 if audio.channel == "loudest" else audio.channel
-        self._open_capture = open_capture or (lambda device, rate: CaptureProcess(device, rate, self._channel, stop))
+        self._channel = audio.live_channel
+        self._open_capture = open_capture or Captures(self._channel, stop).open
         self._clock = clock or SystemClock(audio.trust_clock, stop)
         self._ended_before = self._close_books()
 

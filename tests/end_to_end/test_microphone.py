@@ -14,11 +14,10 @@ import soundfile as sf
 from support import eventually
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording
-from anura_edge.bundle import load_bundle
+from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.classifier import load_classifier
 from anura_edge.clock import SystemClock
 from anura_edge.config import Detect
-from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.demo.card import CLIPS
 from anura_edge.detector import Detector
 from anura_edge.monotonic import monotonic_s
