@@ -88,10 +88,14 @@ def _scores(probabilities: FloatArray, rows_of_audio: FloatArray, window: Window
     return Scores(probabilities, power, window.start_sample, manifest.hop_samples, manifest.window_samples)
 
 
+def rows_for(manifest: Manifest, block_s: float) -> int:
+    """Return how many rows of scores about `block_s` seconds are, one at least."""
+    return max(1, round(block_s * manifest.rate_hz / manifest.hop_samples))
+
+
 def framer_for(manifest: Manifest, block_s: float) -> Framer:
     """Cut audio as the model wants it, about `block_s` seconds at a time."""
-    rows = max(1, round(block_s * manifest.rate_hz / manifest.hop_samples))
-    return Framer(manifest.window_samples, manifest.hop_samples, rows)
+    return Framer(manifest.window_samples, manifest.hop_samples, rows_for(manifest, block_s))
 
 
 def load_classifier(bundle: Bundle, threads: int = 1, provider: Provider = "cpu", engines: Path | None = None) -> Model:

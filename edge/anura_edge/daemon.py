@@ -20,6 +20,7 @@ from anura_edge.clock import Clock
 from anura_edge.config import Config
 from anura_edge.delivery.courier import Courier
 from anura_edge.detector import Detector
+from anura_edge.energy import Saving
 from anura_edge.errors import JournalError
 from anura_edge.health.monitor import Monitor
 from anura_edge.health.vitals import AttendedDetector, Stage, Vitals
@@ -61,7 +62,8 @@ class Daemon:
         self._retention = Retention(self.journal, config.journal)
         self._clips = self._recorder() if config.clips.enabled else None
         self._keeper = Keeper(self.journal, self._made_by(), self._noted(on_event), self._kept)
-        self._monitor = Monitor(config, self._keeper, self.courier, self.vitals, self._clips)
+        self._saving = Saving()
+        self._monitor = Monitor(config, self._keeper, self.courier, self.vitals, self._clips, self._saving)
 
     @property
     def summary(self) -> Summary:
@@ -122,7 +124,8 @@ class Daemon:
         detector = self._detector(self._config.audio.block_s)
         self.vitals.is_live = True
         MicrophoneHearing(
-            self._keeper, detector, self._config.audio, self._stop, self.vitals, self._clips, open_capture, clock
+            *(self._keeper, detector, self._config.audio, self._config.energy, self._saving),
+            *(self._stop, self.vitals, self._clips, open_capture, clock),
         ).hear()
         self.vitals.rest(Stage.LISTENING)
 
