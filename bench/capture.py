@@ -2,8 +2,8 @@
 
     python bench/capture.py --seconds 30
 
-Hears with each size of block that is given, starts the whole program, and in the end kills the sound server under a
-microphone and starts it again at once.
+Hears with each size of block that is given and under each way to save energy, starts the whole program, and in the end
+kills the sound server under a microphone and starts it again at once.
 
 PulseAudio with a virtual microphone stands in for a sound card. Run it with the development environment's Python.
 """
@@ -23,24 +23,31 @@ from pathlib import Path
 from threading import Event, Timer
 
 import numpy as np
+import soundfile as sf
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
+from sidelab.measures import frogs  # noqa: E402
 from support import PulseAudio  # noqa: E402
 
 from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 from anura_edge.classifier import load_classifier  # noqa: E402
 from anura_edge.clock import SystemClock  # noqa: E402
-from anura_edge.config import Detect  # noqa: E402
+from anura_edge.config import Audio, Battery, Detect, Energy, Gate  # noqa: E402
 from anura_edge.detector import Detector  # noqa: E402
+from anura_edge.energy import Attention, Saving, Step  # noqa: E402
 from anura_edge.events import Notice  # noqa: E402
 from anura_edge.monotonic import monotonic_s  # noqa: E402
 from anura_edge.pipeline import listen  # noqa: E402
 from anura_edge.sources.capture_process import CaptureProcess  # noqa: E402
 from anura_edge.sources.microphone import Microphone  # noqa: E402
+from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise  # noqa: E402
 
 STARTS = 3
+START_UTC_S, SAVED_S = 1_795_000_000.0, 600.0
+LONGEST_S, RATE_HZ = 600.0, 48_000
+"""Of the sound that is played."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -109,6 +116,29 @@ def hear(seconds: float, block_s: float, *timers: Timer) -> None:
         print(f"{notice.what}: {notice.detail}")
 
 
+def save() -> None:
+    """Print what hearing a quiet place takes without the driver and the pipe, under each way to save energy."""
+    bundle = load_bundle(DEFAULT_BUNDLE)
+    ways = {
+        "all is heard": (Energy(), Step.FULL),
+        "battery, coarse": (Energy(battery=Battery()), Step.COARSE),
+        "gate, shut": (Energy(gate=Gate()), Step.FULL),
+        "paused": (Energy(battery=Battery()), Step.PAUSED),
+    }
+    for name, (energy, step) in ways.items():
+        saving, stop, clock = Saving(), Event(), SimulatedClock(START_UTC_S)
+        saving.step = step
+        quiet = faint_noise(amplitude=1e-4)
+        device = SimulatedMicrophone(clock, clock.monotonic_s + SAVED_S, stop, quiet, RATE_HZ)
+        detector = Detector(bundle, load_classifier(bundle), Detect(), Audio().block_s)
+        attention = Attention(energy, saving, RATE_HZ, Audio().block_s)
+        with Microphone(None, device.open, clock, lambda _: None, lambda: None, stop, retry_s=8) as sound:
+            began_s = time.process_time() if sound.wait() else 0.0
+            for _ in listen(sound, detector, 0, attention):
+                pass
+        print(f"{name}: {(time.process_time() - began_s) / SAVED_S:.3%} of a core")
+
+
 def start(folder: Path) -> None:
     """Print how long after the command its first sample was taken, and when the model was ready to hear it."""
     state = folder / "start"
@@ -136,6 +166,13 @@ def _kill_and_start(pulse: PulseAudio) -> None:
     pulse.start()
 
 
+def _play(folder: Path) -> subprocess.Popen[bytes]:
+    """Have frogs call until the server is killed: a microphone that gives one flat line would be opened again."""
+    path = folder / "frogs.wav"
+    sf.write(path, frogs(LONGEST_S, RATE_HZ), RATE_HZ)
+    return subprocess.Popen(["paplay", str(path)], stderr=subprocess.DEVNULL)
+
+
 def _percentiles(late_s: list[float]) -> str:
     middle, most = np.percentile(late_s, [50, 99]) * 1e3
     return f"median {middle:.1f} ms, 99 % below {most:.1f} ms, of {len(late_s)} blocks"
@@ -147,16 +184,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--block-s", type=float, nargs="*", default=[0.1, 0.25, 1.0], help="audio.block_s")
     options = parser.parse_args()
+    save()
     with tempfile.TemporaryDirectory(prefix="anura-capture-") as folder:
         pulse = PulseAudio(Path(folder))
         pulse.start()
         os.environ.update(pulse.environment)
+        player = _play(Path(folder))
         carry(options.seconds)
         for _ in range(STARTS):
             start(Path(tempfile.mkdtemp(dir=folder)))
         for block_s in options.block_s:
             hear(options.seconds, block_s)
         hear(options.seconds + 15, 0.1, Timer(options.seconds, _kill_and_start, [pulse]))
+        player.wait()
         pulse.kill()
 
 
