@@ -182,7 +182,7 @@ def main() -> None:
     """Print all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--block-s", type=float, nargs="*", default=[0.1, 0.25, 1.0], help="audio.block_s")
+    parser.add_argument("--block-s", type=float, nargs="*", default=[0.1, 0.2, 0.25, 1.0], help="audio.block_s")
     options = parser.parse_args()
     save()
     with tempfile.TemporaryDirectory(prefix="anura-capture-") as folder:
@@ -195,7 +195,7 @@ def main() -> None:
             start(Path(tempfile.mkdtemp(dir=folder)))
         for block_s in options.block_s:
             hear(options.seconds, block_s)
-        hear(options.seconds + 15, 0.1, Timer(options.seconds, _kill_and_start, [pulse]))
+        hear(options.seconds + 15, Audio().block_s, Timer(options.seconds, _kill_and_start, [pulse]))
         player.wait()
         pulse.kill()
 

@@ -49,7 +49,7 @@ class Audio(Section):
     """The longest pause between two attempts to open a microphone that is away: 1 s, then twice as long each time."""
     trust_clock: bool | Literal["auto"] = "auto"
     """Whether this machine's time is right when it hears a microphone; auto believes NTP and clocks with a battery."""
-    block_s: Annotated[float, Field(ge=0.02, le=10)] = 0.1
+    block_s: Annotated[float, Field(ge=0.02, le=10)] = 0.2
     """A microphone's sound is given to the model so much at a time: less is sooner, more is cheaper, and the calls are
     the same."""
 
