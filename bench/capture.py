@@ -61,8 +61,13 @@ class CountedCapture(CaptureProcess):
 
     def memory_mb(self) -> float:
         """Return what its process holds."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text(encoding="utf-8").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return memory_mb(self._process.pid)
+
+
+def memory_mb(pid: int) -> float:
+    """Return what a process holds."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def carry(seconds: float) -> None:
@@ -148,7 +153,7 @@ def start(folder: Path) -> None:
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment) as p:
         assert p.stderr
         next(line for line in p.stderr if "listening to" in line)
-        ready_s = time.time()
+        ready_s, memory = time.time(), memory_mb(p.pid)
         p.send_signal(signal.SIGTERM)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime - cpu_s.ru_utime - cpu_s.ru_stime
@@ -157,7 +162,7 @@ def start(folder: Path) -> None:
     first_s = datetime.fromisoformat(first).timestamp()
     print(
         f"from the command to its first sample {first_s - began_s:.2f} s, until the model hears it "
-        f"{ready_s - began_s:.2f} s; start and end took {cpu:.2f} s of a core"
+        f"{ready_s - began_s:.2f} s; start and end took {cpu:.2f} s of a core, {memory:.0f} MB"
     )
 
 
