@@ -24,7 +24,7 @@ LONG_AGO = 1_000_000_000
 """Younger files would be waited for."""
 
 SETTLED = 1_000
-"""Recordings after which memory should not grow by more than the caches that SQLite fills."""
+"""Recordings after which memory should hardly grow any more."""
 
 
 def write_card(card: Path, files: int) -> None:
