@@ -32,8 +32,8 @@ HEARD_WITHIN_S = 5.0
 
 @pytest.fixture
 def frog(tmp_path: Path) -> Path:
-    """A southern leopard frog for a few seconds, and then nothing."""
-    call, rate_hz = sf.read(CLIPS / "LITSPH_g042.ogg", dtype="float32")
+    """A green treefrog for a few seconds, and then nothing."""
+    call, rate_hz = sf.read(CLIPS / "HYLCIN_n00.ogg", dtype="float32")
     path = tmp_path / "frog.wav"
     sf.write(path, np.concatenate([call[: 5 * rate_hz] / 4, np.zeros(rate_hz, np.float32)]), rate_hz)
     return path
@@ -44,9 +44,9 @@ def test_the_microphone_hears_the_frog_that_calls(pulse: Any, start_device: Call
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
     eventually(lambda: "listening" in "".join(device.said))
     pulse.play(frog)
-    eventually(lambda: any(event["label"] == "LITSPH" for event in device.events), HEARD_WITHIN_S)
+    eventually(lambda: any(event["label"] == "HYLCIN" for event in device.events), HEARD_WITHIN_S)
     assert device.stop() == 0
-    event = next(event for event in device.events if event["label"] == "LITSPH")
+    event = next(event for event in device.events if event["label"] == "HYLCIN")
     assert event["clock_source"] == "system"
     assert event["recording_name"] == "pulse"
     assert sum(device.summary["seconds"].values()) >= 6
@@ -222,7 +222,7 @@ def test_a_clip_of_the_frog_is_saved_where_that_is_asked_for(
     )
     eventually(lambda: "listening" in "".join(device.said))
     pulse.play(frog)
-    (path,) = eventually(lambda: [*(tmp_path / "device" / "clips").glob("*LITSPH*.flac")])
+    (path,) = eventually(lambda: [*(tmp_path / "device" / "clips").glob("*HYLCIN*.flac")])
     assert device.stop() == 0
     samples, rate_hz = sf.read(path)
     assert 1 < len(samples) / rate_hz <= 15
