@@ -1,40 +1,53 @@
-"""What it costs to listen to a real microphone at 48 kHz, and how long a sound is on its way.
+"""What it costs to listen to a real microphone at 44.1 kHz, how long a sound is on its way, and how long a start takes.
 
     python bench/capture.py --seconds 30
 
-In the middle of it the sound server is killed and started again at once.
+Hears with each size of block that is given and under each way to save energy, starts the whole program, and in the end
+kills the sound server under a microphone and starts it again at once.
 
 PulseAudio with a virtual microphone stands in for a sound card. Run it with the development environment's Python.
 """
 
 import argparse
 import os
+import resource
+import signal
+import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from threading import Event, Timer
 
 import numpy as np
+import soundfile as sf
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
+from sidelab.measures import frogs  # noqa: E402
 from support import PulseAudio  # noqa: E402
 
-from anura_edge.bundle import load_bundle  # noqa: E402
+from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 from anura_edge.classifier import load_classifier  # noqa: E402
 from anura_edge.clock import SystemClock  # noqa: E402
-from anura_edge.config import Detect  # noqa: E402
-from anura_edge.daemon import DEFAULT_BUNDLE  # noqa: E402
+from anura_edge.config import Audio, Battery, Detect, Energy, Gate  # noqa: E402
 from anura_edge.detector import Detector  # noqa: E402
+from anura_edge.energy import Attention, Saving, Step  # noqa: E402
 from anura_edge.events import Notice  # noqa: E402
-from anura_edge.hear_microphone import BLOCK_S  # noqa: E402
 from anura_edge.monotonic import monotonic_s  # noqa: E402
 from anura_edge.pipeline import listen  # noqa: E402
 from anura_edge.sources.capture_process import CaptureProcess  # noqa: E402
 from anura_edge.sources.microphone import Microphone  # noqa: E402
+from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise  # noqa: E402
 
+STARTS = 3
+START_UTC_S, SAVED_S = 1_795_000_000.0, 600.0
+LONGEST_S, RATE_HZ = 600.0, 48_000
+"""Of the sound that is played."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -48,8 +61,13 @@ class CountedCapture(CaptureProcess):
 
     def memory_mb(self) -> float:
         """Return what its process holds."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text(encoding="utf-8").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return memory_mb(self._process.pid)
+
+
+def memory_mb(pid: int) -> float:
+    """Return what a process holds."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def carry(seconds: float) -> None:
@@ -70,34 +88,94 @@ def carry(seconds: float) -> None:
     capture.close()
 
 
-def hear(pulse: PulseAudio, seconds: float) -> None:
-    """Print how long after the driver had it a block has been heard by the model, and what a killed server costs."""
+def hear(seconds: float, block_s: float, *timers: Timer) -> None:
+    """Print how long after the driver had it a block has been heard by the model, and what the timers bring about."""
     bundle, stop = load_bundle(DEFAULT_BUNDLE), Event()
-    detector = Detector(bundle, load_classifier(bundle), Detect(), BLOCK_S)
+    detector = Detector(bundle, load_classifier(bundle), Detect(), block_s)
+    captures: list[CountedCapture] = []
 
     def open_capture(device: int | str | None, rate_hz: int | None) -> CaptureProcess:
-        return CaptureProcess(device, rate_hz, 0, stop)
+        captures.append(CountedCapture(device, rate_hz, 0, stop))
+        return captures[-1]
 
     told: list[Notice] = []
     late_s: list[float] = []
-    share = 0.0
     with Microphone(
         "pulse", open_capture, SystemClock(trust=True, stop=stop), told.append, lambda: None, stop, retry_s=8
     ) as sound:
-        if sound.wait():
-            Timer(seconds, _kill_and_start, [pulse]).start()
-            Timer(seconds + 15, stop.set).start()
-            own_s, began = time.process_time(), time.perf_counter()
-            heard = (sound.last_block for _ in listen(sound, detector, 0))
-            late_s += [monotonic_s() - block.arrived_s for block in heard if block]
-            share = (time.process_time() - own_s) / (time.perf_counter() - began)
-    print(f"hearing, all stages: {share:.2%} of a core; from the driver through the model: {_percentiles(late_s)}")
-    print("\n".join(f"{notice.what}: {notice.detail}" for notice in told))
+        if not sound.wait():
+            return
+        for timer in (*timers, Timer(seconds, stop.set)):
+            timer.start()
+        own_s, child_s, began = time.process_time(), captures[0].cpu_s(), time.perf_counter()
+        heard = (sound.last_block for _ in listen(sound, detector, 0))
+        late_s += [monotonic_s() - block.arrived_s for block in heard if block]
+        spent = time.perf_counter() - began
+        own = (time.process_time() - own_s) / spent
+        child = (captures[-1].cpu_s() - (child_s if len(captures) == 1 else 0)) / spent
+    print(
+        f"blocks of {block_s:g} s: {own:.2%} of a core, and {child:.2%} for the capture program; "
+        f"from the driver through the model: {_percentiles(late_s)}"
+    )
+    for notice in told:
+        print(f"{notice.what}: {notice.detail}")
+
+
+def save() -> None:
+    """Print what hearing a quiet place takes without the driver and the pipe, under each way to save energy."""
+    bundle = load_bundle(DEFAULT_BUNDLE)
+    ways = {
+        "all is heard": (Energy(), Step.FULL),
+        "battery, coarse": (Energy(battery=Battery()), Step.COARSE),
+        "gate, shut": (Energy(gate=Gate()), Step.FULL),
+        "paused": (Energy(battery=Battery()), Step.PAUSED),
+    }
+    for name, (energy, step) in ways.items():
+        saving, stop, clock = Saving(), Event(), SimulatedClock(START_UTC_S)
+        saving.step = step
+        quiet = faint_noise(amplitude=1e-4)
+        device = SimulatedMicrophone(clock, clock.monotonic_s + SAVED_S, stop, quiet, RATE_HZ)
+        detector = Detector(bundle, load_classifier(bundle), Detect(), Audio().block_s)
+        attention = Attention(energy, saving, RATE_HZ, Audio().block_s)
+        with Microphone(None, device.open, clock, lambda _: None, lambda: None, stop, retry_s=8) as sound:
+            began_s = time.process_time() if sound.wait() else 0.0
+            for _ in listen(sound, detector, 0, attention):
+                pass
+        print(f"{name}: {(time.process_time() - began_s) / SAVED_S:.3%} of a core")
+
+
+def start(folder: Path) -> None:
+    """Print how long after the command its first sample was taken, and when the model was ready to hear it."""
+    state = folder / "start"
+    environment = {**os.environ, "ANURA__STATE_DIR": str(state), "ANURA__AUDIO__MICROPHONE": "pulse"}
+    command = [sys.executable, "-P", "-c", "from anura_edge.cli import main; main()", "run", "--source", "mic"]
+    cpu_s, began_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment) as p:
+        assert p.stderr
+        next(line for line in p.stderr if "listening to" in line)
+        ready_s, memory = time.time(), memory_mb(p.pid)
+        p.send_signal(signal.SIGTERM)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime - cpu_s.ru_utime - cpu_s.ru_stime
+    with closing(sqlite3.connect(state / "journal.db")) as journal:
+        (first,) = journal.execute("SELECT min(start_utc) FROM effort").fetchone()
+    first_s = datetime.fromisoformat(first).timestamp()
+    print(
+        f"from the command to its first sample {first_s - began_s:.2f} s, until the model hears it "
+        f"{ready_s - began_s:.2f} s; start and end took {cpu:.2f} s of a core, {memory:.0f} MB"
+    )
 
 
 def _kill_and_start(pulse: PulseAudio) -> None:
     pulse.kill()
     pulse.start()
+
+
+def _play(folder: Path) -> subprocess.Popen[bytes]:
+    """Have frogs call until the server is killed: a microphone that gives one flat line would be opened again."""
+    path = folder / "frogs.wav"
+    sf.write(path, frogs(LONGEST_S, RATE_HZ), RATE_HZ)
+    return subprocess.Popen(["paplay", str(path)], stderr=subprocess.DEVNULL)
 
 
 def _percentiles(late_s: list[float]) -> str:
@@ -109,13 +187,21 @@ def main() -> None:
     """Print all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--block-s", type=float, nargs="*", default=[0.1, 0.2, 0.25, 1.0], help="audio.block_s")
     options = parser.parse_args()
+    save()
     with tempfile.TemporaryDirectory(prefix="anura-capture-") as folder:
         pulse = PulseAudio(Path(folder))
         pulse.start()
         os.environ.update(pulse.environment)
+        player = _play(Path(folder))
         carry(options.seconds)
-        hear(pulse, options.seconds)
+        for _ in range(STARTS):
+            start(Path(tempfile.mkdtemp(dir=folder)))
+        for block_s in options.block_s:
+            hear(options.seconds, block_s)
+        hear(options.seconds + 15, Audio().block_s, Timer(options.seconds, _kill_and_start, [pulse]))
+        player.wait()
         pulse.kill()
 
 

@@ -18,10 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording
-from anura_edge.bundle import load_bundle
+from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.classifier import Classifier, load_classifier
 from anura_edge.config import Detect
-from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.demo.card import write_card
 from anura_edge.detector import Detector
 from anura_edge.events import Scores

@@ -23,8 +23,8 @@ RATE_HZ, SAMPLES, PER_FOLDER = 22_050, 6_615, 1_000
 LONG_AGO = 1_000_000_000
 """Younger files would be waited for."""
 
-SETTLED = 0.1
-"""Share of the recordings after which memory should not grow any more."""
+SETTLED = 1_000
+"""Recordings after which memory should hardly grow any more."""
 
 
 def write_card(card: Path, files: int) -> None:
@@ -81,10 +81,12 @@ def main(files: int) -> None:
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
         known = first.kept()
-        settled = [mb for kept, mb in memory if kept >= SETTLED * files] or [memory[-1][1]]
+        settled = [mb for kept, mb in memory if kept >= SETTLED] or [memory[-1][1]]
         print(f"{known:,} of {files:,} recordings of 0.3 s kept in {spent_s:.1f} s by {jobs} jobs, then killed")
+        grown = settled[-1] / settled[0] - 1
         print(
-            f"memory: {settled[0]:.0f} MB after a tenth, {settled[-1]:.0f} MB at the end, at most {max(settled):.0f} MB"
+            f"memory: {settled[0]:.1f} MB after the first {SETTLED:,}, {settled[-1]:.1f} MB at the end, {grown:+.1%}; "
+            f"at most {max(settled):.1f} MB"
         )
         second = Scan(card, state, jobs)
         print(f"started again: {second.until(known + 1):.1f} s until the next new recording was kept")

@@ -25,6 +25,9 @@ from anura_edge.signature import check_signature
 MODEL, MANIFEST, CARD = "model.onnx", "manifest.json", "MODEL_CARD.md"
 GOLDEN_CLIP, GOLDEN_SCORES = "golden/clip.flac", "golden/scores.npy"
 
+DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "frogs-eastern-north-america"
+"""The one that comes along."""
+
 GOLDEN_TOLERANCE = 1e-3
 """Largest change of a golden probability; torch and ONNX Runtime differ by about 1e-7, a wrong model by more."""
 

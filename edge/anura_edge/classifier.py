@@ -13,6 +13,7 @@ from anura_edge.bundle import MODEL, Bundle, Manifest
 from anura_edge.errors import ModelError
 from anura_edge.events import Scores
 from anura_edge.providers import Provider, name_of, options_for
+from anura_edge.shapes import FixedShapes, Session, tensorrt_options
 from anura_edge.windows import Framer, Window
 
 
@@ -29,7 +30,7 @@ class Classifier(Protocol):
 class WindowClassifier:
     """A model that scores each window on its own; the windows of a stretch go through it as one batch."""
 
-    def __init__(self, session: ort.InferenceSession, manifest: Manifest, provider: str) -> None:
+    def __init__(self, session: Session, manifest: Manifest, provider: str) -> None:
         self._session, self._manifest = session, manifest
         self.provider = provider
         """What it runs on."""
@@ -52,7 +53,7 @@ class WindowClassifier:
 class StreamClassifier:
     """A model that carries state: every frame is computed once, in whatever chunks the audio comes."""
 
-    def __init__(self, session: ort.InferenceSession, manifest: Manifest, provider: str) -> None:
+    def __init__(self, session: Session, manifest: Manifest, provider: str) -> None:
         self._session, self._manifest = session, manifest
         self.provider = provider
         """What it runs on."""
@@ -88,10 +89,14 @@ def _scores(probabilities: FloatArray, rows_of_audio: FloatArray, window: Window
     return Scores(probabilities, power, window.start_sample, manifest.hop_samples, manifest.window_samples)
 
 
+def rows_for(manifest: Manifest, block_s: float) -> int:
+    """Return how many rows of scores about `block_s` seconds are, one at least."""
+    return max(1, round(block_s * manifest.rate_hz / manifest.hop_samples))
+
+
 def framer_for(manifest: Manifest, block_s: float) -> Framer:
     """Cut audio as the model wants it, about `block_s` seconds at a time."""
-    rows = max(1, round(block_s * manifest.rate_hz / manifest.hop_samples))
-    return Framer(manifest.window_samples, manifest.hop_samples, rows)
+    return Framer(manifest.window_samples, manifest.hop_samples, rows_for(manifest, block_s))
 
 
 def load_classifier(bundle: Bundle, threads: int = 1, provider: Provider = "cpu", engines: Path | None = None) -> Model:
@@ -153,12 +158,19 @@ def open_model(bundle: Bundle, threads: int = 1, provider: Provider = "cpu", eng
     nowhere = str(bundle.path.absolute() / MODEL)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", nowhere)
     try:
-        session = ort.InferenceSession(bundle.model, options, providers=options_for(provider, engines))
+        session = ort.InferenceSession(
+            bundle.model, options, providers=options_for(provider, engines, tensorrt_options(bundle))
+        )
     except Exception as error:  # onnxruntime's errors share no narrower base
         raise ModelError(f"{bundle.path}: onnxruntime cannot load the model: {error}; export it again") from error
     _check_signature(session, bundle)
-    kind = StreamClassifier if bundle.manifest.kind == "stream" else WindowClassifier
-    return kind(session, bundle.manifest, name_of(session, provider))
+    return classifier_of(session, bundle.manifest, name_of(session, provider))
+
+
+def classifier_of(session: Session, manifest: Manifest, provider: str) -> Model:
+    """Make a session a classifier, which asks TensorRT in the shapes that it has an engine for."""
+    kind = StreamClassifier if manifest.kind == "stream" else WindowClassifier
+    return kind(FixedShapes(session, manifest) if provider == "tensorrt" else session, manifest, provider)
 
 
 def _check_signature(session: ort.InferenceSession, bundle: Bundle) -> None:

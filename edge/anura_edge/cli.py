@@ -12,31 +12,23 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 import yaml
 
 from anura_edge import __version__
-from anura_edge.bundle import load_bundle
-from anura_edge.card.report import report
-from anura_edge.card.survey import survey
-from anura_edge.card.text import card_json, card_text
-from anura_edge.classifier import golden_change, load_classifier
+from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.config import Config
-from anura_edge.daemon import DEFAULT_BUNDLE, Daemon, alone
-from anura_edge.demo.card import UTC_OFFSET, write_card
-from anura_edge.doctor import Verdict, examine
 from anura_edge.errors import INTERRUPTED, SOME_UNREADABLE, AnuraError, ConfigError, SourceError
-from anura_edge.keeper import Summary
-from anura_edge.progress import ToStderr, followed
-from anura_edge.report import bundle_text, event_line, summary_text
-from anura_edge.sources.devices import devices as find_devices
-from anura_edge.sources.files import open_file
-from anura_edge.sources.folder import FoundFile, printable, scan
-from anura_edge.store.salvage import open_journal
+from anura_edge.sources import capture_program
 from anura_edge.wire import EventRow
 from anura_edge.yaml_config import load
+
+# A microphone is opened before the rest is loaded, so each command loads what it needs by itself.
+if TYPE_CHECKING:
+    from anura_edge.keeper import Summary
+    from anura_edge.sources.folder import FoundFile
 
 app = typer.Typer(help="Hear frogs, and tell the base station.", no_args_is_help=True, pretty_exceptions_enable=False)
 config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
@@ -51,9 +43,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object
 BundleArgument = Annotated[Path, typer.Argument(help="A bundle's folder; the default is the one that comes along.")]
 
 
+class _ToStderr(logging.Handler):
+    """Writes to what `sys.stderr` is at the moment, so that a line stands above a progress bar and not in it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        sys.stderr.write(f"{self.format(record)}\n")
+
+
 def main() -> None:
     """Run the command; a mistake of the user's ends with a message and a code of its own, never a traceback."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO, handlers=[ToStderr()])
+    logging.basicConfig(format="%(message)s", level=logging.INFO, handlers=[_ToStderr()])
     try:
         app()
     except AnuraError as error:
@@ -93,9 +93,14 @@ def run(
         raise ConfigError("--watch goes with folder:PATH")
     if kind != "mic" and not watch_folder:
         _scan(settings, kind, path, 1, again=again, as_json=as_json)
-    with Daemon(settings, _printer(as_json=as_json), _stop_on_signals()) as daemon:
+    audio, stop = settings.audio, _stop_on_signals()
+    started = capture_program.start(audio.microphone, None, audio.live_channel) if kind == "mic" else None
+    from anura_edge.daemon import Daemon
+    from anura_edge.sources.capture_process import Captures
+
+    with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
         if kind == "mic":
-            daemon.hear_microphone()
+            daemon.hear_microphone(Captures(audio.live_channel, stop, started).open)
             daemon.wait_for_delivery()
         else:
             folder = daemon.folder(path)
@@ -133,6 +138,10 @@ def demo(as_json: JsonOption = False) -> None:
 
     Example: anura-edge demo
     """
+    from anura_edge.daemon import Daemon
+    from anura_edge.demo.card import UTC_OFFSET, write_card
+    from anura_edge.sources.folder import scan
+
     with tempfile.TemporaryDirectory(prefix="anura-demo-") as folder:
         data = write_card(Path(folder))
         settings = load(Config, None, {"ANURA__STATE_DIR": folder, "ANURA__AUDIO__UTC_OFFSET": f"'{UTC_OFFSET}'"})
@@ -153,6 +162,9 @@ def resend(
 
     Stop the device first (`systemctl stop anura-edge`), and start it again afterwards.
     """
+    from anura_edge.daemon import alone
+    from anura_edge.store.salvage import open_journal
+
     if everything == (since is not None):
         raise ConfigError("write --since DATE, or --all")
     path = load(Config, config).journal_path
@@ -167,6 +179,8 @@ def devices(as_json: JsonOption = False) -> None:
 
     Example: anura-edge devices
     """
+    from anura_edge.sources.devices import devices as find_devices
+
     found = find_devices()
     if not found:
         typer.echo("no microphone: plug one in", err=True)
@@ -188,6 +202,10 @@ def card_check(
 
     Ends with code 0 if every recording can be heard to its end, with 8 if not.
     """
+    from anura_edge.card.report import report
+    from anura_edge.card.survey import survey
+    from anura_edge.card.text import card_json, card_text
+
     files = list(survey(folder.expanduser(), load(Config, config).audio.zone))
     card = report(files, datetime.now(UTC))
     typer.echo("\n".join(card_json(card, files)) if as_json else card_text(card, files))
@@ -202,6 +220,8 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Ends with code 0 if everything works, 1 if something does not, 2 for wrong settings.
     """
+    from anura_edge.doctor import Verdict, examine
+
     findings = []
     for finding in examine(load(Config, config)):
         findings.append(finding)
@@ -244,6 +264,8 @@ def model_info(bundle: BundleArgument = DEFAULT_BUNDLE, as_json: JsonOption = Fa
 
     Example: anura-edge model info
     """
+    from anura_edge.report import bundle_text
+
     loaded = load_bundle(bundle)
     typer.echo(loaded.manifest.model_dump_json() if as_json else bundle_text(loaded))
 
@@ -257,6 +279,8 @@ def model_verify(
 
     Example: anura-edge model verify
     """
+    from anura_edge.classifier import golden_change, load_classifier
+
     loaded = load_bundle(bundle, public_key)
     change = golden_change(loaded, load_classifier(loaded))
     signed = f"signed for {public_key}, " if public_key else ""
@@ -264,6 +288,9 @@ def model_verify(
 
 
 def _scan(settings: Config, kind: str, path: Path, jobs: int, *, again: bool, as_json: bool) -> NoReturn:
+    from anura_edge.daemon import Daemon
+    from anura_edge.progress import followed
+
     stop = _stop_on_signals()
     with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
         if kind == "folder":
@@ -288,7 +315,10 @@ def _parse_source(text: str | None) -> tuple[str, Path]:
     raise ConfigError(f"source {text!r}: write --source mic, folder:PATH or file:PATH, or set `source` in the settings")
 
 
-def _file(path: Path) -> Iterator[FoundFile]:
+def _file(path: Path) -> "Iterator[FoundFile]":
+    from anura_edge.sources.files import open_file
+    from anura_edge.sources.folder import FoundFile, printable
+
     path = path.resolve()  # a link that is named is meant
     if not path.is_file():
         raise SourceError(f"no file {path}; name a recording" + (", or write folder:PATH" if path.is_dir() else ""))
@@ -298,12 +328,16 @@ def _file(path: Path) -> Iterator[FoundFile]:
 
 
 def _printer(*, as_json: bool) -> Callable[[EventRow], None]:
+    from anura_edge.report import event_line
+
     if as_json:
         return lambda row: _say(json.dumps({"event": row.model_dump(mode="json")}))
     return lambda row: _say(event_line(row))
 
 
-def _print_summary(summary: Summary, *, as_json: bool) -> None:
+def _print_summary(summary: "Summary", *, as_json: bool) -> None:
+    from anura_edge.report import summary_text
+
     _say(json.dumps({"summary": asdict(summary)}) if as_json else summary_text(summary))
 
 

@@ -49,6 +49,14 @@ class Audio(Section):
     """The longest pause between two attempts to open a microphone that is away: 1 s, then twice as long each time."""
     trust_clock: bool | Literal["auto"] = "auto"
     """Whether this machine's time is right when it hears a microphone; auto believes NTP and clocks with a battery."""
+    block_s: Annotated[float, Field(ge=0.02, le=10)] = 0.2
+    """A microphone's sound is given to the model so much at a time: less is sooner, more is cheaper, and the calls are
+    the same."""
+
+    @property
+    def live_channel(self) -> int:
+        """The microphone's channel: the loudest is not known before it is heard."""
+        return 0 if self.channel == "loudest" else self.channel
 
     @property
     def zone(self) -> timezone | None:
@@ -115,6 +123,72 @@ class Disk(Section):
     min_free_inodes: Annotated[int, Field(ge=0, le=10**9)] = 1_000
 
 
+class Duty(Section):
+    """Listening a part of the time, in step with UTC, so that all devices with the same numbers listen at once."""
+
+    listen_s: Annotated[float, Field(ge=1, le=86_400)]
+    every_s: Annotated[float, Field(ge=1, le=86_400)]
+
+    @model_validator(mode="after")
+    def _pauses(self) -> Self:
+        if self.listen_s >= self.every_s:
+            raise ValueError("listen_s must be less than every_s; leave energy.duty out to listen all the time")
+        return self
+
+
+class Gate(Section):
+    """What is too quiet for a frog is not given to the model."""
+
+    level_dbfs: Annotated[float, Field(ge=-150, le=0)] = -65.0
+    """A tenth of a second opens the gate when its level between the two frequencies is at least this."""
+    low_hz: Annotated[float, Field(ge=0, le=100_000)] = 300.0
+    """Above wind, below the lowest frog."""
+    high_hz: Annotated[float, Field(ge=1, le=400_000)] = 8_000.0
+    hold_s: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
+    """It shuts when nothing has been loud enough for so long."""
+    before_s: Annotated[float, Field(ge=0, le=30)] = 2.0
+    """What came before it opened is heard, too: a call begins softly, and the model needs to hear itself in."""
+
+    @model_validator(mode="after")
+    def _has_a_band(self) -> Self:
+        if self.low_hz >= self.high_hz:
+            raise ValueError("low_hz must be below high_hz")
+        return self
+
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Battery(Section):
+    """Saving more as a battery empties; a threshold of 0 leaves its step out."""
+
+    capacity_file: Path | None = None
+    """A file with the charge in percent, by whatever writes it; none is what Linux knows of the machine's batteries."""
+    coarse_percent: Percent = 60.0
+    """Below this the model is given `coarse_block_s` of sound at a time."""
+    coarse_block_s: Annotated[float, Field(ge=0.02, le=10)] = 2.0
+    gate_percent: Percent = 40.0
+    """Below this `energy.gate` is in use, with its defaults if it is not set."""
+    pause_percent: Percent = 15.0
+    """Below this nothing is heard."""
+    hysteresis_percent: Percent = 5.0
+    """A step ends when the charge is so much above its threshold."""
+
+    @model_validator(mode="after")
+    def _saves_more_and_more(self) -> Self:
+        if not self.pause_percent <= self.gate_percent <= self.coarse_percent:
+            raise ValueError("pause_percent must not be above gate_percent, nor gate_percent above coarse_percent")
+        return self
+
+
+class Energy(Section):
+    """How a microphone's device saves energy; what is left out is effort `paused` or `gated`. A card is heard whole."""
+
+    duty: Duty | None = None
+    gate: Gate | None = None
+    battery: Battery | None = None
+
+
 class Clips(Section):
     """Audio around the calls that a microphone hears, saved as FLAC below `state_dir`."""
 
@@ -178,6 +252,7 @@ class Config(Section):
     watch: Watch = Watch()
     health: Health = Health()
     disk: Disk = Disk()
+    energy: Energy = Energy()
     clips: Clips = Clips()
     journal: Journal = Journal()
     mqtt: Mqtt | None = None
@@ -206,7 +281,9 @@ class Config(Section):
 
     def hash(self) -> str:
         """Identify the settings that shape what is detected, written on every row."""
-        shaping = self.model_dump_json(include={"audio", "detect"})
+        shaping = self.model_dump_json(include={"audio", "detect"}, exclude={"audio": {"block_s"}})
+        if self.energy != Energy():
+            shaping += self.energy.model_dump_json()
         return hashlib.sha256(shaping.encode()).hexdigest()[:12]
 
     def effective(self) -> dict[str, Any]:

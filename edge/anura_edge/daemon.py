@@ -11,8 +11,8 @@ from threading import Event
 from types import TracebackType
 from typing import IO
 
-from anura_edge import __version__, hear_files, hear_microphone
-from anura_edge.bundle import load_bundle
+from anura_edge import __version__, hear_files
+from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.classifier import load_classifier
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.shelf import Shelf
@@ -20,9 +20,11 @@ from anura_edge.clock import Clock
 from anura_edge.config import Config
 from anura_edge.delivery.courier import Courier
 from anura_edge.detector import Detector
+from anura_edge.energy import Saving
 from anura_edge.errors import JournalError
 from anura_edge.health.monitor import Monitor
 from anura_edge.health.vitals import AttendedDetector, Stage, Vitals
+from anura_edge.hear_microphone import MicrophoneHearing
 from anura_edge.keeper import Keeper, Summary
 from anura_edge.sources.folder import FoundFile
 from anura_edge.sources.returning import OpenCapture
@@ -30,8 +32,6 @@ from anura_edge.sources.watch import Folder
 from anura_edge.store.retention import Retention
 from anura_edge.store.salvage import open_journal
 from anura_edge.wire import EventRow, Provenance, Status
-
-DEFAULT_BUNDLE = Path(__file__).parent / "bundles" / "frogs-eastern-north-america"
 
 DELIVERY_PATIENCE_S = 10.0
 """After a finite scan, wait for the base station as long as it makes progress at least this often."""
@@ -62,7 +62,8 @@ class Daemon:
         self._retention = Retention(self.journal, config.journal)
         self._clips = self._recorder() if config.clips.enabled else None
         self._keeper = Keeper(self.journal, self._made_by(), self._noted(on_event), self._kept)
-        self._monitor = Monitor(config, self._keeper, self.courier, self.vitals, self._clips)
+        self._saving = Saving()
+        self._monitor = Monitor(config, self._keeper, self.courier, self.vitals, self._clips, self._saving)
 
     @property
     def summary(self) -> Summary:
@@ -120,10 +121,11 @@ class Daemon:
 
         Raises SourceError if this machine cannot hear at all.
         """
-        detector = self._detector(hear_microphone.BLOCK_S)
+        detector = self._detector(self._config.audio.block_s)
         self.vitals.is_live = True
-        hear_microphone.MicrophoneHearing(
-            self._keeper, detector, self._config.audio, self._stop, self.vitals, self._clips, open_capture, clock
+        MicrophoneHearing(
+            *(self._keeper, detector, self._config.audio, self._config.energy, self._saving),
+            *(self._stop, self.vitals, self._clips, open_capture, clock),
         ).hear()
         self.vitals.rest(Stage.LISTENING)
 

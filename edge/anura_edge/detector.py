@@ -5,7 +5,7 @@ from itertools import chain
 
 from anura_edge.audio import FloatArray
 from anura_edge.bundle import Bundle
-from anura_edge.classifier import Classifier, framer_for
+from anura_edge.classifier import Classifier, framer_for, rows_for
 from anura_edge.config import Detect
 from anura_edge.errors import ConfigError
 from anura_edge.events import Call
@@ -24,6 +24,13 @@ class Detector:
         self._rules = rules_for(bundle, detect)
         self._framer = framer_for(bundle.manifest, block_s)
         self._classifier = classifier
+        self._block_s = block_s
+
+    def gather(self, block_s: float) -> None:
+        """Score about so many seconds at a time from now on."""
+        if block_s != self._block_s:
+            self._block_s = block_s
+            self._framer.gather(rows_for(self.bundle.manifest, block_s))
 
     def begin(self, rate_hz: int) -> None:
         """Begin a stretch of audio at a sample rate."""

@@ -14,10 +14,9 @@ from threading import Event
 import numpy as np
 
 from anura_edge.audio import FloatArray
-from anura_edge.bundle import load_bundle
+from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.classifier import golden_change, load_classifier
 from anura_edge.config import Config
-from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.delivery.link import Link
 from anura_edge.errors import AnuraError, SourceError
 from anura_edge.health import machine

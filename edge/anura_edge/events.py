@@ -92,11 +92,13 @@ class EffortState(StrEnum):
     UNREADABLE = "unreadable"
     """The file promises it, but it cannot be decoded."""
     SILENT = "silent"
-    """It was analysed, but is one flat line: a microphone that hears nothing."""
+    """It is one flat line: a microphone that hears nothing."""
     CLIPPED = "clipped"
     """It was analysed, but so much of it is at full scale that a call in it may not be recognised."""
     PAUSED = "paused"
     """It was left out on purpose: a duty cycle, or a battery that must last."""
+    GATED = "gated"
+    """It was left out because it was too quiet for a frog, by the settings of `energy.gate`."""
     OFF = "off"
     """Between two recordings of a microphone: the program did not run, or ended before it could account for what it
     heard. Counted in the recording before, as if that went on."""
@@ -146,6 +148,9 @@ class NoticeKind(StrEnum):
     """The journal was damaged: it was set aside, and what could be read of it was taken over."""
     DISK_LOW = "disk_low"
     """The amount is the free space in bytes."""
+    ENERGY = "energy"
+    """What the device leaves out to save energy, from now on; the amount is the battery's charge in percent, if that is
+    why."""
     SOUND_FAULT = "sound_fault"
     """The microphone gives silence, or nothing but full scale."""
 

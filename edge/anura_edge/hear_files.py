@@ -67,21 +67,32 @@ class FileHearing:
         # One more thread than detectors: it looks at the next file, and has it read, until a detector is free.
         with ThreadPoolExecutor(self._jobs + 1, "hearing") as ahead, ThreadPoolExecutor(1, "keeping") as in_order:
             for file in files:
-                room.acquire()
                 if self._stop.is_set():
                     break
                 visit = _Visit(file, self._audio.zone, self._listen)
+                if self._is_counted(visit):
+                    continue
+                room.acquire()
                 turn = in_order.submit(self._take_turn, visit, ahead.submit(self._look_ahead, visit))
                 turn.add_done_callback(lambda _: room.release())
         if self._failure:
             raise self._failure
         self._keeper.flush_seen()
 
+    def _is_counted(self, visit: "_Visit") -> bool:
+        """Count a file that is known at a glance: of a card that goes on after a kill there may be very many."""
+        with suppress(UnreadableError):  # told in its turn
+            check_name(visit.file.path)
+            if past := self._known_at_glance(visit):
+                self._keeper.count_known(past)
+                return True
+        return False
+
     def _look_ahead(self, visit: "_Visit") -> None:
         """Do what can be done before a file's turn. Only its turn decides what it counts as, and meets its faults."""
         with suppress(UnreadableError):
             check_name(visit.file.path)
-            if not (self._stop.is_set() or self._known_at_glance(visit) or self._known_by_content(visit)):
+            if not (self._stop.is_set() or self._known_by_content(visit)):
                 read_ahead(visit.file.path)
                 visit.began_s = time.monotonic()
                 visit.heard  # noqa: B018 (known from now on)

@@ -12,23 +12,21 @@ from uuid import uuid4
 from anura_edge.audio import ClockSource, Recording
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clock import Clock, SystemClock
-from anura_edge.config import Audio
+from anura_edge.config import Audio, Energy
 from anura_edge.detector import Detector
+from anura_edge.energy import Attention, Saving, described
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, effort_id
 from anura_edge.health.vitals import Stage, Vitals
 from anura_edge.keeper import Keeper
 from anura_edge.pipeline import Heard, listen
 from anura_edge.sound_check import FAULT_S, FaultWatch
-from anura_edge.sources.capture_process import OPENING_S, CaptureProcess
+from anura_edge.sources.capture_process import OPENING_S, Captures
 from anura_edge.sources.microphone import Microphone
 from anura_edge.sources.returning import SILENT_DRIVER_S, OpenCapture
 from anura_edge.wire import EffortRow
 
 log = logging.getLogger(__name__)
-
-BLOCK_S = 0.25
-"""A microphone is scored four times a second: soon enough for a person, seldom enough for a battery."""
 
 
 class MicrophoneHearing:
@@ -39,6 +37,8 @@ class MicrophoneHearing:
         keeper: Keeper,
         detector: Detector,
         audio: Audio,
+        energy: Energy,
+        saving: Saving,
         stop: Event,
         vitals: Vitals,
         clips: ClipRecorder | None = None,
@@ -47,15 +47,16 @@ class MicrophoneHearing:
     ) -> None:
         """Publish what the run before this one had no time to account for.
 
-        `clips` are saved if there is somebody to do that; `open_capture` and `clock` stand in for the real device and
-        the real time.
+        `saving` says how much the battery allows. `clips` are saved if there is somebody to do that; `open_capture` and
+        `clock` stand in for the real device and the real time.
         """
         self._vitals, self._clips = vitals, clips
         self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
+        self._energy, self._saving = energy, saving
         # A microphone that is away is tried again here: to start the whole program again would not bring it back.
         self._beat = partial(vitals.beat, Stage.LISTENING, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
-        self._channel = 0 if audio.channel == "loudest" else audio.channel
-        self._open_capture = open_capture or (lambda device, rate: CaptureProcess(device, rate, self._channel, stop))
+        self._channel = audio.live_channel
+        self._open_capture = open_capture or Captures(self._channel, stop).open
         self._clock = clock or SystemClock(audio.trust_clock, stop)
         self._ended_before = self._close_books()
 
@@ -76,9 +77,15 @@ class MicrophoneHearing:
             if recording.clock_source == ClockSource.UNKNOWN:
                 log.warning("nobody keeps this machine's clock: times are a guess until NTP does (audio.trust_clock)")
             self._faults = FaultWatch(recording.rate_hz)
-            began = time.monotonic()
+            if left_out := described(self._energy):
+                self._tell(NoticeKind.ENERGY, left_out, recording)
+            began, newest = time.monotonic(), None
+            attention = Attention(self._energy, self._saving, recording.rate_hz, audio.block_s)
             heard_by_all = self._clips.tap(sound, self._channel) if self._clips else sound
-            for heard in listen(heard_by_all, self._detector, self._channel):
+            for heard in listen(heard_by_all, self._detector, self._channel, attention):
+                if sound.last_block is not newest:  # it has come, whether the model hears it or not
+                    newest = sound.last_block
+                    self._vitals.heard()
                 self._take(heard, sound.recording)
                 self._vitals.overflows, self._vitals.drift_ppm = sound.overflows, sound.drift_ppm
             self._keeper.summary.new += 1
@@ -117,7 +124,9 @@ class MicrophoneHearing:
 
     def _tell_fault(self, state: EffortState, recording: Recording) -> None:
         detail = f"{recording.name} has been {state} for {FAULT_S / 60:g} minutes; look at its cable and its gain"
+        self._tell(NoticeKind.SOUND_FAULT, detail, recording)
+
+    def _tell(self, what: NoticeKind, detail: str, recording: Recording) -> None:
         log.warning(detail)
-        utc = self._clock.read().utc_s
-        notice = Notice(uuid4(), NoticeKind.SOUND_FAULT, datetime.fromtimestamp(utc, UTC), detail, recording.id)
-        self._keeper.notice(notice)
+        utc = datetime.fromtimestamp(self._clock.read().utc_s, UTC)
+        self._keeper.notice(Notice(uuid4(), what, utc, detail, recording.id))

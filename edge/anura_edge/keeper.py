@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import RLock
+from threading import Lock, RLock
 from typing import TypeVar
 from uuid import uuid4
 
@@ -102,6 +102,7 @@ class Keeper:
         self._on_event, self._wake = on_event, wake
         self.summary = Summary()
         self._lock = RLock()
+        self._counting = Lock()  # who looks at files, and who hears them; not the other, which waits for the disk
         self._waiting: deque[_Load] = deque()
         self._given_up = 0
         self._growing: tuple[Effort, ...] = ()
@@ -146,9 +147,10 @@ class Keeper:
 
     def count_known(self, past: Past) -> None:
         """Count a recording that was heard before."""
-        self.summary.known += 1
-        self.summary.other_settings += past.config_hash not in ("", self.made_by.config_hash)
-        self.summary.known_unreadable += not past.is_whole
+        with self._counting:
+            self.summary.known += 1
+            self.summary.other_settings += past.config_hash not in ("", self.made_by.config_hash)
+            self.summary.known_unreadable += not past.is_whole
 
     def keep(
         self,
@@ -251,7 +253,8 @@ class Keeper:
             log.warning("%s: %s", error.reason, error)
             self._wake()
         else:
-            self.summary.known_unreadable += 1
+            with self._counting:
+                self.summary.known_unreadable += 1
 
     def leave(self, reason: str, detail: str, count: int = 1) -> None:
         """Note that files or folders are left for another scan; they are neither heard nor given up."""

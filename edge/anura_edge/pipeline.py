@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound
 from anura_edge.bundle import Bundle
 from anura_edge.detector import Detector
 from anura_edge.effort import EffortLedger, Stretch
+from anura_edge.energy import Attention
 from anura_edge.errors import UnreadableError
 from anura_edge.events import Call, Effort, EffortState, Event, effort_id, event_id
 from anura_edge.sound_check import SoundCheck
@@ -37,28 +38,71 @@ class Heard:
     """Why the recording ended before its end, in the last one only."""
 
 
-def listen(sound: Sound, detector: Detector, channel: int | Literal["loudest"]) -> Iterator[Heard]:
-    """Hear a sound to its end, and say what was in it and how much of it was heard."""
+def listen(
+    sound: Sound, detector: Detector, channel: int | Literal["loudest"], attention: Attention | None = None
+) -> Iterator[Heard]:
+    """Hear a sound to its end, or what `attention` lets pass of it, and say what was in it and how much was heard."""
     account = _Account(sound.recording, detector.bundle)
-    detector.begin(sound.recording.rate_hz)
-    broken_off = None
+    ears = _Ears(account, detector, attention)
+    broken_off, come = None, 0
     try:
         for chunk in sound.chunks():
             account.time_by(sound.recording)
-            if chunk.first_sample > account.position:  # audio was lost: what follows is another stretch
-                yield account.report(detector.end())
+            if chunk.first_sample > come:  # audio was lost: what follows is another stretch
+                ears.end()
+                yield account.report()
                 account.skip_to(chunk.first_sample)
-                detector.begin(sound.recording.rate_hz)
             if len(chunk.samples):
-                mono = account.mono(chunk, channel)
-                calls = detector.feed(mono)
-                account.advance(mono)
-                yield account.report(calls)
-            else:
-                yield account.report(())
+                ears.hear(account.mono(chunk, channel), sound.recording.time_at(chunk.first_sample))
+            come = chunk.end_sample
+            yield account.report()
     except UnreadableError as error:
         broken_off = error
-    yield account.close(detector.end(), broken_off)
+    ears.end()
+    yield account.close(broken_off)
+
+
+class _Ears:
+    """A detector that hears one contiguous stretch after another, and an account of that.
+
+    A stretch that begins after others were left out begins as the first one does: the model remembers nothing.
+    """
+
+    def __init__(self, account: "_Account", detector: Detector, attention: Attention | None) -> None:
+        self._account, self._detector, self._attention = account, detector, attention
+        self._is_open = False
+
+    def hear(self, mono: FloatArray, at: datetime) -> None:
+        """Take the next mono samples, the first of which is of a moment."""
+        if not self._attention:
+            self._take(EffortState.ANALYSED, mono)
+            return
+        self._detector.gather(self._attention.block_s)
+        for state, part in self._attention.divide(mono, at):
+            self._take(state, part)
+
+    def end(self) -> None:
+        """End a contiguous stretch of sound."""
+        for state, part in self._attention.end() if self._attention else ():
+            self._take(state, part)
+        self._shut()
+
+    def _take(self, state: EffortState, part: FloatArray) -> None:
+        if state != EffortState.ANALYSED:
+            self._shut()
+            self._account.advance(part, state)
+            return
+        if not self._is_open:
+            self._is_open = True
+            self._detector.begin(self._account.begin())
+        calls = self._detector.feed(part)
+        self._account.advance(part, state)
+        self._account.note(calls)
+
+    def _shut(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._account.note(self._detector.end())
 
 
 class _Account:
@@ -69,13 +113,15 @@ class _Account:
         self._is_live = recording.samples is None
         self._ledger = EffortLedger()
         self._check = SoundCheck(recording.rate_hz)
+        self._state = EffortState.ANALYSED
         self._judged: list[tuple[EffortState, int]] = []
+        self._events: list[Event] = []
         self._due: list[Effort] = []
         self._progress_at = -math.inf
         self._segment_start = 0
         self._channel: int | None = None
         self.position = 0
-        """Everything before this sample was heard or lost."""
+        """Everything before this sample was heard, left out or lost."""
 
     def time_by(self, recording: Recording) -> None:
         """Follow the clock: what comes is timed by it, and so is what has not been reported, unless it was set."""
@@ -87,15 +133,30 @@ class _Account:
         self._recording = recording
 
     def skip_to(self, sample: int) -> None:
-        """Note that the audio up to here was lost, and begin a new contiguous stretch."""
+        """Note that the audio up to here was lost."""
         self._judge(self._check.end())
         self._add(EffortState.DROPPED, sample)
-        self._segment_start = self.position = sample
+        self.position = sample
 
-    def advance(self, mono: FloatArray) -> None:
-        """Note that samples were analysed."""
+    def begin(self) -> int:
+        """Begin a stretch that is heard, and return its rate in Hz: calls count their samples from here."""
+        self._segment_start = self.position
+        return self._recording.rate_hz
+
+    def advance(self, mono: FloatArray, state: EffortState) -> None:
+        """Note that samples were analysed, or left out: of those only what was paused is not looked at at all."""
+        if state != self._state:
+            self._judge(self._check.end())
+            self._state = state
         self.position += len(mono)
-        self._judge(self._check.feed(mono))
+        if state == EffortState.PAUSED:
+            self._add(state, self.position)
+        else:
+            self._judge(self._check.feed(mono))
+
+    def note(self, calls: Iterable[Call]) -> None:
+        """Give calls of the stretch their names and times."""
+        self._events += map(self._event, calls)
 
     def mono(self, chunk: AudioChunk, channel: int | Literal["loudest"]) -> FloatArray:
         """Return the channel to analyse, chosen once for the whole recording."""
@@ -104,9 +165,9 @@ class _Account:
             self._channel = chunk.loudest() if channel == "loudest" else min(channel, most)
         return chunk.channel(self._channel)
 
-    def report(self, calls: Iterable[Call]) -> Heard:
-        """Give calls their names and times, and say what is now accounted for."""
-        events = tuple(map(self._event, calls))
+    def report(self) -> Heard:
+        """Say what is now known and accounted for."""
+        events, self._events = tuple(self._events), []
         due, self._due = tuple(self._due), []
         judged, self._judged = tuple(self._judged), []
         is_time = self.position - self._progress_at >= PROGRESS_EVERY_S * self._recording.rate_hz
@@ -117,15 +178,17 @@ class _Account:
             progress = self._named([*self._ledger.look(), end])
         return Heard(events, due, progress, judged)
 
-    def close(self, calls: Iterable[Call], broken_off: UnreadableError | None) -> Heard:
-        """Give the last calls their names and times, and close the books: what is still missing was unreadable."""
+    def close(self, broken_off: UnreadableError | None) -> Heard:
+        """Close the books: what is still missing was unreadable."""
         self._judge(self._check.end())
         self._add(EffortState.UNREADABLE, self._recording.samples or 0)
         self._due += self._named(self._ledger.take())
-        return replace(self.report(calls), broken_off=broken_off)
+        return replace(self.report(), broken_off=broken_off)
 
     def _judge(self, frames: Iterable[tuple[EffortState, int]]) -> None:
-        for state, samples in frames:
+        for found, samples in frames:
+            # A flat line is a fault, heard or not; anything else says nothing of sound that was left out.
+            state = found if found == EffortState.SILENT or self._state == EffortState.ANALYSED else self._state
             self._judged.append((state, samples))
             self._add(state, self._ledger.end_sample + samples)
 

@@ -1,6 +1,5 @@
 """Shows, on a terminal only, how far a scan has come."""
 
-import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +12,6 @@ from anura_edge.events import EffortState
 from anura_edge.keeper import Summary
 from anura_edge.sources.files import AUDIO_SUFFIXES
 from anura_edge.sources.folder import FoundFile, scan
-
-
-class ToStderr(logging.Handler):
-    """Writes to what `sys.stderr` is at the moment, so that a line stands above the bar and not in it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line."""
-        sys.stderr.write(f"{self.format(record)}\n")
 
 
 def followed(root: Path, files: Iterator[FoundFile], summary: Summary) -> Iterator[FoundFile]:

@@ -17,18 +17,19 @@ Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
 
-def options_for(wanted: Provider, engines: Path | None) -> list[tuple[str, dict[str, str]]]:
+def options_for(wanted: Provider, engines: Path | None, tensorrt: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
     """Return the providers to try, the best first, with their options; the CPU is always the last.
 
-    TensorRT keeps the engines that it builds, which takes minutes, in the folder `engines`.
+    TensorRT is told what the model needs (`shapes.tensorrt_options`), and keeps the engines that it builds, which takes
+    minutes, in the folder `engines`.
     """
     there = ort.get_available_providers()
     found = []
     if wanted == "tensorrt" and NAMES["tensorrt"] in there:
-        cache = {}
+        cache = {**tensorrt}
         if engines:
             engines.mkdir(parents=True, exist_ok=True)
-            cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engines)}
+            cache |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engines)}
         found.append((NAMES["tensorrt"], cache))
     if wanted in ("auto", "cuda", "tensorrt") and NAMES["cuda"] in there:
         # With TF32's ten bits the golden scores would not be met.

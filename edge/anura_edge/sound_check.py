@@ -78,7 +78,7 @@ class FaultWatch:
         """Take the next judgement; say whether it makes a fault of its state."""
         self._lasts_s = samples / self._rate_hz + (self._lasts_s if state == self._state else 0.0)
         self._state = state
-        if state == EffortState.ANALYSED:
+        if state not in (EffortState.SILENT, EffortState.CLIPPED):
             self._is_told = self._is_told and self._lasts_s < MENDED_S
             return False
         is_news = self._lasts_s >= FAULT_S and not self._is_told

@@ -35,13 +35,23 @@ class Framer:
         self._ring = Ring(self._size)
         self._start = 0
 
+    def gather(self, rows: int) -> None:
+        """Gather so many rows at a time from now on; what is held already stays, and comes with the next ones."""
+        self._size = self._window + (rows - 1) * self._hop
+        self._advance = rows * self._hop
+        if self._size > self._ring.capacity:
+            held = self._ring.view(self._start, self._ring.end - self._start)
+            self._ring = Ring(self._size)
+            self._ring.end = self._start
+            self._ring.write(held)
+
     def feed(self, samples: FloatArray) -> Iterator[Window]:
         """Take mono samples, shape (n,), and yield each stretch that they complete."""
         while len(samples):
-            missing = self._start + self._size - self._ring.end
+            missing = max(0, self._start + self._size - self._ring.end)  # none where fewer rows are wanted now
             self._ring.write(samples[:missing])
             samples = samples[missing:]
-            if self._ring.end == self._start + self._size:
+            if self._ring.end >= self._start + self._size:
                 yield Window(self._ring.view(self._start, self._size), self._start)
                 self._start += self._advance
 

@@ -254,8 +254,12 @@ class Health(_Message):
     analysed_s: Amount
     dropped_s: Amount
     """Audio that was lost before it was analysed."""
+    gated_s: Amount = 0.0
+    """Audio that was too quiet for a frog and not analysed, to save energy."""
+    paused_s: Amount = 0.0
+    """Audio that a duty cycle or an empty battery left out."""
     gaps: Count
-    """In how many pieces."""
+    """In how many pieces audio was lost."""
     overflows: Count = 0
     """How often a microphone's driver said that it lost audio; how much of that is in `dropped_s`, the clock showed."""
     drift_ppm: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -270,6 +274,11 @@ class Health(_Message):
     """Pieces of audio saved; null when none are to be."""
     clips_dropped: Count | None = None
     """Those that the disk was too slow or too full for."""
+    energy_step: Code | None = None
+    """How much the battery makes the device save: full, coarse, gated or paused."""
+    battery_percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    on_battery: bool | None = None
+    """Whether a battery is being emptied."""
     memory_bytes: Count | None = None
     temperature_c: Annotated[float, Field(ge=-300, le=1000)] | None = None
     throttled: Count | None = None

@@ -100,6 +100,13 @@ def test_rows_of_both_kinds_share_one_sequence(sender: Sender, make) -> None:  #
     assert sender.view().last_seen_utc == NOW
 
 
+def test_what_a_device_left_out_to_save_energy_is_not_analysed(sender: Sender, make) -> None:  # noqa: ANN001
+    left_out = make.effort(1, make.state.GATED, 5.0), make.effort(2, make.state.PAUSED, 2.0)
+    assert sender.rows(*left_out, make.effort(3, hours=1.5)) == 3
+    hours = sender.view().effort_h
+    assert (hours["analysed"], hours["gated"], hours["paused"]) == (1.5, 5, 2)
+
+
 def test_an_hour_that_two_models_heard_is_one_hour(sender: Sender, make) -> None:  # noqa: ANN001
     by_another = make.effort(2).model_copy(update={"model_sha256": "another"})
     sender.rows(make.effort(1), by_another)

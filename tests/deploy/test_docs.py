@@ -14,8 +14,8 @@ from data_sets import write_frogs, write_raw
 from support import Broker
 
 from anura_base.config import Settings
+from anura_edge.bundle import DEFAULT_BUNDLE
 from anura_edge.config import Config
-from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.demo.card import write_card
 from anura_edge.yaml_config import load
 

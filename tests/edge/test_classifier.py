@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.bundle import GOLDEN_CLIP, GOLDEN_SCORES, MODEL, Bundle, Label, State, load_bundle
+from anura_edge.bundle import DEFAULT_BUNDLE, GOLDEN_CLIP, GOLDEN_SCORES, MODEL, Bundle, Label, State, load_bundle
 from anura_edge.classifier import Classifier, Model, framer_for, golden_change, load_classifier, score_all
-from anura_edge.daemon import DEFAULT_BUNDLE
 from anura_edge.errors import ModelError
 from anura_edge.providers import Provider
 from anura_edge.windows import Window

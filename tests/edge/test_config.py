@@ -34,6 +34,7 @@ configs = st.builds(
         channel=st.integers(0, 63) | st.just("loudest"),
         utc_offset=optional(st.from_regex(r"[+-]0[0-9]:[0-5][0-9]", fullmatch=True)),
         microphone=optional(st.integers(0, 99) | st.text(max_size=20)),
+        block_s=st.floats(0.02, 10),
     ),
     model=st.builds(Model, bundle=optional(paths), threads=st.integers(1, 64)),
     detect=st.builds(
@@ -77,6 +78,22 @@ def test_the_hash_changes_only_with_what_shapes_detection(config: Config) -> Non
     other = config.model_copy(update={"source": "mic", "watch": Watch(interval_s=7), "state_dir": Path("elsewhere")})
     assert other.hash() == config.hash()
     assert config.model_copy(update={"detect": Detect(release=0.123)}).hash() != config.hash()
+
+
+@pytest.mark.parametrize(
+    ("config", "known"),
+    [
+        (Config(), "9216da915ed6"),
+        (
+            Config(audio=Audio(channel=1, microphone="USB", trust_clock=True), detect=Detect(threshold=0.4)),
+            "6dff2a18ace5",
+        ),
+        (Config(audio=Audio(block_s=2)), "9216da915ed6"),
+    ],
+)
+def test_a_hash_stays_what_it_was_when_settings_are_added_that_change_no_call(config: Config, known: str) -> None:
+    """It stands on rows that were sent years ago, and decides what is heard again."""
+    assert config.hash() == known
 
 
 def test_the_defaults_are_valid_and_send_nothing_anywhere() -> None:

@@ -18,6 +18,14 @@ def test_no_module_of_the_device_loads_what_a_device_cannot_carry() -> None:
 
 
 def test_microphones_are_no_reason_to_load_portaudio_before_one_is_wanted() -> None:
-    program = "import sys, anura_edge.cli; print('sounddevice' in sys.modules)"
+    assert loaded_by_the_command("sounddevice") == []
+
+
+def test_a_microphone_can_be_opened_before_what_hears_it_is_loaded() -> None:
+    assert loaded_by_the_command("onnxruntime", "soundfile", "soxr", "paho", "rich.progress") == []
+
+
+def loaded_by_the_command(*modules: str) -> list[str]:
+    program = f"import sys, anura_edge.cli; print(*({set(modules)!r} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert answer.stdout == "False\n"
+    return answer.stdout.split()

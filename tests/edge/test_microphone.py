@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import ClockSource, FloatArray
 from anura_edge.bundle import Bundle
-from anura_edge.config import Audio
+from anura_edge.config import Audio, Battery, Duty, Energy, Gate
 from anura_edge.detector import Detector
+from anura_edge.energy import Saving, Step
 from anura_edge.errors import SourceError
 from anura_edge.events import EffortState, NoticeKind
 from anura_edge.health.vitals import Vitals
@@ -74,6 +75,9 @@ class Field:
     made_by: Provenance
     path: Path
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START_UTC_S))
+    energy: Energy = field(default_factory=Energy)
+    saving: Saving = field(default_factory=Saving)
+    vitals: Vitals = field(default_factory=lambda: Vitals(60))
 
     def hear(self, seconds: float, sound: Callable[[int, int], FloatArray] | None = None, **faults: Any) -> Heard:
         """Listen for a while; times of faults are from the start."""
@@ -83,7 +87,10 @@ class Field:
         device = SimulatedMicrophone(self.clock, began_s + seconds, stop, sound or faint_noise(), **faults)
         journal = Journal(self.path)
         keeper = Keeper(journal, self.made_by, lambda _: None, lambda: None)
-        MicrophoneHearing(keeper, self.detector, Audio(), stop, Vitals(60), None, device.open, self.clock).hear()
+        MicrophoneHearing(
+            *(keeper, self.detector, Audio(block_s=1), self.energy, self.saving),
+            *(stop, self.vitals, None, device.open, self.clock),
+        ).hear()
         rows = journal.pending(0, 100_000)
         journal.close()
         efforts = [row for row in rows if isinstance(row, EffortRow)]
@@ -284,6 +291,77 @@ def test_after_a_kill_the_last_minute_at_most_is_off_instead_of_analysed(
     assert second.samples == pytest.approx(100 * RATE_HZ, abs=RATE_HZ)
 
 
+def calls_every_minute(tone: Callable[..., FloatArray]) -> Callable[[int, int], FloatArray]:
+    """A second's call at the half of each minute since the start, and faint noise."""
+    quiet, call = faint_noise(amplitude=1e-4), tone(RATE_HZ, 1)
+
+    def sound(first: int, count: int) -> FloatArray:
+        at = first % (60 * RATE_HZ) - 30 * RATE_HZ
+        return call[at : at + count] if 0 <= at < len(call) else quiet(first, count)
+
+    return sound
+
+
+def test_a_duty_cycle_listens_in_step_with_utc_and_counts_the_rest_as_paused(
+    pond: Field, tone: Callable[..., FloatArray]
+) -> None:
+    """The start, 1,795,000,000, is 40 s after a full minute."""
+    pond.energy = Energy(duty=Duty(listen_s=20, every_s=60))
+    heard = pond.hear(600, calls_every_minute(tone))
+    assert heard.told() == [NoticeKind.ENERGY]
+    assert "20 s of every 60 s" in heard.notices[0].detail
+    places = [(effort.first_sample, effort.first_sample + effort.samples) for effort in heard.efforts]
+    assert all(before[1] == after[0] for before, after in pairwise(places))
+    assert heard.samples(*EffortState) == heard.device.delivered
+    listened = [effort for effort in heard.efforts if effort.state == EffortState.ANALYSED]
+    assert len(listened) == 10
+    for effort in listened:
+        assert effort.start_utc.timestamp() % 60 == pytest.approx(0, abs=0.05)
+        assert effort.samples / RATE_HZ == pytest.approx(20, abs=0.05)
+    # Seconds 30 to 31 after the start are seconds 10 to 11 of UTC's minute.
+    assert [event.start_utc.timestamp() % 60 for event in heard.events] == [pytest.approx(10, abs=0.25)] * 10
+
+
+def test_a_gate_leaves_out_what_is_quiet_and_no_call(pond: Field, tone: Callable[..., FloatArray]) -> None:
+    sound = calls_every_minute(tone)
+    everything = pond.hear(600, sound)
+    pond.path = pond.path.with_name("gated.db")
+    pond.energy = Energy(gate=Gate(level_dbfs=-50, low_hz=500, high_hz=3_500, hold_s=5, before_s=2))
+    heard = pond.hear(600, sound)
+    assert heard.samples(EffortState.ANALYSED, EffortState.GATED) == heard.device.delivered
+    assert 0.8 < heard.samples(EffortState.GATED) / heard.device.delivered < 0.9
+
+    def lengths(said: Heard) -> list[tuple[str, float]]:
+        return [(event.label, (event.offset_sample - event.onset_sample) / RATE_HZ) for event in said.events]
+
+    assert [label for label, _ in lengths(heard)] == [label for label, _ in lengths(everything)]
+    assert [s for _, s in lengths(heard)] == pytest.approx([s for _, s in lengths(everything)], abs=0.2)
+    assert pond.vitals.since_sample_s is not None
+
+
+def test_a_dead_microphone_is_silent_behind_a_gate_too(pond: Field) -> None:
+    pond.energy = Energy(gate=Gate())
+    heard = pond.hear(400, sound=lambda _, count: np.zeros(count, np.float32))
+    assert NoticeKind.SOUND_FAULT in heard.told()
+    assert heard.samples(EffortState.SILENT) > 380 * RATE_HZ
+
+
+def test_an_empty_battery_pauses_and_a_fuller_one_hears_on(pond: Field, tone: Callable[..., FloatArray]) -> None:
+    pond.energy = Energy(battery=Battery())
+    call = calls_every_minute(tone)
+    steps = Step.FULL, Step.COARSE, Step.GATED, Step.PAUSED, Step.PAUSED, Step.COARSE, Step.FULL
+
+    def sound(first: int, count: int) -> FloatArray:
+        pond.saving.step = steps[min(first // RATE_HZ // 60, 6)]
+        return call(first, count)
+
+    heard = pond.hear(7 * 60 - 1, sound)
+    assert heard.samples(*EffortState) == heard.device.delivered
+    assert heard.samples(EffortState.PAUSED) / RATE_HZ == pytest.approx(120, abs=0.2)
+    assert 45 < heard.samples(EffortState.GATED) / RATE_HZ < 60
+    assert [event.onset_sample // RATE_HZ // 60 for event in heard.events] == [0, 1, 2, 5, 6]
+
+
 def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, made_by: Provenance, tmp_path: Path) -> None:
     def no_portaudio(device: object, rate_hz: object) -> Any:
         raise NoPortAudioError("apt install libportaudio2")
@@ -291,7 +369,9 @@ def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, made_by:
     journal = Journal(tmp_path / "journal.db")
     keeper = Keeper(journal, made_by, lambda _: None, lambda: None)
     with pytest.raises(SourceError, match="libportaudio2"):
-        MicrophoneHearing(keeper, pond.detector, Audio(), Stop(), Vitals(60), None, no_portaudio, pond.clock).hear()
+        MicrophoneHearing(
+            *(keeper, pond.detector, Audio(), Energy(), Saving(), Stop(), Vitals(60), None, no_portaudio, pond.clock)
+        ).hear()
     journal.close()
 
 

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from support import Broker, eventually, free_port
 
 from anura_edge import wire
-from anura_edge.config import Config, Device, Health, Model, Mqtt
+from anura_edge.config import Battery, Config, Device, Energy, Health, Model, Mqtt
 from anura_edge.daemon import Daemon
 from anura_edge.errors import ModelError
 from anura_edge.health.monitor import Backlog
 from anura_edge.sources.folder import FoundFile
+from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise
 
 WATCHED = {"WATCHDOG_USEC": "200000"}
 PATIENCE_S = 0.5
@@ -92,6 +93,20 @@ def test_a_microphone_that_gives_nothing_is_a_problem(
         daemon.vitals.is_live = True
         words_until(manager, "check the microphone")
         words_until(manager, "WATCHDOG=1")
+
+
+def test_a_device_whose_battery_is_empty_pauses_and_says_so(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "charge").write_text("9")
+    told = tmp_path / "anura.prom"
+    energy = Energy(battery=Battery(capacity_file=tmp_path / "charge"))
+    health = Health(interval_s=0.1, prometheus_file=told)
+    clock, stop = SimulatedClock(1_795_000_000.0), Event()
+    device = SimulatedMicrophone(clock, clock.monotonic_s + 60, stop, faint_noise())
+    with Daemon(config.model_copy(update={"energy": energy, "health": health}), print, stop) as daemon:
+        eventually(lambda: told.exists() and "anura_battery_percent 9\n" in told.read_text())
+        daemon.hear_microphone(device.open, clock)
+        eventually(lambda: "anura_audio_paused_seconds_total 60" in told.read_text())
+    assert daemon.summary.seconds == {"paused": pytest.approx(60, abs=0.3)}
 
 
 def test_a_broker_that_is_away_is_named_and_starves_nobody(config: Config, manager: socket.socket) -> None:

@@ -35,6 +35,8 @@ def test_the_names_are_public_and_the_values_are_the_messages() -> None:
     assert values(prometheus.text(HEALTH)) == {
         "anura_audio_analysed_seconds_total": "100000",
         "anura_audio_dropped_seconds_total": "0.25",
+        "anura_audio_gated_seconds_total": "0",
+        "anura_audio_paused_seconds_total": "0",
         "anura_audio_gaps_total": "1",
         "anura_audio_overflows_total": "0",
         "anura_inference_overruns_total": "2",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,9 @@ from anura_edge.bundle import Bundle
 from anura_edge.classifier import load_classifier
 from anura_edge.config import Detect
 from anura_edge.detector import Detector
+from anura_edge.events import Scores
 from anura_edge.health.vitals import LATELY, AttendedDetector, Stage, Vitals
+from anura_edge.windows import Window
 
 PATIENCE_S = 10.0
 
@@ -69,6 +72,39 @@ def test_a_model_that_does_not_answer_is_named(vitals: Vitals, clock: Clock) -> 
     vitals.beat(Stage.MODEL)
     clock.now += PATIENCE_S + 1
     assert vitals.late() == [Stage.LISTENING, Stage.MODEL]
+
+
+def test_of_several_models_at_work_one_that_is_done_hides_no_other_that_hangs(vitals: Vitals, clock: Clock) -> None:
+    vitals.beat(Stage.MODEL, worker=1)
+    clock.now += PATIENCE_S / 2
+    vitals.beat(Stage.MODEL, worker=2)
+    vitals.rest(Stage.MODEL, worker=2)
+    assert vitals.late() == []
+    clock.now += PATIENCE_S / 2 + 1
+    vitals.beat(Stage.MODEL, worker=2)
+    assert vitals.late() == [Stage.MODEL]
+    vitals.rest(Stage.MODEL, worker=1)
+    assert vitals.late() == [], "the other one has just begun"
+
+
+class Failing:
+    """A model that has run out of memory."""
+
+    def score(self, _window: Window) -> Scores:
+        raise RuntimeError("out of memory")
+
+    def reset(self) -> None:
+        pass
+
+
+def test_a_model_that_failed_is_not_waited_for(bundle: Bundle, vitals: Vitals, clock: Clock) -> None:
+    detector = AttendedDetector(vitals, bundle, Failing(), Detect(), 1.0)
+    detector.begin(bundle.manifest.rate_hz)
+    with pytest.raises(RuntimeError):
+        [*detector.feed(np.zeros(10 * bundle.manifest.rate_hz, np.float32))]
+    vitals.rest(Stage.LISTENING)
+    clock.now += PATIENCE_S + 1
+    assert vitals.late() == []
 
 
 def test_the_speed_is_that_of_the_last_minutes(vitals: Vitals, clock: Clock) -> None:

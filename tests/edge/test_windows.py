@@ -92,3 +92,22 @@ def test_the_last_window_is_padded_with_zeros() -> None:
 def test_a_hop_that_would_skip_audio_is_refused(window: int, hop: int) -> None:
     with pytest.raises(ValueError, match="would skip audio"):
         Framer(window, hop)
+
+
+@given(size=sizes(), total=st.integers(0, 60), steps=st.lists(st.tuples(st.integers(1, 20), st.integers(1, 5))))
+def test_rows_may_be_gathered_otherwise_at_any_time_and_each_comes_once(
+    size: tuple[int, int, int], total: int, steps: list[tuple[int, int]]
+) -> None:
+    window, hop, gathered = size
+    stream, framer = stream_of(total), Framer(window, hop, gathered)
+
+    def chunks() -> Iterator[FloatArray]:
+        at = 0
+        for length, number in steps:
+            yield stream[at : at + length]
+            framer.gather(number)
+            at += length
+        yield stream[at:]
+
+    whole = rows(cuts(Framer(window, hop), [stream]), window, hop)
+    assert rows(cuts(framer, chunks()), window, hop) == whole

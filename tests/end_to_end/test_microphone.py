@@ -1,10 +1,11 @@
 """A frog calls into a real (virtual) microphone, and the device says so."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,27 @@ import pytest
 import soundfile as sf
 from support import eventually
 
+from anura_edge.audio import AudioChunk, FloatArray, Recording
+from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle
+from anura_edge.classifier import load_classifier
+from anura_edge.clock import SystemClock
+from anura_edge.config import Detect
 from anura_edge.demo.card import CLIPS
+from anura_edge.detector import Detector
 from anura_edge.monotonic import monotonic_s
+from anura_edge.pipeline import Heard, listen
 from anura_edge.sources import capture_process
 from anura_edge.sources.capture_process import CaptureProcess
+from anura_edge.sources.files import open_file
+from anura_edge.sources.microphone import Microphone
 
 HEARD_WITHIN_S = 5.0
 
 
 @pytest.fixture
 def frog(tmp_path: Path) -> Path:
-    """A southern leopard frog for a few seconds, and then nothing."""
-    call, rate_hz = sf.read(CLIPS / "LITSPH_g042.ogg", dtype="float32")
+    """A green treefrog for a few seconds, and then nothing."""
+    call, rate_hz = sf.read(CLIPS / "HYLCIN_n00.ogg", dtype="float32")
     path = tmp_path / "frog.wav"
     sf.write(path, np.concatenate([call[: 5 * rate_hz] / 4, np.zeros(rate_hz, np.float32)]), rate_hz)
     return path
@@ -34,12 +44,89 @@ def test_the_microphone_hears_the_frog_that_calls(pulse: Any, start_device: Call
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
     eventually(lambda: "listening" in "".join(device.said))
     pulse.play(frog)
-    eventually(lambda: any(event["label"] == "LITSPH" for event in device.events), HEARD_WITHIN_S)
+    eventually(lambda: any(event["label"] == "HYLCIN" for event in device.events), HEARD_WITHIN_S)
     assert device.stop() == 0
-    event = next(event for event in device.events if event["label"] == "LITSPH")
+    event = next(event for event in device.events if event["label"] == "HYLCIN")
     assert event["clock_source"] == "system"
     assert event["recording_name"] == "pulse"
     assert sum(device.summary["seconds"].values()) >= 6
+
+
+@dataclass
+class Taped:
+    """A microphone whose audio is kept as it goes by, one array for each stretch without a gap."""
+
+    sound: Microphone
+    stretches: list[tuple[int, list[FloatArray]]] = field(default_factory=list)
+
+    @property
+    def recording(self) -> Recording:
+        return self.sound.recording
+
+    def chunks(self) -> Iterator[AudioChunk]:
+        end = -1
+        for chunk in self.sound.chunks():
+            if len(chunk.samples):
+                if chunk.first_sample != end:
+                    self.stretches.append((chunk.first_sample, []))
+                self.stretches[-1][1].append(chunk.samples[:, 0])
+                end = chunk.end_sample
+            yield chunk
+
+
+Calls = list[tuple[str, int, int, float]]
+
+
+def test_what_a_real_microphone_hears_is_what_a_card_with_the_same_audio_gives(
+    pulse: Any, frog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a busy machine loses audio, the microphone begins anew: each stretch is a recording of its own then."""
+    pulse.start()
+    for name, value in pulse.environment.items():
+        monkeypatch.setenv(name, value)
+    bundle, stop = load_bundle(DEFAULT_BUNDLE), Event()
+    clock = SystemClock(trust=True, stop=stop)
+
+    def detector(block_s: float) -> Detector:
+        return Detector(bundle, load_classifier(bundle), Detect(threshold=0.2), block_s)
+
+    def calls(heard: Iterable[Heard], first: int = 0) -> Calls:
+        events = [event for part in heard for event in part.events]
+        return [(e.label, first + e.onset_sample, first + e.offset_sample, e.p_peak) for e in events]
+
+    def open_capture(device: int | str | None, rate_hz: int | None) -> CaptureProcess:
+        return CaptureProcess(device, rate_hz, 0, stop)
+
+    with Microphone("pulse", open_capture, clock, lambda _: None, lambda: None, stop, retry_s=1) as sound:
+        assert sound.wait()
+        taped, live = Taped(sound), list[Heard]()
+        player = Thread(target=pulse.play, args=(frog,))
+        player.start()
+        for part in listen(taped, detector(0.1), 0):
+            live.append(part)
+            if not player.is_alive():
+                stop.set()
+    read = Calls()
+    for number, (first, parts) in enumerate(taped.stretches):
+        path = tmp_path / f"{number}.wav"
+        sf.write(path, np.concatenate(parts), sound.recording.rate_hz, subtype="FLOAT")
+        read += calls(listen(open_file(path, path.name), detector(10.0), 0), first)
+    again = Tape(sound.recording, [AudioChunk(np.concatenate(p)[:, None], first) for first, p in taped.stretches])
+    assert calls(live)
+    for found in (calls(live), calls(listen(again, detector(1.0), 0))):
+        assert [call[:3] for call in sorted(found)] == [call[:3] for call in sorted(read)]
+        assert [call[3] for call in sorted(found)] == pytest.approx([call[3] for call in sorted(read)], abs=1e-4)
+
+
+@dataclass
+class Tape:
+    """What a microphone heard, again."""
+
+    recording: Recording
+    parts: list[AudioChunk]
+
+    def chunks(self) -> Iterator[AudioChunk]:
+        yield from self.parts
 
 
 def test_silence_is_listened_to_and_counted_as_effort(
@@ -135,7 +222,7 @@ def test_a_clip_of_the_frog_is_saved_where_that_is_asked_for(
     )
     eventually(lambda: "listening" in "".join(device.said))
     pulse.play(frog)
-    (path,) = eventually(lambda: [*(tmp_path / "device" / "clips").glob("*LITSPH*.flac")])
+    (path,) = eventually(lambda: [*(tmp_path / "device" / "clips").glob("*HYLCIN*.flac")])
     assert device.stop() == 0
     samples, rate_hz = sf.read(path)
     assert 1 < len(samples) / rate_hz <= 15

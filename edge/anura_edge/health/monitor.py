@@ -11,9 +11,11 @@ from anura_edge import wire
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.config import Config
 from anura_edge.delivery.courier import Courier
+from anura_edge.energy import Saving
 from anura_edge.events import EffortState
 from anura_edge.health import machine, notify, prometheus
 from anura_edge.health.disk import DiskWatch
+from anura_edge.health.power import PowerWatch
 from anura_edge.health.vitals import Stage, Vitals
 from anura_edge.keeper import Keeper
 from anura_edge.monotonic import monotonic_s
@@ -49,9 +51,11 @@ class Monitor:
         courier: Courier | None,
         vitals: Vitals,
         clips: ClipRecorder | None,
+        saving: Saving,
     ) -> None:
         self._config, self._keeper, self._courier, self._vitals = config, keeper, courier, vitals
         self._disk = DiskWatch(config, keeper, clips)
+        self._saving, self._power = saving, PowerWatch(config.energy.battery, saving, keeper)
         self._clips = clips
         self._stop = Event()
         self._thread = Thread(target=self._run, name="monitor", daemon=True)
@@ -77,7 +81,8 @@ class Monitor:
         # sd_watchdog_enabled(3) recommends half the time that the manager waits.
         look_every_s = min(LOOK_EVERY_S, self._config.health.interval_s, (watchdog_s or LOOK_EVERY_S) / 2)
         while not self._stop.is_set():
-            for task in (self._feed_watchdog, self._disk.look, self._relieve_keeper, self._report_when_due):
+            looks = self._disk.look, self._power.look
+            for task in (self._feed_watchdog, *looks, self._relieve_keeper, self._report_when_due):
                 self._attempt(task)
             self._stop.wait(look_every_s)
 
@@ -139,6 +144,8 @@ class Monitor:
             provider=vitals.provider,
             analysed_s=keeper.seconds(EffortState.ANALYSED),
             dropped_s=keeper.seconds(EffortState.DROPPED),
+            gated_s=keeper.seconds(EffortState.GATED),
+            paused_s=keeper.seconds(EffortState.PAUSED),
             gaps=keeper.gaps,
             overflows=vitals.overflows,
             drift_ppm=vitals.drift_ppm,
@@ -148,6 +155,9 @@ class Monitor:
             disk_free_inodes=self._disk.space and self._disk.space.free_inodes,
             clips_saved=self._clips and self._clips.saved,
             clips_dropped=self._clips and self._clips.dropped,
+            energy_step=self._saving.step,
+            battery_percent=self._power.power.battery_percent,
+            on_battery=self._power.power.on_battery,
             memory_bytes=machine.memory_bytes(),
             temperature_c=machine.temperature_c(),
             throttled=machine.throttled_bits(),

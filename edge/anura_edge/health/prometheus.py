@@ -7,6 +7,8 @@ from anura_edge.wire import Health
 _METRICS = {
     "anura_audio_analysed_seconds_total": "analysed_s",
     "anura_audio_dropped_seconds_total": "dropped_s",
+    "anura_audio_gated_seconds_total": "gated_s",
+    "anura_audio_paused_seconds_total": "paused_s",
     "anura_audio_gaps_total": "gaps",
     "anura_audio_overflows_total": "overflows",
     "anura_audio_drift_ppm": "drift_ppm",
@@ -20,6 +22,8 @@ _METRICS = {
     "anura_disk_free_inodes": "disk_free_inodes",
     "anura_clips_saved_total": "clips_saved",
     "anura_clips_dropped_total": "clips_dropped",
+    "anura_battery_percent": "battery_percent",
+    "anura_on_battery": "on_battery",
     "anura_memory_bytes": "memory_bytes",
     "anura_temperature_celsius": "temperature_c",
     "anura_throttled_bits": "throttled",

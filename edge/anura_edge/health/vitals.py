@@ -39,7 +39,7 @@ class Vitals:
         """Call a stage hung when it is silent for `patience_s` longer than it said."""
         self._patience_s, self._clock = patience_s, clock
         self._lock = Lock()
-        self._due: dict[Stage, float] = {}
+        self._due: dict[tuple[Stage, int], float] = {}
         self._sample_at: float | None = None
         self._inference_at: float | None = None
         self._minutes: deque[tuple[int, float, float]] = deque(maxlen=LATELY)
@@ -54,21 +54,22 @@ class Vitals:
         self.overruns = 0
         """How often the model took longer than the audio lasts that it scored."""
 
-    def beat(self, stage: Stage, pause_s: float = 0.0) -> None:
-        """Say that a stage works, and for how long it may now pause."""
+    def beat(self, stage: Stage, pause_s: float = 0.0, worker: int = 0) -> None:
+        """Say that a stage works, and for how long it may now pause. Of several workers each speaks for itself."""
         with self._lock:
-            self._due[stage] = self._clock() + pause_s + self._patience_s
+            self._due[stage, worker] = self._clock() + pause_s + self._patience_s
 
-    def rest(self, stage: Stage) -> None:
-        """Say that nothing more is expected of a stage."""
+    def rest(self, stage: Stage, worker: int = 0) -> None:
+        """Say that nothing more is expected of a stage, or of one of its workers."""
         with self._lock:
-            self._due.pop(stage, None)
+            self._due.pop((stage, worker), None)
 
     def late(self) -> list[Stage]:
         """Name the stages that have hung."""
         with self._lock:
             now = self._clock()
-            return [stage for stage in Stage if self._due.get(stage, now) < now]
+            late = {stage for (stage, _), due in self._due.items() if due < now}
+            return [stage for stage in Stage if stage in late]
 
     def heard(self) -> None:
         """Note that samples have come."""
@@ -125,12 +126,15 @@ class _AttendedClassifier:
 
     def score(self, window: Window) -> Scores:
         """Score the next stretch of a stream."""
-        self._vitals.beat(Stage.MODEL)
+        # Several recordings may be scored at a time: one that is done must not hide another that hangs.
+        self._vitals.beat(Stage.MODEL, worker=id(self))
         began = time.monotonic()
-        scores = self._classifier.score(window)
+        try:
+            scores = self._classifier.score(window)
+        finally:
+            self._vitals.rest(Stage.MODEL, worker=id(self))
         # Not the window's length: the windows of some models overlap.
         self._vitals.scored(len(scores.power) * scores.step / self._rate_hz, time.monotonic() - began)
-        self._vitals.rest(Stage.MODEL)
         return scores
 
     def reset(self) -> None:

@@ -1,13 +1,12 @@
-"""Our end of the capture program: starts it, reads its blocks as they come, and ends it."""
+"""Our end of the capture program: reads its blocks as they come, and ends it."""
 
 import json
 import struct
-import subprocess
-import sys
 import time
 from collections import deque
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from subprocess import Popen
 from threading import Condition, Event, Thread
 from typing import IO, Any, Protocol, cast
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
+from anura_edge.sources import capture_program
 from anura_edge.sources.capture import HEADER
 from anura_edge.sources.devices import NoPortAudioError
 
@@ -107,21 +107,19 @@ class Backlog:
 class CaptureProcess:
     """A microphone that is open in a process of its own."""
 
-    def __init__(self, device: int | str | None, rate_hz: int | None, channel: int, stop: Event) -> None:
-        """Open a microphone, at its own rate or at the given one.
+    def __init__(
+        self,
+        device: int | str | None,
+        rate_hz: int | None,
+        channel: int,
+        stop: Event,
+        started: "Popen[bytes] | None" = None,
+    ) -> None:
+        """Open a microphone, at its own rate or at the given one, or take over a program that was `started` to do that.
 
         Raises SourceError if it cannot be opened.
         """
-        command = [sys.executable, "-P", "-m", "anura_edge.sources.capture", f"--channel={channel}"]
-        command += [] if device is None else [f"--device={device}"]
-        command += [] if rate_hz is None else [f"--rate={rate_hz}"]
-        # In a group of its own, or Ctrl-C would end it before us.
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 (our own program)
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
-            )
-        except OSError as error:  # no memory, or no process number, is left; there may be some later
-            raise SourceError(f"cannot start the capture program: {error.strerror}") from error
+        self._process = started or capture_program.start(device, rate_hz, channel)
         self._pipe = cast("IO[bytes]", self._process.stdout)
         self._backlog = Backlog(0)
         facts: SimpleQueue[dict[str, Any]] = SimpleQueue()
@@ -162,6 +160,22 @@ class CaptureProcess:
         """End it, whatever state it is in: there is nothing in it to be saved."""
         self._process.kill()
         self._process.wait()
+
+
+class Captures:
+    """Opens a microphone as often as that is needed."""
+
+    def __init__(self, channel: int, stop: Event, started: "Popen[bytes] | None" = None) -> None:
+        """Take over, the first time, a program that was `started` for the same microphone."""
+        self._channel, self._stop, self._started = channel, stop, started
+
+    def open(self, device: int | str | None, rate_hz: int | None) -> CaptureProcess:
+        """Open it.
+
+        Raises SourceError if it cannot be opened.
+        """
+        started, self._started = self._started, None
+        return CaptureProcess(device, rate_hz, self._channel, self._stop, started)
 
 
 def _wait(facts: "SimpleQueue[dict[str, Any]]", stop: Event) -> dict[str, Any]:
