@@ -68,7 +68,7 @@ class Plan:
 
 def sound_of(plan: Plan, clock: SimulatedClock, rate_hz: int) -> Callable[[int, int], FloatArray]:
     """Make a quiet place where a frog calls now and then, and flat lines where they are planned."""
-    clip, clip_hz = sf.read(CLIPS / "LITSPH_g042.ogg", dtype="float32")
+    clip, clip_hz = sf.read(CLIPS / "HYLCIN_n00.ogg", dtype="float32")
     call = soxr.resample(clip[: 3 * clip_hz], clip_hz, rate_hz) / 4
     quiet, every = faint_noise(), round(CALL_EVERY_S * rate_hz)
     began_s = clock.monotonic_s

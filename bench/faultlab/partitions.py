@@ -140,6 +140,6 @@ def _rows_before_alert(field: Field, device: str) -> int | None:
 
 def _call(card: Path) -> None:
     """Put a new recording with a frog onto a card."""
-    samples, rate_hz = sf.read(CLIPS / "LITSPH_g042.ogg", dtype="float32")
+    samples, rate_hz = sf.read(CLIPS / "HYLCIN_n00.ogg", dtype="float32")
     sf.write(card / "part", samples, rate_hz, format="WAV", subtype="PCM_16")
     (card / "part").rename(card / "alert.wav")
