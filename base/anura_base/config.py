@@ -70,6 +70,13 @@ class HomeAssistant(Section):
     """The topic under which Home Assistant looks."""
 
 
+class Explore(Section):
+    """The page that hears recordings which its visitors send."""
+
+    bundle: Path | None = None
+    """Folder of a model bundle; none is the one that comes with anura-edge."""
+
+
 class Retention(Section):
     """How long rows stay after they have come. Nothing goes unless it is asked for."""
 
@@ -103,6 +110,7 @@ class Settings(Section):
     """By the name that the site's devices use. What stands here goes before what the devices say."""
     alerts: Alerts = Alerts()
     home_assistant: HomeAssistant = HomeAssistant()
+    explore: Explore = Explore()
 
     def database_url(self) -> str:
         """Name the database, and make the folder for the default one.

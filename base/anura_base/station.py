@@ -64,6 +64,7 @@ def _run(
         login_always=_needs_login(settings.web, listener),
         alerts=settings.alerts,
         sites=settings.sites,
+        explore=settings.explore,
     )
     server = _server(app, settings.web)
     loops: list[_Loop] = [worker.run, partial(rollup.run, engine), *_loops_beside(settings, engine, subscriber)]

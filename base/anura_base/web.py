@@ -18,15 +18,21 @@ from anura_base.access.login import login_routes
 from anura_base.alerts.routes import alert_routes
 from anura_base.alerts.rules import Alerts
 from anura_base.api import api_routes, describe
-from anura_base.config import Site
+from anura_base.config import Explore, Site
 from anura_base.database import check_writable
 from anura_base.metrics import metrics_routes
+from anura_base.pages import explore as explore_page
 from anura_base.pages import page_routes
 from anura_base.pages.frame import Frame
 from anura_base.problems import answer_problems
+from anura_edge.explore.page import STATIC, WAVESURFER_STYLE
 
 SECURITY_HEADERS = [
-    ("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
+    (
+        "Content-Security-Policy",
+        f"default-src 'self'; style-src 'self' {WAVESURFER_STYLE}; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'",
+    ),
     ("X-Content-Type-Options", "nosniff"),
     # Not no-referrer: with it a browser hides the origin of a form, by which we know that it is ours.
     ("Referrer-Policy", "same-origin"),
@@ -36,6 +42,7 @@ SECURITY_HEADERS = [
 """For every answer. What devices send is escaped; should that ever fail, the browser still runs nothing of it."""
 
 NO_ALERTS = Alerts()
+DEFAULT_EXPLORE = Explore()
 
 
 class Worker(Protocol):
@@ -62,6 +69,7 @@ def create_app(
     login_always: bool = False,
     alerts: Alerts = NO_ALERTS,
     sites: Mapping[str, Site] = MappingProxyType({}),
+    explore: Explore = DEFAULT_EXPLORE,
 ) -> FastAPI:
     """Build the application. Its streams end when `stop` is set.
 
@@ -84,7 +92,9 @@ def create_app(
     frame = Frame(engine, sites)
     app.include_router(page_routes(frame, worker, stop))
     app.include_router(alert_routes(frame, alerts))
+    app.include_router(explore_page.routes(frame, explore))
     app.include_router(metrics_routes(engine, subscriber))
+    app.mount("/static/explore", StaticFiles(directory=STATIC))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
 
     @app.get("/healthz")

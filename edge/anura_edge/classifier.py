@@ -30,8 +30,9 @@ class Classifier(Protocol):
 class WindowClassifier:
     """A model that scores each window on its own; the windows of a stretch go through it as one batch."""
 
-    def __init__(self, session: Session, manifest: Manifest, provider: str) -> None:
-        self._session, self._manifest = session, manifest
+    def __init__(self, session: Session, manifest: Manifest, provider: str, silence: int = 0) -> None:
+        """Put `silence` samples after each window, where the graph takes longer ones."""
+        self._session, self._manifest, self._silence = session, manifest, silence
         self.provider = provider
         """What it runs on."""
 
@@ -39,8 +40,14 @@ class WindowClassifier:
         """Score each window of the stretch."""
         m = self._manifest
         batch = np.lib.stride_tricks.sliding_window_view(window.samples, m.window_samples)[:: m.hop_samples]
-        (probabilities,) = self._session.run(["probabilities"], {"audio": np.ascontiguousarray(batch)})
+        filled = np.pad(batch, ((0, 0), (0, self._silence))) if self._silence else np.ascontiguousarray(batch)
+        (probabilities,) = self._session.run(["probabilities"], {"audio": filled})
         return _scores(probabilities, batch, window, m)
+
+    def framed(self, manifest: Manifest) -> "WindowClassifier":
+        """Return one that takes windows as another manifest has them, none longer than its own."""
+        silence = self._silence + self._manifest.window_samples - manifest.window_samples
+        return WindowClassifier(self._session, manifest, self.provider, silence)
 
     def reset(self) -> None:
         """Do nothing: each window stands alone."""

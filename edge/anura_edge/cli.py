@@ -151,6 +151,31 @@ def demo(as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def explore(
+    recordings: Annotated[
+        list[Path] | None, typer.Argument(help="Recordings to look into.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where the page is; any free one if 0.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser, where there is a screen.")] = True,
+) -> None:
+    """Look into recordings on a page in the browser: their sound, what the model made of it, and calls by settings.
+
+    Example: anura-edge explore /media/card/Data/*.wav
+
+    The page hears other files and the browser's microphone, too. Nothing is kept or sent; it is there for this machine
+    alone, until interrupted.
+    """
+    from anura_edge.explore.server import serve
+    from anura_edge.sources.files import open_file
+
+    settings, files = load(Config, config), [path.expanduser().resolve() for path in recordings or []]
+    for file in files:
+        open_file(file, file.name)
+    serve(settings, files, port, _stop_on_signals(), lambda url: _ready(url, browser=browser))
+
+
+@app.command()
 def resend(
     since: Annotated[datetime | None, typer.Option(help="What was delivered since then, in UTC.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Whatever the journal still has.")] = False,
@@ -325,6 +350,15 @@ def _file(path: Path) -> "Iterator[FoundFile]":
     open_file(path, path.name)  # the only file there is must be one that can be heard
     status = path.stat()
     return iter([FoundFile(path, printable(Path(path.name)), status.st_size, status.st_mtime_ns)])
+
+
+def _ready(url: str, *, browser: bool) -> None:
+    typer.echo(f"anura-edge: {url} until interrupted")
+    # Without a screen there is at most a browser that would take over the terminal.
+    if browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        import webbrowser
+
+        webbrowser.open(url)
 
 
 def _printer(*, as_json: bool) -> Callable[[EventRow], None]:

@@ -8,7 +8,8 @@ AnuraError                  exit code
 ├── JournalError            5   the journal on disk cannot be used
 │   ├── JournalFullError    -   there is no room: what is in the journal is unharmed, and the rest is tried again
 │   └── JournalDamagedError 5   it can no longer be read: the next start sets it aside and takes over what it can
-└── DeliveryError           -   a message or a connection is not as it should be: tried again, or set aside
+├── DeliveryError           -   a message or a connection is not as it should be: tried again, or set aside
+└── BusyError               -   others are being served: what was asked for can be had a little later
 
 Each message names the thing and the remedy. A command that meets none of these, but met recordings that it could not
 read, ends with `SOME_UNREADABLE`.
@@ -72,3 +73,7 @@ class JournalDamagedError(JournalError):
 
 class DeliveryError(AnuraError):
     """A message or a connection is not as it should be."""
+
+
+class BusyError(AnuraError):
+    """What was asked for can be done, but not now."""

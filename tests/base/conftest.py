@@ -1,7 +1,6 @@
 """Real parts: a broker, a base station in its own process, a device that speaks MQTT, a database."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Queue
 from types import SimpleNamespace
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from sqlalchemy import Engine, create_engine
-from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port, need
+from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port
 
 from anura_base.database import open_database
 from anura_base.tables import metadata
@@ -290,68 +289,3 @@ def device(broker: Broker) -> Iterator[Device]:
 def make() -> SimpleNamespace:
     """Make rows, as a device would send them: `make.event(seq)`, `make.withdrawal(seq)`, `make.health()` and so on."""
     return SimpleNamespace(event=event, effort=effort, withdrawal=withdrawal, health=health, state=EffortState)
-
-
-@dataclass
-class Page:
-    """A page in a real browser, spoken to over its debugging pipe (messages of JSON, each ended by NUL)."""
-
-    to_browser: BinaryIO
-    from_browser: BinaryIO
-    session: str | None = None
-    calls: int = 0
-    complaints: list[str] = field(default_factory=list)
-    """What the browser logged: refused by the security policy, not found, an error in a script."""
-
-    def call(self, method: str, **params: Any) -> dict[str, Any]:
-        self.calls += 1
-        message = {"id": self.calls, "method": method, "params": params}
-        message |= {"sessionId": self.session} if self.session else {}
-        self.to_browser.write(json.dumps(message).encode() + b"\0")
-        while (answer := self._receive()).get("id") != self.calls:
-            if answer["method"] in {"Log.entryAdded", "Runtime.exceptionThrown"}:
-                self.complaints.append(json.dumps(answer["params"]))
-        return answer["result"]
-
-    def evaluate(self, expression: str) -> Any:
-        return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
-
-    def open(self, url: str) -> None:
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for method in ("Log.enable", "Runtime.enable"):
-            self.call(method)
-        self.call("Page.navigate", url=url)
-
-    def _receive(self) -> dict[str, Any]:
-        message = bytearray()
-        while (byte := self.from_browser.read(1)) != b"\0":
-            assert byte, "the browser is gone"
-            message += byte
-        return json.loads(message)
-
-
-@pytest.fixture
-def open_page(tmp_path: Path) -> Iterator[Callable[[str], Page]]:
-    chromium = need("chromium")
-    (commands, to_browser), (from_browser, answers) = os.pipe(), os.pipe()
-    options = "--headless --no-sandbox --disable-gpu --disable-background-networking --remote-debugging-pipe"
-    shell = f'exec "$0" {options} --user-data-dir="$1" 3<&{commands} 4>&{answers}'
-    browser = subprocess.Popen(
-        ["bash", "-c", shell, chromium, tmp_path / "browser"],
-        pass_fds=(commands, answers),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(commands)
-    os.close(answers)
-    with open(to_browser, "wb", buffering=0) as writer, open(from_browser, "rb") as reader:  # noqa: PTH123
-        page = Page(writer, reader)
-
-        def open_it(url: str) -> Page:
-            page.open(url)
-            return page
-
-        yield open_it
-        browser.terminate()
-        browser.wait(DEADLINE_S)

@@ -22,6 +22,7 @@ NAVIGATION = (
     ("night", "Night"),
     ("anomalies", "Anomalies"),
     ("review", "Review"),
+    ("explore", "Explore"),
     ("alerts", "Alerts"),
 )
 """Path and name of each page, in the order in which one reads a network."""

@@ -1,0 +1,107 @@
+// Draws the probabilities of some species over time, with uPlot.
+
+import { DASHES, colour, speciesColour } from "./colours.js";
+
+/** Write a time in a recording: 1:02.5, as exactly as the stretch in view asks for. */
+export function clock(seconds, digits = 1) {
+  const whole = Math.floor(seconds / 60);
+  return `${whole}:${(seconds - 60 * whole).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
+}
+
+export class Curves {
+  /** `go` is called with the time that was clicked at, `look` with begin and end of a stretch that was marked. */
+  constructor(element, gutter, go, look) {
+    Object.assign(this, { element, gutter, go, look });
+    this.plot = null;
+  }
+
+  /** Show a hearing's species, [{label, highest}], with `thresholds` by label. */
+  show({ about, arrays }, species, thresholds) {
+    this.thresholds = species.map(({ label }) => thresholds[label]);
+    const count = about.labels.length;
+    const rows = arrays.power.length;
+    const key = species.map(({ label }) => label).join();
+    if (this.plot && this.arrays === arrays && this.key === key) return this.plot.redraw(false);
+    this.arrays = arrays;
+    this.key = key;
+    const middle = (row) => (row * about.step + about.span / 2) / about.model.rate_hz;
+    const times = Float64Array.from({ length: rows }, (_, row) => middle(row));
+    const curves = species.map(({ label }) =>
+      Float32Array.from({ length: rows }, (_, row) => arrays.probabilities[row * count + label]),
+    );
+    const view = this.plot && this.view;
+    this.clear();
+    this.plot = new uPlot(this._options(about, species), [times, ...curves], this.element);
+    this.plot.over.addEventListener("click", (click) => {
+      if (!this.marked) this.go(this.plot.posToVal(click.offsetX, "x"));
+      this.marked = false;
+    });
+    if (view) this.range(...view);
+  }
+
+  clear() {
+    this.plot?.destroy();
+    this.plot = null;
+  }
+
+  /** Show this stretch, in seconds. */
+  range(begin, end) {
+    this.view = [begin, end];
+    this.plot?.setScale("x", { min: begin, max: end });
+  }
+
+  resize() {
+    this.plot?.setSize({ width: this.element.clientWidth, height: this.element.clientHeight });
+  }
+
+  _options(about, species) {
+    const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+    return {
+      width: this.element.clientWidth,
+      height: this.element.clientHeight,
+      padding: [8, 0, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
+      scales: { x: { time: false }, y: { range: [0, 1] } },
+      axes: [
+        { ...axis, size: 24, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step < 1 ? 1 : 0)) },
+        { ...axis, size: this.gutter, gap: 6, splits: [0, 0.25, 0.5, 0.75, 1] },
+      ],
+      series: [
+        {},
+        ...species.map(({ label }, place) => ({
+          label: about.labels[label].code,
+          stroke: speciesColour(place),
+          dash: DASHES[place],
+          width: 1.75,
+          points: { show: false },
+        })),
+      ],
+      hooks: { draw: [(plot) => this._drawThresholds(plot)], setSelect: [(plot) => this._mark(plot)] },
+    };
+  }
+
+  _drawThresholds(plot) {
+    const { ctx: pen, bbox } = plot;
+    pen.save();
+    pen.lineWidth = 1;
+    [...new Set(this.thresholds)].forEach((threshold) => {
+      const y = Math.round(plot.valToPos(threshold, "y", true)) + 0.5;
+      pen.strokeStyle = colour("--ink");
+      pen.setLineDash([3, 3]);
+      pen.beginPath();
+      pen.moveTo(bbox.left, y);
+      pen.lineTo(bbox.left + bbox.width, y);
+      pen.stroke();
+    });
+    pen.restore();
+  }
+
+  _mark(plot) {
+    const { left, width } = plot.select;
+    if (width < 4) return;
+    this.marked = true; // so that the click at its end plays nothing
+    this.look(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+    plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+  }
+}

@@ -1,0 +1,332 @@
+// The explorer: takes a recording, has it heard once, and shows what follows from that under the settings of the sliders.
+
+import { findCalls, ranked } from "./calls.js";
+import { speciesColour } from "./colours.js";
+import { Curves, clock } from "./curves.js";
+import { Refused, Server } from "./hear.js";
+import { Microphone } from "./microphone.js";
+import { Player } from "./player.js";
+import { Spectrogram } from "./spectrogram.js";
+import { Waveform } from "./waveform.js";
+
+const GUTTER = 48;
+
+const at = (id) => document.getElementById(id);
+const page = at("explorer");
+const server = new Server(page.dataset.root, page.dataset.token);
+const microphone = new Microphone(page.dataset.root);
+const spectrogram = new Spectrogram(at("spectrogram"), GUTTER);
+const curves = new Curves(at("curves"), GUTTER, playFrom, (begin, end) => shown?.waveform.look(begin, end));
+
+/** What is on the page: {source, hearing, order, places, calls, player, waveform}; null before the first recording. */
+let shown = null;
+let about = null;
+let asked = 0;
+
+// What the server is asked for.
+
+async function hear(source, framing = {}) {
+  const turn = ++asked;
+  complain("");
+  if (source.file && about && source.file.size > about.max_bytes) {
+    complain(`${source.name} is larger than ${Math.round(about.max_bytes / 1e6)} MB; cut it, or save it as FLAC.`);
+    return;
+  }
+  tell("Hearing …");
+  try {
+    const hearing = await server.hear(source, framing);
+    if (turn !== asked) return; // something else was asked for meanwhile
+    show(source, hearing, framing);
+    tell("");
+  } catch (error) {
+    if (turn !== asked) return;
+    tell("");
+    if (!(error instanceof Refused)) throw error;
+    complain(error.message);
+  }
+}
+
+function framing() {
+  return { window_s: at("window").value, hop_s: Math.min(at("hop").value, at("window").value) };
+}
+
+// What is shown of it.
+
+function show(source, hearing, framed) {
+  const isNew = shown?.source !== source;
+  const place = isNew ? 0 : shown.player.currentTime;
+  const view = isNew ? null : shown.waveform.view;
+  shown?.player.close();
+  shown?.waveform.close();
+  curves.clear();
+  const order = ranked(hearing);
+  const places = order.reduce((all, { label }, number) => Object.assign(all, { [label]: number }), []);
+  const player = new Player(hearing.arrays.audio, hearing.about.model.rate_hz);
+  at("shown").hidden = false;
+  shown = { source, hearing, order, places, player, calls: [] };
+  shown.waveform = new Waveform(at("wave"), player, look);
+  player.currentTime = place;
+  for (const event of ["play", "pause", "seeking"]) player.addEventListener(event, follow);
+  if (isNew) describe(hearing);
+  if (Object.keys(framed).length === 0) offerFraming(hearing.about);
+  settle();
+  if (view) shown.waveform.wave.once("ready", () => shown.waveform.look(...view));
+  follow();
+}
+
+function describe({ about: { name, start_utc, clock_source, rate_hz, samples, model, warnings, detect } }) {
+  at("name").textContent = name;
+  const parts = [
+    clock(samples / rate_hz), `${rate_hz.toLocaleString("en")} Hz`,
+    `${start_utc.slice(0, 19).replace("T", " ")} UTC (clock: ${clock_source})`,
+    `${model.title} ${model.version}`, ...warnings,
+  ];
+  at("facts").textContent = parts.join(" · ");
+  at("gap").value = detect.merge_gap_s;
+}
+
+/** A window model can look through other windows; a stream model's steps are its own. */
+function offerFraming({ model, own }) {
+  const isWindow = model.kind === "window";
+  for (const label of document.querySelectorAll(".framing")) label.hidden = !isWindow;
+  if (!isWindow) return;
+  const window_s = own.window_samples / model.rate_hz;
+  Object.assign(at("window"), { min: Math.min(0.5, window_s), max: window_s, value: window_s });
+  Object.assign(at("hop"), { min: 0.05, max: window_s, value: own.hop_samples / model.rate_hz });
+}
+
+function settings() {
+  return { threshold: at("own").checked ? null : Number(at("threshold").value), gap_s: Number(at("gap").value) };
+}
+
+/** Show what follows from the settings. Nothing is asked for. */
+function settle() {
+  if (!shown) return;
+  const { hearing, order, places } = shown;
+  const { threshold, gap_s } = settings();
+  const top = Math.min(Number(at("top").value), order.length);
+  at("threshold-said").textContent = threshold === null ? "own" : threshold.toFixed(2);
+  at("gap-said").textContent = `${gap_s.toFixed(1)} s`;
+  at("top-said").textContent = top;
+  at("window-said").textContent = `${Number(at("window").value).toFixed(2)} s`;
+  at("hop-said").textContent = `${Math.min(at("hop").value, at("window").value).toFixed(2)} s`;
+  shown.calls = findCalls(hearing, { threshold, gap_s });
+  shown.waveform.mark(shown.calls, places, hearing.about.rate_hz);
+  curves.show(hearing, order.slice(0, top), hearing.about.rules.map(({ on }) => threshold ?? on));
+  list(shown.calls);
+  legend(order.slice(0, top));
+  const own = threshold === null ? "" : `threshold: ${threshold}, `;
+  at("settings").textContent = `detect: {${own}merge_gap_s: ${gap_s}}`;
+}
+
+function legend(species) {
+  const { labels } = shown.hearing.about;
+  const entries = species.map(({ label, highest }, place) => {
+    const name = element("em", labels[label].scientific_name);
+    return element("li", swatch(place), name, ` ${labels[label].code} `, element("span", highest.toFixed(2), "quiet"));
+  });
+  at("legend").replaceChildren(...entries);
+}
+
+function list(calls) {
+  const { labels, rate_hz } = shown.hearing.about;
+  at("count").textContent = calls.length === 1 ? "1 call" : `${calls.length} calls`;
+  const rows = calls.map((call, number) => {
+    const button = element("button", clock(call.onset / rate_hz));
+    button.type = "button";
+    button.setAttribute("aria-label", `Play from ${clock(call.onset / rate_hz)}`);
+    const name = element("em", labels[call.label].scientific_name);
+    const row = element(
+      "tr",
+      element("td", button),
+      element("td", swatch(shown.places[call.label]), name, ` ${call.code}`),
+      element("td", call.p_peak.toFixed(2), "n"),
+      element("td", `${((call.offset - call.onset) / rate_hz).toFixed(1)} s`, "n"),
+      element("td", `${call.level_dbfs.toFixed(0)} dBFS`, "n"),
+    );
+    Object.assign(row.dataset, { number, code: call.code, onset: call.onset, offset: call.offset, peak: call.p_peak });
+    return row;
+  });
+  at("calls").tBodies[0].replaceChildren(...rows);
+}
+
+function element(name, ...content) {
+  const made = document.createElement(name);
+  if (content.length > 1 && (content.at(-1) === "n" || content.at(-1) === "quiet")) made.className = content.pop();
+  made.append(...content);
+  return made;
+}
+
+function swatch(place) {
+  const made = element("span", "");
+  made.className = "swatch";
+  made.style.backgroundColor = speciesColour(place);
+  return made;
+}
+
+/** Show another stretch of time. */
+function look(begin, end) {
+  if (!shown?.waveform) return;
+  spectrogram.draw(shown.hearing, begin, end);
+  curves.range(begin, end);
+  at("zoom").value = shown.waveform.zoom;
+  point();
+}
+
+// What is heard of it.
+
+function playFrom(seconds) {
+  shown.player.currentTime = seconds;
+  shown.player.play();
+}
+
+function toggle() {
+  if (shown.player.paused) shown.player.play();
+  else shown.player.pause();
+}
+
+/** Keep the pictures with the sound, for as long as it plays. */
+function follow() {
+  const { player } = shown;
+  const isPlaying = !player.paused;
+  at("play").textContent = isPlaying ? "Pause" : "Play";
+  at("play").setAttribute("aria-pressed", isPlaying);
+  player.dispatchEvent(new Event("timeupdate"));
+  point();
+  if (isPlaying && !shown.frame) {
+    shown.frame = requestAnimationFrame(() => {
+      shown.frame = null;
+      follow();
+    });
+  }
+}
+
+function point() {
+  const { player, waveform } = shown;
+  const [begin, end] = waveform.view;
+  const share = (player.currentTime - begin) / Math.max(end - begin, 1e-9);
+  at("position").textContent = `${clock(player.currentTime)} / ${clock(player.duration)}`;
+  at("playhead").hidden = share < 0 || share > 1;
+  at("playhead").style.left = `${GUTTER + share * (at("spectrogram").clientWidth - GUTTER)}px`;
+  const now = player.currentTime * shown.hearing.about.rate_hz;
+  for (const row of at("calls").tBodies[0].rows) {
+    row.classList.toggle("now", !player.paused && row.dataset.onset <= now && now < row.dataset.offset);
+  }
+}
+
+function playCall(step) {
+  const { calls, player, hearing } = shown;
+  const now = Math.round(player.currentTime * hearing.about.rate_hz);
+  const next = step > 0 ? calls.find(({ onset }) => onset > now + 1) : calls.findLast(({ onset }) => onset < now - hearing.about.rate_hz / 2);
+  if (next) playFrom(next.onset / hearing.about.rate_hz);
+}
+
+// What a person does.
+
+function complain(text) {
+  at("problem").textContent = text;
+  at("problem").hidden = !text;
+}
+
+function tell(text) {
+  at("told").textContent = text;
+}
+
+async function record() {
+  const button = at("microphone");
+  if (microphone.recording) {
+    button.textContent = "Record";
+    button.setAttribute("aria-pressed", false);
+    const file = await microphone.stop();
+    hear({ file, name: "microphone.wav" });
+    return;
+  }
+  complain(microphone.missing ?? "");
+  if (microphone.missing) return;
+  try {
+    await microphone.start((seconds, isEnough) => {
+      if (microphone.recording) tell(`Recording: ${clock(seconds)}`);
+      if (isEnough && microphone.recording) record();
+    });
+    button.textContent = "Stop and hear";
+    button.setAttribute("aria-pressed", true);
+  } catch (error) {
+    complain(`The browser lends no microphone: ${error.message}`);
+  }
+}
+
+const KEYS = {
+  " ": toggle,
+  ArrowLeft: (press) => (shown.player.currentTime -= press.shiftKey ? 10 : 1),
+  ArrowRight: (press) => (shown.player.currentTime += press.shiftKey ? 10 : 1),
+  n: () => playCall(1),
+  p: () => playCall(-1),
+  "+": () => (shown.waveform.zoom += 0.1),
+  "-": () => (shown.waveform.zoom -= 0.1),
+  0: () => (shown.waveform.zoom = 0),
+};
+
+document.addEventListener("keydown", (press) => {
+  if (!shown || press.ctrlKey || press.metaKey || press.altKey) return;
+  if (press.target.closest?.("input, select, textarea")) return;
+  if (press.key === " " && press.target.closest?.("button, a")) return; // it presses that
+  const act = KEYS[press.key.length === 1 ? press.key.toLowerCase() : press.key];
+  if (!act) return;
+  press.preventDefault();
+  act(press);
+});
+
+for (const id of ["threshold", "own", "gap", "top"]) {
+  at(id).addEventListener("input", () => {
+    if (id === "threshold") at("own").checked = false;
+    settle();
+  });
+}
+for (const id of ["window", "hop"]) {
+  at(id).addEventListener("input", settle);
+  at(id).addEventListener("change", () => hear(shown.source, framing()));
+}
+at("zoom").addEventListener("input", () => (shown.waveform.zoom = Number(at("zoom").value)));
+at("play").addEventListener("click", toggle);
+at("microphone").addEventListener("click", record);
+at("recording").addEventListener("change", () => hear({ recording: at("recording").value }));
+at("file").addEventListener("change", () => {
+  const [file] = at("file").files;
+  if (file) hear({ file, name: file.name });
+});
+at("spectrogram").addEventListener("click", (click) => {
+  const [begin, end] = shown.waveform.view;
+  const share = (click.offsetX - GUTTER) / (at("spectrogram").clientWidth - GUTTER);
+  if (share >= 0) playFrom(begin + share * (end - begin));
+});
+at("wave").addEventListener("click", () => shown?.player.play());
+at("calls").addEventListener("click", (click) => {
+  const row = click.target.closest("button")?.closest("tr");
+  if (row) playFrom(row.dataset.onset / shown.hearing.about.rate_hz);
+});
+new ResizeObserver(() => {
+  if (!shown?.waveform) return;
+  curves.resize();
+  look(...shown.waveform.view);
+}).observe(at("curves"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  if (shown) show(shown.source, shown.hearing, { again: true }); // canvases keep the colours that they were drawn in
+});
+
+async function begin() {
+  try {
+    about = await server.about();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    complain(error.message);
+    return;
+  }
+  const { recordings, refusal } = about;
+  complain(refusal ?? "");
+  at("file").disabled = at("microphone").disabled = refusal !== null;
+  at("recording").replaceChildren(...recordings.map(({ name }, number) => new Option(name, number)));
+  at("listed").hidden = recordings.length === 0;
+  if (recordings.length) await hear({ recording: 0 });
+}
+
+begin();

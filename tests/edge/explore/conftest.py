@@ -1,0 +1,80 @@
+"""An explorer of a tiny model, served to whoever asks."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import soundfile as sf
+from support import DEADLINE_S
+
+from anura_edge.audio import FloatArray
+
+COMMAND = [sys.executable, "-W", "error", "-c", "from anura_edge.cli import main; main()"]
+
+
+@dataclass
+class Explored:
+    """`anura-edge explore`, as a process."""
+
+    process: subprocess.Popen[str]
+    url: str
+    temporary: Path
+    """Where the system lets it keep files for a while."""
+
+    @property
+    def kept(self) -> list[Path]:
+        """What it keeps of what it was sent."""
+        return [file for file in self.temporary.rglob("*") if file.is_file()]
+
+    def stop(self) -> tuple[int, str]:
+        self.process.terminate()
+        _, errors = self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode, errors
+
+
+@pytest.fixture
+def command() -> list[str]:
+    return COMMAND
+
+
+@pytest.fixture(scope="session")
+def settings() -> dict[str, str]:
+    """The environment of a command that reads no settings of this machine, and sees no screen."""
+    hidden = ("ANURA__", "DISPLAY", "WAYLAND")
+    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+
+
+@pytest.fixture(scope="module")
+def explore(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Explored]]:
+    """Serve recordings with a bundle: `explore(bundle, file, ...)`."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(bundle: Path, *recordings: Path) -> Explored:
+        temporary = tmp_path_factory.mktemp("temporary")
+        process = subprocess.Popen(
+            [*COMMAND, "explore", *map(str, recordings)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**settings, "ANURA__MODEL__BUNDLE": str(bundle), "TMPDIR": str(temporary)},
+        )  # fmt: skip
+        started.append(process)
+        assert process.stdout
+        url = re.search(r"http://\S+/", process.stdout.readline())
+        assert url, process.communicate()[1]
+        return Explored(process, url[0], temporary)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory, two_calls: Callable[..., FloatArray]) -> Path:
+    """Two calls, at a rate that is not the model's."""
+    path = tmp_path_factory.mktemp("card") / "A_20261120_193000.wav"
+    sf.write(path, two_calls(22_050), 22_050)
+    return path
