@@ -27,7 +27,17 @@ from anura_base.rollup import stale_days
 from anura_base.tables import devices, effort, events, health
 from anura_edge.wire import Health
 
-PAGES = ["", "network", "species", "species?view=sunset", "species?view=clock", "night", "anomalies", "review"]
+PAGES = [
+    "",
+    "network",
+    "species",
+    "species?view=sunset",
+    "species?view=clock",
+    "night",
+    "anomalies",
+    "review",
+    "explore",
+]
 
 NIGHTS = 9
 

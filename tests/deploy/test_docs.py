@@ -27,7 +27,7 @@ EXPORT = "anura-export"
 """Its commands need what those before them on the page made."""
 
 # They run until they are told to stop, or are themselves what runs the tests.
-SERVERS = ("anura-base run", "anura-edge run --source mic")
+SERVERS = ("anura-base run", "anura-edge run --source mic", "anura-edge explore")
 BASE_ONLY = Settings.model_fields.keys() - Config.model_fields.keys()
 MIC = "anura-edge devices", "anura-edge run --source mic"
 
@@ -81,12 +81,17 @@ def test_the_commands_of_the_export_page_work_one_after_the_other(tmp_path: Path
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("page", "command"), [c for c in commands() if c[1].startswith("anura-base run")])
+@pytest.mark.parametrize(
+    ("page", "command"), [c for c in commands() if c[1].startswith(("anura-base run", "anura-edge explore"))]
+)
 def test_a_server_on_a_page_starts_and_stops(
     page: str, command: str, tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):  # no test opens a window
+        monkeypatch.delenv(name, raising=False)
     command = command.replace("127.0.0.1:1883", f"127.0.0.1:{broker.port}").replace("127.0.0.1:8080", "127.0.0.1:0")
+    command = command.replace("/media/card/Data", str(write_card(tmp_path))).replace("--port 8001", "--port 0")
     program, *arguments = shlex.split(command)
     process = subprocess.Popen([BIN / program, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout

@@ -18,7 +18,7 @@ MAX_COLUMNS = 2**15
 LEAST_RANGE_DB = 40.0
 """Between black and white, so that the noise of a quiet room does not look like a chorus."""
 
-_FRAMES_AT_ONCE = 4_096
+_FRAMES_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,16 +42,22 @@ def log_mel(audio: NDArray[np.int16], rate_hz: int) -> Spectrogram:
     frames = -(-max(len(audio), 1) // hop)
     together = -(-frames // MAX_COLUMNS)
     filters, bands_hz = _mel_filters(size, rate_hz)
-    padded = np.pad(audio, (size // 2, size + hop))
-    rows = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:frames]
     window = np.hanning(size).astype(np.float32) / 2**15
     columns = []
     step = _FRAMES_AT_ONCE // together * together
     for first in range(0, frames, step):
-        power = np.square(np.abs(np.fft.rfft(rows[first : first + step] * window))).astype(np.float32)
+        rows = _frames(audio, first * hop - size // 2, min(step, frames - first), size, hop)
+        power = np.square(np.abs(np.fft.rfft(rows * window))).astype(np.float32)
         columns.append(_loudest(power @ filters, together))
     decibels = 10 * np.log10(np.concatenate(columns) + 1e-10)
     return Spectrogram(_levels(decibels), bands_hz, together * hop / rate_hz)
+
+
+def _frames(audio: NDArray[np.int16], begin: int, count: int, size: int, hop: int) -> NDArray[np.int16]:
+    """Return `count` frames from a sample on, shape (count, size), with zeros beyond both ends of the sound."""
+    end = begin + (count - 1) * hop + size
+    piece = np.pad(audio[max(begin, 0) : end], (max(-begin, 0), max(end - max(len(audio), begin, 0), 0)))
+    return np.lib.stride_tricks.sliding_window_view(piece, size)[::hop][:count]
 
 
 def _loudest(rows: FloatArray, together: int) -> FloatArray:

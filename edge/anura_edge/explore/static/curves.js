@@ -64,7 +64,7 @@ export class Curves {
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
       scales: { x: { time: false }, y: { range: [0, 1] } },
       axes: [
-        { ...axis, size: 24, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step < 1 ? 1 : 0)) },
+        { ...axis, size: 24, values: (plot, ticks, _, __, step) => ticks.map((tick) => this._tick(plot, tick, step)) },
         { ...axis, size: this.gutter, gap: 6, splits: [0, 0.25, 0.5, 0.75, 1] },
       ],
       series: [
@@ -79,6 +79,12 @@ export class Curves {
       ],
       hooks: { draw: [(plot) => this._drawThresholds(plot)], setSelect: [(plot) => this._mark(plot)] },
     };
+  }
+
+  /** Write a time below its line; none where the right edge would cut it off. */
+  _tick(plot, tick, step) {
+    const { min, max } = plot.scales.x;
+    return (tick - min) / (max - min) > 0.98 ? "" : clock(tick, step < 1 ? 1 : 0);
   }
 
   _drawThresholds(plot) {
