@@ -10,7 +10,7 @@ class Role(StrEnum):
     VIEW = "view"
     """See everything that was heard."""
     REVIEW = "review"
-    """Judge calls, too."""
+    """Judge calls, and have recordings heard, too."""
     ADMIN = "admin"
     """Change whatever can be changed."""
 

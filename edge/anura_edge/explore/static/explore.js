@@ -268,7 +268,8 @@ const KEYS = {
 
 document.addEventListener("keydown", (press) => {
   if (!shown || press.ctrlKey || press.metaKey || press.altKey) return;
-  if (press.target.closest?.("input, select, textarea")) return;
+  if (press.target.closest?.("input:not([type=range]), select")) return;
+  if (press.target.closest?.("[type=range]") && press.key.startsWith("Arrow")) return; // it moves that
   if (press.key === " " && press.target.closest?.("button, a")) return; // it presses that
   const act = KEYS[press.key.length === 1 ? press.key.toLowerCase() : press.key];
   if (!act) return;
