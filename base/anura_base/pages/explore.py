@@ -52,7 +52,7 @@ def routes(frame: Frame, settings: Explore) -> APIRouter:
     def about(viewer: Viewer) -> dict[str, Any]:
         may = viewer.role.allows(Role.REVIEW)
         refusal = None if may else "To have recordings heard, ask an admin of this base station for the role “review”."
-        return {"recordings": [], "max_bytes": MAX_BYTES, "refusal": refusal}
+        return {"recordings": [], "begin": None, "max_bytes": MAX_BYTES, "refusal": refusal}
 
     @router.post("/explore/hear", response_class=StreamingResponse)
     async def hear(

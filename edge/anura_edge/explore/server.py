@@ -139,8 +139,12 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(404, "there is nothing here; the explorer's page is /")
 
     def _about(self) -> dict[str, object]:
-        names = [{"name": printable(Path(path.name))} for path in self.server.recordings]
-        return {"recordings": names, "max_bytes": MAX_BYTES, "refusal": None}
+        known = [{"id": number, "name": printable(Path(path.name))} for number, path in self._recordings().items()]
+        begin = known[0]["id"] if known else None
+        return {"recordings": known, "begin": begin, "max_bytes": MAX_BYTES, "refusal": None}
+
+    def _recordings(self) -> dict[str, Path]:
+        return {str(number): path for number, path in enumerate(self.server.recordings)}
 
     def _hear(self) -> None:
         url = urlsplit(self.path)
@@ -165,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.server.explorer.hear(upload.path, upload.name, window_s, hop_s)
 
     def _recording(self, number: str) -> Path:
-        known = {str(each): path for each, path in enumerate(self.server.recordings)}
+        known = self._recordings()
         if number not in known:
             raise _RefusedError(404, f"there is no recording {number[:20]!r}; reload the page")
         return known[number]

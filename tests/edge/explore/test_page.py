@@ -224,6 +224,20 @@ def test_markup_in_names_is_shown_as_text_and_rubbish_is_told(
     assert page.evaluate("document.querySelectorAll('[style*=\"expression\"], style, script:not([src])').length") == 0
 
 
+def test_an_address_names_a_recording_and_another_can_be_chosen(
+    explore: Callable[..., Any], open_page: Callable[[str], Page], recording: Path, stream_path: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "B_20261120_203000.wav"
+    other.write_bytes(recording.read_bytes())
+    page = open_page(explore(stream_path, recording, other).url + "?recording=1")
+    eventually(lambda: shown(page) and text(page, "name") == other.name)
+    assert page.evaluate("document.getElementById('recording').value") == "1"
+    move(page, "recording", 0)
+    eventually(lambda: text(page, "name") == recording.name)
+    page.open(explore(stream_path, recording).url + "?recording=7")
+    eventually(lambda: "no recording '7'" in text(page, "problem"))
+
+
 def test_a_window_model_is_asked_again_for_another_window(
     explore: Callable[..., Any], open_page: Callable[[str], Page], recording: Path, window_path: Path
 ) -> None:

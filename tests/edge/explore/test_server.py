@@ -44,7 +44,9 @@ def test_it_serves_its_page_and_what_that_needs(ask: Ask) -> None:
     for part in page.decode().split('"'):
         if part.startswith("/static/"):
             assert ask("GET", part)[0] == 200, part
-    assert ask("GET", "/explore/recordings")[1]["recordings"] == [{"name": "A_20261120_193000.wav"}]
+    about = ask("GET", "/explore/recordings")[1]
+    assert about["recordings"] == [{"id": "0", "name": "A_20261120_193000.wav"}]
+    assert about["begin"] == "0"
 
 
 @pytest.mark.parametrize(

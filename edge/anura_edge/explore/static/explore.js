@@ -290,7 +290,9 @@ for (const id of ["window", "hop"]) {
 at("zoom").addEventListener("input", () => (shown.waveform.zoom = Number(at("zoom").value)));
 at("play").addEventListener("click", toggle);
 at("microphone").addEventListener("click", record);
-at("recording").addEventListener("change", () => hear({ recording: at("recording").value }));
+at("recording").addEventListener("change", () => {
+  if (at("recording").value) hear({ recording: at("recording").value });
+});
 at("file").addEventListener("change", () => {
   const [file] = at("file").files;
   if (file) hear({ file, name: file.name });
@@ -322,12 +324,16 @@ async function begin() {
     complain(error.message);
     return;
   }
-  const { recordings, refusal } = about;
+  const { recordings, begin, refusal } = about;
   complain(refusal ?? "");
-  at("file").disabled = at("microphone").disabled = refusal !== null;
-  at("recording").replaceChildren(...recordings.map(({ name }, number) => new Option(name, number)));
-  at("listed").hidden = recordings.length === 0;
-  if (recordings.length) await hear({ recording: 0 });
+  at("file").disabled = at("microphone").disabled = at("recording").disabled = refusal !== null;
+  const wanted = new URLSearchParams(location.search).get("recording") ?? begin;
+  const known = recordings.map(({ id, name }) => new Option(name, id, false, id === wanted));
+  if (wanted === null) known.unshift(new Option("choose", "", true));
+  else if (!recordings.some(({ id }) => id === wanted)) known.unshift(new Option(wanted, wanted, true));
+  at("recording").replaceChildren(...known);
+  at("listed").hidden = known.length === 1 && wanted === null;
+  if (wanted !== null && refusal === null) await hear({ recording: wanted });
 }
 
 begin();

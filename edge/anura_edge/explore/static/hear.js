@@ -23,12 +23,15 @@ export class Server {
     this.headers = token ? { "X-CSRF-Token": token } : {};
   }
 
-  /** Return {recordings: [{name}], max_bytes, refusal}: a refusal says why nothing can be heard, else it is null. */
+  /**
+   * Return {recordings: [{id, name}], begin, max_bytes, refusal}. `begin` is the id of the one to begin with, or null; a
+   * refusal says why nothing can be heard, else it is null.
+   */
   async about() {
     return (await answerOf(fetch(`${this.root}/explore/recordings`))).json();
   }
 
-  /** Hear {recording: number} or {file: Blob, name}, with {window_s, hop_s} if given; return {about, arrays}. */
+  /** Hear {recording: id} or {file: Blob, name}, with {window_s, hop_s} if given; return {about, arrays}. */
   async hear(source, framing = {}) {
     const asked = new URLSearchParams(framing);
     if (source.file) asked.set("name", source.name);
