@@ -76,9 +76,10 @@ function show(source, hearing, framed) {
 
 function describe({ about: { name, start_utc, clock_source, rate_hz, samples, model, warnings, detect } }) {
   at("name").textContent = name;
+  const when = `${start_utc.slice(0, 19).replace("T", " ")} UTC (clock: ${clock_source})`;
   const parts = [
     clock(samples / rate_hz), `${rate_hz.toLocaleString("en")} Hz`,
-    `${start_utc.slice(0, 19).replace("T", " ")} UTC (clock: ${clock_source})`,
+    ...(clock_source === "file" ? [] : [when]), // else the file's own time, which is often that of its copy
     `${model.title} ${model.version}`, ...warnings,
   ];
   at("facts").textContent = parts.join(" · ");
