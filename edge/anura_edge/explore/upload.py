@@ -38,8 +38,11 @@ class Upload:
         self._file_name = (re.sub(r"[^A-Za-z0-9_+-]", "_", stem)[-100:] or "_") + suffix
 
     def __enter__(self) -> "Upload":
-        self.path = Path(tempfile.mkdtemp(prefix="anura-explore-", dir=self._within)) / self._file_name
-        self._file = self.path.open("xb", buffering=0)
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix="anura-explore-", dir=self._within)) / self._file_name
+            self._file = self.path.open("xb", buffering=0)
+        except OSError as error:
+            raise self._cannot_keep(error) from error
         self._bytes = 0
         return self
 
@@ -59,7 +62,11 @@ class Upload:
         try:
             self._file.write(piece)
         except OSError as error:
-            raise SourceError(f"cannot keep {self.name} while it is heard: {error.strerror}; make room") from error
+            raise self._cannot_keep(error) from error
+
+    def _cannot_keep(self, error: OSError) -> SourceError:
+        where = self._within or tempfile.gettempdir()
+        return SourceError(f"cannot keep {self.name} while it is heard: {error.strerror}; make room in {where}")
 
 
 def check_size(size: int, max_bytes: int = MAX_BYTES) -> None:

@@ -1,6 +1,7 @@
 """The explorer's server: for this machine alone, for its own page alone, for the files that were named alone."""
 
 import http.client
+import io
 import json
 import subprocess
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import soundfile as sf
 from support import DEADLINE_S, eventually
 
 from anura_edge.explore.upload import MAX_BYTES
@@ -74,6 +76,15 @@ def test_what_is_sent_is_heard_and_nothing_of_it_stays(served: Any, ask: Ask, re
     assert status == 200
     assert b'"mine.wav"' in sent
     assert served.kept == []
+
+
+@pytest.mark.parametrize("format_", ["AIFF", "AU", "CAF", "FLAC", "MP3", "OGG", "RF64", "VOC", "W64", "WAVEX"])
+def test_any_format_that_libsndfile_reads_is_heard(ask: Ask, recording: Path, format_: str) -> None:
+    samples, rate_hz = sf.read(recording)
+    encoded = io.BytesIO()
+    sf.write(encoded, samples, rate_hz, format=format_)
+    status, sent = ask("POST", f"/explore/hear?name=x.{format_.lower()}", encoded.getvalue())
+    assert status == 200, sent
 
 
 @pytest.mark.parametrize(

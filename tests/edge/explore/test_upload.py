@@ -53,6 +53,11 @@ def test_too_much_is_refused_and_goes(own_folder: Path) -> None:
     assert list(own_folder.iterdir()) == []
 
 
+def test_where_nothing_can_be_kept_it_says_so(own_folder: Path) -> None:
+    with pytest.raises(SourceError, match="make room"), Upload("a.wav", own_folder / "gone"):
+        pass
+
+
 def test_every_error_has_a_status() -> None:
     told = [TooLargeError(""), UnreadableError("", ""), SourceError(""), ConfigError(""), BusyError(""), ModelError("")]
     assert [status_of(error) for error in told] == [413, 422, 422, 422, 503, 500]
