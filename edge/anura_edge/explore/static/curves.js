@@ -1,12 +1,7 @@
 // Draws the probabilities of some species over time, with uPlot.
 
+import { clock } from "./clock.js";
 import { DASHES, colour, speciesColour } from "./colours.js";
-
-/** Write a time in a recording: 1:02.5, as exactly as the stretch in view asks for. */
-export function clock(seconds, digits = 1) {
-  const whole = Math.floor(seconds / 60);
-  return `${whole}:${(seconds - 60 * whole).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
-}
 
 export class Curves {
   /** `go` is called with the time that was clicked at, `look` with begin and end of a stretch that was marked. */

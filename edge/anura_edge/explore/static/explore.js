@@ -1,15 +1,18 @@
 // The explorer: takes a recording, has it heard once, and shows what follows from that under the settings of the sliders.
 
 import { findCalls, ranked } from "./calls.js";
-import { speciesColour } from "./colours.js";
-import { Curves, clock } from "./curves.js";
+import { clock } from "./clock.js";
+import { Curves } from "./curves.js";
 import { Refused, Server } from "./hear.js";
+import { listCalls, listSpecies } from "./lists.js";
 import { Microphone } from "./microphone.js";
 import { Player } from "./player.js";
 import { Spectrogram } from "./spectrogram.js";
 import { Waveform } from "./waveform.js";
 
 const GUTTER = 48;
+
+const SETTLED_MS = 250; // a key that is held moves a slider many times, and each hearing takes its time
 
 const at = (id) => document.getElementById(id);
 const page = at("explorer");
@@ -22,10 +25,11 @@ const curves = new Curves(at("curves"), GUTTER, playFrom, (begin, end) => shown?
 let shown = null;
 let about = null;
 let asked = 0;
+let settling = null;
 
 // What the server is asked for.
 
-async function hear(source, framing = {}) {
+async function hear(source, frames = {}) {
   const turn = ++asked;
   complain("");
   if (source.file && about && source.file.size > about.max_bytes) {
@@ -34,9 +38,9 @@ async function hear(source, framing = {}) {
   }
   tell("Hearing …");
   try {
-    const hearing = await server.hear(source, framing);
+    const hearing = await server.hear(source, frames);
     if (turn !== asked) return; // something else was asked for meanwhile
-    show(source, hearing, framing);
+    show(source, hearing, frames);
     tell("");
   } catch (error) {
     if (turn !== asked) return;
@@ -52,7 +56,7 @@ function framing() {
 
 // What is shown of it.
 
-function show(source, hearing, framed) {
+function show(source, hearing, frames) {
   const isNew = shown?.source !== source;
   const place = isNew ? 0 : shown.player.currentTime;
   const view = isNew ? null : shown.waveform.view;
@@ -68,7 +72,7 @@ function show(source, hearing, framed) {
   player.currentTime = place;
   for (const event of ["play", "pause", "seeking"]) player.addEventListener(event, follow);
   if (isNew) describe(hearing);
-  if (Object.keys(framed).length === 0) offerFraming(hearing.about);
+  if (Object.keys(frames).length === 0) offerFraming(hearing.about);
   settle();
   if (view) shown.waveform.wave.once("ready", () => shown.waveform.look(...view));
   follow();
@@ -114,55 +118,11 @@ function settle() {
   shown.calls = findCalls(hearing, { threshold, gap_s });
   shown.waveform.mark(shown.calls, places, hearing.about.rate_hz);
   curves.show(hearing, order.slice(0, top), hearing.about.rules.map(({ on }) => threshold ?? on));
-  list(shown.calls);
-  legend(order.slice(0, top));
+  listCalls(at("calls").tBodies[0], hearing.about, shown.calls, places);
+  at("count").textContent = shown.calls.length === 1 ? "1 call" : `${shown.calls.length} calls`;
+  listSpecies(at("legend"), hearing.about, order.slice(0, top));
   const own = threshold === null ? "" : `threshold: ${threshold}, `;
   at("settings").textContent = `detect: {${own}merge_gap_s: ${gap_s}}`;
-}
-
-function legend(species) {
-  const { labels } = shown.hearing.about;
-  const entries = species.map(({ label, highest }, place) => {
-    const name = element("em", labels[label].scientific_name);
-    return element("li", swatch(place), name, ` ${labels[label].code} `, element("span", highest.toFixed(2), "quiet"));
-  });
-  at("legend").replaceChildren(...entries);
-}
-
-function list(calls) {
-  const { labels, rate_hz } = shown.hearing.about;
-  at("count").textContent = calls.length === 1 ? "1 call" : `${calls.length} calls`;
-  const rows = calls.map((call, number) => {
-    const button = element("button", clock(call.onset / rate_hz));
-    button.type = "button";
-    button.setAttribute("aria-label", `Play from ${clock(call.onset / rate_hz)}`);
-    const name = element("em", labels[call.label].scientific_name);
-    const row = element(
-      "tr",
-      element("td", button),
-      element("td", swatch(shown.places[call.label]), name, ` ${call.code}`),
-      element("td", call.p_peak.toFixed(2), "n"),
-      element("td", `${((call.offset - call.onset) / rate_hz).toFixed(1)} s`, "n"),
-      element("td", `${call.level_dbfs.toFixed(0)} dBFS`, "n"),
-    );
-    Object.assign(row.dataset, { number, code: call.code, onset: call.onset, offset: call.offset, peak: call.p_peak });
-    return row;
-  });
-  at("calls").tBodies[0].replaceChildren(...rows);
-}
-
-function element(name, ...content) {
-  const made = document.createElement(name);
-  if (content.length > 1 && (content.at(-1) === "n" || content.at(-1) === "quiet")) made.className = content.pop();
-  made.append(...content);
-  return made;
-}
-
-function swatch(place) {
-  const made = element("span", "");
-  made.className = "swatch";
-  made.style.backgroundColor = speciesColour(place);
-  return made;
 }
 
 /** Show another stretch of time. */
@@ -286,7 +246,10 @@ for (const id of ["threshold", "own", "gap", "top"]) {
 }
 for (const id of ["window", "hop"]) {
   at(id).addEventListener("input", settle);
-  at(id).addEventListener("change", () => hear(shown.source, framing()));
+  at(id).addEventListener("change", () => {
+    clearTimeout(settling);
+    settling = setTimeout(() => hear(shown.source, framing()), SETTLED_MS);
+  });
 }
 at("zoom").addEventListener("input", () => (shown.waveform.zoom = Number(at("zoom").value)));
 at("play").addEventListener("click", toggle);

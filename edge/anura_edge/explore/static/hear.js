@@ -32,8 +32,8 @@ export class Server {
   }
 
   /** Hear {recording: id} or {file: Blob, name}, with {window_s, hop_s} if given; return {about, arrays}. */
-  async hear(source, framing = {}) {
-    const asked = new URLSearchParams(framing);
+  async hear(source, frames = {}) {
+    const asked = new URLSearchParams(frames);
     if (source.file) asked.set("name", source.name);
     else asked.set("recording", source.recording);
     const options = { method: "POST", headers: this.headers, body: source.file ?? null };
