@@ -15,7 +15,7 @@ from anura_base.tables import dead_letters, devices, effort, events
 from anura_edge.events import EffortState
 
 LATEST = 100
-LATEST_CLIPS = 4
+LATEST_CLIPS = 3
 
 
 @dataclass(frozen=True, slots=True)

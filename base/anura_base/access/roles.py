@@ -8,9 +8,9 @@ class Role(StrEnum):
     """Each may do what the one before may, and more."""
 
     VIEW = "view"
-    """See everything that was heard."""
+    """See and hear everything that was heard."""
     REVIEW = "review"
-    """Judge calls, too."""
+    """Judge calls, and ask devices for their audio, too."""
     ADMIN = "admin"
     """Change whatever can be changed."""
 

@@ -75,7 +75,7 @@ def clip_routes(engine: Engine) -> APIRouter:
             clip = _here(connection, event_id)
             if same := _unchanged(request, clip):
                 return same
-            flac = b"" if clip.sha256 in pictures else files.read(connection, clip)
+            flac = files.read(connection, clip)
         try:
             png = pictures.of(clip.sha256, flac)
         except UnreadableError as error:
@@ -103,20 +103,14 @@ class _Pictures:
         self._lock = Lock()
         self._drawn: OrderedDict[str, bytes] = OrderedDict()
 
-    def __contains__(self, sha256: str) -> bool:
-        return sha256 in self._drawn
-
     def of(self, sha256: str, flac: bytes) -> bytes:
-        with self._lock:
-            if png := self._drawn.get(sha256):
-                self._drawn.move_to_end(sha256)
-                return png
-        png = spectrogram_png(*decode(flac))
-        with self._lock:
-            self._drawn[sha256] = png
+        with self._lock:  # one at a time: each takes up to 200 MB for a moment
+            if sha256 not in self._drawn:
+                self._drawn[sha256] = spectrogram_png(*decode(flac))
+            self._drawn.move_to_end(sha256)
             if len(self._drawn) > MAX_PICTURES:
                 self._drawn.popitem(last=False)
-        return png
+            return self._drawn[sha256]
 
 
 def _event(connection: Connection, event_id: UUID) -> Row[Any]:

@@ -10,6 +10,8 @@ from anura_edge.audio import FloatArray
 from anura_edge.errors import UnreadableError
 
 MAX_S = 120.0
+MAX_VALUES = 2**24
+"""67 MB of memory: a few kilobytes of FLAC may stand for any amount of silence."""
 MAX_CHANNELS = 2
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
 """What recorders do; beyond it a header is damaged, or meant to harm."""
@@ -53,6 +55,6 @@ def _checked(file: sf.SoundFile) -> Head:
     rate_hz, channels, samples = int(file.samplerate), int(file.channels), int(file.frames)
     if file.format != "FLAC" or not 1 <= channels <= MAX_CHANNELS or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise UnreadableError("not_audio", f"what came is no clip: {file.format}, {channels} channels, {rate_hz} Hz")
-    if not 0 < samples <= MAX_S * rate_hz:
+    if not 0 < samples <= min(MAX_S * rate_hz, MAX_VALUES / channels):
         raise UnreadableError("not_audio", f"what came is no clip: its head says {samples} samples at {rate_hz} Hz")
     return Head(rate_hz, samples)

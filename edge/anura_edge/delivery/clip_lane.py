@@ -51,6 +51,7 @@ class ClipLane:
         self._pool = ThreadPoolExecutor(1, "clip-finder")
         self._in_flight: int | None = None
         self._part_bytes = wire.MAX_PART_BYTES
+        self._said = False
         self._offering: UUID | None = None
         self._offer_at = self._look_at = 0.0
 
@@ -74,6 +75,9 @@ class ClipLane:
                 self._in_flight = None
                 if accepted:
                     self._part_bytes = min(2 * self._part_bytes, wire.MAX_PART_BYTES)
+                elif not self._said:
+                    self._said = True
+                    log.warning("the broker does not pass clips on: %s; check its access rules", note.reason)
             case Commanded(payload):
                 try:
                     self._obey(wire.parse_command(payload))
@@ -147,7 +151,7 @@ class ClipLane:
         del self._wanted[wanted.event]
 
     def _room(self) -> int:
-        # What is compressed takes 2 % more than its data (measured: 16,303 bytes for 16,000).
+        # What is compressed takes 2 % more than its data, and what it says of itself.
         return max(1, min(self._part_bytes, (self._max_packet_bytes - _HEADER_BYTES) * 9 // 10))
 
     def _may_spend(self, size: int) -> bool:
