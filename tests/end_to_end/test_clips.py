@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
-from support import DEADLINE_S, Broker, eventually
+from support import DEADLINE_S, Broker, PulseAudio, eventually
 
 from anura_edge.demo.card import CLIPS
 
@@ -116,4 +116,31 @@ def test_a_device_that_sends_none_says_so_and_a_file_that_is_gone_is_gone(
     assert "POND_20260412_213000.wav is not there" in clip["detail"]
     with pytest.raises(urllib.error.HTTPError, match="404"):
         flac_of(base, event)
+    assert device.stop() == 0
+
+
+def test_what_a_microphone_heard_can_be_heard_at_the_base_station(
+    broker: Broker,
+    start_base: Callable[[], Any],
+    start_device: Callable[..., Any],
+    on_the_wire: dict[str, str],
+    pulse: PulseAudio,
+    tmp_path: Path,
+) -> None:
+    call, rate_hz = sf.read(CLIPS / "LITSPH_g042.ogg", dtype="float32")
+    frog = tmp_path / "frog.wav"
+    sf.write(frog, np.concatenate([call[: 5 * rate_hz] / 4, np.zeros(rate_hz, np.float32)]), rate_hz)
+    pulse.start()
+    clips = {"CLIPS__ENABLED": "true", "CLIPS__AFTER_S": "0.5", "CLIPS__SEND": "asked"}
+    environment = pulse.environment
+    device = start_device("--source", "mic", environment=environment, AUDIO__MICROPHONE="pulse", **on_the_wire, **clips)
+    base = start_base()
+    eventually(lambda: "listening" in "".join(device.said))
+    pulse.play(frog)
+    saved = eventually(lambda: sorted((tmp_path / "device" / "clips").glob("*LITSPH*.flac")))[0]
+    event = eventually(lambda: [each for each in base.get("api/events") if each["label"] == "LITSPH"])[0]["id"]
+    ask(base, event)
+    clip = eventually(lambda: found if (found := clip_of(base, event))["state"] == "here" else None)
+    assert flac_of(base, event) == saved.read_bytes()
+    assert 0 <= clip["onset_s"] < clip["offset_s"] <= clip["duration_s"]
     assert device.stop() == 0

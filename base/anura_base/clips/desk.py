@@ -128,8 +128,8 @@ def _taken(connection: Connection, clip: Row[Any], told: _Told, part: ClipPart, 
             return _refused(connection, clip, told, reason)
         has = files.came(connection, told.site, told.device, part.sha256)  # another call may be in the same file
         about = {"sha256": part.sha256, "size": part.size, "first_sample": part.first_sample, "came": has}
-        clip = _change(connection, clip, told, state=ClipState.COMING, detail="", **about)
-        files.sweep_files(connection, told.site, told.device)
+        before, clip = clip, _change(connection, clip, told, state=ClipState.COMING, detail="", **about)
+        files.release(connection, before)
     elif part.data and part.offset != clip.came:
         return []
     if part.size != clip.size or part.offset + len(part.data) > part.size:
@@ -178,7 +178,7 @@ def _useless(connection: Connection, clip: Row[Any], told: _Told, reason: str) -
 
 def _refused(connection: Connection, clip: Row[Any], told: _Told, reason: str) -> Answers:
     _change(connection, clip, told, state=ClipState.REFUSED, detail=reason)
-    files.sweep_files(connection, told.site, told.device)
+    files.release(connection, clip)
     return _next(connection, told)
 
 

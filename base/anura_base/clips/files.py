@@ -54,10 +54,9 @@ def sweep(connection: Connection) -> None:
     connection.execute(delete(clip_parts).where(_unneeded()))
 
 
-def sweep_files(connection: Connection, site: str, device: str) -> None:
-    """Remove the files of a device that no clip of it needs."""
-    its = same(clip_parts, {"site": site, "device": device})
-    connection.execute(delete(clip_parts).where(*its, _unneeded()))
+def release(connection: Connection, clip: Row[Any]) -> None:
+    """Remove the file that a clip was in, unless another needs it."""
+    connection.execute(delete(clip_parts).where(*same(clip_parts, key(clip)), _unneeded()))
 
 
 def _unneeded() -> ColumnElement[bool]:
