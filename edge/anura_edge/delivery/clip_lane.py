@@ -99,6 +99,7 @@ class ClipLane:
                 self._wanted[command.event] = command
             return
         self._wanted.pop(command.event, None)
+        self._found = None  # up to 8 MB
         self._settle(command.event)
 
     def _settle(self, event: UUID) -> None:

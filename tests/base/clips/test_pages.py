@@ -41,6 +41,14 @@ def drawn(page: Any) -> bool:
     )
 
 
+def fits_a_phone(page: Any) -> None:
+    for width in (360, 1_280):
+        page.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=740, deviceScaleFactor=1, mobile=width < 400
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.fixture
 def engine(database_url: str) -> Engine:
     return open_database(database_url)
@@ -74,15 +82,39 @@ def test_a_call_is_seen_and_heard_on_review_and_on_now(
     press(page, "p")
     eventually(lambda: page.evaluate("document.querySelector('audio').paused"))
     assert page.evaluate("document.querySelector('[data-key=a]')") is None
+    fits_a_phone(page)
 
     show(page, base.url)
     eventually(lambda: drawn(page))
     assert "Clips the last 1 to arrive" in text_of(page, ".totals + section, section")
     assert page.evaluate("document.querySelectorAll('.clips audio').length") == 1
-    for width_px in (1_280, 360):
-        page.call("Emulation.setDeviceMetricsOverride", width=width_px, height=740, deviceScaleFactor=1, mobile=False)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width_px
+    fits_a_phone(page)
     assert page.evaluate("document.querySelectorAll('[style], style').length") == 0
+    assert page.complaints == []
+
+
+def test_what_plays_on_now_is_not_interrupted_by_news(
+    engine: Engine, base: Any, device: Any, open_page: Make, make: Any, flac: Make, speakers: Make
+) -> None:
+    with writing(engine) as connection:
+        speaker = speakers(connection)
+        event = speaker.call(make.event(1))
+        speaker.ask(event)
+        speaker.send(event, flac(seconds=2), 16_000)
+    engine.dispose()
+    page = show(open_page("about:blank"), base.url)
+    page.evaluate("var news = 0; stream.addEventListener('live', () => { news += 1; })")
+    eventually(lambda: page.evaluate("document.querySelector('#link').className") == "live")
+    start = "var player = document.querySelector('audio'); player.loop = true; player.play()"
+    page.call("Runtime.evaluate", expression=start, userGesture=True)
+    eventually(lambda: page.evaluate("player.currentTime > 0"))
+    before = page.evaluate("news")
+    device.send(make.event(2))
+    eventually(lambda: page.evaluate("news") > before)
+    assert page.evaluate("document.querySelector('audio') === player && !player.paused")
+    page.evaluate("player.pause()")
+    device.send(make.event(3))
+    eventually(lambda: page.evaluate("document.querySelectorAll('#live table tbody tr').length") == 3)
     assert page.complaints == []
 
 
