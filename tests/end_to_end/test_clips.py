@@ -17,8 +17,8 @@ from anura_edge.demo.card import CLIPS
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    """A card with a southern leopard frog in noise that cannot be compressed: its clip is large."""
-    call, rate_hz = sf.read(CLIPS / "LITSPH_g042.ogg", dtype="float32")
+    """A card with a northern cricket frog in noise that cannot be compressed: its clip is large."""
+    call, rate_hz = sf.read(CLIPS / "ACRCRE_g019.ogg", dtype="float32")
     frog = np.tile(call[: 5 * rate_hz], 3)
     sound = np.concatenate([frog, np.zeros(5 * rate_hz, np.float32)])
     sound += np.random.default_rng(3).normal(0, 0.01, len(sound)).astype(np.float32)
@@ -125,7 +125,7 @@ def test_what_a_microphone_heard_can_be_heard_at_the_base_station(
     pulse: PulseAudio,
     tmp_path: Path,
 ) -> None:
-    call, rate_hz = sf.read(CLIPS / "LITSPH_g042.ogg", dtype="float32")
+    call, rate_hz = sf.read(CLIPS / "ACRCRE_g019.ogg", dtype="float32")
     frog = tmp_path / "frog.wav"
     sf.write(frog, np.concatenate([call[: 5 * rate_hz] / 4, np.zeros(rate_hz, np.float32)]), rate_hz)
     pulse.start()
@@ -135,8 +135,8 @@ def test_what_a_microphone_heard_can_be_heard_at_the_base_station(
     base = start_base()
     eventually(lambda: "listening" in "".join(device.said))
     pulse.play(frog)
-    saved = eventually(lambda: sorted((tmp_path / "device" / "clips").glob("*LITSPH*.flac")))[0]
-    event = eventually(lambda: [each for each in base.get("api/events") if each["label"] == "LITSPH"])[0]["id"]
+    saved = eventually(lambda: sorted((tmp_path / "device" / "clips").glob("*ACRCRE*.flac")))[0]
+    event = eventually(lambda: [each for each in base.get("api/events") if each["label"] == "ACRCRE"])[0]["id"]
     ask(base, event)
     clip = eventually(lambda: found if (found := clip_of(base, event))["state"] == "here" else None)
     assert flac_of(base, event) == saved.read_bytes()
