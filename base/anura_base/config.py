@@ -82,6 +82,18 @@ class Retention(Section):
 
     events_days: float | None = Field(default=None, ge=1, le=36_500)
     effort_days: float | None = Field(default=None, ge=1, le=36_500)
+    clips_days: float | None = Field(default=None, ge=1, le=36_500)
+    """A clip goes with its call, too."""
+
+
+class Clips(Section):
+    """Audio around calls, as far as devices send it. What has no room is refused, and says so."""
+
+    max_mb: float = Field(default=2_000, ge=1, le=1e9)
+    """For all of them."""
+    max_mb_per_device: float = Field(default=500, ge=1, le=1e9)
+    unfinished_days: float = Field(default=14, ge=0.01, le=3_650)
+    """What has not come after so long is asked for no more, and what came of it goes."""
 
 
 class Site(Section):
@@ -106,6 +118,7 @@ class Settings(Section):
     mqtt: Mqtt = Mqtt()
     web: Web = Web()
     retention: Retention = Retention()
+    clips: Clips = Clips()
     sites: dict[Name, Site] = Field(default_factory=dict)
     """By the name that the site's devices use. What stands here goes before what the devices say."""
     alerts: Alerts = Alerts()

@@ -7,12 +7,16 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import DataError, IntegrityError
 
+from anura_base.clips.desk import receive
+from anura_base.config import Clips
 from anura_base.sequence import union
 from anura_base.store import Parcel, Stream, store
 from anura_base.tables import dead_letters
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import (
     Ack,
+    ClipDenial,
+    ClipPart,
     EffortBatch,
     EventBatch,
     Health,
@@ -21,9 +25,13 @@ from anura_edge.wire import (
     Refusal,
     Status,
     digest,
+    parse_clip,
     parse_topic,
     topic,
 )
+
+DEFAULT_LIMITS = Clips()
+"""Of the audio that devices may send, where the settings say nothing."""
 
 MAX_DEAD_LETTERS = 1_000
 MAX_DEAD_LETTER_BYTES = 512
@@ -55,6 +63,16 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class _AboutClip:
+    """What a device says of a clip."""
+
+    site: str
+    device: str
+    content: ClipPart | ClipDenial
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class _Refused:
     """A message that cannot be used."""
 
@@ -62,22 +80,29 @@ class _Refused:
     reason: str
 
 
-def ingest(connection: Connection, messages: Sequence[Message]) -> list[tuple[str, bytes]]:
-    """Store messages and return the acknowledgements, as topic and payload, to send once they are committed.
+def ingest(
+    connection: Connection, messages: Sequence[Message], limits: Clips = DEFAULT_LIMITS
+) -> list[tuple[str, bytes]]:
+    """Store messages and return the answers, as topic and payload, to send once they are committed.
 
     A batch that came before adds nothing, but is acknowledged again: the earlier acknowledgement may be lost.
     """
     acks: dict[Stream, Ack] = {}
+    commands: list[tuple[str, bytes]] = []
     refused: list[_Refused] = []
     for part in _parts(messages, refused):
-        acks = _merged(acks, _store(connection, part, refused))
+        if isinstance(part, _AboutClip):
+            commands += _receive(connection, part, limits, refused)
+        else:
+            acks = _merged(acks, _store(connection, part, refused))
     _set_aside(connection, refused)
     refusals = [refusal for each in refused for refusal in _refusal(each)]
-    return [*refusals, *((topic(stream.site, stream.device, "ack"), ack.to_bytes()) for stream, ack in acks.items())]
+    acknowledged = [(topic(stream.site, stream.device, "ack"), ack.to_bytes()) for stream, ack in acks.items()]
+    return [*refusals, *acknowledged, *commands]
 
 
-def _parts(messages: Sequence[Message], refused: list[_Refused]) -> Iterator[list[Parcel]]:
-    """Read messages, as many at a time as may be stored together."""
+def _parts(messages: Sequence[Message], refused: list[_Refused]) -> Iterator[list[Parcel] | _AboutClip]:
+    """Read messages, as many at a time as may be stored together; of clips each alone, after what came before it."""
     part: list[Parcel] = []
     rows = 0
     for message in messages:
@@ -85,6 +110,12 @@ def _parts(messages: Sequence[Message], refused: list[_Refused]) -> Iterator[lis
             parcel = _read(message)
         except DeliveryError as error:
             refused.append(_Refused(message, str(error)))
+            continue
+        if isinstance(parcel, _AboutClip):
+            if part:
+                yield part
+                part, rows = [], 0
+            yield parcel
             continue
         part.append(parcel)
         rows += len(parcel.rows)
@@ -95,12 +126,26 @@ def _parts(messages: Sequence[Message], refused: list[_Refused]) -> Iterator[lis
         yield part
 
 
-def _read(message: Message) -> Parcel:
+def _read(message: Message) -> Parcel | _AboutClip:
     site, device, kind = parse_topic(message.topic)
+    if kind == "clip":
+        return _AboutClip(site, device, parse_clip(message.payload), message)
     if kind not in CONTENTS:
-        raise DeliveryError("an acknowledgement is for a device, not for a base station")
+        raise DeliveryError("an acknowledgement or a command is for a device, not for a base station")
     content = CONTENTS[kind].from_bytes(message.payload)
     return Parcel(site, device, content, message.retained, message.received_utc, message)
+
+
+def _receive(
+    connection: Connection, about: _AboutClip, limits: Clips, refused: list[_Refused]
+) -> list[tuple[str, bytes]]:
+    message = about.message
+    try:
+        with connection.begin_nested():
+            return receive(connection, about.site, about.device, about.content, limits, message.received_utc)
+    except (DeliveryError, DataError, IntegrityError) as error:
+        refused.append(_Refused(message, str(error if isinstance(error, DeliveryError) else error.orig)))
+        return []
 
 
 def _store(connection: Connection, parcels: list[Parcel], refused: list[_Refused]) -> dict[Stream, Ack]:
@@ -134,7 +179,7 @@ def _refusal(refused: _Refused) -> list[tuple[str, bytes]]:
         site, device, kind = parse_topic(refused.message.topic)
     except DeliveryError:
         return []  # nobody's topic
-    if kind in ("status", "health", "ack"):
+    if kind not in ("event", "effort", "notice"):
         return []
     text = refused.reason[:200].replace("\0", "?")
     return [(topic(site, device, "ack"), Refusal(refused=digest(refused.message.payload), reason=text).to_bytes())]

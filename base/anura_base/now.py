@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Double, Row, cast, func, select
 
+from anura_base.clips.view import ClipView, Picture, latest, picture
 from anura_base.config import Site
 from anura_base.network import RECENT
 from anura_base.queries import missing_rows
@@ -14,6 +15,7 @@ from anura_base.tables import dead_letters, devices, effort, events
 from anura_edge.events import EffortState
 
 LATEST = 100
+LATEST_CLIPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Now:
     online: int
     missing: int
     dead_letters: int
+    clips: Sequence[tuple[Row[Any], ClipView, Picture]]
+    """The calls whose clips came last, how these are and where the call is in each."""
 
 
 def read_now(connection: Connection, sites: Mapping[str, Site]) -> Now:
@@ -55,4 +59,5 @@ def read_now(connection: Connection, sites: Mapping[str, Site]) -> Now:
         sum(state == "online" for state in states),
         sum(missing_rows(connection).values()),
         connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
+        [(call, clip, shown) for call, clip in latest(connection, LATEST_CLIPS) if (shown := picture(clip))],
     )

@@ -8,9 +8,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
-from sqlalchemy import Engine, Table, delete, select
+from sqlalchemy import Engine, Table, delete, select, update
 
-from anura_base.config import Retention
+from anura_base.clips.files import sweep
+from anura_base.clips.tables import OPEN, ClipState, clips
+from anura_base.config import Clips, Retention
+from anura_base.database import writing
+from anura_base.ingest import DEFAULT_LIMITS
 from anura_base.tables import effort, events
 
 log = logging.getLogger(__name__)
@@ -25,8 +29,9 @@ MAX_ROWS = 5_000
 class Clearing:
     """Looks for old rows now and then."""
 
-    def __init__(self, retention: Retention) -> None:
+    def __init__(self, retention: Retention, clips: Clips = DEFAULT_LIMITS) -> None:
         self._days = {events: retention.events_days, effort: retention.effort_days}
+        self._clips_days, self._unfinished_days = retention.clips_days, clips.unfinished_days
         self._next_at = monotonic()
         self.removed: Counter[str] = Counter()
         """Rows that have gone since the start, by table."""
@@ -46,6 +51,7 @@ class Clearing:
             for table, days in self._days.items()
             if days is not None
         }
+        _clear_clips(engine, now, self._clips_days, self._unfinished_days)
         self.removed.update(went)
         if any(count == MAX_ROWS for count in went.values()):
             self._next_at = monotonic()  # there is more
@@ -67,3 +73,14 @@ def _remove(engine: Engine, table: Table, before: datetime) -> int:
         if old:
             connection.execute(delete(table).where(table.c.arrival.in_(old)))
     return len(old)
+
+
+def _clear_clips(engine: Engine, now: datetime, days: float | None, unfinished_days: float) -> None:
+    """Remove clips that came long ago, those of calls that are gone, and what came of those that will not be whole."""
+    with writing(engine) as connection:
+        too_long = [clips.c.state.in_(OPEN), clips.c.changed_utc < now - timedelta(days=unfinished_days)]
+        connection.execute(update(clips).where(*too_long).values(state=ClipState.EXPIRED))
+        if days is not None:
+            old = [clips.c.state == ClipState.HERE, clips.c.changed_utc < now - timedelta(days=days)]
+            connection.execute(delete(clips).where(*old))
+        sweep(connection)

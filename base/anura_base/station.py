@@ -17,6 +17,7 @@ from anura_base.access.accounts import any_user
 from anura_base.alerts.channels import open_channels
 from anura_base.alerts.outbox import Outbox
 from anura_base.alerts.watch import Watch
+from anura_base.clips.asking import Asking
 from anura_base.config import Settings, Web
 from anura_base.database import open_database
 from anura_base.home_assistant import HomeAssistant
@@ -55,7 +56,7 @@ def _run(
 ) -> None:
     inbox = Inbox()
     subscriber = Subscriber(settings.mqtt, inbox)
-    worker = IngestWorker(engine, inbox, subscriber.publish, settings.retention)
+    worker = IngestWorker(engine, inbox, subscriber.publish, settings.retention, settings.clips)
     app = create_app(
         engine,
         worker,
@@ -67,7 +68,13 @@ def _run(
         explore=settings.explore,
     )
     server = _server(app, settings.web)
-    loops: list[_Loop] = [worker.run, partial(rollup.run, engine), *_loops_beside(settings, engine, subscriber)]
+    asking = Asking(engine, subscriber)
+    loops: list[_Loop] = [
+        worker.run,
+        partial(rollup.run, engine),
+        asking.run,
+        *_loops_beside(settings, engine, subscriber),
+    ]
     with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
         parts = [pool.submit(server.run, [listener]), *(pool.submit(loop, stop) for loop in loops)]
         for part in parts:  # should one die, the process ends with its error: half a base station is none

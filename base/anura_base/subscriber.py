@@ -21,7 +21,7 @@ from anura_edge.yaml_config import read_password
 
 log = logging.getLogger(__name__)
 
-KINDS: tuple[Kind, ...] = ("event", "effort", "notice", "status", "health")
+KINDS: tuple[Kind, ...] = ("event", "effort", "notice", "status", "health", "clip")
 QOS = 1
 KEEPALIVE_S = 30
 SESSION_EXPIRY_S = 7 * 24 * 3600

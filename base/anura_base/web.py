@@ -18,6 +18,7 @@ from anura_base.access.login import login_routes
 from anura_base.alerts.routes import alert_routes
 from anura_base.alerts.rules import Alerts
 from anura_base.api import api_routes, describe
+from anura_base.clips.routes import clip_routes
 from anura_base.config import Explore, Site
 from anura_base.database import check_writable
 from anura_base.metrics import metrics_routes
@@ -89,6 +90,7 @@ def create_app(
     describe(app)
     app.include_router(login_routes(engine))
     app.include_router(api_routes(engine))
+    app.include_router(clip_routes(engine))
     frame = Frame(engine, sites)
     app.include_router(page_routes(frame, worker, stop))
     app.include_router(alert_routes(frame, alerts))

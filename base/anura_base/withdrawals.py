@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select
 
+from anura_base.clips.files import sweep
 from anura_base.database import same
 from anura_base.tables import effort, events, notices
 from anura_edge.events import NoticeKind
@@ -24,3 +25,4 @@ def remove_withdrawn(connection: Connection, stream: Mapping[str, Any], recordin
         later = select(notices.c.arrival).where(*told, *alike, notices.c.seq > table.c.seq)
         rows = [*same(table, stream), table.c.recording.in_(withdrawn), exists(later)]
         connection.execute(delete(table).where(*rows))
+    sweep(connection)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from anura_base.config import Retention
+from anura_base.config import Clips, Retention
 from anura_base.database import cause, writing
 from anura_base.inbox import Inbox
-from anura_base.ingest import Message, ingest
+from anura_base.ingest import DEFAULT_LIMITS, Message, ingest
 from anura_base.metrics import ACKNOWLEDGEMENTS, COMMIT_SECONDS, FAILED_COMMITS, MESSAGES
 from anura_base.retention import Clearing
 
@@ -37,9 +37,11 @@ class IngestWorker:
         inbox: Inbox,
         publish: Callable[[str, bytes], None],
         retention: Retention | None = None,
+        clips: Clips = DEFAULT_LIMITS,
     ) -> None:
         self._engine = engine
-        self._clearing = Clearing(retention or Retention())
+        self._clips = clips
+        self._clearing = Clearing(retention or Retention(), clips)
         self._inbox = inbox
         self._publish = publish
         self.commits = 0
@@ -70,7 +72,7 @@ class IngestWorker:
     def _commit(self, group: list[Message]) -> bool:
         try:
             with COMMIT_SECONDS.time(), writing(self._engine) as connection:
-                acks = ingest(connection, group)
+                acks = ingest(connection, group, self._clips)
         except SQLAlchemyError as error:
             # Nothing of the group is committed or acknowledged. New connections, because after a failed write an old
             # one may hold pages that never reached the disk.

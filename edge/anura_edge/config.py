@@ -202,6 +202,11 @@ class Clips(Section):
     """Of each species, the surest ones of each night, from noon to noon, are kept."""
     max_mb: Annotated[float, Field(gt=0, le=1e9)] = 500.0
     """For all of them; the common and unsure ones go first, the rare ones last."""
+    send: Literal["off", "asked", "best"] = "off"
+    """Whether audio leaves the device: never; when somebody at the base station asks for that of a call, which may be
+    cut from a recording, too; or, without being asked, also the clips that were kept of a night that is over."""
+    send_mb_per_day: Annotated[float, Field(gt=0, le=1e6)] = 20.0
+    """More waits for the next day, which begins at midnight in UTC."""
 
 
 class Mqtt(Section):

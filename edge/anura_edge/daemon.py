@@ -29,6 +29,7 @@ from anura_edge.keeper import Keeper, Summary
 from anura_edge.sources.folder import FoundFile
 from anura_edge.sources.returning import OpenCapture
 from anura_edge.sources.watch import Folder
+from anura_edge.store.clip_notes import ClipNotes
 from anura_edge.store.retention import Retention
 from anura_edge.store.salvage import open_journal
 from anura_edge.wire import EventRow, Provenance, Status
@@ -114,6 +115,8 @@ class Daemon:
     def folder(self, root: Path) -> Folder:
         """Return a folder whose files are yielded when they are finished; what is not is counted as left."""
         beat = partial(self.vitals.beat, Stage.LISTENING)
+        if self.courier:
+            self.courier.clips.look_in(root)
         return Folder(root, self._config.watch, self._stop, self._keeper.leave, beat)
 
     def hear_microphone(self, open_capture: OpenCapture | None = None, clock: Clock | None = None) -> None:
@@ -141,7 +144,7 @@ class Daemon:
     def _recorder(self) -> ClipRecorder:
         config = self._config
         shelf = Shelf(config.clips_path, config.clips, config.audio.zone or UTC)
-        return ClipRecorder(config.clips, shelf, config.detect.max_call_s)
+        return ClipRecorder(config.clips, shelf, config.detect.max_call_s, ClipNotes(self.journal).note)
 
     def _noted(self, on_event: Callable[[EventRow], None]) -> Callable[[EventRow], None]:
         if not (clips := self._clips):

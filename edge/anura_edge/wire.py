@@ -6,12 +6,17 @@
     anura/v1/{site}/{device}/status   device -> base   Status, retained; the broker sends `offline` as the last will
     anura/v1/{site}/{device}/health   device -> base   Health, retained for a while; only the newest counts
     anura/v1/{site}/{device}/ack      base -> device   Ack, after the base has committed; or Refusal of a batch
+    anura/v1/{site}/{device}/clip     device -> base   ClipPart, a piece of the audio around a call; or ClipDenial
+    anura/v1/{site}/{device}/cmd      base -> device   ClipWanted, the next piece please; or ClipSettled, no more of it
 
 Rows of every kind share one sequence per journal, so that one number acknowledges them all. A device says in each
 batch what the lowest number is that it still holds (`floor`): anything below it will never come again.
 
 A batch may be compressed (zlib, RFC 1950; then its content type is that of RFC 6713). Its first byte tells, too, in
 case a bridge between brokers drops MQTT's properties: JSON never begins with it.
+
+Audio is fetched piece by piece: the base asks for what follows on what it has, so whoever is killed, nothing is sent
+anew that has come. A part without data offers a clip that nobody has asked for.
 
 Field names are public: they may be added, never renamed. Readers ignore fields that they do not know.
 """
@@ -36,7 +41,7 @@ SCHEMA: Literal["anura/1"] = "anura/1"
 JSON_TYPE = "application/json"
 ZLIB_TYPE = "application/zlib"
 
-Kind = Literal["event", "effort", "notice", "status", "health", "ack"]
+Kind = Literal["event", "effort", "notice", "status", "health", "ack", "clip", "cmd"]
 
 MAX_PAYLOAD_BYTES = 1_000_000
 """A base refuses more, before and after it is unpacked: 1,000 event rows take about 600 kB."""
@@ -50,7 +55,13 @@ MAX_SEQ = 2**53 - 1
 MAX_TEXT = 512
 """Characters in a name for people."""
 
-_KINDS = "event|effort|notice|status|health|ack"
+MAX_CLIP_BYTES = 8_000_000
+"""Of a FLAC file: 80 s at 48 kHz, even if nothing in it can be compressed."""
+
+MAX_PART_BYTES = 16_000
+"""Of a piece of it: two seconds at 64 kbit/s, for which the next call may have to wait."""
+
+_KINDS = "event|effort|notice|status|health|ack|clip|cmd"
 _TOPIC = re.compile(rf"anura/v1/([A-Za-z0-9_-]{{1,32}})/([A-Za-z0-9_-]{{1,32}})/({_KINDS})", re.ASCII)
 
 
@@ -73,6 +84,7 @@ Span = tuple[Count, Count]
 """First and last number, both included."""
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +288,8 @@ class Health(_Message):
     """Those that the disk was too slow or too full for."""
     energy_step: Code | None = None
     """How much the battery makes the device save: full, coarse, gated or paused."""
-    battery_percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    battery_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    """What is left in the battery, of what it holds."""
     on_battery: bool | None = None
     """Whether a battery is being emptied."""
     memory_bytes: Count | None = None
@@ -308,6 +321,53 @@ class Refusal(_Message):
     refused: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
     """The batch's `digest`: what is in it could not be read."""
     reason: Text
+
+
+class _AboutClip(_Message):
+    # As RFC 4648, section 5, writes bytes: without the line breaks of MIME, which JSON would have to escape.
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
+    event: UUID
+    """The call that the audio is around."""
+
+
+class ClipPart(_AboutClip):
+    """Payload of `clip`: a piece of a FLAC file with a call in it. Without data it offers the file."""
+
+    sha256: Sha256
+    """Of the whole file: two calls may be in one."""
+    size: Annotated[int, Field(gt=0, le=MAX_CLIP_BYTES)]
+    """Of the whole file, in bytes."""
+    first_sample: Count
+    """Where it begins: from the start of the recording, at the event's rate_hz."""
+    offset: Annotated[int, Field(ge=0, le=MAX_CLIP_BYTES)] = 0
+    """Where in the file the data stands."""
+    data: Annotated[bytes, Field(max_length=MAX_PART_BYTES)] = b""
+
+
+class ClipDenial(_AboutClip):
+    """Payload of `clip`, too: why a clip does not come."""
+
+    why: Literal["off", "gone", "later"]
+    """The device sends none; it has none of this call; or its budget is spent, and it sends more later."""
+    detail: Text = ""
+
+
+class ClipWanted(_AboutClip):
+    """Payload of `cmd`: the base asks for the next piece of a clip."""
+
+    command: Literal["clip"]
+    offset: Annotated[int, Field(ge=0, le=MAX_CLIP_BYTES)] = 0
+    """How much of it the base has."""
+    sha256: Sha256 | None = None
+    """Of which file it has that much: of another one it is sent the first piece."""
+
+
+class ClipSettled(_AboutClip):
+    """Payload of `cmd`: the base needs nothing (more) of a clip."""
+
+    command: Literal["clip_settled"]
 
 
 def event_row(seq: int, event: Event, made_by: Provenance) -> EventRow:
@@ -356,6 +416,28 @@ def parse_answer(payload: bytes) -> Ack | Refusal:
         return Ack.from_bytes(payload)
 
 
+def parse_clip(payload: bytes) -> ClipPart | ClipDenial:
+    """Decode what came on `clip`.
+
+    Raises DeliveryError on anything but a well-formed message.
+    """
+    try:
+        return ClipDenial.from_bytes(payload)
+    except DeliveryError:
+        return ClipPart.from_bytes(payload)
+
+
+def parse_command(payload: bytes) -> ClipWanted | ClipSettled:
+    """Decode what came on `cmd`.
+
+    Raises DeliveryError on anything else: a newer base may know more commands.
+    """
+    try:
+        return ClipSettled.from_bytes(payload)
+    except DeliveryError:
+        return ClipWanted.from_bytes(payload)
+
+
 def _unpack(payload: bytes) -> bytes:
     if payload.startswith(_ZLIB_HEAD):
         unpacker = zlib.decompressobj()
@@ -398,10 +480,14 @@ def json_schema() -> dict[str, Any]:
         "status": Status,
         "health": Health,
     }
-    answers: list[type[BaseModel]] = [Ack, Refusal]
-    _, schema = models_json_schema(
-        [(model, "validation") for model in (*payloads.values(), *answers)], title="anura-edge wire, version 1"
-    )
+    choices: dict[Kind, list[type[BaseModel]]] = {
+        "ack": [Ack, Refusal],
+        "clip": [ClipPart, ClipDenial],
+        "cmd": [ClipWanted, ClipSettled],
+    }
+    models = [*payloads.values(), *(model for each in choices.values() for model in each)]
+    _, schema = models_json_schema([(model, "validation") for model in models], title="anura-edge wire, version 1")
     topics: dict[Kind, Any] = {kind: {"$ref": f"#/$defs/{model.__name__}"} for kind, model in payloads.items()}
-    topics["ack"] = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in answers]}
+    for kind, either in choices.items():
+        topics[kind] = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in either]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "properties": topics}

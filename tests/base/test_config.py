@@ -85,7 +85,7 @@ def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
         ("mqtt:\n  prot: 1883\n", "base.yaml:2: unknown key 'mqtt.prot'; did you mean 'port'?"),
         (
             "\n\nfrogs: yes\n",
-            "base.yaml:3: unknown key 'frogs'; there are: schema, state_dir, database, mqtt, web, retention, sites",
+            "base.yaml:3: unknown key 'frogs'; there are: schema, state_dir, database, mqtt, web, retention, clips",
         ),
         (
             "web:\n  host: 0.0.0.0\n  port: 70000\n",

@@ -18,7 +18,19 @@ from anura_base.ingest import Message, ingest
 from anura_base.now import read_now
 from anura_base.sites import sites
 from anura_base.tables import dead_letters, devices, journals, metadata, received
-from anura_edge.wire import Ack, EffortBatch, EventBatch, Health, NoticeBatch, Refusal, Status, pack, parse_answer
+from anura_edge.wire import (
+    Ack,
+    ClipDenial,
+    ClipPart,
+    EffortBatch,
+    EventBatch,
+    Health,
+    NoticeBatch,
+    Refusal,
+    Status,
+    pack,
+    parse_answer,
+)
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 NUMBERED = {"model_id": "m", "model_version": "1", "model_sha256": "5f", "config_hash": "c0", "app_version": "0.1.0"}
@@ -92,8 +104,21 @@ def others(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @st.composite
+def about_clips(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A piece of a clip, an offer of one, or a denial, of a call that may be there."""
+    event = UUID(int=draw(st.integers(1, 8)))
+    if draw(st.booleans()):
+        why = draw(st.sampled_from(["off", "gone", "later"]))
+        return "clip", ClipDenial.model_validate({"event": event, "why": why}).to_bytes()
+    data = draw(st.sampled_from([b"", b"fLaC", b"fLaC" * 2, b"more"]))
+    sha256, size = draw(st.sampled_from(["5f" * 32, "0" * 64])), draw(st.integers(1, 12))
+    part = ClipPart(event=event, sha256=sha256, size=size, first_sample=1, offset=draw(seqs), data=data)
+    return "clip", part.to_bytes()
+
+
+@st.composite
 def messages(draw: st.DrawFn) -> Message:
-    kind, payload = draw(batches() | others())
+    kind, payload = draw(batches() | others() | about_clips())
     topic = draw(st.sampled_from([f"anura/v1/s/{device}/{kind}" for device in ("a", "b")]) | st.text(max_size=20))
     return Message(topic, payload, draw(st.booleans()), NOW + timedelta(seconds=draw(st.integers(0, 5))))
 
@@ -101,9 +126,12 @@ def messages(draw: st.DrawFn) -> Message:
 def outcome(connection: Connection, groups: list[list[Message]]) -> tuple[Any, Any, Any]:
     """What is stored, what is acknowledged and what is refused, when messages come in these groups."""
     came: dict[tuple[str, UUID], set[int]] = defaultdict(set)
-    refused = []
+    refused, commands = [], []
     for group in groups:
         for topic, payload in ingest(connection, group):
+            if topic.endswith("/cmd"):
+                commands.append((topic, payload))
+                continue
             answer = parse_answer(payload)
             if isinstance(answer, Refusal):
                 refused.append((topic, answer.refused, answer.reason))
@@ -111,9 +139,9 @@ def outcome(connection: Connection, groups: list[list[Message]]) -> tuple[Any, A
                 came[topic, answer.journal] |= {n for first, last in answer.received for n in range(first, last + 1)}
     tables = {}
     for table in metadata.sorted_tables:
-        columns = [column for column in table.columns if column.name != "arrival"]
+        columns = [column for column in table.columns if column.name not in ("arrival", "number")]
         tables[table.name] = sorted(map(repr, map(tuple, connection.execute(select(*columns)))))
-    return tables, dict(came), sorted(refused)
+    return tables, dict(came), (sorted(refused), commands)
 
 
 @SLOW

@@ -93,6 +93,7 @@ def _add_hostile(engine: Engine) -> None:
     unwell = Health(
         utc=start, every_s=60, uptime_s=1, running_s=1, overruns=0, analysed_s=1, dropped_s=0, gaps=0, pending=0,
         app_version=HOSTILE, model_sha256=HOSTILE, config_hash=HOSTILE, problems=(HOSTILE,),
+        battery_percent=41.6, on_battery=True,
     )  # fmt: skip
     told = {
         "last_seen_utc": start,
@@ -228,6 +229,7 @@ def test_the_network_shows_each_device_and_a_map(station, open_page) -> None:  #
         "21.4 GB",
         "anuraset-student",
         "synchronised",
+        "42 % on battery",
     ):
         assert text in shown
     assert page.evaluate("document.querySelectorAll('.map .place text').length") == len(season.SITES) + 1

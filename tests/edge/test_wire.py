@@ -1,6 +1,7 @@
 """What goes over the wire comes back the same, and nothing hostile does more harm than a DeliveryError."""
 
 import json
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
@@ -28,7 +29,10 @@ from anura_edge.wire import (
     topic,
 )
 
-MESSAGES = [EventBatch, EffortBatch, NoticeBatch, Status, Health, Ack, wire.Refusal]
+MESSAGES = [
+    *(EventBatch, EffortBatch, NoticeBatch, Status, Health, Ack, wire.Refusal),
+    *(wire.ClipPart, wire.ClipDenial, wire.ClipWanted, wire.ClipSettled),
+]
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=64)
 times = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -76,6 +80,7 @@ notices = st.builds(
     recording=texts,
     amount=st.none() | st.floats(allow_nan=False, allow_infinity=False),
 )
+hashes = st.from_regex("[0-9a-f]{64}", fullmatch=True)
 names = st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
@@ -145,6 +150,48 @@ def test_an_ack_comes_back_as_it_went(ack: Ack) -> None:
     assert Ack.from_bytes(ack.to_bytes()) == ack
 
 
+@given(
+    st.builds(
+        wire.ClipPart,
+        event=st.uuids(),
+        sha256=hashes,
+        size=st.integers(1, wire.MAX_CLIP_BYTES),
+        first_sample=counts,
+        offset=st.integers(0, wire.MAX_CLIP_BYTES),
+        data=st.binary(max_size=99),
+    )
+    | st.builds(wire.ClipDenial, event=st.uuids(), why=st.sampled_from(["off", "gone", "later"]), detail=texts)
+)
+def test_what_is_said_of_a_clip_comes_back_as_it_went(said: wire.ClipPart | wire.ClipDenial) -> None:
+    assert wire.parse_clip(said.to_bytes()) == wire.parse_clip(wire.pack(said.to_bytes())) == said
+
+
+@given(
+    st.builds(
+        wire.ClipWanted,
+        command=st.just("clip"),
+        event=st.uuids(),
+        offset=st.integers(0, wire.MAX_CLIP_BYTES),
+        sha256=st.none() | hashes,
+    )
+    | st.builds(wire.ClipSettled, command=st.just("clip_settled"), event=st.uuids())
+)
+def test_a_command_comes_back_as_it_went(command: wire.ClipWanted | wire.ClipSettled) -> None:
+    assert wire.parse_command(command.to_bytes()) == command
+
+
+@pytest.mark.parametrize("command", [{}, {"command": "reboot"}, {"command": None}])
+def test_a_command_that_is_not_known_is_refused(command: dict[str, Any]) -> None:
+    with pytest.raises(DeliveryError, match="command"):
+        wire.parse_command(encode({"event": str(uuid4()), **command}))
+
+
+def test_a_piece_costs_two_percent_more_than_its_data() -> None:
+    data = random.Random(1).randbytes(wire.MAX_PART_BYTES)
+    part = wire.ClipPart(event=uuid4(), sha256="5f" * 32, size=wire.MAX_CLIP_BYTES, first_sample=10**9, data=data)
+    assert len(wire.pack(part.to_bytes())) <= 1.02 * len(data)
+
+
 @given(st.text(max_size=9), json_values)
 def test_fields_that_we_do_not_know_are_ignored(event_batch: dict[str, Any], key: str, value: Any) -> None:
     rows = [{f"new_{key}": value, **row} for row in event_batch["rows"]]
@@ -162,6 +209,8 @@ def test_another_major_version_is_refused(event_batch: dict[str, Any], message: 
     honest |= {"utc": "2026-11-20T19:30:00Z", "app_version": "1", "model_sha256": "5f", "config_hash": "c0ffee"}
     honest |= {"every_s": 1, "uptime_s": 1, "running_s": 1, "analysed_s": 1, "dropped_s": 1}
     honest |= {"overruns": 1, "gaps": 1, "pending": 1}
+    honest |= {"event": journal, "sha256": "0" * 64, "size": 1, "first_sample": 0, "why": "off"}
+    honest |= {"command": "clip" if message is wire.ClipWanted else "clip_settled"}
     assert message.from_bytes(encode(honest)), "no schema at all is read as the first"
     with pytest.raises(DeliveryError, match="schema"):
         message.from_bytes(encode({**honest, "schema": schema}))
@@ -276,7 +325,7 @@ def test_a_topic_is_ours_to_the_letter_or_refused(name: str) -> None:
         "anura/v1/٣/b/event",
         "anura/v1/a/../event",
         "anura/v2/a/b/event",
-        "anura/v1/a/b/cmd",
+        "anura/v1/a/b/command",
         "anura/v1/" + "a" * 33 + "/b/event",
         "$share/x/anura/v1/a/b/event",
     ],
@@ -290,7 +339,7 @@ def test_the_json_schema_describes_every_payload_and_never_moves() -> None:
     schema = json.loads(json.dumps(wire.json_schema()))
     assert schema == json.loads(json.dumps(wire.json_schema()))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert set(schema["properties"]) == {"event", "effort", "notice", "status", "health", "ack"}
+    assert set(schema["properties"]) == {"event", "effort", "notice", "status", "health", "ack", "clip", "cmd"}
     for reference in _references(schema):
         place = schema
         for part in reference.removeprefix("#/").split("/"):
@@ -318,9 +367,14 @@ def test_the_public_names_are_still_there(event_batch: dict[str, Any]) -> None:
         "schema utc every_s problems boot_id uptime_s running_s app_version model_sha256 config_hash since_sample_s "
     )
     health += "since_inference_s real_time_factor overruns analysed_s dropped_s gaps pending oldest_pending_s "
-    health += "disk_free_bytes disk_free_inodes memory_bytes temperature_c throttled clock_synchronised"
+    health += "disk_free_bytes disk_free_inodes memory_bytes temperature_c throttled clock_synchronised "
+    health += "battery_percent on_battery"
     assert set(health.split()) <= set(fields["Health"]["properties"])
     assert {"schema", "journal", "seq"} <= set(fields["Ack"]["properties"])
+    assert set(fields["ClipPart"]["properties"]) >= {"event", "sha256", "size", "first_sample", "offset", "data"}
+    assert set(fields["ClipDenial"]["properties"]) >= {"event", "why", "detail"}
+    assert set(fields["ClipWanted"]["properties"]) >= {"command", "event", "offset", "sha256"}
+    assert set(fields["ClipSettled"]["properties"]) >= {"command", "event"}
     assert {"schema", "state", "since_utc", "app_version", "model_id", "model_sha256"} <= set(
         fields["Status"]["properties"]
     )

@@ -8,9 +8,9 @@ class Role(StrEnum):
     """Each may do what the one before may, and more."""
 
     VIEW = "view"
-    """See everything that was heard."""
+    """See and hear everything that was heard."""
     REVIEW = "review"
-    """Judge calls, and have recordings heard, too."""
+    """Judge calls, ask devices for their audio, and have recordings heard, too."""
     ADMIN = "admin"
     """Change whatever can be changed."""
 

@@ -20,8 +20,8 @@ from anura_base.database import cause, open_database
 from anura_base.tables import metadata
 from anura_edge.errors import ConfigError, JournalError
 
-CHUNK_ROWS = 5_000
-"""So many rows of a table are in memory at once."""
+CHUNK_ROWS = 1_000
+"""So many rows of a table are in memory at once: of audio, 16 MB."""
 
 UNFINISHED = ".part"
 

@@ -13,6 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from anura_base import reviews
 from anura_base.access.guard import Reviewer, Viewer
 from anura_base.access.roles import Role
+from anura_base.clips.routes import ask
+from anura_base.clips.view import picture, views
 from anura_base.database import writing
 from anura_base.pages.choices import known_species
 from anura_base.pages.frame import Frame
@@ -85,6 +87,12 @@ def routes(frame: Frame) -> APIRouter:
             reviews.judge(connection, event_id, reviewer.name, verdict, label)
         return _to(request, queue.address(skip=[str(each) for each in queue.skip]))
 
+    @router.post("/review/{event_id}/clip")
+    def ask_for_clip(request: Request, reviewer: Reviewer, queue: Asked, event_id: UUID) -> RedirectResponse:
+        with writing(frame.engine) as connection:
+            ask(connection, event_id, reviewer.name)
+        return _to(request, queue.address(event=event_id, skip=[str(each) for each in queue.skip]))
+
     @router.get("/review/training.zip")
     def training(viewer: Viewer) -> Response:  # noqa: ARG001
         with frame.engine.connect() as connection:
@@ -105,7 +113,10 @@ def _read(frame: Frame, connection: Connection, queue: Queue, who: str) -> dict[
     event = reviews.find_event(connection, queue.event) if queue.event else None
     event = event or reviews.next_event(connection, queue.species, queue.site, queue.order, queue.skip)
     sites = frame.sites(connection)
+    clip = views(connection, [event]).get(event.id) if event else None
     return {
+        "clip": clip,
+        "shown": clip and picture(clip),
         "all_species": species,
         "all_sites": sites,
         "orders": {"any": "all scores alike", "highest": "highest first", "lowest": "lowest first"},

@@ -5,6 +5,7 @@ const link = document.getElementById("link");
 const stream = new EventSource("stream");
 
 stream.addEventListener("live", (message) => {
+  if ([...live.querySelectorAll("audio")].some((audio) => !audio.paused)) return; // the next one shows it, too
   live.innerHTML = JSON.parse(message.data); // rendered and escaped by the base station
 });
 stream.addEventListener("open", () => {

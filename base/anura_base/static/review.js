@@ -16,5 +16,6 @@ document.addEventListener("keydown", (press) => {
   if (!found) return;
   press.preventDefault();
   if (found.matches("input")) found.focus();
+  else if (found.matches("audio")) found.paused ? found.play() : found.pause();
   else found.click();
 });

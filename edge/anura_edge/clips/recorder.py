@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from queue import Full, Queue
@@ -81,8 +81,15 @@ class _Cut:
 class ClipRecorder:
     """Listens along, and has clips written by a thread of its own."""
 
-    def __init__(self, settings: Clips, shelf: Shelf, max_call_s: float) -> None:
-        self._settings, self.shelf = settings, shelf
+    def __init__(
+        self,
+        settings: Clips,
+        shelf: Shelf,
+        max_call_s: float,
+        note: Callable[[str, int, list[EventRow]], None] = lambda *_: None,
+    ) -> None:
+        """`note` is told a clip's name, its first sample and its calls before it is saved."""
+        self._settings, self.shelf, self._note = settings, shelf, note
         self._memory_s = settings.before_s + min(max_call_s, MAX_CALL_S) + LATENESS_S
         self._lock = Lock()  # an event that the journal had no room for at first comes from another thread
         self._recording = ""
@@ -173,6 +180,7 @@ class ClipRecorder:
         utc = event.start_utc - timedelta(seconds=(event.onset_sample - cut.first_sample) / event.rate_hz)
         clip = clip_of(utc, [(event.label, event.p_peak) for event in cut.events])
         if self.shelf.wants(clip):
+            self._note(clip.name, cut.first_sample, cut.events)
             self.shelf.put(clip, to_flac(cut.samples, event.rate_hz))
             self.saved += 1
 

@@ -12,10 +12,13 @@ from threading import Event, Thread
 from time import monotonic
 
 from anura_edge import wire
+from anura_edge.clips.finder import ClipFinder
 from anura_edge.config import Config, Mqtt
+from anura_edge.delivery.clip_lane import ClipLane
 from anura_edge.delivery.link import TIMEOUT_S, Link
 from anura_edge.delivery.sender import Sender
 from anura_edge.delivery.suspicion import Suspicion
+from anura_edge.store.clip_notes import ClipNotes
 from anura_edge.store.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,10 @@ class Courier:
         self._password = mqtt.password()
         self._stop = Event()
         self._suspicion = Suspicion()
+        notes = ClipNotes(journal)
+        self.clips = ClipFinder(notes, config)
+        """What the base station may ask audio of."""
+        self._clip_lane = ClipLane(self.clips, notes, config, self.wake)
         self._link: Link | None = None
         self._health: wire.Health | None = None
         self._cut_off = 0
@@ -81,6 +88,7 @@ class Courier:
         self._stop.set()
         self.wake()
         self._thread.join()
+        self._clip_lane.close()
 
     def _run(self) -> None:
         retry_s = MIN_RETRY_S
@@ -110,13 +118,15 @@ class Courier:
         device = self._config.device
         status = wire.topic(device.site, device.name, "status")
         offline = wire.Status(state="offline").to_bytes()
-        acks = wire.topic(device.site, device.name, "ack")
+        acks, commands = (wire.topic(device.site, device.name, kind) for kind in ("ack", "cmd"))
         client_id = f"anura-{device.site}-{device.name}"
-        self._link = link = Link(self._mqtt, self._password, client_id, will=(status, offline), subscribe=acks)
+        will = status, offline
+        self._link = link = Link(self._mqtt, self._password, client_id, will=will, subscribe=acks, commands=commands)
         try:
             connected = link.open()
             link.publish(status, self._birth.to_bytes(), retain=True)
             sender = Sender(self._journal, self._config, self._mqtt, link, connected.max_packet_bytes, self._suspicion)
+            self._clip_lane.begin(link, connected.max_packet_bytes)
             self._cut_off += 1
             began = monotonic()
             while not self._stop.is_set():
@@ -126,7 +136,11 @@ class Courier:
                 self._note_problem(sender.problem or (RIVAL if self._cut_off > MAX_CUT_OFF else None))
                 sender.send()
                 self._send_health(link)
-                sender.take(link.next(timeout_s=1.0))
+                if sender.is_idle:
+                    self._clip_lane.send()
+                note = link.next(timeout_s=1.0)
+                sender.take(note)
+                self._clip_lane.take(note)
             link.publish(status, offline, retain=True)  # a clean goodbye keeps the broker from sending the will
         finally:
             link.close()

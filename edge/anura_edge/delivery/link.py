@@ -5,6 +5,7 @@ own in-flight limit; and it queues what is published while it is disconnected. A
 no memory to be wrong about.
 """
 
+import logging
 from dataclasses import dataclass
 from queue import Empty, Queue
 from time import monotonic
@@ -19,6 +20,8 @@ from pydantic import SecretStr
 from anura_edge.config import Mqtt
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import content_type
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
 """For TCP, TLS and CONNACK together."""
@@ -53,12 +56,19 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message has come."""
+    """An answer of the base station has come."""
 
     payload: bytes
 
 
-Note = Connected | Closed | Published | Received
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """The base station wants something."""
+
+    payload: bytes
+
+
+Note = Connected | Closed | Published | Received | Commanded
 
 _MAX_PACKET_BYTES = 268_435_455
 """The protocol's own limit (MQTT 5.0, section 1.5.5)."""
@@ -73,9 +83,17 @@ class Link:
     """A connection to the broker. Callbacks run in paho's thread: they leave a note and return."""
 
     def __init__(
-        self, mqtt: Mqtt, password: SecretStr | None, client_id: str, *, will: tuple[str, bytes], subscribe: str
+        self,
+        mqtt: Mqtt,
+        password: SecretStr | None,
+        client_id: str,
+        *,
+        will: tuple[str, bytes],
+        subscribe: str,
+        commands: str | None = None,
     ) -> None:
-        self._mqtt, self._subscription = mqtt, subscribe
+        """`subscribe` is the topic of answers, without which there is no use in a connection; `commands` may fail."""
+        self._mqtt, self._subscription, self._commands = mqtt, subscribe, commands
         self.notes: Queue[Note | None] = Queue()
         """What happened, in order; None is anybody's nudge."""
         self._client = Client(
@@ -109,7 +127,7 @@ class Link:
             note = self.next(left)
         if not isinstance(note, Connected):
             raise DeliveryError(note.reason if isinstance(note, Closed) else f"no answer for {TIMEOUT_S:g} s")
-        self._client.subscribe(self._subscription, qos=1)
+        self._client.subscribe([(name, 1) for name in (self._subscription, self._commands) if name])
         return note
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None) -> int:
@@ -156,10 +174,12 @@ class Link:
     def _on_subscribe(
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
+        if reasons[0].is_failure:
             self.notes.put(
                 Closed(f"we may not read {self._subscription}: {reasons[0]}; check the broker's access rules")
             )
+        elif reasons[-1].is_failure:
+            log.warning("we may not read %s: %s; no clip can be asked for", self._commands, reasons[-1])
 
     def _on_publish(
         self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties | None
@@ -168,4 +188,5 @@ class Link:
         self.notes.put(Published(mid, accepted, str(reason), reason.value in _BLAMES_ROW))
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self.notes.put(Received(bytes(message.payload)))
+        kind = Commanded if message.topic == self._commands else Received
+        self.notes.put(kind(bytes(message.payload)))

@@ -117,6 +117,11 @@ class Sender:
             return f"the broker does not pass our rows on: {block.reason}"
         return self._full or self._unanswered
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether, just after `send`, all that could be sent has come; the link is free for what is no row."""
+        return not self._in_flight and not self._sent
+
     def send(self) -> None:
         """Hand over as many batches as may be on their way.
 

@@ -89,6 +89,8 @@ def _remove(db: Connection, table: str, which: str, value: str) -> int:
     gone = db.execute(f"DELETE FROM {table} WHERE {which} RETURNING kind, id", (value,)).fetchall()
     for kind, id_ in gone:
         db.execute(f"DELETE FROM {kind} WHERE id = ?", (id_,))
+        if kind == EventRow.kind:
+            db.execute("DELETE FROM clip WHERE event = ?", (id_,))
     return len(gone)
 
 

@@ -119,6 +119,8 @@ def _take_over(damaged: Path, journal: Journal) -> _Taken:
                 elif keep(db, row):
                     # Below zero: it has a place in the journal, but none in the sequence of the new one.
                     _insert(db, table, {**delivered[table][kind, str(row.id)], "seq": -taken.rows})
+        for fields in _read(source, "clip", "event", _Taken()):  # a note that is lost costs nothing but itself
+            _insert(db, "clip", fields)
         marks = [("recordings", "id"), ("unreadable", "name"), ("progress", "id")]
         # Which recording a lost row was of, nobody knows: the cards that are still there are heard again, and give the
         # same rows.

@@ -85,8 +85,17 @@ CREATE INDEX event_by_recording ON event (recording);
 CREATE INDEX effort_by_recording ON effort (recording);
 """
 
+_CLIPS = """
+CREATE TABLE clip (                   -- in which saved file a call is, and whether the base station needs no more of it
+    event TEXT PRIMARY KEY, name TEXT NOT NULL, first_sample INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE clip_spent (             -- what was sent of clips, by day in UTC
+    day TEXT PRIMARY KEY, bytes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
-    tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS)
+    tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS, _CLIPS)
 )
 """The statements of each step."""
 

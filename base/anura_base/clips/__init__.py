@@ -1,0 +1,1 @@
+"""Audio around calls: asked for, received piece by piece, kept, shown and played."""

@@ -1,0 +1,144 @@
+"""The audio of a call comes to who asks for it, whatever is killed on the way."""
+
+import io
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+from support import DEADLINE_S, Broker, PulseAudio, eventually
+
+from anura_edge.demo.card import CLIPS
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """A card with a northern cricket frog in noise that cannot be compressed: its clip is large."""
+    call, rate_hz = sf.read(CLIPS / "ACRCRE_g019.ogg", dtype="float32")
+    frog = np.tile(call[: 5 * rate_hz], 3)
+    sound = np.concatenate([frog, np.zeros(5 * rate_hz, np.float32)])
+    sound += np.random.default_rng(3).normal(0, 0.01, len(sound)).astype(np.float32)
+    path = tmp_path / "card"
+    path.mkdir()
+    sf.write(path / "POND_20260412_213000.wav", sound, rate_hz, subtype="PCM_16")
+    return path
+
+
+def ask(base: Any, event: str) -> None:
+    with urllib.request.urlopen(f"{base.url}review?event={event}", timeout=DEADLINE_S) as answer:
+        token = answer.read().decode().split('name="csrf_token" value="')[1].split('"')[0]
+    request = urllib.request.Request(f"{base.url}api/events/{event}/clip", method="POST")
+    request.add_header("X-CSRF-Token", token)
+    with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+        assert answer.status == 202
+
+
+def clip_of(base: Any, event: str) -> dict[str, Any]:
+    return base.get(f"api/events/{event}/clip")
+
+
+def flac_of(base: Any, event: str) -> bytes:
+    with urllib.request.urlopen(f"{base.url}api/events/{event}/clip.flac", timeout=DEADLINE_S) as answer:
+        return answer.read()
+
+
+def further(base: Any, event: str, than: int) -> int | None:
+    """How much of a clip has come, once it is more than before."""
+    clip = clip_of(base, event)
+    assert clip["state"] != "here", "it was here before anything could be killed"
+    return clip["came"] if clip["came"] > than else None
+
+
+def test_a_clip_goes_on_where_it_was_when_device_base_and_broker_are_killed(
+    broker: Broker,
+    start_base: Callable[[], Any],
+    start_device: Callable[..., Any],
+    on_the_wire: dict[str, str],
+    card: Path,
+) -> None:
+    settings = {**on_the_wire, "CLIPS__SEND": "asked", "WATCH__INTERVAL_S": "0.2", "WATCH__SETTLE_S": "0"}
+
+    def start() -> Any:
+        return start_device("--source", f"folder:{card}", "--watch", **settings)
+
+    device, base = start(), start_base()
+    event = eventually(lambda: base.get("api/events"))[0]
+    ask(base, event["id"])
+    came = 0
+    for victim in ("device", "base", "broker"):
+        came = eventually(lambda base=base, came=came: further(base, event["id"], came))
+        if victim == "device":
+            device.process.kill()
+            device.process.wait()
+            device = start()
+        elif victim == "base":
+            base.process.kill()
+            base.process.wait()
+            base = start_base()
+        else:
+            broker.kill()
+            broker.start()
+        assert clip_of(base, event["id"])["came"] >= came, "nothing that came is lost"
+    eventually(lambda: clip_of(base, event["id"])["state"] == "here")
+    samples, rate_hz = sf.read(io.BytesIO(flac_of(base, event["id"])), dtype="int16")
+    heard, _ = sf.read(card / event["recording_name"], dtype="int16")
+    first = max(0, event["onset_sample"] - 2 * rate_hz)
+    assert rate_hz == event["rate_hz"]
+    assert np.abs(samples.astype(int) - heard[first : first + len(samples)]).max() <= 1
+    assert device.stop() == 0
+
+
+def test_a_device_that_sends_none_says_so_and_a_file_that_is_gone_is_gone(
+    broker: Broker,
+    start_base: Callable[[], Any],
+    start_device: Callable[..., Any],
+    on_the_wire: dict[str, str],
+    card: Path,
+) -> None:
+    settings = {**on_the_wire, "WATCH__INTERVAL_S": "0.2", "WATCH__SETTLE_S": "0"}
+    source = ("--source", f"folder:{card}", "--watch")
+    base, device = start_base(), start_device(*source, **settings)
+    event = eventually(lambda: base.get("api/events"))[0]["id"]
+    ask(base, event)
+    eventually(lambda: clip_of(base, event)["state"] == "off")
+    assert device.stop() == 0
+    for file in card.iterdir():
+        file.unlink()
+    device = start_device(*source, **settings, CLIPS__SEND="asked")
+    ask(base, event)
+    clip = eventually(lambda: found if (found := clip_of(base, event))["state"] == "gone" else None)
+    assert "POND_20260412_213000.wav is not there" in clip["detail"]
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        flac_of(base, event)
+    assert device.stop() == 0
+
+
+def test_what_a_microphone_heard_can_be_heard_at_the_base_station(
+    broker: Broker,
+    start_base: Callable[[], Any],
+    start_device: Callable[..., Any],
+    on_the_wire: dict[str, str],
+    pulse: PulseAudio,
+    tmp_path: Path,
+) -> None:
+    call, rate_hz = sf.read(CLIPS / "ACRCRE_g019.ogg", dtype="float32")
+    frog = tmp_path / "frog.wav"
+    sf.write(frog, np.concatenate([call[: 5 * rate_hz] / 4, np.zeros(rate_hz, np.float32)]), rate_hz)
+    pulse.start()
+    clips = {"CLIPS__ENABLED": "true", "CLIPS__AFTER_S": "0.5", "CLIPS__SEND": "asked"}
+    environment = pulse.environment
+    device = start_device("--source", "mic", environment=environment, AUDIO__MICROPHONE="pulse", **on_the_wire, **clips)
+    base = start_base()
+    eventually(lambda: "listening" in "".join(device.said))
+    pulse.play(frog)
+    saved = eventually(lambda: sorted((tmp_path / "device" / "clips").glob("*ACRCRE*.flac")))[0]
+    event = eventually(lambda: [each for each in base.get("api/events") if each["label"] == "ACRCRE"])[0]["id"]
+    ask(base, event)
+    clip = eventually(lambda: found if (found := clip_of(base, event))["state"] == "here" else None)
+    assert flac_of(base, event) == saved.read_bytes()
+    assert 0 <= clip["onset_s"] < clip["offset_s"] <= clip["duration_s"]
+    assert device.stop() == 0
