@@ -146,3 +146,24 @@ def test_a_key_asks_for_a_clip_and_the_page_follows_it(
     assert "Ask for the clip again" in text_of(page, "#clip")
     assert page.complaints == []
     engine.dispose()
+
+
+def test_a_clip_that_came_can_be_explored(
+    engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, speakers: Make
+) -> None:
+    with writing(engine) as connection:
+        speaker = speakers(connection)
+        event, other = speaker.call(make.event(1)), speaker.call(make.event(2))
+        speaker.ask(event)
+        speaker.send(event, flac(seconds=3), 16_000)
+    engine.dispose()
+    page = show(open_page("about:blank"), f"{base.url}review?event={event}")
+    link = "document.querySelector('.clip a[href*=explore]')"
+    eventually(lambda: page.evaluate(f"{link} !== null"))
+    page.evaluate(f"{link}.click()")
+    eventually(lambda: "pond/swamp-1: Physalaemus cuvieri" in text_of(page, "#name"))
+    assert page.evaluate("document.getElementById('recording').selectedOptions[0].text") == text_of(page, "#name")
+    assert text_of(page, "#facts").startswith("0:03.0 ")
+    assert page.complaints == []
+    show(page, f"{base.url}explore?recording={other}")
+    eventually(lambda: "ask for it" in text_of(page, "#problem"))
