@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.access.guard import Guard
+from anura_base.access.invitation_routes import invitation_routes
 from anura_base.access.login import login_routes
 from anura_base.alerts.routes import alert_routes
 from anura_base.alerts.rules import Alerts
@@ -80,6 +81,7 @@ def create_app(
     answer_problems(app)
     describe(app)
     app.include_router(login_routes(engine))
+    app.include_router(invitation_routes(engine))
     app.include_router(api_routes(engine))
     frame = Frame(engine, sites)
     app.include_router(page_routes(frame, worker, stop))
