@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 import schemathesis
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -22,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
+from anura_base import rollup
 from anura_base.access import tokens
 from anura_base.access.roles import Role
 from anura_base.database import open_database
@@ -87,6 +89,40 @@ def test_whatever_it_is_asked_it_answers_as_it_says(app: FastAPI, engine: Engine
 
         holds()
     assert "GET /api/events" in names
+
+
+def test_no_page_form_or_download_ends_in_an_error_of_ours(engine: Engine) -> None:
+    """Every route, also those for people, which the API's description leaves out."""
+    rollup.prepare(engine)
+    rollup.refresh(engine)
+    stopped = threading.Event()
+    stopped.set()  # so that the stream ends
+    app = create_app(engine, SimpleNamespace(commits=0, healthy=True), SimpleNamespace(connected=True), stopped)
+    described = get_openapi(title="everything", version="1", routes=app.routes)
+    app.add_api_route("/everything.json", lambda: described)
+    with engine.begin() as connection:
+        token = tokens.add_token(connection, "tests", Role.ADMIN, datetime.now(UTC))
+    header = {"Authorization": f"Bearer {token}", "Accept": "text/html"}
+    names = set()
+    for result in schemathesis.openapi.from_asgi("/everything.json", app, headers=header).get_all_operations():
+        operation = result.ok()
+        names.add(operation.label)
+
+        @given(case=operation.as_strategy())
+        @LAW
+        def holds(case: Any) -> None:
+            case.call_and_validate(checks=[not_a_server_error], headers=header)
+
+        holds()
+    assert {
+        "GET /",
+        "GET /night",
+        "GET /alerts",
+        "GET /metrics",
+        "POST /review/{event_id}",
+        "POST /users/add",
+        "POST /login",
+    } <= names
 
 
 def test_every_answer_has_a_schema(client: TestClient) -> None:

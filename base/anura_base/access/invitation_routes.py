@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def invitation_routes(engine: Engine) -> APIRouter:
     """Return the routes to choose a password."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter()
 
     def form(request: Request, name: str | None, key: str, said: str, status: int) -> Response:
         shown = {"name": name, "key": key, "said": said, "days": invitations.LASTS.days}

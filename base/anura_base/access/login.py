@@ -68,7 +68,7 @@ class Door:
 
 def login_routes(engine: Engine) -> APIRouter:
     """Return the routes to log in and out."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter()
     door = Door(engine)
 
     def form(request: Request, then: str, said: str, status: int = 200) -> Response:
