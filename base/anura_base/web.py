@@ -21,6 +21,7 @@ from anura_base.alerts.rules import Alerts
 from anura_base.api import api_routes, describe
 from anura_base.config import Site
 from anura_base.database import check_writable
+from anura_base.exchange.routes import export_routes
 from anura_base.metrics import metrics_routes
 from anura_base.pages import page_routes
 from anura_base.pages.frame import Frame
@@ -86,6 +87,7 @@ def create_app(
     frame = Frame(engine, sites)
     app.include_router(page_routes(frame, worker, stop))
     app.include_router(alert_routes(frame, alerts))
+    app.include_router(export_routes(frame))
     app.include_router(metrics_routes(engine, subscriber))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))
 

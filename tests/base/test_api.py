@@ -27,6 +27,7 @@ from anura_base import rollup
 from anura_base.access import tokens
 from anura_base.access.roles import Role
 from anura_base.database import open_database
+from anura_base.exchange.export import EXPORTS, export
 from anura_base.ingest import Message, ingest
 from anura_base.web import create_app
 from anura_edge.wire import Status, batch, topic
@@ -164,3 +165,15 @@ def test_a_mistake_is_a_problem_that_names_itself(client: TestClient, path: str,
     assert problem["status"] == status
     assert says in problem["detail"]
     assert client.get(path, headers={"Accept": "text/html"}).headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_an_export_comes_over_the_wire_as_the_command_writes_it(app: FastAPI, engine: Engine, form: str) -> None:
+    answer = TestClient(app, base_url="http://127.0.0.1").get(f"/api/exports/{form}")
+    if form == "camtrap-dp":
+        assert (answer.status_code, "needs the place of a" in answer.json()["detail"]) == (422, True)
+        return
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, EXPORTS[form].media_type)
+    assert f'filename="anura-{form}.{EXPORTS[form].suffix}"' in answer.headers["Content-Disposition"]
+    if EXPORTS[form].suffix != "zip":  # a ZIP says when it was written
+        assert answer.content == b"".join(piece.data for piece in export(engine, form, {}))

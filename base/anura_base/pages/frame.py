@@ -32,11 +32,11 @@ class Frame:
 
     def __init__(self, engine: Engine, known: Mapping[str, Site]) -> None:
         self.engine = engine
-        self._known = known
+        self.known = known
 
     def sites(self, connection: Connection) -> dict[str, Site]:
         """Return every site, by name."""
-        return dict(sorted(sites(connection, self._known).items()))
+        return dict(sorted(sites(connection, self.known).items()))
 
     def page(self, request: Request, template: str, **values: object) -> HTMLResponse:
         """Render a page for a visitor."""
