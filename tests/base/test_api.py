@@ -1,5 +1,6 @@
 """The API keeps what its own description promises, whatever it is asked."""
 
+import gc
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 import schemathesis
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from fastapi.openapi.utils import get_openapi
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
@@ -28,7 +29,9 @@ from anura_base.access import tokens
 from anura_base.access.roles import Role
 from anura_base.database import open_database
 from anura_base.exchange.export import EXPORTS, export
+from anura_base.exchange.routes import MAX_AT_ONCE, Form, export_routes
 from anura_base.ingest import Message, ingest
+from anura_base.pages.frame import Frame
 from anura_base.web import create_app
 from anura_edge.wire import Status, batch, topic
 
@@ -177,3 +180,16 @@ def test_an_export_comes_over_the_wire_as_the_command_writes_it(app: FastAPI, en
     assert f'filename="anura-{form}.{EXPORTS[form].suffix}"' in answer.headers["Content-Disposition"]
     if EXPORTS[form].suffix != "zip":  # a ZIP says when it was written
         assert answer.content == b"".join(piece.data for piece in export(engine, form, {}))
+
+
+def test_exports_that_nobody_reads_take_no_connection_from_the_others(engine: Engine) -> None:
+    frame = Frame(engine, {})
+    (route,) = export_routes(frame).routes
+    read: Any = route.endpoint  # type: ignore[attr-defined]
+    held = [read(None, Form("birdnet")) for _ in range(MAX_AT_ONCE)]
+    with pytest.raises(HTTPException) as refused:
+        read(None, Form("birdnet"))
+    assert refused.value.status_code == 503
+    held.clear()  # as when their readers have gone
+    gc.collect()
+    assert read(None, Form("birdnet")).status_code == 200
