@@ -16,7 +16,7 @@ from anura_edge.events import EffortState
 YEARS = 1950, 2200
 """At the ends of the calendar a night has no neighbours; and before, nobody recorded frogs."""
 
-HEARD = (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPED)
+HEARD = (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPED, EffortState.GATED)
 """States of effort in which a recorder was on."""
 
 SOME_NIGHTS = 30
