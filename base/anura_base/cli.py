@@ -8,7 +8,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, TextIO
+from typing import Annotated, BinaryIO
 
 import typer
 from sqlalchemy import Engine
@@ -18,7 +18,6 @@ from anura_base.access import commands
 from anura_base.database import open_database
 from anura_base.exchange import backup as exchange_backup
 from anura_base.exchange import export as exchange_export
-from anura_base.exchange.formats import FORMATS
 from anura_edge.errors import AnuraError, ConfigError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -85,20 +84,23 @@ def restore(file: Path, config_file: ConfigFile = None, database: Database = Non
 
 @app.command()
 def export(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")],
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"One of {', '.join(exchange_export.EXPORTS)}.")],
     out: Annotated[Path | None, typer.Option(help="A new file; without it, to the standard output.")] = None,
     config_file: ConfigFile = None,
     database: Database = None,
 ) -> None:
-    """Write all calls, or all effort, as a table for other programs.
+    """Write all calls, or all effort, in a form of other programs.
 
     Example: anura-base export birdnet --out calls.csv
     """
-    if form not in FORMATS:
-        raise ConfigError(f"there is no format {form!r}; there are {', '.join(FORMATS)}")
+    if form not in exchange_export.EXPORTS:
+        raise ConfigError(f"there is no format {form!r}; there are {', '.join(exchange_export.EXPORTS)}")
     settings = config.load(config_file, database, None, None)
+    rows = 0
     with closing_engine(settings.database_url()) as engine, new_file(out) as output:
-        rows = exchange_export.export(engine, form, settings.sites, output)
+        for piece in exchange_export.export(engine, form, settings.sites):
+            output.write(piece.data)
+            rows += piece.rows
     if out:
         typer.echo(f"{rows:,} rows in {out}")
 
@@ -114,16 +116,16 @@ def closing_engine(url: str) -> Iterator[Engine]:
 
 
 @contextmanager
-def new_file(path: Path | None) -> Iterator[TextIO]:
+def new_file(path: Path | None) -> Iterator[BinaryIO]:
     """Open a file that is not there yet, or the standard output.
 
     Raises ConfigError.
     """
     if path is None:
-        yield sys.stdout
+        yield sys.stdout.buffer
         return
     try:
-        with path.open("x", encoding="utf-8", newline="") as file:
+        with path.open("xb") as file:
             yield file
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}; choose another name") from error

@@ -1,9 +1,10 @@
 """Opens the database, so that what is committed stays committed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, delete, event, false, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError,
 from sqlalchemy.schema import CreateColumn
 
 from anura_base.tables import dead_letters, metadata
+from anura_base.turns import Turns
 from anura_edge.errors import ConfigError, JournalError
 
 _Insert = Callable[[Table], sqlite.Insert | postgresql.Insert]
@@ -19,6 +21,9 @@ _INSERT: dict[str, _Insert] = {"sqlite": sqlite.insert, "postgresql": postgresql
 
 # WAL with FULL survives a power cut at one fdatasync per commit; WAL with NORMAL loses what was acknowledged.
 _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
+
+_turns: WeakKeyDictionary[Engine, Turns] = WeakKeyDictionary()
+"""Who writes next to a SQLite file of ours."""
 
 
 def open_database(url: str) -> Engine:
@@ -60,12 +65,18 @@ def check_writable(engine: Engine) -> None:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Begin a transaction that waits for its turn to write, commit it at the end.
+    """Begin a transaction that waits for its turn to write, commit it at the end. Whatever writes goes through this.
 
-    SQLite refuses at once one that has read and wants to write after another has written (SQLITE_BUSY_SNAPSHOT), so
-    what reads before it writes begins with a write, of nothing. Raises SQLAlchemyError.
+    SQLite has one writer at a time and no queue: who waits asks now and then, and under a flood never at the right
+    moment. So the threads of a process take turns. It also refuses at once one that has read and wants to write after
+    another has written (SQLITE_BUSY_SNAPSHOT), so a transaction begins with a write, of nothing.
+
+    Raises SQLAlchemyError.
     """
-    with engine.begin() as connection:
+    turn: AbstractContextManager[None] = nullcontext()
+    if engine.dialect.name == "sqlite":
+        turn = _turns.setdefault(engine, Turns()).next()
+    with turn, engine.begin() as connection:
         connection.execute(delete(dead_letters).where(false()))
         yield connection
 

@@ -151,7 +151,7 @@ def _seconds(moment: datetime | None) -> float | None:
 
 def metrics_routes(engine: Engine, subscriber: Connected) -> APIRouter:
     """Return the route that Prometheus reads. It needs a viewer's token, as every page does."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter()
     registry = CollectorRegistry()
     for collector in (MESSAGES, ACKNOWLEDGEMENTS, FAILED_COMMITS, COMMIT_SECONDS, StationCollector(engine, subscriber)):
         registry.register(collector)

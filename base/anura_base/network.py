@@ -1,18 +1,18 @@
 """How each device of the network is, and where the sites are."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Double, func, literal, select
 
 from anura_base.config import Site
-from anura_base.nights import slot
 from anura_base.queries import health_of_devices, missing_rows
-from anura_base.rollup import call_slots, effort_slots
+from anura_base.rollup import LONGEST
 from anura_base.tables import devices, effort, events, unknown_clock
+from anura_edge.audio import ClockSource
 from anura_edge.wire import Health
 
 RECENT = timedelta(hours=24)
@@ -83,8 +83,8 @@ def read_network(connection: Connection, sites: Mapping[str, Site]) -> list[Devi
     """Return every device, by site and name."""
     since = datetime.now(UTC) - RECENT
     said, missing = health_of_devices(connection), missing_rows(connection)
-    calls, levels, clocks = _calls(connection, sites, since)
-    hours = _hours(connection, sites, since)
+    calls, levels = _calls(connection, sites, since)
+    hours, clocks = _hours(connection, sites, since)
     timeless = _timeless(connection)
     found = []
     for row in connection.execute(select(devices).order_by(devices.c.site, devices.c.device)):
@@ -102,8 +102,8 @@ def read_network(connection: Connection, sites: Mapping[str, Site]) -> list[Devi
                 stale,
                 calls.get(key, 0),
                 levels.get(key),
-                hours.get(key, {}),
-                [source for source, _ in sorted(clocks.get(key, {}).items(), key=lambda item: -item[1])],
+                hours[key],
+                [source for source, _ in clocks[key].most_common()],
                 timeless.get(key, 0),
                 missing.get(key, 0),
             )
@@ -116,33 +116,37 @@ Key = tuple[str, str]
 
 def _calls(
     connection: Connection, sites: Mapping[str, Site], since: datetime
-) -> tuple[dict[Key, int], dict[Key, float], dict[Key, dict[str, int]]]:
-    counts: dict[Key, int] = {}
-    c = call_slots.c
-    query = select(c.site, c.device, func.sum(c.calls)).where(c.site.in_(sites), c.slot >= slot(since))
-    for site, device, count in connection.execute(query.group_by(c.site, c.device)):
-        counts[site, device] = int(count)
-    levels: dict[Key, float] = {}
-    loud = select(events.c.site, events.c.device, func.avg(events.c.level_dbfs)).where(
-        events.c.site.in_(sites), events.c.start_utc >= since
+) -> tuple[dict[Key, int], dict[Key, float]]:
+    """Return how many calls each device had, and their mean level."""
+    c = events.c
+    query = select(c.site, c.device, func.count(), func.avg(c.level_dbfs)).where(
+        c.site.in_(sites), c.start_utc >= since, ~unknown_clock(events)
     )
-    for site, device, level in connection.execute(loud.group_by(events.c.site, events.c.device)):
-        levels[site, device] = level
-    clocks: dict[Key, dict[str, int]] = defaultdict(dict)
-    e = effort.c
-    told = select(e.site, e.device, e.clock_source, func.count()).where(e.site.in_(sites), e.start_utc >= since)
-    for site, device, source, count in connection.execute(told.group_by(e.site, e.device, e.clock_source)):
-        clocks[site, device][source] = count
-    return counts, levels, clocks
+    counts: dict[Key, int] = {}
+    levels: dict[Key, float] = {}
+    for site, device, count, level in connection.execute(query.group_by(c.site, c.device)):
+        counts[site, device], levels[site, device] = count, level
+    return counts, levels
 
 
-def _hours(connection: Connection, sites: Mapping[str, Site], since: datetime) -> dict[Key, dict[str, float]]:
-    c = effort_slots.c
-    query = select(c.site, c.device, c.state, func.sum(c.seconds)).where(c.site.in_(sites), c.slot >= slot(since))
-    hours: dict[Key, dict[str, float]] = defaultdict(dict)
-    for site, device, state, seconds in connection.execute(query.group_by(c.site, c.device, c.state)):
-        hours[site, device][state] = seconds / 3_600
-    return hours
+def _hours(
+    connection: Connection, sites: Mapping[str, Site], since: datetime
+) -> tuple[dict[Key, Counter[str]], dict[Key, Counter[str]]]:
+    """Return the hours of each device in each state of effort, and where the times of its rows come from."""
+    c = effort.c
+    seconds = c.samples * literal(1.0, Double) / c.rate_hz
+    query = select(c.site, c.device, c.state, c.clock_source, c.start_utc, seconds)
+    hours: dict[Key, Counter[str]] = defaultdict(Counter)
+    clocks: dict[Key, Counter[str]] = defaultdict(Counter)
+    for site, device, state, clock, start, length_s in connection.execute(
+        query.where(c.site.in_(sites), c.start_utc > since - LONGEST)
+    ):
+        before_s = max((since - start).total_seconds(), 0.0)
+        if before_s < length_s and clock != ClockSource.UNKNOWN:
+            hours[site, device][state] += (length_s - before_s) / 3_600
+        if start >= since:
+            clocks[site, device][clock] += 1
+    return hours, clocks
 
 
 def _timeless(connection: Connection) -> dict[Key, int]:

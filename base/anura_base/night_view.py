@@ -63,8 +63,13 @@ def read_night(connection: Connection, site: str, night: Night) -> NightView:
     for species, start, end in _calls(connection, site, night):
         calls[species].append((start.timestamp(), end.timestamp()))
     found = sorted((_species(name, spans, heard) for name, spans in calls.items()), key=lambda s: (-s.calls, s.name))
-    first, last = _window(night, [span for device in states.values() for spans in device.values() for span in spans])
-    return NightView(first, last, found, states, gaps(heard, first, last), sum(b - a for a, b in heard))
+    on = [spans for device in states.values() for state, spans in device.items() if state != EffortState.OFF]
+    first, last = _window(night, [span for spans in on for span in spans])
+    shown = {
+        device: {state: inside for state, spans in of_device.items() if (inside := _clipped(spans, first, last))}
+        for device, of_device in states.items()
+    }
+    return NightView(first, last, found, shown, gaps(heard, first, last), sum(b - a for a, b in heard))
 
 
 def union(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[Interval]:
@@ -138,8 +143,12 @@ def _effort(connection: Connection, site: str, night: Night) -> dict[str, dict[s
     }
 
 
+def _clipped(spans: Iterable[Interval], first: float, last: float) -> list[Interval]:
+    return [(max(a, first), min(b, last)) for a, b in spans if a < last and b > first]
+
+
 def _window(night: Night, known: Sequence[Interval]) -> Interval:
-    """Return the hours to show: those of darkness, and all that something is known of."""
+    """Return the hours to show: those of darkness, and all in which a device was on."""
     hour = timedelta(hours=1)
     marks = [span[0] for span in known], [span[1] for span in known]
     if night.sunset_utc and night.sunrise_utc:

@@ -5,7 +5,6 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as AnyHTTPException
@@ -13,12 +12,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from anura_base.database import cause
+from anura_base.rendering import render
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-
-_templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
 
 
 class Problem(BaseModel):
@@ -34,8 +32,7 @@ def problem(request: Request, status: int, detail: str) -> Response:
     """Answer that something cannot be done."""
     said = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
     if "text/html" in request.headers.get("accept", ""):
-        base = request.scope.get("root_path", "")
-        return HTMLResponse(_templates.get_template("problem.html").render(problem=said, base=base), status)
+        return HTMLResponse(render(request, "problem.html", problem=said), status)
     return JSONResponse(said.model_dump(), status, media_type=MEDIA_TYPE)
 
 

@@ -68,7 +68,7 @@ def _remove(engine: Engine, table: Table, before: datetime) -> int:
     """
     # In the order of arrival, which is the primary key and, but for a clock that was set, that of the times.
     query = select(table.c.arrival, table.c.received_utc).order_by(table.c.arrival).limit(MAX_ROWS)
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         old = [arrival for arrival, received_utc in connection.execute(query) if received_utc < before]
         if old:
             connection.execute(delete(table).where(table.c.arrival.in_(old)))

@@ -101,7 +101,6 @@ events = Table(
     Column("p_mean", Double, nullable=False),
     Column("level_dbfs", Double, nullable=False),
     Index("events_by_device", "site", "device"),
-    Index("events_by_species", "scientific_name"),
     Index("events_by_recording", "recording"),
     sqlite_autoincrement=True,
 )

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.access.guard import Guard
+from anura_base.access.invitation_routes import invitation_routes
 from anura_base.access.login import login_routes
 from anura_base.alerts.routes import alert_routes
 from anura_base.alerts.rules import Alerts
@@ -21,6 +22,7 @@ from anura_base.api import api_routes, describe
 from anura_base.clips.routes import clip_routes
 from anura_base.config import Explore, Site
 from anura_base.database import check_writable
+from anura_base.exchange.routes import export_routes
 from anura_base.metrics import metrics_routes
 from anura_base.pages import explore as explore_page
 from anura_base.pages import page_routes
@@ -89,12 +91,14 @@ def create_app(
     answer_problems(app)
     describe(app)
     app.include_router(login_routes(engine))
+    app.include_router(invitation_routes(engine))
     app.include_router(api_routes(engine))
     app.include_router(clip_routes(engine))
     frame = Frame(engine, sites)
     app.include_router(page_routes(frame, worker, stop))
     app.include_router(alert_routes(frame, alerts))
     app.include_router(explore_page.routes(frame, explore))
+    app.include_router(export_routes(frame))
     app.include_router(metrics_routes(engine, subscriber))
     app.mount("/static/explore", StaticFiles(directory=STATIC))
     app.mount("/static", StaticFiles(directory=str(files("anura_base") / "static")))

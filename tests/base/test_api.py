@@ -1,5 +1,6 @@
 """The API keeps what its own description promises, whatever it is asked."""
 
+import gc
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 import schemathesis
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
+from fastapi.openapi.utils import get_openapi
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -22,10 +24,14 @@ from schemathesis.specs.openapi.checks import (
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
+from anura_base import rollup
 from anura_base.access import tokens
 from anura_base.access.roles import Role
 from anura_base.database import open_database
+from anura_base.exchange.export import EXPORTS, export
+from anura_base.exchange.routes import MAX_AT_ONCE, Form, export_routes
 from anura_base.ingest import Message, ingest
+from anura_base.pages.frame import Frame
 from anura_base.web import create_app
 from anura_edge.wire import Status, batch, topic
 
@@ -89,6 +95,40 @@ def test_whatever_it_is_asked_it_answers_as_it_says(app: FastAPI, engine: Engine
     assert "GET /api/events" in names
 
 
+def test_no_page_form_or_download_ends_in_an_error_of_ours(engine: Engine) -> None:
+    """Every route, also those for people, which the API's description leaves out."""
+    rollup.prepare(engine)
+    rollup.refresh(engine)
+    stopped = threading.Event()
+    stopped.set()  # so that the stream ends
+    app = create_app(engine, SimpleNamespace(commits=0, healthy=True), SimpleNamespace(connected=True), stopped)
+    described = get_openapi(title="everything", version="1", routes=app.routes)
+    app.add_api_route("/everything.json", lambda: described)
+    with engine.begin() as connection:
+        token = tokens.add_token(connection, "tests", Role.ADMIN, datetime.now(UTC))
+    header = {"Authorization": f"Bearer {token}", "Accept": "text/html"}
+    names = set()
+    for result in schemathesis.openapi.from_asgi("/everything.json", app, headers=header).get_all_operations():
+        operation = result.ok()
+        names.add(operation.label)
+
+        @given(case=operation.as_strategy())
+        @LAW
+        def holds(case: Any) -> None:
+            case.call_and_validate(checks=[not_a_server_error], headers=header)
+
+        holds()
+    assert {
+        "GET /",
+        "GET /night",
+        "GET /alerts",
+        "GET /metrics",
+        "POST /review/{event_id}",
+        "POST /users/add",
+        "POST /login",
+    } <= names
+
+
 def test_every_answer_has_a_schema(client: TestClient) -> None:
     described = client.get("/api/openapi.json").json()
     for path, operations in described["paths"].items():
@@ -128,3 +168,28 @@ def test_a_mistake_is_a_problem_that_names_itself(client: TestClient, path: str,
     assert problem["status"] == status
     assert says in problem["detail"]
     assert client.get(path, headers={"Accept": "text/html"}).headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_an_export_comes_over_the_wire_as_the_command_writes_it(app: FastAPI, engine: Engine, form: str) -> None:
+    answer = TestClient(app, base_url="http://127.0.0.1").get(f"/api/exports/{form}")
+    if form == "camtrap-dp":
+        assert (answer.status_code, "needs the place of a" in answer.json()["detail"]) == (422, True)
+        return
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, EXPORTS[form].media_type)
+    assert f'filename="anura-{form}.{EXPORTS[form].suffix}"' in answer.headers["Content-Disposition"]
+    if EXPORTS[form].suffix != "zip":  # a ZIP says when it was written
+        assert answer.content == b"".join(piece.data for piece in export(engine, form, {}))
+
+
+def test_exports_that_nobody_reads_take_no_connection_from_the_others(engine: Engine) -> None:
+    frame = Frame(engine, {})
+    (route,) = export_routes(frame).routes
+    read: Any = route.endpoint  # type: ignore[attr-defined]
+    held = [read(None, Form("birdnet")) for _ in range(MAX_AT_ONCE)]
+    with pytest.raises(HTTPException) as refused:
+        read(None, Form("birdnet"))
+    assert refused.value.status_code == 503
+    held.clear()  # as when their readers have gone
+    gc.collect()
+    assert read(None, Form("birdnet")).status_code == 200

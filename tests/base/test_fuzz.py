@@ -1,6 +1,9 @@
 """Whatever devices send, in whatever order and however it is grouped, does no harm and means the same."""
 
+import gc
 import json
+import random
+import tracemalloc
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -169,6 +172,34 @@ def test_it_is_all_the_same_how_often_messages_come(engine: Engine, sent: list[M
             found.append((tables, came))
             transaction.rollback()
     assert found[0] == found[1]
+
+
+def test_a_flood_of_nonsense_leaves_nothing_in_memory(engine: Engine, make) -> None:  # noqa: ANN001
+    """Payloads with a byte changed here and there, and topics of all sorts."""
+    dice = random.Random(7)
+    good = EventBatch(journal=UUID(int=1), floor=1, rows=tuple(make.event(seq) for seq in range(1, 4))).to_bytes()
+
+    def nonsense() -> Message:
+        payload = bytearray(good)
+        for _ in range(dice.randrange(1, 4)):
+            payload[dice.randrange(len(payload))] = dice.randrange(256)
+        kind = dice.choice(["event", "effort", "notice", "status", "health", "ack", "x"])
+        name = dice.choice([f"anura/v1/s/{dice.randrange(5)}/{kind}", str(dice.random())])
+        return Message(name, pack(bytes(payload)) if dice.random() < 0.3 else bytes(payload), dice.random() < 0.1, NOW)
+
+    held = []
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            for _ in range(10):
+                with engine.begin() as connection:
+                    ingest(connection, [nonsense() for _ in range(50)])
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    # The first round fills what is kept for good: compiled statements and the like.
+    assert held[2] - held[1] < 200_000
 
 
 def _count(connection: Connection, table: Any) -> int:

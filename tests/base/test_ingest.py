@@ -405,12 +405,12 @@ def test_a_database_of_an_older_version_gets_the_columns_and_indexes_that_it_lac
     make,  # noqa: ANN001
 ) -> None:
     with engine.begin() as connection:
-        for statement in ("DROP INDEX events_by_species", "ALTER TABLE devices DROP COLUMN model_sha256"):
+        for statement in ("DROP INDEX events_by_score", "ALTER TABLE devices DROP COLUMN model_sha256"):
             connection.execute(text(statement))
     again = open_database(engine.url.render_as_string(hide_password=False))
     assert Sender(again).rows(make.event(1)) == 1
     assert "model_sha256" in {column["name"] for column in inspect(again).get_columns("devices")}
-    assert "events_by_species" in {index["name"] for index in inspect(again).get_indexes("events")}
+    assert "events_by_score" in {index["name"] for index in inspect(again).get_indexes("events")}
     again.dispose()
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import Engine, delete, func, insert, inspect, select, text, update
 
 from anura_base import rollup
 from anura_base.nights import SLOT_S, slot
@@ -123,3 +123,30 @@ def test_nothing_is_noted_for_long(summed: Engine) -> None:
     with summed.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(stale_days)) == 0
     assert len(calls(summed)) == 3 * rollup.DAYS_PER_STEP
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_what_an_older_version_summed_up_by_device_is_summed_up_anew(engine: Engine) -> None:
+    put(engine, call(DAY))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE call_slots (site TEXT)"))
+        connection.execute(text("CREATE TRIGGER events_stale_insert AFTER INSERT ON events BEGIN SELECT 1; END"))
+    rollup.prepare(engine)
+    rollup.refresh(engine)
+    assert len(calls(engine)) == 1
+    assert not inspect(engine).has_table("call_slots")
+    with engine.connect() as connection:
+        left = connection.scalars(text("SELECT name FROM sqlite_master WHERE name LIKE '%stale_insert'")).all()
+    assert left == []
+    put(engine, call(DAY + timedelta(hours=1)))
+    rollup.refresh(engine)
+    assert len(calls(engine)) == 2
+
+
+def test_many_rows_of_a_day_leave_no_more_notes_in_sqlite_than_one(summed: Engine) -> None:
+    put(summed, *(call(DAY + timedelta(seconds=n)) for n in range(50)), *(listening(DAY, 60) for _ in range(5)))
+    with summed.connect() as connection:
+        notes = connection.scalar(select(func.count()).select_from(stale_days))
+    assert notes == (2 if summed.dialect.name == "sqlite" else 55)
+    rollup.refresh(summed)
+    assert sum(calls(summed).values()) == 50

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from anura_base import config
 from anura_base.access import accounts, tokens
 from anura_base.access.roles import Role
-from anura_base.database import open_database
+from anura_base.database import open_database, writing
 from anura_edge.errors import ConfigError
 from anura_edge.yaml_config import read_password
 
@@ -94,6 +94,28 @@ def remove_user(name: Name, config_file: ConfigFile = None, database: Database =
     typer.echo(f"{name} is removed" + ("; there is no user any more" if alone else ""))
 
 
+@users.command("disable")
+def disable_user(name: Name, config_file: ConfigFile = None, database: Database = None) -> None:
+    """Let a user in no longer, at once, until `user enable`.
+
+    Example: anura-base user disable maria
+    """
+    with _database(config_file, database) as connection:
+        accounts.disable_user(connection, name, datetime.now(UTC))
+    typer.echo(f"{name} is disabled")
+
+
+@users.command("enable")
+def enable_user(name: Name, config_file: ConfigFile = None, database: Database = None) -> None:
+    """Let a user in again, with the password and role of before.
+
+    Example: anura-base user enable maria
+    """
+    with _database(config_file, database) as connection:
+        accounts.enable_user(connection, name)
+    typer.echo(f"{name} may log in")
+
+
 @users.command("list")
 def list_users(as_json: Json = False, config_file: ConfigFile = None, database: Database = None) -> None:
     """Show who may log in.
@@ -102,7 +124,11 @@ def list_users(as_json: Json = False, config_file: ConfigFile = None, database: 
     """
     with _database(config_file, database) as connection:
         rows = accounts.all_users(connection)
-    _show([dict(row._mapping) for row in rows], ("name", "role", "created_utc"), as_json)
+    _show(
+        [dict(row._mapping) for row in rows],
+        ("name", "role", "created_utc", "disabled_utc", "sessions", "used_utc"),
+        as_json,
+    )
 
 
 @programs.command("add")
@@ -150,7 +176,7 @@ def _database(config_file: Path | None, database: str | None) -> Iterator[Connec
     """Open a transaction on the base station's database; it may be running."""
     engine = open_database(config.load(config_file, database, None, None).database_url())
     try:
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             yield connection
     finally:
         engine.dispose()

@@ -34,7 +34,7 @@ from anura_base.access.origin import SAFE_METHODS, came_through_a_proxy, is_fore
 from anura_base.access.roles import LOCAL, Principal, Role
 from anura_base.problems import problem
 
-OPEN_PATHS = ("/healthz", "/login")
+OPEN_PATHS = ("/healthz", "/login", "/invitation")
 OPEN_FOLDERS = ("/static/",)
 
 COOKIE = "anura"

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -17,6 +16,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from anura_base.access import accounts, sessions
 from anura_base.access.guard import COOKIE, SECURE_COOKIE, csrf_token, session_key
 from anura_base.access.throttle import Throttle
+from anura_base.database import writing
+from anura_base.rendering import render, root_of
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Door:
         with self._lock:
             self._users.forget(name)
             self._addresses.give_back(address, time.monotonic())
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             return sessions.begin(connection, who.name, datetime.now(UTC))
 
     def _count_try(self, name: str, address: str) -> None:
@@ -67,13 +68,12 @@ class Door:
 
 def login_routes(engine: Engine) -> APIRouter:
     """Return the routes to log in and out."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter()
     door = Door(engine)
-    templates = Environment(loader=PackageLoader("anura_base"), autoescape=True, undefined=StrictUndefined)
 
     def form(request: Request, then: str, said: str, status: int = 200) -> Response:
-        shown = {"base": _root(request), "csrf_token": csrf_token(request), "then": then, "said": said}
-        return HTMLResponse(templates.get_template("login.html").render(shown), status, {"Cache-Control": "no-store"})
+        page = render(request, "login.html", csrf_token=csrf_token(request), then=then, said=said)
+        return HTMLResponse(page, status, {"Cache-Control": "no-store"})
 
     @router.get("/login")
     def ask(request: Request, next: str = "") -> Response:  # noqa: A002  (it is the parameter's name)
@@ -99,9 +99,9 @@ def login_routes(engine: Engine) -> APIRouter:
     @router.post("/logout")
     def log_out(request: Request) -> Response:
         if key := session_key(request):
-            with engine.begin() as connection:
+            with writing(engine) as connection:
                 sessions.end(connection, key)
-        answer = RedirectResponse(f"{_root(request)}/login", 303)
+        answer = RedirectResponse(f"{root_of(request)}/login", 303)
         secure = request.url.scheme == "https"
         answer.delete_cookie(SECURE_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True)
         return answer
@@ -109,13 +109,9 @@ def login_routes(engine: Engine) -> APIRouter:
     return router
 
 
-def _root(request: Request) -> str:
-    return str(request.scope.get("root_path", ""))
-
-
 def _ours(request: Request, wanted: str) -> str:
     """Return where to go after the login: a page of ours, never another site's."""
-    home = f"{_root(request)}/"
+    home = f"{root_of(request)}/"
     # `//host` and `/\host` are other sites; a control character would be dropped by the browser, and then be one.
     plain = wanted.startswith("/") and wanted[1:2] not in {"/", "\\"} and wanted.isprintable()
     return wanted if plain and wanted.startswith(home) else home

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, 
 from anura_base.access import secret
 from anura_base.access.roles import Principal, Role
 from anura_base.access.tables import sessions, users
+from anura_base.database import writing
 
 IDLE = timedelta(days=3)
 """A session that nobody used for so long is over."""
@@ -33,11 +34,11 @@ def find(engine: Engine, key: str, now: datetime) -> Principal | None:
     with engine.connect() as connection:
         query = select(users.c.name, users.c.role, sessions.c.used_utc)
         query = query.join_from(sessions, users, sessions.c.user_name == users.c.name)
-        row = connection.execute(query.where(this, _lasts(now))).first()
+        row = connection.execute(query.where(this, _lasts(now), users.c.disabled_utc.is_(None))).first()
     if row is None:
         return None
     if now - row.used_utc > NOTE_USE_EVERY:
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             connection.execute(update(sessions).where(this).values(used_utc=now))
     return Principal(row.name, Role(row.role))
 

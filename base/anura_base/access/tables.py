@@ -11,6 +11,17 @@ users = Table(
     Column("role", Text, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("created_utc", UtcDateTime, nullable=False),
+    Column("disabled_utc", UtcDateTime),  # NULL while the user may log in
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("user_name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("until_utc", UtcDateTime, nullable=False),
 )
 
 sessions = Table(

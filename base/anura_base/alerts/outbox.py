@@ -12,7 +12,7 @@ from anura_base.alerts.channels import Channel
 from anura_base.alerts.core import plain
 from anura_base.alerts.message import AlertMessage
 from anura_base.alerts.tables import deliveries, firings
-from anura_base.database import cause
+from anura_base.database import cause, writing
 from anura_edge.errors import DeliveryError
 
 log = logging.getLogger(__name__)
@@ -78,12 +78,12 @@ class Outbox:
             again = next_try(tries, row["fired_utc"], now) if name in self._channels else None
             values = {"tries": tries, "next_try_utc": again, "error": plain(str(error))[:500]}
         this = deliveries.c.firing == row["arrival"], deliveries.c.channel == name
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(update(deliveries).where(*this).values(values))
         return "delivered_utc" in values
 
     def _forget_old(self) -> None:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             newest = select(func.max(firings.c.arrival)).scalar_subquery()
             old = firings.c.arrival <= newest - KEEP_FIRINGS
             connection.execute(delete(firings).where(old, firings.c.over_utc.is_not(None)))

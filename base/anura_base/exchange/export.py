@@ -1,63 +1,51 @@
-"""Writes tables for other programs, however many rows there are: they are never in memory together."""
+"""Writes what the database holds in the forms of other programs, piece by piece, to a file or to whoever asks."""
 
-import csv
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from datetime import date
-from typing import Any, TextIO
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine
 
 from anura_base.config import Site
-from anura_base.exchange.formats import FORMATS, Cell, Context, Record
+from anura_base.exchange import formats
+from anura_base.exchange.audacity import audacity
+from anura_base.exchange.camtrap import camtrap_dp
+from anura_base.exchange.parquet import parquet
+from anura_base.exchange.rows import Context, Piece
 from anura_base.sites import sites
-from anura_base.tables import effort, metadata
-from anura_edge.events import EffortState
-
-CHUNK_ROWS = 5_000
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from anura_base.tables import effort, events
 
 
-def export(engine: Engine, name: str, known: Mapping[str, Site], output: TextIO) -> int:
-    """Write all rows in one of FORMATS, in the order of arrival; return how many."""
-    form = FORMATS[name]
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A form that other programs read."""
+
+    suffix: str
+    """Of the file's name."""
+    media_type: str
+    pieces: Callable[[Connection, Context], Iterator[Piece]]
+
+
+_CSV, _TSV, _ZIP = "text/csv; charset=utf-8", "text/tab-separated-values; charset=utf-8", "application/zip"
+_PARQUET = "application/vnd.apache.parquet"
+
+EXPORTS: Mapping[str, Export] = {
+    "birdnet": Export("csv", _CSV, partial(formats.table, formats.BIRDNET)),
+    "effort": Export("csv", _CSV, partial(formats.table, formats.EFFORT)),
+    "raven": Export("txt", _TSV, partial(formats.table, formats.RAVEN)),
+    "darwin-core": Export("csv", _CSV, partial(formats.table, formats.DARWIN_CORE)),
+    "audacity": Export("zip", _ZIP, audacity),
+    "camtrap-dp": Export("zip", _ZIP, camtrap_dp),
+    "parquet": Export("parquet", _PARQUET, partial(parquet, events)),
+    "parquet-effort": Export("parquet", _PARQUET, partial(parquet, effort)),
+}
+
+
+def export(engine: Engine, name: str, known: Mapping[str, Site]) -> Iterator[Piece]:
+    """Yield the pieces of all rows in one of EXPORTS, as they were at one moment.
+
+    Raises ConfigError, before the first piece, when something that the form needs is not there.
+    """
     with engine.connect() as connection:
         context = Context(sites(connection, known))
-        if form.needs_effort:
-            context = Context(context.sites, _analysed_h(connection, context))
-        writer = csv.writer(output, delimiter=form.delimiter, lineterminator="\n")
-        count = -1  # the header is no row
-        for line in form.lines(_records(connection, metadata.tables[form.table]), context):
-            writer.writerow([_harmless(cell) for cell in line])
-            count += 1
-    return count
-
-
-def _records(connection: Connection, table: Table) -> Iterator[Record]:
-    query = select(table).order_by(table.c.arrival)
-    result = connection.execution_options(yield_per=CHUNK_ROWS).execute(query)
-    for chunk in result.mappings().partitions():
-        yield from (dict(row) for row in chunk)
-
-
-def _analysed_h(connection: Connection, context: Context) -> dict[tuple[str, str, date], float]:
-    hours: defaultdict[tuple[str, str, date], float] = defaultdict(float)
-    heard: set[tuple[Any, ...]] = set()
-    for record in _records(connection, effort):
-        # An hour that two models heard, one after the other, is one hour of sound.
-        sound = record["site"], record["device"], record["recording"], record["first_sample"], record["samples"]
-        if record["state"] == EffortState.ANALYSED and sound not in heard:
-            heard.add(sound)
-            hours[record["site"], record["device"], context.night(record)] += (
-                record["samples"] / record["rate_hz"] / 3_600
-            )
-    return hours
-
-
-def _harmless(cell: Cell) -> Cell:
-    """Keep a spreadsheet from running what a device wrote, and a line a line."""
-    if not isinstance(cell, str):
-        return cell
-    cell = cell.replace("\r", " ").replace("\n", " ").replace("\t", " ")
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+        yield from EXPORTS[name].pieces(connection, context)

@@ -6,43 +6,18 @@ raven        a selection table for Raven; each line names its recording and the 
 darwin-core  an occurrence a line, for GBIF and its like (https://dwc.tdwg.org/terms)
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
-from anura_base.config import Site
+from sqlalchemy import Connection, Table
 
-Cell = str | int | float
-Record = Mapping[str, Any]
-"""A row of the table `events` or `effort`, by column."""
+from anura_base.exchange.rows import CHUNK_ROWS, Cell, Context, Piece, Record, analysed_h, harmless, records, zulu
+from anura_base.tables import effort, events
 
 MIN_HZ, MAX_HZ = 0, 12_000
 """Raven wants a box; a call has no edges in frequency here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a line says besides its row."""
-
-    sites: Mapping[str, Site]
-    analysed_h: Mapping[tuple[str, str, date], float] = field(default_factory=dict)
-    """Hours listened to, by site, device and night."""
-
-    def site(self, name: str) -> Site:
-        """Return where a site is; one that nobody knows is in UTC."""
-        return self.sites.get(name, Site())
-
-    def local(self, record: Record) -> datetime:
-        """Return when a row begins by its site's clock."""
-        start: datetime = record["start_utc"]
-        return start.astimezone(ZoneInfo(self.site(record["site"]).zone))
-
-    def night(self, record: Record) -> date:
-        """Return the date of the evening: nights go from noon to noon, by the site's clock."""
-        return (self.local(record) - timedelta(hours=12)).date()
-
 
 Lines = Iterator[list[Cell]]
 Writer = Callable[[Iterable[Record], Context], Lines]
@@ -52,7 +27,7 @@ Writer = Callable[[Iterable[Record], Context], Lines]
 class Format:
     """A kind of table."""
 
-    table: str
+    table: Table
     """What it is made of: events or effort."""
     delimiter: str
     lines: Writer
@@ -68,7 +43,7 @@ def _birdnet(records: Iterable[Record], context: Context) -> Lines:
         yield [
             record["onset_sample"] / record["rate_hz"], record["offset_sample"] / record["rate_hz"],
             record["scientific_name"], record["label"], record["p_peak"], record["recording_name"],
-            _utc(record["start_utc"]), _utc(record["end_utc"]), context.site(record["site"]).zone,
+            zulu(record["start_utc"]), zulu(record["end_utc"]), context.site(record["site"]).zone,
             context.night(record).isoformat(), record["site"], record["device"], record["label"], record["p_mean"],
             record["level_dbfs"], record["clock_source"], record["model_id"], record["model_version"],
             record["model_sha256"], str(record["id"]),
@@ -80,7 +55,7 @@ def _effort(records: Iterable[Record], context: Context) -> Lines:
            "model_id", "model_version", "model_sha256", "id"]  # fmt: skip
     for record in records:
         yield [
-            record["site"], record["device"], context.night(record).isoformat(), _utc(record["start_utc"]),
+            record["site"], record["device"], context.night(record).isoformat(), zulu(record["start_utc"]),
             context.site(record["site"]).zone, record["state"], record["samples"] / record["rate_hz"],
             record["recording"], record["recording_name"], record["clock_source"], record["model_id"],
             record["model_version"], record["model_sha256"], str(record["id"]),
@@ -98,7 +73,7 @@ def _raven(records: Iterable[Record], _context: Context) -> Lines:
         yield [
             number, "Spectrogram 1", 1, begin, end, MIN_HZ, min(MAX_HZ, record["rate_hz"] // 2),
             record["recording_name"], begin, record["label"], record["scientific_name"], record["p_peak"],
-            _utc(record["start_utc"]),
+            zulu(record["start_utc"]),
         ]  # fmt: skip
 
 
@@ -114,7 +89,7 @@ def _darwin_core(records: Iterable[Record], context: Context) -> Lines:
         yield [
             f"urn:uuid:{record['id']}", f"{record['site']}:{record['device']}:{night}", "MachineObservation", "present",
             name.split()[0] if "/" in name and name.split() else name, name,
-            f"{_utc(record['start_utc'])}/{_utc(record['end_utc'])}",
+            f"{zulu(record['start_utc'])}/{zulu(record['end_utc'])}",
             "" if site.latitude_deg is None else site.latitude_deg,
             "" if site.longitude_deg is None else site.longitude_deg, "WGS84" if site.latitude_deg is not None else "",
             record["site"], site.title or record["site"], site.habitat or "", "passive acoustic monitoring",
@@ -123,13 +98,30 @@ def _darwin_core(records: Iterable[Record], context: Context) -> Lines:
         ]  # fmt: skip
 
 
-FORMATS = {
-    "birdnet": Format("events", ",", _birdnet),
-    "effort": Format("effort", ",", _effort),
-    "raven": Format("events", "\t", _raven),
-    "darwin-core": Format("events", ",", _darwin_core, needs_effort=True),
-}
+BIRDNET = Format(events, ",", _birdnet)
+EFFORT = Format(effort, ",", _effort)
+RAVEN = Format(events, "\t", _raven)
+DARWIN_CORE = Format(events, ",", _darwin_core, needs_effort=True)
 
 
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def table(form: Format, connection: Connection, context: Context) -> Iterator[Piece]:
+    """Yield a table, some lines at a time."""
+    if form.needs_effort:
+        context = Context(context.sites, analysed_h(connection, context))
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=form.delimiter, lineterminator="\n")
+    rows = -1  # the header is no row
+    for line in form.lines(records(connection, form.table), context):
+        writer.writerow([harmless(cell) for cell in line])
+        rows += 1
+        if rows == CHUNK_ROWS:
+            yield Piece(_take(text), rows)
+            rows = 0
+    yield Piece(_take(text), rows)
+
+
+def _take(text: io.StringIO) -> bytes:
+    taken = text.getvalue().encode()
+    text.seek(0)
+    text.truncate()
+    return taken

@@ -4,7 +4,7 @@ import threading
 
 from fastapi import APIRouter
 
-from anura_base.pages import anomalies, network, night, now, review, species
+from anura_base.pages import anomalies, network, night, now, review, species, users
 from anura_base.pages.frame import Frame
 
 
@@ -12,6 +12,6 @@ def page_routes(frame: Frame, worker: now.Worker, stop: threading.Event) -> APIR
     """Return the routes of every page. Streams end when `stop` is set."""
     router = APIRouter()
     router.include_router(now.routes(frame, worker, stop))
-    for page in (species, night, network, anomalies, review):
+    for page in (species, night, network, anomalies, review, users):
         router.include_router(page.routes(frame))
     return router

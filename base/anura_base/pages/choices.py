@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from fastapi import HTTPException
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from anura_base.config import Site
 from anura_base.heatmaps import MAX_NIGHTS
 from anura_base.nights import SLOT_S, SLOTS_PER_HOUR, night_of, slot
 from anura_base.rollup import call_slots, effort_slots
+from anura_edge.events import EffortState
 
 YEARS = 1950, 2200
 """At the ends of the calendar a night has no neighbours; and before, nobody recorded frogs."""
+
+HEARD = (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPED, EffortState.GATED)
+"""States of effort in which a recorder was on."""
 
 SOME_NIGHTS = 30
 """As many as a page shows unless told otherwise."""
@@ -57,10 +61,15 @@ def last_night(connection: Connection, name: str, site: Site) -> date | None:
     """Return the latest night of one site, None when nothing is known of it."""
     # A device whose clock runs far ahead must not hide the nights of all others.
     limit = slot(datetime.now(UTC)) + 24 * SLOTS_PER_HOUR
-    slots = (
-        connection.scalar(select(func.max(table.c.slot)).where(table.c.site == name, table.c.slot <= limit))
-        for table in (call_slots, effort_slots)
+    calls, listened = call_slots.c, effort_slots.c
+    last = (
+        select(calls.slot).where(calls.site == name, calls.slot <= limit).order_by(calls.slot.desc()),
+        # A recorder that was switched off since listened no night longer.
+        select(listened.slot)
+        .where(listened.site == name, listened.slot <= limit, listened.state.in_(HEARD))
+        .order_by(listened.slot.desc()),
     )
+    slots = (connection.scalar(query.limit(1)) for query in last)
     latest = max((number for number in slots if number is not None), default=None)
     return None if latest is None else night_of(datetime.fromtimestamp(latest * SLOT_S, UTC), site)
 

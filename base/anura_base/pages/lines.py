@@ -1,10 +1,10 @@
 """Lines over time, as points of an SVG. Where nobody listened a line is interrupted."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from anura_base.heatmaps import Cell, Grid
-from anura_base.pages.colours import scale
 
 MAX_LINES = 6
 """More cannot be told apart."""
@@ -36,9 +36,17 @@ def line_chart(grid: Grid) -> Chart:
     """Draw the rows with the most calls."""
     names = list(grid.rows)[:MAX_LINES]
     rates = (cell.rate for name in names for cell in grid.rows[name].values())
-    top = scale(max((rate for rate in rates if rate), default=0.0)).top
+    top = _top(max((rate for rate in rates if rate), default=0.0))
     lines = [Line(name, _parts(grid.columns, grid.rows[name], top)) for name in names]
     return Chart(lines, top, len(grid.rows) - len(names))
+
+
+def _top(highest: float) -> float:
+    """Return the next number above, of which a quarter is a short one, too."""
+    if highest <= 0:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(highest))
+    return next(factor * power for factor in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if factor * power >= highest)
 
 
 def _parts(columns: Sequence[int], cells: Mapping[int, Cell], top: float) -> list[str]:

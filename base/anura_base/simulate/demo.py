@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 from anura_base import station
+from anura_base.alerts.rules import Alerts
 from anura_base.config import Mqtt, Settings, Web
 from anura_base.simulate.fleet import SITES
 from anura_base.simulate.sender import Fleet
@@ -29,6 +30,18 @@ AS_IF = date(2026, 6, 15)
 """Whenever it is shown, last night is one of early summer."""
 
 
+ALERTS = Alerts.model_validate(
+    {
+        "rules": {
+            "first-of-the-night": {"when": "first_call_of_night", "species": ["HYLCIN", "GASCAR"]},
+            "unwell": {"when": "device_health", "clock_not_synchronised": True, "any_problem": True},
+            "idle": {"when": "effort_low", "below": 0.5},
+        }
+    }
+)
+"""What the page of alerts shows; nobody is told."""
+
+
 def show(web: Web, devices: int, nights: int, seed: int, say: Callable[[str], None]) -> None:
     """Show a season that ended last night, until SIGINT or SIGTERM.
 
@@ -36,7 +49,11 @@ def show(web: Web, devices: int, nights: int, seed: int, say: Callable[[str], No
     """
     with tempfile.TemporaryDirectory(prefix="anura-base-demo-") as folder, _broker(Path(folder)) as port:
         settings = Settings(
-            state_dir=Path(folder), mqtt=Mqtt(port=port, client_id="anura-base-demo"), web=web, sites=SITES
+            state_dir=Path(folder),
+            mqtt=Mqtt(port=port, client_id="anura-base-demo"),
+            web=web,
+            sites=SITES,
+            alerts=ALERTS,
         )
 
         def ready(line: str) -> None:

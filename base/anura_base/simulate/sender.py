@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 MAX_UNACKNOWLEDGED = 100
 """Messages on their way. A broker drops those beyond its own queue of 1,000 without a word."""
 
-RESEND_S = 20.0
+RESEND_S = 5.0
 """What nobody has acknowledged for so long is sent again."""
 
 PATIENCE_S = 300.0

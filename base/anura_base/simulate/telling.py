@@ -12,6 +12,7 @@ from anura_base.simulate.nights import MADE_BY, Diary, Season
 from anura_edge.wire import Health, Kind, Row, Status, batch, pack
 
 BATCH_ROWS = 200
+LOW_BATTERY = 0.3
 HEALTH_EVERY_S = 24 * 3_600.0
 
 
@@ -84,7 +85,7 @@ def _health(diary: Diary, n: int) -> Parcel:
     problems = {
         Fate.DEAF: ("the microphone gives silence",),
         Fate.CLIPPING: ("the microphone gives full scale in loud hours; lower its gain",),
-        Fate.TIRED: (f"the battery is at {diary.battery(n):.0%}",),
+        Fate.TIRED: (f"the battery is at {diary.battery(n):.0%}",) if diary.battery(n) < LOW_BATTERY else (),
         Fate.LOST: ("the battery is at 3%",),
     }
     told = Health(

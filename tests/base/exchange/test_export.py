@@ -1,18 +1,28 @@
 import csv
 import io
-from datetime import UTC, datetime
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pandas
 import pytest
 from sqlalchemy import Engine
 
 from anura_base.config import Site
-from anura_base.exchange.export import export
-from anura_base.exchange.formats import FORMATS
+from anura_base.exchange import camtrap
+from anura_base.exchange.export import EXPORTS, export
 from anura_base.ingest import Message, ingest
+from anura_edge.errors import ConfigError
 from anura_edge.wire import Row, batch
+from anura_train.data.audacity import read_audacity
 
+TABLES = ["birdnet", "effort", "raven", "darwin-core"]
 POND = {"pond": Site(title="The pond", latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")}
 
 
@@ -22,12 +32,24 @@ def tell(engine: Engine, *rows: Row) -> None:
         ingest(connection, [message])
 
 
+def whole(engine: Engine, name: str, sites: Mapping[str, Site] = POND) -> bytes:
+    return b"".join(piece.data for piece in export(engine, name, sites))
+
+
+def lines_of(data: bytes, delimiter: str = ",") -> list[dict[str, Any]]:
+    return [*csv.DictReader(io.StringIO(data.decode(), newline=""), delimiter=delimiter)]
+
+
 def table(engine: Engine, name: str) -> list[dict[str, Any]]:
-    output = io.StringIO(newline="")
-    rows = export(engine, name, POND, output)
-    found = [*csv.DictReader(io.StringIO(output.getvalue(), newline=""), delimiter=FORMATS[name].delimiter)]
-    assert len(found) == rows
+    found = lines_of(whole(engine, name), "\t" if name == "raven" else ",")
+    assert len(found) == sum(piece.rows for piece in export(engine, name, POND))
     return found
+
+
+def unzipped(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def test_what_birdnettools_reads_comes_first_and_times_are_absolute(engine: Engine, make) -> None:  # noqa: ANN001
@@ -84,7 +106,7 @@ def test_an_occurrence_has_its_place_its_effort_and_a_name_that_is_one(engine: E
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # what is written does not depend on the database
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("text", ["=cmd|'/c calc'!A0", "+1", "-1", "@SUM(A1)", "a\r\nb", '","', "\ta", "", " "])
 def test_what_a_device_wrote_runs_in_no_spreadsheet_and_breaks_no_line(
     engine: Engine,
@@ -99,3 +121,113 @@ def test_what_a_device_wrote_runs_in_no_spreadsheet_and_breaks_no_line(
         assert not cell.startswith(("=", "+", "@", "\t", "\r"))
         assert not cell.startswith("-") or float(cell) < 0
         assert "\n" not in cell
+
+
+def test_audacity_gets_a_track_of_three_columns_for_each_recording(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+    tell(engine, make.event(1), make.event(2, p_peak=0.5), make.event(3, recording="b2:other"))
+    tracks = unzipped(whole(engine, "audacity"))
+    assert [*tracks] == ["pond/one/SITE_20261120_193000.txt", "pond/one/SITE_20261120_193000-2.txt"]
+    lines = tracks["pond/one/SITE_20261120_193000.txt"].decode().splitlines()
+    assert lines == ["10.000000\t12.000000\tPHYCUV 0.93", "20.000000\t22.000000\tPHYCUV 0.50"]
+    # The training's reader takes the times; a label that is a code and a probability it names as none.
+    track = tmp_path / "track.txt"
+    track.write_text("\n".join(line.rpartition(" ")[0] for line in lines))
+    read = [label for _, label in read_audacity(track, lambda *_: pytest.fail("a line that cannot be read"))]
+    assert [(label.onset_s, label.offset_s, label.code) for label in read] == [(10, 12, "PHYCUV"), (20, 22, "PHYCUV")]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "C:\\a\\b.wav", "/abs.wav", ".hidden", "", "a\tb\n.wav", "é" * 400]
+)
+def test_no_name_of_a_device_leads_out_of_the_archive(engine: Engine, make, name: str) -> None:  # noqa: ANN001
+    tell(engine, make.event(1, recording_name=name, label="a\tb\nc"), make.event(2, recording_name=name, recording="x"))
+    tracks = unzipped(whole(engine, "audacity"))
+    assert len({track.lower() for track in tracks}) == 2
+    for track, text in tracks.items():
+        assert re.fullmatch(r"pond/one/[A-Za-z0-9_-][A-Za-z0-9._-]*\.txt", track)
+        assert text.count(b"\n") == 1
+        assert text.count(b"\t") == 2
+    for medium in lines_of(unzipped(whole(engine, "camtrap-dp"))["media.csv"]):
+        assert re.fullmatch(r"^(?=^[^./~])(^((?!\.{2}).)*$).*$", medium["filePath"]), "as the standard wants it"
+
+
+def test_camtrap_dp_is_a_package_whose_tables_fit_together(engine: Engine, make) -> None:  # noqa: ANN001
+    tell(engine, make.effort(3), make.effort(4).model_copy(update={"recording": "b2:quiet", "id": uuid4()}))
+    tell(engine, make.event(1), make.event(2, scientific_name="Hyla versicolor/chrysoscelis"))
+    files = unzipped(whole(engine, "camtrap-dp"))
+    package = json.loads(files["datapackage.json"])
+    assert {"profile", "created", "contributors", "project", "spatial", "temporal", "taxonomic"} <= package.keys()
+    assert [each["path"] for each in package["resources"]] == [*files][1:]
+    deployments, media, observations = (lines_of(files[each["path"]]) for each in package["resources"])
+    (deployment,) = deployments
+    assert (deployment["latitude"], deployment["longitude"], deployment["locationName"]) == (
+        "-22.4",
+        "-47.55",
+        "The pond",
+    )
+    assert {each["deploymentID"] for each in media + observations} == {deployment["deploymentID"]}
+    assert len({each["mediaID"] for each in media}) == len(media) == 2
+    assert {each["mediaID"] for each in observations} <= {each["mediaID"] for each in media}
+    assert {each["fileMediatype"] for each in media} == {"audio/wav"}
+    assert [each["scientificName"] for each in observations] == ["Physalaemus cuvieri", "Hyla"]
+    assert package["taxonomic"] == [{"scientificName": "Hyla"}, {"scientificName": "Physalaemus cuvieri"}]
+    for name, rows in (("eventStart", observations), ("eventEnd", observations), ("timestamp", media),
+                       ("deploymentStart", deployments), ("deploymentEnd", deployments)):  # fmt: skip
+        for row in rows:
+            assert datetime.strptime(row[name], "%Y-%m-%dT%H:%M:%S%z").tzinfo
+    how = {(each["observationLevel"], each["observationType"], each["classificationMethod"]) for each in observations}
+    assert how == {("media", "animal", "machine")}
+    assert [*deployment] == [*camtrap.DEPLOYMENTS]
+    assert [*media[0]] == [*camtrap.MEDIA]
+    assert [*observations[0]] == [*camtrap.OBSERVATIONS]
+
+
+def test_camtrap_dp_says_which_site_has_no_place(engine: Engine, make) -> None:  # noqa: ANN001
+    tell(engine, make.event(1))
+    with pytest.raises(ConfigError, match="needs the place of pond: set latitude_deg"):
+        whole(engine, "camtrap-dp", {})
+
+
+def test_parquet_keeps_types_and_is_read_by_pandas(engine: Engine, make) -> None:  # noqa: ANN001
+    pytest.importorskip("pyarrow")
+    call = make.event(1)
+    tell(engine, call)
+    tell(engine, make.effort(2))
+    frame = pandas.read_parquet(io.BytesIO(whole(engine, "parquet")))
+    (row,) = frame.to_dict("records")
+    assert (row["id"], row["start_utc"], row["p_peak"]) == (str(call.id), call.start_utc, 0.93)
+    assert (row["night"], row["tz"], row["onset_sample"]) == (date(2026, 11, 20), "America/Sao_Paulo", 220_500)
+    assert str(frame.dtypes["onset_sample"]) == "int64"
+    (stretch,) = pandas.read_parquet(io.BytesIO(whole(engine, "parquet-effort"))).to_dict("records")
+    assert (stretch["state"], stretch["samples"]) == ("analysed", 3_600 * 22_050)
+
+
+def test_without_pyarrow_the_remedy_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r"pip install 'anura-edge\[parquet\]'"):
+        whole(engine, "parquet")
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_is_the_same_in_however_many_pieces_and_empty_where_nothing_came(
+    engine: Engine,
+    make,  # noqa: ANN001
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    assert whole(engine, name, {})
+    tell(engine, *(make.event(seq) for seq in range(1, 8)))
+    tell(engine, *(make.effort(seq) for seq in range(8, 12)))
+    at_once = whole(engine, name)
+    for module in ("formats", "audacity", "camtrap", "rows"):
+        monkeypatch.setattr(f"anura_base.exchange.{module}.CHUNK_ROWS", 3)
+    monkeypatch.setattr("anura_base.exchange.parquet.GROUP_ROWS", 3)
+    pieces = [*export(engine, name, POND)]
+    assert sum(piece.rows for piece in pieces) == (4 if "effort" in name else 7)
+    if EXPORTS[name].suffix in {"csv", "txt"}:
+        assert b"".join(piece.data for piece in pieces) == at_once
+    if EXPORTS[name].suffix == "parquet":
+        again = io.BytesIO(b"".join(piece.data for piece in pieces))
+        pandas.testing.assert_frame_equal(pandas.read_parquet(again), pandas.read_parquet(io.BytesIO(at_once)))

@@ -1,0 +1,88 @@
+"""Rows of the database in the order that an export wants, however many: they are never in memory together."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Table, select
+
+from anura_base.config import Site
+from anura_base.tables import effort
+from anura_edge.events import EffortState
+
+CHUNK_ROWS = 5_000
+
+Cell = str | int | float
+Record = Mapping[str, Any]
+"""A row of the table `events` or `effort`, by column."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Piece(NamedTuple):
+    """A piece of a file."""
+
+    data: bytes
+    rows: int
+    """Rows of the database that are in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is said besides a row."""
+
+    sites: Mapping[str, Site]
+    analysed_h: Mapping[tuple[str, str, date], float] = field(default_factory=dict)
+    """Hours listened to, by site, device and night."""
+
+    def site(self, name: str) -> Site:
+        """Return where a site is; one that nobody knows is in UTC."""
+        return self.sites.get(name, Site())
+
+    def local(self, record: Record) -> datetime:
+        """Return when a row begins by its site's clock."""
+        start: datetime = record["start_utc"]
+        return start.astimezone(ZoneInfo(self.site(record["site"]).zone))
+
+    def night(self, record: Record) -> date:
+        """Return the date of the evening: nights go from noon to noon, by the site's clock."""
+        return (self.local(record) - timedelta(hours=12)).date()
+
+
+def records(connection: Connection, table: Table, *order: str) -> Iterator[Record]:
+    """Yield all rows, in the order of arrival unless another one is wanted."""
+    query = select(table).order_by(*(table.c[name] for name in order), table.c.arrival)
+    result = connection.execution_options(yield_per=CHUNK_ROWS).execute(query)
+    for chunk in result.mappings().partitions():
+        yield from (dict(row) for row in chunk)
+
+
+def analysed_h(connection: Connection, context: Context) -> dict[tuple[str, str, date], float]:
+    """Return the hours that were listened to, by site, device and night."""
+    hours: defaultdict[tuple[str, str, date], float] = defaultdict(float)
+    heard: set[tuple[Any, ...]] = set()
+    for record in records(connection, effort):
+        # An hour that two models heard, one after the other, is one hour of sound.
+        sound = record["site"], record["device"], record["recording"], record["first_sample"], record["samples"]
+        if record["state"] == EffortState.ANALYSED and sound not in heard:
+            heard.add(sound)
+            hours[record["site"], record["device"], context.night(record)] += (
+                record["samples"] / record["rate_hz"] / 3_600
+            )
+    return hours
+
+
+def harmless(cell: Cell) -> Cell:
+    """Keep a spreadsheet from running what a device wrote, and a line a line."""
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r", " ").replace("\n", " ").replace("\t", " ")
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def zulu(moment: datetime, timespec: str = "milliseconds") -> str:
+    """Write a moment in UTC."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

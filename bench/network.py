@@ -1,0 +1,271 @@
+"""A base station with a real network and season: `.venv/bin/python bench/network.py [--devices 50] [--nights 95]`.
+
+A real mosquitto, a real `anura-base run` and what `anura-base simulate` tells, made before the clock starts. While it
+comes the base station is killed (SIGKILL) `--kills` times and started again. Then it is counted, id by id, what of all
+that was sent is in the database, and each page is asked for over HTTP, five times, the slowest of which counts.
+
+Everything shares this machine's cores; so beside what the clock shows stands what the base station itself computed.
+`--database` names another, empty database, as postgresql+psycopg://anura@db/anura.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+from uuid import UUID
+
+from ingest import BASE, cpu_s
+from sqlalchemy import create_engine, func, select
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from support import DEADLINE_S, Broker, eventually, free_port
+
+from anura_base.rollup import call_slots, stale_days
+from anura_base.simulate.demo import AS_IF, yesterday
+from anura_base.simulate.sender import Fleet, Sent
+from anura_base.simulate.telling import Parcel, season
+from anura_base.tables import effort, events, notices
+from anura_edge.wire import EffortBatch, EventBatch, NoticeBatch
+
+TABLES = {"event": events, "effort": effort, "notice": notices}
+BATCHES: dict[str, type[EventBatch | EffortBatch | NoticeBatch]] = {
+    "event": EventBatch,
+    "effort": EffortBatch,
+    "notice": NoticeBatch,
+}
+
+PAGES = (
+    "",
+    "network",
+    "species",
+    "species?first={first}",
+    "species?view=sunset&first={first}",
+    "species?view=clock&first={first}",
+    "species?species={species}&first={first}",
+    "species.csv?first={first}",
+    "night",
+    "night?site=lake-shore&evening={last}",
+    "anomalies",
+    "review?species={species}",
+    "review?species={species}&order=highest",
+    "review?species={species}&order=lowest&site=lake-shore",
+    "alerts",
+    "api/devices",
+    "api/events?limit=1000",
+    "api/effort?limit=1000",
+    "api/notices?limit=1000",
+    "api/alerts",
+    "metrics",
+)
+
+TIMES = 5
+
+
+class Base:
+    """A base station that can be killed and started again on its database and broker."""
+
+    def __init__(self, folder: Path, database: str, port: int) -> None:
+        self._log = folder / "base.txt"
+        options = ["--database", database, "--mqtt", f"127.0.0.1:{port}", "--web", "127.0.0.1:0"]
+        self._command = [sys.executable, "-c", BASE, "run", *options]
+        self._cpu_s = 0.0
+        self.kills = 0
+        self._start()
+
+    def _start(self) -> None:
+        with self._log.open("w") as errors:
+            self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        assert self._process.stdout
+        url = re.search(r"http://\S+/", self._process.stdout.readline())
+        assert url, self._log.read_text()
+        self.url = url[0]
+        eventually(lambda: "connected to the broker" in self._log.read_text())
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of a core that it has taken in all its lives."""
+        return self._cpu_s + cpu_s(self._process.pid)
+
+    def memory_mb(self, field: str) -> float:
+        """Return what it takes now (VmRSS), or took at most in this life (VmHWM)."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.findall(rf"{field}:\s+(\d+) kB", status)[0]) / 1_000
+
+    def kill(self) -> None:
+        """End it as a power cut would, and start it again."""
+        self._cpu_s += cpu_s(self._process.pid)
+        self._process.kill()
+        self._close()
+        self.kills += 1
+        self._start()
+
+    def stop(self) -> None:
+        """End it cleanly."""
+        self._process.terminate()
+        self._close()
+
+    def _close(self) -> None:
+        assert self._process.stdout
+        self._process.stdout.close()
+        self._process.wait(DEADLINE_S)
+
+    def ask(self, path: str) -> tuple[float, int]:
+        """Return how many milliseconds a page takes, and its bytes."""
+        began = time.perf_counter()
+        with urllib.request.urlopen(self.url + path, timeout=DEADLINE_S) as answer:
+            size = len(answer.read())
+        return (time.perf_counter() - began) * 1e3, size
+
+
+@contextmanager
+def base_station(folder: Path, database: str, port: int) -> Iterator[Base]:
+    """Run a base station for a while."""
+    base = Base(folder, database, port)
+    try:
+        yield base
+    finally:
+        base.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What became of the rows of one kind."""
+
+    sent: int
+    lost: int
+    """Sent, and not in the database."""
+    doubled: int
+    """In the database more than once, or never sent."""
+
+
+def ids_of(parcels: Iterable[Parcel]) -> dict[str, set[UUID]]:
+    """Return the ids of all rows that are sent, by kind."""
+    found: dict[str, set[UUID]] = {kind: set() for kind in BATCHES}
+    for parcel in parcels:
+        if parcel.kind in BATCHES:
+            found[parcel.kind] |= {row.id for row in BATCHES[parcel.kind].from_bytes(parcel.payload).rows}
+    return found
+
+
+def tell(base: Base, port: int, parcels: Sequence[Parcel], kills: int) -> Sent:
+    """Send everything; kill the base station so many times in the middle of it."""
+    due = {len(parcels) * n // (kills + 1) for n in range(1, kills + 1)}
+
+    def with_deaths() -> Iterator[Parcel]:
+        for number, parcel in enumerate(parcels):
+            if number in due:
+                base.kill()  # while a hundred messages are on their way
+            yield parcel
+
+    fleet = Fleet("127.0.0.1", port)
+    sent = fleet.tell(with_deaths())
+    fleet.close()
+    return sent
+
+
+def count(database: str, sent: dict[str, set[UUID]]) -> dict[str, Count]:
+    """Compare what was sent with what is there, id by id."""
+    engine = create_engine(database)
+    found: dict[str, Count] = {}
+    with engine.connect() as connection:
+        for kind, ids in sent.items():
+            stored = Counter(connection.scalars(select(TABLES[kind].c.id)))
+            more = sum(times - 1 for times in stored.values()) + len(stored.keys() - ids)
+            found[kind] = Count(len(ids), len(ids - stored.keys()), more)
+    engine.dispose()
+    return found
+
+
+def settled(database: str) -> bool:
+    """Say whether everything that came is summed up."""
+    engine = create_engine(database)
+    with engine.connect() as connection:
+        left: Any = connection.execute(select(stale_days.c.number).limit(1)).first()
+    engine.dispose()
+    return left is None
+
+
+def most_frequent(database: str) -> str:
+    """Return the species with the most calls, whose pages have most to do."""
+    engine = create_engine(database)
+    c = call_slots.c
+    with engine.connect() as connection:
+        query = select(c.species).group_by(c.species).order_by(func.sum(c.calls).desc()).limit(1)
+        found = connection.scalar(query)
+    engine.dispose()
+    return str(found)
+
+
+def page_table(base: Base, database: str, first: date, last: date) -> None:
+    """Print how long each page takes."""
+    species = quote_plus(most_frequent(database))
+    print("| page | slowest of five, ms | of a core, ms | kB |\n|---|--:|--:|--:|")
+    for page in PAGES:
+        path = page.format(first=first, last=last, species=species)
+        used = base.cpu_s
+        took = [base.ask(path) for _ in range(TIMES)]
+        used = (base.cpu_s - used) / TIMES * 1e3
+        print(f"| /{path} | {max(ms for ms, _ in took):.0f} | {used:.0f} | {took[0][1] / 1e3:.0f} |", flush=True)
+
+
+def ingest_table(base: Base, database: str, port: int, parcels: Sequence[Parcel], kills: int) -> None:
+    """Send everything, and print what became of it and how fast."""
+    sent = ids_of(parcels)
+    began = time.monotonic()
+    rows = tell(base, port, parcels, kills).rows
+    took_s, used_s, peak_mb = time.monotonic() - began, base.cpu_s, base.memory_mb("VmHWM")
+    eventually(lambda: settled(database), 600)
+    print("| rows | sent | lost | doubled |\n|---|--:|--:|--:|")
+    for kind, found in count(database, sent).items():
+        print(f"| {kind} | {found.sent:,} | {found.lost:,} | {found.doubled:,} |")
+    print(f"\n{rows / took_s:,.0f} rows a second; {1_000 * used_s / rows:.2f} core-seconds of the base for 1,000")
+    print(f"summed up {time.monotonic() - began - took_s:.1f} s after the last acknowledgement")
+    print(f"memory at most {peak_mb:.0f} MB")
+
+
+def size_mb(folder: Path) -> float:
+    """Return what a SQLite database takes in its folder, with its log."""
+    return sum(path.stat().st_size for path in folder.glob("base.db*")) / 1e6
+
+
+def main() -> None:
+    """Send, kill, count, ask, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=50)
+    parser.add_argument("--nights", type=int, default=95)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--database")
+    options = parser.parse_args()
+    last = yesterday()
+    first = last - timedelta(days=options.nights - 1)
+    parcels = [*season(options.devices, options.nights, 1, last, AS_IF)]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        database = options.database or f"sqlite:///{folder / 'base.db'}"
+        broker = Broker(folder, free_port(), "allow_anonymous true\n")
+        broker.start()
+        try:
+            with base_station(folder, database, broker.port) as base:
+                print(f"{options.devices} devices, {options.nights} nights, killed {options.kills} times\n")
+                ingest_table(base, database, broker.port, parcels, options.kills)
+                print(f"database {size_mb(folder):,.0f} MB\n" if not options.database else "", flush=True)
+                page_table(base, database, first, last)
+                print(f"\nmemory after the pages {base.memory_mb('VmRSS'):.0f} MB")
+        finally:
+            broker.stop()
+
+
+if __name__ == "__main__":
+    main()

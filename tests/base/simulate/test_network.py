@@ -1,0 +1,24 @@
+"""The benchmark of a whole network, small: what it counts must be nothing. How fast it goes is no matter here."""
+
+from datetime import date
+from pathlib import Path
+
+import network
+import pytest
+from support import Broker
+
+from anura_base.simulate.telling import season
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_a_base_station_that_is_killed_while_a_season_comes_loses_and_doubles_nothing(
+    tmp_path: Path, broker: Broker, database_url: str
+) -> None:
+    parcels = [*season(7, 3, 1, date(2026, 6, 10))]
+    sent = network.ids_of(parcels)
+    with network.base_station(tmp_path, database_url, broker.port) as base:
+        network.tell(base, broker.port, parcels, kills=2)
+        assert base.kills == 2
+    found = network.count(database_url, sent)
+    assert min(found["event"].sent, found["effort"].sent) > 100
+    assert {(kind, each.lost, each.doubled) for kind, each in found.items()} == {(kind, 0, 0) for kind in found}
