@@ -138,7 +138,12 @@ def _silence(nights: _SiteNights) -> Iterator[Anomaly]:
     listened = sum(h >= MIN_HOURS for h in week)
     if not nights.in_state(EffortState.ANALYSED, nights.tonight) and not silent and listened >= 5:
         evidence = [("listened", f"in {listened} of the 7 nights before, {statistics.median(week):.1f} h as a rule")]
-        yield Anomaly(Kind.SILENCE, nights.site, nights.evening, "Nothing has come of this night.", evidence)
+        what = "Nothing has come of this night."
+        saved = {state: nights.in_state(state, nights.tonight) for state in (EffortState.PAUSED, EffortState.GATED)}
+        if any(saved.values()):
+            what = "Nothing was listened to: the devices saved energy all night."
+            evidence += [(state.value, f"{hours:.1f} h") for state, hours in saved.items() if hours]
+        yield Anomaly(Kind.SILENCE, nights.site, nights.evening, what, evidence)
 
 
 def _clipping(nights: _SiteNights) -> Iterator[Anomaly]:

@@ -78,6 +78,14 @@ def test_silence_clipping_and_nothing_at_all_are_told_apart(usual: Engine) -> No
     assert {found.kind for found in look(usual)} == {Kind.SILENCE, Kind.CLIPPING}
 
 
+@pytest.mark.parametrize("state", ["paused", "gated"])
+def test_a_night_that_saved_energy_is_not_taken_for_one_of_which_nothing_came(usual: Engine, state: str) -> None:
+    put(usual, 0, calls=0, state=state)
+    (found,) = look(usual)
+    assert (found.kind, "saved energy" in found.what) == (Kind.SILENCE, True)
+    assert state in dict(found.evidence)
+
+
 def test_a_species_that_is_new_here_is_told_with_how_sure_the_model_was(usual: Engine) -> None:
     put(usual, 0)
     put(usual, 0, calls=2, species="Vitreorana uranoscopa", listen=False)
