@@ -37,8 +37,8 @@ faults: $(VENV)/.ready
 	@deploy/system-packages test
 	$(BIN)/python bench/faults --kills 1000 --power-cuts 1000 --broker-kills 100 --base-kills 100 --partition 100000 --links 10000
 
-# From recordings to bundles, on two cores in about an hour and a half. The student goes into the device's package. On
-# the CPU even where there is a GPU, whose sums are others.
+# From recordings to bundles. The student goes into the device's package. On the CPU even where there is a GPU, whose
+# sums are others.
 models: $(VENV)/.ready
 	@test -d "$(DATA)/yamnet" || { echo "make models DATA=FOLDER: that holds frogs/, background/, esc10/ and yamnet/"; exit 2; }
 	$(BIN)/anura-train fit --recipe train/recipes/teacher_yamnet.yaml --pretrained "$(DATA)/yamnet/yamnet.tflite" --data "$(DATA)" --out build/train/teacher_yamnet --accelerator cpu

@@ -140,8 +140,8 @@ def _silence(nights: _SiteNights) -> Iterator[Anomaly]:
         evidence = [("listened", f"in {listened} of the 7 nights before, {statistics.median(week):.1f} h as a rule")]
         what = "Nothing has come of this night."
         saved = {state: nights.in_state(state, nights.tonight) for state in (EffortState.PAUSED, EffortState.GATED)}
-        if any(saved.values()):
-            what = "Nothing was listened to: the devices saved energy all night."
+        if sum(saved.values()) >= MIN_HOURS:
+            what = "Nothing was listened to: what there was of this night went into saving energy."
             evidence += [(state.value, f"{hours:.1f} h") for state, hours in saved.items() if hours]
         yield Anomaly(Kind.SILENCE, nights.site, nights.evening, what, evidence)
 

@@ -82,7 +82,7 @@ def test_silence_clipping_and_nothing_at_all_are_told_apart(usual: Engine) -> No
 def test_a_night_that_saved_energy_is_not_taken_for_one_of_which_nothing_came(usual: Engine, state: str) -> None:
     put(usual, 0, calls=0, state=state)
     (found,) = look(usual)
-    assert (found.kind, "saved energy" in found.what) == (Kind.SILENCE, True)
+    assert (found.kind, "saving energy" in found.what) == (Kind.SILENCE, True)
     assert state in dict(found.evidence)
 
 

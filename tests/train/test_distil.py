@@ -115,6 +115,14 @@ def test_what_was_said_is_remembered_and_not_of_other_sounds_or_other_teachers(r
     torch.testing.assert_close(remembering.hear(audio, RATE_HZ), Teachers([one], recipe.example_s).hear(audio, RATE_HZ))
 
 
+def test_a_memory_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    damaged = tmp_path / "said.db"
+    damaged.write_bytes(b"no database at all, but as long as a header of one would be: " * 40)
+    for path in (damaged, damaged / "below" / "said.db"):
+        with pytest.raises(ModelError, match=r"said\.db"):
+            Memory(path)
+
+
 def test_a_second_is_the_mean_of_its_rows() -> None:
     rows = torch.arange(12.0).reshape(1, 12, 1)
     assert by_second(rows, 3).flatten().tolist() == [1.5, 5.5, 9.5]

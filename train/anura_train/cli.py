@@ -99,8 +99,8 @@ def distill_command(
 
     A fold's student has the teachers of that fold, who heard nothing of what it is tested on either.
 
-    Example: anura-train distill --recipe train/recipes/student_stream.yaml --variant distilled
-    --teacher build/train/teacher_yamnet --data ../data --out build/train/student_distilled
+    Example: anura-train distill --recipe train/recipes/student_distilled.yaml --teacher build/train/teacher_yamnet
+    --data ../data --out build/train/student_distilled
     """
     place = Place(accelerator, devices, precision, tensorboard, workers)
     _train(read_recipe(recipe, variant), data, out, fold, place, jobs, tuple(teacher))

@@ -82,12 +82,10 @@ def fit(
     for teacher in teachers.networks if teachers else ():
         fabric.to_device(teacher)
     exact_steps = round((1 - recipe.rounded) * steps)
-    if training.step > exact_steps:
-        learn_rounded(model)
 
     left = range(training.step + 1, 1 if training.finished else steps + 1)
     for batch, chance in batches(lesson.examples, left, recipe.batch, workers):
-        if training.step == exact_steps < steps:
+        if training.step >= exact_steps:
             learn_rounded(model)
         training.step, training.chance = training.step + 1, chance
         waveform, target = (fabric.to_device(torch.from_numpy(each[own])) for each in (batch.waveforms, batch.targets))

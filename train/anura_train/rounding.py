@@ -14,7 +14,10 @@ LARGEST = 127
 
 
 def learn_rounded(model: nn.Module) -> None:
-    """Let a network compute with rounded weights and inputs from now on; its weights themselves stay as exact."""
+    """Let a network compute with rounded weights and inputs from now on; its weights themselves stay as exact.
+
+    Once more changes nothing.
+    """
     for layer in rounded_layers(model):
         compute = partial(_convolve, layer) if isinstance(layer, nn.Conv2d) else partial(_multiply, layer)
         layer.forward = compute  # type: ignore[method-assign]  # the layer stays where it is, so its weights keep names
