@@ -108,5 +108,6 @@ def picture(clip: ClipView) -> Picture | None:
         box_x=clip.onset_s * scale,
         box_width=max(2.0, (clip.offset_s - clip.onset_s) * scale),
         top_khz=top_hz(clip.rate_hz) / 1_000,
-        seconds=[(second, second * scale) for second in range(0, int(clip.duration_s) + 1, step)],
+        # One so near the end that its text would be cut off is left out.
+        seconds=[(second, second * scale) for second in range(0, int(clip.duration_s - step / 2) + 1, step)],
     )
