@@ -48,6 +48,9 @@ STARTS = 3
 START_UTC_S, SAVED_S = 1_795_000_000.0, 600.0
 LONGEST_S, RATE_HZ = 600.0, 48_000
 """Of the sound that is played."""
+LIVELY_MS = 50
+"""A player that hands over so much at a time makes the virtual microphone begin at once, as a sound card does. Beside a
+common player, or alone, PulseAudio puts two seconds into its first block."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -73,7 +76,7 @@ def memory_mb(pid: int) -> float:
 def carry(seconds: float) -> None:
     """Print the cost of taking audio from the driver to us, without a model."""
     began = time.perf_counter()
-    capture = CountedCapture("pulse", None, 0, Event())
+    capture = CountedCapture("pulse", None, 0, Audio().block_s, Event())
     capture.read(10)
     print(f"opened after {time.perf_counter() - began:.2f} s, at {capture.rate_hz} Hz")
     began, child_s, own_s = time.perf_counter(), capture.cpu_s(), time.process_time()
@@ -91,11 +94,11 @@ def carry(seconds: float) -> None:
 def hear(seconds: float, block_s: float, *timers: Timer) -> None:
     """Print how long after the driver had it a block has been heard by the model, and what the timers bring about."""
     bundle, stop = load_bundle(DEFAULT_BUNDLE), Event()
-    detector = Detector(bundle, load_classifier(bundle), Detect(), block_s)
+    detector = Detector(bundle, load_classifier(bundle), Detect(), block_s, is_live=True)
     captures: list[CountedCapture] = []
 
     def open_capture(device: int | str | None, rate_hz: int | None) -> CaptureProcess:
-        captures.append(CountedCapture(device, rate_hz, 0, stop))
+        captures.append(CountedCapture(device, rate_hz, 0, block_s, stop))
         return captures[-1]
 
     told: list[Notice] = []
@@ -171,11 +174,9 @@ def _kill_and_start(pulse: PulseAudio) -> None:
     pulse.start()
 
 
-def _play(folder: Path) -> subprocess.Popen[bytes]:
+def _play(sound: Path, *options: str) -> subprocess.Popen[bytes]:
     """Have frogs call until the server is killed: a microphone that gives one flat line would be opened again."""
-    path = folder / "frogs.wav"
-    sf.write(path, frogs(LONGEST_S, RATE_HZ), RATE_HZ)
-    return subprocess.Popen(["paplay", str(path)], stderr=subprocess.DEVNULL)
+    return subprocess.Popen(["paplay", *options, str(sound)], stderr=subprocess.DEVNULL)
 
 
 def _percentiles(late_s: list[float]) -> str:
@@ -194,10 +195,17 @@ def main() -> None:
         pulse = PulseAudio(Path(folder))
         pulse.start()
         os.environ.update(pulse.environment)
-        player = _play(Path(folder))
+        sound = Path(folder) / "frogs.wav"
+        sf.write(sound, frogs(LONGEST_S, RATE_HZ), RATE_HZ)
+        with _play(sound, f"--latency-msec={LIVELY_MS}") as player:
+            warm = CaptureProcess("pulse", None, 0, Audio().block_s, Event())
+            warm.read(10)  # the player plays now
+            warm.close()
+            for _ in range(STARTS):
+                start(Path(tempfile.mkdtemp(dir=folder)))
+            player.terminate()
+        player = _play(sound)
         carry(options.seconds)
-        for _ in range(STARTS):
-            start(Path(tempfile.mkdtemp(dir=folder)))
         for block_s in options.block_s:
             hear(options.seconds, block_s)
         hear(options.seconds + 15, Audio().block_s, Timer(options.seconds, _kill_and_start, [pulse]))

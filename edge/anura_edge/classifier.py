@@ -101,9 +101,9 @@ def rows_for(manifest: Manifest, block_s: float) -> int:
     return max(1, round(block_s * manifest.rate_hz / manifest.hop_samples))
 
 
-def framer_for(manifest: Manifest, block_s: float) -> Framer:
-    """Cut audio as the model wants it, about `block_s` seconds at a time."""
-    return Framer(manifest.window_samples, manifest.hop_samples, rows_for(manifest, block_s))
+def framer_for(manifest: Manifest, block_s: float, slack: int = 0) -> Framer:
+    """Cut audio as the model wants it, about `block_s` seconds at a time, give or take `slack` rows."""
+    return Framer(manifest.window_samples, manifest.hop_samples, rows_for(manifest, block_s), slack)
 
 
 def load_classifier(bundle: Bundle, threads: int = 1, provider: Provider = "cpu", engines: Path | None = None) -> Model:

@@ -94,13 +94,14 @@ def run(
     if kind != "mic" and not watch_folder:
         _scan(settings, kind, path, 1, again=again, as_json=as_json)
     audio, stop = settings.audio, _stop_on_signals()
-    started = capture_program.start(audio.microphone, None, audio.live_channel) if kind == "mic" else None
+    wanted = audio.microphone, None, audio.live_channel, audio.block_s
+    started = capture_program.start(*wanted) if kind == "mic" else None
     from anura_edge.daemon import Daemon
     from anura_edge.sources.capture_process import Captures
 
     with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
         if kind == "mic":
-            daemon.hear_microphone(Captures(audio.live_channel, stop, started).open)
+            daemon.hear_microphone(Captures(audio.live_channel, audio.block_s, stop, started).open)
             daemon.wait_for_delivery()
         else:
             folder = daemon.folder(path)

@@ -124,7 +124,7 @@ class Daemon:
 
         Raises SourceError if this machine cannot hear at all.
         """
-        detector = self._detector(self._config.audio.block_s)
+        detector = self._detector(self._config.audio.block_s, is_live=True)
         self.vitals.is_live = True
         MicrophoneHearing(
             *(self._keeper, detector, self._config.audio, self._config.energy, self._saving),
@@ -167,8 +167,9 @@ class Daemon:
             self.vitals.beat(Stage.LISTENING)
             yield file
 
-    def _detector(self, block_s: float) -> Detector:
-        return AttendedDetector(self.vitals, self._bundle, self._classifier.another(), self._config.detect, block_s)
+    def _detector(self, block_s: float, *, is_live: bool = False) -> Detector:
+        model, detect = self._classifier.another(), self._config.detect
+        return AttendedDetector(self.vitals, self._bundle, model, detect, block_s, is_live=is_live)
 
     def _made_by(self) -> Provenance:
         manifest = self._bundle.manifest

@@ -17,12 +17,17 @@ from anura_edge.windows import Window
 class Detector:
     """Turns one contiguous stretch of mono audio after another into calls."""
 
-    def __init__(self, bundle: Bundle, classifier: Classifier, detect: Detect, block_s: float) -> None:
-        """Score about `block_s` seconds at a time: long for files, short for a microphone."""
+    def __init__(
+        self, bundle: Bundle, classifier: Classifier, detect: Detect, block_s: float, *, is_live: bool = False
+    ) -> None:
+        """Score about `block_s` seconds at a time: long for files, short for a microphone.
+
+        Live sound comes in blocks of that length: it is scored when a block has come, though a row may be missing.
+        """
         self.bundle = bundle
         self._rate_hz = bundle.manifest.rate_hz
         self._rules = rules_for(bundle, detect)
-        self._framer = framer_for(bundle.manifest, block_s)
+        self._framer = framer_for(bundle.manifest, block_s, slack=int(is_live))
         self._classifier = classifier
         self._block_s = block_s
 

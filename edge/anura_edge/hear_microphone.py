@@ -56,7 +56,7 @@ class MicrophoneHearing:
         # A microphone that is away is tried again here: to start the whole program again would not bring it back.
         self._beat = partial(vitals.beat, Stage.LISTENING, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
         self._channel = audio.live_channel
-        self._open_capture = open_capture or Captures(self._channel, stop).open
+        self._open_capture = open_capture or Captures(self._channel, audio.block_s, stop).open
         self._clock = clock or SystemClock(audio.trust_clock, stop)
         self._ended_before = self._close_books()
 

@@ -24,36 +24,41 @@ class Framer:
     """Gather `rows` rows of scores' worth of audio at a time: each row needs `window` samples, `hop` after the last.
 
     A stream model has window == hop, so the stretches follow each other; a window model's stretches overlap.
+    With `slack`, a stretch may have so many rows more or fewer: sound that comes in chunks of about a stretch need not
+    wait for the next chunk when a row is missing.
     """
 
-    def __init__(self, window: int, hop: int, rows: int = 1) -> None:
+    def __init__(self, window: int, hop: int, rows: int = 1, slack: int = 0) -> None:
         if not 0 < hop <= window:
             raise ValueError(f"a hop of {hop} samples would skip audio between windows of {window}")
-        self._window, self._hop = window, hop
-        self._size = window + (rows - 1) * hop
-        self._advance = rows * hop
-        self._ring = Ring(self._size)
+        self._window, self._hop, self._slack = window, hop, slack
         self._start = 0
+        self._bound(rows)
+        self._ring = Ring(self._most)
+
+    def _bound(self, rows: int) -> None:
+        bounds = max(1, rows - self._slack), rows + self._slack
+        self._least, self._most = (self._window + (bound - 1) * self._hop for bound in bounds)
 
     def gather(self, rows: int) -> None:
         """Gather so many rows at a time from now on; what is held already stays, and comes with the next ones."""
-        self._size = self._window + (rows - 1) * self._hop
-        self._advance = rows * self._hop
-        if self._size > self._ring.capacity:
+        self._bound(rows)
+        if self._most > self._ring.capacity:
             held = self._ring.view(self._start, self._ring.end - self._start)
-            self._ring = Ring(self._size)
+            self._ring = Ring(self._most)
             self._ring.end = self._start
             self._ring.write(held)
 
     def feed(self, samples: FloatArray) -> Iterator[Window]:
         """Take mono samples, shape (n,), and yield each stretch that they complete."""
         while len(samples):
-            missing = max(0, self._start + self._size - self._ring.end)  # none where fewer rows are wanted now
+            missing = max(0, self._start + self._most - self._ring.end)  # none where fewer rows are wanted now
             self._ring.write(samples[:missing])
             samples = samples[missing:]
-            if self._ring.end >= self._start + self._size:
-                yield Window(self._ring.view(self._start, self._size), self._start)
-                self._start += self._advance
+            if (held := self._ring.end - self._start) >= self._least:
+                rows = 1 + (min(held, self._most) - self._window) // self._hop
+                yield Window(self._ring.view(self._start, self._window + (rows - 1) * self._hop), self._start)
+                self._start += rows * self._hop
 
     def flush(self) -> Iterator[Window]:
         """End the stream: yield what is left, if any of it is new, padded with zeros; then begin a new stream."""

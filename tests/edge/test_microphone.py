@@ -22,7 +22,6 @@ from anura_edge.events import EffortState, NoticeKind
 from anura_edge.health.vitals import Vitals
 from anura_edge.hear_microphone import MicrophoneHearing
 from anura_edge.keeper import Keeper
-from anura_edge.sources.capture_process import Backlog, Block
 from anura_edge.sources.devices import NoPortAudioError, usb_id
 from anura_edge.store.journal import Journal
 from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise
@@ -373,25 +372,6 @@ def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, made_by:
             *(keeper, pond.detector, Audio(), Energy(), Saving(), Stop(), Vitals(60), None, no_portaudio, pond.clock)
         ).hear()
     journal.close()
-
-
-def block(first_sample: int) -> Block:
-    return Block(np.zeros((800, 1), np.float32), first_sample, 0.0, overflowed=False)
-
-
-def test_a_backlog_that_is_full_drops_its_older_half() -> None:
-    backlog = Backlog(RATE_HZ)
-    for number in range(101):
-        backlog.put(block(800 * number))
-    backlog.end()
-    kept = [backlog.get(0) for _ in range(50)]
-    assert [found.first_sample // 800 for found in kept if found] == list(range(51, 101))
-    with pytest.raises(SourceError, match="no more"):
-        backlog.get(0)
-
-
-def test_an_empty_backlog_gives_nothing() -> None:
-    assert Backlog(RATE_HZ).get(0) is None
 
 
 def test_a_usb_sound_card_is_known_by_its_id(tmp_path: Path) -> None:

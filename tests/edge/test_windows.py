@@ -53,6 +53,23 @@ def test_rows_are_the_same_however_many_go_together(shape: tuple[int, int, int],
     assert rows(together, window, hop) == one_by_one
 
 
+@given(sizes(), st.integers(1, 3), st.integers(0, 80), st.lists(st.integers(0, 80), max_size=10))
+def test_rows_are_the_same_with_slack_and_none_waits_that_could_go(
+    shape: tuple[int, int, int], slack: int, count: int, at: list[int]
+) -> None:
+    window, hop, at_a_time = shape
+    stream, framer = stream_of(count), Framer(*shape, slack)
+    parts = np.split(stream, sorted(min(i, count) for i in at))
+    came, heard = 0, list[Cut]()
+    for part in parts:
+        came += len(part)
+        heard += [(w.start_sample, tuple(w.samples.tolist())) for w in framer.feed(part)]
+        waiting = max(0, 1 + (came - window) // hop) - len(rows(heard, window, hop))
+        assert waiting < max(1, at_a_time - slack)
+    heard += cuts(framer, [])
+    assert rows(heard, window, hop) == list(cuts(Framer(window, hop), [stream]))
+
+
 @given(sizes(), st.integers(0, 80))
 def test_every_sample_is_in_some_window_at_its_place(shape: tuple[int, int, int], count: int) -> None:
     window, hop, _ = shape

@@ -20,9 +20,7 @@ from anura_edge.clock import SystemClock
 from anura_edge.config import Detect
 from anura_edge.demo.card import CLIPS
 from anura_edge.detector import Detector
-from anura_edge.monotonic import monotonic_s
 from anura_edge.pipeline import Heard, listen
-from anura_edge.sources import capture_process
 from anura_edge.sources.capture_process import CaptureProcess
 from anura_edge.sources.files import open_file
 from anura_edge.sources.microphone import Microphone
@@ -95,7 +93,7 @@ def test_what_a_real_microphone_hears_is_what_a_card_with_the_same_audio_gives(
         return [(e.label, first + e.onset_sample, first + e.offset_sample, e.p_peak) for e in events]
 
     def open_capture(device: int | str | None, rate_hz: int | None) -> CaptureProcess:
-        return CaptureProcess(device, rate_hz, 0, stop)
+        return CaptureProcess(device, rate_hz, 0, 0.1, stop)
 
     with Microphone("pulse", open_capture, clock, lambda _: None, lambda: None, stop, retry_s=1) as sound:
         assert sound.wait()
@@ -188,24 +186,6 @@ def test_a_microphone_of_a_wrong_name_is_told_together_with_those_that_there_are
     assert "no microphone 'hydrophone'" in message
     assert "'pulse'" in message
     assert device.stop() == 0
-
-
-def test_a_model_that_is_too_slow_loses_the_oldest_audio_and_the_next_block_shows_how_much(
-    pulse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pulse.start()
-    for name, value in pulse.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(capture_process, "BACKLOG_S", 0.5)
-    capture = CaptureProcess("pulse", 48_000, 0, Event())
-    first = eventually(lambda: capture.read(1))
-    eventually(lambda: monotonic_s() > first.arrived_s + 3)  # while the model is busy
-    second, third = capture.read(1), capture.read(1)
-    capture.close()
-    assert second
-    assert third
-    assert second.first_sample > first.first_sample + 48_000
-    assert third.first_sample == second.first_sample + len(second.samples)
 
 
 def test_a_clip_of_the_frog_is_saved_where_that_is_asked_for(

@@ -110,8 +110,18 @@ class Vitals:
 class AttendedDetector(Detector):
     """A detector whose pulse is taken while it works."""
 
-    def __init__(self, vitals: Vitals, bundle: Bundle, classifier: Classifier, detect: Detect, block_s: float) -> None:
-        super().__init__(bundle, _AttendedClassifier(vitals, classifier, bundle.manifest.rate_hz), detect, block_s)
+    def __init__(
+        self,
+        vitals: Vitals,
+        bundle: Bundle,
+        classifier: Classifier,
+        detect: Detect,
+        block_s: float,
+        *,
+        is_live: bool = False,
+    ) -> None:
+        attended = _AttendedClassifier(vitals, classifier, bundle.manifest.rate_hz)
+        super().__init__(bundle, attended, detect, block_s, is_live=is_live)
         self._vitals = vitals
 
     def feed(self, samples: FloatArray) -> Iterator[Call]:

@@ -1,19 +1,18 @@
 """Our end of the capture program: reads its blocks as they come, and ends it."""
 
 import json
-import struct
-import time
-from collections import deque
+import os
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from select import POLLIN, poll
 from subprocess import Popen
-from threading import Condition, Event, Thread
+from threading import Event
 from typing import IO, Any, Protocol, cast
 
 import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
+from anura_edge.monotonic import monotonic_s
 from anura_edge.sources import capture_program
 from anura_edge.sources.capture import HEADER
 from anura_edge.sources.devices import NoPortAudioError
@@ -21,9 +20,7 @@ from anura_edge.sources.devices import NoPortAudioError
 OPENING_S = 10.0
 """A driver that has not opened after this never will."""
 
-BACKLOG_S = 10.0
-"""A backlog of this much drops its older half: the capture must never wait, a gap that we count beats one that the
-driver hides, and one gap of five seconds hurts a call less than fifty of a tenth."""
+LONGEST_LINE, SAMPLE_BYTES = 65_536, 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,48 +59,6 @@ class Capture(Protocol):
         """End it, whatever state it is in."""
 
 
-class Backlog:
-    """Blocks on their way from one thread to another."""
-
-    def __init__(self, rate_hz: int) -> None:
-        self._limit = round(BACKLOG_S * rate_hz)
-        self._blocks: deque[Block] = deque()
-        self._samples = 0
-        self._ended = False
-        self._change = Condition()
-
-    def put(self, block: Block) -> None:
-        """Append a block; if there are too many now, drop the older half."""
-        with self._change:
-            self._blocks.append(block)
-            self._samples += len(block.samples)
-            if self._samples > self._limit:
-                while self._samples > self._limit // 2:
-                    self._samples -= len(self._blocks.popleft().samples)
-            self._change.notify()
-
-    def end(self) -> None:
-        """Say that no more blocks will come."""
-        with self._change:
-            self._ended = True
-            self._change.notify()
-
-    def get(self, timeout_s: float) -> Block | None:
-        """Take the oldest block; None if there is none in time.
-
-        Raises SourceError when the last one was taken and no more will come.
-        """
-        with self._change:
-            self._change.wait_for(lambda: self._blocks or self._ended, timeout_s)
-            if self._blocks:
-                block = self._blocks.popleft()
-                self._samples -= len(block.samples)
-                return block
-            if self._ended:
-                raise SourceError("the driver gives no more audio")
-            return None
-
-
 class CaptureProcess:
     """A microphone that is open in a process of its own."""
 
@@ -112,19 +67,20 @@ class CaptureProcess:
         device: int | str | None,
         rate_hz: int | None,
         channel: int,
+        block_s: float,
         stop: Event,
         started: "Popen[bytes] | None" = None,
     ) -> None:
         """Open a microphone, at its own rate or at the given one, or take over a program that was `started` to do that.
 
-        Raises SourceError if it cannot be opened.
+        The driver hands over `block_s` at a time. Raises SourceError if it cannot be opened.
         """
-        self._process = started or capture_program.start(device, rate_hz, channel)
+        self._process = started or capture_program.start(device, rate_hz, channel, block_s)
         self._pipe = cast("IO[bytes]", self._process.stdout)
-        self._backlog = Backlog(0)
-        facts: SimpleQueue[dict[str, Any]] = SimpleQueue()
-        Thread(target=self._pump, args=(facts,), name="microphone", daemon=True).start()
-        opened = _wait(facts, stop)
+        self._poll = poll()
+        self._poll.register(self._pipe, POLLIN)
+        self._held = bytearray()
+        opened = self._facts(stop)
         if "error" in opened:
             self.close()
             raise (NoPortAudioError if opened.get("hopeless") else SourceError)(opened["error"])
@@ -132,42 +88,66 @@ class CaptureProcess:
         self.rate_hz: int = opened["rate_hz"]
         self.channels: int = opened["channels"]
 
-    def _pump(self, facts: "SimpleQueue[dict[str, Any]]") -> None:
-        # Blocks are taken from the pipe as fast as they come, however slow the model is.
-        with self._pipe:
-            try:
-                opened = json.loads(self._pipe.readline())
-                self._backlog = Backlog(opened.get("rate_hz", 0))
-                facts.put(opened)
-                while header := self._pipe.read(HEADER.size):
-                    first_sample, arrived_s, count, overflowed = HEADER.unpack(header)
-                    samples = np.frombuffer(self._pipe.read(count * opened["channels"] * 4), np.float32)
-                    block = Block(samples.reshape(count, -1), first_sample, arrived_s, bool(overflowed))
-                    self._backlog.put(block)
-            except (ValueError, struct.error):
-                pass  # it ended in the middle of a block
-        facts.put({"error": "the capture program ended at once"})  # nobody reads it if there were better facts
-        self._backlog.end()
-
     def read(self, timeout_s: float) -> Block | None:
         """Return the next block; None if there is none in time.
 
         Raises SourceError when there will be no more.
         """
-        return self._backlog.get(timeout_s)
+        deadline_s = monotonic_s() + timeout_s
+        if not self._hold(HEADER.size, deadline_s):
+            return None
+        first_sample, arrived_s, count, overflowed = HEADER.unpack_from(self._held)
+        size = HEADER.size + count * self.channels * SAMPLE_BYTES
+        if not self._hold(size, deadline_s):
+            return None
+        samples = np.frombuffer(self._held[HEADER.size : size], np.float32).reshape(count, -1)
+        del self._held[:size]
+        return Block(samples, first_sample, arrived_s, bool(overflowed))
 
     def close(self) -> None:
         """End it, whatever state it is in: there is nothing in it to be saved."""
         self._process.kill()
         self._process.wait()
+        self._pipe.close()
+
+    def _facts(self, stop: Event) -> dict[str, Any]:
+        """Wait for the first line: the microphone's facts, or an error."""
+        deadline_s = monotonic_s() + OPENING_S
+        try:
+            while b"\n" not in self._held:
+                if stop.is_set() or monotonic_s() > deadline_s:
+                    return {"error": f"the driver did not open the microphone within {OPENING_S:g} s"}
+                self._take(LONGEST_LINE, 0.1)
+            line, _, self._held = self._held.partition(b"\n")
+            facts: dict[str, Any] = json.loads(line)
+        except (SourceError, ValueError):  # it ended, or is another program
+            return {"error": "the capture program ended at once"}
+        return facts
+
+    def _hold(self, size: int, deadline_s: float) -> bool:
+        """Take from the pipe until `size` bytes are held; say whether they are before the deadline."""
+        while (missing := size - len(self._held)) > 0:
+            if not self._take(missing, max(0.0, deadline_s - monotonic_s())):
+                return False
+        return True
+
+    def _take(self, most: int, timeout_s: float) -> bool:
+        """Take up to `most` bytes from the pipe as soon as there are any; say whether there were in time."""
+        if not self._poll.poll(timeout_s * 1e3):
+            return False
+        part = os.read(self._pipe.fileno(), most)
+        if not part:
+            raise SourceError("the driver gives no more audio")
+        self._held += part
+        return True
 
 
 class Captures:
     """Opens a microphone as often as that is needed."""
 
-    def __init__(self, channel: int, stop: Event, started: "Popen[bytes] | None" = None) -> None:
+    def __init__(self, channel: int, block_s: float, stop: Event, started: "Popen[bytes] | None" = None) -> None:
         """Take over, the first time, a program that was `started` for the same microphone."""
-        self._channel, self._stop, self._started = channel, stop, started
+        self._channel, self._block_s, self._stop, self._started = channel, block_s, stop, started
 
     def open(self, device: int | str | None, rate_hz: int | None) -> CaptureProcess:
         """Open it.
@@ -175,14 +155,4 @@ class Captures:
         Raises SourceError if it cannot be opened.
         """
         started, self._started = self._started, None
-        return CaptureProcess(device, rate_hz, self._channel, self._stop, started)
-
-
-def _wait(facts: "SimpleQueue[dict[str, Any]]", stop: Event) -> dict[str, Any]:
-    deadline = time.monotonic() + OPENING_S
-    while time.monotonic() < deadline and not stop.is_set():
-        try:
-            return facts.get(timeout=0.1)
-        except Empty:
-            continue
-    return {"error": f"the driver did not open the microphone within {OPENING_S:g} s"}
+        return CaptureProcess(device, rate_hz, self._channel, self._block_s, self._stop, started)
