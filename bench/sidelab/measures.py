@@ -20,7 +20,7 @@ from anura_edge import wire
 from anura_edge.audio import FloatArray
 from anura_edge.bundle import load_bundle
 from anura_edge.clock import SystemClock
-from anura_edge.config import Audio, Config, Device, Model, Mqtt
+from anura_edge.config import Audio, Config, Detect, Device, Model, Mqtt
 from anura_edge.daemon import Daemon
 from anura_edge.demo.card import CLIPS
 from anura_edge.monotonic import monotonic_s
@@ -29,8 +29,9 @@ from sidelab.subjects import Scorer, Subject, at_rate
 
 LOOKS = 200
 CORES = 2
-BLOCK_S = 0.1
-"""A sound card's driver hands over so much at once."""
+CARD_RATE_HZ = 44_100
+LIKELY, GAP_S = 0.05, 0.2
+"""`detect.threshold` and `detect.merge_gap_s` that make many events."""
 
 Figures = dict[str, float]
 
@@ -123,11 +124,11 @@ BY_NAME: dict[str, Callable[[Subject, float], Figures]] = {
 def delivery(bundle: Path, seconds: float, block_s: float) -> str:
     """Let a whole device hear a microphone in real time, `block_s` of it at a time.
 
-    Say how long an event is on its way, and what it costs.
+    Say how long an event is on its way, and what it costs. So that there are many events, whatever is a little like a
+    frog is one, and they are not merged.
     """
     stop = Event()
-    rate_hz = load_bundle(bundle).manifest.rate_hz
-    microphone = _Playing(frogs(seconds, rate_hz), rate_hz, stop)
+    microphone = _Playing(frogs(seconds, CARD_RATE_HZ), CARD_RATE_HZ, block_s, stop)
     arrived: list[tuple[float, bytes]] = []
     with tempfile.TemporaryDirectory(prefix="anura-side-") as folder:
         broker = Broker(Path(folder), free_port())
@@ -138,6 +139,7 @@ def delivery(bundle: Path, seconds: float, block_s: float) -> str:
             device=Device(site="bench", name="bench"),
             audio=Audio(trust_clock=True, block_s=block_s),
             model=Model(bundle=bundle),
+            detect=Detect(threshold=LIKELY, merge_gap_s=GAP_S),
             mqtt=Mqtt(host="127.0.0.1", port=broker.port, delivery="broker"),
         )
         with Daemon(config, lambda _: None, stop) as daemon:
@@ -164,8 +166,9 @@ class _Playing:
 
     name, channels = "playing", 1
 
-    def __init__(self, sound: FloatArray, rate_hz: int, stop: Event) -> None:
+    def __init__(self, sound: FloatArray, rate_hz: int, block_s: float, stop: Event) -> None:
         self._sound, self.rate_hz, self._stop = sound, rate_hz, stop
+        self._block = round(block_s * rate_hz)
         self._position = 0
         self.zero_s = monotonic_s()
 
@@ -173,7 +176,7 @@ class _Playing:
         """Return the next block when its last sample has been taken."""
         if not self._position:
             self.zero_s = monotonic_s()
-        block = self._sound[self._position :][: round(BLOCK_S * self.rate_hz)]
+        block = self._sound[self._position :][: self._block]
         if not len(block):
             self._stop.set()
             return None
@@ -189,12 +192,13 @@ class _Playing:
 def _lateness(arrived: list[tuple[float, bytes]], bundle: Path, zero_s: float) -> list[float]:
     """Return how long after its deciding sample each event came; a call cut by the recording's end is left out."""
     manifest = load_bundle(bundle).manifest
-    gap = round(1.0 * manifest.rate_hz)  # Detect.merge_gap_s
-    patience = -(-(gap + manifest.window_samples - manifest.hop_samples) // manifest.hop_samples) * manifest.hop_samples
+    gap = round(GAP_S * manifest.rate_hz)
+    rows = -(-(gap + manifest.window_samples - manifest.hop_samples) // manifest.hop_samples)
+    patience_s = rows * manifest.hop_samples / manifest.rate_hz
     found = []
     for at_s, payload in arrived:
         for row in wire.EventBatch.from_bytes(payload).rows:
-            late_s = at_s - zero_s - (row.offset_sample + patience) / row.rate_hz
+            late_s = at_s - zero_s - row.offset_sample / row.rate_hz - patience_s
             found += [late_s] if late_s > 0 else []
     return found
 

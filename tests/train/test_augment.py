@@ -19,10 +19,10 @@ def sounds() -> Sounds:
     return Sounds(tuple(noise[:3]), (("AAA",), ("BBB",), ("ZZZ",)), tuple(noise[3:]), ("AAA", "BBB"), RATE_HZ)
 
 
-def mixer(sounds: Sounds, recipe: Recipe, seed: int = 0, **changes: object) -> Mixer:
+def mixer(sounds: Sounds, recipe: Recipe, seed: int = 0, example_s: float = 2.0, **changes: object) -> Mixer:
     # The corner of the low-pass may lie above half of this test's rate.
     settings = AugmentSettings.model_validate(recipe.augment.model_dump() | {"low_pass": 0} | changes)
-    return Mixer(sounds, settings, 2.0, np.random.default_rng(seed))
+    return Mixer(sounds, settings, example_s, np.random.default_rng(seed))
 
 
 def test_examples_have_one_length_and_stay_within_full_scale(sounds: Sounds, recipe: Recipe) -> None:
@@ -49,6 +49,18 @@ def test_background_alone_has_no_label(sounds: Sounds, recipe: Recipe) -> None:
 def test_two_species_together_are_both_labelled(sounds: Sounds, recipe: Recipe) -> None:
     targets = mixer(sounds, recipe, background_only=0, two_species=1).batch(1, 40).targets
     assert targets.sum(1).max() == 2
+
+
+def test_frogs_may_call_in_the_seconds_that_they_were_put_into_and_in_no_others(sounds: Sounds, recipe: Recipe) -> None:
+    alone = {"background_only": 0.2, "with_background": 0, "two_species": 0.3}
+    batch = mixer(replace(sounds, backgrounds=()), recipe, example_s=5.0, **alone).batch(1, 200)
+    assert batch.calling is not None
+    frogs = batch.calling.any(1)
+    assert 0.1 < (~frogs).mean() < 0.3
+    # Without a background, what is no frog is silence.
+    sounding = batch.waveforms.reshape(200, 5, RATE_HZ).any(2)
+    np.testing.assert_array_equal(batch.calling[frogs] > 0, sounding[frogs])
+    assert 0.1 < (batch.calling[frogs] == 0).mean() < 0.9
 
 
 def test_all_that_calls_in_a_recording_is_labelled(sounds: Sounds, recipe: Recipe) -> None:

@@ -86,6 +86,24 @@ def test_no_loss_is_below_that_of_saying_what_the_teachers_say(recipe: Recipe) -
             assert teachers.loss(logits + shift, audio, RATE_HZ) > best
 
 
+def test_where_no_frog_was_put_there_is_nothing_to_hear_whatever_teachers_say(recipe: Recipe) -> None:
+    torch.manual_seed(0)
+    teacher = build(recipe.model, 3).eval()
+    audio = noise(2, recipe.example_s)
+    teachers = Teachers([teacher], recipe.example_s)
+    calling = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+
+    def loss(calling: Tensor, *level: float) -> float:
+        """Judge a student that is as sure in each second of each example as it is told to be."""
+        rows = torch.tensor(level).reshape(2, 2).repeat_interleave(20, dim=1)[:, :, None].expand(2, 40, 3)
+        return float(teachers.loss(rows.float(), audio, RATE_HZ, calling))
+
+    assert loss(calling, 0, -3, -3, -3) > loss(calling, 0, -9, -9, -9)
+    with torch.no_grad():
+        heard = teacher.learn(teacher.features(audio))
+        assert teachers.loss(heard, audio, RATE_HZ) == teachers.loss(heard, audio, RATE_HZ, torch.ones(2, 2))
+
+
 def test_teachers_of_any_kind_speak_of_the_whole_and_those_with_rows_of_each_second(recipe: Recipe) -> None:
     ast = {"kind": "ast", "size": "tiny", "stride": 16, "mean": -4.3, "spread": 4.6, "dropout": 0.0}
     kinds = [{"kind": "yamnet", "dropout": 0.0}, ast]

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from anura_edge.errors import ConfigError, ModelError
 from anura_train.augment import Mixer
 from anura_train.data import RATE_HZ, Corpus
-from anura_train.fit import Step, fit, make_optimizer, make_schedule, mask
+from anura_train.fit import Step, features_of, fit, make_optimizer, make_schedule, mask
 from anura_train.jobs import score
 from anura_train.lesson import load_sounds, open_lesson
 from anura_train.metrics import mean_average_precision
@@ -53,6 +53,21 @@ def test_examples_have_their_length_their_level_and_their_labels(corpus: Corpus,
     assert ((level_dbfs > low - 1) & (level_dbfs < high + 1)).all()
     assert 0 < (targets.sum(1) == 0).mean() < 0.6
     assert targets.sum(1).max() == 2
+
+
+def test_joined_examples_are_heard_as_one_stream(recipe: Recipe) -> None:
+    joined = recipe.model_copy(update={"joined": 2, "augment": None})
+    torch.manual_seed(0)
+    model = build(recipe.model, 2).eval()
+    rows = 5
+    examples = 0.1 * torch.randn(4, rows * model.step_samples - 100)
+    with torch.no_grad():
+        heard = model.learn(features_of(model, examples, joined)).reshape(4, rows, 2)
+        silence = torch.zeros(100)
+        for first in (0, 2):
+            stream = torch.cat([examples[first], silence, examples[first + 1], silence])
+            alone = model.learn(model.features(stream[None]))[0]
+            torch.testing.assert_close(torch.cat([*heard[first : first + 2]]), alone)
 
 
 def test_layers_are_learnt_as_the_recipe_says(recipe: Recipe) -> None:

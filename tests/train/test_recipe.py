@@ -70,6 +70,8 @@ def test_there_are_recipes() -> None:
         ({"early_stopping": {"share": 0.1, "split": "groups", "patience": 1}}, "no epochs"),
         ({"model": {"kind": "crnn", "width": 8, "hidden": 8, "dropout": 0}}, "examples of 3 s"),
         ({"augment": None, "windows": {}}, "windows are 3 s long"),
+        ({"batch": 9, "joined": 2}, "no multiple of `joined`"),
+        ({"model": {"kind": "yamnet", "dropout": 0}, "example_s": 3, "joined": 2}, "leave out `joined`"),
         ({"loss": {"kind": "boxes"}}, "kind crnn"),
     ],
 )

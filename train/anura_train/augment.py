@@ -41,6 +41,8 @@ class Mixer:
     def __init__(self, sounds: Sounds, settings: AugmentSettings, example_s: float, rng: np.random.Generator) -> None:
         self.sounds, self.settings, self.rng = sounds, settings, rng
         self.length = round(example_s * sounds.rate_hz)
+        self.edges = np.linspace(0, self.length, max(1, round(example_s)) + 1)
+        """Between an example's seconds, in samples."""
         self.codes = sorted({code for codes in sounds.codes for code in codes})
         self.callers = {code: [at for at, codes in enumerate(sounds.codes) if code in codes] for code in self.codes}
 
@@ -57,25 +59,27 @@ class Mixer:
 
     def batch(self, step: int, size: int, run: Run = map) -> Batch:  # noqa: ARG002  # each step is as likely as any other
         """Return the examples of a step, one after the other: what is drawn depends on how long sounds are."""
-        waveforms, targets = zip(*(self.example() for _ in range(size)), strict=True)
-        return Batch(np.stack(waveforms), np.stack(targets))
+        waveforms, targets, calling = zip(*(self.example() for _ in range(size)), strict=True)
+        return Batch(np.stack(waveforms), np.stack(targets), calling=np.stack(calling))
 
-    def example(self) -> tuple[FloatArray, FloatArray]:
-        """Return one waveform (samples,) and its target (labels,)."""
+    def example(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return one waveform (samples,), its target (labels,), and in which seconds a frog may call, (seconds,)."""
         if self.rng.random() < self.settings.background_only:
-            return self._level(self._background()), self.sounds.target()
-        waveform, codes = self._call(str(self.rng.choice(self.codes)))
+            return self._level(self._background()), self.sounds.target(), np.zeros(len(self.edges) - 1, np.float32)
+        waveform, codes, calling = self._call(str(self.rng.choice(self.codes)))
         if self.rng.random() < self.settings.two_species:
-            second, others = self._call(str(self.rng.choice(self.codes)))
+            second, others, also = self._call(str(self.rng.choice(self.codes)))
             waveform, codes = _mix(waveform, second, self.rng.uniform(-6, 6)), codes + others
+            calling = np.maximum(calling, also)
         if self.rng.random() < self.settings.with_background:
             waveform = _mix(waveform, self._background(), self._within(self.settings.snr_db))
-        return self._level(waveform), self.sounds.target(*codes)
+        return self._level(waveform), self.sounds.target(*codes), calling
 
-    def _call(self, code: str) -> tuple[FloatArray, tuple[str, ...]]:
+    def _call(self, code: str) -> tuple[FloatArray, tuple[str, ...], FloatArray]:
         """Return an example's length with a piece of one recording of a species in it, its start anywhere.
 
-        And the species in that recording: there may be more than the one asked for.
+        And the species in that recording, for there may be more than the one asked for, and the seconds that it
+        reaches into.
         """
         callers = self.callers[code]
         chosen = callers[self.rng.integers(len(callers))]
@@ -87,7 +91,8 @@ class Mixer:
         waveform = np.zeros(self.length, np.float32)
         start = int(self.rng.integers(self.length - len(piece) + 1))
         waveform[start : start + len(piece)] = piece
-        return waveform, codes
+        reached = (self.edges[1:] > start) & (self.edges[:-1] < start + len(piece))
+        return waveform, codes, reached.astype(np.float32)
 
     def _background(self) -> FloatArray:
         if self.rng.random() < SYNTHETIC_SHARE or not self.sounds.backgrounds:

@@ -15,6 +15,7 @@ from anura_train.data import read_corpus
 from anura_train.data.read import layout_of
 from anura_train.evaluate import Report, evaluate
 from anura_train.evaluation.assess import assess
+from anura_train.evaluation.endings import ending_figures
 from anura_train.evaluation.perturb import perturbed_trials
 from anura_train.evaluation.record import lines_of_test, load_evaluation, write_evaluation
 from anura_train.evaluation.trial import read_test, read_trial
@@ -148,6 +149,9 @@ def evaluate_command(
     trial = read_trial(out, recipe, corpus)
     conditions = perturbed_trials(out, recipe, corpus, trial) if robustness else ()
     evaluation = assess(recipe, corpus, trial, conditions, read_test(out, trial, corpus))
+    if robustness:
+        figures = (*evaluation.figures, *ending_figures(out, recipe, trial))
+        evaluation = evaluation.model_copy(update={"figures": figures})
     write_evaluation(out, evaluation)
     for line in lines_of_test(evaluation):
         typer.echo(line)

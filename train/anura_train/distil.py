@@ -29,14 +29,22 @@ class Teachers:
         self.digest = _digest(networks)
         """What tells these teachers from others: a hash of all that they learnt."""
 
-    def loss(self, logits: Tensor, audio: Tensor, rate_hz: int) -> Tensor:
-        """Judge a student's rows (B, rows, labels) by what the teachers hear in the same audio (B, N)."""
+    def loss(self, logits: Tensor, audio: Tensor, rate_hz: int, calling: Tensor | None = None) -> Tensor:
+        """Judge a student's rows (B, rows, labels) by what the teachers hear in the same audio (B, N).
+
+        Where `calling` (B, S) is 0 there is nothing to hear, whatever they say.
+        """
         whole, seconds = self.hear(audio, rate_hz)
-        loss = F.binary_cross_entropy_with_logits(surest_rows(logits), torch.sigmoid(whole))
+        said = torch.sigmoid(whole)
+        if calling is not None:
+            said = said * calling.amax(1, keepdim=True)
+        loss = F.binary_cross_entropy_with_logits(surest_rows(logits), said)
         if seconds is None:
             return loss
-        own = by_second(logits, self.seconds)
-        return (loss + F.binary_cross_entropy_with_logits(own, torch.sigmoid(seconds))) / 2
+        said = torch.sigmoid(seconds)
+        if calling is not None:
+            said = said * calling.unsqueeze(2)
+        return (loss + F.binary_cross_entropy_with_logits(by_second(logits, self.seconds), said)) / 2
 
     def hear(self, audio: Tensor, rate_hz: int) -> tuple[Tensor, Tensor | None]:
         """Return the mean of what they say of examples (B, N) and of each second: logits (B, labels), (B, S, labels).

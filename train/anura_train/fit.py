@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
@@ -60,7 +61,7 @@ def fit(
     recipe.
     """
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
-    if recipe.batch % fabric.world_size:
+    if recipe.batch % (fabric.world_size * recipe.joined):
         raise ConfigError(f"a batch of {recipe.batch} cannot be dealt to {fabric.world_size} devices; change `batch`")
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, len(lesson.labels)).train()
@@ -89,14 +90,18 @@ def fit(
             learn_rounded(model)
         training.step, training.chance = training.step + 1, chance
         waveform, target = (fabric.to_device(torch.from_numpy(each[own])) for each in (batch.waveforms, batch.targets))
-        cells = None if batch.cells is None else fabric.to_device(torch.from_numpy(batch.cells[own]))
+        cells, calling = (
+            None if each is None else fabric.to_device(torch.from_numpy(each[own]))
+            for each in (batch.cells, batch.calling)
+        )
         with torch.no_grad():
-            features = mask(model.features(waveform), recipe.augment or recipe.windows)  # (B, T, M)
+            features = features_of(model, waveform, recipe)  # (B / joined, joined T, M)
         with fabric.autocast():
-            logits = learner.learn(features)  # (B, rows, labels)
+            logits = learner.learn(features)  # (B / joined, joined rows, labels)
+        logits = logits.reshape(len(waveform), -1, logits.shape[2])
         loss = loss_of(logits.float(), target, cells)
         if teachers and recipe.distil:
-            taught = teachers.loss(logits.float(), waveform, model.rate_hz)
+            taught = teachers.loss(logits.float(), waveform, model.rate_hz, calling)
             loss = recipe.distil.hard * loss + (1 - recipe.distil.hard) * taught
         optimizer.zero_grad()
         fabric.backward(loss)
@@ -143,6 +148,15 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRSchedul
     if recipe.schedule == "cosine":
         return LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)))
     return LambdaLR(optimizer, lambda _: 1.0)
+
+
+def features_of(model: Net, waveform: Tensor, recipe: Recipe) -> Tensor:
+    """Return the masked features of examples (B, N), `joined` of which, in whole rows, follow one another."""
+    if recipe.joined > 1:
+        waveform = F.pad(waveform, (0, -waveform.shape[1] % model.step_samples))
+    features = model.features(waveform.reshape(len(waveform) // recipe.joined, -1))
+    single = features.reshape(len(waveform), -1, features.shape[2])
+    return mask(single, recipe.augment or recipe.windows).reshape(features.shape)
 
 
 def mask(features: Tensor, settings: AugmentSettings | WindowSettings | None) -> Tensor:

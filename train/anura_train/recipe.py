@@ -149,6 +149,8 @@ class Recipe(Strict):
     model: ModelSettings
     example_s: float = Field(gt=0)
     """Length of a training example."""
+    joined: int = Field(default=1, ge=1)
+    """So many examples follow one another in one stream: a network that remembers learns to forget."""
     batch: int = Field(ge=2)
     steps: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)
@@ -186,6 +188,10 @@ class Recipe(Strict):
             raise ValueError(f"a window model learns from examples of {WINDOW_S} s; set example_s")
         if self.model.kind == "stream" and self.windows and self.example_s != WINDOW_S:
             raise ValueError(f"windows are {WINDOW_S} s long; set example_s")
+        if self.batch % self.joined:
+            raise ValueError("`batch` is no multiple of `joined`; change one of them")
+        if self.model.kind != "stream" and self.joined > 1:
+            raise ValueError("windows are heard one by one; leave out `joined`")
         if isinstance(self.loss, BoxLoss) and (self.model.kind != "crnn" or not self.windows or self.windows.stretched):
             raise ValueError("the loss of boxes takes a model of kind crnn and `windows` that are not stretched")
         return self

@@ -54,7 +54,7 @@ def perturbed_trials(out: Path, recipe: Recipe, corpus: Corpus, trial: Trial) ->
     frogs = np.array([bool(each.codes) for each in trial.recordings])
     recordings = tuple(each for each, frog in zip(trial.recordings, frogs, strict=True) if frog)
     plain = replace(trial, recordings=recordings, fold=trial.fold[frogs])
-    models = {int(fold): _load_fold(out, recipe, len(trial.labels), int(fold)) for fold in np.unique(plain.fold)}
+    models = {int(fold): load_fold(out, recipe, len(trial.labels), int(fold)) for fold in np.unique(plain.fold)}
     by_fold = {fold: _conditions(fold, trial, corpus, model.rate_hz) for fold, model in models.items()}
     # A condition that one fold has no background for is left out, so that all conditions hear the same recordings.
     for name in next(iter(by_fold.values())):
@@ -117,7 +117,8 @@ def _narrow(samples: FloatArray, _: np.random.Generator, *, through_hz: int, rat
     return np.resize(np.asarray(soxr.resample(there, through_hz, rate_hz), np.float32), len(samples))
 
 
-def _load_fold(out: Path, recipe: Recipe, labels: int, fold: int) -> Net:
+def load_fold(out: Path, recipe: Recipe, labels: int, fold: int) -> Net:
+    """Return the model that was tested on a fold; ModelError when its weights are not in OUT."""
     model = build(recipe.model, labels)
     model.load_state_dict(load_result(out / "state" / f"fold-{fold}.pt"))
     return model.eval()
