@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timezone
-from functools import cached_property
 from queue import SimpleQueue
 from threading import Event, Semaphore
 
@@ -185,25 +184,38 @@ class FileHearing:
 
 
 class _Visit:
-    """A file, and what becomes known of it, each thing once: before its turn if possible, or else then."""
+    """A file, and what becomes known of it, each thing once: before its turn if possible, or else then.
+
+    Not by `functools.cached_property`: before Python 3.12 all objects share its lock, so that one file would be heard
+    at a time. A visit is in one thread at a time.
+    """
 
     def __init__(
         self, file: FoundFile, zone: timezone | None, listen_to: Callable[[FileSound], list[Heard] | None]
     ) -> None:
         self.file, self._zone, self._listen_to = file, zone, listen_to
         self.began_s = time.monotonic()
+        self._seen: bytes | None = None
+        self._sound: FileSound | None = None
+        self._heard: list[Heard] | None = None
 
-    @cached_property
+    @property
     def seen(self) -> bytes:
         """What it shows at a glance."""
-        return glance(self.file.path, self.file.name, self.file.size, self.file.mtime_ns)
+        if self._seen is None:
+            self._seen = glance(self.file.path, self.file.name, self.file.size, self.file.mtime_ns)
+        return self._seen
 
-    @cached_property
+    @property
     def sound(self) -> FileSound:
         """What can be heard of it."""
-        return open_file(self.file.path, self.file.name, self._zone)
+        if self._sound is None:
+            self._sound = open_file(self.file.path, self.file.name, self._zone)
+        return self._sound
 
-    @cached_property
+    @property
     def heard(self) -> list[Heard] | None:
         """What was heard in it; None if we were told to stop before its end."""
-        return self._listen_to(self.sound)
+        if self._heard is None:
+            self._heard = self._listen_to(self.sound)
+        return self._heard

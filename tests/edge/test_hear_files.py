@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from threading import Event as Stop
 from typing import Any
 
@@ -15,16 +16,19 @@ import pytest
 import soundfile as sf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import tmpfs
+from support import DEADLINE_S, tmpfs
 
 import anura_edge.hear_files as hear_files_module
 from anura_edge.audio import FloatArray
+from anura_edge.classifier import StreamClassifier
 from anura_edge.config import Audio, Config, Detect, Model
 from anura_edge.daemon import Daemon
 from anura_edge.errors import JournalError
+from anura_edge.events import Scores
 from anura_edge.keeper import Summary
 from anura_edge.sources.files import open_file
 from anura_edge.sources.folder import FoundFile, scan
+from anura_edge.windows import Window
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row
 
 RATE_HZ = 8_000
@@ -81,6 +85,24 @@ def test_the_journal_is_the_same_for_any_number_of_jobs(
         found.append((rows, replace(daemon.summary, elapsed_s=0)))
     assert found[0] == found[1], "rows, their ids and numbers, and the summary"
     assert len([row for row in found[0][0] if "label" in row]) >= 16
+
+
+def test_as_many_files_as_there_are_jobs_are_heard_at_the_same_time(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "card").mkdir()
+    for number in range(6):
+        sf.write(tmp_path / "card" / f"{number}.wav", noisy(number), RATE_HZ)
+    meeting, score = Barrier(3), StreamClassifier.score
+
+    def score_together(classifier: StreamClassifier, window: Window) -> Scores:
+        meeting.wait(DEADLINE_S)
+        return score(classifier, window)
+
+    with Daemon(config, lambda _: None, Stop()) as daemon:
+        monkeypatch.setattr(StreamClassifier, "score", score_together)
+        daemon.hear_files(scan(tmp_path / "card"), jobs=3)
+    assert daemon.summary.new == 6
 
 
 def test_what_breaks_in_the_middle_of_several_jobs_is_raised_and_what_was_kept_stays(

@@ -14,6 +14,9 @@ from anura_train.recipe import AugmentSettings, Range
 SHORTEST_CALL_S = 2.0
 """A shorter piece of a weakly labelled recording may well hold no call."""
 
+MOMENTS_A_SECOND = 10
+"""So finely an example says where a frog was put."""
+
 SYNTHETIC_SHARE = 0.2
 """Share of backgrounds that are noise of a random colour, or digital silence, which devices make."""
 
@@ -41,8 +44,8 @@ class Mixer:
     def __init__(self, sounds: Sounds, settings: AugmentSettings, example_s: float, rng: np.random.Generator) -> None:
         self.sounds, self.settings, self.rng = sounds, settings, rng
         self.length = round(example_s * sounds.rate_hz)
-        self.edges = np.linspace(0, self.length, max(1, round(example_s)) + 1)
-        """Between an example's seconds, in samples."""
+        self.edges = np.linspace(0, self.length, MOMENTS_A_SECOND * max(1, round(example_s)) + 1)
+        """Between an example's moments, in samples."""
         self.codes = sorted({code for codes in sounds.codes for code in codes})
         self.callers = {code: [at for at, codes in enumerate(sounds.codes) if code in codes] for code in self.codes}
 
@@ -63,7 +66,7 @@ class Mixer:
         return Batch(np.stack(waveforms), np.stack(targets), calling=np.stack(calling))
 
     def example(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return one waveform (samples,), its target (labels,), and in which seconds a frog may call, (seconds,)."""
+        """Return one waveform (samples,), its target (labels,), and at which moments a frog may call, (moments,)."""
         if self.rng.random() < self.settings.background_only:
             return self._level(self._background()), self.sounds.target(), np.zeros(len(self.edges) - 1, np.float32)
         waveform, codes, calling = self._call(str(self.rng.choice(self.codes)))
@@ -78,7 +81,7 @@ class Mixer:
     def _call(self, code: str) -> tuple[FloatArray, tuple[str, ...], FloatArray]:
         """Return an example's length with a piece of one recording of a species in it, its start anywhere.
 
-        And the species in that recording, for there may be more than the one asked for, and the seconds that it
+        And the species in that recording, for there may be more than the one asked for, and the moments that it
         reaches into.
         """
         callers = self.callers[code]

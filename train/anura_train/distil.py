@@ -17,6 +17,10 @@ from anura_train.losses import surest_rows
 from anura_train.memory import Memory
 from anura_train.models import Net
 
+SILENCE = 0.5
+"""Weight of rows in which no frog was put, as of species that are absent in `losses.weak_label_loss`. Without it a
+student that remembers goes on hearing what has ended (docs/explanation/default-model.md)."""
+
 
 class Teachers:
     """Networks that heard nothing of what the student is tested on."""
@@ -32,19 +36,17 @@ class Teachers:
     def loss(self, logits: Tensor, audio: Tensor, rate_hz: int, calling: Tensor | None = None) -> Tensor:
         """Judge a student's rows (B, rows, labels) by what the teachers hear in the same audio (B, N).
 
-        Where `calling` (B, S) is 0 there is nothing to hear, whatever they say.
+        Where `calling` (B, moments) is 0 there is nothing to hear, whatever they say.
         """
         whole, seconds = self.hear(audio, rate_hz)
-        said = torch.sigmoid(whole)
-        if calling is not None:
-            said = said * calling.amax(1, keepdim=True)
-        loss = F.binary_cross_entropy_with_logits(surest_rows(logits), said)
-        if seconds is None:
-            return loss
-        said = torch.sigmoid(seconds)
-        if calling is not None:
-            said = said * calling.unsqueeze(2)
-        return (loss + F.binary_cross_entropy_with_logits(by_second(logits, self.seconds), said)) / 2
+        calling = logits.new_ones(len(logits), self.seconds) if calling is None else calling
+        heard = torch.sigmoid(whole) * calling.amax(1, keepdim=True)
+        loss = F.binary_cross_entropy_with_logits(surest_rows(logits), heard)
+        if seconds is not None:
+            heard = torch.sigmoid(seconds) * F.adaptive_max_pool1d(calling, self.seconds).unsqueeze(2)
+            loss = (loss + F.binary_cross_entropy_with_logits(by_second(logits, self.seconds), heard)) / 2
+        silent = 1 - F.adaptive_max_pool1d(calling, logits.shape[1]).unsqueeze(2)  # (B, rows, 1)
+        return loss + SILENCE * (silent * F.softplus(logits)).mean()
 
     def hear(self, audio: Tensor, rate_hz: int) -> tuple[Tensor, Tensor | None]:
         """Return the mean of what they say of examples (B, N) and of each second: logits (B, labels), (B, S, labels).

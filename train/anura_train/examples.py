@@ -23,7 +23,7 @@ class Batch:
     """Shape (B, cells, labels): where in time and pitch it calls, for networks with a grid.
     An example that nobody boxed is NaN."""
     calling: FloatArray | None = None
-    """Shape (B, seconds): 1 where a frog may call, 0 where none was put; None where nobody knows."""
+    """Shape (B, moments), all as long: 1 where a frog may call, 0 where none was put; None where nobody knows."""
 
 
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
