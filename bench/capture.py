@@ -49,8 +49,8 @@ START_UTC_S, SAVED_S = 1_795_000_000.0, 600.0
 LONGEST_S, RATE_HZ = 600.0, 48_000
 """Of the sound that is played."""
 LIVELY_MS = 50
-"""A player that hands over so much at a time makes the virtual microphone begin at once, as a sound card does. Beside a
-common player, or alone, PulseAudio puts two seconds into its first block."""
+"""A player that hands over so much at a time makes the virtual microphone begin at once. Beside a common player, or
+alone, PulseAudio puts two seconds into its first block."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 

@@ -30,7 +30,7 @@ from sidelab.subjects import Scorer, Subject, at_rate
 LOOKS = 200
 CORES = 2
 CARD_RATE_HZ = 44_100
-LIKELY, GAP_S = 0.05, 0.2
+LIKELY, GAP_S = 0.02, 0.2
 """`detect.threshold` and `detect.merge_gap_s` that make many events."""
 
 Figures = dict[str, float]
