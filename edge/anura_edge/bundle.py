@@ -6,7 +6,8 @@ The graph takes waveform and gives calibrated probabilities; no feature code run
 contract, float32 throughout:
 
     stream   audio [batch, samples], and each state -> probabilities [batch, rows, labels], and each `<state>_out`
-             samples is a multiple of hop; row t speaks about samples t * hop to (t + 1) * hop; states begin as zeros
+             samples is a multiple of hop; states begin as zeros; row t speaks about the samples from t * hop to
+             (t + 1) * hop, less the lookahead
     window   audio [batch, window_samples] -> probabilities [batch, labels]
 """
 
@@ -126,6 +127,8 @@ class Manifest(_Part):
     """Audio behind one row of scores: the window, or for a stream model the step."""
     hop_samples: int = Field(gt=0)
     """From one row of scores to the next."""
+    lookahead_samples: int = Field(default=0, ge=0)
+    """A row of a stream model speaks about sound that was there so much earlier, and has heard what followed it."""
     receptive_field_samples: int | None = None
     """How far back a row can see; none when a recurrent layer makes it unbounded."""
     states: tuple[State, ...] = ()
@@ -150,6 +153,8 @@ class Manifest(_Part):
             raise ValueError("two labels have one code")
         if self.hop_samples > self.window_samples or (self.kind == "stream" and self.hop_samples < self.window_samples):
             raise ValueError("hop_samples of a stream model is its window_samples, of a window model at most that")
+        if self.lookahead_samples % self.hop_samples or (self.kind == "window" and self.lookahead_samples):
+            raise ValueError("lookahead_samples are whole steps of a stream model; a window model has none")
         return self
 
 

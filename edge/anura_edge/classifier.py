@@ -66,17 +66,30 @@ class StreamClassifier:
         """What it runs on."""
         self._outputs = ["probabilities", *(f"{state.name}_out" for state in manifest.states)]
         self._states = _zeros(manifest)
+        self._waiting: FloatArray = np.zeros(0, np.float32)
+        """Power of the newest rows of sound, about which the model has not spoken yet."""
 
     def score(self, window: Window) -> Scores:
-        """Score a stretch and move the state to its end."""
+        """Score a stretch and move the state to its end; what the model looks ahead, the scores stay behind."""
         m = self._manifest
         probabilities, *states = self._session.run(self._outputs, {"audio": window.samples[None], **self._states})
         self._states = dict(zip(self._states, states, strict=True))
-        return _scores(probabilities[0], window.samples.reshape(-1, m.hop_samples), window, m)
+        scores = _scores(probabilities[0], window.samples.reshape(-1, m.hop_samples), window, m)
+        return self._placed(scores) if m.lookahead_samples else scores
+
+    def _placed(self, scores: Scores) -> Scores:
+        """Put rows beside the sound that they speak about, which came before; the first ones speak about none."""
+        power = np.concatenate([self._waiting, scores.power])
+        first_sample = scores.first_sample - len(self._waiting) * scores.step
+        spoken = max(0, len(power) - self._manifest.lookahead_samples // scores.step)
+        self._waiting = power[spoken:]
+        rows = scores.probabilities[len(scores.probabilities) - spoken :]
+        return Scores(rows, power[:spoken], first_sample, scores.step, scores.span)
 
     def reset(self) -> None:
         """Set the state to zeros, as the model was trained to begin."""
         self._states = _zeros(self._manifest)
+        self._waiting = np.zeros(0, np.float32)
 
     def another(self) -> "StreamClassifier":
         """Return one for another stream; both may score at the same time."""
@@ -103,7 +116,11 @@ def rows_for(manifest: Manifest, block_s: float) -> int:
 
 def framer_for(manifest: Manifest, block_s: float, slack: int = 0) -> Framer:
     """Cut audio as the model wants it, about `block_s` seconds at a time, give or take `slack` rows."""
-    return Framer(manifest.window_samples, manifest.hop_samples, rows_for(manifest, block_s), slack)
+    return _framer(manifest, rows_for(manifest, block_s), slack)
+
+
+def _framer(manifest: Manifest, rows: int, slack: int = 0) -> Framer:
+    return Framer(manifest.window_samples, manifest.hop_samples, rows, slack, manifest.lookahead_samples)
 
 
 def load_classifier(bundle: Bundle, threads: int = 1, provider: Provider = "cpu", engines: Path | None = None) -> Model:
@@ -143,7 +160,7 @@ def golden_change(bundle: Bundle, classifier: Classifier) -> float:
 
 def score_all(bundle: Bundle, classifier: Classifier, samples: FloatArray, rows: int = 20) -> FloatArray:
     """Score mono audio, shape (samples,), as a new stream, some rows at a time; return shape (rows, labels)."""
-    framer = Framer(bundle.manifest.window_samples, bundle.manifest.hop_samples, rows)
+    framer = _framer(bundle.manifest, rows)
     classifier.reset()
     parts = [classifier.score(window) for window in chain(framer.feed(samples), framer.flush())]
     return np.concatenate([part.probabilities for part in parts])

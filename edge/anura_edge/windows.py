@@ -25,13 +25,13 @@ class Framer:
 
     A stream model has window == hop, so the stretches follow each other; a window model's stretches overlap.
     With `slack`, a stretch may have so many rows more or fewer: sound that comes in chunks of about a stretch need not
-    wait for the next chunk when a row is missing.
+    wait for the next chunk when a row is missing. With `lookahead`, so many samples of silence follow the stream's end.
     """
 
-    def __init__(self, window: int, hop: int, rows: int = 1, slack: int = 0) -> None:
+    def __init__(self, window: int, hop: int, rows: int = 1, slack: int = 0, lookahead: int = 0) -> None:
         if not 0 < hop <= window:
             raise ValueError(f"a hop of {hop} samples would skip audio between windows of {window}")
-        self._window, self._hop, self._slack = window, hop, slack
+        self._window, self._hop, self._slack, self._lookahead = window, hop, slack, lookahead
         self._start = 0
         self._bound(rows)
         self._ring = Ring(self._most)
@@ -64,8 +64,9 @@ class Framer:
         """End the stream: yield what is left, if any of it is new, padded with zeros; then begin a new stream."""
         left = self._ring.end - self._start
         already_seen = self._window - self._hop if self._start else 0
-        if left > already_seen:
-            rows = max(0, -(-(left - self._window) // self._hop)) + 1
+        rows = max(0, -(-(left - self._window) // self._hop)) + 1 if left > already_seen else 0
+        rows += self._lookahead // self._hop if self._ring.end else 0
+        if rows:
             padded = np.zeros(self._window + (rows - 1) * self._hop, np.float32)
             padded[:left] = self._ring.view(self._start, left)
             yield Window(padded, self._start)

@@ -120,6 +120,7 @@ def manifest(checkpoint: Checkpoint, report: Report) -> Manifest:
         rate_hz=model.rate_hz,
         window_samples=model.span_samples,
         hop_samples=model.step_samples,
+        lookahead_samples=model.lookahead_samples,
         receptive_field_samples=None if isinstance(model, StreamNet) else model.span_samples,
         states=_states(model),
         licence=LICENCE,

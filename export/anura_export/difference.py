@@ -25,7 +25,7 @@ class Difference:
 def compare(bundle: Bundle, against: Bundle, clips: Iterable[FloatArray]) -> Difference:
     """Score clips, each (samples,) a stream of its own, with both; ModelError when their rows are not of the same."""
     manifest, other = bundle.manifest, against.manifest
-    for field in ("labels", "rate_hz", "window_samples", "hop_samples"):
+    for field in ("labels", "rate_hz", "window_samples", "hop_samples", "lookahead_samples"):
         if _codes(manifest, field) != _codes(other, field):
             raise ModelError(f"{bundle.path} and {against.path} differ in {field}; compare versions of one model")
     classifiers = load_classifier(bundle), load_classifier(against)

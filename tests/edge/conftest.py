@@ -218,11 +218,13 @@ class TinyModel:
     graph: bytes
     labels: list[Label]
     states: list[State] = field(default_factory=list)
+    lookahead: int = 0
+    """Hops that a row is said to look ahead."""
 
     def reference(self, samples: FloatArray) -> FloatArray:
         """Score mono audio at RATE_HZ, padded with zeros to whole rows: shape (rows, labels)."""
         if self.kind == "stream":
-            padded = np.zeros(-(-len(samples) // HOP) * HOP)
+            padded = np.zeros((-(-len(samples) // HOP) + self.lookahead) * HOP)
             padded[: len(samples)] = samples
             power = _power_of_tones(padded.reshape(-1, HOP))
             power = (power + np.vstack([np.zeros((1, 2)), power[:-1]])) / 2
@@ -231,7 +233,7 @@ class TinyModel:
             padded = np.zeros(WINDOW + (rows - 1) * WINDOW_HOP)
             padded[: len(samples)] = samples
             power = np.stack([np.square(padded[r * WINDOW_HOP :][:WINDOW]).mean(keepdims=True) for r in range(rows)])
-        return (power / (power + HALF)).astype(np.float32)
+        return (power / (power + HALF)).astype(np.float32)[self.lookahead :]
 
 
 def _tone_weights() -> np.ndarray:
@@ -330,6 +332,7 @@ def write_bundle(two_calls: Callable[..., FloatArray]) -> Callable[..., Path]:
             rate_hz=RATE_HZ,
             window_samples=window,
             hop_samples=hop,
+            lookahead_samples=model.lookahead * hop,
             states=tuple(model.states),
             licence="CC0-1.0",
             training=Training(recipe="by hand", data=(), seed=0, calibration="none"),
@@ -367,7 +370,20 @@ def window_bundle(window_path: Path) -> Bundle:
     return load_bundle(window_path)
 
 
-@pytest.fixture(params=["stream", "window"])
+@pytest.fixture(scope="session")
+def ahead_model(stream_model: TinyModel) -> TinyModel:
+    """The stream model, said to look three hops ahead."""
+    return replace(stream_model, lookahead=3)
+
+
+@pytest.fixture(scope="session")
+def ahead_bundle(
+    tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Path], ahead_model: TinyModel
+) -> Bundle:
+    return load_bundle(write_bundle(tmp_path_factory.mktemp("bundles") / "ahead", ahead_model))
+
+
+@pytest.fixture(params=["stream", "window", "ahead"])
 def bundle(request: pytest.FixtureRequest) -> Bundle:
     """Each kind of bundle."""
     return request.getfixturevalue(f"{request.param}_bundle")

@@ -23,13 +23,13 @@ WriteBundle = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def classifiers(stream_bundle: Bundle, window_bundle: Bundle) -> dict[str, Classifier]:
-    return {bundle.manifest.kind: load_classifier(bundle) for bundle in (stream_bundle, window_bundle)}
+def bundles(stream_bundle: Bundle, window_bundle: Bundle, ahead_bundle: Bundle) -> dict[str, Bundle]:
+    return {"stream": stream_bundle, "window": window_bundle, "ahead": ahead_bundle}
 
 
 @pytest.fixture(scope="module")
-def bundles(stream_bundle: Bundle, window_bundle: Bundle) -> dict[str, Bundle]:
-    return {bundle.manifest.kind: bundle for bundle in (stream_bundle, window_bundle)}
+def classifiers(bundles: dict[str, Bundle]) -> dict[str, Classifier]:
+    return {kind: load_classifier(bundle) for kind, bundle in bundles.items()}
 
 
 def score(classifier: Classifier, bundle: Bundle, chunks: Sequence[FloatArray], block_s: float) -> FloatArray:
@@ -53,7 +53,7 @@ def wav(samples: np.ndarray, rate_hz: int) -> bytes:
 
 @settings(max_examples=25)
 @given(
-    st.sampled_from(["stream", "window"]),
+    st.sampled_from(["stream", "window", "ahead"]),
     st.integers(1, 40_000),
     st.lists(st.integers(0, 40_000), max_size=8),
     st.sampled_from([0.01, 0.25, 1.0, 60.0]),
@@ -64,6 +64,7 @@ def test_scores_do_not_depend_on_chunks_or_blocks(
     bundles: dict[str, Bundle],
     stream_model: Any,
     window_model: Any,
+    ahead_model: Any,
     kind: str,
     count: int,
     at: list[int],
@@ -71,7 +72,7 @@ def test_scores_do_not_depend_on_chunks_or_blocks(
 ) -> None:
     sound = two_calls()[12_000:, 0][:count]
     found = score(classifiers[kind], bundles[kind], np.split(sound, sorted(min(i, count) for i in at)), block_s)
-    reference = {"stream": stream_model, "window": window_model}[kind].reference(sound)
+    reference = {"stream": stream_model, "window": window_model, "ahead": ahead_model}[kind].reference(sound)
     np.testing.assert_allclose(found, reference, atol=1e-5)
 
 

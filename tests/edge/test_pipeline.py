@@ -239,10 +239,12 @@ def test_a_click_in_the_very_last_sample_is_an_event_inside_the_recording(
     tape: Tape, detector_for: Callable[..., Detector], bundle: Bundle, rate_hz: int
 ) -> None:
     detector = detector_for(bundle, threshold=1e-9)
+    # What this model says of its first rows speaks of sound from before the recording.
+    spoken_from = bundle.manifest.lookahead_samples // bundle.manifest.hop_samples
     for rows in (0, 1, 11):
         for more in range(-3, 4):
             samples = np.zeros((max(1, round(rows * 0.1 * rate_hz) + more), 1), np.float32)
             samples[-1:] = 1.0
             events = hear(tape(samples, rate_hz), detector)[0]
-            assert events or not rows
+            assert events or rows <= spoken_from
             assert all(0 <= event.onset_sample < event.offset_sample <= len(samples) for event in events)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anura_train.models import build
 from anura_train.models.settings import CnnSettings, ContrastFeatures
-from anura_train.models.stream import STEP_SAMPLES, StreamNet
+from anura_train.models.stream import SILENCE_LOGIT, STEP_SAMPLES, StreamNet
 from anura_train.models.window import WindowNet
 
 
@@ -95,9 +95,20 @@ def test_a_recording_is_scored_to_its_last_sample(stream: StreamNet, samples: in
 
 
 def test_rows_of_a_recording_are_what_the_device_computes(stream: StreamNet) -> None:
-    audio = noise(20)
+    """It gives them late, when it has heard what it looks ahead: silence after the end."""
+    audio, ahead = noise(20), stream.lookahead_samples // STEP_SAMPLES
     with torch.no_grad():
-        assert torch.allclose(torch.sigmoid(stream.rows(audio[0])), whole(stream, audio)[0], atol=1e-6)
+        given_late = whole(stream, torch.nn.functional.pad(audio, (0, stream.lookahead_samples)))[0, ahead:]
+        assert torch.allclose(torch.sigmoid(stream.rows(audio[0])), given_late, atol=1e-6)
+
+
+def test_a_score_speaks_about_the_middle_of_what_it_is_the_mean_of(stream: StreamNet) -> None:
+    steps = 200
+    logits = torch.full((1, steps, 3), SILENCE_LOGIT)
+    logits[:, 90:110] = 8
+    confirmed = stream.confirmation(logits, stream.beginning(1)[-1])[0][0, :, 0]
+    highest = torch.nonzero(confirmed >= confirmed.max() - 1e-4).squeeze(1) - stream.lookahead_samples // STEP_SAMPLES
+    assert 99 <= highest.float().mean() <= 100
 
 
 @pytest.mark.parametrize(("seconds", "rows"), [(0.5, 1), (3, 1), (3.1, 2), (4, 2), (5.5, 4)])

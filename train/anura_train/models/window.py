@@ -21,6 +21,8 @@ class Body(Protocol):
 class WindowNet(nn.Module):
     """A front end, which turns a waveform into features (B, T, M), and a body, which turns those into logits."""
 
+    lookahead_samples = 0
+
     def __init__(self, front_end: nn.Module, body: nn.Module, rate_hz: int) -> None:
         super().__init__()
         self.rate_hz = rate_hz
