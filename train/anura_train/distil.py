@@ -17,9 +17,9 @@ from anura_train.losses import surest_rows
 from anura_train.memory import Memory
 from anura_train.models import Net
 
-SILENCE = 0.5
-"""Weight of rows in which no frog was put, as of species that are absent in `losses.weak_label_loss`. Without it a
-student that remembers goes on hearing what has ended (docs/explanation/default-model.md)."""
+SILENCE = 1.0
+"""Weight of rows in which no frog was put, beside what teachers say. Without it a student that remembers goes on
+hearing what has ended (docs/explanation/default-model.md)."""
 
 
 class Teachers:
