@@ -71,8 +71,8 @@ class Separable(nn.Module):
 class Confirmation(nn.Module):
     """The mean logit of two seconds, so that what is heard must last and a flicker is not a frog.
 
-    Out of fold the mean of one second raised mean average precision from 0.41 to 0.49, and a second more that of the
-    taught student from 0.47 to 0.51 (docs/explanation/default-model.md).
+    Out of fold the mean of one second raised mean average precision from 0.41 to 0.49, and a second more raised it in
+    each of three trainings (docs/decisions/0020-a-score-speaks-about-the-middle.md).
     """
 
     def __init__(self, labels: int) -> None:
