@@ -194,7 +194,7 @@ def _lateness(arrived: list[tuple[float, bytes]], bundle: Path, zero_s: float) -
     manifest = load_bundle(bundle).manifest
     gap = round(GAP_S * manifest.rate_hz)
     rows = -(-(gap + manifest.window_samples - manifest.hop_samples) // manifest.hop_samples)
-    patience_s = rows * manifest.hop_samples / manifest.rate_hz
+    patience_s = (rows * manifest.hop_samples + manifest.lookahead_samples) / manifest.rate_hz
     found = []
     for at_s, payload in arrived:
         for row in wire.EventBatch.from_bytes(payload).rows:
