@@ -73,6 +73,13 @@ def memory_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def memory_with_children_mb(pid: int) -> float:
+    """Return what a process and those that it started hold, with pages that several share divided among them."""
+    pids = [str(pid), *Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
+    rollups = (Path(f"/proc/{each}/smaps_rollup").read_text(encoding="utf-8") for each in pids)
+    return sum(int(rollup.partition("\nPss:")[2].split()[0]) for rollup in rollups) / 1024
+
+
 def carry(seconds: float) -> None:
     """Print the cost of taking audio from the driver to us, without a model."""
     began = time.perf_counter()
@@ -156,7 +163,7 @@ def start(folder: Path) -> None:
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment) as p:
         assert p.stderr
         next(line for line in p.stderr if "listening to" in line)
-        ready_s, memory = time.time(), memory_mb(p.pid)
+        ready_s, memory, of_both = time.time(), memory_mb(p.pid), memory_with_children_mb(p.pid)
         p.send_signal(signal.SIGTERM)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime - cpu_s.ru_utime - cpu_s.ru_stime
@@ -165,7 +172,8 @@ def start(folder: Path) -> None:
     first_s = datetime.fromisoformat(first).timestamp()
     print(
         f"from the command to its first sample {first_s - began_s:.2f} s, until the model hears it "
-        f"{ready_s - began_s:.2f} s; start and end took {cpu:.2f} s of a core, {memory:.0f} MB"
+        f"{ready_s - began_s:.2f} s; start and end took {cpu:.2f} s of a core, {memory:.0f} MB; with the "
+        f"capture program {of_both:.0f} MB, what processes share divided among them"
     )
 
 
