@@ -114,12 +114,8 @@ def rows_for(manifest: Manifest, block_s: float) -> int:
     return max(1, round(block_s * manifest.rate_hz / manifest.hop_samples))
 
 
-def framer_for(manifest: Manifest, block_s: float, slack: int = 0) -> Framer:
-    """Cut audio as the model wants it, about `block_s` seconds at a time, give or take `slack` rows."""
-    return _framer(manifest, rows_for(manifest, block_s), slack)
-
-
-def _framer(manifest: Manifest, rows: int, slack: int = 0) -> Framer:
+def framer_for(manifest: Manifest, rows: int, slack: int = 0) -> Framer:
+    """Cut audio as the model wants it, some rows at a time, give or take `slack`."""
     return Framer(manifest.window_samples, manifest.hop_samples, rows, slack, manifest.lookahead_samples)
 
 
@@ -160,7 +156,7 @@ def golden_change(bundle: Bundle, classifier: Classifier) -> float:
 
 def score_all(bundle: Bundle, classifier: Classifier, samples: FloatArray, rows: int = 20) -> FloatArray:
     """Score mono audio, shape (samples,), as a new stream, some rows at a time; return shape (rows, labels)."""
-    framer = _framer(bundle.manifest, rows)
+    framer = framer_for(bundle.manifest, rows)
     classifier.reset()
     parts = [classifier.score(window) for window in chain(framer.feed(samples), framer.flush())]
     return np.concatenate([part.probabilities for part in parts])

@@ -27,7 +27,7 @@ class Detector:
         self.bundle = bundle
         self._rate_hz = bundle.manifest.rate_hz
         self._rules = rules_for(bundle, detect)
-        self._framer = framer_for(bundle.manifest, block_s, slack=int(is_live))
+        self._framer = framer_for(bundle.manifest, rows_for(bundle.manifest, block_s), slack=int(is_live))
         self._classifier = classifier
         self._block_s = block_s
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
 from anura_edge.bundle import DEFAULT_BUNDLE, GOLDEN_CLIP, GOLDEN_SCORES, MODEL, Bundle, Label, State, load_bundle
-from anura_edge.classifier import Classifier, Model, framer_for, golden_change, load_classifier, score_all
+from anura_edge.classifier import Classifier, Model, framer_for, golden_change, load_classifier, rows_for, score_all
 from anura_edge.errors import ModelError
 from anura_edge.providers import Provider
 from anura_edge.windows import Window
@@ -33,7 +33,7 @@ def classifiers(bundles: dict[str, Bundle]) -> dict[str, Classifier]:
 
 
 def score(classifier: Classifier, bundle: Bundle, chunks: Sequence[FloatArray], block_s: float) -> FloatArray:
-    framer = framer_for(bundle.manifest, block_s)
+    framer = framer_for(bundle.manifest, rows_for(bundle.manifest, block_s))
     classifier.reset()
     windows = chain(chain.from_iterable(framer.feed(chunk) for chunk in chunks), framer.flush())
     return np.concatenate([classifier.score(window).probabilities for window in windows])

@@ -60,7 +60,7 @@ def main() -> int:
     parser.add_argument("--device", help="number, USB id, name or part of a name; the default is the system's")
     parser.add_argument("--rate", type=int, help="in Hz; the default is the device's")
     parser.add_argument("--channel", type=int, default=0)
-    parser.add_argument("--block", type=float, default=0.1, help="s; the driver hands over so much at a time")
+    parser.add_argument("--block", type=float, required=True, help="s; the driver hands over so much at a time")
     wanted = parser.parse_args()
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a driver prints must not get among the samples

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from anura_edge.audio import FloatArray
 from anura_train.data import Recording, load
 from anura_train.evaluation.choice import Choice, choose_nested
 from anura_train.evaluation.measures import Figures, Weights
-from anura_train.evaluation.perturb import load_fold
+from anura_train.evaluation.perturb import chance_of, load_fold
 from anura_train.evaluation.record import Figure
 from anura_train.evaluation.redraw import Redraws, estimate
 from anura_train.evaluation.trial import Trial
@@ -61,8 +60,7 @@ def ending_figures(out: Path, recipe: Recipe, trial: Trial) -> Iterator[Figure]:
 def _endings(recording: Recording, model: Net, choice: Choice, trial: Trial) -> Iterator[float]:
     """Yield the seconds of each species that is in a recording, and is heard in it."""
     sound = load(recording, model.rate_hz)[: SOUND_S * model.rate_hz]
-    rng = np.random.default_rng(int.from_bytes(sha256(recording.name.encode()).digest()[:8]))
-    hiss = rng.normal(0, HISS_RMS, HISS_S * model.rate_hz)
+    hiss = chance_of(recording).normal(0, HISS_RMS, HISS_S * model.rate_hz)
     rows = model.rows(torch.from_numpy(np.concatenate([sound, hiss]).astype(np.float32))).numpy()
     probabilities = choice.probabilities(rows)
     for code in set(recording.codes) & set(trial.labels):

@@ -69,11 +69,14 @@ def _score(plain: Trial, models: Mapping[int, Net], changes: Mapping[int, Pertur
     for recording, fold in zip(plain.recordings, plain.fold.tolist(), strict=True):
         model = models[fold]
         samples = load(recording, model.rate_hz)[: LONGEST_S * model.rate_hz]
-        # The same for each condition, so that conditions differ by what they say alone.
-        rng = np.random.default_rng(int.from_bytes(sha256(recording.name.encode()).digest()[:8]))
-        changed = np.ascontiguousarray(np.clip(changes[fold](samples, rng), -1, 1), np.float32)
+        changed = np.ascontiguousarray(np.clip(changes[fold](samples, chance_of(recording)), -1, 1), np.float32)
         rows[recording.name] = model.rows(torch.from_numpy(changed)).numpy().astype(np.float32)
     return rows
+
+
+def chance_of(recording: Recording) -> np.random.Generator:
+    """Return a recording's own chance: the same for each condition, so that these differ by what they say alone."""
+    return np.random.default_rng(int.from_bytes(sha256(recording.name.encode()).digest()[:8]))
 
 
 def _conditions(fold: int, trial: Trial, corpus: Corpus, rate_hz: int) -> dict[str, Perturbation]:
