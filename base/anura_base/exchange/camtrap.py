@@ -14,7 +14,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, func, select, union_all
 
 from anura_base.exchange.audacity import safe_name
-from anura_base.exchange.rows import CHUNK_ROWS, Cell, Context, Piece, Record, harmless, records, zulu
+from anura_base.exchange.rows import CHUNK_ROWS, Cell, Context, Piece, Record, harmless, records, taxon, zulu
 from anura_base.exchange.zipped import Zipped
 from anura_base.tables import effort, events
 from anura_edge.errors import ConfigError
@@ -158,18 +158,13 @@ def _observation(call: Record) -> dict[str, Cell]:
         "eventEnd": zulu(max(call["start_utc"], call["end_utc"]), "seconds"),
         "observationLevel": "media",
         "observationType": "animal",
-        "scientificName": harmless(_taxon(name)),
+        "scientificName": harmless(taxon(name)),
         "classificationMethod": "machine",
         "classifiedBy": harmless(f"{call['model_id']} {call['model_version']}"),
         "classificationProbability": call["p_peak"],
         "observationTags": harmless(f"label:{call['label']}"),
         "observationComments": harmless(name) if "/" in name else "",
     }
-
-
-def _taxon(name: str) -> str:
-    """Return a name that is one: of a group of species, which a model cannot tell apart, the genus."""
-    return name.split()[0] if "/" in name and name.split() else name
 
 
 def _package(connection: Connection, context: Context, deployments: Sequence[_Deployment]) -> dict[str, Any]:
@@ -195,7 +190,7 @@ def _package(connection: Connection, context: Context, deployments: Sequence[_De
         },
         "spatial": {"type": "MultiPoint", "coordinates": places},
         "temporal": {"start": f"{min(days[0]):%Y-%m-%d}", "end": f"{max(days[1]):%Y-%m-%d}"},
-        "taxonomic": [{"scientificName": name} for name in sorted({_taxon(name) for name in names if name})],
+        "taxonomic": [{"scientificName": name} for name in sorted({taxon(name) for name in names if name})],
         "resources": [
             {
                 "name": name,

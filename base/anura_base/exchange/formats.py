@@ -13,7 +13,18 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table
 
-from anura_base.exchange.rows import CHUNK_ROWS, Cell, Context, Piece, Record, analysed_h, harmless, records, zulu
+from anura_base.exchange.rows import (
+    CHUNK_ROWS,
+    Cell,
+    Context,
+    Piece,
+    Record,
+    analysed_h,
+    harmless,
+    records,
+    taxon,
+    zulu,
+)
 from anura_base.tables import effort, events
 
 MIN_HZ, MAX_HZ = 0, 12_000
@@ -88,8 +99,7 @@ def _darwin_core(records: Iterable[Record], context: Context) -> Lines:
         name = record["scientific_name"]
         yield [
             f"urn:uuid:{record['id']}", f"{record['site']}:{record['device']}:{night}", "MachineObservation", "present",
-            name.split()[0] if "/" in name and name.split() else name, name,
-            f"{zulu(record['start_utc'])}/{zulu(record['end_utc'])}",
+            taxon(name), name, f"{zulu(record['start_utc'])}/{zulu(record['end_utc'])}",
             "" if site.latitude_deg is None else site.latitude_deg,
             "" if site.longitude_deg is None else site.longitude_deg, "WGS84" if site.latitude_deg is not None else "",
             record["site"], site.title or record["site"], site.habitat or "", "passive acoustic monitoring",

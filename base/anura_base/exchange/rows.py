@@ -75,6 +75,11 @@ def analysed_h(connection: Connection, context: Context) -> dict[tuple[str, str,
     return hours
 
 
+def taxon(name: str) -> str:
+    """Return a name that is one: of a group of species, which a model cannot tell apart, the genus."""
+    return name.split()[0] if "/" in name and name.split() else name
+
+
 def harmless(cell: Cell) -> Cell:
     """Keep a spreadsheet from running what a device wrote, and a line a line."""
     if not isinstance(cell, str):

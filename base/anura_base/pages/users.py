@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException
@@ -22,6 +22,8 @@ from anura_edge.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 def routes(frame: Frame) -> APIRouter:
     """Return the page, and what its buttons do."""
@@ -34,13 +36,14 @@ def routes(frame: Frame) -> APIRouter:
         values = {"users": users, "invited": invited, "roles": [*Role], "days": invitations.LASTS.days, "link": link}
         return frame.page(request, "users.html", **values)
 
-    def change(who: Principal, said: str, work: Callable[[Connection], object]) -> None:
+    def change(who: Principal, said: str, work: Callable[[Connection], T]) -> T:
         try:
             with writing(frame.engine) as connection:
-                work(connection)
+                done = work(connection)
         except ConfigError as error:
             raise HTTPException(409, str(error)) from error
         log.info("%s: %s", who.name, plain(said))
+        return done
 
     def back(request: Request) -> RedirectResponse:
         return RedirectResponse(f"{root_of(request)}/users", 303)
@@ -48,9 +51,8 @@ def routes(frame: Frame) -> APIRouter:
     def give_link(
         request: Request, who: Principal, name: str, said: str, make: Callable[[Connection], str]
     ) -> HTMLResponse:
-        keys: list[str] = []
-        change(who, said, lambda connection: keys.append(make(connection)))
-        address = f"{request.base_url}invitation?{urlencode({'key': keys[0]})}"
+        key = change(who, said, make)
+        address = f"{request.base_url}invitation?{urlencode({'key': key})}"
         # As the answer itself and not on a page of its own: it is shown once, and stands in no history.
         return show(request, {"name": name, "address": address})
 
