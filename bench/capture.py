@@ -31,17 +31,17 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 from sidelab.measures import frogs  # noqa: E402
 from support import PulseAudio  # noqa: E402
 
-from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
-from anura_edge.classifier import load_classifier  # noqa: E402
-from anura_edge.clock import SystemClock  # noqa: E402
-from anura_edge.config import Audio, Battery, Detect, Energy, Gate  # noqa: E402
-from anura_edge.detector import Detector  # noqa: E402
-from anura_edge.energy import Attention, Saving, Step  # noqa: E402
+from anura_edge.clocks.monotonic import monotonic_s  # noqa: E402
+from anura_edge.clocks.sample_clock import SystemClock  # noqa: E402
+from anura_edge.config.device import Audio, Battery, Detect, Energy, Gate  # noqa: E402
+from anura_edge.detection.detector import Detector  # noqa: E402
+from anura_edge.detection.pipeline import listen  # noqa: E402
+from anura_edge.dsp.gating import Attention, Saving, Step  # noqa: E402
 from anura_edge.events import Notice  # noqa: E402
-from anura_edge.monotonic import monotonic_s  # noqa: E402
-from anura_edge.pipeline import listen  # noqa: E402
-from anura_edge.sources.capture_process import CaptureProcess  # noqa: E402
-from anura_edge.sources.microphone import Microphone  # noqa: E402
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
+from anura_edge.inference.classifier import load_classifier  # noqa: E402
+from anura_edge.sources.microphone.capture_client import CaptureProcess  # noqa: E402
+from anura_edge.sources.microphone.source import Microphone  # noqa: E402
 from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise  # noqa: E402
 
 STARTS = 3
@@ -158,7 +158,7 @@ def start(folder: Path) -> None:
     """Print how long after the command its first sample was taken, and when the model was ready to hear it."""
     state = folder / "start"
     environment = {**os.environ, "ANURA__STATE_DIR": str(state), "ANURA__AUDIO__MICROPHONE": "pulse"}
-    command = [sys.executable, "-P", "-c", "from anura_edge.cli import main; main()", "run", "--source", "mic"]
+    command = [sys.executable, "-P", "-c", "from anura_edge.cli.main import main; main()", "run", "--source", "mic"]
     cpu_s, began_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment) as p:
         assert p.stderr

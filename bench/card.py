@@ -17,18 +17,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from anura_edge.app.scan_files import BLOCK_S
 from anura_edge.audio import AudioChunk, FloatArray, Recording
-from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle
-from anura_edge.classifier import Classifier, load_classifier
-from anura_edge.config import Detect
+from anura_edge.config.device import Detect
 from anura_edge.demo.card import write_card
-from anura_edge.detector import Detector
+from anura_edge.detection.detector import Detector
+from anura_edge.detection.pipeline import listen
+from anura_edge.dsp.framer import Window
+from anura_edge.dsp.resample import Resampler
 from anura_edge.events import Scores
-from anura_edge.hear_files import BLOCK_S
-from anura_edge.pipeline import listen
-from anura_edge.resample import Resampler
-from anura_edge.sources.files import FileSound, open_file
-from anura_edge.windows import Window
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
+from anura_edge.inference.classifier import Classifier, load_classifier
+from anura_edge.sources.files.audio_file import FileSound, open_file
 
 ROUNDS = 5
 TRAINED_WINDOW = Path("build/models/resnet18")
@@ -119,7 +119,7 @@ def _round(path: Path, classifier: Classifier, data: Path) -> dict[str, float]:
 def _window_bundle(folder: Path) -> Path:
     if TRAINED_WINDOW.exists():
         return TRAINED_WINDOW
-    from anura_export.untrained import untrained_window_bundle
+    from anura_export.bundles.untrained import untrained_window_bundle
 
     return untrained_window_bundle(folder / "resnet18-untrained")
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from anura_edge.audio import ClockSource
-from anura_edge.config import Config, Device, Mqtt
-from anura_edge.delivery.courier import Courier
+from anura_edge.config.device import Config, Device, Mqtt
+from anura_edge.delivery.worker import Courier
 from anura_edge.events import Effort, EffortState, Event, effort_id, event_id
 from anura_edge.store.journal import Journal
 from anura_edge.wire import Provenance, Status
@@ -138,7 +138,7 @@ def measure(folder: Path, kbit: int, rows: int) -> None:
     config = Config(device=Device(site="pond", name="one"), mqtt=mqtt)
     conf, base = folder / "mosquitto.conf", folder / "base.db"
     conf.write_text("user root\nlistener 1883\nallow_anonymous true\n", encoding="utf-8")
-    run_base = "import sys; from anura_base.cli import main; main()"
+    run_base = "import sys; from anura_base.cli.main import main; main()"
     options = ("--database", f"sqlite:///{base}", "--mqtt", "127.0.0.1:1883", "--web", "127.0.0.1:8080")
     with closing(Journal(folder / "journal.db")) as journal:
         courier = Courier(journal, config, mqtt, Status(state="online"))

@@ -35,7 +35,7 @@ from anura_edge.audio import ClockSource
 from anura_edge.events import Event
 from anura_edge.wire import Provenance, batch, event_row, pack, parse_answer, topic
 
-BASE = "from anura_base.cli import main; main()"
+BASE = "from anura_base.cli.main import main; main()"
 MADE_BY = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
 DEVICES = 8
 MAX_UNACKNOWLEDGED_ROWS = 2_000

@@ -42,7 +42,14 @@ class Scan:
     """The real command at work on a card."""
 
     def __init__(self, card: Path, state: Path, jobs: int) -> None:
-        command = [sys.executable, "-c", "from anura_edge.cli import main; main()", "scan", str(card), f"--jobs={jobs}"]
+        command = [
+            sys.executable,
+            "-c",
+            "from anura_edge.cli.main import main; main()",
+            "scan",
+            str(card),
+            f"--jobs={jobs}",
+        ]
         environment = {**os.environ, "ANURA__STATE_DIR": str(state)}
         self.began_s = time.monotonic()
         self._journal = state / "journal.db"

@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from anura_edge.bundle import load_bundle
-from anura_export.quantise import quantise
-from anura_export.untrained import NETWORKS, untrained_window_bundle
+from anura_edge.inference.bundle import load_bundle
+from anura_export.bundles.untrained import NETWORKS, untrained_window_bundle
+from anura_export.quantization.build import quantise
 from anura_train.data import read_corpus
 
 

@@ -32,11 +32,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support import DEADLINE_S, Broker, eventually, free_port
 
-from anura_base.rollup import call_slots, stale_days
+from anura_base.analysis.rollup import call_slots, stale_days
+from anura_base.db.schema import effort, events, notices
 from anura_base.simulate.demo import AS_IF, yesterday
 from anura_base.simulate.sender import Fleet, Sent
 from anura_base.simulate.telling import Parcel, season
-from anura_base.tables import effort, events, notices
 from anura_edge.wire import EffortBatch, EventBatch, NoticeBatch
 
 TABLES = {"event": events, "effort": effort, "notice": notices}

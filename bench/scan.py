@@ -19,10 +19,10 @@ from threading import Event
 import numpy as np
 import soundfile as sf
 
-from anura_edge.config import Config, Watch
-from anura_edge.daemon import Daemon
-from anura_edge.sources.folder import scan
-from anura_edge.sources.watch import Folder
+from anura_edge.app.device import Daemon
+from anura_edge.config.device import Config, Watch
+from anura_edge.sources.files.scan import scan
+from anura_edge.sources.files.watch import Folder
 
 RATE_HZ, SECONDS = 24_000, 10
 RECORDINGS, PER_FOLDER = 10, 1_000

@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 from sidelab import measures  # noqa: E402
 from sidelab.subjects import PUBLISHED, Subject  # noqa: E402
 
-from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
-from anura_edge.config import Audio  # noqa: E402
+from anura_edge.config.device import Audio  # noqa: E402
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 BEGIN, END = "<!-- made by bench/side_by_side.py -->", "<!-- end -->"
@@ -81,15 +81,15 @@ def _bundle(path: Path) -> Subject:
 def _resnet18(folder: Path) -> Path:
     if TRAINED_WINDOW.exists():
         return TRAINED_WINDOW
-    from anura_export.untrained import untrained_window_bundle
+    from anura_export.bundles.untrained import untrained_window_bundle
 
     return untrained_window_bundle(folder / "resnet18-untrained")
 
 
 def _int8(path: Path, folder: Path) -> Path:
     """Make a bundle's int8 version, its ranges from what it will hear: how fast it is does not depend on them."""
-    from anura_export.int8 import to_int8
-    from anura_export.quantise import write_int8
+    from anura_export.quantization.build import write_int8
+    from anura_export.quantization.int8 import to_int8
 
     bundle = load_bundle(path)
     graph = to_int8(bundle, [measures.frogs(30.0, bundle.manifest.rate_hz)])

@@ -27,13 +27,13 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
 from faultlab.field import Field  # noqa: E402
 
+from anura_edge.app.device import Daemon  # noqa: E402
 from anura_edge.audio import FloatArray  # noqa: E402
-from anura_edge.config import Config  # noqa: E402
-from anura_edge.daemon import Daemon  # noqa: E402
+from anura_edge.config.device import Config  # noqa: E402
+from anura_edge.config.yaml_loader import load  # noqa: E402
 from anura_edge.demo.card import CLIPS  # noqa: E402
 from anura_edge.events import EffortState, NoticeKind  # noqa: E402
 from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise  # noqa: E402
-from anura_edge.yaml_config import load  # noqa: E402
 
 START_UTC_S = 1_795_000_000.0
 SLOT_S = 900.0

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from anura_edge import wire
-from anura_edge.config import Config
-from anura_train.catalogue import LABELS, catalogue, table
+from anura_edge.config.device import Config
+from anura_train.benchmark.cost import LABELS, catalogue, table
 
 DOCS = Path(__file__).parent
 REFERENCE = DOCS / "reference"

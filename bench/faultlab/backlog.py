@@ -24,7 +24,7 @@ from faultlab.field import Field
 ROWS_PER_COMMIT = 500
 PARTITION = timedelta(hours=72)
 
-EDGE = "from anura_edge.cli import main; main()"
+EDGE = "from anura_edge.cli.main import main; main()"
 
 
 def fill(state: Path, device: str, rows: int) -> set[UUID]:

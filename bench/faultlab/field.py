@@ -28,7 +28,7 @@ BATCHES: dict[Kind, type[EventBatch | EffortBatch | NoticeBatch]] = {
 TABLES: dict[Kind, str] = {"event": "events", "effort": "effort", "notice": "notices"}
 """Of the base station, for each kind of row."""
 
-BASE = "from anura_base.cli import main; main()"
+BASE = "from anura_base.cli.main import main; main()"
 
 KINDS: tuple[Kind, ...] = (*BATCHES, "ack")
 

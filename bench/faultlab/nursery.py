@@ -64,7 +64,7 @@ class Nursery:
 
 
 def _serve() -> None:
-    from anura_edge.cli import main
+    from anura_edge.cli.main import main
 
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     for line in sys.stdin:

@@ -17,14 +17,14 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import Broker, eventually, free_port
 
 from anura_edge import wire
+from anura_edge.app.device import Daemon
 from anura_edge.audio import FloatArray
-from anura_edge.bundle import load_bundle
-from anura_edge.clock import SystemClock
-from anura_edge.config import Audio, Config, Detect, Device, Model, Mqtt
-from anura_edge.daemon import Daemon
+from anura_edge.clocks.monotonic import monotonic_s
+from anura_edge.clocks.sample_clock import SystemClock
+from anura_edge.config.device import Audio, Config, Detect, Device, Model, Mqtt
 from anura_edge.demo.card import CLIPS
-from anura_edge.monotonic import monotonic_s
-from anura_edge.sources.capture_process import Block
+from anura_edge.inference.bundle import load_bundle
+from anura_edge.sources.microphone.capture_client import Block
 from sidelab.subjects import Scorer, Subject, at_rate
 
 LOOKS = 200

@@ -9,8 +9,8 @@ import numpy as np
 import soxr
 
 from anura_edge.audio import FloatArray
-from anura_edge.bundle import MODEL, load_bundle
-from anura_edge.classifier import framer_for, load_classifier, rows_for
+from anura_edge.inference.bundle import MODEL, load_bundle
+from anura_edge.inference.classifier import framer_for, load_classifier, rows_for
 
 RECIPES = Path(__file__).resolve().parents[2] / "train" / "recipes"
 LABELS = 42

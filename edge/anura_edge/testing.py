@@ -7,9 +7,9 @@ from threading import Event
 import numpy as np
 
 from anura_edge.audio import FloatArray
-from anura_edge.clock import Reading
+from anura_edge.clocks.sample_clock import Reading
 from anura_edge.errors import SourceError
-from anura_edge.sources.capture_process import Block
+from anura_edge.sources.microphone.capture_client import Block
 
 BLOCK_S = 0.1
 

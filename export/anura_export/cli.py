@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from anura_edge.bundle import MANIFEST, Bundle, Parity, load_bundle
 from anura_edge.errors import AnuraError
-from anura_edge.signature import SIGNATURE, sign
-from anura_export import bench as benchmark
-from anura_export.bundle import export
-from anura_export.clips import choose, compared_clips, described
-from anura_export.cost import Times, time_in_turn
-from anura_export.difference import Difference, compare, parity_of
-from anura_export.quantise import TIMING_S, quantise
+from anura_edge.inference.bundle import MANIFEST, Bundle, Parity, load_bundle
+from anura_edge.inference.signature import SIGNATURE, sign
+from anura_export.benchmark import measure as benchmark
+from anura_export.benchmark.cost import Times, time_in_turn
+from anura_export.bundles.build import export
+from anura_export.bundles.difference import Difference, compare, parity_of
+from anura_export.quantization.build import TIMING_S, quantise
+from anura_export.quantization.calibration_clips import choose, compared_clips, described
 from anura_train.data import read_corpus
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)

@@ -23,8 +23,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from sqlalchemy import Engine, create_engine
 from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port
 
-from anura_base.database import open_database
-from anura_base.tables import metadata
+from anura_base.db.engine import open_database
+from anura_base.db.schema import metadata
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.wire import (
@@ -44,7 +44,7 @@ from anura_edge.wire import (
     topic,
 )
 
-BASE_COMMAND = [sys.executable, "-c", "from anura_base.cli import main; main()"]
+BASE_COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
 
 MADE_BY = Provenance("anuraset-student", "1.0.0", "5f" * 32, "c0ffee", "0.1.0")
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)

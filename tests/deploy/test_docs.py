@@ -13,11 +13,11 @@ import yaml
 from data_sets import write_frogs, write_raw
 from support import Broker
 
-from anura_base.config import Settings
-from anura_edge.bundle import DEFAULT_BUNDLE
-from anura_edge.config import Config
+from anura_base.config.settings import Settings
+from anura_edge.config.device import Config
+from anura_edge.config.yaml_loader import load
 from anura_edge.demo.card import write_card
-from anura_edge.yaml_config import load
+from anura_edge.inference.bundle import DEFAULT_BUNDLE
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -42,7 +42,7 @@ def commands() -> list[tuple[str, str]]:
 
 
 def test_every_page_is_looked_at() -> None:
-    assert {name for name, _ in commands()} >= {"README.md", "CONTRIBUTING.md", "hear-a-card.md"}
+    assert {name for name, _ in commands()} >= {"README.md", "CONTRIBUTING.md", "scan-an-sd-card.md"}
 
 
 @pytest.mark.parametrize(("page", "command"), [c for c in commands() if c[1].startswith("make ")])

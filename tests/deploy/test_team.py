@@ -14,7 +14,7 @@ import yaml
 from support import eventually, free_port, need
 from typer.testing import CliRunner
 
-from anura_base.cli import app
+from anura_base.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -18,7 +18,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import DEADLINE_S
 
 from anura_edge.audio import AudioChunk, ClockSource, FloatArray, Recording
-from anura_edge.bundle import (
+from anura_edge.config.device import Detect
+from anura_edge.detection.detector import Detector
+from anura_edge.errors import UnreadableError
+from anura_edge.events import Effort, EffortState, Event, effort_id, event_id
+from anura_edge.inference.bundle import (
     CARD,
     GOLDEN_CLIP,
     GOLDEN_SCORES,
@@ -32,11 +36,7 @@ from anura_edge.bundle import (
     sha256,
     write_manifest,
 )
-from anura_edge.classifier import load_classifier
-from anura_edge.config import Detect
-from anura_edge.detector import Detector
-from anura_edge.errors import UnreadableError
-from anura_edge.events import Effort, EffortState, Event, effort_id, event_id
+from anura_edge.inference.classifier import load_classifier
 from anura_edge.wire import Provenance
 
 # A slow machine is no wrong answer.

@@ -14,16 +14,16 @@ import soundfile as sf
 from support import eventually
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording
-from anura_edge.bundle import DEFAULT_BUNDLE, load_bundle
-from anura_edge.classifier import load_classifier
-from anura_edge.clock import SystemClock
-from anura_edge.config import Detect
+from anura_edge.clocks.sample_clock import SystemClock
+from anura_edge.config.device import Detect
 from anura_edge.demo.card import CLIPS
-from anura_edge.detector import Detector
-from anura_edge.pipeline import Heard, listen
-from anura_edge.sources.capture_process import CaptureProcess
-from anura_edge.sources.files import open_file
-from anura_edge.sources.microphone import Microphone
+from anura_edge.detection.detector import Detector
+from anura_edge.detection.pipeline import Heard, listen
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
+from anura_edge.inference.classifier import load_classifier
+from anura_edge.sources.files.audio_file import open_file
+from anura_edge.sources.microphone.capture_client import CaptureProcess
+from anura_edge.sources.microphone.source import Microphone
 
 HEARD_WITHIN_S = 5.0
 

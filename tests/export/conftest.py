@@ -7,11 +7,11 @@ import pytest
 import soundfile as sf
 from typer.testing import CliRunner
 
-from anura_edge.bundle import Bundle
-from anura_export.bundle import export
-from anura_export.parity import TOLERANCE
-from anura_export.quantise import Quantised, quantise
-from anura_train import cli as train_cli
+from anura_edge.inference.bundle import Bundle
+from anura_export.bundles.build import export
+from anura_export.bundles.parity import TOLERANCE
+from anura_export.quantization.build import Quantised, quantise
+from anura_train.cli import main as train_cli
 from anura_train.data import Corpus, read_corpus
 
 RATE_HZ = 22_050

@@ -15,13 +15,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 with atheris.instrument_imports(include=["anura_edge.sources"]):
     from anura_edge.errors import UnreadableError
-    from anura_edge.sources.audiomoth import read_config, read_info
-    from anura_edge.sources.guano import read_guano
-    from anura_edge.sources.metadata import NAME, settle
-    from anura_edge.sources.names import prefix, read_name
-    from anura_edge.sources.riff import Length, read_samples, read_wave
-    from anura_edge.sources.summary import read_summary
-    from anura_edge.sources.wamd import read_wamd
+    from anura_edge.sources.files.wav import Length, read_samples, read_wave
+    from anura_edge.sources.metadata.audiomoth import read_config, read_info
+    from anura_edge.sources.metadata.filename import prefix, read_name
+    from anura_edge.sources.metadata.guano import read_guano
+    from anura_edge.sources.metadata.resolve import NAME, settle
+    from anura_edge.sources.metadata.song_meter_log import read_summary
+    from anura_edge.sources.metadata.wamd import read_wamd
 
 from datetime import UTC, datetime
 

@@ -7,9 +7,9 @@ import torch
 import yaml
 
 from anura_edge.errors import ConfigError
-from anura_train.fit import make_optimizer
 from anura_train.models import build
 from anura_train.recipe import Recipe, read_recipe, variants_of
+from anura_train.training.loop import make_optimizer
 
 RECIPES = sorted((Path(__file__).parents[2] / "train/recipes").glob("*.yaml"))
 

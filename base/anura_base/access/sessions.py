@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, 
 from anura_base.access import secret
 from anura_base.access.roles import Principal, Role
 from anura_base.access.tables import sessions, users
-from anura_base.database import writing
+from anura_base.db.engine import writing
 
 IDLE = timedelta(days=3)
 """A session that nobody used for so long is over."""

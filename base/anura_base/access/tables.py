@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, Table, Text
 
-from anura_base.tables import UtcDateTime, metadata
+from anura_base.db.schema import UtcDateTime, metadata
 
 users = Table(
     "users",

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from anura_base.access import secret
 from anura_base.access.roles import Principal, Role
 from anura_base.access.tables import tokens
-from anura_base.database import writing
+from anura_base.db.engine import writing
 from anura_edge.errors import ConfigError
 
 PREFIX = "anura_"

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx2
 
 from anura_base.alerts.message import AlertMessage
-from anura_base.alerts.rules import Alerts, Mail, Webhook
+from anura_base.config.alerts import Alerts, Mail, Webhook
+from anura_edge.config.yaml_loader import read_password
 from anura_edge.errors import ConfigError, DeliveryError
-from anura_edge.yaml_config import read_password
 
 Channel = Callable[[AlertMessage], None]
 """Returns once the other end has the alert. Raises DeliveryError."""

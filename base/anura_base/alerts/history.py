@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from anura_base.alerts.rules import Alerts, Rule
 from anura_base.alerts.tables import deliveries, firings
+from anura_base.config.alerts import Alerts, Rule
 
 LATEST = 200
 

@@ -9,10 +9,10 @@ from sqlalchemy import Engine, RowMapping, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.alerts.channels import Channel
-from anura_base.alerts.core import plain
+from anura_base.alerts.engine import plain
 from anura_base.alerts.message import AlertMessage
 from anura_base.alerts.tables import deliveries, firings
-from anura_base.database import cause, writing
+from anura_base.db.engine import cause, writing
 from anura_edge.errors import DeliveryError
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, UniqueConstraint
 
-from anura_base.tables import ArrivalNumber, UtcDateTime, metadata
+from anura_base.db.schema import ArrivalNumber, UtcDateTime, metadata
 
 firings = Table(
     "alert_firings",

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, Uuid
 
-from anura_base.tables import ArrivalNumber, UtcDateTime, metadata
+from anura_base.db.schema import ArrivalNumber, UtcDateTime, metadata
 
 
 class ClipState(StrEnum):

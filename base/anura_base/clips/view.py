@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
-from anura_base.clips.picture import HEIGHT, WIDTH, top_hz
+from anura_base.clips.spectrogram import HEIGHT, WIDTH, top_hz
 from anura_base.clips.tables import ClipState, clips
-from anura_base.tables import events
+from anura_base.db.schema import events
 
 
 @dataclass(frozen=True, slots=True)

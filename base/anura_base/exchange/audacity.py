@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from sqlalchemy import Connection
 
+from anura_base.db.schema import events
 from anura_base.exchange.rows import CHUNK_ROWS, Context, Piece, Record, records
-from anura_base.exchange.zipped import Zipped
-from anura_base.tables import events
+from anura_base.exchange.streaming_zip import Zipped
 
 _OTHER = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 

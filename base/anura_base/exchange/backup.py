@@ -16,8 +16,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from anura_base.database import cause, open_database
-from anura_base.tables import metadata
+from anura_base.db.engine import cause, open_database
+from anura_base.db.schema import metadata
 from anura_edge.errors import ConfigError, JournalError
 
 CHUNK_ROWS = 1_000

@@ -13,10 +13,10 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, func, select, union_all
 
+from anura_base.db.schema import effort, events
 from anura_base.exchange.audacity import safe_name
 from anura_base.exchange.rows import CHUNK_ROWS, Cell, Context, Piece, Record, harmless, records, taxon, zulu
-from anura_base.exchange.zipped import Zipped
-from anura_base.tables import effort, events
+from anura_base.exchange.streaming_zip import Zipped
 from anura_edge.errors import ConfigError
 
 STANDARD = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"

@@ -6,14 +6,14 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine
 
-from anura_base.config import Site
+from anura_base.analysis.sites import sites
+from anura_base.config.settings import Site
+from anura_base.db.schema import effort, events
 from anura_base.exchange import formats
 from anura_base.exchange.audacity import audacity
 from anura_base.exchange.camtrap import camtrap_dp
 from anura_base.exchange.parquet import parquet
 from anura_base.exchange.rows import Context, Piece
-from anura_base.sites import sites
-from anura_base.tables import effort, events
 
 
 @dataclass(frozen=True, slots=True)

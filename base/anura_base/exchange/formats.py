@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table
 
+from anura_base.db.schema import effort, events
 from anura_base.exchange.rows import (
     CHUNK_ROWS,
     Cell,
@@ -25,7 +26,6 @@ from anura_base.exchange.rows import (
     taxon,
     zulu,
 )
-from anura_base.tables import effort, events
 
 MIN_HZ, MAX_HZ = 0, 12_000
 """Raven wants a box; a call has no edges in frequency here."""

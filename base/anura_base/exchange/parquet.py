@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, Double, Integer, Table, Uuid
 
-from anura_base.exchange.outlet import Outlet
+from anura_base.db.schema import UtcDateTime
+from anura_base.exchange.byte_sink import Outlet
 from anura_base.exchange.rows import Context, Piece, Record, records
-from anura_base.tables import UtcDateTime
 from anura_edge.errors import ConfigError
 
 GROUP_ROWS = 50_000

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Table, select
 
-from anura_base.config import Site
-from anura_base.tables import effort
+from anura_base.config.settings import Site
+from anura_base.db.schema import effort
 from anura_edge.events import EffortState
 
 CHUNK_ROWS = 5_000

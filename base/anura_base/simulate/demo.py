@@ -14,9 +14,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
-from anura_base import station
-from anura_base.alerts.rules import Alerts
-from anura_base.config import Mqtt, Settings, Web
+from anura_base import server
+from anura_base.config.alerts import Alerts
+from anura_base.config.settings import Mqtt, Settings, Web
 from anura_base.simulate.fleet import SITES
 from anura_base.simulate.sender import Fleet
 from anura_base.simulate.telling import season
@@ -60,7 +60,7 @@ def show(web: Web, devices: int, nights: int, seed: int, say: Callable[[str], No
             say(line)
             Thread(target=_fill, args=(port, devices, nights, seed, say), daemon=True).start()
 
-        station.run(settings, ready)
+        server.run(settings, ready)
 
 
 def _fill(port: int, devices: int, nights: int, seed: int, say: Callable[[str], None]) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from anura_base.config import Site
+from anura_base.config.settings import Site
 from anura_base.simulate.fauna import SPECIES
 from anura_edge.events import NAMESPACE
 

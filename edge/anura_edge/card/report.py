@@ -12,10 +12,10 @@ from pathlib import Path
 from anura_edge.audio import ClockSource
 from anura_edge.card.schedule import Gap, Overlap, Slot, gaps, interval_s, overlaps
 from anura_edge.card.survey import CardFile
-from anura_edge.sources.audiomoth import MothConfig, read_config
-from anura_edge.sources.folder import printable
-from anura_edge.sources.metadata import TOLERANCE, UNSET_BEFORE
-from anura_edge.sources.summary import MAX_LINE_BYTES, Curve, CurveOf, PowerLog, read_summary
+from anura_edge.sources.files.scan import printable
+from anura_edge.sources.metadata.audiomoth import MothConfig, read_config
+from anura_edge.sources.metadata.resolve import TOLERANCE, UNSET_BEFORE
+from anura_edge.sources.metadata.song_meter_log import MAX_LINE_BYTES, Curve, CurveOf, PowerLog, read_summary
 
 MAX_CONFIG_LINES = 200
 

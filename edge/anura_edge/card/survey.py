@@ -9,11 +9,11 @@ import numpy as np
 
 from anura_edge.audio import ClockSource, FloatArray
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files import OTHER_FILE, FileSound, open_file
-from anura_edge.sources.folder import FoundFile, scan
-from anura_edge.sources.metadata import NAME, Metadata, settle
-from anura_edge.sources.names import prefix, read_name
-from anura_edge.sources.riff import Length
+from anura_edge.sources.files.audio_file import OTHER_FILE, FileSound, open_file
+from anura_edge.sources.files.scan import FoundFile, scan
+from anura_edge.sources.files.wav import Length
+from anura_edge.sources.metadata.filename import prefix, read_name
+from anura_edge.sources.metadata.resolve import NAME, Metadata, settle
 
 LOOK_S = 2.0
 """This much of each recording is looked at."""

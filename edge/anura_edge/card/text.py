@@ -8,8 +8,8 @@ from typing import Any
 
 from anura_edge.card.report import Card, Recorder
 from anura_edge.card.survey import CardFile
-from anura_edge.sources.files import NO_LENGTH
-from anura_edge.sources.summary import Curve, PowerLog
+from anura_edge.sources.files.audio_file import NO_LENGTH
+from anura_edge.sources.metadata.song_meter_log import Curve, PowerLog
 
 EXAMPLES = 5
 """Of a long list this many are shown; the JSON has them all."""

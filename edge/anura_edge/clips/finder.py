@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anura_edge.audio import AudioChunk
-from anura_edge.clips.shelf import to_flac
-from anura_edge.clips.worth import parse
-from anura_edge.config import Config
+from anura_edge.clips.ranking import parse
+from anura_edge.clips.store import to_flac
+from anura_edge.config.device import Config
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files import FileSound, open_file
-from anura_edge.store.clip_notes import ClipNotes
+from anura_edge.sources.files.audio_file import FileSound, open_file
+from anura_edge.store.clip_index import ClipNotes
 from anura_edge.wire import MAX_CLIP_BYTES, EventRow
 
 GONE = "gone"

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound
-from anura_edge.clips.shelf import Shelf, to_flac
-from anura_edge.clips.worth import clip_of
-from anura_edge.config import Clips
+from anura_edge.clips.ranking import clip_of
+from anura_edge.clips.store import Shelf, to_flac
+from anura_edge.config.device import Clips
 from anura_edge.wire import EventRow
 
 log = logging.getLogger(__name__)

@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anura_edge.audio import FloatArray
-from anura_edge.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
-from anura_edge.classifier import Classifier, WindowClassifier, load_classifier
-from anura_edge.config import Config, Model
-from anura_edge.detector import Detector, rules_for
+from anura_edge.config.device import Config, Model
+from anura_edge.detection.detector import Detector, rules_for
+from anura_edge.detection.pipeline import Heard, listen
+from anura_edge.dsp.framer import Window
 from anura_edge.errors import BusyError, ConfigError, UnreadableError
 from anura_edge.events import EffortState, Scores
 from anura_edge.explore.spectrogram import log_mel
-from anura_edge.pipeline import Heard, listen
-from anura_edge.sources.files import CHUNK_S, FileSound, open_file
-from anura_edge.windows import Window
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from anura_edge.inference.classifier import Classifier, WindowClassifier, load_classifier
+from anura_edge.sources.files.audio_file import CHUNK_S, FileSound, open_file
 
 LONGEST_S = 3_700.0
 """Recorders write files of up to an hour, which at 22,050 Hz is 159 MB of samples to hold and to send."""

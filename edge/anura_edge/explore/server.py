@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from urllib.parse import parse_qs, urlsplit
 
-from anura_edge.config import Config
+from anura_edge.config.device import Config
 from anura_edge.errors import AnuraError, ConfigError
 from anura_edge.explore.hearing import Explorer, Hearing
 from anura_edge.explore.page import STATIC, WAVESURFER_STYLE, content, head
 from anura_edge.explore.upload import MAX_BYTES, Upload, check_size, status_of
-from anura_edge.sources.folder import printable
+from anura_edge.sources.files.scan import printable
 
 log = logging.getLogger(__name__)
 

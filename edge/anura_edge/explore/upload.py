@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 
 from anura_edge.errors import AnuraError, BusyError, ConfigError, SourceError
-from anura_edge.sources.files import AUDIO_SUFFIXES, PROPRIETARY_SUFFIXES
-from anura_edge.sources.folder import printable
+from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES, PROPRIETARY_SUFFIXES
+from anura_edge.sources.files.scan import printable
 
 MAX_BYTES = 2**28
 """268 MB: 48 minutes of 16 bits at 96 kHz. The disk has room for as many as there are places."""

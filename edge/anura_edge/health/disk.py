@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from anura_edge.clips.recorder import ClipRecorder
-from anura_edge.config import Config, Disk
+from anura_edge.config.device import Config, Disk
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.health.machine import Space, space
-from anura_edge.keeper import Keeper
+from anura_edge.store.writer import Keeper
+from anura_edge.system.hardware import Space, space
 
 log = logging.getLogger(__name__)
 

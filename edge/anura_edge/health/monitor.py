@@ -9,16 +9,17 @@ from threading import Event, Thread
 
 from anura_edge import wire
 from anura_edge.clips.recorder import ClipRecorder
-from anura_edge.config import Config
-from anura_edge.delivery.courier import Courier
-from anura_edge.energy import Saving
+from anura_edge.clocks.monotonic import monotonic_s
+from anura_edge.config.device import Config
+from anura_edge.delivery.worker import Courier
+from anura_edge.dsp.gating import Saving
 from anura_edge.events import EffortState
-from anura_edge.health import machine, notify, prometheus
+from anura_edge.health import prometheus
 from anura_edge.health.disk import DiskWatch
+from anura_edge.health.heartbeats import Stage, Vitals
 from anura_edge.health.power import PowerWatch
-from anura_edge.health.vitals import Stage, Vitals
-from anura_edge.keeper import Keeper
-from anura_edge.monotonic import monotonic_s
+from anura_edge.store.writer import Keeper
+from anura_edge.system import hardware, systemd
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +68,17 @@ class Monitor:
 
     def start(self) -> None:
         """Say that the device is ready, and begin to look."""
-        notify.notify(notify.READY)
+        systemd.notify(systemd.READY)
         self._thread.start()
 
     def stop(self) -> None:
         """Say that the device stops, and end."""
-        notify.notify(notify.STOPPING)
+        systemd.notify(systemd.STOPPING)
         self._stop.set()
         self._thread.join()
 
     def _run(self) -> None:
-        watchdog_s = notify.watchdog_s()
+        watchdog_s = systemd.watchdog_s()
         # sd_watchdog_enabled(3) recommends half the time that the manager waits.
         look_every_s = min(LOOK_EVERY_S, self._config.health.interval_s, (watchdog_s or LOOK_EVERY_S) / 2)
         while not self._stop.is_set():
@@ -106,14 +107,14 @@ class Monitor:
     def _feed_watchdog(self) -> None:
         late = self._vitals.late()
         if not late:
-            notify.notify(notify.WATCHDOG)
+            systemd.notify(systemd.WATCHDOG)
         elif self._fed:
             log.error("%s; the watchdog is fed no more", "; ".join(_HUNG[stage] for stage in late))
         self._fed = not late
 
     def _report(self) -> None:
         health = self.health()
-        notify.notify(notify.status("; ".join(health.problems) or f"well; {health.pending} rows wait"))
+        systemd.notify(systemd.status("; ".join(health.problems) or f"well; {health.pending} rows wait"))
         if self._courier:
             self._courier.tell(health)
         if path := self._config.health.prometheus_file:
@@ -131,7 +132,7 @@ class Monitor:
             utc=datetime.now(UTC),
             every_s=self._config.health.interval_s,
             problems=tuple(self._problems(pending)),
-            boot_id=machine.boot_id(),
+            boot_id=hardware.boot_id(),
             uptime_s=monotonic_s(),
             running_s=self._running_s,
             app_version=made_by.app_version,
@@ -158,10 +159,10 @@ class Monitor:
             energy_step=self._saving.step,
             battery_percent=self._power.power.battery_percent,
             on_battery=self._power.power.on_battery,
-            memory_bytes=machine.memory_bytes(),
-            temperature_c=machine.temperature_c(),
-            throttled=machine.throttled_bits(),
-            clock_synchronised=machine.clock_synchronised(),
+            memory_bytes=hardware.memory_bytes(),
+            temperature_c=hardware.temperature_c(),
+            throttled=hardware.throttled_bits(),
+            clock_synchronised=hardware.clock_synchronised(),
         )
 
     @property
@@ -182,7 +183,7 @@ class Monitor:
             problems.append(self._disk.problem)
         if (factor := self._vitals.real_time_factor or 0.0) > 1:
             problems.append(f"the model needs {factor:.1f} s for a second of audio; choose a smaller one")
-        bits = machine.throttled_bits() or 0
+        bits = hardware.throttled_bits() or 0
         problems += [text for bit, text in _THROTTLED.items() if bits & bit]
         return [problem[: wire.MAX_TEXT] for problem in problems]
 

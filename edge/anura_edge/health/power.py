@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from anura_edge.config import Battery
-from anura_edge.energy import Saving, Step, next_step
+from anura_edge.config.device import Battery
+from anura_edge.dsp.gating import Saving, Step, next_step
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.keeper import Keeper
+from anura_edge.store.writer import Keeper
 
 log = logging.getLogger(__name__)
 

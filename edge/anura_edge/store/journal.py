@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 from anura_edge import __version__
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, Event, Notice, NoticeKind
-from anura_edge.store.known_files import FileMemory, HeardFile, anew, mark_done, withdraw
 from anura_edge.store.outbox import dicts, move, now
+from anura_edge.store.scan_history import FileMemory, HeardFile, anew, mark_done, withdraw
 from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 
 OWN = Provenance(model_id="", model_version="", model_sha256="", config_hash="", app_version=__version__)

@@ -16,7 +16,7 @@ from sqlite3 import Connection
 from time import monotonic
 from uuid import uuid4
 
-from anura_edge.config import Journal as Policy
+from anura_edge.config.device import Journal as Policy
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.store.journal import OWN, Journal, insert

@@ -11,11 +11,11 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, insert
 from starlette.testclient import TestClient
 
-from anura_base.access.guard import Admin, Reviewer, Viewer, csrf_token
 from anura_base.access.roles import Role
 from anura_base.access.tables import users
-from anura_base.database import open_database
-from anura_base.web import create_app
+from anura_base.db.engine import open_database
+from anura_base.web.app import create_app
+from anura_base.web.auth import Admin, Reviewer, Viewer, csrf_token
 
 PASSWORD = "frogs call after the rain"
 CHEAP_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)

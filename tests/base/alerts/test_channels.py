@@ -25,10 +25,10 @@ from support import eventually, free_port, need
 
 from anura_base.alerts.channels import Channel, open_channels
 from anura_base.alerts.message import AlertMessage
-from anura_base.alerts.rules import Alerts
-from anura_base.config import Mqtt
-from anura_base.inbox import Inbox
-from anura_base.subscriber import Subscriber
+from anura_base.config.alerts import Alerts
+from anura_base.config.settings import Mqtt
+from anura_base.ingest.queue import Inbox
+from anura_base.ingest.subscriber import Subscriber
 from anura_edge.errors import ConfigError, DeliveryError
 
 # The mail server does not count TLS from the first byte as TLS.

@@ -13,10 +13,10 @@ import pytest
 import soundfile as sf
 from sqlalchemy import Connection, Row
 
-from anura_base.clips import desk
-from anura_base.config import Clips
-from anura_base.ingest import Message, ingest
-from anura_base.reviews import find_event
+from anura_base.analysis.reviews import find_event
+from anura_base.clips import transfer
+from anura_base.config.settings import Clips
+from anura_base.ingest.batch import Message, ingest
 from anura_edge.wire import ClipDenial, ClipPart, ClipSettled, ClipWanted, batch, pack, parse_command, parse_topic
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -49,7 +49,7 @@ class Speaker:
     def ask(self, event: UUID) -> None:
         found = find_event(self.connection, event)
         assert found
-        desk.ask(self.connection, found, "maria", NOW)
+        transfer.ask(self.connection, found, "maria", NOW)
 
     def part(self, event: UUID, flac: bytes, offset: int, length: int, **changes: Any) -> ClipPart:
         part = ClipPart(
@@ -79,7 +79,7 @@ class Speaker:
         return commands
 
     def clip(self, event: UUID) -> Row[Any]:
-        found = desk.find(self.connection, event)
+        found = transfer.find(self.connection, event)
         assert found
         return found
 

@@ -8,13 +8,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, select, text
 
-from anura_base.clips import desk
-from anura_base.config import Clips
-from anura_base.database import open_database, writing
+from anura_base.analysis.reviews import find_event
+from anura_base.clips import transfer
+from anura_base.config.settings import Clips
+from anura_base.db.engine import open_database, writing
+from anura_base.db.schema import events, metadata
 from anura_base.exchange.backup import back_up, restore
-from anura_base.ingest import Message, ingest
-from anura_base.reviews import find_event
-from anura_base.tables import events, metadata
+from anura_base.ingest.batch import Message, ingest
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Ack, ClipPart, Row, Status, batch
 
@@ -38,9 +38,9 @@ def fill(engine: Engine, make) -> None:  # noqa: ANN001
         event_id = connection.execute(select(events.c.id).limit(1)).scalar_one()
         call = find_event(connection, event_id)
         assert call
-        desk.ask(connection, call, "maria", datetime.now(UTC))
+        transfer.ask(connection, call, "maria", datetime.now(UTC))
         part = ClipPart(event=event_id, sha256="5f" * 32, size=2 * len(audio), first_sample=9, data=audio)
-        desk.receive(connection, "pond", "swamp-1", part, Clips(), datetime.now(UTC))
+        transfer.receive(connection, "pond", "swamp-1", part, Clips(), datetime.now(UTC))
     with engine.begin() as connection:
         name, now = "anura/v1/pond/swamp-1", datetime.now(UTC)
         status = Status(state="online", latitude_deg=-22.4).to_bytes()

@@ -14,13 +14,13 @@ import pandas
 import pytest
 from sqlalchemy import Engine
 
-from anura_base.config import Site
+from anura_base.config.settings import Site
 from anura_base.exchange import camtrap
 from anura_base.exchange.export import EXPORTS, export
-from anura_base.ingest import Message, ingest
+from anura_base.ingest.batch import Message, ingest
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Row, batch
-from anura_train.data.audacity import read_audacity
+from anura_train.data.readers.audacity import read_audacity
 
 TABLES = ["birdnet", "effort", "raven", "darwin-core"]
 POND = {"pond": Site(title="The pond", latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")}

@@ -11,7 +11,7 @@ from support import DEADLINE_S, eventually, need
 from anura_base.simulate.sender import Fleet
 from anura_base.simulate.telling import season
 
-COMMAND = [sys.executable, "-c", "from anura_base.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)

@@ -14,7 +14,7 @@ from support import DEADLINE_S
 
 from anura_edge.audio import FloatArray
 
-COMMAND = [sys.executable, "-W", "error", "-c", "from anura_edge.cli import main; main()"]
+COMMAND = [sys.executable, "-W", "error", "-c", "from anura_edge.cli.main import main; main()"]
 
 
 @dataclass

@@ -12,12 +12,12 @@ import pytest
 import soundfile as sf
 
 from anura_edge.audio import FloatArray
-from anura_edge.bundle import Bundle
-from anura_edge.classifier import load_classifier, score_all
-from anura_edge.config import Config, Model
+from anura_edge.config.device import Config, Model
 from anura_edge.errors import BusyError, ConfigError, UnreadableError
 from anura_edge.explore import hearing
 from anura_edge.explore.hearing import PLACES, Explorer
+from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.classifier import load_classifier, score_all
 
 RATE_HZ = 8_000
 

@@ -15,9 +15,9 @@ from browser import Page, browser
 from support import eventually
 
 from anura_edge.audio import FloatArray
-from anura_edge.bundle import Label
+from anura_edge.detection.tracker import CallTracker, Rule
 from anura_edge.events import Scores
-from anura_edge.tracker import CallTracker, Rule
+from anura_edge.inference.bundle import Label
 
 HOSTILE = "<img src=x onerror=document.title='taken'>"
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from anura_train.data import Corpus, Recording, StrongLabel, Taxon, WeakLabel
-from anura_train.evaluation.trial import Trial
+from anura_train.evaluation.predictions import Trial
 
 CODES = ("AAA", "BBB", "CCC")
 DURATION_S, RATE_HZ = 10, 100

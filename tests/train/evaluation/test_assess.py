@@ -9,12 +9,12 @@ import pytest
 from data_sets import write_frogs
 
 from anura_edge.errors import ModelError, SourceError
-from anura_train.checkpoint import save_rows
+from anura_train.checkpoints.final import save_rows
 from anura_train.data import Corpus, read_corpus
 from anura_train.evaluation.assess import assess
-from anura_train.evaluation.choice import choose, choose_nested, judge, threshold_curve
-from anura_train.evaluation.record import CSV, JSON, load_evaluation, write_evaluation
-from anura_train.evaluation.trial import Trial, read_trial
+from anura_train.evaluation.predictions import Trial, read_trial
+from anura_train.evaluation.results import CSV, JSON, load_evaluation, write_evaluation
+from anura_train.evaluation.thresholds import choose, choose_nested, judge, threshold_curve
 from anura_train.recipe import Recipe
 
 from .conftest import make_trial, shuffled

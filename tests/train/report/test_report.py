@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning_fabric import Fabric
 
-from anura_train import cli
+from anura_train.cli import main
 from anura_train.data import Corpus, Recording, Taxon, WeakLabel
 from anura_train.evaluation.assess import assess
-from anura_train.evaluation.record import write_evaluation
-from anura_train.evaluation.trial import Trial, read_trial
-from anura_train.jobs import Bench, fit_final, fit_fold
+from anura_train.evaluation.predictions import Trial, read_trial
+from anura_train.evaluation.results import write_evaluation
 from anura_train.recipe import Recipe
 from anura_train.report.activity import activity
 from anura_train.report.embedding import cells, project
 from anura_train.report.page import write_report
 from anura_train.report.performance import candidate, confusion, reliability
 from anura_train.report.plate import OTHER, OWN
+from anura_train.training.folds import Bench, fit_final, fit_fold
 
 EVIL = "<script>alert(1)</script>"
 
@@ -145,7 +145,7 @@ def test_the_command_shows_what_was_trained(
     write_evaluation(out, assess(quick, corpus, read_trial(out, quick, corpus)))
     monkeypatch.setattr(sys, "argv", ["anura-train", "report", "--data", str(root), "--out", str(out)])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     assert ended.value.code == 0
     text = (out / "report/index.html").read_text(encoding="utf-8")
     assert "Map of species" in text

@@ -12,7 +12,7 @@ import soundfile
 from anura_edge.audio import FloatArray
 from anura_train.data import Corpus, Recording
 from anura_train.evaluation import measures
-from anura_train.evaluation.choice import THRESHOLDS, Choice, Judged, choose_for_test, choose_nested, judge
+from anura_train.evaluation.bootstrap import DRAWS, Estimate, Redraws, estimate, mean_of
 from anura_train.evaluation.events import (
     Counts,
     detections,
@@ -23,10 +23,10 @@ from anura_train.evaluation.events import (
     segment_truth,
 )
 from anura_train.evaluation.measures import Figures, Weights
-from anura_train.evaluation.record import Evaluation, Figure, Label
-from anura_train.evaluation.redraw import DRAWS, Estimate, Redraws, estimate, mean_of
-from anura_train.evaluation.trial import Trial
-from anura_train.metrics import Truth, count_events, poisson_rate
+from anura_train.evaluation.metrics import Truth, count_events, poisson_rate
+from anura_train.evaluation.predictions import Trial
+from anura_train.evaluation.results import Evaluation, Figure, Label
+from anura_train.evaluation.thresholds import THRESHOLDS, Choice, Judged, choose_for_test, choose_nested, judge
 from anura_train.recipe import Recipe
 
 Frequency = Literal["frequent", "common", "rare"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from anura_edge.audio import FloatArray
 from anura_train.evaluation.measures import Figures, Weights
-from anura_train.metrics import Truth
+from anura_train.evaluation.metrics import Truth
 
 SEGMENT_S = 1.0
 OVERLAP = 0.5

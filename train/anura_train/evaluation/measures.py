@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anura_edge.audio import FloatArray
-from anura_train.metrics import Truth
+from anura_train.evaluation.metrics import Truth
 
 Figures = NDArray[np.float64]
 Weights = NDArray[np.float64]

@@ -4,11 +4,11 @@ import torch
 from torch import nn
 
 from anura_train.data import RATE_HZ
-from anura_train.frontend import Fbank, MelDecibels, WindowLogMel
 from anura_train.models.ast import Ast
 from anura_train.models.cnn import Cnn
 from anura_train.models.crnn import MELS as CRNN_MELS
 from anura_train.models.crnn import Crnn, Grid, grid
+from anura_train.models.frontend import Fbank, MelDecibels, WindowLogMel
 from anura_train.models.settings import (
     AstSettings,
     CrnnSettings,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from anura_edge.audio import FloatArray
 from anura_train.data import StrongLabel
-from anura_train.frontend import HIGH_HZ, LOW_HZ
+from anura_train.models.frontend import HIGH_HZ, LOW_HZ
 
 MELS, BANDS = 64, 16
 """Log-mel bands, and rows of cells that four each become."""

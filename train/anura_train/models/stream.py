@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from anura_train.data import RATE_HZ
-from anura_train.frontend import Contrast, LogMel
 from anura_train.models.calibration import Calibration
+from anura_train.models.frontend import Contrast, LogMel
 
 HOP_SAMPLES = 245
 """90 frames a second: trills of up to 45 pulses a second stay visible."""

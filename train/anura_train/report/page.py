@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anura_train.evaluation.record import Evaluation, Figure
+from anura_train.evaluation.results import Evaluation, Figure
 from anura_train.report.activity import HOURS, Activity, activity, activity_plates
 from anura_train.report.performance import Candidate, performance_plates
 from anura_train.report.plate import Plate

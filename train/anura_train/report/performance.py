@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from anura_edge.audio import FloatArray
-from anura_train.evaluation.choice import THRESHOLDS, Choice, Judged, choose_nested, judge, threshold_curve
 from anura_train.evaluation.measures import BINS
-from anura_train.evaluation.record import Evaluation
-from anura_train.evaluation.trial import Trial
-from anura_train.metrics import Truth
+from anura_train.evaluation.metrics import Truth
+from anura_train.evaluation.predictions import Trial
+from anura_train.evaluation.results import Evaluation
+from anura_train.evaluation.thresholds import THRESHOLDS, Choice, Judged, choose_nested, judge, threshold_curve
 from anura_train.report.plate import HEAT, OTHER, OWN, QUIET, Plate, clear, finish, open_figure
 
 F1 = "F1 tuned"

@@ -1,4 +1,4 @@
-// Turns curves into calls, in the browser, as anura_edge.tracker and anura_edge.pipeline do on a device: the same sums in
+// Turns curves into calls, in the browser, as anura_edge.detection.tracker and anura_edge.detection.pipeline do on a device: the same sums in
 // the same order, so the same calls to the last sample. A test holds them together.
 
 /** Round as Python does: a half goes to the even neighbour. */
@@ -10,7 +10,7 @@ export function round(value) {
 
 /**
  * Return the calls of one label: [onset_sample, offset_sample, p_peak, p_mean, power], in samples of the model's rate.
- * `rows` is a Float32Array of (rows, labels); `rule` is {on, off, merge_gap, max_length} of anura_edge.tracker.Rule.
+ * `rows` is a Float32Array of (rows, labels); `rule` is {on, off, merge_gap, max_length} of anura_edge.detection.tracker.Rule.
  */
 export function track(rows, labels, label, power, step, span, rule) {
   const calls = [];

@@ -1,0 +1,166 @@
+"""What people say of calls: kept row by row, so that who said what, and when, is never lost.
+
+The last word on a call counts; `undone` takes back the word before, and the call is in the queue again.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Connection, Index, Row, Select, Subquery, Table, Text, Uuid, func, insert, select
+
+from anura_base.analysis.rollup import call_slots
+from anura_base.db.schema import ArrivalNumber, UtcDateTime, events, metadata
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("number", ArrivalNumber, primary_key=True, autoincrement=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("reviewed_utc", UtcDateTime, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("label", Text, nullable=False),  # the species that calls, if another one was said
+    Index("reviews_by_event", "event_id"),
+    sqlite_autoincrement=True,
+)
+
+Index("events_by_score", events.c.scientific_name, events.c.p_peak)
+
+
+class Verdict(StrEnum):
+    """A word on a call."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    """No frog calls there."""
+    RELABELLED = "relabelled"
+    """Another species calls there."""
+    UNDONE = "undone"
+
+
+class Order(StrEnum):
+    """Which call comes next."""
+
+    ANY = "any"
+    """From all scores alike: what precision at a threshold needs."""
+    HIGHEST = "highest"
+    LOWEST = "lowest"
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How many of the reviewed calls from a score on are right."""
+
+    threshold: float
+    reviewed: int
+    right: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of the share that is right, after Wilson (1927)."""
+        z, n, p = 1.96, self.reviewed, self.right / self.reviewed
+        middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+
+
+THRESHOLDS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+def standing() -> Subquery:
+    """Return the words that count: the last on each call, unless it took the word before back."""
+    last = select(func.max(reviews.c.number)).group_by(reviews.c.event_id)
+    return select(reviews).where(reviews.c.number.in_(last), reviews.c.verdict != Verdict.UNDONE).subquery()
+
+
+def next_event(
+    connection: Connection, species: str, site: str, order: Order, skip: Sequence[UUID] = ()
+) -> Row[Any] | None:
+    """Return a call that nobody has reviewed, None when there is none (left)."""
+    query = _of_species(connection, species).where(events.c.id.not_in(select(standing().c.event_id)))
+    if site:
+        query = query.where(events.c.site == site)
+    if skip:
+        query = query.where(events.c.id.not_in(skip))
+    if order is not Order.ANY:
+        up = events.c.p_peak, events.c.arrival  # both one way, as the index has them: else all would be sorted
+        down = [column.desc() for column in up]
+        return connection.execute(query.order_by(*(down if order is Order.HIGHEST else up)).limit(1)).first()
+    from_ = random.random()  # noqa: S311  (no secret)
+    above = query.where(events.c.p_peak >= from_).order_by(events.c.p_peak, events.c.arrival).limit(1)
+    below = query.where(events.c.p_peak < from_).order_by(events.c.p_peak.desc(), events.c.arrival.desc()).limit(1)
+    return connection.execute(above).first() or connection.execute(below).first()
+
+
+def _of_species(connection: Connection, species: str) -> Select[Any]:
+    # One name or the other, not both with OR: so that the index gives the order, too.
+    query = select(events).where(events.c.scientific_name == species)
+    if connection.execute(query.limit(1)).first() is None:
+        return select(events).where(events.c.scientific_name == "", events.c.label == species)
+    return query
+
+
+def find_event(connection: Connection, event_id: UUID) -> Row[Any] | None:
+    """Return one call, None where there is none of this id."""
+    return connection.execute(select(events).where(events.c.id == event_id)).first()
+
+
+def judge(connection: Connection, event_id: UUID, reviewer: str, verdict: Verdict, label: str = "") -> None:
+    """Keep a word on a call."""
+    row = {
+        "event_id": event_id,
+        "reviewed_utc": datetime.now(UTC),
+        "reviewer": reviewer,
+        "verdict": verdict.value,
+        "label": label if verdict is Verdict.RELABELLED else "",
+    }
+    connection.execute(insert(reviews).values(row))
+
+
+def last_of(connection: Connection, reviewer: str) -> Row[Any] | None:
+    """Return the reviewer's last word that counts, with its call; None where there is none."""
+    words = standing()
+    query = (
+        select(words, events.c.scientific_name, events.c.label.label("event_label"))
+        .join(events, events.c.id == words.c.event_id)
+        .where(words.c.reviewer == reviewer)
+    )
+    return connection.execute(query.order_by(words.c.number.desc()).limit(1)).first()
+
+
+def precisions(connection: Connection, species: str) -> list[Precision]:
+    """Return, from each threshold on, how many of the reviewed calls of a species are right."""
+    words = standing()
+    name = select(events.c.p_peak, words.c.verdict).join(words, words.c.event_id == events.c.id)
+    mine = (events.c.scientific_name == species) | ((events.c.scientific_name == "") & (events.c.label == species))
+    rows = [(p, verdict == Verdict.CONFIRMED) for p, verdict in connection.execute(name.where(mine))]
+    found = []
+    for threshold in THRESHOLDS:
+        above = [right for p, right in rows if p >= threshold]
+        if above:
+            found.append(Precision(threshold, len(above), sum(above)))
+    return found
+
+
+def reviewed(connection: Connection) -> Sequence[Row[Any]]:
+    """Return every reviewed call with the word that counts."""
+    words = standing()
+    columns = words.c.verdict, words.c.label.label("new_label"), words.c.reviewer, words.c.reviewed_utc
+    query = select(events, *columns).join(words, words.c.event_id == events.c.id)
+    return connection.execute(query.order_by(events.c.site, events.c.start_utc, events.c.id)).all()
+
+
+def known_labels(connection: Connection) -> list[tuple[str, str]]:
+    """Return code and scientific name of every species that a model reported or a person named."""
+    said = connection.scalars(select(reviews.c.label).where(reviews.c.label != "").distinct())
+    names = dict.fromkeys(said, "")
+    # One call of each species, by the index: to look at all of them would take seconds.
+    for species in connection.scalars(select(call_slots.c.species).distinct()):
+        one = _of_species(connection, species).limit(1)
+        names |= {row.label: row.scientific_name for row in connection.execute(one)}
+    return sorted(names.items(), key=lambda item: (item[1] or item[0], item[0]))

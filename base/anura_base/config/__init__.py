@@ -1,0 +1,1 @@
+"""Settings of the base station: types, defaults and loading."""

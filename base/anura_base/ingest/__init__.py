@@ -1,0 +1,1 @@
+"""From MQTT message to committed row to acknowledgement."""

@@ -1,0 +1,158 @@
+"""The base station: one process in which a subscriber, an ingest worker and a web server run together."""
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from ipaddress import ip_address
+
+import uvicorn
+from sqlalchemy import Engine
+
+from anura_base.access.accounts import any_user
+from anura_base.alerts.channels import open_channels
+from anura_base.alerts.evaluator import Watch
+from anura_base.alerts.outbox import Outbox
+from anura_base.analysis import rollup
+from anura_base.clips.request_loop import Asking
+from anura_base.config.settings import Settings, Web
+from anura_base.db.engine import open_database
+from anura_base.ingest.queue import Inbox
+from anura_base.ingest.subscriber import Subscriber
+from anura_base.ingest.worker import IngestWorker
+from anura_base.integrations.home_assistant import HomeAssistant
+from anura_base.web.app import SECURITY_HEADERS, create_app
+from anura_edge.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+_Loop = Callable[[threading.Event], None]
+"""Works until told to stop."""
+
+
+def run(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Receive, store, acknowledge and show until SIGINT or SIGTERM.
+
+    `ready` is called once with a line for people. Raises AnuraError when it cannot start.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    engine = open_database(settings.database_url())
+    rollup.prepare(engine)
+    try:
+        with _listen(settings.web) as listener:
+            _check_door(settings.web, listener, engine)
+            _run(settings, engine, listener, stop, ready)
+    finally:
+        engine.dispose()
+
+
+def _run(
+    settings: Settings, engine: Engine, listener: socket.socket, stop: threading.Event, ready: Callable[[str], None]
+) -> None:
+    inbox = Inbox()
+    subscriber = Subscriber(settings.mqtt, inbox)
+    worker = IngestWorker(engine, inbox, subscriber.publish, settings.retention, settings.clips)
+    app = create_app(
+        engine,
+        worker,
+        subscriber,
+        stop,
+        login_always=_needs_login(settings.web, listener),
+        alerts=settings.alerts,
+        sites=settings.sites,
+        explore=settings.explore,
+    )
+    server = _server(app, settings.web)
+    asking = Asking(engine, subscriber)
+    loops: list[_Loop] = [
+        worker.run,
+        partial(rollup.run, engine),
+        asking.run,
+        *_loops_beside(settings, engine, subscriber),
+    ]
+    with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
+        parts = [pool.submit(server.run, [listener]), *(pool.submit(loop, stop) for loop in loops)]
+        for part in parts:  # should one die, the process ends with its error: half a base station is none
+            part.add_done_callback(lambda _: stop.set())
+        subscriber.start()
+        broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
+        ready(f"anura-base: {_address(settings.web, listener)} shows what comes from {broker}")
+        stop.wait()
+        server.should_exit = True
+    subscriber.stop()  # after the worker, so that its last acknowledgements go out
+    for part in parts:
+        part.result()
+
+
+def _loops_beside(settings: Settings, engine: Engine, subscriber: Subscriber) -> list[_Loop]:
+    """Return what runs beside the ingest: nothing where there is neither a rule nor Home Assistant."""
+    loops: list[_Loop] = []
+    if settings.alerts.rules:
+        channels = open_channels(settings.alerts, subscriber.deliver)
+        loops += [Watch(engine, settings.alerts, settings.sites).run, Outbox(engine, channels).run]
+    if settings.home_assistant.enabled:
+        loops.append(HomeAssistant(engine, settings.home_assistant.prefix, subscriber).run)
+    return loops
+
+
+def _needs_login(web: Web, listener: socket.socket) -> bool:
+    """Say whether somebody else than the person at this machine may ask."""
+    return bool(web.trusted_proxies) or not ip_address(listener.getsockname()[0]).is_loopback
+
+
+def _check_door(web: Web, listener: socket.socket, engine: Engine) -> None:
+    """Raise ConfigError when others may ask, but nobody could log in."""
+    if not _needs_login(web, listener):
+        return
+    with engine.connect() as connection:
+        if not any_user(connection):
+            raise ConfigError(
+                "web: others than this machine may ask, and there is no user who could log in; add one with"
+                " `anura-base user add NAME --role admin`, or listen on 127.0.0.1 without trusted_proxies"
+            )
+    if web.tls_cert_file is None and not web.trusted_proxies:
+        log.warning("web: passwords cross the network unencrypted; set web.tls_cert_file and web.tls_key_file")
+
+
+def _server(app: object, web: Web) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        headers=SECURITY_HEADERS,
+        # Without a trusted proxy nobody may say that somebody else asks.
+        proxy_headers=bool(web.trusted_proxies),
+        forwarded_allow_ips=list(web.trusted_proxies),
+        ssl_certfile=web.tls_cert_file,
+        ssl_keyfile=web.tls_key_file,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    try:
+        config.load()  # here, because the server would end the process by itself
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"web: cannot use {web.tls_cert_file} with {web.tls_key_file}: {error}") from error
+    return uvicorn.Server(config)
+
+
+def _listen(web: Web) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((web.host, web.port), family=family)
+    except OSError as error:
+        raise ConfigError(
+            f"web: cannot listen on {web.host}:{web.port}: {error}; choose another with --web HOST:PORT"
+        ) from error
+
+
+def _address(web: Web, listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    scheme = "http" if web.tls_cert_file is None else "https"
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"

@@ -1,0 +1,1 @@
+"""HTTP: the application, authentication, JSON API and pages."""

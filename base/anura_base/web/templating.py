@@ -1,0 +1,54 @@
+"""The templates, and how times, numbers and lengths of time are written in them."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+
+
+def number(value: float, digits: int = 0) -> str:
+    """Write a number with separators of thousands: 12,345."""
+    return f"{value:,.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time in one unit."""
+    for limit, unit, name in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 86_400:,.0f} d"
+
+
+def ago(moment: datetime) -> str:
+    """Write how long ago a moment was."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    return f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
+
+
+def local(moment: datetime, zone: str, form: str = "%Y-%m-%d %H:%M") -> str:
+    """Write a moment as a clock at the site shows it."""
+    with suppress(OverflowError):  # a device said a time at an end of the calendar
+        moment = moment.astimezone(ZoneInfo(zone))
+    return moment.strftime(form)
+
+
+_templates = Environment(
+    loader=PackageLoader("anura_base.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters.update(duration=duration, ago=ago, local=local, number=number)
+
+
+def root_of(request: Request) -> str:
+    """Return the path under which a proxy shows the base station: none, as a rule."""
+    return str(request.scope.get("root_path", ""))
+
+
+def render(request: Request, template: str, **values: object) -> str:
+    """Render a template; every one knows `root`."""
+    return _templates.get_template(template).render(root=root_of(request), **values)

@@ -1,0 +1,196 @@
+"""Looks at a device as a technician would: each part is well, doubtful or broken, and what to do about it."""
+
+import fcntl
+import math
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+
+from anura_edge.audio import FloatArray
+from anura_edge.config.device import Config
+from anura_edge.delivery.connection import Link
+from anura_edge.errors import AnuraError, SourceError
+from anura_edge.health.disk import missing
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
+from anura_edge.inference.classifier import golden_change, load_classifier
+from anura_edge.sources.microphone.capture_client import Capture, CaptureProcess
+from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S, is_flat
+from anura_edge.system import hardware
+from anura_edge.system.hardware import Space
+from anura_edge.wire import Status, topic
+
+CLIPPED = 0.999
+"""As much as 16 bits can hold, nearly."""
+
+HOT_C = 80.0
+"""A Raspberry Pi slows itself down from here on (Raspberry Pi documentation, "Frequency management")."""
+
+
+class Verdict(StrEnum):
+    """What a look at one part came to."""
+
+    OK = "ok"
+    WARN = "warn"
+    """It works, but a person should know."""
+    FAIL = "fail"
+    """It does not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part of the device, and how it is."""
+
+    part: str
+    verdict: Verdict
+    detail: str
+    """What was found, and what to do if it is not well."""
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Look at one part after another; nothing is changed, and a device that is at work is not disturbed."""
+    for part, look in PARTS.items():
+        try:
+            verdict, detail = look(config)
+        except (AnuraError, OSError) as error:
+            verdict, detail = Verdict.FAIL, str(error)
+        yield Finding(part, verdict, detail)
+
+
+def _model(config: Config) -> tuple[Verdict, str]:
+    bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
+    change = golden_change(
+        bundle, load_classifier(bundle, config.model.threads, config.model.provider, config.engines_path)
+    )
+    return Verdict.OK, f"{bundle.manifest.id} {bundle.manifest.version}, golden scores within {change:.1g}"
+
+
+def _journal(config: Config) -> tuple[Verdict, str]:
+    path = config.journal_path
+    if not os.access(_nearest(path), os.W_OK) or not _nearest(path).is_dir():
+        return Verdict.FAIL, f"{_nearest(path)} is no folder that can be written; set state_dir, or look at the disk"
+    if not path.exists():
+        return Verdict.OK, f"no journal yet; it will be {path}"
+    try:
+        # Only to read: to open a damaged journal for good is the device's business.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=5, uri=True)) as db:
+            (sound,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            (pending,) = db.execute("SELECT count(*) FROM outbox").fetchone()
+    except sqlite3.Error as error:
+        return Verdict.FAIL, f"cannot read {path}: {error}; who owns it?"
+    if sound != "ok":
+        return Verdict.FAIL, f"{path} is damaged: {sound}; the next start saves what it can"
+    return Verdict.OK, f"{path}, {pending:,} rows wait"
+
+
+def _nearest(path: Path) -> Path:
+    return next(parent for parent in path.parents if parent.exists())
+
+
+def _broker(config: Config) -> tuple[Verdict, str]:
+    if not (mqtt := config.mqtt):
+        return Verdict.WARN, "none is set, so all rows wait in the journal; set mqtt.host"
+    site, device = config.device.site, config.device.name
+    # A name of its own: under the device's it would throw out the one at work.
+    link = Link(
+        mqtt,
+        mqtt.password(),
+        f"anura-doctor-{site}-{device}-{os.getpid()}",
+        will=(topic(site, device, "status"), Status(state="offline").to_bytes()),
+        subscribe=topic(site, device, "ack"),
+    )
+    try:
+        link.open()
+    except (AnuraError, OSError) as error:
+        return Verdict.FAIL, f"{mqtt.host}:{mqtt.port}: {error}; check host, port, password and certificate"
+    finally:
+        link.close()
+    return Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in, {'with' if mqtt.ca_file else 'without'} TLS"
+
+
+def _microphone(config: Config) -> tuple[Verdict, str]:
+    if config.source != "mic":
+        return Verdict.OK, "the settings listen to none"
+    if _is_at_work(config):
+        return Verdict.OK, "in use by the device at work; its health message says how long ago sound came"
+    channel = 0 if config.audio.channel == "loudest" else config.audio.channel
+    capture = CaptureProcess(config.audio.microphone, None, channel, config.audio.block_s, Event())
+    try:
+        samples = _listen_for_a_second(capture)
+    finally:
+        capture.close()
+    if is_flat(samples):
+        return Verdict.FAIL, f"{capture.name} gives one flat line; check its cable and its switch"
+    level_dbfs = 10 * math.log10(np.square(samples[:, -1]).mean())
+    detail = f"{capture.name}, {capture.rate_hz} Hz, {level_dbfs:.0f} dBFS for a second"
+    if np.abs(samples[:, -1]).max() >= CLIPPED:
+        return Verdict.WARN, f"{detail}, up to full scale; turn its gain down"
+    return Verdict.OK, detail
+
+
+def _listen_for_a_second(capture: Capture) -> FloatArray:
+    """Return audio of shape (samples, channels)."""
+    blocks: list[FloatArray] = []
+    while sum(map(len, blocks)) < capture.rate_hz:
+        if not (block := capture.read(SILENT_DRIVER_S)):
+            raise SourceError(f"{capture.name}: no audio for {SILENT_DRIVER_S:g} s; unplug it and plug it in again")
+        blocks.append(block.samples)
+    return np.concatenate(blocks)
+
+
+def _is_at_work(config: Config) -> bool:
+    try:
+        with config.journal_path.with_suffix(".lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _disk(config: Config) -> tuple[Verdict, str]:
+    folder = next(parent for parent in config.journal_path.parents if parent.exists())
+    left = hardware.space(folder)
+    detail = f"{left.free_bytes / 1e6:,.0f} MB free at {folder}"
+    if missing(left, config.disk, was_low=False) != Space(0, 0):
+        return Verdict.FAIL, f"{detail}, less than disk.min_free_mb or disk.min_free_inodes want; make room"
+    return Verdict.OK, detail
+
+
+def _clock(_: Config) -> tuple[Verdict, str]:
+    match hardware.clock_synchronised():
+        case True:
+            return Verdict.OK, "kept right by NTP or the like"
+        case False:
+            return Verdict.WARN, "nothing keeps it right; enable NTP, or set it before each deployment"
+        case None:
+            return Verdict.WARN, "this machine does not say whether something keeps it right"
+
+
+def _heat_and_power(_: Config) -> tuple[Verdict, str]:
+    temperature_c, bits = hardware.temperature_c(), hardware.throttled_bits() or 0
+    detail = "no sensor" if temperature_c is None else f"{temperature_c:.0f} °C"
+    if bits & 0x1_0001:
+        return Verdict.WARN, f"{detail}; the supply voltage was too low since the start; check battery and cable"
+    if temperature_c is not None and temperature_c >= HOT_C:
+        return Verdict.WARN, f"{detail}: the processor slows itself down; give it shade and air"
+    return Verdict.OK, detail
+
+
+PARTS: dict[str, Callable[[Config], tuple[Verdict, str]]] = {
+    "model": _model,
+    "journal": _journal,
+    "broker": _broker,
+    "microphone": _microphone,
+    "disk": _disk,
+    "clock": _clock,
+    "heat and power": _heat_and_power,
+}
+"""What is looked at, in order."""

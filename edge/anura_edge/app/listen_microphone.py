@@ -1,0 +1,132 @@
+"""Hears a microphone for as long as the program runs."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from threading import Event
+from uuid import uuid4
+
+from anura_edge.audio import ClockSource, Recording
+from anura_edge.clips.recorder import ClipRecorder
+from anura_edge.clocks.sample_clock import Clock, SystemClock
+from anura_edge.config.device import Audio, Energy
+from anura_edge.detection.detector import Detector
+from anura_edge.detection.pipeline import Heard, listen
+from anura_edge.dsp.gating import Attention, Saving, described
+from anura_edge.dsp.signal_quality import FAULT_S, FaultWatch
+from anura_edge.errors import JournalFullError
+from anura_edge.events import Effort, EffortState, Notice, NoticeKind, effort_id
+from anura_edge.health.heartbeats import Stage, Vitals
+from anura_edge.sources.microphone.capture_client import OPENING_S, Captures
+from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S, OpenCapture
+from anura_edge.sources.microphone.source import Microphone
+from anura_edge.store.writer import Keeper
+from anura_edge.wire import EffortRow
+
+log = logging.getLogger(__name__)
+
+
+class MicrophoneHearing:
+    """Listens to one microphone."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        detector: Detector,
+        audio: Audio,
+        energy: Energy,
+        saving: Saving,
+        stop: Event,
+        vitals: Vitals,
+        clips: ClipRecorder | None = None,
+        open_capture: OpenCapture | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Publish what the run before this one had no time to account for.
+
+        `saving` says how much the battery allows. `clips` are saved if there is somebody to do that; `open_capture` and
+        `clock` stand in for the real device and the real time.
+        """
+        self._vitals, self._clips = vitals, clips
+        self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
+        self._energy, self._saving = energy, saving
+        # A microphone that is away is tried again here: to start the whole program again would not bring it back.
+        self._beat = partial(vitals.beat, Stage.LISTENING, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
+        self._channel = audio.live_channel
+        self._open_capture = open_capture or Captures(self._channel, audio.block_s, stop).open
+        self._clock = clock or SystemClock(audio.trust_clock, stop)
+        self._ended_before = self._close_books()
+
+    def hear(self) -> None:
+        """Listen until told to stop, whatever the microphone does meanwhile.
+
+        Raises SourceError if this machine cannot hear at all.
+        """
+        audio = self._audio
+        with Microphone(
+            *(audio.microphone, self._open_capture, self._clock, self._keeper.notice),
+            *(self._beat, self._stop, audio.retry_s),
+        ) as sound:
+            if not sound.wait():
+                return
+            recording = sound.recording
+            log.info("listening to %s at %d Hz", recording.name, recording.rate_hz)
+            if recording.clock_source == ClockSource.UNKNOWN:
+                log.warning("nobody keeps this machine's clock: times are a guess until NTP does (audio.trust_clock)")
+            self._faults = FaultWatch(recording.rate_hz)
+            if left_out := described(self._energy):
+                self._tell(NoticeKind.ENERGY, left_out, recording)
+            began, newest = time.monotonic(), None
+            attention = Attention(self._energy, self._saving, recording.rate_hz, audio.block_s)
+            heard_by_all = self._clips.tap(sound, self._channel) if self._clips else sound
+            for heard in listen(heard_by_all, self._detector, self._channel, attention):
+                if sound.last_block is not newest:  # it has come, whether the model hears it or not
+                    newest = sound.last_block
+                    self._vitals.heard()
+                self._take(heard, sound.recording)
+                self._vitals.overflows, self._vitals.drift_ppm = sound.overflows, sound.drift_ppm
+            self._keeper.summary.new += 1
+            self._keeper.summary.elapsed_s += time.monotonic() - began
+
+    def _close_books(self) -> EffortRow | None:
+        try:
+            return self._keeper.journal.close_books()
+        except JournalFullError:
+            return None  # they wait for the next run
+
+    def _take(self, heard: Heard, recording: Recording) -> None:
+        for state, samples in heard.judged:
+            if self._faults.note(state, samples):
+                self._tell_fault(state, recording)
+        if self._ended_before and recording.clock_source == ClockSource.SYSTEM:
+            heard = replace(heard, efforts=(*heard.efforts, *self._off(self._ended_before, recording)))
+            self._ended_before = None
+        if heard.events or heard.efforts or heard.progress is not None:
+            self._keeper.keep([heard])
+
+    def _off(self, end: EffortRow, recording: Recording) -> Iterator[Effort]:
+        """Account for the time between the end of the recording before and the start of this one."""
+        samples = round((recording.start_utc - end.start_utc).total_seconds() * end.rate_hz)
+        if samples > 0 and end.clock_source == ClockSource.SYSTEM:
+            values = {name: getattr(end, name) for name in ("recording", "first_sample", "state")}
+            yield Effort(
+                id=effort_id(model_sha256=self._keeper.made_by.model_sha256, **values),
+                recording_name=end.recording_name,
+                samples=samples,
+                rate_hz=end.rate_hz,
+                start_utc=end.start_utc,
+                clock_source=end.clock_source,
+                **values,
+            )
+
+    def _tell_fault(self, state: EffortState, recording: Recording) -> None:
+        detail = f"{recording.name} has been {state} for {FAULT_S / 60:g} minutes; look at its cable and its gain"
+        self._tell(NoticeKind.SOUND_FAULT, detail, recording)
+
+    def _tell(self, what: NoticeKind, detail: str, recording: Recording) -> None:
+        log.warning(detail)
+        utc = datetime.fromtimestamp(self._clock.read().utc_s, UTC)
+        self._keeper.notice(Notice(uuid4(), what, utc, detail, recording.id))

@@ -1,0 +1,56 @@
+"""What the commands print for people."""
+
+from anura_edge.events import EffortState
+from anura_edge.inference.bundle import Bundle
+from anura_edge.store.writer import Summary
+from anura_edge.wire import EventRow
+
+
+def event_line(row: EventRow) -> str:
+    """Say in a line who called, when, how sure it is, how long and how loud, and where to hear it."""
+    seconds = (row.offset_sample - row.onset_sample) / row.rate_hz
+    return (
+        f"{row.start_utc:%Y-%m-%d %H:%M:%S}Z  {row.scientific_name:<30} {row.p_peak:4.0%}  {seconds:5.1f} s "
+        f"{row.level_dbfs:6.1f} dBFS  {row.recording_name} at {row.onset_sample / row.rate_hz:.1f} s"
+    )
+
+
+def summary_text(summary: Summary) -> str:
+    """Say what a run did."""
+    minutes = {state: seconds / 60 for state, seconds in sorted(summary.seconds.items())}
+    analysed = minutes.pop(EffortState.ANALYSED, 0.0)
+    lines = [
+        f"{summary.new} new recordings, {summary.known} known, {sum(summary.unreadable.values())} unreadable; "
+        f"{analysed:.1f} min analysed"
+        + (f" at {summary.times_real_time:,.0f} x real time" if summary.new else "")
+        + "".join(f", {length:.1f} min {state}" for state, length in minutes.items())
+    ]
+    lines += [f"  unreadable, {reason}: {count}" for reason, count in sorted(summary.unreadable.items())]
+    lines += [f"  unreadable as before: {summary.known_unreadable}"] if summary.known_unreadable else []
+    if summary.other_settings:
+        lines.append(f"  {summary.other_settings} were heard under other settings: --again hears them again")
+    lines += [f"  left for another scan, {reason}: {count}" for reason, count in sorted(summary.left.items())]
+    lines += [
+        f"  {name:<30} {count:>5} events" for name, count in sorted(summary.events.items(), key=lambda item: -item[1])
+    ]
+    waiting = f"; {summary.pending} rows wait in the journal" if summary.pending else "; no rows wait"
+    lines.append(
+        f"{sum(summary.events.values())} new events{waiting}" + (f": {summary.problem}" if summary.problem else "")
+    )
+    return "\n".join(lines)
+
+
+def bundle_text(bundle: Bundle) -> str:
+    """Say what a model hears, how well, and under which licence."""
+    m = bundle.manifest
+    lines = [
+        f"{m.title} ({m.id} {m.version}): a {m.kind} model at {m.rate_hz} Hz, {m.precision}, licence {m.licence}",
+        f"sha256 {bundle.model_sha256}",
+        "",
+        *(f"  {label.code:<8} {label.scientific_name:<30} {label.common_name}" for label in m.labels),
+        "",
+    ]
+    for metric in m.metrics:
+        interval = "" if metric.low is None else f" ({metric.low:.3g} to {metric.high:.3g})"
+        lines.append(f"{metric.name} {metric.value:.3g}{interval} {metric.unit}".rstrip() + f": {metric.protocol}")
+    return "\n".join(lines)

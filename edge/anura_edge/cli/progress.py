@@ -1,0 +1,50 @@
+"""Shows, on a terminal only, how far a scan has come."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from anura_edge.errors import SourceError
+from anura_edge.events import EffortState
+from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES
+from anura_edge.sources.files.scan import FoundFile, scan
+from anura_edge.store.writer import Summary
+
+
+def followed(root: Path, files: Iterator[FoundFile], summary: Summary) -> Iterator[FoundFile]:
+    """Pass files on, and show below whatever is printed how many bytes of a folder's audio have been dealt with.
+
+    Nothing is shown, and the folder is not measured, where the errors do not go to a terminal.
+    """
+    if not sys.stderr.isatty():
+        yield from files
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    to_terminal = sys.stdout.isatty()  # what goes to a file or a pipe must not pass through the bar's console
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=to_terminal) as progress:
+        task = progress.add_task("looking", total=_audio_bytes(root))
+        for file in files:
+            progress.update(task, description=_so_far(summary, file))
+            yield file
+            progress.advance(task, _audio_size(file))
+
+
+def _audio_bytes(root: Path) -> int:
+    try:
+        return sum(map(_audio_size, scan(root)))
+    except SourceError:  # told by the scan itself
+        return 0
+
+
+def _audio_size(file: FoundFile) -> int:
+    return file.size if file.path.suffix.lower() in AUDIO_SUFFIXES else 0
+
+
+def _so_far(summary: Summary, file: FoundFile) -> str:
+    hours = summary.seconds.get(EffortState.ANALYSED, 0) / 3600
+    speed = f" at {summary.times_real_time:,.0f} x real time" if summary.new else ""
+    events = sum([*summary.events.values()])
+    return f"{summary.new + summary.known} recordings, {hours:.1f} h{speed}, {events} events, {file.name[-40:]}"

@@ -1,0 +1,117 @@
+"""The folder of saved audio: what is worth it goes in, what is worth less goes out, and never more than its share."""
+
+import io
+import logging
+import math
+import os
+from dataclasses import replace
+from datetime import tzinfo
+from pathlib import Path
+from threading import RLock
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from anura_edge.clips.ranking import Clip, least_valuable_first, parse, surplus
+from anura_edge.config.device import Clips
+from anura_edge.errors import JournalError
+from anura_edge.system.hardware import Space
+
+log = logging.getLogger(__name__)
+
+UNFINISHED = ".part"
+
+
+class Shelf:
+    """A folder of clips. Threads may share it."""
+
+    def __init__(self, folder: Path, settings: Clips, zone: tzinfo) -> None:
+        """Look at what is there; a file that is none of ours is left alone.
+
+        Raises JournalError if the folder cannot be used.
+        """
+        self._folder, self._settings, self._zone = folder, settings, zone
+        self._lock = RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for unfinished in folder.glob(f"*{UNFINISHED}"):
+                unfinished.unlink()  # the power went while it was written
+            found = (parse(entry.name, entry.stat().st_size) for entry in os.scandir(folder) if entry.is_file())
+            self._clips = {clip for clip in found if clip}
+        except OSError as error:
+            raise JournalError(f"cannot save audio in {folder}: {error.strerror}; set clips.enabled: false") from error
+
+    @property
+    def clips(self) -> frozenset[Clip]:
+        """What is there."""
+        with self._lock:
+            return frozenset(self._clips)
+
+    def wants(self, clip: Clip) -> bool:
+        """Say whether a clip would be among the best of one of its species in its night."""
+        with self._lock:
+            return clip not in surplus({*self._clips, clip}, self._settings.best_per_night, self._zone)
+
+    def put(self, clip: Clip, flac: bytes) -> None:
+        """Save a clip, whole or not at all, and part with those that are now worth less than their place.
+
+        Raises OSError.
+        """
+        path = self._folder / clip.name
+        unfinished = path.with_suffix(UNFINISHED)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(flac)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+        _sync(self._folder)
+        with self._lock:
+            self._clips.add(replace(clip, size_bytes=len(flac)))
+            for worse in surplus(self._clips, self._settings.best_per_night, self._zone):
+                self._remove(worse)
+            self._shrink(round(self._settings.max_mb * 1e6))
+
+    def free(self, missing: Space) -> None:
+        """Give back some space, the least valuable clips first."""
+        with self._lock:
+            self._shrink(self._size_bytes - missing.free_bytes, len(self._clips) - (missing.free_inodes or 0))
+
+    @property
+    def _size_bytes(self) -> int:
+        return sum(clip.size_bytes for clip in self._clips)
+
+    def _shrink(self, to_bytes: int, to_files: float = math.inf) -> None:
+        size_bytes = self._size_bytes
+        for clip in least_valuable_first(self._clips):
+            if size_bytes <= to_bytes and len(self._clips) <= to_files:
+                return
+            self._remove(clip)
+            size_bytes -= clip.size_bytes
+
+    def _remove(self, clip: Clip) -> None:
+        self._clips.discard(clip)
+        try:
+            (self._folder / clip.name).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("cannot remove %s: %s", self._folder / clip.name, error)
+
+
+def to_flac(samples: NDArray[np.int16], rate_hz: int) -> bytes:
+    """Encode mono audio, shape (n,)."""
+    encoded = io.BytesIO()  # not straight into a file: the encoder does not say that a disk is full
+    sf.write(encoded, samples, rate_hz, format="FLAC", subtype="PCM_16")
+    return encoded.getvalue()
+
+
+def _sync(folder: Path) -> None:
+    """Make a new name in a folder outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

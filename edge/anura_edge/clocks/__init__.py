@@ -1,0 +1,1 @@
+"""Clocks: time of a sample, monotonic time."""

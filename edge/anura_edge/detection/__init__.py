@@ -1,0 +1,1 @@
+"""From scores to events and effort. No I/O."""

@@ -1,0 +1,1 @@
+"""Signal processing: resampling, ring buffer, windows, signal quality, gating. No I/O."""

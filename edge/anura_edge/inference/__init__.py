@@ -1,0 +1,1 @@
+"""Model bundles and the classifiers that run them."""

@@ -1,0 +1,1 @@
+"""Audio files: find, identify, read and watch them."""

@@ -1,0 +1,1 @@
+"""Metadata that recorders write into file names, headers and logs."""

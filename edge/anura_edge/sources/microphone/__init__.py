@@ -1,0 +1,1 @@
+"""Microphone capture in a process of its own."""

@@ -1,0 +1,128 @@
+"""Opens a microphone, and opens it again whenever it goes away."""
+
+import logging
+from collections.abc import Callable
+from threading import Event
+from typing import Protocol
+
+from anura_edge.audio import FloatArray
+from anura_edge.clocks.sample_clock import Clock
+from anura_edge.errors import SourceError
+from anura_edge.sources.microphone.capture_client import Block, Capture
+from anura_edge.sources.microphone.devices import NoPortAudioError
+
+log = logging.getLogger(__name__)
+
+SILENT_DRIVER_S = 3.0
+"""No block for this long means that the device is gone. Killing PulseAudio ends the blocks without any error."""
+
+FLAT_START_S = 10.0
+"""A device that gives one and the same value for this long after it was opened is opened again, once."""
+
+FIRST_PAUSE_S = 1.0
+"""Each failed attempt doubles the pause before the next one."""
+
+GOOD_S = 60.0
+"""Sound for this long, and the next pause is the first one again."""
+
+
+class OpenCapture(Protocol):
+    """Opens a microphone by number or name, None being the default, at a rate, None being its own."""
+
+    def __call__(self, device: int | str | None, rate_hz: int | None, /) -> Capture:
+        """Raise SourceError if it cannot be opened."""
+
+
+class ReturningCapture:
+    """A microphone that may go away and come back."""
+
+    def __init__(
+        self,
+        wanted: int | str | None,
+        open_capture: OpenCapture,
+        clock: Clock,
+        stop: Event,
+        retry_s: float,
+        on_lost: Callable[[str], None],
+    ) -> None:
+        """`retry_s` is the longest pause between two attempts; `on_lost` is told why, once each time."""
+        self._wanted, self._open_capture = wanted, open_capture
+        self._clock, self._stop, self._retry_s, self._on_lost = clock, stop, retry_s, on_lost
+        self._capture: Capture | None = None
+        self._attempts = 0
+        self._good_s = 0.0
+        self._is_start_judged = self._starts_flat = False
+        self.is_away = False
+        self.openings = 0
+        """How often it was opened: a new number is a new stream of samples, counted from 0 again."""
+        self.name = ""
+        self.rate_hz = 0
+        self.channels = 0
+
+    def read(self) -> Block | None:
+        """Return the next block; None if the device is away, after a while, or when told to stop.
+
+        Raises NoPortAudioError if there will never be any.
+        """
+        try:
+            block = self._next_block()
+        except NoPortAudioError:
+            raise
+        except SourceError as error:
+            if not self._stop.is_set():  # who is told to stop while it opens has lost nothing
+                self._lose(str(error))
+            return None
+        if not block and self._capture and not self._stop.is_set():
+            self._lose(f"no audio for {SILENT_DRIVER_S:g} s")
+        return block
+
+    def _next_block(self) -> Block | None:
+        if self._starts_flat:
+            self._starts_flat = False
+            raise SourceError(f"one flat line for {FLAT_START_S:g} s since it was opened")
+        if self._capture is None:
+            self._open()
+        block = self._capture.read(SILENT_DRIVER_S) if self._capture else None
+        if block:
+            self._good_s += len(block.samples) / self.rate_hz
+            self._judge_start(block)
+            self._attempts = 0 if self._good_s > GOOD_S else self._attempts
+        return block
+
+    def close(self) -> None:
+        """Close the device."""
+        if self._capture:
+            self._capture.close()
+            self._capture = None
+
+    def _open(self) -> None:
+        if self._attempts:
+            self._clock.sleep(min(self._retry_s, FIRST_PAUSE_S * 2 ** min(self._attempts - 1, 20)))
+        if self._stop.is_set():
+            return
+        self._capture = self._open_capture(self._wanted, self.rate_hz or None)
+        self.openings += 1
+        self._good_s = 0.0
+        self.name, self.rate_hz, self.channels = self._capture.name, self._capture.rate_hz, self._capture.channels
+        if not isinstance(self._wanted, str):
+            self._wanted = self.name  # a number, or the default, may be another device after it was unplugged
+
+    def _lose(self, reason: str) -> None:
+        self.close()
+        self._attempts += 1
+        if not self.is_away:
+            self.is_away = True
+            self._on_lost(reason)
+
+    def _judge_start(self, block: Block) -> None:
+        if self._is_start_judged:  # to open it a third time would not help; what stays flat is counted as silent
+            return
+        if not is_flat(block.samples):
+            self._is_start_judged = True
+        elif self._good_s >= FLAT_START_S:
+            self._is_start_judged = self._starts_flat = True
+
+
+def is_flat(samples: FloatArray) -> bool:
+    """Say whether no channel ever changes: shape (samples, channels)."""
+    return bool((samples == samples[:1]).all())

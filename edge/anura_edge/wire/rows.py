@@ -1,0 +1,105 @@
+"""Rows of the journal as they are sent: events, effort and notices."""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from anura_edge.audio import ClockSource
+from anura_edge.events import Effort, EffortState, Event, Notice
+from anura_edge.wire.types import Code, Count, Kind, Message, Probability, Text, Utc
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made a row; the same for every row of a run."""
+
+    model_id: str
+    model_version: str
+    model_sha256: str
+    config_hash: str
+    app_version: str
+
+
+class NumberedRow(Message):
+    """What rows of every kind say."""
+
+    seq: Count
+    """Place in the journal's sequence: 1, 2, 3, ... over all kinds."""
+    id: UUID
+    model_id: Code
+    model_version: Code
+    model_sha256: Code
+    config_hash: Code
+    app_version: Code
+
+
+class _Row(NumberedRow):
+    """What rows about a recording say."""
+
+    recording: Code
+    """Fingerprint of the recording's content, or the random id of a microphone's session."""
+    recording_name: Text
+    start_utc: Utc
+    rate_hz: Annotated[int, Field(gt=0, le=1_000_000)]
+    clock_source: ClockSource
+
+
+class EventRow(_Row):
+    """A call, as sent."""
+
+    kind: ClassVar[Kind] = "event"
+    label: Code
+    scientific_name: Text
+    end_utc: Utc
+    onset_sample: Count
+    """From the start of the recording, at rate_hz."""
+    offset_sample: Count
+    p_peak: Probability
+    p_mean: Probability
+    level_dbfs: Annotated[float, Field(allow_inf_nan=False)]
+
+
+class EffortRow(_Row):
+    """A stretch of listening, as sent."""
+
+    kind: ClassVar[Kind] = "effort"
+    state: EffortState
+    first_sample: Count
+    samples: Count
+    """At rate_hz."""
+
+
+class NoticeRow(NumberedRow):
+    """Something that happened to the device, as sent."""
+
+    kind: ClassVar[Kind] = "notice"
+    what: Code
+    """One of NoticeKind; newer devices may know more."""
+    utc: Utc
+    detail: Text
+    recording: Code
+    amount: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
+Row = EventRow | EffortRow | NoticeRow
+
+
+def event_row(seq: int, event: Event, made_by: Provenance) -> EventRow:
+    """Put an event into the form that it travels in."""
+    return EventRow(seq=seq, **_fields(event), **_fields(made_by))
+
+
+def effort_row(seq: int, effort: Effort, made_by: Provenance) -> EffortRow:
+    """Put a stretch of effort into the form that it travels in."""
+    return EffortRow(seq=seq, **_fields(effort), **_fields(made_by))
+
+
+def notice_row(seq: int, notice: Notice, made_by: Provenance) -> NoticeRow:
+    """Put a notice into the form that it travels in."""
+    return NoticeRow(seq=seq, **_fields(notice), **_fields(made_by))
+
+
+def _fields(value: Event | Effort | Notice | Provenance) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}

@@ -1,0 +1,1 @@
+"""Cost of a bundle: speed, memory, multiply-adds, start time."""

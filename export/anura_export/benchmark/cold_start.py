@@ -1,0 +1,27 @@
+"""Starts a model as a device does: `python -m anura_export.benchmark.cold_start BUNDLE`, in a process of its own.
+
+Prints a line when the first score is there: the most memory that the process has had until then, in MB.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from anura_edge.dsp.framer import Window
+from anura_edge.inference.bundle import load_bundle
+from anura_edge.inference.classifier import load_classifier
+
+
+def main(path: Path) -> None:
+    """Load, verify and score once."""
+    bundle = load_bundle(path)
+    load_classifier(bundle).score(Window(np.zeros(bundle.manifest.window_samples, np.float32), 0))
+    # Not getrusage, whose peak includes that of the process that started us.
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
+    sys.stdout.write(f"{int(peak) / 1024:.1f}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

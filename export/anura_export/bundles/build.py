@@ -1,0 +1,155 @@
+"""Puts a checkpoint and what evaluation found into a bundle, and proves it before anybody sees it."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from anura_edge.errors import ModelError
+from anura_edge.inference.bundle import (
+    CARD,
+    GOLDEN_CLIP,
+    GOLDEN_SCORES,
+    MANIFEST,
+    MODEL,
+    Bundle,
+    Label,
+    Manifest,
+    State,
+    Training,
+    load_bundle,
+    sha256,
+    write_manifest,
+)
+from anura_edge.inference.classifier import open_model, score_all
+from anura_export.benchmark.cost import cost_of, time_in_turn
+from anura_export.bundles.difference import parity_of
+from anura_export.bundles.model_card import exported_section, model_card
+from anura_export.bundles.onnx_graph import calibrated, to_onnx
+from anura_export.bundles.parity import Proof, check_parity
+from anura_train.checkpoints.final import GOLDEN, Checkpoint, load_checkpoint
+from anura_train.evaluation.shipped import Report, load_report
+from anura_train.models import Net
+from anura_train.models.stream import StreamNet
+
+LICENCE = "CC-BY-NC-4.0"
+"""Of a model that has learnt from CC BY-NC recordings."""
+
+
+def export(trained: Path, out: Path) -> tuple[Bundle, Proof]:
+    """Write the bundle OUT of what `anura-train fit` and `evaluate` left in a folder.
+
+    OUT is replaced only when the bundle has passed every check. Raises ModelError when it does not.
+    """
+    checkpoint, report = load_checkpoint(trained), load_report(trained)
+    model = calibrated(checkpoint.model, report.slope, report.offset)
+    return publish(
+        model, manifest(checkpoint, report), model_card(checkpoint.provenance, report), trained / GOLDEN, out
+    )
+
+
+def publish(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> tuple[Bundle, Proof]:
+    """Write and prove a bundle; `draft` is its manifest without the files."""
+    with replacing(out) as folder:
+        (folder / MODEL).write_bytes(to_onnx(model))
+        (folder / CARD).write_text(card, encoding="utf-8")
+        shutil.copyfile(golden, folder / GOLDEN_CLIP)
+        write_golden_scores(folder, draft)
+        seal(folder, draft)
+        bundle = load_bundle(folder)
+        proof = check_parity(model, bundle)
+        codes = [label.code for label in draft.labels]
+        measured = draft.model_copy(
+            update={
+                "parity": parity_of(proof.changes, codes, "torch", proof.audio),
+                "cost": cost_of(bundle, float(time_in_turn([bundle]).medians[0])),
+            }
+        )
+        (folder / CARD).write_text(f"{card}\n{exported_section(measured)}", encoding="utf-8")
+        seal(folder, measured)
+    return load_bundle(out), proof
+
+
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """Give an empty bundle folder to fill; it takes the place of OUT when that was done without an error.
+
+    Raises ModelError when OUT is something other than a bundle.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).exists():
+        raise ModelError(f"{out} is not a bundle, so it is not replaced; name another folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+        folder = Path(scratch) / "bundle"
+        (folder / "golden").mkdir(parents=True)
+        yield folder
+        if out.exists():
+            out.rename(Path(scratch) / "old")
+        folder.rename(out)
+
+
+def seal(folder: Path, draft: Manifest) -> None:
+    """Write the manifest of the files that are in a folder."""
+    files = {name: sha256((folder / name).read_bytes()) for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES)}
+    write_manifest(folder, draft.model_copy(update={"files": files}))
+
+
+def manifest(checkpoint: Checkpoint, report: Report) -> Manifest:
+    """Say of a trained model what a bundle says of itself, except for its files."""
+    model, provenance = checkpoint.model, checkpoint.provenance
+    recipe = provenance.recipe
+    thresholds = {row.code: row.threshold for row in report.species}
+    return Manifest(
+        id=recipe.id,
+        version=recipe.version,
+        title=recipe.title,
+        kind="stream" if isinstance(model, StreamNet) else "window",
+        labels=tuple(
+            Label(
+                code=species.code,
+                scientific_name=species.scientific_name,
+                common_name=species.common_name,
+                threshold=thresholds[species.code],
+            )
+            for species in provenance.species
+        ),
+        rate_hz=model.rate_hz,
+        window_samples=model.span_samples,
+        hop_samples=model.step_samples,
+        lookahead_samples=model.lookahead_samples,
+        receptive_field_samples=None if isinstance(model, StreamNet) else model.span_samples,
+        states=_states(model),
+        licence=LICENCE,
+        training=Training(
+            recipe=recipe.written(),
+            data=provenance.data,
+            seed=recipe.seed,
+            calibration=(
+                f"sigmoid({report.slope:.4f} * logit + {report.offset:.4f}) for every label, in the last layer; "
+                "fitted on out-of-fold recording scores"
+            ),
+        ),
+        metrics=report.metrics,
+        files={},
+    )
+
+
+def _states(model: Net) -> tuple[State, ...]:
+    if not isinstance(model, StreamNet):
+        return ()
+    return tuple(State(name=name, shape=shape) for name, shape in model.state_shapes.items())
+
+
+def write_golden_scores(folder: Path, draft: Manifest) -> None:
+    """Let the exported model itself say what the golden clip scores; parity with torch is proven apart."""
+    np.save(folder / GOLDEN_SCORES, np.zeros((0, 0), np.float32))
+    seal(folder, draft)
+    bundle = load_bundle(folder)
+    clip, rate_hz = soundfile.read(folder / GOLDEN_CLIP, dtype="float32")
+    if rate_hz != draft.rate_hz:
+        raise ModelError(f"the golden clip has {rate_hz} Hz, the model {draft.rate_hz}; fit the recipe again")
+    np.save(folder / GOLDEN_SCORES, score_all(bundle, open_model(bundle), clip))

@@ -1,0 +1,57 @@
+"""By how much two models' probabilities differ on the same audio."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from anura_edge.audio import FloatArray
+from anura_edge.errors import ModelError
+from anura_edge.inference.bundle import Bundle, Change, Manifest, Parity
+from anura_edge.inference.classifier import load_classifier, score_all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """What two models make of the same rows."""
+
+    changes: FloatArray
+    """Shape (rows, labels): |p - q|."""
+    changed: int
+    decisions: int
+    """A decision is whether a label's highest probability in a clip reaches its threshold; some of them changed."""
+
+
+def compare(bundle: Bundle, against: Bundle, clips: Iterable[FloatArray]) -> Difference:
+    """Score clips, each (samples,) a stream of its own, with both; ModelError when their rows are not of the same."""
+    manifest, other = bundle.manifest, against.manifest
+    for field in ("labels", "rate_hz", "window_samples", "hop_samples", "lookahead_samples"):
+        if _codes(manifest, field) != _codes(other, field):
+            raise ModelError(f"{bundle.path} and {against.path} differ in {field}; compare versions of one model")
+    classifiers = load_classifier(bundle), load_classifier(against)
+    thresholds = np.array([label.threshold for label in manifest.labels])
+    changes, changed, decisions = [], 0, 0
+    for clip in clips:
+        left, right = score_all(bundle, classifiers[0], clip), score_all(against, classifiers[1], clip)
+        changes.append(np.abs(left - right))
+        flips = (left.max(0) >= thresholds) != (right.max(0) >= thresholds)
+        changed, decisions = changed + int(flips.sum()), decisions + len(flips)
+    return Difference(np.concatenate(changes), changed, decisions)
+
+
+def parity_of(changes: FloatArray, codes: Iterable[str], against: str, audio: str) -> Parity:
+    """Sum up changes (rows, labels) for a manifest."""
+    return Parity(
+        against=against,
+        audio=audio,
+        overall=_change(changes),
+        labels={code: _change(column) for code, column in zip(codes, changes.T, strict=True)},
+    )
+
+
+def _change(changes: FloatArray) -> Change:
+    return Change(largest=float(changes.max()), p99=float(np.percentile(changes, 99)))
+
+
+def _codes(manifest: Manifest, field: str) -> object:
+    return [label.code for label in manifest.labels] if field == "labels" else getattr(manifest, field)

@@ -1,0 +1,150 @@
+"""Turns a float graph into one whose convolutions and products are of 8-bit integers.
+
+Static QDQ, symmetric signed integers for activations and weights, a scale for each output channel (Jacob et al. 2018).
+These stay float:
+
+| what | why |
+|---|---|
+| the front end, down to the logarithm | its powers span ten decades |
+| the first layer behind it, and the last ones | little to win, most to lose |
+| depthwise convolutions | ONNX Runtime has no signed kernel for them on x86: the student was 30 % slower with them |
+| GRU, LayerNorm, GELU, Softmax, products of two activations | few multiplications, or ranges that move with the input |
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from logging import Filter, LogRecord, getLogger
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from anura_edge.audio import FloatArray
+from anura_edge.dsp.framer import Framer
+from anura_edge.errors import ModelError
+from anura_edge.inference.bundle import Bundle
+from anura_export.bundles.onnx_graph import check_graph
+
+Feed = dict[str, FloatArray]
+"""Input name -> value: audio, and the states where there are some."""
+
+WEIGHTED = ("Conv", "Gemm", "MatMul")
+
+CHUNK_S = 1.0
+"""Length of the chunks that a stream is fed in."""
+
+
+def to_int8(bundle: Bundle, clips: Iterable[FloatArray]) -> bytes:
+    """Return a bundle's graph with integers, their ranges taken from clips, each (samples,) of a stream of its own.
+
+    Raises ModelError when nothing in it can be quantised, or it is quantised already.
+    """
+    if bundle.manifest.precision != "float32":
+        raise ModelError(
+            f"{bundle.path} is {bundle.manifest.precision} already; name the float bundle it was made from"
+        )
+    with tempfile.TemporaryDirectory(prefix="anura-int8-") as scratch, _quiet():
+        floats, integers = Path(scratch) / "float.onnx", Path(scratch) / "int8.onnx"
+        floats.write_bytes(bundle.model)
+        # The symbolic inference of shapes gives up on the stream's lengths; ONNX's own is enough for these layers.
+        quant_pre_process(floats, floats, skip_symbolic_shape=True)
+        layers = quantisable(onnx.load(floats).graph)
+        if not layers:
+            raise ModelError(f"{bundle.path} has no layer between its first and its last; there is nothing to quantise")
+        quantize_static(
+            floats,
+            integers,
+            _Feeds(feeds(bundle, clips)),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=list(WEIGHTED),
+            nodes_to_quantize=layers,
+            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+        )
+        return check_graph(integers.read_bytes())
+
+
+def quantisable(graph: onnx.GraphProto) -> list[str]:
+    """Return the names of the layers to quantise; see above for those that stay float."""
+    behind = _reached(graph.node, {name for node in graph.node if node.op_type == "Log" for name in node.output})
+    weights = {tensor.name: tensor.dims for tensor in graph.initializer}
+    layers = [node for node in behind if node.op_type in WEIGHTED and node.input[1] in weights]
+    outputs = {node.name: set(node.output) for node in layers}
+    # What a layer reaches, by the layers' names: the first layers are reached by none, the last ones reach none.
+    reached = {name: {other.name for other in _reached(behind, own)} & outputs.keys() for name, own in outputs.items()}
+    not_first = set().union(*reached.values())
+    return [
+        node.name
+        for node in layers
+        if node.name in not_first and reached[node.name] and not _is_depthwise(node, weights[node.input[1]])
+    ]
+
+
+def feeds(bundle: Bundle, clips: Iterable[FloatArray]) -> Iterator[Feed]:
+    """Yield what a model is fed on each clip: its windows, or its chunks in order, with the states that are then."""
+    manifest = bundle.manifest
+    if manifest.kind == "window":
+        for clip in clips:
+            yield from ({"audio": audio} for audio in _pieces(clip, manifest.window_samples, rows=1))
+        return
+    session = ort.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
+    names = [state.name for state in manifest.states]
+    for clip in clips:
+        feed: Feed = {state.name: np.zeros((1, *state.shape), np.float32) for state in manifest.states}
+        for audio in _pieces(clip, manifest.hop_samples, round(CHUNK_S * manifest.rate_hz / manifest.hop_samples)):
+            feed = {**feed, "audio": audio}
+            yield feed
+            states = session.run([f"{name}_out" for name in names], feed)
+            feed = dict(zip(names, states, strict=True))
+
+
+def _pieces(clip: FloatArray, size: int, rows: int) -> Iterator[FloatArray]:
+    """Cut a clip into pieces (1, rows * size), the last filled up with silence."""
+    framer = Framer(size, size, rows)
+    for windows in (framer.feed(clip), framer.flush()):
+        yield from (window.samples[None].copy() for window in windows)
+
+
+def _reached(nodes: Iterable[onnx.NodeProto], known: set[str]) -> list[onnx.NodeProto]:
+    """Return the nodes that need one of some tensors, directly or not; nodes come in the order of their working."""
+    known, found = set(known), []
+    for node in nodes:
+        if known.intersection(node.input):
+            known.update(node.output)
+            found.append(node)
+    return found
+
+
+def _is_depthwise(node: onnx.NodeProto, dims: tuple[int, ...]) -> bool:
+    groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+    return bool(groups > 1 and dims[1] == 1)
+
+
+class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    def __init__(self, feeds: Iterator[Feed]) -> None:
+        self._feeds = feeds
+
+    def get_next(self) -> Feed | None:
+        return next(self._feeds, None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep onnxruntime's advice to do what is done here anyway off the screen."""
+
+    class Silence(Filter):
+        def filter(self, record: LogRecord) -> bool:
+            return "pre-processing before quantization" not in record.getMessage()
+
+    root, silence = getLogger(), Silence()
+    root.addFilter(silence)
+    try:
+        yield
+    finally:
+        root.removeFilter(silence)

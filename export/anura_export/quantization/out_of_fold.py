@@ -1,0 +1,84 @@
+"""Measures what int8 costs on recordings that a model did not learn from: each fold's model, made int8, scores it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from anura_edge.audio import FloatArray
+from anura_edge.errors import ModelError
+from anura_edge.inference.bundle import Bundle, Metric
+from anura_edge.inference.classifier import open_model, score_all
+from anura_export.bundles.onnx_graph import calibrated, to_onnx
+from anura_export.quantization.calibration_clips import SEED, choose_ranges, range_clips
+from anura_export.quantization.int8 import to_int8
+from anura_train.checkpoints.final import Checkpoint, load_checkpoint
+from anura_train.checkpoints.resume import load_result
+from anura_train.data import Corpus, Recording, load
+from anura_train.data.folds import Folds, all_folds
+from anura_train.evaluation.metrics import Truth, bootstrap, macro_f1
+from anura_train.evaluation.shipped import Report, load_report
+from anura_train.models import build
+
+LOSS = "macro-F1 that int8 costs at the shipped thresholds"
+
+
+def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
+    """Return the macro-F1 of the folds' float models less that of their int8 versions, with a bootstrap interval.
+
+    A fold's ranges come from the recordings that its model has learnt from. Raises ModelError when the folder is of
+    another model than the bundle, or a fold's model is not in it.
+    """
+    checkpoint, report = load_checkpoint(trained), load_report(trained)
+    codes = tuple(species.code for species in checkpoint.provenance.species)
+    if codes != tuple(label.code for label in bundle.manifest.labels) or codes != corpus.labels():
+        raise ModelError(f"{trained}, {bundle.path} and the data have different labels; name those of one model")
+    folds = all_folds(checkpoint.provenance.recipe, corpus)
+    scores: dict[str, FloatArray] = {}
+    for fold in range(checkpoint.provenance.recipe.folds):
+        scores |= _score_fold(bundle, corpus, folds, fold, _fold_graph(checkpoint, report, trained, fold))
+    thresholds = np.array([label.threshold for label in bundle.manifest.labels])
+    truth = np.array([[code in clip.codes for code in codes] for clip in corpus.frogs])
+
+    def loss(both: FloatArray, truth: Truth) -> float:
+        """Take scores (recordings, 2, labels)."""
+        return macro_f1(both[:, 0] >= thresholds, truth) - macro_f1(both[:, 1] >= thresholds, truth)
+
+    both = np.stack([scores[clip.name] for clip in corpus.frogs])
+    interval = bootstrap(loss, both, truth, [" ".join(clip.codes) for clip in corpus.frogs])
+    return Metric(
+        name=LOSS,
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        protocol=f"{len(both)} recordings out of fold, each fold's float model and its int8 version, ranges from what "
+        "that model learnt from; a recording's score is its highest row; interval: bootstrap over recordings within "
+        "species, 1,000 draws, both models on the same ones",
+    )
+
+
+def _fold_graph(checkpoint: Checkpoint, report: Report, trained: Path, fold: int) -> bytes:
+    model = build(checkpoint.provenance.recipe.model, len(checkpoint.provenance.species))
+    model.load_state_dict(load_result(trained / "state" / f"fold-{fold}.pt"))
+    return to_onnx(calibrated(model.eval(), report.slope, report.offset))
+
+
+def _score_fold(bundle: Bundle, corpus: Corpus, folds: Folds, fold: int, graph: bytes) -> dict[str, FloatArray]:
+    """Return the highest rows of the fold's frogs, (2, labels): float and int8."""
+    floats = replace(bundle, model=graph)
+
+    def learnt(recordings: tuple[Recording, ...]) -> list[Recording]:
+        return [each for each in recordings if folds[each.name] != fold]
+
+    ranges = choose_ranges(learnt(corpus.frogs), learnt(corpus.backgrounds), np.random.default_rng(SEED))
+    integers = replace(bundle, model=to_int8(floats, range_clips(ranges, bundle.manifest.rate_hz)))
+    tested = [each for each in corpus.frogs if folds[each.name] == fold]
+    pairs = zip(_highest(floats, tested), _highest(integers, tested), strict=True)
+    return {clip.name: np.stack(pair) for clip, pair in zip(tested, pairs, strict=True)}
+
+
+def _highest(bundle: Bundle, recordings: list[Recording]) -> Iterator[FloatArray]:
+    classifier = open_model(bundle)
+    for recording in recordings:
+        yield score_all(bundle, classifier, load(recording, bundle.manifest.rate_hz)).max(0)

@@ -1,0 +1,114 @@
+"""What is unlike a site's history is found, and what is like it is not."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from anura_base.analysis import rollup
+from anura_base.analysis.anomalies import MIN_NIGHTS, ODD_SCORE, Anomaly, Kind, find_anomalies, odd_score
+from anura_base.config.settings import Site
+from anura_base.db.schema import effort, events
+
+EVENING = date(2026, 11, 20)
+SITES = {"pond": Site(zone="America/Sao_Paulo")}
+
+COMMON = {
+    "site": "pond", "device": "d", "journal": uuid4(), "received_utc": datetime(2026, 11, 21, tzinfo=UTC), "seq": 1,
+    "recording": "r", "recording_name": "r.wav", "rate_hz": 1_000, "clock_source": "gps", "model_id": "m",
+    "model_version": "1", "config_hash": "c", "app_version": "0",
+}  # fmt: skip
+
+
+def put(engine: Engine, back: int, calls: int = 20, state: str = "analysed", model: str = "aa", **more: Any) -> None:
+    """Put a night with four hours of listening into the database."""
+    start = datetime(2026, 11, 20, 23, tzinfo=UTC) - timedelta(days=back)
+    same = {**COMMON, "model_sha256": model, "start_utc": start}
+    name = more.get("species", "Boana faber")
+    heard = {"state": state, "first_sample": 0, "samples": 4 * 3_600_000}
+    said = {"label": "X", "scientific_name": name, "end_utc": start, "onset_sample": 0, "offset_sample": 1}
+    sure = {"p_peak": 0.8, "p_mean": 0.8, "level_dbfs": -20}
+    with engine.begin() as connection:
+        if more.get("listen", True):
+            connection.execute(insert(effort).values({**same, **heard, "id": uuid4()}))
+        if calls:
+            connection.execute(insert(events), [{**same, **said, **sure, "id": uuid4()} for _ in range(calls)])
+
+
+def look(engine: Engine) -> list[Anomaly]:
+    rollup.refresh(engine)
+    with engine.connect() as connection:
+        return find_anomalies(connection, SITES, EVENING)
+
+
+@pytest.fixture
+def usual(engine: Engine) -> Engine:
+    """A site with ten nights of about five calls an hour."""
+    rollup.prepare(engine)
+    for back in range(1, 11):
+        put(engine, back, calls=18 + back % 5)
+    return engine
+
+
+def test_a_night_like_the_others_is_no_anomaly(usual: Engine) -> None:
+    put(usual, 0)
+    assert look(usual) == []
+
+
+@pytest.mark.parametrize(("calls", "word"), [(400, "more"), (0, "less")])
+def test_a_change_of_rate_is_told_with_both_rates(usual: Engine, calls: int, word: str) -> None:
+    put(usual, 0, calls=calls)
+    both = look(usual)
+    assert [(found.kind, found.species) for found in both] == [(Kind.RATE, ""), (Kind.RATE, "Boana faber")]
+    assert word in both[0].what
+    assert dict(both[0].evidence)["this night"] == f"{calls / 4:.1f} calls per hour"
+    assert both[0].history[-1] == calls / 4
+    assert both[0].history[0] is None
+
+
+def test_silence_clipping_and_nothing_at_all_are_told_apart(usual: Engine) -> None:
+    (nothing,) = look(usual)
+    assert (nothing.kind, nothing.what) == (Kind.SILENCE, "Nothing has come of this night.")
+    put(usual, 0, calls=0, state="silent")
+    (flat,) = look(usual)
+    assert "flat line" in flat.what
+    put(usual, 0, calls=0, state="clipped")
+    assert {found.kind for found in look(usual)} == {Kind.SILENCE, Kind.CLIPPING}
+
+
+@pytest.mark.parametrize("state", ["paused", "gated"])
+def test_a_night_that_saved_energy_is_not_taken_for_one_of_which_nothing_came(usual: Engine, state: str) -> None:
+    put(usual, 0, calls=0, state=state)
+    (found,) = look(usual)
+    assert (found.kind, "saving energy" in found.what) == (Kind.SILENCE, True)
+    assert state in dict(found.evidence)
+
+
+def test_a_species_that_is_new_here_is_told_with_how_sure_the_model_was(usual: Engine) -> None:
+    put(usual, 0)
+    put(usual, 0, calls=2, species="Vitreorana uranoscopa", listen=False)
+    (found,) = look(usual)
+    assert (found.kind, found.species) == (Kind.SPECIES, "Vitreorana uranoscopa")
+    assert dict(found.evidence)["highest probability"] == "0.80"
+
+
+def test_a_rate_that_changes_with_the_model_is_told(engine: Engine) -> None:
+    rollup.prepare(engine)
+    for back in range(10):
+        put(engine, back, calls=20 if back > 4 else 90, model="aa" if back > 4 else "bb")
+    assert Kind.MODEL in {found.kind for found in look(engine)}
+
+
+def test_nothing_is_said_of_a_site_that_is_new(engine: Engine) -> None:
+    rollup.prepare(engine)
+    for back in range(MIN_NIGHTS - 2):
+        put(engine, back, calls=0 if back else 500)
+    assert look(engine) == []
+
+
+def test_a_few_odd_nights_in_the_history_hide_nothing() -> None:
+    calm = [5.0] * 8 + [4.0] * 8
+    assert odd_score(30, [*calm, 200, 0]) > ODD_SCORE
+    assert abs(odd_score(8, calm)) < ODD_SCORE

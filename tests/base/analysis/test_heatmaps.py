@@ -1,0 +1,167 @@
+"""Heatmaps equal what pandas computes from the same rows in another way."""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+import pandas as pd
+import pytest
+from astral import Observer
+from astral.sun import sunset
+from sqlalchemy import Connection, Engine, insert
+
+from anura_base.analysis import heatmaps, rollup
+from anura_base.analysis.heatmaps import SUN_HOURS, Cell, Grid
+from anura_base.config.settings import Site
+from anura_base.db.schema import effort, events
+
+SITES = {
+    "pond": Site(latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo"),
+    "fen": Site(latitude_deg=51.5, longitude_deg=0.2, zone="Europe/London"),
+    "hill": Site(latitude_deg=27.7, longitude_deg=85.3, zone="Asia/Kathmandu"),
+}
+FIRST, LAST = date(2026, 10, 22), date(2026, 10, 28)
+"""The clocks in London are set back in the night of the 24th."""
+
+SPECIES = ["Boana faber", "Physalaemus cuvieri", "Rana temporaria"]
+
+CONSTANT = {
+    "device": "d", "journal": uuid4(), "received_utc": datetime(2026, 11, 1, tzinfo=UTC), "recording": "r", "seq": 1,
+    "recording_name": "r.wav", "rate_hz": 1_000, "model_id": "m", "model_version": "1", "model_sha256": "aa",
+    "config_hash": "c", "app_version": "0", "clock_source": "recorder", "label": "X", "onset_sample": 0,
+    "offset_sample": 1, "p_peak": 0.9, "p_mean": 0.9, "level_dbfs": -20, "first_sample": 0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a week of calls and of recordings of five minutes, a third of which were never made."""
+    chance = random.Random(7)
+    calls, listened = [], []
+    begin = datetime(2026, 10, 22, tzinfo=UTC)
+    for site in SITES:
+        for number in range(8 * 96):
+            if chance.random() < 0.35:
+                continue
+            start = begin + timedelta(minutes=15 * number)
+            state = "analysed" if chance.random() < 0.9 else "clipped"
+            listened.append({"site": site, "start": start, "seconds": 300, "state": state})
+            for _ in range(chance.choice([0, 0, 1, 5])):
+                moment = start + timedelta(seconds=chance.uniform(0, 299))
+                calls.append({"site": site, "start": moment, "species": chance.choice(SPECIES)})
+    # One night of the pond without any listening, and one with listening and without any call.
+    calls, listened = pd.DataFrame(calls), pd.DataFrame(listened)
+    quiet = (calls.site == "pond") & calls.start.between("2026-10-24T15:00Z", "2026-10-26T14:59Z")
+    off = (listened.site == "pond") & listened.start.between("2026-10-24T15:00Z", "2026-10-25T14:59Z")
+    return calls[~quiet].reset_index(), listened[~off].reset_index()
+
+
+@pytest.fixture
+def connection(engine: Engine, rows: tuple[pd.DataFrame, pd.DataFrame]) -> Iterator[Connection]:
+    calls, listened = rows
+    rollup.prepare(engine)
+    with engine.begin() as connection:
+        for table, frame in ((events, calls), (effort, listened)):
+            connection.execute(
+                insert(table),
+                [
+                    {name: value for name, value in {
+                        **CONSTANT, "id": uuid4(), "site": row.site, "start_utc": row.start.to_pydatetime(),
+                        "end_utc": row.start.to_pydatetime(), "scientific_name": getattr(row, "species", ""),
+                        "state": getattr(row, "state", ""), "samples": 1_000 * getattr(row, "seconds", 0),
+                    }.items() if name in table.c}
+                    for row in frame.itertuples()
+                ],
+            )  # fmt: skip
+    rollup.refresh(engine)
+    with engine.connect() as connection:
+        yield connection
+
+
+def with_nights(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add evening, hour by the clock and hour since sunset, row by row, from nothing but local times."""
+
+    def of(row: pd.Series) -> tuple[date, int, int]:
+        site = SITES[row.site]
+        local = row.start.tz_convert(site.zone)
+        evening = (local.tz_localize(None) - pd.Timedelta(hours=12)).date()
+        place = Observer(site.latitude_deg, site.longitude_deg)
+        options = [sunset(place, evening + timedelta(days=day)) for day in (-1, 0, 1)]
+        set_ = next(
+            o
+            for o in options
+            if (pd.Timestamp(o).tz_convert(site.zone).tz_localize(None) - pd.Timedelta(hours=12)).date() == evening
+        )
+        hours = (row.start.floor("15min") - pd.Timestamp(set_).round("15min")) / pd.Timedelta(hours=1)
+        return evening, (local.hour - 12) % 24, int(hours // 1)
+
+    frame = frame.copy()
+    frame[["evening", "clock", "sun"]] = [of(row) for _, row in frame.iterrows()]
+    frame["start"] = pd.to_datetime(frame.start)
+    return frame[(frame.evening >= FIRST) & (frame.evening <= LAST)]
+
+
+@pytest.fixture(scope="module")
+def expected(rows: tuple[pd.DataFrame, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    calls, listened = (with_nights(frame) for frame in rows)
+    return calls, listened[listened.state == "analysed"]
+
+
+def rates(grid: Grid) -> dict[tuple[str, int], float | None]:
+    return {
+        (row, column): None if (rate := cell.rate) is None else pytest.approx(rate)
+        for row, cells in grid.rows.items()
+        for column, cell in cells.items()
+    }
+
+
+def divided(
+    calls: pd.DataFrame, listened: pd.DataFrame, row: str, column: str, names: list[str], columns: list
+) -> dict:
+    hours = listened.groupby([row, column] if row == "site" else [column]).seconds.sum() / 3_600
+    counts = calls.groupby([row, column]).size()
+    found = {}
+    for name in names:
+        for number in columns:
+            h = hours.get((name, number) if row == "site" else number, 0)
+            key = number.toordinal() if isinstance(number, date) else number
+            found[name, key] = counts.get((name, number), 0) / h if h else None
+    return found
+
+
+DAYS = [FIRST + timedelta(days=day) for day in range(7)]
+
+
+def test_rates_are_calls_divided_by_the_hours_analysed_of_the_chosen_sites(connection, expected) -> None:  # noqa: ANN001
+    calls, listened = expected
+    for chosen in (list(SITES), ["pond"], ["fen", "hill"]):
+        sites = {name: SITES[name] for name in chosen}
+        grid = heatmaps.species_by_night(connection, heatmaps.by_night(sites, FIRST, LAST))
+        some = [frame[frame.site.isin(chosen)] for frame in expected]
+        assert rates(grid) == divided(*some, "species", "evening", SPECIES, DAYS)
+
+    by_sun = heatmaps.species_by_hour(connection, heatmaps.since_sunset(SITES, FIRST, LAST), SUN_HOURS)
+    assert rates(by_sun) == divided(*expected, "species", "sun", SPECIES, list(SUN_HOURS))
+
+    # The hour that comes twice when the clock is set back is one hour on the wall.
+    by_clock = heatmaps.species_by_hour(connection, heatmaps.by_clock(SITES, FIRST, LAST), range(24))
+    assert rates(by_clock) == divided(*expected, "species", "clock", SPECIES, list(range(24)))
+
+    by_site = heatmaps.site_by_night(connection, heatmaps.by_night(SITES, FIRST, LAST), "Boana faber")
+    one = calls[calls.species == "Boana faber"]
+    assert rates(by_site) == divided(one, listened, "site", "evening", sorted(SITES), DAYS)
+
+    # A night without listening has no rate; one with listening and without calls has the rate zero.
+    pond = heatmaps.species_by_night(connection, heatmaps.by_night({"pond": SITES["pond"]}, FIRST, LAST))
+    unsampled, silent = (pond.rows["Boana faber"][date(2026, 10, day).toordinal()] for day in (24, 25))
+    assert (unsampled, unsampled.rate) == (Cell(0, 0.0), None)
+    assert (silent.calls, silent.rate) == (0, 0.0)
+    assert silent.hours > 0
+
+
+def test_nothing_chosen_gives_an_empty_grid(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert heatmaps.species_by_night(connection, []).rows == {}
+    arctic = {"ice": Site(latitude_deg=80, longitude_deg=0)}
+    assert heatmaps.since_sunset(arctic, date(2026, 6, 1), date(2026, 6, 9)) == []

@@ -1,0 +1,119 @@
+"""Words on calls are only ever added, and the last one counts."""
+
+import io
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, func, insert, select
+
+from anura_base.analysis import reviews
+from anura_base.analysis.reviews import Order, Precision, Verdict
+from anura_base.analysis.reviews import reviews as table
+from anura_base.config.settings import Site
+from anura_base.db.schema import events
+from anura_base.exchange.training_set import training_zip
+from anura_train.data.findings import Findings
+from anura_train.data.readers.csv_tables import read_folder
+
+START = datetime(2026, 11, 20, 23, tzinfo=UTC)
+
+
+def put(engine: Engine, *scores: float, **changes: Any) -> list[UUID]:
+    rows = [
+        {
+            "id": uuid4(), "site": "pond", "device": "d", "journal": uuid4(), "received_utc": START, "seq": 1,
+            "recording": "b2:1", "recording_name": "POND_20261120_200000.wav", "rate_hz": 1_000, "start_utc": START,
+            "end_utc": START, "clock_source": "gps", "label": "BOAFAB", "scientific_name": "Boana faber",
+            "onset_sample": 1_500, "offset_sample": 4_000, "p_peak": p, "p_mean": p, "level_dbfs": -20, "model_id": "m",
+            "model_version": "1", "model_sha256": "aa", "config_hash": "c", "app_version": "0", **changes,
+        }
+        for p in scores
+    ]  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(insert(events), rows)
+    return [row["id"] for row in rows]
+
+
+def say(engine: Engine, event: UUID, verdict: Verdict, label: str = "", who: str = "ana") -> None:
+    with engine.begin() as connection:
+        reviews.judge(connection, event, who, verdict, label)
+
+
+def ask(engine: Engine, order: Order, species: str = "Boana faber", site: str = "") -> UUID | None:
+    with engine.connect() as connection:
+        found = reviews.next_event(connection, species, site, order)
+        return found and found.id
+
+
+def test_the_queue_gives_each_call_until_somebody_has_said_a_word(engine: Engine) -> None:
+    low, high, middle = put(engine, 0.2, 0.9, 0.5)
+    assert (ask(engine, Order.LOWEST), ask(engine, Order.HIGHEST)) == (low, high)
+    say(engine, high, Verdict.CONFIRMED)
+    assert ask(engine, Order.HIGHEST) == middle
+    for _ in range(5):
+        assert ask(engine, Order.ANY) in {low, middle}
+    say(engine, middle, Verdict.REJECTED)
+    say(engine, low, Verdict.RELABELLED, "PHYCUV")
+    assert ask(engine, Order.ANY) is None
+
+
+def test_a_word_that_is_taken_back_is_kept_and_the_call_waits_again(engine: Engine) -> None:
+    (only,) = put(engine, 0.5)
+    say(engine, only, Verdict.CONFIRMED)
+    with engine.connect() as connection:
+        assert reviews.last_of(connection, "ana").event_id == only
+        assert reviews.last_of(connection, "bea") is None
+    say(engine, only, Verdict.UNDONE)
+    assert ask(engine, Order.HIGHEST) == only
+    with engine.connect() as connection:
+        assert reviews.last_of(connection, "ana") is None
+        assert connection.scalar(select(func.count()).select_from(table)) == 2
+
+
+def test_the_queue_can_be_of_one_site_and_of_a_species_without_a_name(engine: Engine) -> None:
+    put(engine, 0.9)
+    (there,) = put(engine, 0.1, site="fen")
+    (nameless,) = put(engine, 0.4, scientific_name="", label="X1")
+    assert ask(engine, Order.HIGHEST, site="fen") == there
+    assert ask(engine, Order.HIGHEST, "X1") == nameless
+    assert ask(engine, Order.HIGHEST, "Nobody") is None
+
+
+def test_precision_counts_what_stands_from_each_threshold_on(engine: Engine) -> None:
+    ids = put(engine, 0.35, 0.55, 0.75, 0.92)
+    for event, verdict in zip(ids, ("rejected", "relabelled", "confirmed", "confirmed"), strict=True):
+        say(engine, event, Verdict(verdict), "PHYCUV")
+    with engine.connect() as connection:
+        found = {row.threshold: (row.reviewed, row.right) for row in reviews.precisions(connection, "Boana faber")}
+    assert found == {0.3: (4, 2), 0.5: (3, 2), 0.6: (2, 2), 0.7: (2, 2), 0.8: (1, 1), 0.9: (1, 1)}
+
+
+@pytest.mark.parametrize(("right", "low", "high"), [(0, 0.0, 0.278), (5, 0.237, 0.763), (10, 0.722, 1.0)])
+def test_intervals_are_wilsons(right: int, low: float, high: float) -> None:
+    # For 5 of 10 the textbook has 0.237 to 0.763.
+    assert Precision(0.5, 10, right).interval == pytest.approx((low, high), abs=1e-3)
+
+
+def test_the_training_set_is_read_by_the_training(engine: Engine, tmp_path: Path) -> None:
+    right, other, wrong = put(engine, 0.9, 0.8, 0.7)
+    alone, *_ = put(engine, 0.6, recording="b2:2", recording_name="=cmd.wav")
+    say(engine, right, Verdict.CONFIRMED)
+    say(engine, other, Verdict.RELABELLED, "PHYCUV")
+    say(engine, wrong, Verdict.REJECTED)
+    say(engine, alone, Verdict.REJECTED)
+    with engine.connect() as connection:
+        data = training_zip(reviews.reviewed(connection), {"pond": Site(zone="America/Sao_Paulo")})
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(tmp_path)
+    findings = Findings()
+    (recording,) = read_folder(tmp_path, findings).recordings
+    assert {label.code for label in recording.weak} == {"BOAFAB", "PHYCUV"}
+    assert {(label.code, label.onset_s, label.offset_s) for label in recording.strong} == {
+        ("BOAFAB", 1.5, 4.0), ("PHYCUV", 1.5, 4.0),
+    }  # fmt: skip
+    assert str(recording.night) == "2026-11-20"
+    assert recording.start.isoformat() == "2026-11-20T19:59:58-03:00"

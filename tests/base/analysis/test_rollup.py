@@ -1,0 +1,152 @@
+"""Sums are those of the rows, whatever came, in which order, and what was taken back."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, delete, func, insert, inspect, select, text, update
+
+from anura_base.analysis import rollup
+from anura_base.analysis.nights import SLOT_S, slot
+from anura_base.analysis.rollup import call_slots, effort_slots, stale_days
+from anura_base.db.schema import effort, events
+from anura_edge.audio import ClockSource
+
+DAY = datetime(2026, 11, 20, tzinfo=UTC)
+MADE_BY = {
+    "device": "d", "journal": uuid4(), "received_utc": DAY, "recording": "r", "rate_hz": 1_000,
+    "model_id": "m", "model_version": "1", "model_sha256": "aa", "config_hash": "c", "app_version": "0", "seq": 1,
+    "recording_name": "r.wav", "clock_source": "recorder", "site": "pond",
+}  # fmt: skip
+
+
+def call(start: datetime, species: str = "Boana faber", **changes: object) -> dict[str, object]:
+    row = {
+        **MADE_BY, "id": uuid4(), "start_utc": start, "end_utc": start, "scientific_name": species, "label": "BOAFAB",
+        "onset_sample": 0, "offset_sample": 1, "p_peak": 0.9, "p_mean": 0.9, "level_dbfs": -20,
+    }  # fmt: skip
+    return row | changes
+
+
+def listening(start: datetime, seconds: float, **changes: object) -> dict[str, object]:
+    samples = {"first_sample": 0, "samples": int(seconds * 1_000)}
+    return {**MADE_BY, "id": uuid4(), "start_utc": start, "state": "analysed", **samples, **changes}
+
+
+@pytest.fixture
+def summed(engine: Engine) -> Engine:
+    rollup.prepare(engine)
+    return engine
+
+
+def put(engine: Engine, *rows: dict[str, object]) -> None:
+    with engine.begin() as connection:
+        for row in rows:
+            connection.execute(insert(events if "label" in row else effort).values(row))
+
+
+def calls(engine: Engine) -> dict[tuple[int, str], int]:
+    with engine.connect() as connection:
+        query = select(call_slots.c.slot, call_slots.c.species, call_slots.c.calls)
+        return {(number, species): count for number, species, count in connection.execute(query)}
+
+
+def seconds(engine: Engine) -> dict[int, float]:
+    with engine.connect() as connection:
+        query = select(effort_slots.c.slot, func.sum(effort_slots.c.seconds)).group_by(effort_slots.c.slot)
+        return dict(connection.execute(query).all())
+
+
+def test_calls_are_summed_by_slot_and_species(summed: Engine) -> None:
+    put(summed, call(DAY), call(DAY + timedelta(minutes=14.9)), call(DAY + timedelta(minutes=15)), call(DAY, ""))
+    rollup.refresh(summed)
+    first = slot(DAY)
+    assert calls(summed) == {(first, "Boana faber"): 2, (first + 1, "Boana faber"): 1, (first, "BOAFAB"): 1}
+
+
+def test_a_stretch_of_listening_is_cut_at_slots_and_at_midnight(summed: Engine) -> None:
+    put(summed, listening(DAY - timedelta(minutes=20), 1_800))
+    rollup.refresh(summed)
+    first = slot(DAY)
+    assert seconds(summed) == {first - 2: 300, first - 1: SLOT_S, first: 600}
+
+
+def test_a_stretch_into_the_next_day_stays_when_that_day_is_summed_again(summed: Engine) -> None:
+    put(summed, listening(DAY - timedelta(minutes=20), 1_800))
+    rollup.refresh(summed)
+    put(summed, call(DAY + timedelta(hours=3)))
+    rollup.refresh(summed)
+    assert sum(seconds(summed).values()) == 1_800
+
+
+def test_what_is_corrected_moves_and_what_is_taken_back_is_gone(summed: Engine) -> None:
+    put(summed, call(DAY), call(DAY, "Rhinella icterica"), listening(DAY, 900))
+    rollup.refresh(summed)
+    with summed.begin() as connection:
+        moved = DAY + timedelta(days=40)
+        connection.execute(update(events).where(events.c.scientific_name == "Boana faber").values(start_utc=moved))
+        connection.execute(delete(events).where(events.c.scientific_name == "Rhinella icterica"))
+        connection.execute(delete(effort))
+    rollup.refresh(summed)
+    assert calls(summed) == {(slot(moved), "Boana faber"): 1}
+    assert seconds(summed) == {}
+
+
+def test_a_row_whose_time_nobody_knows_is_in_no_sum_until_it_is_known(summed: Engine) -> None:
+    put(summed, call(DAY, clock_source="unknown"), listening(DAY, 900, clock_source="unknown"))
+    rollup.refresh(summed)
+    assert (calls(summed), seconds(summed)) == ({}, {})
+    with summed.begin() as connection:
+        for table in (events, effort):
+            connection.execute(update(table).values(clock_source=ClockSource.SYSTEM))
+    rollup.refresh(summed)
+    assert len(calls(summed)) == len(seconds(summed)) == 1
+
+
+def test_a_stretch_that_nobody_could_hear_does_not_fill_the_database(summed: Engine) -> None:
+    put(summed, listening(DAY, 1e9, rate_hz=1), listening(datetime(9999, 12, 31, 23, tzinfo=UTC), 1e6))
+    rollup.refresh(summed)
+    assert len(seconds(summed)) <= rollup.LONGEST.total_seconds() / SLOT_S + 4
+
+
+def test_what_an_older_version_stored_is_summed_up(engine: Engine) -> None:
+    put(engine, call(DAY), listening(DAY, 900))
+    rollup.prepare(engine)
+    rollup.prepare(engine)
+    rollup.refresh(engine)
+    assert (len(calls(engine)), len(seconds(engine))) == (1, 1)
+
+
+def test_nothing_is_noted_for_long(summed: Engine) -> None:
+    put(summed, *(call(DAY + timedelta(days=day)) for day in range(3 * rollup.DAYS_PER_STEP)))
+    rollup.refresh(summed)
+    with summed.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(stale_days)) == 0
+    assert len(calls(summed)) == 3 * rollup.DAYS_PER_STEP
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_what_an_older_version_summed_up_by_device_is_summed_up_anew(engine: Engine) -> None:
+    put(engine, call(DAY))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE call_slots (site TEXT)"))
+        connection.execute(text("CREATE TRIGGER events_stale_insert AFTER INSERT ON events BEGIN SELECT 1; END"))
+    rollup.prepare(engine)
+    rollup.refresh(engine)
+    assert len(calls(engine)) == 1
+    assert not inspect(engine).has_table("call_slots")
+    with engine.connect() as connection:
+        left = connection.scalars(text("SELECT name FROM sqlite_master WHERE name LIKE '%stale_insert'")).all()
+    assert left == []
+    put(engine, call(DAY + timedelta(hours=1)))
+    rollup.refresh(engine)
+    assert len(calls(engine)) == 2
+
+
+def test_many_rows_of_a_day_leave_no_more_notes_in_sqlite_than_one(summed: Engine) -> None:
+    put(summed, *(call(DAY + timedelta(seconds=n)) for n in range(50)), *(listening(DAY, 60) for _ in range(5)))
+    with summed.connect() as connection:
+        notes = connection.scalar(select(func.count()).select_from(stale_days))
+    assert notes == (2 if summed.dialect.name == "sqlite" else 55)
+    rollup.refresh(summed)
+    assert sum(calls(summed).values()) == 50

@@ -1,0 +1,232 @@
+"""Whatever devices send, in whatever order and however it is grouped, does no harm and means the same."""
+
+import gc
+import json
+import random
+import tracemalloc
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, func, select
+
+from anura_base.analysis.sites import sites
+from anura_base.db import queries
+from anura_base.db.schema import dead_letters, devices, journals, metadata, received
+from anura_base.ingest import batch as ingest_module
+from anura_base.ingest import writer as store_module
+from anura_base.ingest.batch import Message, ingest
+from anura_base.web.recent_activity import read_now
+from anura_edge.wire import (
+    Ack,
+    ClipDenial,
+    ClipPart,
+    EffortBatch,
+    EventBatch,
+    Health,
+    NoticeBatch,
+    Refusal,
+    Status,
+    pack,
+    parse_answer,
+)
+
+NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+NUMBERED = {"model_id": "m", "model_version": "1", "model_sha256": "5f", "config_hash": "c0", "app_version": "0.1.0"}
+ABOUT = {"recording_name": "a.wav", "rate_hz": 22_050}
+
+SLOW = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=25
+)
+
+seqs = st.integers(0, 12)
+clocks = st.sampled_from(["unknown", "recorder"])
+recordings = st.sampled_from(["r1", "r2"])
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A batch that is well-formed, though perhaps nonsense."""
+    kind = draw(st.sampled_from(["event", "effort", "notice"]))
+    rows = []
+    for seq in draw(st.lists(seqs, max_size=4)):
+        start = NOW + timedelta(minutes=seq)
+        # Ids come again under other numbers and devices, as those of a card do that was put into another laptop.
+        common = {**NUMBERED, "seq": seq, "id": UUID(int=draw(st.integers(1, 8))), "recording": draw(recordings)}
+        heard = {**common, **ABOUT, "start_utc": start, "clock_source": draw(clocks)}
+        if kind == "event":
+            place = {"onset_sample": seq, "offset_sample": seq + 1, "end_utc": start}
+            rows.append(
+                {**heard, **place, "label": "L", "scientific_name": "S", "p_peak": 1, "p_mean": 0, "level_dbfs": 0}
+            )
+        elif kind == "effort":
+            rows.append({**heard, "state": "analysed", "first_sample": 0, "samples": draw(st.integers(0, 2**53 - 1))})
+        else:
+            what = draw(st.sampled_from(["withdrawn", "clock_known", "news"]))
+            rows.append({**common, "what": what, "utc": NOW, "detail": "", "amount": 3.5})
+    model = {"event": EventBatch, "effort": EffortBatch, "notice": NoticeBatch}[kind]
+    journal = UUID(int=draw(st.integers(1, 2)))
+    payload = model.model_validate({"journal": journal, "floor": draw(seqs), "rows": rows}).to_bytes()
+    return kind, pack(payload) if draw(st.booleans()) else payload
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("0001-01-01T00:00:00+14:00"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@st.composite
+def others(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A status, a health message, or anything at all."""
+    health = Health(
+        utc=NOW, every_s=1, uptime_s=1, running_s=1, app_version="1", model_sha256="5f", config_hash="c", overruns=0,
+        analysed_s=0, dropped_s=0, gaps=0, pending=draw(seqs),
+    )  # fmt: skip
+    status = Status(state=draw(st.sampled_from(["online", "offline"])), latitude_deg=draw(st.sampled_from([None, 1.5])))
+    kind, payload = draw(
+        st.sampled_from([("health", health.to_bytes()), ("status", status.to_bytes())])
+        | batches()
+        | st.tuples(st.sampled_from(["event", "status", "health", "ack", "clip", "x"]), st.binary(max_size=40))
+    )
+    if draw(st.booleans()) and payload.startswith(b"{"):
+        try:
+            values = json.loads(payload)
+        except ValueError:
+            return kind, payload
+        where = draw(st.sampled_from([values, *values.get("rows", [])])) if isinstance(values, dict) else {}
+        if where:
+            where[draw(st.sampled_from(sorted(where)))] = draw(json_values)
+            payload = json.dumps(values).encode(errors="replace")
+    return kind, payload
+
+
+@st.composite
+def about_clips(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A piece of a clip, an offer of one, or a denial, of a call that may be there."""
+    event = UUID(int=draw(st.integers(1, 8)))
+    if draw(st.booleans()):
+        why = draw(st.sampled_from(["off", "gone", "later"]))
+        return "clip", ClipDenial.model_validate({"event": event, "why": why}).to_bytes()
+    data = draw(st.sampled_from([b"", b"fLaC", b"fLaC" * 2, b"more"]))
+    sha256, size = draw(st.sampled_from(["5f" * 32, "0" * 64])), draw(st.integers(1, 12))
+    part = ClipPart(event=event, sha256=sha256, size=size, first_sample=1, offset=draw(seqs), data=data)
+    return "clip", part.to_bytes()
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> Message:
+    kind, payload = draw(batches() | others() | about_clips())
+    topic = draw(st.sampled_from([f"anura/v1/s/{device}/{kind}" for device in ("a", "b")]) | st.text(max_size=20))
+    return Message(topic, payload, draw(st.booleans()), NOW + timedelta(seconds=draw(st.integers(0, 5))))
+
+
+def outcome(connection: Connection, groups: list[list[Message]]) -> tuple[Any, Any, Any]:
+    """What is stored, what is acknowledged and what is refused, when messages come in these groups."""
+    came: dict[tuple[str, UUID], set[int]] = defaultdict(set)
+    refused, commands = [], []
+    for group in groups:
+        for topic, payload in ingest(connection, group):
+            if topic.endswith("/cmd"):
+                commands.append((topic, payload))
+                continue
+            answer = parse_answer(payload)
+            if isinstance(answer, Refusal):
+                refused.append((topic, answer.refused, answer.reason))
+            if isinstance(answer, Ack):
+                came[topic, answer.journal] |= {n for first, last in answer.received for n in range(first, last + 1)}
+    tables = {}
+    for table in metadata.sorted_tables:
+        columns = [column for column in table.columns if column.name not in ("arrival", "number")]
+        tables[table.name] = sorted(map(repr, map(tuple, connection.execute(select(*columns)))))
+    return tables, dict(came), (sorted(refused), commands)
+
+
+@SLOW
+@given(st.lists(messages(), max_size=8), st.integers(1, 4))
+def test_it_is_all_the_same_how_messages_are_grouped(engine: Engine, sent: list[Message], size: int) -> None:
+    found = []
+    for groups in ([[each] for each in sent], [sent], [sent[at : at + size] for at in range(0, len(sent), size)]):
+        with engine.connect() as connection, connection.begin() as transaction:
+            found.append(outcome(connection, groups))
+            queries.device_views(connection)
+            read_now(connection, sites(connection, {}))
+            transaction.rollback()
+    assert found[0] == found[1] == found[2]
+
+
+@SLOW
+@given(st.lists(messages(), max_size=8))
+def test_it_is_all_the_same_how_often_messages_come(engine: Engine, sent: list[Message]) -> None:
+    batches_only = [each for each in sent if each.topic.endswith(("event", "effort", "notice"))]
+    found = []
+    for times in (1, 2):
+        with engine.connect() as connection, connection.begin() as transaction:
+            tables, came, _ = outcome(connection, [batches_only] * times)
+            tables.pop("dead_letters")
+            found.append((tables, came))
+            transaction.rollback()
+    assert found[0] == found[1]
+
+
+def test_a_flood_of_nonsense_leaves_nothing_in_memory(engine: Engine, make) -> None:  # noqa: ANN001
+    """Payloads with a byte changed here and there, and topics of all sorts."""
+    dice = random.Random(7)
+    good = EventBatch(journal=UUID(int=1), floor=1, rows=tuple(make.event(seq) for seq in range(1, 4))).to_bytes()
+
+    def nonsense() -> Message:
+        payload = bytearray(good)
+        for _ in range(dice.randrange(1, 4)):
+            payload[dice.randrange(len(payload))] = dice.randrange(256)
+        kind = dice.choice(["event", "effort", "notice", "status", "health", "ack", "x"])
+        name = dice.choice([f"anura/v1/s/{dice.randrange(5)}/{kind}", str(dice.random())])
+        return Message(name, pack(bytes(payload)) if dice.random() < 0.3 else bytes(payload), dice.random() < 0.1, NOW)
+
+    held = []
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            for _ in range(10):
+                with engine.begin() as connection:
+                    ingest(connection, [nonsense() for _ in range(50)])
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    # The first round fills what is kept for good: compiled statements and the like.
+    assert held[2] - held[1] < 200_000
+
+
+def _count(connection: Connection, table: Any) -> int:
+    return connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_nothing_grows_without_bound(engine: Engine, make, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+    """A device that names ever new sites, journals and gaps, and sends nonsense."""
+    monkeypatch.setattr(store_module, "MAX_DEVICES", 5)
+    monkeypatch.setattr(store_module, "MAX_JOURNALS", 4)
+    monkeypatch.setattr(store_module, "MAX_SPANS", 6)
+    monkeypatch.setattr(ingest_module, "MAX_DEAD_LETTERS", 7)
+
+    def send(connection: Connection, site: int, journal: int, seq: int) -> None:
+        payload = EventBatch(journal=UUID(int=journal), floor=1, rows=(make.event(seq),)).to_bytes()
+        group = [Message(f"anura/v1/s{site}/a/event", payload, False, NOW), Message("x", b"", False, NOW)]
+        ingest(connection, group)
+
+    with engine.begin() as connection:
+        for number in range(30):
+            send(connection, number, 1, 1)
+            send(connection, 0, number, 1)
+            send(connection, 0, 1, 2 * number + 1)
+        assert _count(connection, devices) == 5
+        assert _count(connection, journals) == 4 + 4
+        assert _count(connection, received) == 6 + 3 + 4
+        assert _count(connection, dead_letters) == 7
+    with engine.begin() as connection:  # and who was there before is served
+        send(connection, 0, 1, 3)
+        assert _count(connection, devices) == 5

@@ -1,0 +1,92 @@
+"""What Home Assistant would find at a real broker."""
+
+import json
+import threading
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from support import eventually
+
+from anura_base.config.settings import Mqtt
+from anura_base.db.engine import open_database
+from anura_base.ingest.batch import Message, ingest
+from anura_base.ingest.queue import Inbox
+from anura_base.ingest.subscriber import Subscriber
+from anura_base.integrations.home_assistant import HomeAssistant, discovery, last_call_topic
+from anura_edge.wire import Status, batch, topic
+
+
+@pytest.fixture
+def heard(broker):  # noqa: ANN001, ANN201
+    """Begin to listen at the broker, as often as wished; return what came, by topic, and whether it was kept."""
+    clients = []
+
+    def listen() -> dict[str, tuple[dict[str, object], bool]]:
+        came: dict[str, tuple[dict[str, object], bool]] = {}
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        subscribed = threading.Event()
+        client.on_message = lambda _c, _d, m: came.__setitem__(m.topic, (json.loads(m.payload), m.retain))
+        client.on_subscribe = lambda *_: subscribed.set()
+        client.connect("127.0.0.1", broker.port)
+        client.subscribe([("homeassistant/#", 1), ("anura/v1/+/+/last_call", 1)])
+        client.loop_start()
+        clients.append(client)
+        assert subscribed.wait(60)
+        return came
+
+    yield listen
+    for client in clients:
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_devices_and_their_last_call_are_found(broker, heard, make, tmp_path) -> None:  # noqa: ANN001
+    engine = open_database(f"sqlite:///{tmp_path / 'base.db'}")
+    subscriber = Subscriber(Mqtt(port=broker.port), Inbox())
+    subscriber.start()
+    eventually(lambda: subscriber.connected)
+    journal = uuid4()
+
+    def send(kind: str, payload: bytes) -> None:
+        with engine.begin() as connection:
+            ingest(connection, [Message(topic("pond", "one", kind), payload, False, datetime.now(UTC))])
+
+    send("event", batch(journal, 1, [make.event(1)]))
+    told = HomeAssistant(engine, "homeassistant", subscriber)
+    told.look()
+    came = heard()
+    send("event", batch(journal, 1, [make.event(2), make.event(3, scientific_name="Hyla arborea")]))
+    told.look()
+    call = eventually(lambda: came.get("anura/v1/pond/one/last_call"))
+    assert (call[0]["scientific_name"], call[1]) == ("Hyla arborea", False)
+    described = {name: what for name, (what, kept) in came.items() if name.startswith("homeassistant/") and kept}
+    assert described.keys() == dict(discovery("homeassistant", "pond", "one")).keys(), "the broker kept them"
+    assert not any("last_call" in name for name in heard() if name.startswith("anura/")), "a call is not kept"
+    subscriber.stop()
+    engine.dispose()
+
+
+def test_each_entity_reads_what_devices_send(make) -> None:  # noqa: ANN001
+    jinja2 = pytest.importorskip("jinja2")
+    sent = {
+        topic("pond", "one", "status"): Status(state="online").to_bytes(),
+        topic("pond", "one", "health"): make.health(disk_free_bytes=1_550_000_000, temperature_c=50.5).to_bytes(),
+        last_call_topic("pond", "one"): b'{"scientific_name": "Hyla arborea"}',
+    }
+    shown = {}
+    for name, described in discovery("homeassistant", "pond", "one"):
+        template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(described["value_template"])
+        shown[name.split("_")[-2] + name.split("_")[-1]] = template.render(
+            value_json=json.loads(sent[described["state_topic"]])
+        )
+    assert set(shown.values()) == {"online", "1234", "1.6", "50.5", "None", "none", "Hyla arborea"}
+
+
+def test_names_with_underscores_are_not_mixed_up() -> None:
+    one, other = (dict(discovery("homeassistant", *names)) for names in (("a_b", "c"), ("a", "b_c")))
+    assert not one.keys() & other.keys()
+    ids = [entity["unique_id"] for found in (one, other) for entity in found.values()]
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,243 @@
+import re
+import signal
+import sqlite3
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from support import eventually
+
+from anura_base.db.engine import open_database
+from anura_base.db.schema import events
+from anura_edge.wire import MAX_PAYLOAD_BYTES, Status
+
+# A base station whose life ends between the commit and the acknowledgement.
+DIES_BEFORE_ACK = """
+import os, signal
+from anura_base.cli.main import main
+from anura_base.ingest.subscriber import Subscriber
+Subscriber.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+main()
+"""
+
+
+on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
+def stored_events(database_url: str) -> int:
+    engine = open_database(database_url)
+    with engine.connect() as connection:
+        count = connection.scalar(select(func.count()).select_from(events))
+    engine.dispose()
+    return count
+
+
+@on_both
+def test_a_batch_is_stored_and_acknowledged_every_time_it_comes(base, device, make) -> None:  # noqa: ANN001
+    rows = make.event(1), make.event(2)
+    device.send(*rows)
+    assert device.ack() == 2
+    device.send(*rows)
+    assert device.ack() == 2
+    device.send(make.effort(3))
+    assert device.ack() == 3
+    assert base.json("api/events/ids") == [str(row.id) for row in rows]
+
+
+@on_both
+def test_killed_between_commit_and_acknowledgement(start_base, device, make, database_url: str) -> None:  # noqa: ANN001
+    doomed = start_base([sys.executable, "-c", DIES_BEFORE_ACK])
+    eventually(doomed.connected)
+    rows = tuple(make.event(seq) for seq in range(1, 51))
+    device.send(*rows)
+    doomed.process.wait(20)
+    assert doomed.process.returncode == -signal.SIGKILL
+    assert (stored_events(database_url), device.acks.qsize()) == (50, 0)
+
+    base = start_base()
+    device.send(*rows)
+    assert device.ack() == 50
+    assert base.json("api/events/ids") == [str(row.id) for row in rows]
+
+
+def test_what_came_while_it_was_away_is_waiting_at_the_broker(start_base, device, make) -> None:  # noqa: ANN001
+    first = start_base()
+    eventually(first.connected)
+    assert first.stop() == 0
+    device.send(make.event(1))
+    start_base()
+    assert device.ack() == 1
+
+
+def test_an_acknowledgement_is_not_kept_by_the_broker(base, broker, device, make) -> None:  # noqa: ANN001
+    device.send(make.event(1))
+    assert device.ack() == 1
+    device.stop()
+    again = type(device)(broker.port, journal=device.journal)
+    again.send(make.event(2))
+    assert again.ack() == 2
+    again.stop()
+
+
+def test_it_outlives_its_broker(base, broker, device, make) -> None:  # noqa: ANN001
+    broker.stop()
+    eventually(lambda: not base.connected())
+    assert base.json("api/devices") == []
+    broker.start()
+    eventually(base.connected)
+    device.send(make.event(1))
+    assert device.ack() == 1
+
+
+def test_a_broker_that_is_not_there_at_the_start_is_waited_for(start_base, broker) -> None:  # noqa: ANN001
+    broker.stop()
+    base = start_base()
+    assert not base.connected()
+    broker.start()
+    eventually(base.connected)
+
+
+@on_both
+def test_hostile_messages_do_not_stop_it(base, device, make) -> None:  # noqa: ANN001
+    device.send_raw("event", b"{")
+    device.send_raw("event", b" " * (MAX_PAYLOAD_BYTES + 1))
+    device.send_raw("effort", b" " * (3 * MAX_PAYLOAD_BYTES))  # the broker does not pass this on
+    device.send_raw("status", b"\0" * 100)
+    device.send(make.event(1))
+    assert device.ack() == 1
+    assert "Messages refused</dt><dd>3<" in base.get("")
+
+
+def test_what_a_device_says_is_escaped(base, device, make) -> None:  # noqa: ANN001
+    device.send(make.event(1, recording_name="<script>alert(1)</script>", label="'\"><img src=x>"))
+    device.ack()
+    page = base.get("")
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+@on_both
+def test_the_page_shows_calls_devices_and_effort(base, device, make) -> None:  # noqa: ANN001
+    device.send_raw("status", Status(state="online", model_id="anuraset-student").to_bytes(), retain=True)
+    device.send(make.effort(3, hours=11.5), make.effort(4, make.state.DROPPED, 0.25), floor=3)
+    device.send(make.event(5, clock_source="unknown"), floor=3)
+    while device.ack() < 5:
+        pass
+    page = " ".join(base.get("").split())
+    for text in (
+        "<em>Physalaemus cuvieri</em>", "PHYCUV", "2026-11-20 19:30:50", "2.0 s", "0.93", "-32 dBFS",
+        "/ swamp-1", "SITE_20261120_193000.wav", '"clock unknown"', "Rows missing</dt><dd>2<",
+    ):  # fmt: skip
+        assert text in page
+    assert '"state online"' in base.get("network")
+    (view,) = base.json("api/devices")
+    assert view["effort_h"] == dict.fromkeys(make.state, 0.0) | {"analysed": 11.5, "dropped": 0.25}
+    assert (view["state"], view["events"], view["missing"]) == ("online", 1, 2)
+
+
+def test_the_page_shows_how_a_device_is(base, device, make) -> None:  # noqa: ANN001
+    device.send_raw("health", make.health(oldest_pending_s=7_300, since_inference_s=3, temperature_c=61.2).to_bytes())
+    page = eventually(lambda: " ".join(text.split()) if "61" in (text := base.get("network")) else None)
+    for text in ("1,234 rows", "for 2 h", "heard audio 3 s before", "0 s of audio dropped in 2 gaps", "61 °C"):
+        assert text in page
+    ill = make.health(problems=("<b>the model does not answer</b>",), disk_free_bytes=1_550_000_000)
+    device.send_raw("health", ill.to_bytes())
+    page = eventually(lambda: " ".join(text.split()) if "1.6 GB" in (text := base.get("network")) else None)
+    assert "&lt;b&gt;the model does not answer" in page
+    devices = page[page.index("<table") : page.index("</table>")]
+    assert len(re.findall("<th[ >]", devices)) == len(re.findall("<td[ >]", devices)), "each cell has its head"
+    assert base.json("api/devices")[0]["health"]["gaps"] == 2
+
+
+@on_both
+def test_a_reader_of_the_api_misses_nothing(base, device, make) -> None:  # noqa: ANN001
+    rows = tuple(make.event(seq) for seq in range(1, 8))
+    device.send(*rows)
+    device.ack()
+    ids, after = [], 0
+    while events := base.json(f"api/events?limit=3&after={after}"):
+        ids += [event["id"] for event in events]
+        after = events[-1]["arrival"]
+    assert ids == [str(row.id) for row in rows]
+
+
+def test_the_stream_brings_a_new_call(base, device, make) -> None:  # noqa: ANN001
+    with urllib.request.urlopen(base.url + "stream", timeout=20) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        assert stream.readline() == b"event: live\n"
+        assert b"No call has come yet" in stream.readline()
+        # A line feed or carriage return in a name must not end the line.
+        device.send(make.event(1, recording_name="a\r\n\r\nevent: forged\r\n"))
+        while b"Physalaemus cuvieri" not in (line := stream.readline()):
+            assert line
+            assert not line.startswith(b"event: forged")
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(base) -> None:  # noqa: ANN001
+    for path in ("", "static/live.js", "api/events"):
+        with urllib.request.urlopen(base.url + path) as answer:
+            assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_it_stops_cleanly_with_a_reader_on_the_stream(base) -> None:  # noqa: ANN001
+    with urllib.request.urlopen(base.url + "stream", timeout=20) as stream:
+        stream.readline()
+        assert base.stop() == 0
+
+
+def test_a_database_that_takes_no_writes_is_not_healthy(base, device, make, tmp_path) -> None:  # noqa: ANN001
+    blocker = sqlite3.connect(tmp_path / "base.db", isolation_level=None)
+    blocker.execute("DROP TABLE received")
+    device.send(make.event(1))
+    eventually(lambda: base.health() == {"subscriber": True, "database": False})
+    blocker.execute(
+        "CREATE TABLE received (site TEXT, device TEXT, journal CHAR(32), first BIGINT, last BIGINT,"
+        " PRIMARY KEY (site, device, journal, first))"
+    )
+    blocker.close()
+    device.send(make.event(1))
+    assert device.ack() == 1
+    eventually(lambda: base.health() == {"subscriber": True, "database": True})
+
+
+def test_nothing_is_acknowledged_into_a_database_that_was_removed(base, device, make, tmp_path: Path) -> None:  # noqa: ANN001
+    device.send(make.event(1))
+    assert device.ack() == 1
+    for file in tmp_path.glob("base.db*"):
+        file.unlink()
+    device.send(make.event(2))
+    eventually(lambda: base.health() == {"subscriber": True, "database": False})
+    assert device.acks.empty()
+
+
+def test_a_browser_shows_the_page_and_each_new_call(base, device, make, open_page) -> None:  # noqa: ANN001
+    page = open_page(base.url)
+    eventually(lambda: page.evaluate("document.getElementById('link').textContent") == "Live.")
+    assert "No call has come yet" in page.evaluate("document.body.textContent")
+    device.send(make.event(1, recording_name="<img src=x onerror=\"document.title='taken'\">"))
+    eventually(lambda: page.evaluate("document.querySelector('td em')?.textContent") == "Physalaemus cuvieri")
+    assert page.evaluate("document.title") == "anura: calls heard"
+    assert page.evaluate("getComputedStyle(document.querySelector('td em')).fontStyle") == "italic"
+    assert page.complaints == []
+
+
+def test_a_phone_shows_the_page_without_scrolling_sideways(base, device, make, open_page) -> None:  # noqa: ANN001
+    device.send(make.event(1, recording_name="x" * 500))
+    device.ack()
+    page = open_page(base.url)
+    page.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)
+    eventually(lambda: page.evaluate("document.getElementById('link').textContent") == "Live.")
+    assert page.evaluate("document.querySelectorAll('td').length") > 0
+    widths = "[...document.querySelectorAll('*')].map((part) => part.scrollWidth)"
+    assert page.evaluate(f"Math.max(...{widths})") <= 360
+
+
+def test_without_scripts_the_page_is_complete(base, device, make) -> None:  # noqa: ANN001
+    device.send(make.event(1))
+    device.ack()
+    assert "<em>Physalaemus cuvieri</em>" in base.get("")
+    assert "Reload to update." in base.get("")

@@ -1,0 +1,223 @@
+"""A folder of good and bad files is heard to its end, once."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event as Stop
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+import anura_edge.app.scan_files as hear_files_module
+from anura_edge.app.device import Daemon
+from anura_edge.audio import FloatArray
+from anura_edge.config.device import Audio, Config, Detect, Model
+from anura_edge.errors import ConfigError, JournalError, ModelError
+from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES
+from anura_edge.sources.files.scan import scan
+from anura_edge.store.journal import Journal
+from anura_edge.store.writer import Summary
+from anura_edge.wire import EffortRow, EventRow, NoticeRow
+
+RATE_HZ = 8_000
+
+
+@pytest.fixture
+def config(tmp_path: Path, stream_path: Path) -> Config:
+    return Config(state_dir=tmp_path / "state", model=Model(bundle=stream_path), audio=Audio(utc_offset="-03:00"))
+
+
+@pytest.fixture
+def card(tmp_path: Path, two_calls: Callable[..., FloatArray]) -> Path:
+    """Two good recordings among what a card holds besides."""
+    card = tmp_path / "card"
+    (card / "Data").mkdir(parents=True)
+    sound = two_calls(24_000)
+    sf.write(card / "Data" / "A_20261120_193000.wav", np.hstack([sound, 0.1 * sound]), 24_000)
+    (card / "Data" / "B_20261120_200000.wav").touch()
+    (card / "Data" / "C_20261120_203000.wav").write_bytes(bytes(131_072))
+    (card / "Data" / "D_20261120_210000.WAV").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 1_000)
+    (card / "Data" / "E_20261120_213000.w4v").write_bytes(b"x" * 1_000)
+    (card / "Data" / os.fsdecode(b"F_for\xeat_20261120_220000.wav")).touch()
+    (card / "A_Summary.txt").write_text("DATE,TIME\n")
+    noisy = two_calls() + np.random.default_rng(1).normal(0, 1e-3, (10 * RATE_HZ, 1))
+    sf.write(os.fsencode(card) + b"/Data/Z_for\xeat_20261120_223000.flac", noisy, RATE_HZ)
+    return card
+
+
+def hear(config: Config, folder: Path) -> tuple[Summary, list[EventRow]]:
+    rows: list[EventRow] = []
+    with Daemon(config, rows.append, Stop()) as daemon:
+        daemon.hear_files(scan(folder))
+    return daemon.summary, rows
+
+
+def test_good_files_are_heard_and_bad_ones_have_their_reason(config: Config, card: Path) -> None:
+    summary, rows = hear(config, card)
+    assert (summary.new, summary.known) == (2, 0)
+    assert summary.unreadable == {"empty": 2, "nul_filled": 1, "not_audio": 1, "proprietary": 1}
+    assert summary.events == {"Tonus gravis": 2, "Tonus acutus": 2}
+    assert summary.seconds == {"analysed": 20}
+    assert summary.times_real_time > 0
+    assert [row.label for row in rows] == ["LOW", "HIGH"] * 2
+    assert rows[0].recording_name == "Data/A_20261120_193000.wav"
+    assert f"{rows[0].start_utc:%Y-%m-%d %H:%M}" == "2026-11-20 22:30"
+    assert rows[2].recording_name == "Data/Z_for\\xeat_20261120_223000.flac"
+
+
+def test_every_event_that_is_shown_is_in_the_journal(config: Config, card: Path) -> None:
+    summary, rows = hear(config, card)
+    journal = Journal(config.journal_path)
+    kept = journal.pending(0, 100)
+    journal.close()
+    assert [row for row in kept if isinstance(row, EventRow)] == rows
+    assert sum(row.samples / row.rate_hz for row in kept if isinstance(row, EffortRow)) == 20
+    assert [row.detail for row in kept if isinstance(row, NoticeRow)] == [
+        "empty: Data/B_20261120_200000.wav",
+        "nul_filled: Data/C_20261120_203000.wav",
+        "not_audio: Data/D_20261120_210000.WAV",
+        "proprietary: Data/E_20261120_213000.w4v",
+        "empty: Data/F_for\\xeat_20261120_220000.wav",
+    ]
+    assert summary.pending == len(kept) == 11
+
+
+def test_the_second_time_everything_is_known_and_nothing_is_new(config: Config, card: Path) -> None:
+    hear(config, card)
+    summary, rows = hear(config, card)
+    assert (summary.new, summary.known, rows) == (0, 2, [])
+    assert (summary.unreadable, summary.known_unreadable) == ({}, 5)
+    assert summary.pending == 11
+
+
+def test_a_copy_under_another_name_is_known(config: Config, card: Path, tmp_path: Path) -> None:
+    hear(config, card)
+    (tmp_path / "other").mkdir()
+    shutil.copy(card / "Data" / "A_20261120_193000.wav", tmp_path / "other" / "renamed.wav")
+    summary, _ = hear(config, tmp_path / "other")
+    assert (summary.new, summary.known) == (0, 1)
+
+
+def test_another_model_hears_everything_again(config: Config, card: Path, window_path: Path) -> None:
+    hear(config, card)
+    summary, rows = hear(config.model_copy(update={"model": Model(bundle=window_path)}), card)
+    assert summary.new == 2
+    assert {row.label for row in rows} == {"LOUD"}
+
+
+def test_a_recording_that_breaks_off_keeps_its_beginning_and_has_its_reason(
+    config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray]
+) -> None:
+    path = tmp_path / "card" / "a.flac"
+    path.parent.mkdir()
+    sf.write(path, np.tile(two_calls(), (6, 1)), RATE_HZ)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    sf.write(path.parent / "b.wav", two_calls(), RATE_HZ)
+    summary, rows = hear(config, path.parent)
+    assert summary.new == 2
+    assert summary.unreadable == {"broken_off": 1}
+    assert {row.recording_name for row in rows} == {"a.flac", "b.wav"}
+    assert sum(summary.seconds.values()) == 70
+    assert summary.seconds["unreadable"] > 0
+    assert hear(config, path.parent)[0].known == 2
+
+
+def test_float_recordings_of_any_content_never_stop_the_rest(
+    config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray]
+) -> None:
+    (tmp_path / "card").mkdir()
+    for number, bad in enumerate([np.nan, np.inf, 1e30, 3e38]):
+        samples = two_calls().copy()
+        samples[: 2_000 + number] = bad
+        sf.write(tmp_path / "card" / f"{number}.wav", samples, RATE_HZ, subtype="FLOAT")
+    summary, _ = hear(config, tmp_path / "card")
+    assert summary.new == 4
+    assert summary.events["Tonus acutus"] == 4
+
+
+def test_a_very_long_name_is_no_obstacle(config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray]) -> None:
+    deep = tmp_path.joinpath("card", *["d" * 200] * 4)
+    deep.mkdir(parents=True)
+    sf.write(deep / "a.wav", two_calls(), RATE_HZ)
+    (deep / "b.wav").touch()
+    summary, rows = hear(config, tmp_path / "card")
+    assert (summary.new, len(rows), summary.unreadable) == (1, 2, {"empty": 1})
+
+
+def test_told_to_stop_it_keeps_only_whole_recordings(config: Config, card: Path) -> None:
+    stop = Stop()
+    with Daemon(config, lambda _: stop.set(), stop) as daemon:
+        daemon.hear_files(scan(card))
+    assert daemon.summary.new == 1
+    summary, _ = hear(config, card)
+    assert (summary.known, summary.new) == (1, 1)
+
+
+def test_what_cannot_work_is_said_before_anything_is_heard(config: Config, tmp_path: Path) -> None:
+    def start(**changes: object) -> None:
+        with Daemon(config.model_copy(update=changes), print, Stop()):
+            pass
+
+    with pytest.raises(ModelError, match="no model bundle"):
+        start(model=Model(bundle=tmp_path))
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalError, match="journal"):
+        start(state_dir=tmp_path / "file")
+    mistaken = config.model_copy(update={"detect": Detect(thresholds={"X": 0.5})})
+    with pytest.raises(ConfigError, match="the model has no"), Daemon(mistaken, print, Stop()) as daemon:
+        daemon.hear_files([])
+
+
+def test_a_folder_of_real_recorders_files_is_heard_to_its_end(config: Config, data: Path) -> None:
+    summary, _ = hear(config, data / "recorders")
+    assert summary.unreadable == {"empty": 1, "not_audio": 1, "truncated": 1}
+    audio = [path for path in (data / "recorders").iterdir() if path.suffix.lower() in AUDIO_SUFFIXES]
+    assert summary.new + summary.known == len(audio) - 2  # the truncated one is heard as far as it goes
+    again, rows = hear(config, data / "recorders")
+    assert (again.new, again.known, rows) == (0, summary.new + summary.known, [])
+
+
+def test_a_file_that_changes_while_it_is_heard_is_heard_again_and_counted_once(
+    config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "card"
+    card.mkdir()
+    growing = card / "A_20261120_193000.wav"
+    sf.write(growing, two_calls(), RATE_HZ)
+    whole = np.concatenate([two_calls(), two_calls()])
+    listen_to = hear_files_module.listen
+
+    def listen_while_it_grows(*arguments: Any) -> Iterator[Any]:
+        yield from listen_to(*arguments)
+        sf.write(growing, whole, RATE_HZ)
+
+    monkeypatch.setattr(hear_files_module, "listen", listen_while_it_grows)
+    assert hear(config, card)[0].seconds == {}
+    monkeypatch.undo()
+    assert hear(config, card)[0].seconds == {"analysed": len(whole) / RATE_HZ}
+
+
+def test_a_card_that_is_pulled_while_it_is_heard_is_heard_when_it_is_back(
+    config: Config, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen_to = hear_files_module.listen
+
+    def pull(*arguments: Any) -> Iterator[Any]:
+        (card / "Data").rename(tmp_path / "pulled")
+        yield from listen_to(*arguments)
+
+    monkeypatch.setattr(hear_files_module, "listen", pull)
+    assert hear(config, card)[0].new == 0
+    monkeypatch.undo()
+    (tmp_path / "pulled").rename(card / "Data")
+    assert hear(config, card)[0].new == 2
+
+
+def test_a_second_process_with_the_same_journal_is_refused(config: Config, card: Path) -> None:
+    with Daemon(config, print, Stop()), pytest.raises(JournalError, match="another anura-edge uses"):
+        Daemon(config, print, Stop())
+    assert hear(config, card)[0].new == 2

@@ -1,0 +1,130 @@
+"""Each part that is broken is found, by name and with a remedy, and no other is blamed."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from support import Broker, free_port
+
+from anura_edge.app.device import Daemon
+from anura_edge.app.doctor import Finding, Verdict, examine
+from anura_edge.config.device import Config, Device, Disk, Model, Mqtt
+from anura_edge.system import hardware
+
+
+@pytest.fixture
+def config(tmp_path: Path, stream_path: Path, broker: Broker) -> Config:
+    return Config(
+        state_dir=tmp_path / "state",
+        source="folder:/media/card",
+        model=Model(bundle=stream_path),
+        device=Device(site="pond", name="one"),
+        mqtt=Mqtt(host="127.0.0.1", port=broker.port),
+    )
+
+
+def look(config: Config) -> dict[str, Finding]:
+    return {finding.part: finding for finding in examine(config)}
+
+
+def only_one_fails(config: Config, part: str) -> str:
+    """Return what is said of the one part that fails."""
+    findings = look(config)
+    assert [name for name, finding in findings.items() if finding.verdict == Verdict.FAIL] == [part]
+    return findings[part].detail
+
+
+def test_a_device_that_is_well_or_at_work_has_nothing_that_fails(config: Config) -> None:
+    assert Verdict.FAIL not in {finding.verdict for finding in examine(config)}
+    assert not config.state_dir.exists(), "looking changes nothing"
+    with Daemon(config, print, Event()):
+        findings = look(config)
+    assert Verdict.FAIL not in {finding.verdict for finding in findings.values()}
+    assert "0 rows wait" in findings["journal"].detail
+    assert "lets us in, without TLS" in findings["broker"].detail
+
+
+def test_a_model_that_changed_fails(config: Config, own_bundle: Path) -> None:
+    (own_bundle / "model.onnx").write_bytes(b"x")
+    assert "model.onnx" in only_one_fails(config.model_copy(update={"model": Model(bundle=own_bundle)}), "model")
+
+
+def test_a_broker_that_is_away_fails_and_none_at_all_is_a_warning(config: Config) -> None:
+    away = config.model_copy(update={"mqtt": Mqtt(host="127.0.0.1", port=free_port())})
+    assert "Connection refused" in only_one_fails(away, "broker")
+    assert look(config.model_copy(update={"mqtt": None}))["broker"].verdict == Verdict.WARN
+
+
+def test_a_broker_that_lets_nobody_in_fails(config: Config, broker: Broker) -> None:
+    broker.stop()
+    broker.settings = "allow_anonymous false\n"
+    broker.start()
+    assert "Not authorized" in only_one_fails(config, "broker")
+
+
+def test_a_place_for_the_journal_that_is_none_fails(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    detail = look(config.model_copy(update={"state_dir": tmp_path / "file"}))["journal"].detail
+    assert "is no folder that can be written" in detail
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(b"not a database" * 1_000), "not a database"),
+        (lambda path: sqlite3.connect(path).close(), "no such table"),
+    ],
+)
+def test_a_journal_that_cannot_be_read_fails(config: Config, spoil: Callable[[Path], Any], message: str) -> None:
+    config.state_dir.mkdir()
+    spoil(config.journal_path)
+    assert message in only_one_fails(config, "journal")
+
+
+def test_a_damaged_journal_fails_and_is_left_as_it_is(config: Config) -> None:
+    with Daemon(config, print, Event()):
+        pass
+    whole = config.journal_path.read_bytes()
+    damaged = whole[:5_000] + bytes(b ^ 0xFF for b in whole[5_000:20_000]) + whole[20_000:]
+    config.journal_path.write_bytes(damaged)
+    only_one_fails(config, "journal")
+    assert config.journal_path.read_bytes() == damaged
+
+
+def test_a_disk_below_its_floor_fails(config: Config) -> None:
+    assert "make room" in only_one_fails(config.model_copy(update={"disk": Disk(min_free_mb=1e9)}), "disk")
+
+
+@pytest.mark.parametrize(
+    ("temperature_c", "bits", "verdict", "message"),
+    [
+        (None, None, Verdict.OK, "no sensor"),
+        (45.0, 0, Verdict.OK, "45 °C"),
+        (85.0, 0, Verdict.WARN, "shade"),
+        (45.0, 0x5_0000, Verdict.WARN, "battery"),
+    ],
+)
+def test_heat_and_a_weak_supply_are_warnings(
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    temperature_c: float | None,
+    bits: int | None,
+    verdict: Verdict,
+    message: str,
+) -> None:
+    monkeypatch.setattr(hardware, "temperature_c", lambda: temperature_c)
+    monkeypatch.setattr(hardware, "throttled_bits", lambda: bits)
+    finding = look(config)["heat and power"]
+    assert finding.verdict == verdict
+    assert message in finding.detail
+
+
+@pytest.mark.parametrize(("kept", "verdict"), [(True, Verdict.OK), (False, Verdict.WARN), (None, Verdict.WARN)])
+def test_a_clock_that_nothing_keeps_right_is_a_warning(
+    config: Config, monkeypatch: pytest.MonkeyPatch, kept: bool | None, verdict: Verdict
+) -> None:
+    monkeypatch.setattr(hardware, "clock_synchronised", lambda: kept)
+    assert look(config)["clock"].verdict == verdict

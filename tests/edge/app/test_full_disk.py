@@ -1,0 +1,109 @@
+"""A device on a small disk that is full goes on hearing, and what it heard is all there when there is room again."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+import soundfile as sf
+from support import DEADLINE_S, eventually
+
+from anura_edge.audio import FloatArray
+from anura_edge.store.journal import Journal
+
+RATE_HZ = 8_000
+FILES = 12
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder]).returncode:
+        pytest.skip("this user may not mount a tmpfs here")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take the last byte."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1_000_000, 4_096, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+    return ballast
+
+
+def test_a_full_disk_is_survived(
+    small_disk: Path, tmp_path: Path, stream_path: Path, two_calls: Callable[..., FloatArray]
+) -> None:
+    card, later = tmp_path / "card", tmp_path / "later"
+    card.mkdir()
+    later.mkdir()
+    rng = np.random.default_rng(1)
+    for n in range(FILES):  # each with many calls, so that they do not fit into what is left of a page
+        sound = np.tile(two_calls(), (12, 1)) + rng.normal(0, 1e-4, (120 * RATE_HZ, 1))
+        sf.write((card if n == 0 else later) / f"{n:02d}_20261120_1930{n:02d}.wav", sound, RATE_HZ)
+    settings = {
+        "ANURA__STATE_DIR": str(small_disk / "state"),
+        "ANURA__MODEL__BUNDLE": str(stream_path),
+        "ANURA__WATCH__INTERVAL_S": "0.1",
+        "ANURA__WATCH__SETTLE_S": "0.1",
+        "ANURA__HEALTH__INTERVAL_S": "0.1",
+        "ANURA__DISK__MIN_FREE_MB": "1",
+        "ANURA__DISK__MIN_FREE_INODES": "10",
+    }
+    program = [sys.executable, "-c", "from anura_edge.cli.main import main; main()", "run", "--json", "--watch"]
+    device = subprocess.Popen(
+        [*program, "--source", f"folder:{card}"], env={**os.environ, **settings},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert device.stdout
+    assert device.stderr
+    shown: list[dict[str, Any]] = []
+    said: list[str] = []
+    out, err = device.stdout, device.stderr
+    readers = [
+        Thread(target=lambda: shown.extend(json.loads(line) for line in out)),
+        Thread(target=lambda: said.extend(err)),
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        per_file = eventually(lambda: len(shown) if len(shown) >= 24 else 0)
+        ballast = fill(small_disk)
+        eventually(lambda: "the disk is nearly full" in "".join(said))
+        for file in sorted(later.iterdir()):
+            shutil.copy(file, card)
+        eventually(lambda: "waits in memory" in "".join(said))
+        ballast.unlink()
+        eventually(lambda: len(shown) == FILES * per_file)
+        device.terminate()
+        assert device.wait(DEADLINE_S) == 0
+    finally:
+        device.kill()
+        device.wait()
+        for reader in readers:
+            reader.join()
+        out.close()
+        err.close()
+    assert "Traceback" not in "".join(said)
+    journal = Journal(small_disk / "state" / "journal.db")
+    ids, notices = journal.event_ids(), [row for row in journal.pending(0, 10_000) if row.kind == "notice"]
+    journal.close()
+    assert ids == {UUID(line["event"]["id"]) for line in shown if "event" in line}
+    assert len(ids) == FILES * per_file
+    assert [row.what for row in notices] == ["disk_low"]

@@ -1,0 +1,85 @@
+"""A microphone's calls are those of a card that holds the same audio, however much the model is given at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Stop
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from anura_edge.app.device import Daemon
+from anura_edge.audio import FloatArray
+from anura_edge.config.device import Audio, Config, Model
+from anura_edge.inference.bundle import Bundle
+from anura_edge.sources.files.scan import scan
+from anura_edge.testing import BLOCK_S, SimulatedClock, SimulatedMicrophone
+from anura_edge.wire import EventRow
+
+START_UTC_S = 1_795_000_000.0
+LIVE_HZ = 24_000
+"""Of the microphone: it is resampled for the model."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a call is, apart from who it is."""
+
+    label: str
+    onset_sample: int
+    offset_sample: int
+    p_peak: float
+    p_mean: float
+    level_dbfs: float
+
+
+def said(rows: list[EventRow]) -> list[Said]:
+    """In the order of time: those that end in one moment come in any."""
+    calls = [Said(**{name: getattr(row, name) for name in Said.__annotations__}) for row in rows]
+    return sorted(calls, key=lambda call: (call.onset_sample, call.label))
+
+
+def of_microphone(config: Config, sound: FloatArray) -> list[EventRow]:
+    """Hear mono audio from a simulated device, a tenth of a second at a time."""
+    rows: list[EventRow] = []
+    stop, clock = Stop(), SimulatedClock(START_UTC_S)
+    device = SimulatedMicrophone(
+        clock,
+        clock.monotonic_s + len(sound) / LIVE_HZ - 1.5 * BLOCK_S,  # who is told to stop hears the block that is there
+        stop,
+        lambda first, count: sound[first : first + count],
+        rate_hz=LIVE_HZ,
+    )
+    with Daemon(config, rows.append, stop) as daemon:
+        daemon.hear_microphone(device.open, clock)
+    assert device.delivered == len(sound)
+    return rows
+
+
+def of_card(config: Config, sound: FloatArray) -> list[EventRow]:
+    """Hear the same samples from a file."""
+    card = config.state_dir.parent / "card"
+    card.mkdir()
+    sf.write(card / "A_20261120_193000.wav", sound, LIVE_HZ, subtype="FLOAT")
+    rows: list[EventRow] = []
+    with Daemon(config, rows.append, Stop()) as daemon:
+        daemon.hear_files(scan(card))
+    return rows
+
+
+@pytest.mark.parametrize("block_s", [0.02, 0.1, 0.25, 1.0, 3.7])
+def test_a_microphone_and_a_card_with_the_same_audio_have_the_same_calls(
+    tmp_path: Path, bundle: Bundle, two_calls: Callable[..., FloatArray], block_s: float
+) -> None:
+    sound = np.concatenate([two_calls(LIVE_HZ)[:, 0]] * 2)
+    model = Model(bundle=bundle.path)
+    live = of_microphone(Config(state_dir=tmp_path / "live", model=model, audio=Audio(block_s=block_s)), sound)
+    read = of_card(Config(state_dir=tmp_path / "read", model=model), sound)
+    assert len(live) >= 2
+    for heard, expected in zip(said(live), said(read), strict=True):
+        assert (heard.label, heard.onset_sample) == (expected.label, expected.onset_sample)
+        assert heard.offset_sample == expected.offset_sample
+        for number in ("p_peak", "p_mean", "level_dbfs"):
+            assert getattr(heard, number) == pytest.approx(getattr(expected, number), abs=1e-4)
+    assert not {row.id for row in live} & {row.id for row in read}, "two recordings"

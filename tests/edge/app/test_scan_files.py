@@ -1,0 +1,352 @@
+"""Each second of a card counts once: whatever was copied, cut short, renamed, completed or heard a second time."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+from threading import Event as Stop
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import DEADLINE_S, tmpfs
+
+import anura_edge.app.scan_files as hear_files_module
+from anura_edge.app.device import Daemon
+from anura_edge.audio import FloatArray
+from anura_edge.config.device import Audio, Config, Detect, Model
+from anura_edge.dsp.framer import Window
+from anura_edge.errors import JournalError
+from anura_edge.events import Scores
+from anura_edge.inference.classifier import StreamClassifier
+from anura_edge.sources.files.audio_file import open_file
+from anura_edge.sources.files.scan import FoundFile, scan
+from anura_edge.store.writer import Summary
+from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row
+
+RATE_HZ = 8_000
+NAME = "A_20261120_193000.wav"
+
+
+@pytest.fixture
+def config(tmp_path: Path, stream_path: Path) -> Config:
+    return Config(state_dir=tmp_path / "state", model=Model(bundle=stream_path), audio=Audio(utc_offset="-03:00"))
+
+
+@pytest.fixture
+def card(tmp_path: Path, two_calls: Callable[..., FloatArray]) -> Path:
+    (tmp_path / "card").mkdir()
+    sf.write(tmp_path / "card" / NAME, two_calls(), RATE_HZ)
+    return tmp_path / "card"
+
+
+def noisy(seed: int, seconds: float = 10) -> FloatArray:
+    """A recording of its own: no two microphones make the same noise."""
+    return np.random.default_rng(seed).normal(0, 0.01, (round(seconds * RATE_HZ), 1)).astype(np.float32)
+
+
+def hear(config: Config, folder: Path, *, again: bool = False) -> Summary:
+    with Daemon(config, lambda _: None, Stop()) as daemon:
+        daemon.hear_files(scan(folder), again=again)
+    return daemon.summary
+
+
+def write_many(card: Path, two_calls: Callable[..., FloatArray]) -> None:
+    """Write a card on which a file's fate depends on those before it: copies, a part of another, damage, nothing."""
+    card.mkdir()
+    for minute in range(8):
+        sf.write(card / f"A_20261120_19{minute:02}00.wav", two_calls() + noisy(minute), RATE_HZ)
+    whole = (card / "A_20261120_190300.wav").read_bytes()
+    (card / "B_whole_again.wav").write_bytes(whole)
+    (card / "A_20261120_190250.wav").write_bytes(whole[: len(whole) // 2])
+    (card / "B_empty.wav").touch()
+    (card / "B_noise.wav").write_bytes(b"no sound at all" * 1_000)
+    (card / "B_long.flac").write_bytes(b"fLaC")
+
+
+@pytest.mark.parametrize("jobs", [2, 5])
+def test_the_journal_is_the_same_for_any_number_of_jobs(
+    tmp_path: Path, stream_path: Path, two_calls: Callable[..., FloatArray], jobs: int
+) -> None:
+    write_many(tmp_path / "card", two_calls)
+    found = []
+    for name, at_a_time in (("one", 1), ("many", jobs)):
+        config = Config(state_dir=tmp_path / name, model=Model(bundle=stream_path))
+        with Daemon(config, lambda _: None, Stop()) as daemon:
+            daemon.hear_files(scan(tmp_path / "card"), jobs=at_a_time)
+        rows = [row.model_dump(exclude={"utc", "id"} if row.kind == "notice" else set()) for row in sent(config)]
+        found.append((rows, replace(daemon.summary, elapsed_s=0)))
+    assert found[0] == found[1], "rows, their ids and numbers, and the summary"
+    assert len([row for row in found[0][0] if "label" in row]) >= 16
+
+
+def test_as_many_files_as_there_are_jobs_are_heard_at_the_same_time(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "card").mkdir()
+    for number in range(6):
+        sf.write(tmp_path / "card" / f"{number}.wav", noisy(number), RATE_HZ)
+    meeting, score = Barrier(3), StreamClassifier.score
+
+    def score_together(classifier: StreamClassifier, window: Window) -> Scores:
+        meeting.wait(DEADLINE_S)
+        return score(classifier, window)
+
+    with Daemon(config, lambda _: None, Stop()) as daemon:
+        monkeypatch.setattr(StreamClassifier, "score", score_together)
+        daemon.hear_files(scan(tmp_path / "card"), jobs=3)
+    assert daemon.summary.new == 6
+
+
+def test_what_breaks_in_the_middle_of_several_jobs_is_raised_and_what_was_kept_stays(
+    config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_many(tmp_path / "card", two_calls)
+    kept = 0
+
+    def fail(*_: Any) -> bool:
+        nonlocal kept
+        kept += 1
+        if kept == 4:
+            raise JournalError("the disk is gone")
+        return True
+
+    monkeypatch.setattr(hear_files_module, "is_same", fail)
+    with pytest.raises(JournalError), Daemon(config, lambda _: None, Stop()) as daemon:
+        daemon.hear_files(scan(tmp_path / "card"), jobs=2)
+    monkeypatch.undo()
+    with closing(sqlite3.connect(config.journal_path)) as db:
+        assert db.execute("SELECT count(*) FROM recordings").fetchone() == (3,)
+    assert hear(config, tmp_path / "card").new == 6
+
+
+def count(config: Config) -> tuple[float, int]:
+    """Return the seconds and the events that count."""
+    with closing(sqlite3.connect(config.journal_path)) as db:
+        (seconds,) = db.execute("SELECT coalesce(sum(1.0 * samples / rate_hz), 0) FROM effort WHERE NOT withdrawn")
+        (events,) = db.execute("SELECT count(*) FROM event WHERE NOT withdrawn")
+    return seconds[0], events[0]
+
+
+def sent(config: Config) -> list[Row]:
+    with Daemon(config, lambda _: None, Stop()) as daemon:
+        return list(daemon.journal.pending(0, 10_000))
+
+
+def test_the_second_time_a_file_is_known_at_a_glance(
+    config: Config, card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear(config, card)
+    monkeypatch.setattr(hear_files_module, "open_file", None)  # to open it would fail
+    assert hear(config, card).known == 1
+
+
+def test_a_card_that_was_copied_is_read_once_and_then_known_at_a_glance(
+    config: Config, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear(config, card)
+    copy = Path(shutil.copytree(card, tmp_path / "archive" / "2026"))
+    os.utime(copy / NAME, (10**9, 10**9))
+    assert hear(config, tmp_path / "archive").known == 1
+    monkeypatch.setattr(hear_files_module, "open_file", None)
+    assert hear(config, tmp_path / "archive").known == 1
+
+
+def test_another_card_with_the_same_names_sizes_and_times_is_heard(config: Config, tmp_path: Path) -> None:
+    """AudioMoths on one schedule write such cards; and these are quiet where a glance looks first."""
+    (tmp_path / "card").mkdir()
+    path = tmp_path / "card" / "20261120_193000.WAV"
+    for unit in range(3):
+        sound = noisy(unit)
+        sound[: RATE_HZ // 2] = 0
+        sf.write(path, sound, RATE_HZ)
+        os.utime(path, (10**9, 10**9))
+        assert hear(config, tmp_path / "card").new == 1
+    assert count(config)[0] == 30
+
+
+def test_other_settings_are_told_and_with_again_their_hearing_takes_the_place_of_the_first(
+    config: Config, card: Path
+) -> None:
+    hear(config, card)
+    other = config.model_copy(update={"audio": Audio(utc_offset="+10:00"), "detect": Detect(thresholds={"HIGH": 1.0})})
+    first = hear(other, card)
+    assert (first.new, first.known, first.other_settings) == (0, 1, 1)
+    again = hear(other, card, again=True)
+    assert (again.new, again.known) == (1, 0)
+    assert count(config) == (10, 1)
+    rows = sent(config)
+    (withdrawal,) = [row for row in rows if isinstance(row, NoticeRow)]
+    assert (withdrawal.what, withdrawal.detail) == ("withdrawn", f"{NAME}: heard again under other settings")
+    events = [row for row in rows if isinstance(row, EventRow)]
+    assert [(row.label, row.start_utc.hour, row.seq > withdrawal.seq) for row in events] == [
+        ("LOW", 22, False),
+        ("HIGH", 22, False),
+        ("LOW", 9, True),
+    ]
+    assert {row.recording for row in events} == {withdrawal.recording}, "identity is content"
+    assert hear(other, card, again=True).known == 1, "it is done once"
+    assert hear(config, card, again=True).new == 1, "and may be taken back"
+    assert count(config) == (10, 2)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_copy_that_is_completed_later_counts_once(config: Config, tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "card").mkdir()
+    path = tmp_path / "card" / f"A_20261120_193000.{suffix}"
+    sf.write(path, noisy(1, 60), RATE_HZ)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert hear(config, tmp_path / "card").unreadable != {}
+    assert count(config)[0] == 60, "half of it unreadable"
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    hear(config, tmp_path / "card")
+    path.write_bytes(whole)
+    summary = hear(config, tmp_path / "card")
+    assert (summary.new, summary.seconds) == (1, {"analysed": 60})
+    assert count(config)[0] == 60
+    path.rename(path.with_name("whole.wav") if suffix == "wav" else path.with_name("whole.flac"))
+    path.write_bytes(whole[: len(whole) // 3])  # a part that was never heard by itself
+    assert hear(config, tmp_path / "card").known == 2
+    path.write_bytes(whole[: len(whole) // 2])  # a part that was
+    other = config.model_copy(update={"audio": Audio(utc_offset="+10:00")})
+    hear(other, tmp_path / "card", again=True)
+    assert count(config)[0] == 60
+
+
+def test_a_copy_with_room_made_for_it_first_counts_once(config: Config, tmp_path: Path) -> None:
+    """Some copiers give a file its length before its content, and are interrupted."""
+    (tmp_path / "card").mkdir()
+    path = tmp_path / "card" / NAME
+    sf.write(path, noisy(1, 60), RATE_HZ)
+    whole = path.read_bytes()
+    half = len(whole) // 2
+    path.write_bytes(whole[:half] + bytes(len(whole) - half))
+    hear(config, tmp_path / "card")
+    path.write_bytes(whole)
+    assert hear(config, tmp_path / "card").new == 1
+    assert count(config)[0] == 60
+    assert hear(config, tmp_path / "card").known == 1
+
+
+def test_hours_of_a_dead_microphone_are_hours(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "card" / "copy").mkdir(parents=True)
+    for hour in range(3):
+        sf.write(tmp_path / "card" / f"A_20261120_{hour:02}0000.wav", np.zeros(10 * RATE_HZ), RATE_HZ)
+        shutil.copy(tmp_path / "card" / f"A_20261120_{hour:02}0000.wav", tmp_path / "card" / "copy")
+    summary = hear(config, tmp_path / "card")
+    assert (summary.new, summary.known) == (3, 3)
+    assert count(config)[0] == 30
+
+
+def test_a_recording_that_broke_off_is_told_at_each_scan(config: Config, card: Path) -> None:
+    content = (card / NAME).read_bytes()
+    (card / NAME).write_bytes(content[:-1_000])
+    assert hear(config, card).unreadable == {"truncated": 1}
+    again = hear(config, card)
+    assert (again.known, again.unreadable, again.known_unreadable, again.is_complete) == (1, {}, 1, False)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    suffix=st.sampled_from(["wav", "flac", "mp3", "ogg", "aiff"]),
+    share=st.floats(0, 1),
+    damage=st.binary(max_size=64),
+)
+def test_the_effort_is_the_audio_that_a_header_promises_to_the_sample(
+    tmp_path: Path, stream_path: Path, suffix: str, share: float, damage: bytes
+) -> None:
+    """However a file is cut and damaged: each sample is analysed or unreadable, or the file is set aside."""
+    shutil.rmtree(tmp_path / "card", ignore_errors=True)
+    shutil.rmtree(tmp_path / "state", ignore_errors=True)
+    (tmp_path / "card").mkdir()
+    path = tmp_path / "card" / f"a.{suffix}"
+    sf.write(path, noisy(3, 3), RATE_HZ)
+    content = path.read_bytes()
+    cut = int(share * len(content))
+    path.write_bytes(content[:cut] + damage)
+    config = Config(state_dir=tmp_path / "state", model=Model(bundle=stream_path))
+    summary = hear(config, tmp_path / "card")
+    if not summary.new:
+        assert sum(summary.unreadable.values()) == 1
+        return
+    sound = open_file(path, path.name)
+    efforts = sorted((row for row in sent(config) if isinstance(row, EffortRow)), key=lambda row: row.first_sample)
+    ends = [row.first_sample + row.samples for row in efforts]
+    assert [row.first_sample for row in efforts] == [0, *ends[:-1]], "each sample has one fate"
+    promised = sound.recording.samples
+    assert promised is None or ends[-1] == promised
+    assert (summary.new, len(sent(config)) - len(efforts)) == (1, sum(summary.unreadable.values()))
+
+
+class _Failing:
+    """A card's file that cannot be read from some place on."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.reads = at, 0
+
+    def __call__(self, descriptor: int, length: int, at: int) -> bytes:
+        self.reads += 1
+        if at + length > self.at:
+            raise OSError(5, os.strerror(5))
+        return bytes(os.preadv(descriptor, [buffer := bytearray(length)], at) and buffer)
+
+
+def test_a_place_that_cannot_be_read_is_no_verdict_on_the_file(
+    config: Config, card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sf.write(card / "B_20261120_200000.wav", noisy(2, 1), RATE_HZ)
+    retried: list[FoundFile] = []
+    with Daemon(config, lambda _: None, Stop()) as daemon, monkeypatch.context() as failing:
+        failing.setattr(os, "pread", _Failing(at=100_000))
+        daemon.hear_files(scan(card), retried.append)
+    assert [file.name for file in retried] == [NAME]
+    assert (daemon.summary.new, daemon.summary.left, daemon.summary.unreadable) == (1, {"interrupted": 1}, {})
+    assert not daemon.summary.is_complete
+    summary = hear(config, card)
+    assert (summary.new, summary.known, summary.is_complete) == (1, 1, True)
+    assert count(config)[0] == 11
+
+
+def test_a_card_that_is_taken_out_while_it_is_heard_is_heard_when_it_is_back(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "mounted"
+    card.mkdir()
+    listen = hear_files_module.listen
+    with tmpfs(card):
+        sf.write(card / NAME, noisy(1), RATE_HZ)
+        content = (card / NAME).read_bytes()
+
+        def pull(*arguments: Any) -> Any:
+            (card / NAME).unlink()
+            yield from listen(*arguments)
+
+        monkeypatch.setattr(hear_files_module, "listen", pull)
+        summary = hear(config, card)
+    assert (summary.new, summary.left, count(config)) == (0, {"interrupted": 1}, (0, 0))
+    monkeypatch.undo()
+    with tmpfs(card):
+        (card / NAME).write_bytes(content)
+        assert hear(config, card).new == 1
+    assert count(config)[0] == 10
+
+
+def test_a_card_that_cannot_be_written_is_heard_and_never_written(config: Config, tmp_path: Path) -> None:
+    card = tmp_path / "mounted"
+    card.mkdir()
+    with tmpfs(card):
+        sf.write(card / NAME, noisy(1), RATE_HZ)
+        before = [(path, path.stat()) for path in (card, card / NAME)]
+        hear(config, card)
+        for path, status in before:
+            assert (path.stat().st_mtime_ns, path.stat().st_ctime_ns) == (status.st_mtime_ns, status.st_ctime_ns)
+    with tmpfs(card, "ro"):
+        assert hear(config, card).is_complete

@@ -1,0 +1,247 @@
+"""A card is judged rightly before anything is analysed, whatever is on it, and in a small memory."""
+
+import json
+import math
+import tracemalloc
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from broken_cards import CARDS, FILES, SECONDS, BrokenFile
+from waves import chunk, fmt, guano, noise, pcm16, riff
+
+from anura_edge.audio import ClockSource
+from anura_edge.card.report import Card, report
+from anura_edge.card.survey import CardFile, survey
+from anura_edge.card.text import card_json, card_text
+from anura_edge.errors import SourceError, UnreadableError
+from anura_edge.sources.files.audio_file import open_file
+from anura_edge.sources.metadata.audiomoth import MothConfig
+from anura_edge.sources.metadata.resolve import Position
+
+BRT = timezone(timedelta(hours=-3))
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def look(folder: Path) -> tuple[Card, list[CardFile]]:
+    """Look at a card, and check that what is told of it can be read."""
+    files = list(survey(folder, BRT))
+    card = report(files, NOW)
+    text = card_text(card, files)
+    assert text.replace("\n", "").isprintable()
+    for line in card_json(card, files):
+        json.loads(line)
+    return card, files
+
+
+@pytest.mark.parametrize("broken", FILES.values(), ids=FILES.keys())
+def test_each_broken_file_is_judged_rightly(tmp_path: Path, broken: BrokenFile) -> None:
+    (tmp_path / broken.name).write_bytes(broken.content)
+    card, (file,) = look(tmp_path)
+    assert (file.state, file.seconds, file.missing_s) == (broken.state, broken.seconds, broken.missing_s), file.detail
+    assert broken.says in "; ".join(file.warnings)
+    assert bool(file.warnings) == bool(broken.says)
+    assert card.unreadable == (broken.state not in ("whole", "recovered"))
+
+
+@pytest.mark.parametrize("broken", FILES.values(), ids=FILES.keys())
+def test_each_broken_file_is_heard_as_far_as_it_goes(tmp_path: Path, broken: BrokenFile) -> None:
+    path = tmp_path / broken.name
+    path.write_bytes(broken.content)
+    seconds, reason = 0.0, None
+    try:
+        sound = open_file(path, broken.name)
+        for part in sound.chunks():
+            seconds += len(part.samples) / sound.recording.rate_hz
+    except UnreadableError as error:
+        reason = error.reason
+    assert seconds == (SECONDS if broken.name.endswith("flac") else broken.seconds)
+    assert reason == (None if broken.state in ("whole", "recovered") else broken.state)
+
+
+@pytest.mark.parametrize("broken", FILES.values(), ids=FILES.keys())
+def test_no_broken_file_takes_much_memory(tmp_path: Path, broken: BrokenFile) -> None:
+    (tmp_path / broken.name).write_bytes(broken.content)
+    tracemalloc.start()
+    list(survey(tmp_path, BRT))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64e6
+
+
+@pytest.fixture
+def seen(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Card, list[CardFile]]:
+    CARDS[request.param](tmp_path)
+    return look(tmp_path)
+
+
+def on(card: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("seen", [card], indirect=True)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(FILES) + len(CARDS) >= 60
+
+
+@on("good")
+def test_a_good_card_has_nothing_to_remark(seen: tuple[Card, list[CardFile]]) -> None:
+    card, files = seen
+    (recorder,) = card.recorders
+    assert (card.audio_files, card.seconds, card.unreadable, card.duplicates) == (12, 24, 0, {})
+    assert (recorder.name, recorder.interval_s, recorder.clock_sources) == ("S4A03895", 900, (ClockSource.RECORDER,))
+    assert recorder.first_utc == datetime(2019, 5, 22, 21, tzinfo=UTC)
+    assert recorder.last_utc == datetime(2019, 5, 22, 23, 45, 2, tzinfo=UTC)
+    assert (recorder.gaps, recorder.overlaps, recorder.clock_faults) == ((), (), ())
+    assert "!" not in card_text(card, files)
+
+
+@pytest.mark.parametrize(
+    ("seen", "states"),
+    [
+        ("wa001", {"whole": 8, "empty": 4}),
+        ("wa002", {"whole": 8, "nul_filled": 4}),
+        ("wa004", {"whole": 10, "no_header": 2}),
+    ],
+    indirect=["seen"],
+)
+def test_a_broken_file_is_no_gap(seen: tuple[Card, list[CardFile]], states: dict[str, int]) -> None:
+    card, _ = seen
+    assert card.states == states
+    assert card.recorders[0].interval_s == 900
+    assert not card.recorders[0].gaps
+
+
+@on("wa003")
+def test_recordings_that_run_into_the_next_are_flagged_and_no_copies(seen: tuple[Card, list[CardFile]]) -> None:
+    card, files = seen
+    (recorder,) = card.recorders
+    assert [overlap.seconds for overlap in recorder.overlaps] == [2.5] * 5
+    assert not card.duplicates
+    assert card.seconds == 6 * 10.5
+    assert "WA003" in card_text(card, files)
+
+
+@on("battery_died")
+def test_a_dying_battery_is_to_be_seen(seen: tuple[Card, list[CardFile]]) -> None:
+    card, files = seen
+    (recorder,) = card.recorders
+    assert card.states == {"whole": 3, "recovered": 1, "empty": 1}
+    assert (recorder.name, recorder.recordings) == ("24E144055E080032", 4)
+    assert recorder.battery_v
+    assert (recorder.battery_v.first, recorder.battery_v.last, recorder.battery_v.lowest) == (4.2, 3.1, 3.1)
+    assert files[3].metadata.stopped_by == "SD card write error"
+
+
+@on("hole")
+def test_missing_recordings_are_counted(seen: tuple[Card, list[CardFile]]) -> None:
+    (gap,) = seen[0].recorders[0].gaps
+    assert gap.recordings == 3
+    assert gap.from_utc == datetime(2019, 5, 22, 22, 15, tzinfo=UTC)
+    assert gap.until_utc == datetime(2019, 5, 22, 23, 0, tzinfo=UTC)
+
+
+@on("nights_only")
+def test_the_time_at_which_nothing_is_recorded_is_no_gap(seen: tuple[Card, list[CardFile]]) -> None:
+    (gap,) = seen[0].recorders[0].gaps
+    assert (gap.recordings, gap.from_utc) == (1, datetime(2019, 5, 25, 0, tzinfo=UTC))
+
+
+@on("clock_fell_back")
+def test_a_clock_that_goes_back_is_told(seen: tuple[Card, list[CardFile]]) -> None:
+    (fault,) = seen[0].recorders[0].clock_faults
+    assert fault.startswith("REC0002.WAV: the clock went back from 2019-05-22 22:10:00 to 2019-05-22 01:00:00")
+
+
+@on("ahead")
+def test_a_clock_in_the_future_is_told(seen: tuple[Card, list[CardFile]]) -> None:
+    (fault,) = seen[0].recorders[0].clock_faults
+    assert "in the future" in fault
+
+
+def test_a_clock_that_nobody_set_is_told(tmp_path: Path) -> None:
+    (tmp_path / "00000000.WAV").write_bytes(FILES["no clock"].content)
+    (fault,) = look(tmp_path)[0].recorders[0].clock_faults
+    assert "never set" in fault
+
+
+@on("copies")
+def test_a_copy_counts_once(seen: tuple[Card, list[CardFile]]) -> None:
+    card, _ = seen
+    first = "a/S4A03895_20190522_223000.wav"
+    assert card.duplicates == {"b/S4A03895_20190522_223000.wav": first, "copy of it.wav": first}
+    assert (card.audio_files, card.seconds) == (4, 4)
+
+
+@on("dead_microphone")
+def test_a_dead_and_a_clipped_channel_are_told(seen: tuple[Card, list[CardFile]]) -> None:
+    card, (file,) = seen
+    assert (file.silent, file.clipped) == ((1,), (2,))
+    assert "channel 1" in card_text(card, [file])
+
+
+@on("two_slots")
+def test_the_summaries_of_two_slots_are_one_story(seen: tuple[Card, list[CardFile]]) -> None:
+    card, files = seen
+    log = card.logs["S4A03895"]
+    assert (log.rows, log.power_ons, log.position) == (12, 3, Position(-22.9, -47.06))
+    assert (log.first, log.last) == (datetime(2019, 5, 22, 0), datetime(2019, 5, 22, 20))
+    assert log.battery_v
+    assert log.temperature_c
+    assert (log.battery_v.first, log.battery_v.lowest, log.battery_v.last) == (6.4, 5.3, 6.3)
+    assert (log.temperature_c.lowest, log.temperature_c.highest, log.temperature_c.last) == (8, 25, 25)
+    assert "6.4 to 6.3 V" in card_text(card, files)
+
+
+def test_every_real_recorders_file_is_judged_rightly(data: Path) -> None:
+    files = list(survey(data / "recorders", None))
+    card = report(files, NOW)
+    broken = {file.name: file.state for file in files if file.is_audio and file.state != "whole"}
+    assert broken == {"zero_length.wav": "empty", "png_named.WAV": "not_audio", "data_past_eof.wav": "truncated"}
+    assert (card.audio_files, card.other_files, card.duplicates) == (36, 4, {})
+    log = card.logs["SM3"]
+    assert (log.rows, log.power_ons, log.position) == (399, 1, None)
+    assert log.temperature_c
+    assert math.isclose(log.temperature_c.first, 13.75)
+    assert card.configs == (
+        MothConfig("243B1F075C7A37BE", "AudioMoth-Firmware-Basic (1.4.4)", "UTC+10:30", "32000", "Medium-High"),
+    )
+    assert {serial for recorder in card.recorders for serial in recorder.serials} >= {"0FE081F80FE081F0", "22060166"}
+
+
+def test_a_day_of_a_real_song_meter_is_whole(data: Path) -> None:
+    card = report(list(survey(data / "sm4_day", BRT)), NOW)
+    (recorder,) = card.recorders
+    assert (recorder.name, recorder.recordings, recorder.interval_s) == ("S4A03895", 96, 900)
+    assert (recorder.gaps, recorder.overlaps, recorder.clock_faults, card.unreadable) == ((), (), (), 0)
+
+
+def test_what_a_stranger_wrote_cannot_take_over_the_terminal(tmp_path: Path) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J"
+    content = riff(fmt(), chunk(b"data", pcm16(noise(100))), guano(Model=evil, Serial=evil, Firmware_Version=evil))
+    (tmp_path / f"{evil.replace('/', '')}_20190522_223000.wav").write_bytes(content)
+    (tmp_path / f"{evil}_A_Summary.txt").write_bytes(b"DATE,TIME\n2021-Sep-21,17:01:01\n")
+    look(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"Device ID : 24\r\nGain : \x1b[2J\r\n", (MothConfig("24", None, None, None, "?[2J"),)),
+        (b"hello\n", ()),
+        (bytes(10_000), ()),
+    ],
+)
+def test_an_audiomoths_settings_are_shown_as_far_as_they_go(
+    tmp_path: Path, content: bytes, expected: tuple[MothConfig, ...]
+) -> None:
+    (tmp_path / "CONFIG.TXT").write_bytes(content)
+    card, files = look(tmp_path)
+    assert card.configs == expected
+    assert ("CONFIG.TXT of 24" in card_text(card, files)) == bool(expected)
+
+
+def test_a_card_that_is_not_there_is_an_error_and_an_empty_one_is_not(tmp_path: Path) -> None:
+    with pytest.raises(SourceError):
+        look(tmp_path / "nothing")
+    card, files = look(tmp_path)
+    assert (card.audio_files, card.unreadable, files) == (0, 0, [])

@@ -1,0 +1,316 @@
+"""The command: exit codes that mean something, JSON that parses, and never a traceback for a mistake of the user's."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile as sf
+import yaml
+
+from anura_edge.audio import FloatArray
+from anura_edge.inference.bundle import MODEL
+from anura_edge.store.journal import Journal
+
+LONG_AGO = 1_000_000_000
+
+COMMAND = [sys.executable, "-W", "error", "-c", "from anura_edge.cli.main import main; main()"]
+
+Result = subprocess.CompletedProcess[str]
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, stream_path: Path) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ANURA__")}
+    return {
+        **clean,
+        "COLUMNS": "200",
+        "ANURA__STATE_DIR": str(tmp_path / "state"),
+        "ANURA__MODEL__BUNDLE": str(stream_path),
+        "ANURA__WATCH__SETTLE_S": "0",
+        "ANURA__WATCH__INTERVAL_S": "0.05",
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    """Run the command, and check that whatever it says is no traceback."""
+
+    def command(*arguments: object, **settings: str) -> Result:
+        changes = {f"ANURA__{name}": value for name, value in settings.items()}
+        result = subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            env={**environment, **changes},
+            check=False,
+        )
+        assert "Traceback" not in result.stderr
+        return result
+
+    return command
+
+
+@pytest.fixture
+def card(tmp_path: Path, two_calls: Callable[..., FloatArray]) -> Path:
+    card = tmp_path / "card"
+    card.mkdir()
+    sf.write(card / "A_20261120_193000.wav", two_calls(), 8_000)
+    return card
+
+
+def objects(result: Result, kind: str) -> list[Any]:
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert all(len(line) == 1 for line in lines)
+    return [line[kind] for line in lines if kind in line]
+
+
+def test_a_card_is_heard_and_told_in_json_and_for_people(run: Run, card: Path) -> None:
+    result = run("run", "--source", f"folder:{card}", "--json")
+    assert result.returncode == 0, result.stderr
+    assert [event["label"] for event in objects(result, "event")] == ["LOW", "HIGH"]
+    (summary,) = objects(result, "summary")
+    assert (summary["new"], summary["known"], summary["unreadable"]) == (1, 0, {})
+    assert summary["events"] == {"Tonus gravis": 1, "Tonus acutus": 1}
+    assert summary["seconds"] == {"analysed": 10}
+    again = run("run", "--source", f"folder:{card}")
+    assert again.returncode == 0
+    assert "0 new recordings, 1 known, 0 unreadable" in again.stdout
+
+
+def test_a_scan_is_a_run_once_whatever_its_jobs(run: Run, card: Path) -> None:
+    result = run("scan", str(card), "--jobs", "3", "--json")
+    assert result.returncode == 0, result.stderr
+    assert [event["label"] for event in objects(result, "event")] == ["LOW", "HIGH"]
+    (path,) = card.iterdir()
+    assert "0 new recordings, 1 known" in run("scan", str(path)).stdout
+    assert "0 new recordings, 1 known" in run("run", "--source", f"folder:{card}").stdout
+
+
+def test_one_file_is_heard_whatever_its_name(run: Run, card: Path) -> None:
+    (card / "A_20261120_193000.wav").rename(card / os.fsdecode(b"for\xeat_20261120_193000.wav"))
+    (path,) = card.iterdir()
+    result = run("run", "--source", f"file:{path}")
+    assert result.returncode == 0, result.stderr
+    assert "Tonus gravis" in result.stdout
+
+
+def test_unreadable_files_end_with_a_code_of_their_own(run: Run, card: Path) -> None:
+    for name in ("B_20261120_200000.wav", os.fsdecode(b"C_\xff_20261120_200000.wav")):
+        (card / name).touch()
+        os.utime(card / name, (LONG_AGO, LONG_AGO))
+    (card / "D_20261120_203000.wav").touch()
+    (card / "A_Summary.txt").write_text("DATE")
+    result = run("run", "--source", f"folder:{card}", "--json")
+    assert result.returncode == 8
+    (summary,) = objects(result, "summary")
+    assert (summary["new"], summary["unreadable"], summary["left"]) == (1, {"empty": 2}, {"unfinished": 1})
+    assert "B_20261120_200000.wav" in result.stderr
+    assert "1 files changed in the last 10 min and are not finished, as D_20261120_203000.wav" in result.stderr
+    (card / "D_20261120_203000.wav").unlink()
+    again = run("run", "--source", f"folder:{card}", "--json")
+    assert again.returncode == 8
+    (summary,) = objects(again, "summary")
+    assert (summary["known"], summary["unreadable"], summary["known_unreadable"]) == (1, {}, 2)
+
+
+def test_what_was_heard_under_other_settings_is_told_and_heard_again_on_demand(run: Run, card: Path) -> None:
+    run("run", "--source", f"folder:{card}")
+    told = run("run", "--source", f"folder:{card}", AUDIO__UTC_OFFSET="'+10:00'")
+    assert told.returncode == 0
+    assert "1 were heard under other settings: --again hears them again" in told.stdout
+    again = run("run", "--source", f"folder:{card}", "--again", AUDIO__UTC_OFFSET="'+10:00'")
+    assert "1 new recordings, 0 known" in again.stdout
+    assert "2026-11-20 09:30:02Z  Tonus gravis" in again.stdout
+
+
+def test_on_a_terminal_a_scan_shows_how_far_it_is_and_what_goes_elsewhere_stays_clean(
+    environment: dict[str, str], card: Path
+) -> None:
+    terminal, ours = pty.openpty()
+    command = [*COMMAND, "run", "--json", "--source", f"folder:{card}"]
+    env = {**environment, "TERM": "xterm-256color"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=ours, text=True, env=env) as process:
+        os.close(ours)
+        shown = b""
+        with suppress(OSError):  # a terminal's other end is gone
+            while block := os.read(terminal, 4_096):
+                shown += block
+        assert process.stdout
+        lines = [json.loads(line) for line in process.stdout]
+    os.close(terminal)
+    assert b"0 recordings, 0.0 h, 0 events, A_20261120_193000.wav" in shown
+    assert b"set audio.utc_offset" in shown
+    assert [*lines[-1]] == ["summary"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "code", "words"),
+    [
+        (["--source", "folder:/no/such/place"], {}, 4, "mount the card"),
+        (["--source", "file:/no/such/file.wav"], {}, 4, "no file /no/such/file.wav"),
+        (["--source", "satellite"], {}, 2, "write --source mic"),
+        (["--source", "folder:"], {}, 2, "write --source mic"),
+        (["--source", "mic:0"], {}, 2, "write --source mic"),
+        ([], {}, 2, "write --source mic"),
+        (["--source", "file:/tmp"], {}, 4, "or write folder:PATH"),
+        (["--source", "file:/etc/hostname", "--watch"], {}, 2, "--watch goes with folder"),
+        (["--source", "mic", "--watch"], {"AUDIO__MICROPHONE": "no such thing"}, 2, "--watch goes with folder"),
+        (["--source", "folder:/tmp"], {"MODEL__BUNDLE": "/no/such/bundle"}, 3, "no model bundle"),
+        (["--source", "folder:/tmp"], {"STATE_DIR": "/dev/null/state"}, 5, "journal"),
+        (["--source", "folder:/tmp"], {"DETECT__THRESHOLD": "7"}, 2, "ANURA__DETECT__THRESHOLD"),
+        (["--source", "folder:/tmp", "--config", "/no/such.yaml"], {}, 2, "/no/such.yaml"),
+    ],
+)
+def test_a_mistake_has_a_message_and_a_code(
+    run: Run, arguments: list[str], settings: dict[str, str], code: int, words: str
+) -> None:
+    result = run("run", *arguments, **settings)
+    assert words in result.stderr
+    assert result.stderr.startswith("anura-edge: ")
+    assert result.returncode == code
+
+
+def test_a_damaged_bundle_is_named(run: Run, card: Path, own_bundle: Path) -> None:
+    content = bytearray((own_bundle / MODEL).read_bytes())
+    content[-1] ^= 1
+    (own_bundle / MODEL).write_bytes(content)
+    for arguments in (
+        ["run", "--source", f"folder:{card}"],
+        ["model", "verify", own_bundle],
+        ["model", "info", own_bundle],
+    ):
+        result = run(*arguments, MODEL__BUNDLE=str(own_bundle))
+        assert result.returncode == 3
+        assert "model.onnx is damaged" in result.stderr
+
+
+def test_a_sound_bundle_is_shown_and_verified(run: Run, stream_path: Path) -> None:
+    assert "4 files as listed" in run("model", "verify", stream_path).stdout
+    assert "Tonus gravis" in run("model", "info", stream_path).stdout
+    assert json.loads(run("model", "info", stream_path, "--json").stdout)["id"] == "tones"
+
+
+def test_config_check_says_what_is_wrong_and_where(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "anura.yaml"
+    path.write_text("device:\n  site: pond\n")
+    assert run("config", "check", path).stdout == f"{path}: no mistakes\n"
+    path.write_text("device:\n  stie: pond\n")
+    result = run("config", "check", path)
+    assert result.returncode == 2
+    assert result.stderr == f"anura-edge: {path}:2: unknown key 'device.stie'; did you mean 'site'?\n"
+
+
+def test_config_show_prints_a_file_to_start_from(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "anura.yaml"
+    path.write_text(run("config", "show").stdout)
+    assert yaml.safe_load(path.read_text())["schema"] == 1
+    assert run("config", "check", path).returncode == 0
+    assert run("config", "show", "--config", path).stdout == path.read_text()
+
+
+def test_the_settings_schema_is_json(run: Run) -> None:
+    assert json.loads(run("config", "schema").stdout)["type"] == "object"
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(environment: dict[str, str], card: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--json", "--source", f"folder:{card}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert process.stdout
+    process.stdout.close()
+    assert process.stderr
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 1
+
+
+def test_hearing_goes_on_where_nothing_can_be_printed(environment: dict[str, str], card: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [*COMMAND, "run", "--source", f"folder:{card}"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert result.stderr.count("cannot print") == 1
+    assert "Traceback" not in result.stderr
+    assert result.returncode == 0
+    with closing(Journal(Path(environment["ANURA__STATE_DIR"]) / "journal.db")) as journal:
+        assert len(journal.event_ids()) == 2
+
+
+def test_nothing_is_left_in_the_users_home(environment: dict[str, str], card: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    command = [*COMMAND, "run", "--source", f"folder:{card}"]
+    subprocess.run(command, env={**environment, "HOME": str(home)}, stdout=subprocess.DEVNULL, check=True)
+    assert not [*home.iterdir()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_watch_tells_of_new_files_until_it_is_interrupted(
+    environment: dict[str, str], card: Path, number: signal.Signals, two_calls: Callable[..., FloatArray]
+) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "run", "--json", "--watch", "--source", f"folder:{card}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        lines = [process.stdout.readline() for _ in range(2)]
+        sf.write(card / "growing.tmp", two_calls()[::-1], 8_000, format="WAV")
+        (card / "growing.tmp").rename(card / "B_20261120_200000.wav")
+        lines += [process.stdout.readline() for _ in range(2)]
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=60)
+        assert [json.loads(line)["event"]["label"] for line in lines] == ["LOW", "HIGH", "HIGH", "LOW"]
+        assert json.loads(rest)["summary"]["new"] == 2
+        assert process.returncode == 0
+        assert errors.splitlines() == [errors.strip()]
+        assert "set audio.utc_offset" in errors  # the names' local time is all that is known
+
+
+def test_help_has_an_example_for_every_command(run: Run) -> None:
+    for command in (["run"], ["demo"], ["devices"], ["config", "check"], ["config", "show"], ["model", "info"]):
+        result = run(*command, "--help")
+        assert result.returncode == 0
+        assert "Example: anura-edge" in result.stdout
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    assert run("--version").stdout.strip()
+    assert run("--no-such-option").returncode == 2
+
+
+def test_a_card_is_checked_for_people_and_in_json_and_not_changed(run: Run, card: Path) -> None:
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in card.iterdir())
+    result = run("card", "check", card)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("1 recordings, 10.0 s to hear; 0 other files")
+    (card / "A_20261120_200000.wav").touch()
+    result = run("card", "check", card, "--json", AUDIO__UTC_OFFSET="'-03:00'")
+    assert result.returncode == 8
+    assert [file["state"] for file in objects(result, "file")] == ["whole", "empty"]
+    assert objects(result, "recorder")[0]["first_utc"] == "2026-11-20T22:30:00+00:00"
+    assert objects(result, "card")[0]["unreadable"] == 1
+    (card / "A_20261120_200000.wav").unlink()
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in card.iterdir()) == before
+
+
+def test_a_card_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
+    result = run("card", "check", tmp_path / "nothing")
+    assert result.returncode == 4
+    assert "nothing" in result.stderr

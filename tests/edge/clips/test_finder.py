@@ -1,0 +1,142 @@
+"""The audio of a call is found where it was saved, or cut from its recording, if that is the one that was heard."""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from anura_edge.clips import finder as finder_module
+from anura_edge.clips.finder import ClipFinder
+from anura_edge.config.device import Audio, Clips, Config
+from anura_edge.errors import UnreadableError
+from anura_edge.events import Event
+from anura_edge.sources.files.audio_file import open_file
+from anura_edge.store.clip_index import ClipNotes
+from anura_edge.store.journal import Journal
+from anura_edge.wire import EventRow, Provenance
+
+RATE_HZ = 8_000
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.db")) as journal:
+        yield journal
+
+
+@pytest.fixture
+def finder(journal: Journal, tmp_path: Path) -> Callable[..., ClipFinder]:
+    def make(channel: Any = "loudest", **clips: Any) -> ClipFinder:
+        config = Config(state_dir=tmp_path, audio=Audio(channel=channel), clips=Clips.model_validate(clips))
+        return ClipFinder(ClipNotes(journal), config)
+
+    return make
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """A stereo recording of 30 s, the right channel of which is the louder one."""
+    noise = np.random.default_rng(1).normal(0, [0.01, 0.1], (30 * RATE_HZ, 2))
+    path = tmp_path / "card" / "Data" / "A_20261120_193000.wav"
+    path.parent.mkdir(parents=True)
+    sf.write(path, noise, RATE_HZ, subtype="PCM_16")
+    return tmp_path / "card"
+
+
+@pytest.fixture
+def heard(
+    journal: Journal, card: Path, make_event: Callable[..., Event], made_by: Provenance
+) -> Callable[[float, float], EventRow]:
+    """Keep a call of the card's recording."""
+    name = "Data/A_20261120_193000.wav"
+    recording = open_file(card / name, name).recording.id
+
+    def make(begin_s: float, end_s: float) -> EventRow:
+        onset, offset = round(begin_s * RATE_HZ), round(end_s * RATE_HZ)
+        event = make_event(onset, recording, offset_sample=offset, recording_name=name, rate_hz=RATE_HZ)
+        (row,) = journal.commit([event], [], made_by)
+        assert isinstance(row, EventRow)
+        return row
+
+    return make
+
+
+@pytest.mark.parametrize(("channel", "number"), [("loudest", 1), (0, 0), (1, 1), (7, 1)])
+@pytest.mark.parametrize(
+    ("begin_s", "end_s", "first_s", "last_s"), [(10, 12, 8, 14), (0.5, 1, 0, 3), (29, 30, 27, 30), (1, 29, 0, 15)]
+)
+def test_a_call_is_cut_from_its_recording_with_what_is_around_it(
+    card: Path,
+    heard: Callable[[float, float], EventRow],
+    finder: Callable[..., ClipFinder],
+    channel: int | str,
+    number: int,
+    begin_s: float,
+    end_s: float,
+    first_s: float,
+    last_s: float,
+) -> None:
+    event, looking = heard(begin_s, end_s), finder(channel)
+    looking.look_in(card.parent / "another card")
+    looking.look_in(card)
+    clip = looking.find(event.id)
+    samples, rate_hz = sf.read(io.BytesIO(clip.flac), dtype="int16")
+    first, last = round(max(first_s, begin_s - 2) * RATE_HZ), round(last_s * RATE_HZ)
+    assert (rate_hz, clip.first_sample) == (RATE_HZ, first)
+    recorded, _ = sf.read(card / event.recording_name, dtype="int16")
+    assert len(samples) == last - first
+    assert np.abs(samples.astype(int) - recorded[first:last, number]).max() <= 1
+
+
+def test_another_recording_under_the_same_name_is_not_taken_for_it(
+    card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder]
+) -> None:
+    event, looking = heard(1, 2), finder()
+    looking.look_in(card)
+    sf.write(card / event.recording_name, np.random.default_rng(2).normal(0, 0.1, RATE_HZ), RATE_HZ)
+    with pytest.raises(UnreadableError, match="is not there") as refused:
+        looking.find(event.id)
+    assert refused.value.reason == finder_module.GONE
+
+
+def test_what_was_saved_goes_before_what_can_be_cut(
+    card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder], tmp_path: Path
+) -> None:
+    event, looking = heard(1, 2), finder()
+    looking.look_in(card)
+    (tmp_path / "clips").mkdir()
+    name = "20261120T193000000Z_LOW-900.flac"
+    (tmp_path / "clips" / name).write_bytes(b"saved")
+    looking._notes.note(name, 3, [event])
+    assert (looking.find(event.id).flac, looking.find(event.id).first_sample) == (b"saved", 3)
+    (tmp_path / "clips" / name).unlink()
+    assert looking.find(event.id).flac.startswith(b"fLaC")
+
+
+def test_a_clip_that_is_too_large_to_send_says_what_to_lower(
+    card: Path,
+    heard: Callable[[float, float], EventRow],
+    finder: Callable[..., ClipFinder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(finder_module, "MAX_CLIP_BYTES", 1_000)
+    event, looking = heard(1, 2), finder()
+    looking.look_in(card)
+    with pytest.raises(UnreadableError, match=r"clips\.max_s"):
+        looking.find(event.id)
+
+
+def test_a_name_that_is_no_clips_is_never_opened(
+    card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder], tmp_path: Path
+) -> None:
+    event, looking = heard(1, 2), finder()
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "clips").mkdir()
+    looking._notes.note("../secret", 0, [event])
+    with pytest.raises(UnreadableError, match="no audio"):
+        looking.find(event.id)

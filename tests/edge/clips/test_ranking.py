@@ -1,0 +1,99 @@
+"""What stays is the best of every species in every night, and the rare go last."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anura_edge.clips import ranking
+from anura_edge.clips.ranking import Clip, clip_of, least_valuable_first, parse, surplus
+
+EVENING = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
+
+clips = st.builds(
+    clip_of,
+    st.datetimes(datetime(2026, 11, 20), datetime(2026, 11, 22), timezones=st.just(UTC)),
+    st.lists(st.tuples(st.sampled_from("ABC"), st.floats(0, 1)), min_size=1, max_size=3),
+)
+folders = st.lists(clips, max_size=20, unique=True)
+
+
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+    st.lists(st.tuples(st.text(max_size=70), st.floats(0, 1)), min_size=1, max_size=20),
+)
+def test_a_name_says_all_and_is_safe_as_a_path(utc: datetime, calls: list[tuple[str, float]]) -> None:
+    clip = clip_of(utc, calls)
+    assert parse(clip.name, 0) == clip
+    assert abs(clip.utc - utc) < timedelta(milliseconds=1)
+    assert clip.name.isascii()
+    assert not set(clip.name) & set("/\\. \0") - {"."}
+    assert len(clip.name) <= 255
+
+
+def test_a_name_is_for_people_too() -> None:
+    clip = clip_of(
+        datetime(2026, 11, 20, 19, 30, 2, 500_900, UTC), [("HYLVER", 0.551), ("PSECRU", 0.9), ("PSECRU", 0.974)]
+    )
+    assert clip.name == "20261120T193002500Z_PSECRU-974_HYLVER-551.flac"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "notes.txt", "a.flac", "20261120T193002500Z.flac", "20261399T193002500Z_A-1.flac"]
+)
+def test_another_file_is_none_of_ours(name: str) -> None:
+    assert parse(name, 0) is None
+
+
+def _scores(clips: Iterable[Clip], group: tuple[str, date]) -> list[int]:
+    return sorted((s for clip in clips for label, s in clip.scores if (label, clip.night(UTC)) == group), reverse=True)
+
+
+@given(folders, st.integers(1, 4))
+def test_of_each_species_and_night_the_best_stay_and_nothing_else(folder: list[Clip], best: int) -> None:
+    kept = set(folder) - surplus(folder, best, UTC)
+    groups = {(label, clip.night(UTC)) for clip in folder for label, _ in clip.scores}
+    for group in groups:
+        assert _scores(kept, group)[:best] == _scores(folder, group)[:best]
+    assert len(kept) <= best * len(groups)
+    assert surplus(kept, best, UTC) == set()
+
+
+@given(folders)
+def test_the_last_clip_of_a_species_goes_only_when_all_that_is_left_is_as_rare(folder: list[Clip]) -> None:
+    left = [*folder]
+    for lost in least_valuable_first(folder):
+        counts = Counter(label for clip in left for label, _ in clip.scores)
+        ranking = {
+            clip: (-min(counts[label] for label, _ in clip.scores), clip.scores[0][1], clip.utc) for clip in left
+        }
+        assert ranking[lost] == min(ranking.values())
+        left.remove(lost)
+    assert left == []
+
+
+def test_each_clip_is_looked_at_a_few_times_however_many_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look at every clip for each that goes would take 16 million looks here, and trip the watchdog."""
+    looks = Counter[str]()
+    rarest = ranking._rarest
+    monkeypatch.setattr(ranking, "_rarest", lambda *values: looks.update("x") or rarest(*values))
+    minutes = range(4_000)
+    folder = [clip_of(EVENING + timedelta(minutes=n), [("ABC"[n % 3], 0.5), ("DEFG"[n % 4], 0.6)]) for n in minutes]
+    assert len([*least_valuable_first(folder)]) == len(minutes)
+    assert looks["x"] < 10 * len(minutes)
+
+
+def test_of_common_clips_the_unsure_go_first_and_then_the_old() -> None:
+    sure, unsure, old = (
+        clip_of(EVENING + timedelta(minutes=minute), [("A", p)]) for minute, p in ((3, 0.9), (2, 0.5), (1, 0.5))
+    )
+    assert [*least_valuable_first([sure, unsure, old])] == [old, unsure, sure]
+
+
+def test_a_night_goes_from_noon_to_noon_where_the_recorder_is() -> None:
+    before_midnight, after = clip_of(EVENING, [("A", 1)]), clip_of(EVENING + timedelta(hours=3), [("A", 1)])
+    assert before_midnight.night(UTC) == after.night(UTC) == date(2026, 11, 20)
+    assert before_midnight.night(timezone(timedelta(hours=-11))) == date(2026, 11, 19)

@@ -1,0 +1,233 @@
+"""Around each call that a microphone hears there is a clip, whole, once, and never at the cost of the hearing."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, timedelta
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anura_edge.audio import FloatArray
+from anura_edge.clips.ranking import parse
+from anura_edge.clips.recorder import ClipRecorder, RecentAudio
+from anura_edge.clips.store import Shelf
+from anura_edge.config.device import Clips
+from anura_edge.system.hardware import Space
+from anura_edge.wire import Provenance, event_row
+
+RATE_HZ = 8_000
+MAX_CALL_S = 60.0
+SECOND = np.float32(1 / 32_767)
+
+
+@pytest.fixture
+def ramp(tape: Callable[..., Any]) -> Any:
+    """Half a minute in which the n-th second's samples all have the value n, in chunks of 0.1 s."""
+    seconds = np.repeat(np.arange(30, dtype=np.float32), RATE_HZ) * SECOND
+    return tape(np.stack([np.zeros_like(seconds), seconds], axis=1), chunk=RATE_HZ // 10, live=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "clips"
+
+
+@pytest.fixture
+def recorder_for(folder: Path) -> Iterator[Callable[..., ClipRecorder]]:
+    started: list[ClipRecorder] = []
+
+    def make(**settings: Any) -> ClipRecorder:
+        clips = Clips(enabled=True, **settings)
+        recorder = ClipRecorder(clips, Shelf(folder, clips, UTC), MAX_CALL_S)
+        recorder.start()
+        started.append(recorder)
+        return recorder
+
+    return make
+
+
+def seconds_in(path: Path) -> list[int]:
+    samples, rate_hz = sf.read(path, dtype="int16")
+    assert rate_hz == RATE_HZ
+    return [int(n) for n in samples[:: RATE_HZ // 2]]
+
+
+@pytest.fixture
+def call(make_event: Callable[..., Any], made_by: Provenance) -> Callable[..., Any]:
+    """Make the row of a call from one second to another of a sound."""
+
+    def make(sound: Any, begin_s: float, end_s: float, **changes: Any) -> Any:
+        recording = sound.recording
+        onset, offset = round(begin_s * RATE_HZ), round(end_s * RATE_HZ)
+        times = {"start_utc": recording.time_at(onset), "end_utc": recording.time_at(offset)}
+        event = make_event(onset, recording.id, offset_sample=offset, rate_hz=RATE_HZ, **times, **changes)
+        return event_row(1, event, made_by)
+
+    return make
+
+
+def hear(recorder: ClipRecorder, sound: Any, calls: dict[float, list[Any]]) -> None:
+    """Listen to a sound, and note calls when so many seconds of it have been heard."""
+    waiting = sorted(calls)
+    for chunk in recorder.tap(sound, channel=1).chunks():
+        while waiting and chunk.end_sample >= waiting[0] * RATE_HZ:
+            for row in calls[waiting.pop(0)]:
+                recorder.note(row)
+    recorder.stop()
+
+
+def test_a_clip_holds_the_call_and_what_is_around_it(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+) -> None:
+    hear(recorder_for(before_s=2, after_s=1), ramp, {12: [call(ramp, 10, 11, p_peak=0.937)]})
+    (path,) = folder.iterdir()
+    assert seconds_in(path) == [8, 8, 9, 9, 10, 10, 11, 11]
+    clip = parse(path.name, 0)
+    assert clip
+    assert clip.utc == ramp.recording.start_utc + timedelta(seconds=8)
+    assert clip.scores == (("LOW", 937),)
+
+
+def test_calls_that_overlap_share_a_clip_and_others_do_not(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+) -> None:
+    calls = [call(ramp, 5, 6), call(ramp, 7, 8, label="HIGH"), call(ramp, 20, 21)]
+    hear(recorder_for(before_s=1, after_s=1), ramp, {6: calls[:1], 6.5: calls[1:2], 24: calls[2:]})
+    first, second = sorted(folder.iterdir())
+    assert seconds_in(first) == [n for second in range(4, 9) for n in (second, second)]
+    assert "HIGH-900_LOW-900" in first.name
+    assert seconds_in(second) == [19, 19, 20, 20, 21, 21]
+
+
+def test_a_long_chorus_is_cut_and_a_call_at_the_edges_has_what_there_is(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+) -> None:
+    hear(recorder_for(max_s=5), ramp, {29: [call(ramp, 1, 20), call(ramp, 28, 29, label="HIGH")]})
+    first, last = sorted(folder.iterdir())
+    assert len(seconds_in(first)) == 2 * 5
+    assert seconds_in(first)[0] == 0
+    assert seconds_in(last) == [26, 26, 27, 27, 28, 28, 29, 29]
+
+
+def test_audio_that_was_lost_is_silence_of_its_length(
+    tape: Callable[..., Any], folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+) -> None:
+    seconds = np.repeat(np.arange(30, dtype=np.float32), RATE_HZ) * SECOND
+    broken = tape(np.stack([seconds, seconds], axis=1), chunk=RATE_HZ, lost=(10, 11), live=True)
+    hear(recorder_for(before_s=1, after_s=3), broken, {15: [call(broken, 9, 10)]})
+    (path,) = folder.iterdir()
+    assert seconds_in(path) == [8, 8, 9, 9, 0, 0, 0, 0, 12, 12]
+
+
+def test_a_call_of_another_recording_is_none_of_its_business(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+) -> None:
+    hear(recorder_for(), ramp, {12: [call(ramp, 10, 11).model_copy(update={"recording": "card"})]})
+    assert [*folder.iterdir()] == []
+
+
+def test_a_disk_that_hangs_costs_clips_and_not_sound(
+    ramp: Any, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Flag()
+    monkeypatch.setattr(Shelf, "put", lambda *_: disk.wait(30))
+    recorder = recorder_for(before_s=0, after_s=0.1)
+    for n, _ in enumerate(recorder.tap(ramp, 1).chunks()):
+        if n % 10 == 0:
+            recorder.note(call(ramp, n / 10, n / 10 + 0.1))
+    assert recorder.dropped == 30 - 4 - 1  # those that wait, and the one that hangs
+    disk.set()
+    recorder.stop()
+    assert recorder.saved == 5
+
+
+def test_a_full_disk_costs_clips_and_nothing_else(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    recorder = recorder_for()
+    hear(recorder, ramp, {12: [call(ramp, 10, 11)]})
+    assert (recorder.saved, recorder.dropped, [*folder.iterdir()]) == (0, 1, [])
+
+
+def test_audio_that_cannot_be_encoded_costs_that_clip_and_is_said_once(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """FLAC has no 2 MHz, and the encoder's errors are none of the disk's."""
+    odd = [call(ramp, n, n + 1).model_copy(update={"rate_hz": 2_000_000}) for n in (5, 15)]
+    recorder = recorder_for(before_s=0, after_s=5, max_s=5)
+    hear(recorder, ramp, {29: [*odd, call(ramp, 28, 29)]})
+    assert (recorder.saved, recorder.dropped, len([*folder.iterdir()])) == (1, 2, 1)
+    assert caplog.text.count("cannot save audio") == 1
+
+
+def test_paused_it_saves_nothing(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+) -> None:
+    recorder = recorder_for()
+    recorder.is_paused = True
+    hear(recorder, ramp, {12: [call(ramp, 10, 11)]})
+    assert (recorder.dropped, [*folder.iterdir()]) == (1, [])
+
+
+def test_the_best_of_the_night_replace_the_others_and_what_is_common_is_not_written(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("anura_edge.clips.recorder.MAX_WAITING", 100)  # hours pass in no time here
+    recorder = recorder_for(before_s=0, after_s=0, best_per_night=2)
+    marks = {n + 1.0: [call(ramp, n, n + 1, p_peak=p)] for n, p in enumerate((0.6, 0.7, 0.9, 0.5, 0.8))}
+    for chunk in recorder.tap(ramp, 1).chunks():
+        for row in marks.pop(chunk.end_sample / RATE_HZ, []):
+            recorder.note(row)
+    recorder.stop()
+    assert sorted(path.name.split("_")[1] for path in folder.iterdir()) == ["LOW-800.flac", "LOW-900.flac"]
+
+
+def test_the_shelf_gives_back_what_is_asked_of_it_and_leaves_other_files_alone(
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+) -> None:
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    (folder / "20261120T193002500Z_A-1.part").write_text("torn")
+    hear(recorder_for(before_s=0, after_s=0), ramp, {n: [call(ramp, n - 2, n - 1)] for n in (3.0, 6.0, 9.0)})
+    shelf = Shelf(folder, Clips(), UTC)
+    assert len(shelf.clips) == 3
+    shelf.free(Space(0, 0))
+    assert len(shelf.clips) == 3
+    shelf.free(Space(0, 1))
+    assert len(shelf.clips) == 2
+    shelf.free(Space(1, 0))
+    assert len(shelf.clips) == 1
+    shelf.free(Space(10**9, 0))
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=20),
+    st.integers(1, 40),
+    st.integers(0, 300),
+    st.integers(0, 50),
+)
+def test_recent_audio_is_what_was_written_lately(
+    parts: list[tuple[int, int]], capacity: int, first: int, count: int
+) -> None:
+    recent = RecentAudio(capacity)
+    everything: FloatArray = np.zeros(0, np.float32)
+    for lost, length in parts:
+        samples = np.arange(1, min(length, capacity) + 1, dtype=np.float32) * SECOND
+        recent.write(samples, len(everything) + lost)
+        everything = np.concatenate([everything, np.zeros(lost, np.float32), samples])
+    begin = max(first, len(everything) - capacity, 0)
+    expected = (everything[begin : first + count] / SECOND).round().astype(np.int16)
+    assert recent.read(first, first + count).tolist() == expected.tolist()

@@ -1,0 +1,153 @@
+"""The settings: safe defaults, no secrets on any page, and a page that reads back as itself."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anura_edge.config.device import Audio, Config, Detect, Device, Model, Mqtt, Watch
+from anura_edge.config.yaml_loader import load
+from anura_edge.errors import ConfigError
+
+SECRET = "correct horse battery"
+
+names = st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True)
+shares = st.floats(0.001, 1)
+paths = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30).map(Path)
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+configs = st.builds(
+    Config,
+    source=optional(st.text(st.characters(exclude_categories=["Cs"]))),
+    state_dir=paths,
+    device=st.builds(Device, site=names.filter(lambda n: n != "site"), name=names.filter(lambda n: n != "device")),
+    audio=st.builds(
+        Audio,
+        channel=st.integers(0, 63) | st.just("loudest"),
+        utc_offset=optional(st.from_regex(r"[+-]0[0-9]:[0-5][0-9]", fullmatch=True)),
+        microphone=optional(st.integers(0, 99) | st.text(max_size=20)),
+        block_s=st.floats(0.02, 10),
+    ),
+    model=st.builds(Model, bundle=optional(paths), threads=st.integers(1, 64)),
+    detect=st.builds(
+        Detect,
+        threshold=optional(shares),
+        thresholds=st.dictionaries(st.text(max_size=8), shares, max_size=4),
+        release=shares,
+        merge_gap_s=st.floats(0, 86_400),
+        max_call_s=st.floats(1, 3_600),
+    ),
+    watch=st.builds(Watch, interval_s=st.floats(0.05, 3_600), settle_s=st.floats(0, 3_600)),
+    mqtt=optional(
+        st.builds(
+            Mqtt,
+            host=names,
+            port=st.integers(1, 65_535),
+            username=optional(st.text(max_size=9)),
+            password_file=st.none(),
+            ca_file=st.none(),
+        )
+    ),
+)
+
+
+@pytest.fixture
+def with_secret(tmp_path: Path) -> Config:
+    (tmp_path / "password").write_text(SECRET + "\nsecond line\n")
+    mqtt = Mqtt(host="pond", username="frog", password_file=tmp_path / "password")
+    return Config(device=Device(site="pond", name="one"), mqtt=mqtt)
+
+
+@given(configs)
+def test_what_show_prints_loads_back_to_the_same(tmp_path_factory: pytest.TempPathFactory, config: Config) -> None:
+    path = tmp_path_factory.getbasetemp() / "shown.yaml"
+    path.write_text(yaml.safe_dump(config.effective(), sort_keys=False))
+    assert load(Config, path, {}) == config
+
+
+@given(configs)
+def test_the_hash_changes_only_with_what_shapes_detection(config: Config) -> None:
+    other = config.model_copy(update={"source": "mic", "watch": Watch(interval_s=7), "state_dir": Path("elsewhere")})
+    assert other.hash() == config.hash()
+    assert config.model_copy(update={"detect": Detect(release=0.123)}).hash() != config.hash()
+
+
+@pytest.mark.parametrize(
+    ("config", "known"),
+    [
+        (Config(), "9216da915ed6"),
+        (
+            Config(audio=Audio(channel=1, microphone="USB", trust_clock=True), detect=Detect(threshold=0.4)),
+            "6dff2a18ace5",
+        ),
+        (Config(audio=Audio(block_s=2)), "9216da915ed6"),
+    ],
+)
+def test_a_hash_stays_what_it_was_when_settings_are_added_that_change_no_call(config: Config, known: str) -> None:
+    """It stands on rows that were sent years ago, and decides what is heard again."""
+    assert config.hash() == known
+
+
+def test_the_defaults_are_valid_and_send_nothing_anywhere() -> None:
+    config = Config()
+    assert Config.model_validate(config.effective()) == config
+    assert config.mqtt is None
+    assert config.journal_path.is_absolute()
+
+
+def test_a_password_stands_nowhere_but_in_its_file(with_secret: Config) -> None:
+    assert with_secret.mqtt
+    password = with_secret.mqtt.password()
+    assert password
+    assert password.get_secret_value() == SECRET
+    for shown in (repr(with_secret), str(with_secret), yaml.safe_dump(with_secret.effective()), with_secret.hash()):
+        assert "horse" not in shown
+    assert "horse" not in f"{password!r} {password}"
+
+
+def test_a_password_in_the_settings_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "anura.yaml"
+    path.write_text(f"device: {{site: a, name: b}}\nmqtt: {{host: x, password: {SECRET}}}\n")
+    with pytest.raises(ConfigError, match="did you mean 'password_file'") as caught:
+        load(Config, path, {})
+    assert "horse" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\xfa\n"])
+def test_a_password_file_without_a_password_is_a_mistake(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "password").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"mqtt\.password_file"):
+        Mqtt(host="x", password_file=tmp_path / "password").password()
+
+
+@pytest.mark.parametrize("device", ["", "device: {site: pond}", "device: {name: one}"])
+def test_nobody_meets_a_broker_without_a_name(tmp_path: Path, device: str) -> None:
+    path = tmp_path / "anura.yaml"
+    path.write_text(f"{device}\nmqtt: {{host: x}}\n")
+    with pytest.raises(ConfigError, match=r"set device\.site and device\.name"):
+        load(Config, path, {})
+
+
+def test_nobody_meets_a_broker_with_the_names_that_show_printed(tmp_path: Path) -> None:
+    path = tmp_path / "anura.yaml"
+    path.write_text(yaml.safe_dump({**Config().effective(), "mqtt": {"host": "x"}}))
+    with pytest.raises(ConfigError, match=r"set device\.site and device\.name"):
+        load(Config, path, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("+00:00", 0), ("-05:00", -300), ("+05:45", 345), ("-03:30", -210), ("+14:00", 840)]
+)
+def test_an_offset_is_what_the_clock_is_ahead_of_utc(text: str, minutes: int) -> None:
+    zone = Audio(utc_offset=text).zone
+    assert zone
+    assert zone.utcoffset(None) == timedelta(minutes=minutes)
+    assert Audio().zone is None

@@ -1,0 +1,144 @@
+"""Every mistake in the settings is a ConfigError that names its file, its line and the way out."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anura_edge.config.device import Config
+from anura_edge.config.yaml_loader import load
+from anura_edge.errors import ConfigError
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "anura.yaml"
+    path.write_text(text)
+    return path
+
+
+def mistake(tmp_path: Path, text: str) -> str:
+    """Return what is said about settings, without the path that it must begin with."""
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(Config, path, {})
+    message = str(caught.value)
+    assert message.startswith(f"{path}:")
+    return message.removeprefix(f"{path}:")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("device:\n  site: pond\n  nmae: x\n", 3, ["unknown key 'device.nmae'", "did you mean 'name'?"]),
+        ("detcet: {}\n", 1, ["unknown key 'detcet'", "did you mean 'detect'?"]),
+        ("schema_versio: 1\n", 1, ["unknown key 'schema_versio'"]),
+        ("schem: 1\n", 1, ["did you mean 'schema'?"]),
+        ("\n\nxyzzy: 1\n", 3, ["unknown key 'xyzzy'", "there are: schema, source"]),
+        ("schema: 2\n", 1, ["schema", "not 2"]),
+        ("mqtt:\n  port: 1\n", 1, ["'mqtt.host' is missing"]),
+        ("watch:\n  settle_s: 9999\n", 2, ["watch.settle_s", "less than or equal to 3600", "not 9999"]),
+        ("detect:\n  merge_gap_s: .nan\n", 2, ["detect.merge_gap_s", "not nan"]),
+        ("detect:\n  thresholds:\n    A: 1\n    B: 1.5\n", 4, ["detect.thresholds.B", "not 1.5"]),
+        ("detect:\n  thresholds: {1: 0.5}\n", 2, ["detect.thresholds"]),
+        ("device:\n  site: a b\n", 2, ["device.site", "not 'a b'"]),
+        ("device:\n  site: 2026-13-01\n", None, ["put text in quotes"]),
+        ("audio:\n  utc_offset: +10:00\n", 2, ["audio.utc_offset", "in quotes", "not 600"]),
+        ("audio:\n  utc_offset: '+15:00'\n", 2, ["audio.utc_offset", "+14:59"]),
+        ("audio:\n  channel: left\n", 2, ["audio.channel", "'loudest'", "not 'left'"]),
+        ("1: 2\n", 1, ["Keys should be strings"]),
+        ("- a\n", 1, ["`key: value` lines"]),
+        ("just words\n", 1, ["`key: value` lines"]),
+        ("null\n", 1, ["`key: value` lines"]),
+        ("device: [\n", None, ["not YAML", "colons and indentation"]),
+        ("device:\n\tsite: a\n", 2, ["not YAML"]),
+        ("a: b: c\n", 1, ["not YAML"]),
+        ("a: 1\n---\nb: 2\n", None, ["not YAML"]),
+        ("device: *nobody\n", 1, ["without aliases"]),
+        ("device: &d\n  site: *d\n", 2, ["without aliases"]),
+        ("? [a, b]\n: 1\n", 1, ["`key: value` lines"]),
+        ("device: !!python/object:os.system x\n", 1, ["could not determine a constructor"]),
+        ("!!bool foo\n", None, ["put text in quotes"]),
+        ("!!timestamp foo\n", None, ["put text in quotes"]),
+        ("!!int foo\n", None, ["put text in quotes"]),
+        ("device: {site: a}\ndevice: {name: b}\n", 2, ["'device' stands here a second time"]),
+        ("device:\n  site: a\n  name: b\n  site: c\n", 4, ["'site' stands here a second time"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int | None, words: list[str]) -> None:
+    message = mistake(tmp_path, text)
+    assert line is None or message.startswith(f"{line}:")
+    for word in words:
+        assert word in message
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "detect: {release: 2}\naudio: {chanel: 1}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(Config, path, {})
+    assert [line.split(": ")[0] for line in sorted(str(caught.value).splitlines())] == [f"{path}:1", f"{path}:2"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.yaml: No such file .* config show"):
+        load(Config, tmp_path / "gone.yaml", {})
+    with pytest.raises(ConfigError, match="is not a file"):
+        load(Config, tmp_path, {})
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"site: f\xf6rster", b"a: \x00", b"PK\x03\x04\x14\x00\x08\x00"])
+def test_what_is_no_text_is_a_mistake(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "anura.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"anura\.yaml"):
+        load(Config, tmp_path / "anura.yaml", {})
+
+
+@given(st.text(alphabet="abde:{}[]&*!?|>-'\"\n\t 019.,#%@", max_size=40))
+def test_no_text_gives_anything_but_settings_or_a_mistake(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    path.write_text(text)
+    try:
+        load(Config, path, {})
+    except ConfigError as error:
+        assert str(error).startswith(f"{path}:")  # noqa: PT017
+
+
+def test_an_empty_file_and_no_file_are_the_defaults(tmp_path: Path) -> None:
+    assert load(Config, write(tmp_path, "# nothing yet\n"), {}) == load(Config, None, {}) == Config()
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "device: {site: pond, name: one}\nmqtt: {host: here, port: 1}\n")
+    environment = {
+        "ANURA__DEVICE__NAME": "two",
+        "ANURA__MQTT__PORT": "2",
+        "ANURA__DETECT__RELEASE": "0.25",
+        "ANURA_DATA": "/elsewhere",
+        "HOME": "/",
+    }
+    config = load(Config, path, environment)
+    assert (config.device.site, config.device.name) == ("pond", "two")
+    assert config.mqtt
+    assert (config.mqtt.host, config.mqtt.port) == ("here", 2)
+    assert config.detect.release == 0.25
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ANURA__DEVICE__NMAE", "x", ["did you mean 'name'?"]),
+        ("ANURA__DEVICE__NAME", "a b", ["device.name", "not 'a b'"]),
+        ("ANURA__AUDIO__CHANNEL", "left", ["audio.channel", "not 'left'"]),
+        ("ANURA__DEVICE__NAME", "@me", ["not YAML", "quotes"]),
+        ("ANURA__DEVICE__NAME", "2026-13-01", ["quotes"]),
+        ("ANURA__DEVICE__NAME", "a: b: c", ["not YAML"]),
+        ("ANURA__DEVICE", "3", ["device"]),
+        ("ANURA__", "3", ["unknown key"]),
+        ("ANURA__SOURCE__PATH", "x", ["source"]),
+    ],
+)
+def test_a_mistake_in_the_environment_names_the_variable(name: str, value: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(Config, None, {name: value})
+    for word in (name, *words):
+        assert word in str(caught.value)

@@ -1,0 +1,202 @@
+"""Whatever becomes of messages and answers, a row leaves the queue only when the base has it, and in the end all do."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anura_base.ingest.sequence import Progress
+from anura_edge import wire
+from anura_edge.config.device import Config, Mqtt
+from anura_edge.delivery import publisher as sender_module
+from anura_edge.delivery.connection import Closed, Published, Received
+from anura_edge.delivery.poison_rows import Suspicion
+from anura_edge.delivery.publisher import Sender
+from anura_edge.errors import DeliveryError
+from anura_edge.events import Effort, Event
+from anura_edge.store.journal import Journal
+
+FORMS = {"event": wire.EventBatch, "effort": wire.EffortBatch, "notice": wire.NoticeBatch}
+
+
+class Air:
+    """A link whose messages a test takes down one by one."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, str, bytes]] = []
+        self._mid = 0
+
+    def publish(self, topic: str, payload: bytes) -> int:
+        self._mid += 1
+        self.sent.append((self._mid, topic, payload))
+        return self._mid
+
+
+class Base:
+    """A base station's memory: exactly what `anura_base.ingest.batch` answers, without a database."""
+
+    def __init__(self) -> None:
+        self.ids: set[UUID] = set()
+        self.progress = Progress()
+
+    def store(self, topic: str, payload: bytes) -> bytes:
+        batch = FORMS[wire.parse_topic(topic)[2]].from_bytes(payload)
+        if any(getattr(row, "label", "") == "BAD" for row in batch.rows):
+            return wire.Refusal(refused=wire.digest(payload), reason="BAD").to_bytes()
+        self.ids |= {row.id for row in batch.rows}
+        self.progress = self.progress.add((row.seq for row in batch.rows), batch.floor)
+        highest = max(row.seq for row in batch.rows)
+        seq = min(self.progress.contiguous, highest)
+        came = tuple((row.seq, row.seq) for row in batch.rows)
+        missing = self.progress.lacking(highest, 32)
+        return wire.Ack(journal=batch.journal, seq=seq, received=came, missing=missing).to_bytes()
+
+
+fates = st.sampled_from(["arrives", "arrives", "arrives", "lost", "not answered", "twice", "no puback", "closed"])
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.lists(fates, max_size=6)), max_size=6),
+    st.sets(st.integers(0, 40), max_size=2),
+    st.sampled_from([0, 5, 10**6]),
+)
+def test_the_base_has_exactly_what_was_committed_whatever_happens_on_the_way(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_event: Callable[..., Event],
+    make_effort: Callable[..., Effort],
+    made_by: wire.Provenance,
+    history: list[tuple[int, list[str]]],
+    poison: set[int],
+    known: int,
+) -> None:
+    base, committed, suspicion = Base(), set[UUID](), Suspicion()
+    base.progress = Progress(received=((1, known),) if known else ())  # of another life of the journal
+    mqtt = Mqtt(host="h", resend_s=3_600)
+    with closing(Journal(tmp_path_factory.mktemp("state") / "journal.db")) as journal:
+
+        def connect() -> tuple[Air, Sender]:
+            air = Air()
+            link: Any = air
+            return air, Sender(journal, Config(), mqtt, link, 100_000, suspicion)
+
+        def end_one(air: Air, sender: Sender, fate: str) -> None:
+            mid, topic, payload = air.sent.pop(0)
+            if fate != "no puback":
+                sender.take(Published(mid, accepted=True, reason="", blames_row=False))
+            for _ in range({"lost": 0, "twice": 2}.get(fate, 1)):
+                answer = base.store(topic, payload)
+                if fate != "not answered":
+                    sender.take(Received(answer))
+
+        heard = 0
+        air, sender = connect()
+        for count, whats in [*history, (0, [])]:
+            events = [make_event(n, label="BAD" if n in poison else "LOW") for n in range(heard, heard + count)]
+            heard += count
+            journal.commit(events, [make_effort(heard)] if count else [], made_by)
+            committed |= {event.id for event in events if event.label != "BAD"}
+            committed |= {make_effort(heard).id} if count else set()
+            for fate in whats:
+                sender.send()
+                if fate == "closed":
+                    with pytest.raises(DeliveryError):
+                        sender.take(Closed("over"))
+                    air, sender = connect()
+                elif air.sent:
+                    end_one(air, sender, fate)
+                waiting = {row.id for row in journal.pending(0, 10**6)}
+                assert committed <= base.ids | waiting, "nothing leaves the queue that is not there"
+
+        journal.commit([make_event(10**6)], [], made_by)  # somebody must be taken for another to be found guilty
+        committed.add(make_event(10**6).id)
+        air, sender = connect()
+        for _ in range(300):
+            sender.send()
+            if not air.sent:
+                break
+            end_one(air, sender, "arrives")
+        assert committed <= base.ids
+        assert journal.pending_count() == 0
+        bad = {make_event(n, label="BAD").id for n in poison if n < heard}
+        assert not bad & base.ids
+        assert journal.resend(None) >= len(bad), "set aside, not lost"
+
+
+def over(air: Air, journal: Journal) -> Sender:
+    link: Any = air
+    return Sender(journal, Config(), Mqtt(host="h", resend_s=3_600), link, 100_000, Suspicion())
+
+
+def test_what_was_lost_is_not_settled_by_a_base_that_counts_further(
+    tmp_path: Path, make_event: Callable[..., Event], made_by: wire.Provenance
+) -> None:
+    base, air = Base(), Air()
+    base.progress = Progress(received=((1, 1_000),))
+    with closing(Journal(tmp_path / "journal.db")) as journal:
+        sender = over(air, journal)
+        for n in range(2):
+            journal.commit([make_event(n)], [], made_by)
+            sender.send()
+        (lost, _, _), (mid, topic, payload) = air.sent
+        for each in (lost, mid):
+            sender.take(Published(each, accepted=True, reason="", blames_row=False))
+        sender.take(Received(base.store(topic, payload)))
+        assert [row.id for row in journal.pending(0, 9)] == [make_event(0).id]
+        sender.send()  # at once
+        sender.take(Received(base.store(*air.sent[2][1:])))
+        assert base.ids == {make_event(0).id, make_event(1).id}
+        assert journal.pending_count() == 0
+
+
+class FilledJournal(Journal):
+    """Its file may not grow while it is full, as on a full disk."""
+
+    def fill(self) -> None:
+        self._db.execute("PRAGMA max_page_count = 1")  # SQLite makes that its present size
+
+    def make_room(self) -> None:
+        self._db.execute("PRAGMA max_page_count = 1000000")
+
+
+def test_a_full_disk_sends_nothing_twice_and_settles_when_there_is_room(
+    tmp_path: Path, make_event: Callable[..., Event], made_by: wire.Provenance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "SETTLE_AGAIN_S", 0.0)
+    base, air = Base(), Air()
+    with closing(FilledJournal(tmp_path / "journal.db")) as journal:
+        journal.commit([make_event(n) for n in range(600)], [], made_by)
+        journal.fill()
+        sender = over(air, journal)
+        sent = 0
+        for _ in range(20):
+            sender.send()
+            while air.sent:
+                mid, topic, payload = air.sent.pop(0)
+                sent += len(wire.EventBatch.from_bytes(payload).rows)
+                sender.take(Published(mid, accepted=True, reason="", blames_row=False))
+                sender.take(Received(base.store(topic, payload)))
+        assert len(base.ids) == sent == 600
+        assert journal.pending_count() > 0
+        assert "the disk is full" in (sender.problem or "")
+        journal.make_room()
+        sender.send()
+        assert journal.pending_count() == 0
+        assert sender.problem is None
+        assert not air.sent
+
+
+def test_a_batch_that_never_left_is_no_longer_suspected_when_the_connection_ends() -> None:
+    suspicion = Suspicion()
+    for _ in range(2):
+        suspicion.hung_up([(1, 2)], "over")
+    assert suspicion.next() == (1, 2)
+    suspicion.hung_up([], "over")
+    assert not suspicion.careful

@@ -1,0 +1,426 @@
+import logging
+import random
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from support import Broker, eventually, free_port
+
+from anura_base.ingest.sequence import Progress
+from anura_edge import wire
+from anura_edge.audio import ClockSource
+from anura_edge.config.device import Config, Device, Mqtt
+from anura_edge.delivery.worker import Courier
+from anura_edge.events import Effort, EffortState, Event
+from anura_edge.store.journal import Journal
+
+MADE_BY = wire.Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
+START = datetime(2025, 4, 12, 20, 30, tzinfo=UTC)
+
+
+FORMS = {"event": wire.EventBatch, "effort": wire.EffortBatch, "notice": wire.NoticeBatch}
+
+
+def events(count: int) -> list[Event]:
+    ids = [uuid4() for _ in range(count)]
+    return [
+        Event(
+            each, "PSECRU", "Pseudacris crucifer", "rec", "a.wav", 0, 9, 9, START, START, ClockSource.GPS, 0.9, 0.8, -30
+        )
+        for each in ids
+    ]
+
+
+def effort() -> Effort:
+    return Effort(uuid4(), "rec", "a.wav", EffortState.ANALYSED, 0, 600, 10, START, ClockSource.GPS)
+
+
+class FakeBase:
+    """A base station that remembers what came, and acknowledges when it is told to."""
+
+    def __init__(self, port: int, *, acknowledge: bool = True, lose: int | None = None, picky: bool = False) -> None:
+        self.acknowledge, self.picky = acknowledge, picky
+        self._lose = lose
+        """The number of the message that is lost on its way, counted from 0."""
+        self.rows: dict[int, UUID] = {}
+        self.notices: list[wire.NoticeRow] = []
+        self.progress = Progress()
+        self.messages = 0
+        self.statuses: list[str] = []
+        self._ready = False
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_connect = lambda client, *_: client.subscribe("anura/v1/+/+/+", 1)
+        self._client.on_subscribe = lambda *_: setattr(self, "_ready", True)
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        eventually(lambda: self._ready)
+
+    def _on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
+        site, device, kind = wire.parse_topic(message.topic)
+        if kind == "status":
+            self.statuses.append(wire.Status.from_bytes(message.payload).state)
+        elif kind != "ack":
+            batch = FORMS[kind].from_bytes(message.payload)
+            self.messages += 1
+            if self.messages - 1 == self._lose:
+                return
+            if self.picky or any(getattr(row, "label", "") == "BAD" for row in batch.rows):
+                refusal = wire.Refusal(refused=wire.digest(message.payload), reason="rows: not BAD")
+                client.publish(wire.topic(site, device, "ack"), refusal.to_bytes(), qos=1)
+                return
+            self.progress = self.progress.add((row.seq for row in batch.rows), batch.floor)
+            self.rows |= {row.seq: row.id for row in batch.rows}
+            self.notices += [row for row in batch.rows if isinstance(row, wire.NoticeRow)]
+            if self.acknowledge:
+                highest = max(row.seq for row in batch.rows)
+                ack = wire.Ack(
+                    journal=batch.journal,
+                    seq=0,
+                    received=tuple((row.seq, row.seq) for row in batch.rows),
+                    missing=self.progress.lacking(highest, 32),
+                )
+                client.publish(wire.topic(site, device, "ack"), ack.to_bytes(), qos=1)
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        for name in ("on_connect", "on_subscribe", "on_message"):  # else it waits, with open sockets, to be collected
+            setattr(self._client, name, None)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def start_courier(journal: Journal) -> Iterator[Callable[..., Courier]]:
+    couriers: list[Courier] = []
+
+    def start(port: int, **settings: object) -> Courier:
+        mqtt = Mqtt.model_validate({"host": "127.0.0.1", "port": port, "resend_s": 0.3, **settings})
+        config = Config(device=Device(site="s", name="d"), mqtt=mqtt)
+        courier = Courier(journal, config, mqtt, wire.Status(state="online"))
+        courier.start()
+        couriers.append(courier)
+        return courier
+
+    yield start
+    for courier in couriers:
+        courier.stop()
+
+
+@pytest.fixture
+def base(broker: Broker) -> Iterator[FakeBase]:
+    base = FakeBase(broker.port)
+    yield base
+    base.stop()
+
+
+def keep(journal: Journal, count: int) -> set[UUID]:
+    there = events(count)
+    journal.commit(there, [effort()], MADE_BY)
+    return {event.id for event in there}
+
+
+def drained(journal: Journal) -> bool:
+    return journal.pending_count() == 0
+
+
+def test_every_row_arrives_and_leaves_the_queue(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    ids = keep(journal, 500)
+    start_courier(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    assert sorted(base.rows) == list(range(1, 502))
+
+
+def test_a_row_added_later_is_sent_when_the_courier_is_woken(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    courier = start_courier(broker.port)
+    eventually(lambda: courier.problem is None)
+    keep(journal, 1)
+    courier.wake()
+    eventually(lambda: drained(journal))
+
+
+def test_nothing_is_forgotten_until_the_base_acknowledges(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    base.acknowledge = False
+    keep(journal, 3)
+    courier = start_courier(broker.port)
+    eventually(lambda: base.messages >= 3)  # sent again and again
+    assert journal.pending_count() == 4
+    eventually(lambda: "no acknowledgement from the base station" in (courier.problem or ""))
+    base.acknowledge = True
+    eventually(lambda: drained(journal))
+
+
+def test_rows_wait_while_nobody_subscribes_and_arrive_when_somebody_does(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    ids = keep(journal, 3)
+    courier = start_courier(broker.port)
+    eventually(lambda: "No matching subscribers" in (courier.problem or ""))
+    assert journal.pending_count() == 4
+    base = FakeBase(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+
+
+def test_rows_wait_for_a_broker_that_is_away_at_the_start(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+) -> None:
+    ids = keep(journal, 3)
+    broker = Broker(tmp_path, free_port())
+    courier = start_courier(broker.port)
+    eventually(lambda: "refused" in (courier.problem or ""))
+    broker.start()
+    base = FakeBase(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+    broker.stop()
+
+
+def test_a_killed_broker_loses_nothing(journal: Journal, broker: Broker, start_courier: Callable[..., Courier]) -> None:
+    base = FakeBase(broker.port, acknowledge=False)
+    ids = keep(journal, 200)
+    courier = start_courier(broker.port)
+    eventually(lambda: len(base.rows) == 201)  # all published, all acknowledged by the broker, none by the base
+    base.stop()
+    broker.kill()
+    eventually(lambda: courier.problem is not None)
+    ids |= keep(journal, 50)
+    broker.start()
+    base = FakeBase(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+
+
+def test_delivery_to_the_broker_settles_for_its_own_acknowledgement(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    subscriber = FakeBase(broker.port, acknowledge=False)
+    keep(journal, 120)
+    start_courier(broker.port, delivery="broker")
+    eventually(lambda: drained(journal))
+    assert len(subscriber.rows) == 121
+    subscriber.stop()
+
+
+def test_batches_keep_below_the_brokers_largest_packet(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+) -> None:
+    broker = Broker(tmp_path, free_port(), settings="allow_anonymous true\nmax_packet_size 3000\n")
+    broker.start()
+    base = FakeBase(broker.port)
+    ids = keep(journal, 40)
+    start_courier(broker.port)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+    broker.stop()
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"), [("max_packet_size 1500", "max_packet_size"), ("message_size_limit 1500", "connection lost")]
+)
+def test_a_row_too_large_for_the_broker_is_set_aside_with_a_notice_and_the_others_arrive(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier], limit: str, reason: str
+) -> None:
+    broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous true\n{limit}\n")
+    broker.start()
+    base = FakeBase(broker.port)
+    # Random, or compression would make it small.
+    name = "".join(map(chr, random.Random(0).sample(range(0x4E00, 0x9FFF), 500)))
+    small, large = keep(journal, 2), replace(events(1)[0], recording_name=name)
+    journal.commit([large], [], MADE_BY)  # row 4, after two events and an effort
+    small |= keep(journal, 2)
+    start_courier(broker.port)
+    eventually(lambda: drained(journal))
+    assert small <= set(base.rows.values())
+    assert large.id not in base.rows.values()
+    (told,) = base.notices
+    assert (told.what, told.detail.split(": ")[0]) == ("row_refused", f"event {large.id}")
+    assert reason in told.detail
+    assert journal.resend(None) == 8
+    assert large.id in {row.id for row in journal.pending(0, 99)}
+    base.stop()
+    broker.stop()
+
+
+def test_an_acknowledgement_of_another_journal_or_of_rows_not_sent_deletes_nothing(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port, acknowledge=False)
+    keep(journal, 3)
+    start_courier(broker.port)
+    eventually(lambda: base.messages)
+    for ack in (wire.Ack(journal=uuid4(), seq=4).to_bytes(), b"{}", b"\xff", b""):
+        base._client.publish("anura/v1/s/d/ack", ack, qos=1)
+    keep(journal, 1)  # rows 5 and 6, which the base claims to have before they are sent
+    before = base.messages
+    eventually(lambda: base.messages > before + 1)
+    assert journal.pending_count() == 6
+    base.stop()
+
+
+def test_the_device_says_that_it_is_there_and_that_it_leaves(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    courier = start_courier(broker.port)
+    eventually(lambda: base.statuses[-1:] == ["online"])
+    courier.stop()
+    eventually(lambda: base.statuses[-1:] == ["offline"])
+
+
+def test_a_wrong_password_is_said_aloud_and_never_printed(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "users").write_text("")
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse battery staple\n")
+    broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous false\npassword_file {tmp_path / 'users'}\n")
+    broker.start()
+    with caplog.at_level(logging.DEBUG):
+        courier = start_courier(broker.port, username="u", password_file=str(secret))
+        eventually(lambda: "refuses us" in (courier.problem or ""))
+    assert "correct horse" not in caplog.text
+    broker.stop()
+
+
+def test_a_busy_device_connects_although_every_commit_nudges_the_courier(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    courier = start_courier(broker.port)
+    for _ in range(2_000):
+        courier.wake()
+    eventually(lambda: courier.problem is None)
+
+
+@pytest.mark.parametrize("host", ["base..local", "127.0.0.1.invalid"])
+def test_a_host_that_no_resolver_takes_does_not_end_the_courier(
+    journal: Journal, start_courier: Callable[..., Courier], host: str
+) -> None:
+    courier = start_courier(1, host=host)
+    eventually(lambda: host in (courier.problem or ""))
+    assert courier._thread.is_alive()
+
+
+def test_new_alerts_go_before_the_backlog_which_comes_in_order(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    for _ in range(30):
+        keep(journal, 99)
+    base = FakeBase(broker.port)
+    start_courier(broker.port)
+    eventually(lambda: drained(journal))
+    came = [*base.rows]
+    newest, backlog = came[:20], [seq for seq in came[20:] if seq % 100]
+    assert newest == [*range(2_980, 3_000)]
+    assert backlog == [seq for seq in range(1, 2_980) if seq % 100]
+    base.stop()
+
+
+def test_what_the_base_lacks_is_sent_again_at_once(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port, lose=1)
+    ids = keep(journal, 1_000)
+    start_courier(broker.port, resend_s=3_600)
+    eventually(lambda: drained(journal))
+    assert ids <= set(base.rows.values())
+    base.stop()
+
+
+def test_a_row_that_the_base_refuses_is_found_and_set_aside(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port)
+    bad = replace(events(1)[0], label="BAD")
+    good = keep(journal, 50)
+    journal.commit([bad], [], MADE_BY)
+    good |= keep(journal, 50)
+    start_courier(broker.port, resend_s=3_600)
+    eventually(lambda: drained(journal))
+    assert good <= set(base.rows.values())
+    assert bad.id not in base.rows.values()
+    assert [notice.detail for notice in base.notices] == [f"event {bad.id}: the base station says: rows: not BAD"]
+    base.stop()
+
+
+def test_a_base_that_refuses_every_row_has_none_set_aside(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port, picky=True)
+    keep(journal, 50)
+    courier = start_courier(broker.port)
+    eventually(lambda: "all our rows are refused" in (courier.problem or ""))
+    assert journal.pending_count() == 51
+    base.picky = False
+    eventually(lambda: drained(journal))
+    assert not base.notices
+    base.stop()
+
+
+def test_rows_of_a_kind_that_may_not_be_sent_wait_and_the_others_arrive(
+    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite #\ntopic deny anura/v1/s/d/effort\n")
+    broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous true\nacl_file {rules}\n")
+    broker.start()
+    base = FakeBase(broker.port)
+    ids = keep(journal, 300)
+    courier = start_courier(broker.port)
+    eventually(lambda: ids <= set(base.rows.values()))
+    eventually(lambda: "Not authorized" in (courier.problem or ""))
+    eventually(lambda: journal.pending_count() == 1)
+    rules.write_text("topic readwrite #\n")
+    assert broker.process
+    broker.process.send_signal(signal.SIGHUP)
+    eventually(lambda: drained(journal))
+    assert not base.notices
+    base.stop()
+    broker.stop()
+
+
+def test_a_broker_that_says_nothing_more_is_left(
+    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+) -> None:
+    base = FakeBase(broker.port)
+    courier = start_courier(broker.port, keepalive_s=5)
+    eventually(lambda: courier.problem is None)
+    assert broker.process
+    broker.process.send_signal(signal.SIGSTOP)  # TCP goes on, as if the other end were cut off without a word
+    keep(journal, 3)
+    courier.wake()
+    eventually(lambda: courier.problem is not None)
+    broker.process.send_signal(signal.SIGCONT)
+    eventually(lambda: drained(journal))
+    base.stop()
+
+
+def test_two_devices_of_one_name_are_told_and_wait_longer_and_longer(
+    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+) -> None:
+    couriers = [start_courier(broker.port) for _ in range(2)]
+    eventually(lambda: any("give each its own" in (courier.problem or "") for courier in couriers))
+    keep(journal, 10)
+    eventually(lambda: drained(journal))

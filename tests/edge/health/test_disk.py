@@ -1,0 +1,121 @@
+"""A disk that fills up costs saved audio, then the saving of audio, and never the hearing."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anura_edge.clips.ranking import clip_of
+from anura_edge.clips.recorder import ClipRecorder
+from anura_edge.clips.store import Shelf
+from anura_edge.config.device import Clips, Config, Disk
+from anura_edge.events import NoticeKind
+from anura_edge.health import disk as disk_module
+from anura_edge.health.disk import RELIEF, DiskWatch, missing
+from anura_edge.store.journal import Journal
+from anura_edge.store.writer import Keeper
+from anura_edge.system.hardware import Space
+from anura_edge.wire import NoticeRow, Provenance
+
+FLOOR = Disk(min_free_mb=1, min_free_inodes=100)
+PLENTY, LOW, BETWEEN = Space(10**9, 10**6), Space(900_000, 10**6), Space(1_100_000, 10**6)
+
+
+class Left:
+    """What is left of a pretended disk, on which there may be a shelf."""
+
+    def __init__(self) -> None:
+        self.space = PLENTY
+        self.shelf: Shelf | None = None
+
+    def __call__(self, _: Path) -> Space:
+        taken = sum(clip.size_bytes for clip in self.shelf.clips) if self.shelf else 0
+        return Space(self.space.free_bytes - taken, self.space.free_inodes)
+
+
+@pytest.fixture
+def left(monkeypatch: pytest.MonkeyPatch) -> Left:
+    left = Left()
+    monkeypatch.setattr(disk_module, "space", left)
+    return left
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(state_dir=tmp_path, disk=FLOOR)
+
+
+@pytest.fixture
+def keeper(config: Config, made_by: Provenance) -> Iterator[Keeper]:
+    journal = Journal(config.journal_path)
+    yield Keeper(journal, made_by, lambda _: None, lambda: None)
+    journal.close()
+
+
+def told(keeper: Keeper) -> list[NoticeRow]:
+    return [row for row in keeper.journal.pending(0, 100) if isinstance(row, NoticeRow)]
+
+
+@given(st.integers(0, 10**7), st.none() | st.integers(0, 500))
+def test_the_disk_is_low_below_the_floor_until_a_quarter_more_is_free(free_bytes: int, inodes: int | None) -> None:
+    left = Space(free_bytes, inodes)
+    for was_low, relief in ((False, 1.0), (True, RELIEF)):
+        lacks = missing(left, FLOOR, was_low=was_low)
+        assert free_bytes + lacks.free_bytes >= 1e6 * relief
+        assert (lacks.free_bytes > 0) == (free_bytes < 1e6 * relief)
+        assert ((lacks.free_inodes or 0) > 0) == (inodes is not None and inodes < 100 * relief)
+
+
+def test_the_base_station_is_told_once_each_time(config: Config, keeper: Keeper, left: Left) -> None:
+    watch = DiskWatch(config, keeper, None)
+    for space, problem in ((PLENTY, False), (LOW, True), (BETWEEN, True), (LOW, True), (PLENTY, False), (LOW, True)):
+        left.space = space
+        watch.look()
+        assert bool(watch.problem) == problem
+    assert [(row.what, row.amount) for row in told(keeper)] == [(NoticeKind.DISK_LOW, 900_000)] * 2
+    assert "the disk is nearly full: 1 MB and room for 1,000,000 files left; make room" in told(keeper)[0].detail
+
+
+def test_too_few_inodes_are_a_full_disk_and_a_file_system_without_them_is_not(
+    config: Config, keeper: Keeper, left: Left
+) -> None:
+    watch = DiskWatch(config, keeper, None)
+    left.space = Space(10**9, 99)
+    watch.look()
+    assert watch.problem
+    left.space = Space(10**9, None)
+    watch.look()
+    assert not watch.problem
+
+
+def test_a_disk_that_is_gone_is_not_guessed_at(config: Config, keeper: Keeper) -> None:
+    watch = DiskWatch(config.model_copy(update={"state_dir": Path("/nowhere")}), keeper, None)
+    watch.look()
+    assert (watch.space, watch.problem) == (None, None)
+
+
+def test_saved_audio_goes_first_and_saving_ends_only_when_that_was_not_enough(
+    config: Config, keeper: Keeper, left: Left, tmp_path: Path
+) -> None:
+    shelf = Shelf(tmp_path / "clips", Clips(), UTC)
+    for minute in range(10):
+        shelf.put(clip_of(datetime(2026, 11, 20, 22, minute, tzinfo=UTC), [("A" * (minute + 1), 0.9)]), bytes(100_000))
+    recorder = ClipRecorder(Clips(), shelf, 60)
+
+    left.shelf, left.space = shelf, Space(1_900_000, 10**6)
+    watch = DiskWatch(config, keeper, recorder)
+    watch.look()
+    assert len(shelf.clips) == 6, "1.25 MB are free again"
+    assert not recorder.is_paused
+    assert told(keeper) == []
+    left.space = Space(0, 10**6)
+    watch.look()
+    assert len(shelf.clips) == 0
+    assert recorder.is_paused
+    assert "no audio is saved" in told(keeper)[0].detail
+    left.space = PLENTY
+    watch.look()
+    assert not recorder.is_paused

@@ -1,0 +1,64 @@
+"""The battery is what the kernel says, and each step that it makes the device take is told once."""
+
+from pathlib import Path
+
+import pytest
+
+from anura_edge.config.device import Battery
+from anura_edge.dsp.gating import Saving, Step
+from anura_edge.events import NoticeKind
+from anura_edge.health.power import Power, PowerWatch, power
+from anura_edge.store.journal import Journal
+from anura_edge.store.writer import Keeper
+from anura_edge.wire import NoticeRow, Provenance
+
+
+def supply(sys: Path, name: str, **files: str) -> Path:
+    """Write what the kernel shows of a power supply."""
+    folder = sys / "class/power_supply" / name
+    folder.mkdir(parents=True)
+    for file, text in files.items():
+        (folder / file).write_text(f"{text}\n")
+    return folder
+
+
+def test_the_emptiest_of_the_machines_batteries_counts(tmp_path: Path) -> None:
+    assert power(sys=tmp_path) == Power(None, None)
+    supply(tmp_path, "AC", type="Mains", online="0")
+    supply(tmp_path, "mouse", type="Battery", scope="Device", capacity="3", status="Discharging")
+    assert power(sys=tmp_path) == Power(None, None)
+    supply(tmp_path, "BAT0", type="Battery", capacity="81", status="Charging")
+    assert power(sys=tmp_path) == Power(81, on_battery=False)
+    supply(tmp_path, "BAT1", type="Battery", capacity="64", status="Discharging")
+    assert power(sys=tmp_path) == Power(64, on_battery=True)
+
+
+@pytest.mark.parametrize("text", ["", "full", "nan", "-1", "101", "\xff"])
+def test_a_charge_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "charge").write_text(text, encoding="latin-1")
+    assert power(tmp_path / "charge", tmp_path).battery_percent is None
+
+
+def test_each_step_is_told_once_and_a_charge_that_nobody_knows_changes_nothing(
+    tmp_path: Path, made_by: Provenance
+) -> None:
+    journal, saving, charge = Journal(tmp_path / "journal.db"), Saving(), tmp_path / "charge"
+    keeper = Keeper(journal, made_by, lambda _: None, lambda: None)
+    watch = PowerWatch(Battery(capacity_file=charge), saving, keeper)
+    steps = []
+    for text in ("", "55", "54.5", "10", "lost", "12", "100"):
+        charge.write_text(text)
+        watch.look()
+        steps.append(saving.step)
+    told = [row for row in journal.pending(0, 100) if isinstance(row, NoticeRow)]
+    journal.close()
+    assert steps == [Step.FULL, Step.COARSE, Step.COARSE, Step.PAUSED, Step.PAUSED, Step.PAUSED, Step.FULL]
+    assert [(row.what, row.amount) for row in told] == [(NoticeKind.ENERGY, charge) for charge in (55, 10, 100)]
+
+
+def test_a_battery_without_settings_is_shown_and_changes_nothing(made_by: Provenance, tmp_path: Path) -> None:
+    saving = Saving()
+    journal = Journal(tmp_path / "journal.db")
+    PowerWatch(None, saving, Keeper(journal, made_by, lambda _: None, lambda: None)).look()
+    journal.close()
+    assert saving.step == Step.FULL

@@ -1,0 +1,132 @@
+"""A bundle is exactly what its manifest says, or it is refused by the name of the file that is not."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anura_edge.errors import ModelError
+from anura_edge.inference.bundle import CARD, GOLDEN_CLIP, GOLDEN_SCORES, MANIFEST, MODEL, Bundle, load_bundle, sha256
+
+FILES = [MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES]
+
+
+def change_manifest(path: Path, **changes: Any) -> None:
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest |= changes
+    (path / MANIFEST).write_text(json.dumps(manifest))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        load_bundle(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_bundle_is_read_as_it_was_written(bundle: Bundle) -> None:
+    assert bundle.manifest.id == "tones"
+    assert bundle.model_sha256 == sha256(bundle.model)
+    clip, scores = bundle.golden()
+    assert clip.is_file()
+    assert scores.shape[1] == len(bundle.manifest.labels)
+
+
+def test_a_field_of_a_newer_version_is_left_out(own_bundle: Path) -> None:
+    change_manifest(own_bundle, colour_of_the_frog="green")
+    assert load_bundle(own_bundle).manifest.id == "tones"
+
+
+def test_an_older_bundle_is_a_float_one_with_the_usual_tolerance(own_bundle: Path) -> None:
+    manifest = json.loads((own_bundle / MANIFEST).read_text())
+    younger = {"precision", "made_from", "golden_tolerance", "parity", "cost"}
+    (own_bundle / MANIFEST).write_text(json.dumps({k: v for k, v in manifest.items() if k not in younger}))
+    read = load_bundle(own_bundle).manifest
+    assert (read.precision, read.made_from, read.parity, read.cost) == ("float32", None, None, None)
+    assert read.golden_tolerance == 1e-3
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
+def test_one_flipped_bit_in_any_file_is_refused_naming_it(own_bundle: Path, name: str, at: float) -> None:
+    content = bytearray((own_bundle / name).read_bytes())
+    content[round(at * (len(content) - 1))] ^= 1
+    (own_bundle / name).write_bytes(content)
+    assert f"{name} is damaged" in refusal(own_bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_an_empty_and_an_unlisted_file_is_refused_naming_it(own_bundle: Path, name: str) -> None:
+    content = (own_bundle / name).read_bytes()
+    (own_bundle / name).write_bytes(b"")
+    assert name in refusal(own_bundle)
+    (own_bundle / name).unlink()
+    assert name in refusal(own_bundle)
+    (own_bundle / name).write_bytes(content)
+    files = json.loads((own_bundle / MANIFEST).read_text())["files"]
+    change_manifest(own_bundle, files={other: digest for other, digest in files.items() if other != name})
+    assert f"does not list {name}" in refusal(own_bundle)
+
+
+@pytest.mark.parametrize("name", ["../outside", "golden/../../outside", "/etc/hostname", "link", "", "golden", "a\0b"])
+def test_a_listed_path_outside_or_no_file_at_all_is_refused(own_bundle: Path, name: str) -> None:
+    outside = own_bundle.parent / "outside"
+    outside.write_bytes(b"secret")
+    (own_bundle / "link").symlink_to(outside)
+    files = json.loads((own_bundle / MANIFEST).read_text())["files"]
+    change_manifest(own_bundle, files={**files, name: sha256(b"secret")})
+    refusal(own_bundle)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 10_000, b'{"id": "\\ud800"}'])
+def test_a_manifest_that_is_none_is_refused(own_bundle: Path, content: bytes) -> None:
+    (own_bundle / MANIFEST).write_bytes(content)
+    assert MANIFEST in refusal(own_bundle)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path, own_bundle: Path) -> None:
+    (own_bundle / MANIFEST).unlink()
+    for path in (own_bundle, tmp_path / "nowhere", own_bundle / MODEL):
+        assert "name a bundle's folder" in refusal(path)
+
+
+LABEL = {"code": "A", "scientific_name": "A a", "threshold": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"schema_version": 2}, "schema_version"),
+        ({"kind": "transformer"}, "kind"),
+        ({"labels": []}, "labels"),
+        ({"labels": [LABEL, LABEL]}, "labels"),
+        ({"labels": [{**LABEL, "threshold": 2}]}, "threshold"),
+        ({"labels": [{**LABEL, "code": "a b"}]}, "code"),
+        ({"rate_hz": 0}, "rate_hz"),
+        ({"hop_samples": 0}, "hop_samples"),
+        ({"hop_samples": 801}, "hop"),
+        ({"hop_samples": 400}, "hop"),
+        ({"window_samples": -1}, "window_samples"),
+        ({"id": "../up"}, "id"),
+        ({"version": "1"}, "version"),
+        ({"files": {MODEL: "short"}}, "files"),
+        ({"files": {}}, MODEL),
+        ({"precision": "int4"}, "precision"),
+        ({"golden_tolerance": 0.2}, "golden_tolerance"),
+        ({"made_from": "somewhere"}, "made_from"),
+    ],
+)
+def test_a_manifest_that_makes_no_sense_is_refused_naming_the_field(
+    own_bundle: Path, changes: dict[str, Any], word: str
+) -> None:
+    change_manifest(own_bundle, **changes)
+    assert word in refusal(own_bundle)
+
+
+def test_a_bundle_can_be_copied_anywhere(
+    tmp_path: Path, write_bundle: Callable[..., Path], stream_model: Any, stream_bundle: Bundle
+) -> None:
+    other = load_bundle(write_bundle(tmp_path / "some where else", stream_model))
+    assert other.model_sha256 == stream_bundle.model_sha256

@@ -1,0 +1,99 @@
+"""A device that asks for a signature uses what its owner signed, and nothing else."""
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from anura_edge.cli.main import app
+from anura_edge.errors import ConfigError, ModelError
+from anura_edge.inference.bundle import MANIFEST, load_bundle
+from anura_edge.inference.signature import SIGNATURE, sign
+
+pytest.importorskip("cryptography", reason="signatures need anura-edge[signing]")
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+
+def write_keys(folder: Path, key: Any = None) -> tuple[Path, Path]:
+    """Write a key's halves as OpenSSL does: private, public."""
+    key = key or Ed25519PrivateKey.generate()
+    folder.mkdir(exist_ok=True)
+    private, public = folder / "key.pem", folder / "key.pub.pem"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+@pytest.fixture
+def public(own_bundle: Path, tmp_path: Path) -> Path:
+    """The public key of the one who signed the bundle."""
+    private, public = write_keys(tmp_path / "keys")
+    sign(own_bundle, (own_bundle / MANIFEST).read_bytes(), private)
+    return public
+
+
+def test_a_signed_bundle_is_used_with_and_without_its_key(own_bundle: Path, public: Path) -> None:
+    assert load_bundle(own_bundle, public).manifest == load_bundle(own_bundle).manifest
+
+
+def test_what_another_signed_is_refused(own_bundle: Path, public: Path, tmp_path: Path) -> None:
+    _, others = write_keys(tmp_path / "others")
+    with pytest.raises(ModelError, match="not signed with the key"):
+        load_bundle(own_bundle, others)
+
+
+def test_a_manifest_that_was_changed_is_refused_before_it_is_believed(own_bundle: Path, public: Path) -> None:
+    text = (own_bundle / MANIFEST).read_text()
+    (own_bundle / MANIFEST).write_text(text.replace('"Two tones"', '"Two lies!"'))
+    load_bundle(own_bundle)
+    with pytest.raises(ModelError, match="was changed since"):
+        load_bundle(own_bundle, public)
+
+
+@pytest.mark.parametrize("content", [b"", b"not base64!", b"AAAA", b"\xff"])
+def test_a_signature_that_is_none_is_refused(own_bundle: Path, public: Path, content: bytes) -> None:
+    (own_bundle / SIGNATURE).write_bytes(content)
+    with pytest.raises(ModelError, match="not signed with the key"):
+        load_bundle(own_bundle, public)
+
+
+def test_an_unsigned_bundle_is_refused(own_bundle: Path, public: Path) -> None:
+    (own_bundle / SIGNATURE).unlink()
+    with pytest.raises(ModelError, match="is not signed"):
+        load_bundle(own_bundle, public)
+
+
+def test_a_key_of_another_kind_or_none_is_a_wrong_setting(own_bundle: Path, public: Path, tmp_path: Path) -> None:
+    private, other = write_keys(tmp_path / "other", generate_private_key(SECP256R1()))
+    manifest = (own_bundle / MANIFEST).read_bytes()
+    for wrong in (other, private, tmp_path / "nowhere.pem", own_bundle / MANIFEST):
+        with pytest.raises(ConfigError, match=str(wrong)):
+            load_bundle(own_bundle, wrong)
+        with pytest.raises(ConfigError, match=str(wrong)):
+            sign(own_bundle, manifest, wrong)
+
+
+def test_a_device_without_the_library_says_what_to_install(
+    own_bundle: Path, public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = builtins.__import__
+
+    def without(name: str, *arguments: Any, **named: Any) -> Any:
+        if name.startswith("cryptography"):
+            raise ImportError(name)
+        return load(name, *arguments, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ConfigError, match=r"anura-edge\[signing\]"):
+        load_bundle(own_bundle, public)
+
+
+def test_the_command_says_whose_it_is(own_bundle: Path, public: Path) -> None:
+    shown = CliRunner().invoke(app, ["model", "verify", str(own_bundle), "--public-key", str(public)])
+    assert shown.exit_code == 0
+    assert f"signed for {public}" in shown.stdout

@@ -1,0 +1,246 @@
+"""Whatever a header says, the audio that is in a WAV file is found, and what is missing is known."""
+
+import io
+import os
+import tracemalloc
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import example, given
+from hypothesis import strategies as st
+from waves import chunk, ds64, extensible, fmt, guano, info, noise, pcm16, riff, wamd
+
+from anura_edge.audio import as_float
+from anura_edge.errors import UnreadableError
+from anura_edge.sources.files.audio_file import FileSound, open_file
+from anura_edge.sources.files.wav import MAX_CHUNKS, MAX_TEXT_BYTES, Length, Wave, read_wave
+
+SOUND = noise(1_000)
+PCM = pcm16(SOUND)
+
+
+def read(content: bytes) -> Wave:
+    wave = read_wave(io.BytesIO(content), len(content))
+    assert wave
+    return wave
+
+
+def found(content: bytes) -> tuple[Length, int, int]:
+    wave = read(content)
+    return wave.length, wave.samples, wave.promised
+
+
+def audio(content: bytes) -> bytes:
+    wave = read(content)
+    return content[wave.offset :][: wave.samples * wave.sample_bytes]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        riff(fmt(), chunk(b"data", PCM)),
+        riff(fmt(), chunk(b"data", PCM), size=0),
+        riff(fmt(), chunk(b"data", PCM), size=0xFFFFFFFF),
+        riff(extensible(), chunk(b"data", PCM)),
+        riff(ds64(2_000), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), form=b"RF64"),
+        riff(ds64(2_000), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), guano(), form=b"BW64"),
+        riff(fmt(), info("Recorded"), chunk(b"data", PCM), chunk(b"guan", b"x" * 255, pad=False)),
+        riff(chunk(b"JUNK", b"data" * 7), fmt(), chunk(b"fact", b"1234"), chunk(b"data", PCM), guano()),
+        riff(fmt(), chunk(b"odd ", b"123"), chunk(b"data", PCM)),
+        riff(fmt(), chunk(b"odd ", b"123", pad=False), chunk(b"data", PCM)),
+        riff(fmt(), wamd(p000D=riff(fmt(2), chunk(b"data", b"voice note!!"))), chunk(b"data", PCM)),
+        riff(fmt(), chunk(b"data", PCM), chunk(b"data", b"another")),
+        riff(fmt(), chunk(b"data", PCM), b"\0" * 500),
+        riff(fmt(), chunk(b"data", PCM + b"\0", pad=False)),
+    ],
+)
+def test_audio_that_is_all_there_is_found_whatever_lies_around_it(content: bytes) -> None:
+    assert found(content) == (Length.WHOLE, 1_000, 1_000)
+    assert audio(content) == PCM
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0xFFFFFFDB, 0x7FFFF000, 0x7FFFFFFF, 0x80000000])
+@pytest.mark.parametrize("whole", [0, 0xFFFFFFFF, 36, None])
+def test_a_length_that_nobody_wrote_down_is_taken_from_the_file(size: int, whole: int | None) -> None:
+    content = riff(fmt(), info("Recording stopped due to SD card write error."), chunk(b"data", PCM, size), size=whole)
+    assert found(content) == (Length.RECOVERED, 1_000, 1_000)
+    assert audio(content) == PCM
+
+
+def test_a_length_of_zero_is_meant_where_other_chunks_follow() -> None:
+    assert found(riff(fmt(), chunk(b"data", b""), guano(), wamd())) == (Length.WHOLE, 0, 0)
+    assert found(riff(fmt(), chunk(b"data", b""), chunk(b"guan", b"x" * 255, pad=False))) == (Length.WHOLE, 0, 0)
+
+
+def test_a_promise_beyond_the_file_is_kept_beside_what_is_there() -> None:
+    assert found(riff(fmt(), chunk(b"data", PCM, 5_000))) == (Length.TRUNCATED, 1_000, 2_500)
+    assert found(riff(ds64(2**33), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), form=b"RF64")) == (
+        Length.TRUNCATED,
+        1_000,
+        2**32,
+    )
+    assert found(riff(ds64(2**63), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), form=b"RF64")) == (
+        Length.RECOVERED,
+        1_000,
+        1_000,
+    )
+
+
+@given(st.integers(0, 2_100), st.integers(1, 4), st.sampled_from([8, 16, 24, 32]))
+@example(cut=1_999, channels=1, bits=16)
+def test_of_a_file_cut_anywhere_every_whole_sample_is_kept(cut: int, channels: int, bits: int) -> None:
+    content = riff(fmt(channels, bits=bits), chunk(b"data", PCM))[: 44 + min(cut, len(PCM))]
+    block = channels * bits // 8
+    length, samples, promised = found(content)
+    assert (samples, promised) == (min(cut, len(PCM)) // block, len(PCM) // block)
+    assert (length == Length.WHOLE) == (samples == promised)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        riff(),
+        riff(fmt()),
+        riff(chunk(b"data", PCM)),
+        riff(chunk(b"fmt ", b"short"), chunk(b"data", PCM)),
+        riff(fmt(), chunk(b"LIST", b"INFO", 0xFFFFFFFF), chunk(b"data", PCM)),
+        riff(fmt(), *[chunk(b"JUNK", b"")] * MAX_CHUNKS, chunk(b"data", PCM)),
+        riff(fmt(), chunk(b"LIST", chunk(b"data", PCM))),
+    ],
+)
+def test_a_header_that_leads_nowhere_says_so(content: bytes) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        read(content)
+    assert caught.value.reason == "bad_header"
+
+
+@pytest.mark.parametrize("content", [b"", b"R", b"RIFF", b"RIFF\0\0\0\0AVI ", b"RIFX\0\0\0\0WAVE", b"fLaC" * 9])
+def test_what_is_no_wav_is_left_to_others(content: bytes) -> None:
+    assert read_wave(io.BytesIO(content), len(content)) is None
+
+
+def test_a_chunk_that_describes_is_read_up_to_a_limit_and_only_the_first_of_its_kind() -> None:
+    long = chunk(b"LIST", b"x" * (MAX_TEXT_BYTES + 10))
+    texts = read(riff(fmt(), long, chunk(b"LIST", b"second"), chunk(b"data", PCM), chunk(b"guan", b"abc"))).texts
+    assert texts == {b"LIST": b"x" * MAX_TEXT_BYTES, b"guan": b"abc"}
+
+
+KINDS = st.sampled_from([b"fmt ", b"data", b"LIST", b"guan", b"wamd", b"ds64", b"fact", b"JUNK", b"\0\0\0\0", b"RIFF"])
+SIZES = st.none() | st.integers(0, 200) | st.sampled_from([0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFE, 2**31, 2**32 - 9])
+FORMS = st.builds(
+    fmt,
+    channels=st.sampled_from([0, 1, 2, 64, 65, 65_535]),
+    rate_hz=st.sampled_from([0, 1, 8_000, 2**31 - 1, 2**32 - 1]),
+    bits=st.sampled_from([0, 1, 8, 12, 16, 24, 32, 64, 65_528]),
+    tag=st.sampled_from([0, 1, 2, 3, 6, 7, 0x11, 0x31, 0x55, 0xFFFE]),
+    more=st.binary(max_size=40),
+)
+CHUNKS = st.builds(chunk, KINDS, st.binary(max_size=300), SIZES, pad=st.booleans())
+WAVES = st.builds(
+    lambda first, form, second, data, last, size, kind: riff(*first, form, *second, data, *last, size=size, form=kind),
+    st.lists(CHUNKS, max_size=2),
+    FORMS,
+    st.lists(CHUNKS, max_size=2),
+    st.builds(chunk, st.just(b"data"), st.binary(max_size=2_000), SIZES),
+    st.lists(CHUNKS, max_size=3),
+    SIZES,
+    st.sampled_from([b"RIFF", b"RF64", b"BW64"]),
+)
+
+
+@given(WAVES | st.binary(max_size=400) | st.builds(lambda wave, end: wave[:end], WAVES, st.integers(0, 400)))
+def test_no_header_leads_outside_the_file_or_into_a_crash(content: bytes) -> None:
+    with suppress(UnreadableError):
+        if wave := read_wave(io.BytesIO(content), len(content)):
+            assert 0 <= wave.offset <= len(content)
+            assert wave.offset + wave.samples * wave.sample_bytes <= len(content)
+            assert wave.samples <= wave.promised
+            assert (wave.samples < wave.promised) == (wave.length == Length.TRUNCATED)
+
+
+@given(WAVES)
+def test_any_wav_is_heard_or_has_a_reason(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "wave.wav"
+    path.write_bytes(content)
+    with suppress(UnreadableError):
+        heard = sum(len(part.samples) for part in open_file(path, "wave").chunks())
+        assert heard == open_file(path, "wave").recording.samples
+
+
+def test_the_memory_for_a_hostile_header_is_bounded(tmp_path: Path) -> None:
+    """Every size is as large as it can be, in a file that has a gigabyte to give."""
+    path = tmp_path / "a.wav"
+    kinds = [b"guan", b"wamd", b"LIST", b"JUNK"]
+    with path.open("wb") as file:
+        file.write(riff(fmt(), size=0xFFFFFFFF))
+        for kind in kinds:
+            file.write(chunk(kind, b"", 250_000_000))
+            file.seek(250_000_000, os.SEEK_CUR)
+        file.write(chunk(b"data", PCM, 0xFFFFFFFF))
+    tracemalloc.start()
+    sound = open_file(path, "a")
+    assert sum(len(part.samples) for part in sound.chunks()) == 1_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64e6
+
+
+@pytest.mark.parametrize(("tag", "bits"), [(1, 16), (1, 24), (3, 64)])
+def test_the_memory_for_any_rate_and_channels_is_bounded(tmp_path: Path, tag: int, bits: int) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(fmt(64, 500_000, bits, tag), chunk(b"data", b"", 0)))
+    os.truncate(path, 500_000_000)
+    tracemalloc.start()
+    assert len(next(open_file(path, "a").chunks()).samples) == 2**22 // 64
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64e6
+
+
+def hear(sound: FileSound) -> np.ndarray:
+    return np.concatenate([as_float(part.samples) for part in sound.chunks()])
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW"])
+@pytest.mark.parametrize("container", ["WAV", "RF64"])
+def test_what_we_find_is_what_libsndfile_finds_in_a_good_file(tmp_path: Path, subtype: str, container: str) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, noise(30_000, 2), 48_000, subtype=subtype, format=container)
+    sound = open_file(path, "a")
+    assert sound.length == Length.WHOLE
+    np.testing.assert_array_equal(hear(sound), sf.read(path, dtype="float32", always_2d=True)[0])
+
+
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
+def test_encodings_of_no_fixed_size_are_left_to_libsndfile(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, noise(30_000), 8_000, subtype=subtype)
+    np.testing.assert_array_equal(hear(open_file(path, "a")), sf.read(path, dtype="float32", always_2d=True)[0])
+
+
+@pytest.mark.parametrize("subtype", ["ALAW", "IMA_ADPCM", "MS_ADPCM"])
+def test_what_a_cut_costs_is_known_for_compressed_samples_too(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, noise(30_000), 8_000, subtype=subtype)
+    whole = open_file(path, "a").recording.samples
+    os.truncate(path, path.stat().st_size // 2)
+    sound = open_file(path, "a")
+    assert sound.length == Length.TRUNCATED
+    assert sound.recording.samples == pytest.approx(whole, rel=0.05)
+    with pytest.raises(UnreadableError) as caught:
+        hear(sound)
+    assert caught.value.reason == "truncated"
+
+
+def test_a_file_that_loses_its_end_while_it_is_heard_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(fmt(), chunk(b"data", pcm16(noise(200_000)))))
+    parts = open_file(path, "a").chunks()
+    assert len(next(parts).samples) == 80_000
+    os.truncate(path, 44 + 2 * 100_000)
+    with pytest.raises(UnreadableError) as caught:
+        assert sum(len(part.samples) for part in parts) == 20_000
+    assert caught.value.reason == "truncated"

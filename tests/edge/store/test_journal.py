@@ -1,0 +1,422 @@
+"""What the journal said it has, it has: after errors, kills and years; and numbers are used once."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from uuid import UUID, uuid4
+
+import pytest
+
+from anura_edge.audio import Recording
+from anura_edge.errors import JournalDamagedError, JournalError
+from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
+from anura_edge.store.journal import Journal
+from anura_edge.store.scan_history import HeardFile, Past
+from anura_edge.store.schema import STEPS, VERSION
+from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance, Row
+
+START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
+
+MakeEvent = Callable[..., Event]
+MakeEffort = Callable[..., Effort]
+
+KILLS = 20
+
+COMMITTING_FOREVER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+from anura_edge.audio import ClockSource
+from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
+from anura_edge.store.journal import Journal
+from anura_edge.wire import Provenance
+journal = Journal(Path(sys.argv[1]))
+made_by = Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
+start, gps = datetime(2026, 1, 1, tzinfo=UTC), ClockSource.GPS
+while True:
+    events = [Event(uuid4(), "A", "A a", "r", "r.wav", 0, 1, 9, start, start, gps, 0.9, 0.8, -30.0) for _ in range(3)]
+    effort = Effort(uuid4(), "r", "r.wav", EffortState.ANALYSED, 0, 9, 9, start, gps)
+    rows = journal.commit(events, [effort], made_by)
+    print(*[f"{row.seq}:{row.id}" for row in rows], flush=True)
+"""
+
+
+def heard_file(recording: Recording) -> HeardFile:
+    return HeardFile(recording, 1_000, "a head", b"a glance", is_whole=True)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "journal.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    with closing(Journal(path)) as journal:
+        yield journal
+
+
+def seqs(journal: Journal) -> list[int]:
+    return [row.seq for row in journal.pending(0, 1_000)]
+
+
+def test_rows_of_all_kinds_share_one_sequence_and_come_back_as_they_went(
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+) -> None:
+    first = journal.commit([make_event(0), make_event(1)], [make_effort(0)], made_by)
+    lost = Notice(UUID(int=1), NoticeKind.MICROPHONE_LOST, START, "no audio for 3 s")
+    second = journal.commit([make_event(2)], [make_effort(1)], made_by, notices=[lost])
+    assert [row.seq for row in (*first, *second)] == [1, 2, 3, 4, 5, 6]
+    assert journal.pending(0, 100) == [*first, *second]
+    assert [row.kind for row in journal.pending(0, 100)] == ["event", "event", "effort", "event", "effort", "notice"]
+
+
+def test_a_journal_of_the_first_version_keeps_its_rows_and_its_sequence(
+    path: Path, make_event: MakeEvent, made_by: Provenance
+) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as first:
+        for statement in STEPS[0]:
+            first.execute(statement)
+        first.execute("INSERT INTO journal VALUES (?)", (str(UUID(int=7)),))
+        first.execute("INSERT INTO outbox VALUES (41, 'event', 'x')")
+        first.execute("DELETE FROM outbox")
+        first.execute("PRAGMA user_version = 1")
+        first.commit()
+    with closing(Journal(path)) as journal:
+        assert (journal.id, journal.floor()) == (UUID(int=7), 42)
+        assert [row.seq for row in journal.commit([make_event()], [], made_by)] == [42]
+
+
+def test_pending_rows_come_in_order_above_a_number_and_not_too_many(
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+) -> None:
+    for n in range(10):
+        journal.commit([make_event(n)], [make_effort(n)], made_by)
+    for after in range(21):
+        for limit in (0, 1, 3, 100):
+            found = [row.seq for row in journal.pending(after, limit)]
+            assert found == list(range(after + 1, 21))[:limit]
+
+
+def test_an_error_in_the_middle_of_a_commit_leaves_nothing(
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, recording: Recording
+) -> None:
+    def breaking_off() -> Iterator[Effort]:
+        yield make_effort(0)
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        journal.commit([make_event(0)], breaking_off(), made_by, heard_file(recording))
+    assert (len(journal.event_ids()), journal.pending_count()) == (0, 0)
+    assert journal.past(recording.id, made_by.model_sha256) is None
+    assert [row.seq for row in journal.commit([make_event(0)], [], made_by)] == [1]
+
+
+def test_what_is_there_already_is_neither_kept_nor_sent_again(
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+) -> None:
+    journal.commit([make_event(0), make_event(0)], [make_effort(0)], made_by)
+    again = journal.commit([make_event(0, p_peak=0.1), make_event(1)], [make_effort(0)], made_by)
+    assert [row.seq for row in again] == [3]
+    assert (len(journal.event_ids()), journal.pending_count()) == (2, 3)
+    journal.settle([1, 2, 3])
+    assert journal.commit([make_event(0)], [make_effort(0)], made_by) == []
+    assert (len(journal.event_ids()), journal.pending_count()) == (2, 0)
+    assert journal.event_ids() == {make_event(0).id, make_event(1).id}
+
+
+def test_a_number_is_never_used_twice(path: Path, make_event: MakeEvent, made_by: Provenance) -> None:
+    used: list[int] = []
+    for n in range(5):
+        with closing(Journal(path)) as journal:
+            used += [row.seq for row in journal.commit([make_event(2 * n), make_event(2 * n + 1)], [], made_by)]
+            journal.settle(used)
+    assert used == list(range(1, 11))
+
+
+def test_the_floor_is_the_lowest_number_that_can_still_come(
+    journal: Journal, make_event: MakeEvent, made_by: Provenance
+) -> None:
+    assert journal.floor() == 1
+    journal.commit([make_event(n) for n in range(3)], [], made_by)
+    assert journal.floor() == 1
+    journal.settle([2])
+    assert journal.floor() == 1
+    journal.settle([1])
+    assert journal.floor() == 3
+    journal.settle([3])
+    assert journal.floor() == 4
+    journal.settle([99])
+    assert [row.seq for row in journal.commit([make_event(9)], [], made_by)] == [4]
+    assert journal.floor() == 4
+
+
+def test_a_recording_is_known_to_the_model_that_heard_it(
+    journal: Journal, made_by: Provenance, recording: Recording
+) -> None:
+    for _ in range(2):
+        journal.commit([], [], made_by, heard_file(recording))
+    expected = Past(recording.id, made_by.config_hash, 1_000, is_whole=True, is_replaced=False)
+    assert journal.past(recording.id, made_by.model_sha256) == expected
+    assert journal.past_at_glance(b"a glance", made_by.model_sha256) == expected
+    assert journal.past_of_head("a head", made_by.model_sha256) == expected
+    assert journal.past(recording.id, "another model") is None
+    assert journal.past("another recording", made_by.model_sha256) is None
+    journal.remember({b"another place": recording.id})
+    assert journal.past_at_glance(b"another place", made_by.model_sha256) == expected
+
+
+def test_a_withdrawn_hearing_leaves_nothing_that_counts_twice(
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, recording: Recording
+) -> None:
+    def hear() -> list[Row]:
+        old = recording.id if journal.past(recording.id, made_by.model_sha256) else None
+        return journal.commit(
+            [make_event(0)], [make_effort(0)], made_by, replace(heard_file(recording), in_place_of=old)
+        )
+
+    first, second, third = hear(), hear(), hear()
+    assert [row.kind for row in second] == ["notice", "event", "effort"]
+    assert len({row.id for row in (*first, *second, *third)}) == 8
+    assert [row.seq for row in (*first, *second, *third)] == list(range(1, 9))
+    assert journal.event_ids() == {third[1].id}
+    with closing(sqlite3.connect(journal.path)) as db:
+        for table in ("event", "effort"):
+            assert db.execute(f"SELECT withdrawn FROM {table} ORDER BY withdrawn").fetchall() == [(0,), (1,), (1,)]
+
+
+def test_a_bad_file_is_news_once_for_each_change_and_so_is_its_notice(journal: Journal, made_by: Provenance) -> None:
+    for name, mtime_ns, is_news in (("a.wav", 1, True), ("a.wav", 1, False), ("a.wav", 2, True), ("b.wav", 1, True)):
+        notice_id = unreadable_id(journal.id, name, 0, mtime_ns, "empty")
+        notice = Notice(notice_id, NoticeKind.UNREADABLE, START, f"empty: {name}", amount=0)
+        assert journal.set_aside(name, 0, mtime_ns, "empty", f"{name}: 0 bytes", notice, made_by) == is_news
+    kept = [row.detail for row in journal.pending(0, 10) if isinstance(row, NoticeRow)]
+    assert kept == ["empty: a.wav", "empty: a.wav", "empty: b.wav"]
+
+
+def test_two_devices_with_an_empty_file_of_one_name_and_time_have_a_notice_each() -> None:
+    one, other = (unreadable_id(uuid4(), "20260412_200000.WAV", 0, 1, "empty") for _ in range(2))
+    assert one != other
+
+
+def test_a_journal_keeps_its_identity_and_each_has_its_own(path: Path, tmp_path: Path) -> None:
+    with closing(Journal(path)) as first:
+        pass
+    with closing(Journal(path)) as again, closing(Journal(tmp_path / "other.db")) as other:
+        assert again.id == first.id
+        assert other.id != first.id
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
+def test_what_is_no_database_is_refused(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match=r"journal\.db"):
+        Journal(path)
+    assert path.read_bytes() == content, "nothing is deleted"
+
+
+@pytest.mark.parametrize("version", [0, VERSION])
+def test_somebody_elses_database_is_refused_and_left_as_it_was(path: Path, version: int) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE event (photo TEXT)")
+        db.execute(f"PRAGMA user_version = {version}")
+        db.commit()
+    with pytest.raises(JournalError, match=r"journal\.db"):
+        Journal(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM sqlite_schema").fetchall() == [("event",)]
+
+
+def test_a_newer_journal_is_refused_and_left_as_it_was(path: Path) -> None:
+    Journal(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
+    with pytest.raises(JournalError, match=r"newer anura-edge .* upgrade"):
+        Journal(path)
+
+
+def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "journal.db", tmp_path):
+        with pytest.raises(JournalError, match="state_dir"):
+            Journal(path)
+
+
+def test_a_journal_that_rots_under_us_is_a_journal_error(
+    path: Path, make_event: MakeEvent, made_by: Provenance, recording: Recording
+) -> None:
+    with closing(Journal(path)) as journal:
+        journal.commit([make_event(n) for n in range(500)], [], made_by, heard_file(recording))
+    content = bytearray(path.read_bytes())
+    content[4_096:] = b"\xff" * (len(content) - 4_096)  # the first page holds the schema
+    path.write_bytes(content)
+    with pytest.raises(JournalError), closing(Journal(path)) as journal:
+        journal.past(recording.id, made_by.model_sha256)
+    content[:4_096], content[8_192:] = content[:4_096], b""
+    path.write_bytes(content)
+    with pytest.raises(JournalError), closing(Journal(path)) as journal:
+        journal.pending_count()
+
+
+@pytest.mark.parametrize("read", ["past", "pending", "floor", "pending_count", "event_ids"])
+def test_every_reading_of_a_damaged_table_is_a_journal_error(path: Path, read: str) -> None:
+    with closing(Journal(path)) as journal:
+        with closing(sqlite3.connect(path)) as db:
+            for table in ("recordings", "outbox", "event", "effort"):
+                db.execute(f"DROP TABLE {table}")
+            db.commit()
+        arguments = {"past": ("r", "m"), "pending": (0, 9)}.get(read, ())
+        with pytest.raises(JournalError, match=r"journal\.db"):
+            getattr(journal, read)(*arguments)
+
+
+def test_threads_share_a_journal(journal: Journal, make_event: MakeEvent, made_by: Provenance) -> None:
+    errors: list[BaseException] = []
+
+    def work(first: int) -> None:
+        try:
+            for n in range(first, first + 20):
+                journal.commit([make_event(n)], [], made_by)
+                journal.pending(0, 10)
+                journal.floor()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [Thread(target=work, args=(100 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert seqs(journal) == list(range(1, 81))
+
+
+def test_two_processes_begin_one_journal_together(path: Path) -> None:
+    opening = "import sys; from pathlib import Path; from anura_edge.store.journal import Journal; "
+    opening += "sys.stdin.readline(); print(Journal(Path(sys.argv[1])).id)"
+    command = [sys.executable, "-c", opening, str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = [process.communicate() for process in processes]
+    assert [errors for _, errors in answers] == ["", "", ""]
+    assert len({identity for identity, _ in answers}) == 1
+
+
+def test_what_was_reported_is_there_after_a_kill_and_nothing_is_half(path: Path) -> None:
+    reported: dict[int, str] = {}
+    for kill in range(KILLS):
+        process = subprocess.Popen(
+            [sys.executable, "-c", COMMITTING_FOREVER, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(1 + kill)]
+        process.send_signal(signal.SIGKILL)
+        rest = process.communicate()[0]
+        complete = "".join(lines) + rest[: rest.rfind("\n") + 1]
+        reported |= {int(entry.split(":")[0]): entry.split(":")[1] for entry in complete.split()}
+        assert process.returncode == -signal.SIGKILL
+    with closing(Journal(path)) as journal:
+        rows = journal.pending(0, 10**6)
+    there = {row.seq: str(row.id) for row in rows}
+    assert reported
+    assert reported.items() <= there.items()
+    assert sorted(there) == list(range(1, len(there) + 1))
+    kinds = [isinstance(row, EventRow) for row in rows]
+    assert kinds == [True, True, True, False] * (len(rows) // 4)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_row_that_the_wire_would_refuse_is_refused_before_anything_is_kept(
+    journal: Journal, make_event: MakeEvent, made_by: Provenance
+) -> None:
+    with pytest.raises(ValueError, match="level_dbfs"):
+        journal.commit([make_event(0), make_event(1, level_dbfs=float("inf"))], [], made_by)
+    assert (len(journal.event_ids()), journal.pending_count()) == (0, 0)
+
+
+def test_effort_of_every_state_is_kept(journal: Journal, make_effort: MakeEffort, made_by: Provenance) -> None:
+    efforts = [make_effort(n, state=state) for n, state in enumerate(EffortState)]
+    assert [row.state for row in journal.commit([], efforts, made_by)] == list(EffortState)
+    assert len(journal.pending(0, 10)) == len(EffortState)
+
+
+def test_effort_that_still_grew_is_queued_when_the_books_are_closed(
+    journal: Journal, make_effort: MakeEffort, made_by: Provenance
+) -> None:
+    def progress(recording: str, hour: int, samples: int) -> None:
+        values = {"recording": recording, "start_utc": START.replace(hour=hour)}
+        stretch = make_effort(0, id=uuid4(), samples=samples, **values)
+        end = make_effort(samples, id=uuid4(), state=EffortState.OFF, samples=0, **values)
+        journal.commit([], [], made_by, progress=[stretch, end])
+
+    assert journal.close_books() is None
+    progress("first", 1, 100)
+    progress("first", 1, 160)
+    progress("second", 2, 80)  # with the first one's books still open
+    assert journal.pending_count() == 0
+    end = journal.close_books()
+    assert end
+    assert (end.recording, end.first_sample, end.samples) == ("second", 80, 0)
+    rows = [row for row in journal.pending(0, 10) if isinstance(row, EffortRow)]
+    assert [(row.recording, row.samples) for row in rows] == [("first", 160), ("second", 80)]
+    assert journal.close_books() == end
+    assert journal.pending_count() == 2
+
+
+FAILING_DISK = """
+import resource, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+from anura_edge.errors import JournalError
+from anura_edge.events import Notice, NoticeKind
+from anura_edge.store.journal import OWN, Journal
+journal = Journal(Path(sys.argv[1]))
+def commit():
+    notice = Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), "x" * 500)
+    journal.commit([], [], OWN, notices=[notice])
+commit()
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # the system answers EFBIG, which SQLite takes for a bad disk
+for attempt in range(2):
+    try:
+        commit()
+    except JournalError as error:
+        print(type(error).__name__, error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+"""
+
+
+def test_after_a_failed_write_nothing_is_tried_again_and_the_next_start_has_what_was_committed(path: Path) -> None:
+    command = [sys.executable, "-c", FAILING_DISK, str(path)]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    assert len(lines) == 2, "the disk is well again, but the journal is not trusted any more"
+    assert lines[0] == lines[1]
+    assert lines[0].startswith("JournalError")
+    assert "disk I/O error" in lines[0]
+    with closing(Journal(path)) as journal:
+        assert journal.pending_count() == 1
+
+
+def test_a_disk_that_became_read_only_does_not_hide_that_the_journal_is_damaged(path: Path) -> None:
+    with closing(Journal(path)) as journal:
+        path.parent.rename(path.parent.with_name("moved"))  # nor can the mark be made in a folder that is gone
+        error = sqlite3.DatabaseError("malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        with pytest.raises(JournalDamagedError, match="malformed"), journal.reading():
+            raise error

@@ -1,0 +1,254 @@
+"""A damaged journal is set aside, never deleted, and what can be read of it goes on."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anura_edge.audio import Recording
+from anura_edge.errors import JournalDamagedError
+from anura_edge.events import Effort, Event, NoticeKind
+from anura_edge.store.database import damaged_mark
+from anura_edge.store.journal import Journal
+from anura_edge.store.recovery import open_journal
+from anura_edge.store.scan_history import HeardFile
+from anura_edge.wire import NoticeRow, Provenance
+
+MakeEvent = Callable[..., Event]
+MakeEffort = Callable[..., Effort]
+
+PAGE = 4_096
+
+ON_SMALL_DISKS = """
+import os, shutil, sys
+from contextlib import closing
+from pathlib import Path
+from anura_edge.errors import JournalError
+from anura_edge.store.database import damaged_mark
+from anura_edge.store.recovery import open_journal
+damaged, disk = map(Path, sys.argv[1:])
+path, ballast = disk / "journal.db", disk / "ballast"
+for free in range(1, 9):  # in thirds of the journal
+    for file in disk.iterdir():
+        file.unlink()
+    shutil.copy(damaged, path)
+    damaged_mark(path).touch()
+    left = os.statvfs(disk)
+    ballast.write_bytes(bytes(left.f_bavail * left.f_frsize - damaged.stat().st_size * free // 3))
+    try:
+        open_journal(path).close()
+        print("opened", end=" ")
+    except JournalError:
+        print("refused", end=" ")
+    ballast.unlink()
+    with closing(open_journal(path)) as journal:
+        print(len(journal.event_ids()))
+"""
+
+
+def filled(path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, rows: int = 600) -> None:
+    """Write a journal of which the first third was delivered and one row was refused."""
+    with closing(Journal(path)) as journal:
+        journal.commit([make_event(n) for n in range(rows)], [make_effort(n) for n in range(20)], made_by)
+        journal.settle(range(1, rows // 3 + 1))
+        journal.refuse(rows // 3 + 1, "too large")
+
+
+def ids(journal: Journal) -> set[str]:
+    return {str(row.id) for row in journal.pending(0, 10**6)}
+
+
+def test_an_undamaged_journal_is_opened_as_it_is(
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+) -> None:
+    path = tmp_path / "journal.db"
+    filled(path, make_event, make_effort, made_by)
+    with closing(open_journal(path)) as journal:
+        assert len(journal.event_ids()) == 600
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.db"]
+
+
+def test_what_can_be_read_is_taken_over_and_what_is_not_known_to_be_delivered_is_queued_again(
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, recording: Recording
+) -> None:
+    path = tmp_path / "journal.db"
+    filled(path, make_event, make_effort, made_by)
+    with closing(Journal(path)) as journal:
+        journal.commit([], [], made_by, HeardFile(recording, 1_000, "head", b"glance", is_whole=True))
+        before, identity, events = ids(journal), journal.id, journal.event_ids()
+    damaged_mark(path).touch()  # as if it had been found damaged while it was used
+    content = path.read_bytes()
+    with closing(open_journal(path)) as journal:
+        (notice,) = [
+            row for row in journal.pending(0, 10**6) if isinstance(row, NoticeRow) and row.what == "journal_salvaged"
+        ]
+        assert ids(journal) - {str(notice.id)} == before
+        assert (journal.event_ids(), journal.id == identity) == (events, False)
+        assert journal.past(recording.id, made_by.model_sha256)
+        assert journal.resend(None) == 201
+        assert notice.amount == 621
+    (aside,) = tmp_path.glob("journal.db.corrupt-*[Zn]")
+    assert aside.read_bytes() == content
+    assert aside.name in notice.detail
+    with closing(open_journal(path)) as journal:
+        assert journal.event_ids() == events, "once is enough"
+    assert len([*tmp_path.glob("journal.db.corrupt-*[Zn]")]) == 1
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_damage_anywhere_costs_only_what_it_hides(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_event: MakeEvent,
+    make_effort: MakeEffort,
+    made_by: Provenance,
+    data: st.DataObject,
+) -> None:
+    path = tmp_path_factory.mktemp("state") / "journal.db"
+    filled(path, make_event, make_effort, made_by)
+    with closing(Journal(path)) as journal:
+        events = journal.event_ids()
+    content = bytearray(path.read_bytes())
+    pages = len(content) // PAGE
+    for page in data.draw(st.sets(st.integers(1, pages - 1), min_size=1, max_size=3)):  # the first holds the schema
+        content[page * PAGE : (page + 1) * PAGE] = data.draw(st.sampled_from([b"\0", b"\xff"])) * PAGE
+    path.write_bytes(content)
+    with closing(open_journal(path)) as journal:
+        assert journal.event_ids() <= events
+        waiting = journal.pending(0, 10**6)
+        assert len({row.id for row in waiting}) == len(waiting)
+        made = journal.commit([make_event(10**6)], [], made_by)
+        assert made, "it goes on"
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 2**32 - 1))
+def test_a_recording_whose_rows_may_be_lost_is_not_known_any_more(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_effort: MakeEffort,
+    made_by: Provenance,
+    recording: Recording,
+    where: float,
+    seed: int,
+) -> None:
+    path = tmp_path_factory.mktemp("state") / "journal.db"
+    names = [f"{n:032x}" for n in range(100)]
+    with closing(Journal(path)) as journal:
+        for name in names:
+            done = HeardFile(replace(recording, id=name), 1_000, None, name.encode(), is_whole=True)
+            journal.commit([], [make_effort(0, name)], made_by, done)
+    content = bytearray(path.read_bytes())
+    at = PAGE + int(where * (len(content) - PAGE))
+    content[at : at + 20_000] = np.random.default_rng(seed).bytes(min(20_000, len(content) - at))
+    path.write_bytes(content)
+    for _ in range(2):  # a flipped byte within a value is found out by who reads it: then the next start salvages
+        with closing(open_journal(path)) as journal, suppress(JournalDamagedError):
+            rows = {row.recording for row in journal.pending(0, 10**6)}
+            assert {name for name in names if journal.past(name, made_by.model_sha256)} <= rows
+            break
+    else:
+        pytest.fail("the second start should have salvaged it")
+
+
+def test_no_set_aside_journal_takes_the_name_of_an_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    for number in range(3):
+        path.write_bytes(f"not a database at all {number}".encode() * 100)
+        open_journal(path).close()
+    assert len({file.read_bytes() for file in tmp_path.glob("journal.db.corrupt-*")}) == 3
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
+def test_a_file_of_which_nothing_can_be_read_is_set_aside(
+    tmp_path: Path, make_event: MakeEvent, made_by: Provenance, content: bytes
+) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(content)
+    with closing(open_journal(path)) as journal:
+        (notice,) = journal.pending(0, 9)
+        assert isinstance(notice, NoticeRow)
+        assert notice.what == NoticeKind.JOURNAL_SALVAGED
+        assert "the rest cannot be read" in notice.detail
+    (aside,) = tmp_path.glob("journal.db.corrupt-*[Zn]")
+    assert aside.read_bytes() == content
+
+
+def test_a_journal_without_an_identity_is_salvaged_whole(
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+) -> None:
+    path = tmp_path / "journal.db"
+    filled(path, make_event, make_effort, made_by)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DELETE FROM journal")
+        db.commit()
+    with pytest.raises(JournalDamagedError, match="identity"):
+        Journal(path)
+    with closing(open_journal(path)) as journal:
+        assert len(journal.event_ids()) == 600
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_power_cut_in_the_middle_of_setting_aside_costs_nothing(
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, renamed: bool
+) -> None:
+    path, fresh = tmp_path / "journal.db", tmp_path / "journal.db.fresh"
+    filled(path, make_event, make_effort, made_by)
+    damaged_mark(path).touch()
+    if renamed:  # the new journal was complete, and the old one had its new name
+        filled(fresh, make_event, make_effort, made_by)
+        path.rename(tmp_path / "journal.db.corrupt-then")
+    else:  # the new journal was half written
+        fresh.write_bytes(path.read_bytes()[: 3 * PAGE])
+    with closing(open_journal(path)) as journal:
+        assert len(journal.event_ids()) == 600
+    assert not fresh.exists()
+    assert not damaged_mark(path).exists()
+    assert [*tmp_path.glob("journal.db.corrupt-*[Zn]")]
+
+
+def test_a_disk_too_full_for_a_second_journal_costs_no_row(
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+) -> None:
+    path, disk = tmp_path / "journal.db", tmp_path / "disk"
+    filled(path, make_event, make_effort, made_by)
+    disk.mkdir()
+    mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"', str(disk)]
+    if not shutil.which("unshare") or subprocess.run([*mount, "true"], check=False).returncode:
+        pytest.skip("needs a small disk of its own: unshare -rm and mount -t tmpfs")
+    command = [*mount, sys.executable, "-c", ON_SMALL_DISKS, str(path), str(disk)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(done.stdout.splitlines()) == {"refused 600", "opened 600"}
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_a_torn_or_flipped_tail_of_the_wal_costs_only_what_was_committed_after_it(
+    tmp_path_factory: pytest.TempPathFactory, make_event: MakeEvent, made_by: Provenance, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("state")
+    with closing(Journal(folder / "live.db")) as journal:
+        sizes = []
+        for n in range(8):
+            journal.commit([make_event(n)], [], made_by)
+            sizes.append((folder / "live.db-wal").stat().st_size)
+        main, wal = (folder / "live.db").read_bytes(), bytearray((folder / "live.db-wal").read_bytes())
+    tear = data.draw(st.integers(sizes[0], len(wal) - 1))
+    if data.draw(st.booleans()):
+        wal = wal[:tear]
+    else:
+        wal[tear] ^= 1 << data.draw(st.integers(0, 7))
+    (folder / "journal.db").write_bytes(main)
+    (folder / "journal.db-wal").write_bytes(wal)
+    with closing(open_journal(folder / "journal.db")) as journal:
+        there = sum(size <= tear for size in sizes)
+        assert {make_event(n).id for n in range(there)} <= journal.event_ids()
+        assert not [*folder.glob("journal.db.corrupt-*[Zn]")]

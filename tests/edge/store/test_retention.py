@@ -1,0 +1,98 @@
+"""What waits goes last, and never without being counted."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from anura_edge.config.device import Journal as Policy
+from anura_edge.events import Effort, Event
+from anura_edge.store import retention as retention_module
+from anura_edge.store.journal import Journal
+from anura_edge.store.retention import STEP_ROWS, Retention
+from anura_edge.wire import EventRow, NoticeRow, Provenance
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def journal(
+    tmp_path: Path, make_event: Callable[..., Event], make_effort: Callable[..., Effort], made_by: Provenance
+) -> Iterator[Journal]:
+    """4,800 events of which 600 were delivered, and 600 stretches of effort: above 2 MB."""
+    with closing(Journal(tmp_path / "journal.db")) as journal:
+        journal.commit([make_event(n) for n in range(4_800)], [make_effort(n) for n in range(600)], made_by)
+        journal.settle(range(1, 601))
+        yield journal
+
+
+def drain(retention: Retention, now: datetime) -> list[int]:
+    steps = []
+    while removed := retention.step(now):
+        steps.append(removed)
+    return steps
+
+
+def test_what_was_delivered_goes_when_it_is_old_and_what_waits_stays(journal: Journal) -> None:
+    retention = Retention(journal, Policy(keep_days=30))
+    assert drain(retention, NOW + timedelta(days=29)) == []
+    assert drain(retention, NOW + timedelta(days=31)) == [STEP_ROWS, 100]
+    assert (journal.pending_count(), len(journal.event_ids())) == (4_800, 4_200)
+    assert journal.resend(None) == 0
+
+
+def test_above_the_limit_delivered_rows_go_first_then_effort_then_events_and_each_drop_is_counted(
+    journal: Journal,
+) -> None:
+    waiting = {row.seq: row for row in journal.pending(0, 10_000)}
+    retention = Retention(journal, Policy(max_mb=1))
+    gone: list[str] = []
+    while removed := retention.step(NOW + timedelta(hours=1)):
+        left = {row.seq: row for row in journal.pending(0, 10_000)}
+        kinds = {row.kind for seq, row in waiting.items() if seq not in left}
+        gone += [*kinds] or ["delivered"]
+        lost = len(waiting.keys() - left.keys())
+        notices = [row for row in left.values() if isinstance(row, NoticeRow)]
+        assert lost == (removed if kinds else 0)
+        waiting = left
+        assert sum(row.amount or 0 for row in notices) == 4_800 - sum(row.kind != "notice" for row in left.values())
+    assert gone[:4] == ["delivered", "delivered", "effort", "effort"]
+    assert set(gone[4:]) <= {"event"}
+    kept = [row for row in waiting.values() if isinstance(row, EventRow)]
+    assert kept, "the newest stay"
+    assert max(row.onset_sample for row in kept) == 4_799
+
+
+def test_a_tick_goes_on_until_nothing_is_left_to_do(journal: Journal) -> None:
+    retention = Retention(journal, Policy(keep_days=0))
+    for _ in range(5):
+        retention.tick()
+    assert len(journal.event_ids()) == 4_200
+
+
+def test_what_was_refused_was_never_delivered_and_goes_only_when_counted(journal: Journal) -> None:
+    journal.refuse(601, "too large")
+    retention = Retention(journal, Policy(keep_days=30, max_mb=1))
+    events = len(journal.event_ids())
+    while not (counted := [row for row in journal.pending(0, 10_000) if "gave up" in getattr(row, "detail", "")]):
+        events = len(journal.event_ids())
+        assert retention.step(NOW + timedelta(days=31))
+    (notice,) = counted
+    assert isinstance(notice, NoticeRow)
+    assert (notice.amount, events - len(journal.event_ids())) == (1, 1)
+    assert "the oldest refused rows of the kind event" in notice.detail
+
+
+def test_a_commit_of_any_size_leaves_the_journal_within_its_limit(
+    tmp_path: Path, make_event: Callable[..., Event], made_by: Provenance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention_module, "TICK_S", 600.0)  # a slow machine takes more ticks
+    with closing(Journal(tmp_path / "large.db")) as journal:
+        retention = Retention(journal, Policy(max_mb=1))
+        for file in range(6):
+            journal.commit([make_event(n) for n in range(3_000 * file, 3_000 * (file + 1))], [], made_by)
+            retention.tick()
+            pages = journal.number("PRAGMA page_count") - journal.number("PRAGMA freelist_count")
+            assert pages * journal.number("PRAGMA page_size") <= 1e6

@@ -1,0 +1,79 @@
+"""An int8 bundle says what it is, what it was made from and what it costs, and a device accepts it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from anura_edge.errors import ModelError
+from anura_edge.inference.bundle import CARD, Bundle, load_bundle
+from anura_edge.inference.classifier import load_classifier
+from anura_export.cli import app
+from anura_export.quantization.build import Quantised
+from anura_export.quantization.out_of_fold import LOSS, macro_f1_loss
+from anura_train.data import Corpus
+
+
+def test_a_device_accepts_an_int8_bundle(quantised: Quantised) -> None:
+    load_classifier(load_bundle(quantised.bundle.path))
+
+
+def test_the_manifest_says_what_it_was_made_from_and_what_changed(quantised: Quantised, bundle: Bundle) -> None:
+    manifest = quantised.bundle.manifest
+    assert (manifest.id, manifest.precision, manifest.made_from) == ("tiny-int8", "int8", bundle.model_sha256)
+    assert manifest.parity is not None
+    assert set(manifest.parity.labels) == {"AAALOW", "BBBHIG"}
+    assert max(change.largest for change in manifest.parity.labels.values()) == manifest.parity.overall.largest
+    assert manifest.cost is not None
+    assert manifest.cost.model_bytes == len(quantised.bundle.model)
+    assert manifest.golden_tolerance >= 1e-3
+
+
+def test_what_it_costs_out_of_fold_is_a_metric_and_the_rest_is_of_the_float_model(quantised: Quantised) -> None:
+    *others, loss = quantised.bundle.manifest.metrics
+    assert loss.name == LOSS
+    assert loss.low is not None
+    assert loss.high is not None
+    assert loss.low <= loss.value <= loss.high
+    assert others
+    assert all(metric.protocol.endswith("of the float model") for metric in others)
+
+
+def test_the_card_and_the_verdict_say_which_bundle_to_use(quantised: Quantised, bundle: Bundle) -> None:
+    card = (quantised.bundle.path / CARD).read_text()
+    assert card.startswith((bundle.path / CARD).read_text())
+    for line in quantised.verdict:
+        assert line in card
+    assert quantised.verdict[-1].startswith(("Use the float bundle", "Use the int8 bundle"))
+
+
+def test_a_float_bundle_says_how_near_it_is_to_torch(bundle: Bundle) -> None:
+    assert bundle.manifest.parity is not None
+    assert bundle.manifest.parity.against == "torch"
+    assert "## The exported model" in (bundle.path / CARD).read_text()
+
+
+def test_another_models_folds_are_not_taken(bundle: Bundle, corpus: Corpus, trained: Path) -> None:
+    with pytest.raises(ModelError, match="different labels"):
+        macro_f1_loss(bundle, corpus.only(lambda each: "AAALOW" not in each.codes), trained)
+
+
+def test_a_missing_fold_is_named(bundle: Bundle, corpus: Corpus, trained: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(trained, tmp_path / "copy"))
+    (copy / "state/fold-0.pt").unlink()
+    with pytest.raises(ModelError, match=r"fold-0\.pt.*anura-train fit"):
+        macro_f1_loss(bundle, corpus, copy)
+
+
+def test_the_command_says_how_two_bundles_differ(quantised: Quantised, bundle: Bundle, trained: Path) -> None:
+    command = ["parity", "--bundle", str(quantised.bundle.path), "--against", str(bundle.path)]
+    command += ["--data", str(trained.parent)]
+    shown = CliRunner().invoke(app, command)
+    assert shown.exit_code == 0
+    assert "AAALOW" in shown.stdout
+    found = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert quantised.bundle.manifest.parity
+    assert found["parity"]["overall"] == quantised.bundle.manifest.parity.overall.model_dump()
+    assert found["model_bytes"] == [len(quantised.bundle.model), len(bundle.model)]

@@ -1,0 +1,158 @@
+"""AnuraSet is read as it was published; what is odd in it is told, and what is missing stops."""
+
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from anura_train.data import Findings, StrongLabel, WeakLabel
+from anura_train.data.folds import check_disjoint
+from anura_train.data.readers.anuraset import canonical, read_minutes, read_raw, read_windows
+from anura_train.data.readers.anuraset_species import ANURASET
+
+HEADER = "sample_name,fname,min_t,max_t,site,date,species_number,subset,SPHSUR,BOAFAB\n"
+
+
+def test_minutes_come_with_both_kinds_of_labels_site_and_night(raw: Path) -> None:
+    findings = Findings()
+    corpus = read_raw(raw, findings)
+    assert not findings.faults
+    assert not findings.oddities
+    assert len(corpus.recordings) == 20
+    assert [taxon.scientific_name for taxon in corpus.species] == [
+        "Sphaenorhynchus surdus",
+        "Boana faber",
+        "Leptodactylus fuscus",
+    ]
+    by_group = {each.group: each for each in corpus.recordings}
+    first, early = by_group["INCT4_20191101_190000"], by_group["INCT17_20191109_040001"]
+    assert first.weak == tuple(WeakLabel(code, 2) for code in ("SPHSUR", "BOAFAB", "LEPFUS"))
+    assert {label.quality for each in corpus.recordings for label in each.strong} == {"L", "M", "H"}
+    assert (first.site, first.night, early.night) == ("INCT4", date(2019, 11, 1), date(2019, 11, 8))
+    assert first.start
+    assert first.start.isoformat() == "2019-11-01T19:00:00-03:00"
+    assert by_group["INCT20955_20191123_041500_000"].site == "INCT20955"
+
+
+def test_a_species_that_calls_nowhere_has_a_column_but_is_none_of_the_corpus(raw: Path) -> None:
+    table = raw / "weak_labels.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([f"{lines[0]},RHIICT", *(f"{line},0" for line in lines[1:])]) + "\n")
+    assert "RHIICT" in {taxon.code for taxon in read_raw(raw, Findings()).species}
+    findings = Findings()
+    assert "RHIICT" not in {taxon.code for taxon in read_minutes(raw, findings).species}
+    assert "no recording of RHIICT" in findings.oddities[0].what
+
+
+def test_what_is_odd_in_the_published_set_is_left_out_and_told(raw: Path) -> None:
+    track = next((raw / "strong_labels/strong_labels/INCT4").glob("*_190000.txt"))
+    track.write_text(
+        "0.5\t1\tSPHSUR_M\n"
+        "\\\t500\t900\n"
+        "1\t2\tBOAFAB\n"
+        "no label\n"
+        "2\t1\tSPHSUR_L\n"
+        "2\t3\tSPHSUR_X\n"
+        "3\t4\tHYLCIN_L\n"
+        "5\t9\tLEPFUS_H\n"
+        "7\t9\tLEPFUS_H\n"
+    )
+    (raw / "strong_labels/strong_labels/INCT4/INCT4_20200101_000000.txt").touch()
+    table = raw / "weak_labels.csv"
+    table.write_text(table.read_text() + "INCT4,INCT4_20200101_000000,0,7,0\n")
+    findings = Findings()
+    corpus = read_raw(raw, findings)
+    assert not findings.faults
+    recording = next(each for each in corpus.recordings if each.group == track.stem)
+    assert recording.strong == (
+        StrongLabel("SPHSUR", 0.5, 1, 500, 900, "M"),
+        StrongLabel("BOAFAB", 1, 2),
+        StrongLabel("LEPFUS", 5, 6, quality="H"),
+    )
+    told = "\n".join(map(str, findings.oddities))
+    for line, what in {
+        4: "not onset, offset and label",
+        5: "onset 2 s is not before offset 1 s",
+        6: "unknown species 'SPHSUR_X'",
+        7: "unknown species 'HYLCIN'",
+        8: "ends after the recording's end at 6.00 s; cut there",
+        9: "begins after the recording's end",
+    }.items():
+        assert f"{track.name}, line {line}: {what}" in told
+    assert "1 label tracks without a recording" in told
+    assert "line 22: BOAFAB: no calling index of 0 to 3" in told
+
+
+def test_a_recording_without_labels_or_sound_is_a_fault_and_all_are_named(raw: Path) -> None:
+    sites = raw / "strong_labels/strong_labels"
+    (sites / "INCT4/INCT4_20191101_190000.txt").unlink()
+    (raw / "raw_data/INCT17/INCT17_20191101_040001.wav").write_bytes(b"RIFF")
+    findings = Findings()
+    assert len(read_raw(raw, findings).recordings) == 18
+    assert len(findings.faults) == 2
+    assert {fault.what.split(";")[0].split(":")[0] for fault in findings.faults} == {
+        "has no label track",
+        "cannot be decoded",
+    }
+    read_raw(raw / "nowhere", findings)
+    assert "raw_data.zip" in findings.faults[-1].what
+
+
+@pytest.mark.parametrize("folder", ["", "audio"])
+@pytest.mark.parametrize("by_sample_name", [True, False])
+def test_windows_are_found_under_either_name(tmp_path: Path, folder: str, by_sample_name: bool) -> None:
+    file = tmp_path / folder / "INCT4" / ("SAMPLE_1.wav" if by_sample_name else "INCT4_20191101_190000_0_3.wav")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    row = "SAMPLE_1.wav,INCT4_20191101_190000,0,3,INCT04,2019-11-01 19:00:00,2,train,1,0\n"
+    # Some copies have the columns in another order.
+    header = HEADER.replace("species_number,subset", "subset,species_number")
+    row = row.replace("INCT04", "INCT4").replace("2,train", "train,2")
+    (tmp_path / "metadata.csv").write_text(header + row)
+    findings = Findings()
+    (window,) = read_windows(tmp_path, findings).recordings
+    assert window.path == file
+    assert (window.group, window.split, window.codes) == ("INCT4_20191101_190000", "train", ("SPHSUR",))
+    assert [oddity.what.partition(";")[0] for oddity in findings.oddities] == [
+        "species_number is not the number of species in 1 rows",
+        "no recording of BOAFAB",
+    ]
+
+
+def test_bad_window_rows_are_faults(tmp_path: Path) -> None:
+    stem = "INCT4_20191101_190000"
+    (tmp_path / "metadata.csv").write_text(
+        HEADER
+        + f"a.wav,{stem},0,3,INCT4,,1,train,1,0\n"
+        + f"a.wav,{stem},0,3,INCT4,,1,train,1,0\n"
+        + f"a.wav,{stem},x,3,INCT4,,1,train,1,0\n"
+        + f"a.wav,{stem},1,4,INCT4,,1,train,yes,0\n"
+    )
+    findings = Findings()
+    read_windows(tmp_path, findings)
+    assert [str(fault).partition("metadata.csv, ")[2].partition(";")[0] for fault in findings.faults] == [
+        f"line 3: INCT4/{stem}_0_3.wav is listed twice",
+        "line 4: min_t, max_t: no whole seconds",
+        "line 5: SPHSUR: neither 0 nor 1",
+    ]
+
+
+def test_the_weak_labels_name_for_a_site_is_made_that_of_the_files() -> None:
+    assert canonical("INCT04_20191101_190000.wav") == "INCT4_20191101_190000"
+    assert canonical("INCT20955") == "INCT20955"
+
+
+@pytest.mark.skipif("ANURA_DATA" not in os.environ, reason="ANURA_DATA names no folder with AnuraSet's rows")
+def test_real_rows_of_metadata_are_read(tmp_path: Path) -> None:
+    shutil.copy(Path(os.environ["ANURA_DATA"]) / "anuraset/metadata_343_rows.csv", tmp_path / "metadata.csv")
+    findings = Findings()
+    corpus = read_windows(tmp_path, findings)
+    assert len(corpus.recordings) == 343
+    assert {each.site for each in corpus.recordings} == {"INCT4", "INCT17", "INCT41", "INCT20955"}
+    assert [taxon.code for taxon in corpus.species] == list(ANURASET)
+    assert all(taxon.scientific_name and taxon.frequency for taxon in corpus.species)
+    assert not findings.faults
+    assert "species_number is not the number of species in 343 rows" in findings.oddities[0].what
+    check_disjoint(corpus.recordings, {each.name: each.split for each in corpus.recordings})

@@ -1,0 +1,176 @@
+"""No group is learnt from and tested on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anura_edge.errors import ConfigError
+from anura_train.data import Corpus, Recording, WeakLabel
+from anura_train.data.folds import (
+    Folds,
+    assign_folds,
+    check_disjoint,
+    choose_share,
+    corpus_folds,
+    night_folds,
+    own_folds,
+    site_folds,
+)
+
+
+def clip(index: int, code: str, group: int) -> Recording:
+    return Recording(Path(f"{index}.flac"), f"{index}", f"g{group}", (WeakLabel(code),))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 9)), min_size=12, max_size=60).filter(
+        lambda drawn: (
+            len({group for _, group in drawn}) >= 3
+            and max([code for code, _ in drawn].count(letter) for letter in "ABC") >= 3
+        )
+    ),
+    st.integers(0, 100),
+)
+def test_every_clip_has_a_fold_and_no_group_has_two(drawn: list[tuple[str, int]], seed: int) -> None:
+    clips = [clip(index, code, group) for index, (code, group) in enumerate(drawn)]
+    folds = assign_folds(clips, 3, seed)
+    assert set(folds) == {each.name for each in clips}
+    assert set(folds.values()) <= {0, 1, 2}
+    for group in {each.group for each in clips}:
+        assert len({folds[each.name] for each in clips if each.group == group}) == 1
+
+
+def test_the_two_groups_of_a_rare_species_are_tested_apart() -> None:
+    clips = [clip(index, "COMMON", index) for index in range(20)] + [clip(20, "RARE", 20), clip(21, "RARE", 21)]
+    for seed in range(10):
+        folds = assign_folds(clips, 5, seed)
+        assert folds["20"] != folds["21"]
+
+
+def test_a_planted_leak_is_found() -> None:
+    clips = [clip(index, "AAA", index) for index in range(6)]
+    folds = dict(assign_folds(clips, 3, 0))
+    leaked = replace(clips[0], name="leak")
+    folds["leak"] = (folds["0"] + 1) % 3
+    with pytest.raises(ConfigError, match="group 'g0' is split between"):
+        check_disjoint([*clips, leaked], folds)
+
+
+def test_too_few_groups_are_refused() -> None:
+    with pytest.raises(ConfigError, match="2 groups cannot fill 5 folds"):
+        assign_folds([clip(index, "AAA", index % 2) for index in range(10)], 5, 0)
+
+
+def test_the_same_file_under_two_names_is_a_leak() -> None:
+    first, second = clip(0, "AAA", 0), replace(clip(1, "AAA", 1), path=Path("0.flac"))
+    with pytest.raises(ConfigError, match=r"file '0\.flac' is split between"):
+        check_disjoint([first, second], {"0": 0, "1": 1})
+
+
+many = st.lists(st.tuples(st.sets(st.sampled_from("ABC")), st.integers(0, 9), st.integers(1, 9)), min_size=8)
+
+
+def choir(drawn: list[tuple[set[str], int, int]]) -> list[Recording]:
+    """Recordings with several species each, in groups that may span nights."""
+    return [
+        replace(
+            clip(index, "AAA", group),
+            weak=tuple(WeakLabel(code) for code in sorted(codes)),
+            site="pond" if group % 2 else "lake",
+            night=date(2024, 1, night),
+        )
+        for index, (codes, group, night) in enumerate(drawn)
+    ]
+
+
+@given(many, st.integers(0, 100))
+def test_recordings_of_several_species_are_dealt_in_whole_groups(
+    drawn: list[tuple[set[str], int, int]], seed: int
+) -> None:
+    recordings = choir(drawn)
+    try:
+        folds = assign_folds(recordings, 3, seed)
+    except ConfigError:  # too few groups
+        return
+    check_disjoint(recordings, folds)
+    assert set(folds) == {each.name for each in recordings}
+
+
+@given(many, st.integers(0, 100))
+def test_no_night_of_a_site_and_no_group_is_in_two_night_folds(
+    drawn: list[tuple[set[str], int, int]], seed: int
+) -> None:
+    recordings = choir(drawn)
+    try:
+        folds = night_folds(recordings, 2, seed)
+    except ConfigError:  # all nights hang together
+        return
+    for whole in ({(each.site, each.night) for each in recordings}, {each.group for each in recordings}):
+        for one in whole:
+            members = [each for each in recordings if one in ((each.site, each.night), each.group)]
+            assert len({folds[each.name] for each in members}) == 1
+
+
+def test_leaving_a_site_out_leaves_all_of_it_out() -> None:
+    recordings = choir([({"A"}, index % 4, 1) for index in range(12)])
+    folds = site_folds(recordings)
+    assert {(each.site, folds[each.name]) for each in recordings} == {("lake", 0), ("pond", 1)}
+    with pytest.raises(ConfigError, match="group 'g1' is split between"):
+        site_folds([*recordings, replace(recordings[1], name="leak", path=Path("leak"), site="lake")])
+
+
+def test_folds_of_the_authors_are_taken_as_they_are_unless_they_leak() -> None:
+    recordings = [replace(clip(index, "AAA", index), split=str(index % 5 + 1)) for index in range(10)]
+    assert own_folds(recordings) == {each.name: int(each.split) - 1 for each in recordings}
+    with pytest.raises(ConfigError, match="group 'g1' is split"):
+        own_folds([*recordings, replace(recordings[0], name="leak", path=Path("leak"), group="g1")])
+
+
+@pytest.mark.parametrize("make", [site_folds, own_folds, lambda recordings: night_folds(recordings, 2, 0)])
+def test_folds_need_what_they_are_made_by(make: Callable[[list[Recording]], Folds]) -> None:
+    with pytest.raises(ConfigError, match=r"2 of 2 recordings have no .*, such as 0"):
+        make([clip(0, "AAA", 0), clip(1, "AAA", 1)])
+
+
+def test_a_split_into_train_and_test_is_no_folds() -> None:
+    with pytest.raises(ConfigError, match="test, train, which are no folds"):
+        own_folds([replace(clip(index, "AAA", index), split=split) for index, split in enumerate(("train", "test"))])
+
+
+@given(st.integers(0, 20))
+def test_a_chosen_share_holds_that_share_of_every_species(seed: int) -> None:
+    recordings = choir([({"A"} | ({"B"} if index % 5 == 0 else set()), index, 1) for index in range(100)])
+    chosen = choose_share(recordings, 0.3, seed)
+    assert len(chosen) == 30
+    assert sum("B" in each.codes for each in recordings if each.name in chosen) == 6
+    assert chosen == choose_share(recordings, 0.3, seed)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=20, max_size=60), st.integers(0, 20))
+def test_windows_of_one_minute_stay_together_with_a_frog_in_them_or_without(
+    drawn: list[tuple[bool, int]], seed: int
+) -> None:
+    windows = [
+        clip(index, "AAA", minute) if called else replace(clip(index, "AAA", minute), weak=())
+        for index, (called, minute) in enumerate(drawn)
+    ]
+    corpus = Corpus(tuple(windows), ())
+    try:
+        folds = corpus_folds(corpus, 3, seed)
+    except ConfigError:  # too few groups
+        return
+    check_disjoint(windows, folds)
+    assert set(folds) == {each.name for each in windows}
+
+
+def test_a_group_that_is_held_out_is_not_learnt_from() -> None:
+    backgrounds = [replace(clip(index, "AAA", index), weak=()) for index in range(6, 12)]
+    frogs = [clip(index, "AAA", index) for index in range(6)]
+    planted = replace(backgrounds[0], name="planted", path=Path("planted"), held_out=True)
+    with pytest.raises(ConfigError, match=r"group 'g6' is split between . and held out by planted"):
+        corpus_folds(Corpus((*frogs, *backgrounds, planted), ()), 3, 0)

@@ -1,0 +1,167 @@
+"""What the authors set aside to test on is learnt from by nobody, judged once, and reported with all its numbers."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from data_sets import write_raw
+from lightning_fabric import Fabric
+from typer.testing import CliRunner
+
+from anura_train.checkpoints.final import TESTED, load_checkpoint, load_rows
+from anura_train.checkpoints.resume import fingerprint
+from anura_train.cli import main
+from anura_train.data import Corpus, Recording, Taxon, WeakLabel, read_corpus
+from anura_train.data.folds import own_count
+from anura_train.evaluation.assess import assess
+from anura_train.evaluation.predictions import Trial
+from anura_train.evaluation.results import lines_of_test, load_evaluation
+from anura_train.recipe import Recipe
+from anura_train.training.folds import Bench, fit_final, fit_fold
+from anura_train.training.processes import Place, Task
+
+ROOT = Path(__file__).parents[3]
+
+
+def recording(number: int, group: str, codes: Sequence[str], split: str) -> Recording:
+    return Recording(Path(f"{number}.wav"), str(number), group, tuple(map(WeakLabel, codes)), split=split)
+
+
+def corpus_of(rows: Sequence[tuple[str, Sequence[str], str]], species: Sequence[str]) -> Corpus:
+    recordings = (recording(number, *row) for number, row in enumerate(rows))
+    return Corpus(tuple(recordings), tuple(map(Taxon, species)))
+
+
+def test_labels_are_learnt_and_can_be_tested() -> None:
+    rows = [("a", ["BOTH", "ONCE"], "train"), ("b", ["TWICE"], "train"), ("c", ["TWICE"], "train")]
+    rows += [("d", ["BOTH", "NEVER"], "test"), ("e", ["NEVER"], "test")]
+    corpus = corpus_of(rows, ["BOTH", "ONCE", "TWICE", "NEVER"])
+    assert corpus.labels() == ("BOTH", "TWICE")
+    assert [each.group for each in corpus.test] == ["d", "e"]
+    assert not {each.name for each in corpus.test} & {each.name for each in corpus.frogs + corpus.backgrounds}
+
+
+def trials() -> tuple[Corpus, Trial, Trial]:
+    """Labels A and B are heard without fault, C is in no test; D is in the test alone."""
+    rng = np.random.default_rng(0)
+    rows = [(f"t{number}", ["ABC"[number % 3]] if number % 4 else [], "train") for number in range(48)]
+    rows += [(f"x{number}", ["A", "B", "D", ""][number % 4 : number % 4 + 1], "test") for number in range(24)]
+    corpus = corpus_of([(group, list(filter(None, codes)), split) for group, codes, split in rows], "ABCD")
+    logits = {
+        each.name: np.array([[6.0 if code in each.codes else -6.0 for code in "ABC"]], np.float32)
+        + rng.normal(0, 0.1, (1, 3)).astype(np.float32)
+        for each in corpus.recordings
+    }
+    learnt = corpus.frogs + corpus.backgrounds
+    trial = Trial(learnt, ("A", "B", "C"), np.arange(len(learnt)) % 3, logits, 1.0, 3.0)
+    return corpus, trial, replace(trial, recordings=corpus.test, fold=np.full(len(corpus.test), -1))
+
+
+def test_a_mean_over_every_species_counts_those_that_cannot_be_found(recipe: Recipe) -> None:
+    corpus, trial, test = trials()
+    found = assess(recipe, corpus, trial, test=test)
+    assert (found.species, found.test_labels) == (4, 2)
+    assert (found.test_recordings, found.test_with_species) == (24, 18)
+    for condition in ("test", "test, recordings with a species"):
+        assert found.figure("macro-F1 at 0.5", "all", condition).value == pytest.approx(1.0)
+        assert found.figure("macro-F1 at 0.5", "every species", condition).value == pytest.approx(2 / 4)
+    assert found.figure("macro-F1 at 0.5", "every species") is None  # out of fold, there is no such published figure
+    said = "\n".join(lines_of_test(found))
+    assert "2 of 4 species" in said
+    assert not list(lines_of_test(assess(recipe, corpus, trial)))
+
+
+def test_a_species_of_one_fold_is_left_out_of_the_mean_of_several(recipe: Recipe) -> None:
+    corpus, trial, _ = trials()
+    fold = np.array([0 if "C" in each.codes else 1 + number % 2 for number, each in enumerate(trial.recordings)])
+    alone = replace(trial, fold=fold, rows={name: np.where([0, 0, 1], -9, row) for name, row in trial.rows.items()})
+    found = assess(recipe, corpus, alone)
+    assert found.figure("macro-F1 at 0.5", "several folds").value == pytest.approx(1.0)
+    assert found.figure("macro-F1 at 0.5", "all").value == pytest.approx(2 / 3)
+
+
+def with_test(corpus: Corpus) -> Corpus:
+    """Set the third group of each species aside."""
+    set_aside = [replace(each, split="test" if each.group.endswith("2") else "train") for each in corpus.recordings]
+    return replace(corpus, recordings=tuple(set_aside))
+
+
+def test_the_test_part_is_scored_and_never_learnt_from(recipe: Recipe, corpus: Corpus, tmp_path: Path) -> None:
+    quick, parted = recipe.model_copy(update={"steps": 2, "folds": 2}), with_test(corpus)
+    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
+    fit_final(quick, parted, bench, lambda _: None)
+    assert set(load_rows(tmp_path / TESTED)) == {each.name for each in parted.test}
+    less = parted.only(lambda each: each.split != "test")
+    assert fingerprint(quick, parted) == fingerprint(quick, less)
+    species = load_checkpoint(tmp_path).provenance.species
+    assert [each.recordings for each in species] == [2] * len(species)
+
+
+def test_folds_by_site_become_the_folds_of_the_data(tmp_path: Path) -> None:
+    made, run = tmp_path / "windows", CliRunner()
+    done = run.invoke(main.app, ["data", "anuraset", "--raw", str(write_raw(tmp_path / "raw")), "--out", str(made)])
+    assert done.exit_code == 0, done.output
+    done = run.invoke(
+        main.app, ["data", "folds", "--data", str(made), "--by", "sites", "--out", str(tmp_path / "sites")]
+    )
+    assert done.exit_code == 0, done.output
+    corpus = read_corpus(tmp_path / "sites")
+    assert own_count(corpus) == len({each.site for each in corpus.frogs + corpus.backgrounds})
+    assert len({(each.site, each.split) for each in corpus.frogs + corpus.backgrounds}) == own_count(corpus)
+    assert {each.split for each in corpus.test} == {"test"}
+
+
+def train_here(tasks: Sequence[Task], place: Place, jobs: int) -> None:
+    """Train as `train_all` does, but without processes, each of which imports torch."""
+    for task in tasks:
+        bench, corpus = Bench(task.out, place.fabric()), read_corpus(task.data)
+        if task.fold is None:
+            fit_final(task.recipe, corpus, bench, lambda _: None)
+        else:
+            fit_fold(task.recipe, corpus, task.fold, bench, lambda _: None)
+
+
+def small(plan: Path, home: Path) -> Path:
+    """Give every recipe of a plan so little to do that a test may do it."""
+    values = yaml.safe_load(plan.read_text(encoding="utf-8"))
+    picture = {"model": {"features": {"height": 32, "width": 32}}}
+    for entry in values["recipes"]:
+        entry["changes"] = {"steps": 1, "epochs": None, "batch": 4, "folds": 2}
+        if "anuraset" in entry["recipe"]:
+            entry["changes"] |= picture
+        entry["recipe"] = str(plan.parent / entry["recipe"])
+    path = home / "plan.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def test_three_commands_lead_from_anuraset_to_three_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, data, out = write_raw(tmp_path / "raw"), tmp_path / "data", tmp_path / "out"
+    plan = small(ROOT / "train/anuraset.yaml", tmp_path)
+    monkeypatch.setattr(main, "train_all", train_here)
+    guide = (ROOT / "docs/how-to/train-a-model.md").read_text(encoding="utf-8")
+    blocks = guide.partition("in three commands")[2].partition("With your own annotations")[0].split("```sh\n")[1:]
+    commands = [line for block in blocks for line in block.partition("```")[0].splitlines()]
+    assert len(commands) == 6  # the three, those of published windows, and folds by site and by night
+    places = {"build/anuraset/results.md": tmp_path / "page.md", "/media/data/raw": raw, "/media/data/anuraset": data}
+    places |= {"build/anuraset": out, "train/anuraset.yaml": plan, "--folds 5": "--folds 2"}
+    for command in commands:
+        made = tmp_path / "published" if "anuraset-windows" in command else data
+        for written, here in ({"build/data/anuraset": made} | places).items():
+            command = command.replace(written, str(here))
+        command = command.replace("build/data", str(tmp_path / "folds"))
+        monkeypatch.setattr(sys, "argv", command.split())
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        assert not ended.value.code
+    page = (tmp_path / "page.md").read_text(encoding="utf-8")
+    for name in ("anuraset_published", "anuraset_corrected", "teacher_ast"):
+        assert page.count(f"\n| {name} |") == 3  # out of fold, test, budget
+        evaluation = load_evaluation(out / "folder" / name)
+        assert evaluation.test_recordings == len(read_corpus(data).test)
+    assert "macro-F1 at 0.5, 3 species" in page
+    assert "test part" in (out / "folder/teacher_ast/report/index.html").read_text(encoding="utf-8")

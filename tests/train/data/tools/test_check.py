@@ -1,0 +1,109 @@
+"""A bad data set gives one report that names every fault, before any training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from anura_train.data import Corpus, Findings
+from anura_train.data.readers.csv_tables import read_folder
+from anura_train.data.tools.check import check
+
+RATE_HZ = 8_000
+
+
+def write_sound(path: Path, seed: int) -> None:
+    soundfile.write(path, np.random.default_rng(seed).normal(0, 0.1, RATE_HZ), RATE_HZ)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A good data set of four recordings, two of each species, in a train and a test part."""
+    for index in range(4):
+        write_sound(tmp_path / f"{index}.wav", index)
+    (tmp_path / "recordings.csv").write_text(
+        "file,labels,group,split\n0.wav,AAA,g0,train\n1.wav,BBB,g1,train\n2.wav,AAA,g2,test\n3.wav,BBB,g3,test\n"
+    )
+    (tmp_path / "labels.csv").write_text("name,code,onset_s,offset_s\n0.wav,AAA,0.5,1.04\n")
+    (tmp_path / "species.csv").write_text("code\nAAA\nBBB\n")
+    return tmp_path
+
+
+def examine(folder: Path) -> Findings:
+    findings = Findings()
+    check(read_folder(folder, findings), findings, lambda *_: None)
+    return findings
+
+
+def add(table: Path, text: str) -> None:
+    table.write_text(table.read_text() + text)
+
+
+def test_a_good_data_set_has_no_faults(folder: Path) -> None:
+    findings = examine(folder)
+    assert not findings.faults
+    assert not findings.oddities
+
+
+def test_every_fault_stands_in_the_report(folder: Path) -> None:
+    (folder / "1.wav").unlink()
+    (folder / "2.wav").write_bytes(b"no sound")
+    (folder / "empty.wav").touch()
+    write_sound(folder / "copy.wav", 3)
+    add(folder / "recordings.csv", "copy.wav,BBB,g0,test\nempty.wav,AAB,g4,\n0.wav,AAA,g0,train\n4.wav\n")
+    add(folder / "labels.csv", "0.wav,AAA,0.5,1.2\n0.wav,AAA,1.01,1.02\n0.wav,AAA,0.5,0.4\n0.wav,CCC,0.1,0.2\n")
+    add(folder / "species.csv", "ZZZ\n")
+    found = [str(fault).replace(f"{folder}/", "") for fault in examine(folder).faults]
+    expected = [
+        "labels.csv, line 5: 0.wav, AAA: onset 0.5 s is not before offset 0.4 s",
+        "labels.csv, line 6: code 'CCC' is not in species.csv",
+        "recordings.csv, line 7: code 'AAB' is not in species.csv",
+        "recordings.csv, line 8: name: 0.wav is listed twice",
+        "recordings.csv, line 9: not the 4 cells of line 1",
+        "0.wav: AAA, 0.5 to 1.2 s: beyond the recording's end at 1.00 s",
+        "0.wav: AAA, 1.01 to 1.02 s: beyond",
+        "1.wav: missing",
+        "2.wav: cannot decode",
+        "copy.wav: is the same sound as 3.wav, of another group",
+        "empty.wav: cannot decode",
+        "species ZZZ: no recording of it",
+        "split: group 'g0' is split between train and test by copy.wav",
+    ]
+    assert len(found) == len(expected), found
+    for report, wanted in zip(found, expected, strict=True):
+        assert report.startswith(wanted), report
+
+
+def test_a_planted_leak_between_the_parts_is_a_fault(folder: Path) -> None:
+    table = folder / "recordings.csv"
+    table.write_text(table.read_text().replace("g3,test", "g1,test"))
+    (fault,) = examine(folder).faults
+    assert "group 'g1' is split between train and test by 3.wav" in str(fault)
+
+
+def test_silence_and_a_species_of_one_group_are_odd_but_no_fault(folder: Path) -> None:
+    soundfile.write(folder / "0.wav", np.zeros(2 * RATE_HZ), RATE_HZ)
+    soundfile.write(folder / "1.wav", np.zeros(2 * RATE_HZ), RATE_HZ)
+    table = folder / "recordings.csv"
+    table.write_text(table.read_text().replace("2.wav,AAA,g2,test", "2.wav,BBB,g2,test"))
+    findings = examine(folder)
+    assert not findings.faults
+    assert [oddity.what.partition(";")[0] for oddity in findings.oddities] == [
+        "is digital silence",
+        "is digital silence",
+        "recordings of one group alone cannot be tested",
+    ]
+
+
+def test_samples_that_are_no_numbers_are_a_fault(folder: Path) -> None:
+    sound = np.full(RATE_HZ * 2, np.nan, np.float32)
+    soundfile.write(folder / "3.wav", sound, RATE_HZ, subtype="FLOAT")
+    assert "samples that are no numbers" in examine(folder).faults[0].what
+
+
+def test_the_counter_counts(folder: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    corpus: Corpus = read_folder(folder, Findings())
+    check(corpus, Findings(), lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]

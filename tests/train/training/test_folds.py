@@ -1,0 +1,113 @@
+"""Trainings leave behind what evaluation needs, the same each time, and learn from nothing that they are tested on."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from lightning_fabric import Fabric
+
+from anura_edge.errors import ConfigError, ModelError, SourceError
+from anura_train.checkpoints.final import HELD_OUT, load_checkpoint, load_rows
+from anura_train.cli import main
+from anura_train.data import Corpus
+from anura_train.data.folds import all_folds
+from anura_train.evaluation.calibration import LOWEST_THRESHOLD
+from anura_train.evaluation.shipped import evaluate, load_report
+from anura_train.recipe import Recipe
+from anura_train.training.folds import Bench, fit_final, fit_fold
+from anura_train.training.loop import Step
+
+
+def no_report(step: Step) -> None:
+    assert 0 < step.number <= step.of
+    assert np.isfinite(step.loss)
+
+
+@pytest.fixture
+def quick(recipe: Recipe) -> Recipe:
+    """Too short to learn anything, long enough to leave everything behind."""
+    return recipe.model_copy(update={"steps": 2})
+
+
+def test_what_fit_leaves_behind_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
+    for fold in range(quick.folds):
+        fit_fold(quick, corpus, fold, bench, no_report)
+    fit_final(quick, corpus, bench, no_report)
+    tested = [set(load_rows(tmp_path / f"fold-{fold}.npz")) for fold in range(quick.folds)]
+    assert set.union(*tested) == {clip.name for clip in corpus.frogs + corpus.backgrounds}
+    assert sum(map(len, tested)) == len(set.union(*tested))
+    assert set(load_rows(tmp_path / HELD_OUT)) == {clip.name for clip in corpus.held_out}
+    report = evaluate(tmp_path, corpus)
+    assert load_report(tmp_path) == report
+    assert [row.code for row in report.species] == list(corpus.labels())
+    for metric in report.metrics:
+        assert metric.protocol
+        if metric.low is not None and metric.high is not None:
+            assert metric.low <= metric.value <= metric.high
+    provenance = load_checkpoint(tmp_path).provenance
+    assert "GPL" not in provenance.model_dump_json()
+    assert all("somebody" in line or "a park" in line or "Piczak" in line for line in provenance.credits)
+
+
+def test_a_fold_learns_from_no_group_that_it_is_tested_on(recipe: Recipe, corpus: Corpus) -> None:
+    folds = all_folds(recipe, corpus)
+    clips = corpus.frogs + corpus.backgrounds
+    for fold in range(recipe.folds):
+        tested = {clip.group for clip in clips if folds[clip.name] == fold}
+        assert tested.isdisjoint(clip.group for clip in clips if folds[clip.name] != fold)
+
+
+@pytest.mark.parametrize(("golden", "remedy"), [("nothing", "name one"), ("frogs/audio/DDD_0.flac", "passed on")])
+def test_a_golden_clip_must_exist_and_be_free(
+    recipe: Recipe, corpus: Corpus, tmp_path: Path, golden: str, remedy: str
+) -> None:
+    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
+    with pytest.raises(ConfigError, match=remedy):
+        fit_final(recipe.model_copy(update={"golden": golden}), corpus, bench, no_report)
+
+
+def test_what_was_not_fitted_is_named(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="anura-train fit"):
+        evaluate(tmp_path, corpus)
+    with pytest.raises(SourceError, match="anura-train fit"):
+        load_rows(tmp_path / "fold-0.npz")
+    with pytest.raises(ModelError, match="anura-train evaluate"):
+        load_report(tmp_path)
+
+
+def test_the_command_says_what_is_wrong_without_a_traceback(
+    root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | {"typo": 1}))
+    arguments = ["fit", "--recipe", str(path), "--data", str(root), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["anura-train", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == ConfigError.exit_code
+    assert "typo" in capsys.readouterr().err
+
+
+def test_the_authors_folds_are_taken_where_they_made_as_many(recipe: Recipe, corpus: Corpus) -> None:
+    splits = {clip.group: str(1 + index % recipe.folds) for index, clip in enumerate(corpus.frogs + corpus.backgrounds)}
+    made = replace(
+        corpus, recordings=tuple(replace(clip, split=splits.get(clip.group, "")) for clip in corpus.recordings)
+    )
+    folds = all_folds(recipe, made)
+    assert all(folds[clip.name] == int(clip.split) - 1 for clip in made.frogs + made.backgrounds)
+    assert all_folds(recipe.model_copy(update={"folds": 2}), made) != folds
+
+
+def test_data_without_a_background_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
+    frogs = corpus.only(lambda clip: bool(clip.codes))
+    for fold in range(quick.folds):
+        fit_fold(quick, frogs, fold, bench, no_report)
+    fit_final(quick, frogs, bench, no_report)
+    report = evaluate(tmp_path, frogs)
+    assert not [metric for metric in report.metrics if "false alarms" in metric.name]
+    assert all(row.threshold == LOWEST_THRESHOLD for row in report.species)

@@ -1,0 +1,201 @@
+"""The trainings behind the table. What is done is not done again."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from anura_edge.errors import ConfigError
+from anura_train.benchmark.cost import Entry as Cost
+from anura_train.benchmark.cost import measure
+from anura_train.benchmark.leakage import SPLITS, cut_twice
+from anura_train.benchmark.plan import Entry, Plan
+from anura_train.checkpoints.final import TESTED
+from anura_train.checkpoints.resume import fingerprint
+from anura_train.data import Corpus, Findings, read_corpus
+from anura_train.data.folds import own_count
+from anura_train.data.readers.csv_tables import write_folder
+from anura_train.data.readers.esc50 import read_split_table
+from anura_train.data.readers.layouts import layout_of
+from anura_train.evaluation import measures
+from anura_train.evaluation.assess import assess
+from anura_train.evaluation.bootstrap import Estimate, Redraws, estimate, mean_of
+from anura_train.evaluation.measures import Figures
+from anura_train.evaluation.predictions import Trial, read_test, read_trial
+from anura_train.evaluation.results import Evaluation, write_evaluation
+from anura_train.evaluation.thresholds import choose_nested, judge
+from anura_train.recipe import Recipe
+from anura_train.training.logs import read_seconds
+from anura_train.training.processes import Task
+
+SETS = {"frogs": "Frogs", "esc10": "ESC-10", "folder": "The data"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A recipe on a data set: one line of the table."""
+
+    name: str
+    data: str
+    """One of SETS, or one of leakage.SPLITS."""
+    recipe: Recipe
+    changes: dict[str, object]
+    cost: Cost
+    trial: Trial
+    evaluation: Evaluation
+    seconds: float
+    """Core-seconds of training, all folds together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where and how it is all done."""
+
+    data: Path
+    """Holds recordings.csv, or frogs/, background/ and esc10/."""
+    out: Path
+    home: Path
+    """The plan's folder."""
+    train: Callable[[Sequence[Task]], None]
+    """Does trainings, all at once where the machine can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table that is still to be trained and judged."""
+
+    entry: Entry
+    recipe: Recipe
+    data: str
+    """One of SETS, or one of leakage.SPLITS."""
+    corpus: Corpus
+    folder: Path
+    """Of the data."""
+    out: Path
+
+    def tasks(self) -> Iterator[Task]:
+        """Return the trainings of folds that lack, and the final one where it has a test part to be judged on."""
+        for fold in range(self.recipe.folds):
+            if not (self.out / f"fold-{fold}.npz").exists():
+                yield Task(f"{self.data}, {self.entry.name}", self.recipe, self.folder, self.out, fold)
+        if self.corpus.test and not (self.out / TESTED).exists():
+            yield Task(f"{self.data}, {self.entry.name}", self.recipe, self.folder, self.out, None)
+
+
+def run_plan(plan: Plan, bench: Bench) -> Iterator[Run]:
+    """Train every line of the table and the windows that are split twice, then judge them."""
+    corpus, windows = read_corpus(bench.data), bench.out / "data/windows"
+    if layout_of(bench.data) == "folder":
+        lines = list(_folder(plan, bench, corpus))
+    else:
+        lines = list(_table(plan, bench, corpus))
+    grouped = corpus
+    if plan.leakage:
+        grouped = cut_twice(corpus, windows)
+        lines += _leakage(plan.leakage, bench, windows)
+    for line in lines:
+        _forget_others(line.out, fingerprint(line.recipe, line.corpus))
+    if tasks := [task for line in lines for task in line.tasks()]:
+        bench.train(tasks)
+    for line in lines:
+        done = judge_line(line)
+        yield regroup(done, grouped) if line.data in SPLITS else done
+
+
+def _folder(plan: Plan, bench: Bench, corpus: Corpus) -> Iterator[Line]:
+    own = own_count(corpus)
+    for entry in plan.recipes:
+        recipe, name = entry.read(bench.home), entry.name.replace(" ", "-")
+        recipe = recipe.model_copy(update={"folds": own or recipe.folds, "golden": None})
+        yield Line(entry, recipe, "folder", corpus, bench.data, bench.out / "folder" / name)
+
+
+def _table(plan: Plan, bench: Bench, frogs: Corpus) -> Iterator[Line]:
+    esc10 = _esc10(bench)
+    own = len({each.split for each in esc10.recordings})
+    for entry in plan.recipes:
+        recipe, name = entry.read(bench.home), entry.name.replace(" ", "-")
+        yield Line(entry, recipe, "frogs", frogs, bench.data, bench.out / "frogs" / name)
+        on_esc10 = recipe.model_copy(update={"folds": own, "golden": None})
+        yield Line(entry, on_esc10, "esc10", esc10, bench.out / "data/esc10", bench.out / "esc10" / name)
+
+
+def _leakage(entry: Entry, bench: Bench, windows: Path) -> Iterator[Line]:
+    recipe = entry.read(bench.home).model_copy(update={"golden": None})
+    for split in SPLITS:
+        out = bench.out / split / entry.name.replace(" ", "-")
+        yield Line(entry, recipe, split, read_corpus(windows / split), windows / split, out)
+
+
+def judge_line(line: Line) -> Run:
+    """Measure what the trainings of a line left behind."""
+    done = judge_folder(line.out, line.recipe, line.corpus)
+    write_evaluation(line.out, done.evaluation)
+    cost = measure(line.entry.name, line.recipe.model)
+    return replace(done, name=line.entry.name, data=line.data, changes=line.entry.changes, cost=cost)
+
+
+def judge_folder(out: Path, recipe: Recipe, corpus: Corpus) -> Run:
+    """Measure what the folds of a recipe left in a folder; SourceError if they did not. The run has its name."""
+    trial = read_trial(out, recipe, corpus)
+    return Run(
+        name=out.name,
+        data="folder",
+        recipe=recipe,
+        changes={},
+        cost=measure(out.name, recipe.model),
+        trial=trial,
+        evaluation=assess(recipe, corpus, trial, test=read_test(out, trial, corpus)),
+        seconds=sum(read_seconds(out / f"log/fold-{fold}.seconds") for fold in range(recipe.folds)),
+    )
+
+
+def regroup(done: Run, grouped: Corpus) -> Run:
+    """Return a run with the intervals of true groups, whatever the groups were that it was split by."""
+    known = {each.name: each for each in grouped.recordings}
+    trial = replace(done.trial, recordings=tuple(known[each.name] for each in done.trial.recordings))
+    return replace(done, trial=trial, evaluation=assess(done.recipe, grouped, trial))
+
+
+def shared_groups(done: Run) -> float:
+    """Return the share of a run's recordings whose group was learnt from as well."""
+    folds: dict[str, set[int]] = {}
+    for group, fold in zip(done.trial.groups, done.trial.fold.tolist(), strict=True):
+        folds.setdefault(group, set()).add(fold)
+    return float(np.mean([len(folds[group]) > 1 for group in done.trial.groups]))
+
+
+def difference(better: Run, baseline: Run) -> Estimate:
+    """Return by how much the tuned macro-F1 of a run exceeds another's on the same recordings, redrawn in pairs."""
+    if [each.name for each in better.trial.recordings] != [each.name for each in baseline.trial.recordings]:
+        raise ConfigError(f"{better.name} and {baseline.name} were tested on other recordings; compare like with like")
+    redraws = Redraws(baseline.trial.groups)
+    (first, first_draws), (second, second_draws) = (
+        redraws.measure(_tuned_f1(each.trial)) for each in (better, baseline)
+    )
+    return estimate(float(mean_of(first) - mean_of(second)), mean_of(first_draws) - mean_of(second_draws))
+
+
+def _tuned_f1(trial: Trial) -> "partial[Figures]":
+    return partial(measures.f1, decisions=judge(trial, choose_nested(trial)).tuned, truth=trial.truth)
+
+
+def _forget_others(out: Path, mark: str) -> None:
+    """Delete what another recipe, or the same on other data, left in a folder."""
+    kept = out / "fingerprint"
+    if kept.exists() and kept.read_text(encoding="utf-8") != mark:
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    kept.write_text(mark, encoding="utf-8")
+
+
+def _esc10(bench: Bench) -> Corpus:
+    """Write ESC-10 as the tables that trainings read, with the folds of its authors."""
+    findings = Findings()
+    clips = read_split_table(bench.data / "esc10", findings)
+    findings.stop_at_faults()
+    write_folder(clips, bench.out / "data/esc10")
+    return read_corpus(bench.out / "data/esc10")

@@ -1,0 +1,207 @@
+"""AnuraSet (Cañas et al., Scientific Data 10, 771, 2023; Zenodo 8342596) as it is published, oddities and all.
+
+DIR/raw_data/SITE/STEM.wav            minutes of sound; a level of folder more, as unpacking may leave, is allowed
+DIR/strong_labels/SITE/STEM.txt       Audacity label tracks; an empty one says that nothing called
+DIR/weak_labels.csv                   MONITORING_SITE, AUDIO_FILE_ID, a calling index 0 to 3 for each species
+
+DIR/metadata.csv                      windows of 3 s: sample_name, fname, min_t, max_t, site, date, species_number,
+                                      subset, and 0 or 1 for each species
+DIR/[audio/]SITE/FNAME_MIN_MAX.wav    or SITE/SAMPLE_NAME
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta, timezone
+from pathlib import Path
+
+import soundfile
+
+from anura_train.data.corpus import Corpus, Recording, StrongLabel, Taxon, WeakLabel, in_order
+from anura_train.data.findings import Findings
+from anura_train.data.readers.anuraset_species import ANURASET
+from anura_train.data.readers.audacity import read_audacity
+from anura_train.data.readers.csv_rows import read_cells
+from anura_train.data.readers.filenames import night_of, site_and_time
+
+BRT = timezone(timedelta(hours=-3), "BRT")
+"""File names tell the time of Brasília (Cañas et al. 2023), which knew no summer time in those years."""
+
+LICENCE, ATTRIBUTION = "CC BY 4.0", "AnuraSet, J. S. Cañas et al. 2023, doi:10.5281/zenodo.8342596"
+
+FIXED = ("sample_name", "fname", "min_t", "max_t", "site", "date", "species_number", "subset")
+"""The columns of metadata.csv that are no species."""
+
+WEAK_FIXED = ("MONITORING_SITE", "AUDIO_FILE_ID")
+"""And those of weak_labels.csv."""
+
+
+def read_minutes(root: Path, findings: Findings) -> Corpus:
+    """Read what `read_raw` reads; a species that is in no minute is none of the corpus."""
+    return _present(read_raw(root, findings), root, findings)
+
+
+def read_raw(root: Path, findings: Findings) -> Corpus:
+    """Read minutes of sound with their strong and weak labels, and all species that the weak labels have a column for.
+
+    What the published set is known to have wrong is an oddity: label lines that cannot be read, calls beyond a
+    recording's end (cut there), labels of recordings that are not there. A recording that cannot be read, or has no
+    label track, is a fault.
+    """
+    audio = _by_stem(root, "raw_data", ".wav")
+    tracks = _by_stem(root, "strong_labels", ".txt")
+    if not audio:
+        findings.fault(root / "raw_data", "holds no .wav; name the folder that raw_data.zip was unpacked in")
+    weak, codes = _read_weak(root / "weak_labels.csv", findings)
+    for what, stems in (("label tracks", tracks.keys()), ("weak labels", weak.keys())):
+        if lost := sorted(stems - audio.keys()):
+            findings.oddity(root, f"{len(lost)} {what} without a recording, such as {lost[0]}; left out")
+    recordings = []
+    for stem, path in audio.items():
+        if (duration_s := _duration_s(path, findings)) is None:
+            continue
+        if stem not in tracks:
+            findings.fault(path, "has no label track; copy it to strong_labels, or an empty one if nothing calls")
+            continue
+        strong = tuple(_strong(tracks[stem], duration_s, codes, findings))
+        recordings.append(_minute(path, stem, strong, weak.get(stem, ())))
+    _compare(recordings, root, findings)
+    return Corpus(tuple(recordings), tuple(_taxon(code) for code in codes))
+
+
+def read_windows(root: Path, findings: Findings) -> Corpus:
+    """Read the published windows; a window is a recording here, and the minute that it was cut from its group."""
+    table = root / "metadata.csv"
+    recordings: dict[str, Recording] = {}
+    wrong_sums, species = 0, dict[str, Taxon]()
+    for where, cells in read_cells(table, findings, ("fname", "min_t", "max_t", "site", "subset")):
+        marks = {column: cell for column, cell in cells.items() if column not in FIXED}
+        if odd := [column for column, mark in marks.items() if mark not in ("0", "1")]:
+            findings.fault(where, f"{', '.join(odd)}: neither 0 nor 1; correct the row")
+            continue
+        if not (cells["min_t"].isdigit() and cells["max_t"].isdigit()):
+            findings.fault(where, "min_t, max_t: no whole seconds; correct the row")
+            continue
+        codes = tuple(code for code, mark in marks.items() if mark == "1")
+        window = _window(root, cells, codes)
+        if window.name in recordings:
+            findings.fault(where, f"{window.name} is listed twice; delete one of the rows")
+        recordings[window.name] = window
+        wrong_sums += cells.get("species_number") not in (None, str(len(codes)))
+        species = species or {code: _taxon(code) for code in marks}
+    if wrong_sums:
+        findings.oddity(table, f"species_number is not the number of species in {wrong_sums} rows; it is not used")
+    return _present(Corpus(tuple(recordings.values()), tuple(species.values())), table, findings)
+
+
+def canonical(name: str) -> str:
+    """Return a stem or site as file names have it: the weak labels write INCT04 where files say INCT4."""
+    return re.sub(r"^INCT0+(?=\d)", "INCT", name.removesuffix(".wav").removesuffix(".WAV"))
+
+
+def _by_stem(root: Path, folder: str, suffix: str) -> dict[str, Path]:
+    """Return all files of a kind at any depth, for unpacking may leave one or two folders of the name."""
+    paths = sorted(path for path in (root / folder).rglob("*") if path.suffix.lower() == suffix)
+    # A Mac leaves `._NAME` beside each file that it copies.
+    return {canonical(path.stem): path for path in paths if not path.name.startswith(".")}
+
+
+def _read_weak(table: Path, findings: Findings) -> tuple[dict[str, tuple[WeakLabel, ...]], tuple[str, ...]]:
+    """Return the weak labels by stem, and every species that there is, AnuraSet's own order first."""
+    if not table.is_file():
+        findings.oddity(table, "is not there; no calling index is known")
+        return {}, tuple(ANURASET)
+    weak: dict[str, tuple[WeakLabel, ...]] = {}
+    codes: dict[str, None] = {}
+    for where, cells in read_cells(table, findings, WEAK_FIXED):
+        # A table that went through pandas has 2.0 for 2.
+        marks = {code: cell.removesuffix(".0") for code, cell in cells.items() if code not in WEAK_FIXED}
+        codes |= dict.fromkeys(marks)
+        if odd := [column for column, mark in marks.items() if mark not in ("", "0", "1", "2", "3")]:
+            findings.oddity(where, f"{', '.join(odd)}: no calling index of 0 to 3; left out")
+        labels = (WeakLabel(code, int(mark)) for code, mark in marks.items() if mark in ("1", "2", "3"))
+        weak[canonical(cells["AUDIO_FILE_ID"])] = tuple(labels)
+    ours = tuple(code for code in ANURASET if code in codes)
+    return weak, ours + tuple(code for code in codes if code not in ANURASET)
+
+
+def _strong(track: Path, duration_s: float, codes: tuple[str, ...], findings: Findings) -> Iterator[StrongLabel]:
+    for where, label in read_audacity(track, findings.oddity):
+        if label.code not in codes:
+            findings.oddity(where, f"unknown species {label.code!r}; left out")
+        elif label.onset_s >= duration_s:
+            findings.oddity(where, f"begins after the recording's end at {duration_s:.2f} s; left out")
+        elif label.offset_s > duration_s:
+            findings.oddity(where, f"ends after the recording's end at {duration_s:.2f} s; cut there")
+            yield replace(label, offset_s=duration_s)
+        else:
+            yield label
+
+
+def _minute(path: Path, stem: str, strong: tuple[StrongLabel, ...], weak: tuple[WeakLabel, ...]) -> Recording:
+    site, local = site_and_time(stem)
+    site = site or canonical(path.parent.name)
+    return Recording(
+        path=path,
+        name=f"{site}/{stem}.wav",
+        group=stem,
+        weak=weak,
+        strong=in_order(strong),
+        site=site,
+        night=night_of(local),
+        start=local and local.replace(tzinfo=BRT),
+        licence=LICENCE,
+        attribution=ATTRIBUTION,
+    )
+
+
+def _window(root: Path, cells: dict[str, str], codes: tuple[str, ...]) -> Recording:
+    stem, site = canonical(cells["fname"]), canonical(cells["site"])
+    _, local = site_and_time(stem)
+    name = f"{site}/{stem}_{cells['min_t']}_{cells['max_t']}.wav"
+    return Recording(
+        path=_window_file(root, cells, name),
+        name=name,
+        group=stem,
+        weak=tuple(map(WeakLabel, codes)),
+        site=site,
+        night=night_of(local),
+        start=local and local.replace(tzinfo=BRT) + timedelta(seconds=int(cells["min_t"])),
+        licence=LICENCE,
+        attribution=ATTRIBUTION,
+        split=cells["subset"],
+    )
+
+
+def _window_file(root: Path, cells: dict[str, str], name: str) -> Path:
+    """Return the first place where a window's file lies; the first of all where it lies nowhere."""
+    names = (name, f"{cells['site']}/{cells.get('sample_name', '')}")
+    places = [folder / file for folder in (root / "audio", root) for file in names]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def _duration_s(path: Path, findings: Findings) -> float | None:
+    try:
+        return float(soundfile.info(path).duration)
+    except (soundfile.LibsndfileError, OSError) as error:
+        findings.fault(path, f"cannot be decoded: {error}; copy it again")
+        return None
+
+
+def _compare(recordings: list[Recording], root: Path, findings: Findings) -> None:
+    """Count where the two kinds of labels contradict each other; both are kept."""
+    silent = [each.name for each in recordings if each.weak and not each.strong]
+    if silent:
+        findings.oddity(root, f"{len(silent)} recordings with weak labels have no strong one, such as {silent[0]}")
+
+
+def _present(corpus: Corpus, where: Path, findings: Findings) -> Corpus:
+    """Return a corpus without the species that it has no recording of: a site alone has few of the 42."""
+    present = {code for recording in corpus.recordings for code in recording.codes}
+    if absent := [taxon.code for taxon in corpus.species if taxon.code not in present]:
+        findings.oddity(where, f"no recording of {', '.join(absent)}; they are no species of this corpus")
+    return replace(corpus, species=tuple(taxon for taxon in corpus.species if taxon.code in present))
+
+
+def _taxon(code: str) -> Taxon:
+    return ANURASET.get(code, Taxon(code))

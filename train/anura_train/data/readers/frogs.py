@@ -1,0 +1,111 @@
+"""Frogs, backgrounds and ESC-10 side by side: the layout that the project's own models are made from.
+
+    DIR/frogs/frogs.csv              file, code, species, group, licence, attribution   one species a recording (weak)
+    DIR/background/background.csv    file, kind, group, licence, attribution            no frog of ours
+    DIR/esc10/esc10.csv              file, label                                        ESC-10 (Piczak 2015), CC BY 3.0
+
+Paths in a table are relative to it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field
+
+from anura_train.data.common_names import COMMON_NAMES
+from anura_train.data.corpus import Corpus, Recording, Taxon, WeakLabel
+from anura_train.data.findings import Findings
+from anura_train.data.readers.csv_rows import CODE, Row, read_rows
+from anura_train.data.readers.filenames import source_of
+
+FREE_LICENCES = ("US public domain", "CC0", "CC BY 3.0", "CC BY 4.0")
+"""Backgrounds under these may be learnt from; the others serve as places that the model never heard."""
+
+REMEDY = "name the folder that holds frogs/frogs.csv"
+
+
+class _FrogRow(Row):
+    file: str
+    code: str = Field(pattern=f"^{CODE}$")
+    species: str
+    group: str
+    licence: str
+    attribution: str = ""
+
+
+class _BackgroundRow(Row):
+    file: str
+    kind: str
+    group: str
+    licence: str
+    attribution: str = ""
+
+
+class _Esc10Row(Row):
+    file: str
+    label: str
+
+
+def read_frogs(root: Path, findings: Findings) -> Corpus:
+    """Read the three tables under a folder."""
+    species: dict[str, str] = {}
+    recordings = (*_frogs(root, species, findings), *_backgrounds(root, findings), *_esc10(root, findings))
+    return Corpus(
+        recordings=tuple(_unique(recordings, findings)),
+        species=tuple(Taxon(code, name, COMMON_NAMES.get(code, "")) for code, name in sorted(species.items())),
+    )
+
+
+def _frogs(root: Path, species: dict[str, str], findings: Findings) -> Iterator[Recording]:
+    table = root / "frogs/frogs.csv"
+    for where, row in read_rows(table, _FrogRow, findings, ("attribution",), REMEDY):
+        if species.setdefault(row.code, row.species) != row.species:
+            findings.fault(where, f"{row.code} is {row.species!r} here and {species[row.code]!r} above; choose one")
+        yield Recording(
+            path=table.parent / row.file,
+            name=f"frogs/{row.file}",
+            group=row.group,
+            weak=(WeakLabel(row.code),),
+            licence=row.licence,
+            attribution=row.attribution,
+        )
+
+
+def _backgrounds(root: Path, findings: Findings) -> Iterator[Recording]:
+    table = root / "background/background.csv"
+    for _, row in read_rows(table, _BackgroundRow, findings, ("attribution",), REMEDY):
+        yield Recording(
+            path=table.parent / row.file,
+            name=f"background/{row.file}",
+            group=row.group,
+            kind=row.kind,
+            licence=row.licence,
+            attribution=row.attribution,
+            held_out=row.licence not in FREE_LICENCES,
+        )
+
+
+def _esc10(root: Path, findings: Findings) -> Iterator[Recording]:
+    table = root / "esc10/esc10.csv"
+    for _, row in read_rows(table, _Esc10Row, findings, remedy=REMEDY):
+        yield Recording(
+            path=table.parent / row.file,
+            name=f"esc10/{row.file}",
+            group=source_of(row.file),
+            kind=row.label,
+            licence="CC BY 3.0",
+            attribution="ESC-10, K. J. Piczak",
+        )
+
+
+def _unique(recordings: tuple[Recording, ...], findings: Findings) -> Iterator[Recording]:
+    """Keep the first of rows that name one file; a table may list excerpts of it apart."""
+    seen: dict[str, Recording] = {}
+    for recording in recordings:
+        first = seen.setdefault(recording.name, recording)
+        if first is recording:
+            yield recording
+        elif (first.group, first.codes) != (recording.group, recording.codes):
+            findings.fault(recording.name, "is listed twice, with two groups or species; delete one of the rows")
+        else:
+            findings.oddity(recording.name, "is listed twice; the first row counts")

@@ -1,0 +1,43 @@
+"""From a folder in one of the known layouts to a corpus."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from anura_train.data.corpus import Corpus
+from anura_train.data.findings import MISSING, Findings
+from anura_train.data.readers.anuraset import read_minutes, read_windows
+from anura_train.data.readers.csv_tables import RECORDINGS, read_folder
+from anura_train.data.readers.esc50 import read_split_table
+from anura_train.data.readers.frogs import read_frogs
+from anura_train.data.readers.selection_tables import read_audacity_folder, read_raven_folder
+
+LAYOUTS: dict[str, Callable[[Path, Findings], Corpus]] = {
+    "folder": read_folder,
+    "frogs": read_frogs,
+    "anuraset-raw": read_minutes,
+    "anuraset-windows": read_windows,
+    "raven": read_raven_folder,
+    "audacity": read_audacity_folder,
+    "esc": read_split_table,
+    "insectset32": read_split_table,
+}
+"""Layout -> its reader, which notes what it finds wrong and goes on. docs/reference/datasets.md describes them."""
+
+
+def read_corpus(root: Path) -> Corpus:
+    """Read a folder with recordings.csv, or else one with frogs/, background/ and esc10/.
+
+    Raises SourceError naming every bad row, table, line and column, and every recording that is missing.
+    """
+    findings = Findings()
+    corpus = LAYOUTS[layout_of(root)](root, findings)
+    for recording in corpus.recordings:
+        if not recording.path.is_file():
+            findings.fault(recording.path, MISSING)
+    findings.stop_at_faults()
+    return corpus
+
+
+def layout_of(root: Path) -> str:
+    """Return the layout that `fit` reads a folder in."""
+    return "folder" if (root / RECORDINGS).is_file() else "frogs"

@@ -1,0 +1,123 @@
+"""A folder of recordings with a label file beside each: Raven selection tables, or Audacity label tracks.
+
+DIR/**/STEM.wav                 or any other format that libsndfile reads
+DIR/**/STEM[.anything].txt      its labels; an empty track says that nothing called
+DIR/recordings.csv              may tell group, site, licence and so on, as in `folder.py`
+DIR/species.csv                 may tell the codes that there are
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import soundfile
+
+from anura_train.data.corpus import Corpus, Recording, StrongLabel, in_order
+from anura_train.data.findings import Findings
+from anura_train.data.readers.audacity import read_audacity
+from anura_train.data.readers.csv_rows import is_code
+from anura_train.data.readers.csv_tables import (
+    LABELS,
+    RECORDINGS,
+    SPECIES,
+    Species,
+    check_code,
+    read_recordings,
+    read_species,
+    species_of,
+)
+from anura_train.data.readers.filenames import night_of, site_and_time
+from anura_train.data.readers.raven import SPECIES_COLUMNS, Selection, read_raven
+
+AUDIO = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga"}
+
+ReadLabels = Callable[[Path, Findings], Iterable[Selection]]
+
+
+def read_raven_folder(root: Path, findings: Findings) -> Corpus:
+    """Read a folder of recordings and Raven selection tables."""
+    return _read(root, (".txt", ".tsv", ".csv"), read_raven, findings)
+
+
+def read_audacity_folder(root: Path, findings: Findings) -> Corpus:
+    """Read a folder of recordings and Audacity label tracks."""
+    return _read(root, (".txt",), _audacity, findings)
+
+
+def _audacity(track: Path, findings: Findings) -> Iterator[Selection]:
+    for where, label in read_audacity(track, findings.fault):
+        yield Selection(where, "", label)
+
+
+def _read(root: Path, suffixes: tuple[str, ...], read_labels: ReadLabels, findings: Findings) -> Corpus:
+    species = read_species(root, findings)
+    # A Mac leaves `._NAME` beside each file that it copies to a card.
+    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if (root / RECORDINGS).is_file():
+        recordings = read_recordings(root, {}, species, findings)
+        labelled = {each.path for each in recordings}
+    else:
+        recordings = tuple(_unlisted(path, root) for path in files if path.suffix.lower() in AUDIO)
+        labelled = set()
+    if not recordings:
+        findings.fault(root, "holds no recording; name the folder with the sound and its labels")
+    by_name, boxes = _by_name(recordings), defaultdict[Path, list[StrongLabel]](list)
+    for table in files:
+        if table.suffix.lower() not in suffixes or table.name in (RECORDINGS, LABELS, SPECIES):
+            continue
+        own = _find(_stems(table), table, by_name)
+        labelled |= {each.path for each in own[:1]}
+        for selection in read_labels(table, findings):
+            found = _find([selection.file], table, by_name) if selection.file else own
+            if len(found) == 1:
+                boxes[found[0].path].append(_named(selection, found[0], species, findings))
+            else:
+                what = f"{'several recordings' if found else 'no recording'} {selection.file or table.stem!r}"
+                findings.fault(selection.where, f"{what}; keep recordings and labels in one folder, or delete the row")
+    for path in sorted({each.path for each in recordings} - labelled - boxes.keys()):
+        findings.fault(path, "has no labels; make an empty label file if nothing calls, or move it away")
+    boxed = tuple(replace(each, strong=in_order(boxes[each.path])) for each in recordings)
+    return Corpus(boxed, tuple(species.values()) or species_of(boxed))
+
+
+def _unlisted(path: Path, root: Path) -> Recording:
+    """Return what a recording's name tells of it; it is a group of its own."""
+    site, local = site_and_time(path.stem)
+    name = path.relative_to(root).as_posix()
+    return Recording(path, name, group=name, site=site, night=night_of(local))
+
+
+def _by_name(recordings: Iterable[Recording]) -> dict[str, list[Recording]]:
+    """Return recordings by their files' names, with and without the ending."""
+    by_name = defaultdict[str, list[Recording]](list)
+    for recording in recordings:
+        by_name[recording.path.name].append(recording)
+        by_name[recording.path.stem].append(recording)
+    return by_name
+
+
+def _stems(table: Path) -> list[str]:
+    """Return what a label file's recording may be called, the longest first: `a.b.txt` may be of `a.b` or of `a`."""
+    parts = table.name.split(".")
+    return [".".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
+
+
+def _find(names: list[str], table: Path, by_name: dict[str, list[Recording]]) -> list[Recording]:
+    """Return the recordings that go by the first name that any goes by; of several, those in the table's folder."""
+    found = next((by_name[name] for name in names if name in by_name), [])
+    return [each for each in found if each.path.parent == table.parent] or found
+
+
+def _named(selection: Selection, recording: Recording, species: Species, findings: Findings) -> StrongLabel:
+    """Return a label with its code, which its recording tells where the table does not."""
+    label = selection.label
+    if not label.code and len(recording.codes) == 1:
+        label = replace(label, code=recording.codes[0])
+    if is_code(label.code):
+        check_code(label.code, species, selection.where, findings)
+    else:
+        columns = ", ".join(SPECIES_COLUMNS)
+        remedy = f"add one, or give {recording.name} its species in {RECORDINGS}"
+        findings.fault(selection.where, f"no species in one of the columns {columns}; {remedy}")
+    return label

@@ -1,0 +1,202 @@
+"""Soundscapes made of calls and backgrounds, so that every onset, offset and signal-to-noise ratio in them is known.
+
+    OUT/audio/soundscape-0000.wav    mono, 22.05 kHz, 16 bit
+    OUT/audio/soundscape-0000.txt    its labels, for Raven or Audacity
+    OUT/calls.csv                    name, code, onset_s, offset_s, snr_db, and the recordings that it was made of
+    OUT/recordings.csv, labels.csv, species.csv    the tables that `fit` takes
+
+Soundscapes that share a source would leak: the sources are dealt into folds, each soundscape draws from one fold, and
+those of a fold are a group.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+
+from anura_edge.audio import FloatArray
+from anura_edge.errors import ConfigError
+from anura_train.data.audio import RATE_HZ, load
+from anura_train.data.corpus import Corpus, Recording, StrongLabel, in_order
+from anura_train.data.folds import corpus_folds
+from anura_train.data.overlay import QUIET, rms, stretch
+from anura_train.data.readers.audacity import write_audacity
+from anura_train.data.readers.csv_tables import write_folder
+from anura_train.data.readers.raven import write_raven
+
+PIECE_S = (1.0, 4.0)
+"""Length of a call that is cut from a recording without boxes, where a species calls in most of it."""
+
+FADE_S = 0.01
+"""Cut ends are faded: a click would give the label away."""
+
+PEAK = 10 ** (-0.7 / 20)
+
+
+@dataclass(frozen=True, slots=True)
+class SynthSettings:
+    """What soundscapes are wanted."""
+
+    count: int = 20
+    duration_s: float = 30.0
+    calls: tuple[int, int] = (1, 6)
+    """Fewest and most calls in one."""
+    snr_db: tuple[float, float] = (0.0, 20.0)
+    """Power of a call against that of the background beneath it."""
+    folds: int = 5
+    labels: Literal["raven", "audacity"] = "raven"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A call and where it goes."""
+
+    samples: FloatArray
+    """Shape (samples,)."""
+    start: int
+    """The sample of the soundscape at which it begins."""
+    labels: tuple[StrongLabel, ...]
+    """The boxes in it, in seconds of the soundscape: a chorus is cut with all that calls in it."""
+    snr_db: float
+    source: Recording
+
+
+def compose(background: FloatArray, calls: Sequence[Call]) -> FloatArray:
+    """Add calls to a background (samples,) at their ratios to what lies beneath them; lower all if it would clip.
+
+    Other calls do not count as background. Silence counts as -80 dBFS.
+    """
+    sound = background.copy()
+    for call in calls:
+        here = slice(call.start, call.start + len(call.samples))
+        beneath = max(rms(background[here]), QUIET)
+        sound[here] += call.samples * np.float32(beneath / max(rms(call.samples), 1e-9) * 10 ** (call.snr_db / 20))
+    return sound * np.float32(min(1.0, PEAK / max(float(np.abs(sound).max()), 1e-9)))
+
+
+def synthesise(corpus: Corpus, out: Path, settings: SynthSettings) -> Corpus:
+    """Write soundscapes made of a corpus's calls and backgrounds; the same settings give the same files.
+
+    Raises ConfigError when there are too few calls or backgrounds for the folds.
+    """
+    kit = _Kit(corpus, settings)
+    (out / "audio").mkdir(parents=True, exist_ok=True)
+    made = [_write(kit, number, out, settings) for number in range(settings.count)]
+    with (out / "calls.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "code", "onset_s", "offset_s", "snr_db", "call", "background"])
+        writer.writerows(row for _, rows in made for row in rows)
+    recordings = tuple(recording for recording, _ in made)
+    present = {code for recording in recordings for code in recording.codes}
+    soundscapes = Corpus(recordings, tuple(taxon for taxon in corpus.species if taxon.code in present))
+    write_folder(soundscapes, out)
+    return soundscapes
+
+
+class _Kit:
+    """Calls and backgrounds by fold."""
+
+    def __init__(self, corpus: Corpus, settings: SynthSettings) -> None:
+        usable = corpus.only(lambda each: each.strong != () or len(each.codes) <= 1)
+        fold_of = corpus_folds(usable, settings.folds, settings.seed)
+        self.settings = settings
+        self.backgrounds = [[e for e in corpus.backgrounds if fold_of[e.name] == f] for f in range(settings.folds)]
+        self.sources = [[e for e in usable.frogs if fold_of[e.name] == f] for f in range(settings.folds)]
+        if not all(self.backgrounds) or not all(self.sources):
+            raise ConfigError(f"too few calls or backgrounds for {settings.folds} folds; ask for fewer folds")
+        self.load = lru_cache(maxsize=64)(load)
+
+    def calls(self, fold: int, rng: np.random.Generator) -> Iterator[Call]:
+        """Draw the calls of one soundscape: a species, a recording of it, a call in that, and a place."""
+        sources = self.sources[fold]
+        codes = sorted({code for source in sources for code in _callers(source)})
+        for _ in range(rng.integers(self.settings.calls[0], self.settings.calls[1] + 1)):
+            code = codes[rng.integers(len(codes))]
+            of_code = [source for source in sources if code in _callers(source)]
+            yield self._call(of_code[rng.integers(len(of_code))], code, rng)
+
+    def _call(self, source: Recording, code: str, rng: np.random.Generator) -> Call:
+        """Cut a call out of a recording, and choose its place and ratio."""
+        samples = self.load(source)
+        longest = round(self.settings.duration_s * RATE_HZ)
+        boxes = [box for box in source.strong if box.code == code]
+        if boxes:
+            box = boxes[rng.integers(len(boxes))]
+            first, last = round(box.onset_s * RATE_HZ), round(box.offset_s * RATE_HZ)
+        else:
+            length = min(len(samples), round(rng.uniform(*PIECE_S) * RATE_HZ))
+            first = int(rng.integers(len(samples) - length + 1))
+            last = first + length
+        piece = _faded(samples[first : min(last, first + longest)])
+        start = int(rng.integers(longest - len(piece) + 1))
+        return Call(
+            samples=piece,
+            start=start,
+            labels=tuple(
+                _moved(source.strong or (StrongLabel(code, 0, len(samples) / RATE_HZ),), first, len(piece), start)
+            ),
+            snr_db=float(rng.uniform(*self.settings.snr_db)),
+            source=source,
+        )
+
+
+def _moved(boxes: Sequence[StrongLabel], first: int, length: int, start: int) -> Iterator[StrongLabel]:
+    """Yield what lies of boxes in `length` samples from `first`, moved with them to `start`."""
+    for box in boxes:
+        onset_s, offset_s = max(box.onset_s, first / RATE_HZ), min(box.offset_s, (first + length) / RATE_HZ)
+        if offset_s - onset_s > 1 / RATE_HZ:
+            by_s = (start - first) / RATE_HZ
+            yield replace(box, onset_s=max(onset_s + by_s, 0), offset_s=offset_s + by_s)
+
+
+def _write(kit: _Kit, number: int, out: Path, settings: SynthSettings) -> tuple[Recording, list[tuple[object, ...]]]:
+    """Make one soundscape; return it as a recording, and the rows of calls.csv."""
+    fold = number % settings.folds
+    rng = np.random.default_rng([settings.seed, number])  # its own, so that asking for more changes none
+    backgrounds = kit.backgrounds[fold]
+    ground = backgrounds[rng.integers(len(backgrounds))]
+    background = stretch(kit.load(ground), round(settings.duration_s * RATE_HZ), rng)
+    calls = list(kit.calls(fold, rng))
+    path = out / f"audio/soundscape-{number:04}.wav"
+    soundfile.write(path, compose(background, calls), RATE_HZ, subtype="PCM_16")
+    parts = [ground, *(call.source for call in calls)]
+    recording = Recording(
+        path=path,
+        name=f"audio/{path.name}",
+        group=f"sources of fold {fold + 1}",
+        strong=in_order(label for call in calls for label in call.labels),
+        kind=ground.kind,
+        licence="; ".join(sorted({part.licence for part in parts})),
+        attribution="; ".join(sorted({part.attribution for part in parts})),
+        split=str(fold + 1),
+    )
+    if settings.labels == "raven":
+        write_raven(path.with_suffix(".txt"), recording, RATE_HZ / 2)
+    else:
+        write_audacity(path.with_suffix(".txt"), recording.strong)
+    return recording, [
+        (recording.name, label.code, label.onset_s, label.offset_s, call.snr_db, call.source.name, ground.name)
+        for call in calls
+        for label in call.labels
+    ]
+
+
+def _callers(source: Recording) -> set[str]:
+    """Return the species that can be cut from a recording: the boxed ones, or the only one."""
+    return {box.code for box in source.strong} or set(source.codes)
+
+
+def _faded(samples: FloatArray) -> FloatArray:
+    """Return a call with soft ends."""
+    length = min(round(FADE_S * RATE_HZ), len(samples) // 2)
+    ramp = np.linspace(0, 1, length, dtype=np.float32)
+    faded = samples.copy()
+    faded[:length] *= ramp
+    faded[len(faded) - length :] *= ramp[::-1]
+    return faded

@@ -1,0 +1,91 @@
+"""A whole data set as models heard it that had not learnt from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anura_edge.audio import FloatArray
+from anura_edge.errors import SourceError
+from anura_train.checkpoints.final import TESTED, Rows, load_rows
+from anura_train.data import Corpus, Recording
+from anura_train.data.folds import all_folds
+from anura_train.evaluation.metrics import Truth
+from anura_train.models import build
+from anura_train.recipe import Recipe
+
+ALL_FOLDS = -1
+"""Stands for the fold of what was in none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """Recordings, what is in them, and what the model of another fold scored them."""
+
+    recordings: tuple[Recording, ...]
+    labels: tuple[str, ...]
+    """In the order of the scores."""
+    fold: NDArray[np.int64]
+    """The fold that each recording was tested in, (recordings,)."""
+    rows: Rows
+    """Logits of each recording by its name, (rows, labels)."""
+    step_s: float
+    """From row to row."""
+    span_s: float
+    """What a row hears."""
+
+    @property
+    def truth(self) -> Truth:
+        """Which species are in which recording, (recordings, labels)."""
+        place = {label: number for number, label in enumerate(self.labels)}
+        truth = np.zeros((len(self.recordings), len(self.labels)), bool)
+        for row, each in zip(truth, self.recordings, strict=True):
+            row[[place[code] for code in each.codes if code in place]] = True
+        return truth
+
+    @property
+    def logits(self) -> FloatArray:
+        """A recording's score for a label is its highest row, (recordings, labels)."""
+        return np.stack([self.rows[each.name].max(0) for each in self.recordings])
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Each recording's group."""
+        return tuple(each.group for each in self.recordings)
+
+
+def read_trial(out: Path, recipe: Recipe, corpus: Corpus) -> Trial:
+    """Read the folds that `fit` left in OUT; SourceError when they were fitted on other data or not at all."""
+    folds = all_folds(recipe, corpus)
+    rows: dict[str, FloatArray] = {}
+    for fold in range(recipe.folds):
+        rows |= load_rows(out / f"fold-{fold}.npz")
+    recordings = corpus.frogs + corpus.backgrounds
+    check_rows(recordings, corpus.labels(), rows, out)
+    model = build(recipe.model, len(corpus.labels()))
+    return Trial(
+        recordings=recordings,
+        labels=corpus.labels(),
+        fold=np.array([folds[each.name] for each in recordings]),
+        rows=rows,
+        step_s=model.step_samples / model.rate_hz,
+        span_s=model.span_samples / model.rate_hz,
+    )
+
+
+def read_test(out: Path, trial: Trial, corpus: Corpus) -> Trial | None:
+    """Read the final model's scores of what the authors set aside, if they did; SourceError when `fit` left none."""
+    if not corpus.test:
+        return None
+    rows = load_rows(out / TESTED)
+    check_rows(corpus.test, trial.labels, rows, out)
+    return replace(trial, recordings=corpus.test, rows=rows, fold=np.full(len(corpus.test), ALL_FOLDS))
+
+
+def check_rows(recordings: Sequence[Recording], labels: Sequence[str], rows: Rows, out: Path) -> None:
+    """Raise SourceError when a recording has no scores, or scores of other labels."""
+    for each in recordings:
+        if each.name not in rows or rows[each.name].shape[1] != len(labels):
+            raise SourceError(f"{out} has no scores of {each.name} for {len(labels)} labels; run `anura-train fit`")
