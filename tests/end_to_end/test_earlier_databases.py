@@ -1,0 +1,86 @@
+"""A journal and a base database that the program before the renaming made are opened, and work goes on with them.
+
+`earlier/` holds both. The journal has the six recordings of the demo card, three of them not yet delivered, and the
+open effort of a microphone whose program was killed. The base database has the other three, and a user.
+"""
+
+import gzip
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from support import eventually
+
+from anura_edge.demo.card import UTC_OFFSET, write_card
+from anura_edge.events import EffortState
+from anura_edge.store.journal import Journal
+
+EARLIER = Path(__file__).parent / "earlier"
+DEVICE = {"DEVICE__SITE": "pond", "DEVICE__NAME": "sm4-demo", "AUDIO__UTC_OFFSET": UTC_OFFSET}
+
+
+def unpack(name: str, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(gzip.decompress((EARLIER / f"{name}.gz").read_bytes()))
+    return target
+
+
+@pytest.fixture
+def journal_file(tmp_path: Path) -> Path:
+    return unpack("journal.db", tmp_path / "device" / "journal.db")
+
+
+@pytest.fixture
+def base_file(tmp_path: Path) -> Path:
+    return unpack("base.db", tmp_path / "base.db")
+
+
+def base_event_ids(file: Path) -> list[UUID]:
+    with closing(sqlite3.connect(file)) as database:
+        return [UUID(text) for (text,) in database.execute("SELECT id FROM events")]
+
+
+def test_earlier_journal_delivers_to_earlier_base(
+    tmp_path: Path,
+    journal_file: Path,
+    base_file: Path,
+    start_device: Callable[..., Any],
+    start_base: Callable[[], Any],
+    on_the_wire: dict[str, str],
+) -> None:
+    assert len(base_event_ids(base_file)) == 5
+    start_base()
+    card = write_card(tmp_path / "card")
+    device = start_device("--source", f"folder:{card}", **on_the_wire | DEVICE)
+    assert device.process.wait() == 8  # the card has an empty file
+    assert (device.summary["new"], device.summary["known"], device.summary["other_settings"]) == (0, 6, 0)
+    assert device.summary["pending"] == 0
+    journal = Journal(journal_file)
+    expected = sorted(journal.event_ids())
+    journal.close()
+    assert len(expected) == 7
+    eventually(lambda: sorted(base_event_ids(base_file)) == expected)
+
+
+def test_open_effort_of_earlier_journal_is_finalised(journal_file: Path) -> None:
+    journal = Journal(journal_file)
+    last = journal.close_books()
+    journal.close()
+    assert last
+    assert (last.state, last.samples) == (EffortState.OFF, 0)
+    with closing(sqlite3.connect(journal_file)) as database:
+        query = "SELECT state, samples FROM effort WHERE recording = ?"
+        assert database.execute(query, (last.recording,)).fetchall() == [("analysed", 120 * 48_000)]
+
+
+def test_user_of_earlier_base_remains(base_file: Path) -> None:
+    command = [Path(sys.executable).parent / "anura-base", "user", "list", "--database", f"sqlite:///{base_file}"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "maria" in listed
+    assert "admin" in listed
