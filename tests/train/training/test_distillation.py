@@ -175,7 +175,7 @@ def test_a_distilled_training_leaves_what_any_other_leaves_and_says_who_taught(
 def test_other_teachers_make_another_training(taught: Recipe, corpus: Corpus, folder: Path) -> None:
     first = load_teachers([folder], taught, corpus, corpus, None)
     twice = load_teachers([folder, folder], taught, corpus, corpus, None)
-    marks = {fingerprint(taught, corpus, teachers) for teachers in (None, first, twice)}
+    marks = {fingerprint(taught, corpus, digest) for digest in (None, first.digest, twice.digest)}
     assert len(marks) == 3
     assert len({mark.partition("-")[0] for mark in marks}) == 1
 

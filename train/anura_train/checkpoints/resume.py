@@ -15,12 +15,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from anura_edge.errors import ModelError
-from anura_train.batches.loader import Chance
 from anura_train.data import Corpus
 from anura_train.models import Net
 from anura_train.models.weights import load_saved
 from anura_train.recipe import Recipe
-from anura_train.training.distillation import Teachers
 
 Weights = dict[str, Tensor]
 
@@ -36,7 +34,7 @@ class Training:
     schedule: LRScheduler
     rng: np.random.Generator
     """All chance in the examples, which may be made ahead. All other chance is torch's."""
-    chance: Chance
+    chance: dict[str, Any]
     """What the generator was like behind the examples of the last step that was done."""
     step: int = 0
     """Steps that were done."""
@@ -93,16 +91,16 @@ class Training:
         self.best_f1, self.best = state["best_f1"], state["best"]
 
 
-def fingerprint(recipe: Recipe, learnt: Corpus, teachers: Teachers | None = None) -> str:
-    """Return what tells one training from another: its recipe, and the recordings and labels that it learns from.
+def fingerprint(recipe: Recipe, learnt: Corpus, teachers_digest: str | None = None) -> str:
+    """Hash what identifies a training: its recipe, and the recordings and labels that it learns from.
 
-    Behind a dash its teachers, if it has some.
+    The digest of its teachers, if it has any, follows after a dash.
     """
     data = [
         (each.name, each.path.stat().st_size, each.codes, each.strong) for each in learnt.frogs + learnt.backgrounds
     ]
     own = sha256(f"{recipe.model_dump_json(exclude_defaults=True)} {data}".encode()).hexdigest()
-    return f"{own}-{teachers.digest}" if teachers else own
+    return f"{own}-{teachers_digest}" if teachers_digest else own
 
 
 def load_result(path: Path, mark: str | None = None) -> Weights:

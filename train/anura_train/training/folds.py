@@ -104,7 +104,8 @@ def _fit(
             log.write(step)
         on_step(step)
 
-    keeper = Keeper(bench.out / "state" / f"{name}.pt", fingerprint(recipe, learnt, teachers), bench.keep_every)
+    mark = fingerprint(recipe, learnt, teachers.digest if teachers else None)
+    keeper = Keeper(bench.out / "state" / f"{name}.pt", mark, bench.keep_every)
     return fit(recipe, open_lesson(recipe, learnt, labels), write, keeper, bench.fabric, bench.workers, teachers)
 
 
