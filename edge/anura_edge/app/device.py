@@ -15,14 +15,14 @@ from anura_edge import __version__
 from anura_edge.app import scan_files
 from anura_edge.app.listen_microphone import MicrophoneHearing
 from anura_edge.clips.recorder import ClipRecorder
-from anura_edge.clips.store import Shelf
+from anura_edge.clips.store import ClipStore
 from anura_edge.clocks.sample_clock import Clock
 from anura_edge.config.device import Config
 from anura_edge.delivery.worker import Courier
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import Saving
 from anura_edge.errors import JournalError
-from anura_edge.health.heartbeats import AttendedDetector, Stage, Vitals
+from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
 from anura_edge.health.monitor import Monitor
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import load_classifier
@@ -54,9 +54,9 @@ class Daemon:
         )
         self._alone = alone(config.journal_path)
         self.journal = open_journal(config.journal_path)
-        self.vitals = Vitals(config.health.patience_s)
-        self.vitals.provider = self._classifier.provider
-        beat = partial(self.vitals.beat, Stage.DELIVERY)
+        self.heartbeats = Heartbeats(config.health.patience_s)
+        self.heartbeats.provider = self._classifier.provider
+        beat = partial(self.heartbeats.record, Stage.DELIVERY)
         self.courier = (
             # Told to stop, the daemon ends with the journal's error: whoever restarts it recovers what is there.
             Courier(self.journal, config, config.mqtt, self._birth(), beat, stop.set) if config.mqtt else None
@@ -65,7 +65,7 @@ class Daemon:
         self._clips = self._recorder() if config.clips.enabled else None
         self._keeper = Keeper(self.journal, self._made_by(), self._noted(on_event), self._kept)
         self._saving = Saving()
-        self._monitor = Monitor(config, self._keeper, self.courier, self.vitals, self._clips, self._saving)
+        self._monitor = Monitor(config, self._keeper, self.courier, self.heartbeats, self._clips, self._saving)
 
     @property
     def summary(self) -> Summary:
@@ -111,13 +111,13 @@ class Daemon:
         detectors = [self._detector(scan_files.BLOCK_S) for _ in range(jobs)]
         hearing = scan_files.FileHearing(self._keeper, detectors, self._config.audio, self._stop, retry, again=again)
         hearing.hear_all(self._paced(files))
-        self.vitals.rest(Stage.LISTENING)
+        self.heartbeats.remove(Stage.INPUT)
 
     def folder(self, root: Path) -> Folder:
         """Return a folder whose files are yielded when they are finished; what is not is counted as left."""
-        beat = partial(self.vitals.beat, Stage.LISTENING)
+        beat = partial(self.heartbeats.record, Stage.INPUT)
         if self.courier:
-            self.courier.clips.look_in(root)
+            self.courier.clips.add_root(root)
         return Folder(root, self._config.watch, self._stop, self._keeper.leave, beat)
 
     def hear_microphone(self, open_capture: OpenCapture | None = None, clock: Clock | None = None) -> None:
@@ -126,12 +126,12 @@ class Daemon:
         Raises SourceError if this machine cannot hear at all.
         """
         detector = self._detector(self._config.audio.block_s, is_live=True)
-        self.vitals.is_live = True
+        self.heartbeats.is_live = True
         MicrophoneHearing(
             *(self._keeper, detector, self._config.audio, self._config.energy, self._saving),
-            *(self._stop, self.vitals, self._clips, open_capture, clock),
+            *(self._stop, self.heartbeats, self._clips, open_capture, clock),
         ).hear()
-        self.vitals.rest(Stage.LISTENING)
+        self.heartbeats.remove(Stage.INPUT)
 
     def wait_for_delivery(self) -> None:
         """Wait until all rows are acknowledged, or nothing has moved for a while."""
@@ -144,15 +144,15 @@ class Daemon:
 
     def _recorder(self) -> ClipRecorder:
         config = self._config
-        shelf = Shelf(config.clips_path, config.clips, config.audio.zone or UTC)
-        return ClipRecorder(config.clips, shelf, config.detect.max_call_s, ClipNotes(self.journal).note)
+        store = ClipStore(config.clips_path, config.clips, config.audio.zone or UTC)
+        return ClipRecorder(config.clips, store, config.detect.max_call_s, ClipNotes(self.journal).note)
 
     def _noted(self, on_event: Callable[[EventRow], None]) -> Callable[[EventRow], None]:
         if not (clips := self._clips):
             return on_event
 
         def note(event: EventRow) -> None:
-            clips.note(event)
+            clips.add_event(event)
             on_event(event)
 
         return note
@@ -163,14 +163,14 @@ class Daemon:
             self.courier.wake()
 
     def _paced(self, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
-        self.vitals.beat(Stage.LISTENING)
+        self.heartbeats.record(Stage.INPUT)
         for file in files:
-            self.vitals.beat(Stage.LISTENING)
+            self.heartbeats.record(Stage.INPUT)
             yield file
 
     def _detector(self, block_s: float, *, is_live: bool = False) -> Detector:
         model, detect = self._classifier.another(), self._config.detect
-        return AttendedDetector(self.vitals, self._bundle, model, detect, block_s, is_live=is_live)
+        return InstrumentedDetector(self.heartbeats, self._bundle, model, detect, block_s, is_live=is_live)
 
     def _made_by(self) -> Provenance:
         manifest = self._bundle.manifest

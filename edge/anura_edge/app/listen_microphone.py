@@ -19,7 +19,7 @@ from anura_edge.dsp.gating import Attention, Saving, described
 from anura_edge.dsp.signal_quality import FAULT_S, FaultWatch
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, effort_id
-from anura_edge.health.heartbeats import Stage, Vitals
+from anura_edge.health.heartbeats import Heartbeats, Stage
 from anura_edge.sources.microphone.capture_client import OPENING_S, Captures
 from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S, OpenCapture
 from anura_edge.sources.microphone.source import Microphone
@@ -40,7 +40,7 @@ class MicrophoneHearing:
         energy: Energy,
         saving: Saving,
         stop: Event,
-        vitals: Vitals,
+        heartbeats: Heartbeats,
         clips: ClipRecorder | None = None,
         open_capture: OpenCapture | None = None,
         clock: Clock | None = None,
@@ -50,11 +50,11 @@ class MicrophoneHearing:
         `saving` says how much the battery allows. `clips` are saved if there is somebody to do that; `open_capture` and
         `clock` stand in for the real device and the real time.
         """
-        self._vitals, self._clips = vitals, clips
+        self._heartbeats, self._clips = heartbeats, clips
         self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
         self._energy, self._saving = energy, saving
         # A microphone that is away is tried again here: to start the whole program again would not bring it back.
-        self._beat = partial(vitals.beat, Stage.LISTENING, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
+        self._beat = partial(heartbeats.record, Stage.INPUT, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
         self._channel = audio.live_channel
         self._open_capture = open_capture or Captures(self._channel, audio.block_s, stop).open
         self._clock = clock or SystemClock(audio.trust_clock, stop)
@@ -85,9 +85,9 @@ class MicrophoneHearing:
             for heard in listen(heard_by_all, self._detector, self._channel, attention):
                 if sound.last_block is not newest:  # it has come, whether the model hears it or not
                     newest = sound.last_block
-                    self._vitals.heard()
+                    self._heartbeats.record_samples()
                 self._take(heard, sound.recording)
-                self._vitals.overflows, self._vitals.drift_ppm = sound.overflows, sound.drift_ppm
+                self._heartbeats.overflows, self._heartbeats.drift_ppm = sound.overflows, sound.drift_ppm
             self._keeper.summary.new += 1
             self._keeper.summary.elapsed_s += time.monotonic() - began
 

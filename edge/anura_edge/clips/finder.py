@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anura_edge.audio import AudioChunk
-from anura_edge.clips.ranking import parse
+from anura_edge.clips.ranking import parse_clip_name
 from anura_edge.clips.store import to_flac
 from anura_edge.config.device import Config
 from anura_edge.errors import UnreadableError
@@ -41,7 +41,7 @@ class ClipFinder:
         self._notes, self._config = notes, config
         self._roots: list[Path] = []
 
-    def look_in(self, root: Path) -> None:
+    def add_root(self, root: Path) -> None:
         """Take a folder of recordings for one whose files calls may be cut from."""
         self._roots.append(root)
 
@@ -59,7 +59,7 @@ class ClipFinder:
 
     def is_saved(self, name: str) -> bool:
         """Say whether a saved file is still there."""
-        return parse(name, 0) is not None and (self._config.clips_path / name).is_file()
+        return parse_clip_name(name, 0) is not None and (self._config.clips_path / name).is_file()
 
     def _saved(self, event: EventRow) -> tuple[bytes, int] | None:
         clip = self._notes.find(event.id)

@@ -37,7 +37,7 @@ class Clip:
         return (self.utc.astimezone(zone) - timedelta(hours=12)).date()
 
 
-def clip_of(utc: datetime, calls: Iterable[tuple[str, float]]) -> Clip:
+def make_clip(utc: datetime, calls: Iterable[tuple[str, float]]) -> Clip:
     """Name the audio around some calls, given as label and probability."""
     best: dict[str, int] = {}
     for label, p in calls:
@@ -48,7 +48,7 @@ def clip_of(utc: datetime, calls: Iterable[tuple[str, float]]) -> Clip:
     return Clip(utc.replace(microsecond=utc.microsecond // 1000 * 1000), tuple(surest))
 
 
-def parse(name: str, size_bytes: int) -> Clip | None:
+def parse_clip_name(name: str, size_bytes: int) -> Clip | None:
     """Read a clip's name; None if it is none of ours."""
     if not (match := _NAME.fullmatch(name)):
         return None

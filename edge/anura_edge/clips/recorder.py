@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound
-from anura_edge.clips.ranking import clip_of
-from anura_edge.clips.store import Shelf, to_flac
+from anura_edge.clips.ranking import make_clip
+from anura_edge.clips.store import ClipStore, to_flac
 from anura_edge.config.device import Clips
 from anura_edge.wire import EventRow
 
@@ -84,12 +84,12 @@ class ClipRecorder:
     def __init__(
         self,
         settings: Clips,
-        shelf: Shelf,
+        store: ClipStore,
         max_call_s: float,
         note: Callable[[str, int, list[EventRow]], None] = lambda *_: None,
     ) -> None:
         """`note` is told a clip's name, its first sample and its calls before it is saved."""
-        self._settings, self.shelf, self._note = settings, shelf, note
+        self._settings, self.store, self._note = settings, store, note
         self._memory_s = settings.before_s + min(max_call_s, MAX_CALL_S) + LATENESS_S
         self._lock = Lock()  # an event that the journal had no room for at first comes from another thread
         self._recording = ""
@@ -117,20 +117,20 @@ class ClipRecorder:
         """Return the same sound, one channel of which is remembered for a while as it goes by."""
         return _Tapped(sound, self, channel)
 
-    def begin(self, sound: Recording) -> None:
+    def begin_recording(self, sound: Recording) -> None:
         """Begin to listen to another recording."""
         with self._lock:
             self._cut(math.inf)
             self._recording = sound.id
             self._recent = RecentAudio(round(self._memory_s * sound.rate_hz))
 
-    def hear(self, samples: FloatArray, first_sample: int) -> None:
+    def write(self, samples: FloatArray, first_sample: int) -> None:
         """Take the next mono samples, shape (n,)."""
         with self._lock:
             self._recent.write(samples, first_sample)
             self._cut(self._recent.end)
 
-    def note(self, event: EventRow) -> None:
+    def add_event(self, event: EventRow) -> None:
         """Have the audio around an event saved, in one clip with those that overlap it."""
         with self._lock:
             if event.recording == self._recording:
@@ -178,10 +178,10 @@ class ClipRecorder:
     def _write(self, cut: _Cut) -> None:
         event = cut.events[0]
         utc = event.start_utc - timedelta(seconds=(event.onset_sample - cut.first_sample) / event.rate_hz)
-        clip = clip_of(utc, [(event.label, event.p_peak) for event in cut.events])
-        if self.shelf.wants(clip):
+        clip = make_clip(utc, [(event.label, event.p_peak) for event in cut.events])
+        if self.store.should_keep(clip):
             self._note(clip.name, cut.first_sample, cut.events)
-            self.shelf.put(clip, to_flac(cut.samples, event.rate_hz))
+            self.store.add(clip, to_flac(cut.samples, event.rate_hz))
             self.saved += 1
 
 
@@ -198,8 +198,8 @@ class _Tapped:
 
     def chunks(self) -> Iterator[AudioChunk]:
         """Yield the sound's own."""
-        self._recorder.begin(self.recording)
+        self._recorder.begin_recording(self.recording)
         for chunk in self._sound.chunks():
             channel = min(self._channel, chunk.samples.shape[1] - 1)
-            self._recorder.hear(chunk.channel(channel), chunk.first_sample)
+            self._recorder.write(chunk.channel(channel), chunk.first_sample)
             yield chunk

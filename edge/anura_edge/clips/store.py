@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from anura_edge.clips.ranking import Clip, least_valuable_first, parse, surplus
+from anura_edge.clips.ranking import Clip, least_valuable_first, parse_clip_name, surplus
 from anura_edge.config.device import Clips
 from anura_edge.errors import JournalError
 from anura_edge.system.hardware import Space
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 UNFINISHED = ".part"
 
 
-class Shelf:
+class ClipStore:
     """A folder of clips. Threads may share it."""
 
     def __init__(self, folder: Path, settings: Clips, zone: tzinfo) -> None:
@@ -37,7 +37,9 @@ class Shelf:
             folder.mkdir(parents=True, exist_ok=True)
             for unfinished in folder.glob(f"*{UNFINISHED}"):
                 unfinished.unlink()  # the power went while it was written
-            found = (parse(entry.name, entry.stat().st_size) for entry in os.scandir(folder) if entry.is_file())
+            found = (
+                parse_clip_name(entry.name, entry.stat().st_size) for entry in os.scandir(folder) if entry.is_file()
+            )
             self._clips = {clip for clip in found if clip}
         except OSError as error:
             raise JournalError(f"cannot save audio in {folder}: {error.strerror}; set clips.enabled: false") from error
@@ -48,12 +50,12 @@ class Shelf:
         with self._lock:
             return frozenset(self._clips)
 
-    def wants(self, clip: Clip) -> bool:
+    def should_keep(self, clip: Clip) -> bool:
         """Say whether a clip would be among the best of one of its species in its night."""
         with self._lock:
             return clip not in surplus({*self._clips, clip}, self._settings.best_per_night, self._zone)
 
-    def put(self, clip: Clip, flac: bytes) -> None:
+    def add(self, clip: Clip, flac: bytes) -> None:
         """Save a clip, whole or not at all, and part with those that are now worth less than their place.
 
         Raises OSError.
@@ -76,7 +78,7 @@ class Shelf:
                 self._remove(worse)
             self._shrink(round(self._settings.max_mb * 1e6))
 
-    def free(self, missing: Space) -> None:
+    def free_space(self, missing: Space) -> None:
         """Give back some space, the least valuable clips first."""
         with self._lock:
             self._shrink(self._size_bytes - missing.free_bytes, len(self._clips) - (missing.free_inodes or 0))

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from anura_edge import wire
 from anura_edge.clips.finder import ClipFinder, FoundClip
-from anura_edge.clips.ranking import clip_of, parse
+from anura_edge.clips.ranking import make_clip, parse_clip_name
 from anura_edge.config.device import Config
 from anura_edge.delivery.connection import Commanded, Link, Note, Published
 from anura_edge.errors import DeliveryError, JournalError, JournalFullError, UnreadableError
@@ -197,9 +197,9 @@ class ClipLane:
 
     def _next_offer(self) -> UUID | None:
         zone = self._config.audio.zone or UTC
-        tonight = clip_of(datetime.now(UTC), []).night(zone)
+        tonight = make_clip(datetime.now(UTC), []).night(zone)
         for noted in self._notes.unsettled():
-            clip = parse(noted.name, 0)
+            clip = parse_clip_name(noted.name, 0)
             if not clip or not self._finder.is_saved(noted.name):
                 self._settle(noted.event)
             elif clip.night(zone) < tonight:

@@ -50,7 +50,7 @@ class DiskWatch:
         """Look, make room where there is something to give up, and tell the base station once."""
         self.space = self._ask()
         if self._clips and self.space and self._lacks(self.space):
-            self._clips.shelf.free(missing(self.space, self._disk, was_low=True))
+            self._clips.store.free_space(missing(self.space, self._disk, was_low=True))
             self.space = self._ask()
         was_low, self._is_low = self._is_low, self.space is not None and self._lacks(self.space)
         if self._clips:

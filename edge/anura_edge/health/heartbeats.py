@@ -17,14 +17,14 @@ from anura_edge.events import Call, Scores
 from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.classifier import Classifier
 
-LATELY = 5
+SPEED_WINDOW_MIN = 5
 """Minutes over which the speed is told."""
 
 
 class Stage(StrEnum):
     """Who promises to be heard of again."""
 
-    LISTENING = "listening"
+    INPUT = "input"
     """A microphone gives audio, a folder is scanned, a file is read."""
     MODEL = "model"
     """It is scoring at the moment."""
@@ -32,17 +32,17 @@ class Stage(StrEnum):
     """Rows are sent, or the broker is tried again: a broker that is away is no fault of ours."""
 
 
-class Vitals:
+class Heartbeats:
     """The device's pulse. Threads may share it."""
 
-    def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Call a stage hung when it is silent for `patience_s` longer than it said."""
-        self._patience_s, self._clock = patience_s, clock
+    def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Call a stage hung when it is silent for `timeout_s` longer than it said."""
+        self._timeout_s, self._clock = timeout_s, clock
         self._lock = Lock()
         self._due: dict[tuple[Stage, int], float] = {}
         self._sample_at: float | None = None
         self._inference_at: float | None = None
-        self._minutes: deque[tuple[int, float, float]] = deque(maxlen=LATELY)
+        self._minutes: deque[tuple[int, float, float]] = deque(maxlen=SPEED_WINDOW_MIN)
         self.is_live = False
         """Whether sound should come without a pause: from a microphone."""
         self.overflows = 0
@@ -54,29 +54,29 @@ class Vitals:
         self.overruns = 0
         """How often the model took longer than the audio lasts that it scored."""
 
-    def beat(self, stage: Stage, pause_s: float = 0.0, worker: int = 0) -> None:
+    def record(self, stage: Stage, pause_s: float = 0.0, worker: int = 0) -> None:
         """Say that a stage works, and for how long it may now pause. Of several workers each speaks for itself."""
         with self._lock:
-            self._due[stage, worker] = self._clock() + pause_s + self._patience_s
+            self._due[stage, worker] = self._clock() + pause_s + self._timeout_s
 
-    def rest(self, stage: Stage, worker: int = 0) -> None:
+    def remove(self, stage: Stage, worker: int = 0) -> None:
         """Say that nothing more is expected of a stage, or of one of its workers."""
         with self._lock:
             self._due.pop((stage, worker), None)
 
-    def late(self) -> list[Stage]:
+    def overdue(self) -> list[Stage]:
         """Name the stages that have hung."""
         with self._lock:
             now = self._clock()
             late = {stage for (stage, _), due in self._due.items() if due < now}
             return [stage for stage in Stage if stage in late]
 
-    def heard(self) -> None:
+    def record_samples(self) -> None:
         """Note that samples have come."""
         self._sample_at = self._clock()
-        self.beat(Stage.LISTENING)
+        self.record(Stage.INPUT)
 
-    def scored(self, audio_s: float, work_s: float) -> None:
+    def record_inference(self, audio_s: float, work_s: float) -> None:
         """Note that the model has scored some audio, and how long that took."""
         self._inference_at = self._clock()
         minute = int(self._inference_at // 60)
@@ -100,19 +100,19 @@ class Vitals:
     @property
     def real_time_factor(self) -> float | None:
         """The model's work for a second of audio, over the last minutes: above 1 it cannot keep up. None if idle."""
-        oldest = self._clock() // 60 - LATELY
+        oldest = self._clock() // 60 - SPEED_WINDOW_MIN
         with self._lock:
             lately = [(audio_s, work_s) for minute, audio_s, work_s in self._minutes if minute > oldest]
         audio_s, work_s = (sum(column) for column in zip(*lately, strict=True)) if lately else (0.0, 0.0)
         return work_s / audio_s if audio_s else None
 
 
-class AttendedDetector(Detector):
+class InstrumentedDetector(Detector):
     """A detector whose pulse is taken while it works."""
 
     def __init__(
         self,
-        vitals: Vitals,
+        heartbeats: Heartbeats,
         bundle: Bundle,
         classifier: Classifier,
         detect: Detect,
@@ -120,31 +120,31 @@ class AttendedDetector(Detector):
         *,
         is_live: bool = False,
     ) -> None:
-        attended = _AttendedClassifier(vitals, classifier, bundle.manifest.rate_hz)
+        attended = _InstrumentedClassifier(heartbeats, classifier, bundle.manifest.rate_hz)
         super().__init__(bundle, attended, detect, block_s, is_live=is_live)
-        self._vitals = vitals
+        self._heartbeats = heartbeats
 
     def feed(self, samples: FloatArray) -> Iterator[Call]:
         """Take the next mono samples of the stretch."""
-        self._vitals.heard()
+        self._heartbeats.record_samples()
         return super().feed(samples)
 
 
-class _AttendedClassifier:
-    def __init__(self, vitals: Vitals, classifier: Classifier, rate_hz: int) -> None:
-        self._vitals, self._classifier, self._rate_hz = vitals, classifier, rate_hz
+class _InstrumentedClassifier:
+    def __init__(self, heartbeats: Heartbeats, classifier: Classifier, rate_hz: int) -> None:
+        self._heartbeats, self._classifier, self._rate_hz = heartbeats, classifier, rate_hz
 
     def score(self, window: Window) -> Scores:
         """Score the next stretch of a stream."""
         # Several recordings may be scored at a time: one that is done must not hide another that hangs.
-        self._vitals.beat(Stage.MODEL, worker=id(self))
+        self._heartbeats.record(Stage.MODEL, worker=id(self))
         began = time.monotonic()
         try:
             scores = self._classifier.score(window)
         finally:
-            self._vitals.rest(Stage.MODEL, worker=id(self))
+            self._heartbeats.remove(Stage.MODEL, worker=id(self))
         # Not the window's length: the windows of some models overlap.
-        self._vitals.scored(len(scores.power) * scores.step / self._rate_hz, time.monotonic() - began)
+        self._heartbeats.record_inference(len(scores.power) * scores.step / self._rate_hz, time.monotonic() - began)
         return scores
 
     def reset(self) -> None:

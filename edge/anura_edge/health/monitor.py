@@ -16,7 +16,7 @@ from anura_edge.dsp.gating import Saving
 from anura_edge.events import EffortState
 from anura_edge.health import prometheus
 from anura_edge.health.disk import DiskWatch
-from anura_edge.health.heartbeats import Stage, Vitals
+from anura_edge.health.heartbeats import Heartbeats, Stage
 from anura_edge.health.power import PowerWatch
 from anura_edge.store.writer import Keeper
 from anura_edge.system import hardware, systemd
@@ -30,7 +30,7 @@ SILENCE_S = 30.0
 """A microphone that gives nothing for this long is a problem; it is opened again long before."""
 
 _HUNG = {
-    Stage.LISTENING: "no audio comes and no file is read; check the microphone or the card",
+    Stage.INPUT: "no audio comes and no file is read; check the microphone or the card",
     Stage.MODEL: "the model does not answer",
     Stage.DELIVERY: "the delivery hangs",
 }
@@ -50,11 +50,11 @@ class Monitor:
         config: Config,
         keeper: Keeper,
         courier: Courier | None,
-        vitals: Vitals,
+        heartbeats: Heartbeats,
         clips: ClipRecorder | None,
         saving: Saving,
     ) -> None:
-        self._config, self._keeper, self._courier, self._vitals = config, keeper, courier, vitals
+        self._config, self._keeper, self._courier, self._heartbeats = config, keeper, courier, heartbeats
         self._disk = DiskWatch(config, keeper, clips)
         self._saving, self._power = saving, PowerWatch(config.energy.battery, saving, keeper)
         self._clips = clips
@@ -105,7 +105,7 @@ class Monitor:
             self._report()
 
     def _feed_watchdog(self) -> None:
-        late = self._vitals.late()
+        late = self._heartbeats.overdue()
         if not late:
             systemd.notify(systemd.WATCHDOG)
         elif self._fed:
@@ -125,7 +125,7 @@ class Monitor:
 
         Raises JournalError if the journal cannot be read.
         """
-        vitals, keeper = self._vitals, self._keeper
+        heartbeats, keeper = self._heartbeats, self._keeper
         made_by, journal = keeper.made_by, keeper.journal
         pending = journal.pending_count()
         return wire.Health(
@@ -138,18 +138,18 @@ class Monitor:
             app_version=made_by.app_version,
             model_sha256=made_by.model_sha256,
             config_hash=made_by.config_hash,
-            since_sample_s=vitals.since_sample_s,
-            since_inference_s=vitals.since_inference_s,
-            real_time_factor=vitals.real_time_factor,
-            overruns=vitals.overruns,
-            provider=vitals.provider,
+            since_sample_s=heartbeats.since_sample_s,
+            since_inference_s=heartbeats.since_inference_s,
+            real_time_factor=heartbeats.real_time_factor,
+            overruns=heartbeats.overruns,
+            provider=heartbeats.provider,
             analysed_s=keeper.seconds(EffortState.ANALYSED),
             dropped_s=keeper.seconds(EffortState.DROPPED),
             gated_s=keeper.seconds(EffortState.GATED),
             paused_s=keeper.seconds(EffortState.PAUSED),
             gaps=keeper.gaps,
-            overflows=vitals.overflows,
-            drift_ppm=vitals.drift_ppm,
+            overflows=heartbeats.overflows,
+            drift_ppm=heartbeats.drift_ppm,
             pending=pending,
             oldest_pending_s=self._backlog.age_s(journal.floor(), pending),
             disk_free_bytes=self._disk.space and self._disk.space.free_bytes,
@@ -170,10 +170,10 @@ class Monitor:
         return time.monotonic() - self._began
 
     def _problems(self, pending: int) -> list[str]:
-        problems = [_HUNG[stage] for stage in self._vitals.late()]
-        since_sample_s = self._vitals.since_sample_s
+        problems = [_HUNG[stage] for stage in self._heartbeats.overdue()]
+        since_sample_s = self._heartbeats.since_sample_s
         silent_s = self._running_s if since_sample_s is None else since_sample_s
-        if self._vitals.is_live and silent_s > SILENCE_S:
+        if self._heartbeats.is_live and silent_s > SILENCE_S:
             problems.append(f"no audio for {silent_s:.0f} s; check the microphone")
         if self._courier and self._courier.problem:
             problems.append(f"{pending} rows wait: {self._courier.problem}")
@@ -181,7 +181,7 @@ class Monitor:
             problems.append("the disk is full: what is heard waits in memory until there is room; make some")
         if self._disk.problem:
             problems.append(self._disk.problem)
-        if (factor := self._vitals.real_time_factor or 0.0) > 1:
+        if (factor := self._heartbeats.real_time_factor or 0.0) > 1:
             problems.append(f"the model needs {factor:.1f} s for a second of audio; choose a smaller one")
         bits = hardware.throttled_bits() or 0
         problems += [text for bit, text in _THROTTLED.items() if bits & bit]

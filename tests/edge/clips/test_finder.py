@@ -82,8 +82,8 @@ def test_a_call_is_cut_from_its_recording_with_what_is_around_it(
     last_s: float,
 ) -> None:
     event, looking = heard(begin_s, end_s), finder(channel)
-    looking.look_in(card.parent / "another card")
-    looking.look_in(card)
+    looking.add_root(card.parent / "another card")
+    looking.add_root(card)
     clip = looking.find(event.id)
     samples, rate_hz = sf.read(io.BytesIO(clip.flac), dtype="int16")
     first, last = round(max(first_s, begin_s - 2) * RATE_HZ), round(last_s * RATE_HZ)
@@ -97,7 +97,7 @@ def test_another_recording_under_the_same_name_is_not_taken_for_it(
     card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder]
 ) -> None:
     event, looking = heard(1, 2), finder()
-    looking.look_in(card)
+    looking.add_root(card)
     sf.write(card / event.recording_name, np.random.default_rng(2).normal(0, 0.1, RATE_HZ), RATE_HZ)
     with pytest.raises(UnreadableError, match="is not there") as refused:
         looking.find(event.id)
@@ -108,7 +108,7 @@ def test_what_was_saved_goes_before_what_can_be_cut(
     card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder], tmp_path: Path
 ) -> None:
     event, looking = heard(1, 2), finder()
-    looking.look_in(card)
+    looking.add_root(card)
     (tmp_path / "clips").mkdir()
     name = "20261120T193000000Z_LOW-900.flac"
     (tmp_path / "clips" / name).write_bytes(b"saved")
@@ -126,7 +126,7 @@ def test_a_clip_that_is_too_large_to_send_says_what_to_lower(
 ) -> None:
     monkeypatch.setattr(finder_module, "MAX_CLIP_BYTES", 1_000)
     event, looking = heard(1, 2), finder()
-    looking.look_in(card)
+    looking.add_root(card)
     with pytest.raises(UnreadableError, match=r"clips\.max_s"):
         looking.find(event.id)
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.clips import ranking
-from anura_edge.clips.ranking import Clip, clip_of, least_valuable_first, parse, surplus
+from anura_edge.clips.ranking import Clip, least_valuable_first, make_clip, parse_clip_name, surplus
 
 EVENING = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
 
 clips = st.builds(
-    clip_of,
+    make_clip,
     st.datetimes(datetime(2026, 11, 20), datetime(2026, 11, 22), timezones=st.just(UTC)),
     st.lists(st.tuples(st.sampled_from("ABC"), st.floats(0, 1)), min_size=1, max_size=3),
 )
@@ -26,8 +26,8 @@ folders = st.lists(clips, max_size=20, unique=True)
     st.lists(st.tuples(st.text(max_size=70), st.floats(0, 1)), min_size=1, max_size=20),
 )
 def test_a_name_says_all_and_is_safe_as_a_path(utc: datetime, calls: list[tuple[str, float]]) -> None:
-    clip = clip_of(utc, calls)
-    assert parse(clip.name, 0) == clip
+    clip = make_clip(utc, calls)
+    assert parse_clip_name(clip.name, 0) == clip
     assert abs(clip.utc - utc) < timedelta(milliseconds=1)
     assert clip.name.isascii()
     assert not set(clip.name) & set("/\\. \0") - {"."}
@@ -35,7 +35,7 @@ def test_a_name_says_all_and_is_safe_as_a_path(utc: datetime, calls: list[tuple[
 
 
 def test_a_name_is_for_people_too() -> None:
-    clip = clip_of(
+    clip = make_clip(
         datetime(2026, 11, 20, 19, 30, 2, 500_900, UTC), [("HYLVER", 0.551), ("PSECRU", 0.9), ("PSECRU", 0.974)]
     )
     assert clip.name == "20261120T193002500Z_PSECRU-974_HYLVER-551.flac"
@@ -45,7 +45,7 @@ def test_a_name_is_for_people_too() -> None:
     "name", ["", "notes.txt", "a.flac", "20261120T193002500Z.flac", "20261399T193002500Z_A-1.flac"]
 )
 def test_another_file_is_none_of_ours(name: str) -> None:
-    assert parse(name, 0) is None
+    assert parse_clip_name(name, 0) is None
 
 
 def _scores(clips: Iterable[Clip], group: tuple[str, date]) -> list[int]:
@@ -81,19 +81,22 @@ def test_each_clip_is_looked_at_a_few_times_however_many_go(monkeypatch: pytest.
     rarest = ranking._rarest
     monkeypatch.setattr(ranking, "_rarest", lambda *values: looks.update("x") or rarest(*values))
     minutes = range(4_000)
-    folder = [clip_of(EVENING + timedelta(minutes=n), [("ABC"[n % 3], 0.5), ("DEFG"[n % 4], 0.6)]) for n in minutes]
+    folder = [make_clip(EVENING + timedelta(minutes=n), [("ABC"[n % 3], 0.5), ("DEFG"[n % 4], 0.6)]) for n in minutes]
     assert len([*least_valuable_first(folder)]) == len(minutes)
     assert looks["x"] < 10 * len(minutes)
 
 
 def test_of_common_clips_the_unsure_go_first_and_then_the_old() -> None:
     sure, unsure, old = (
-        clip_of(EVENING + timedelta(minutes=minute), [("A", p)]) for minute, p in ((3, 0.9), (2, 0.5), (1, 0.5))
+        make_clip(EVENING + timedelta(minutes=minute), [("A", p)]) for minute, p in ((3, 0.9), (2, 0.5), (1, 0.5))
     )
     assert [*least_valuable_first([sure, unsure, old])] == [old, unsure, sure]
 
 
 def test_a_night_goes_from_noon_to_noon_where_the_recorder_is() -> None:
-    before_midnight, after = clip_of(EVENING, [("A", 1)]), clip_of(EVENING + timedelta(hours=3), [("A", 1)])
+    before_midnight, after = (
+        make_clip(EVENING, [("A", 1)]),
+        make_clip(EVENING + timedelta(hours=3), [("A", 1)]),
+    )
     assert before_midnight.night(UTC) == after.night(UTC) == date(2026, 11, 20)
     assert before_midnight.night(timezone(timedelta(hours=-11))) == date(2026, 11, 19)

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.clips.ranking import parse
+from anura_edge.clips.ranking import parse_clip_name
 from anura_edge.clips.recorder import ClipRecorder, RecentAudio
-from anura_edge.clips.store import Shelf
+from anura_edge.clips.store import ClipStore
 from anura_edge.config.device import Clips
 from anura_edge.system.hardware import Space
 from anura_edge.wire import Provenance, event_row
@@ -43,7 +43,7 @@ def recorder_for(folder: Path) -> Iterator[Callable[..., ClipRecorder]]:
 
     def make(**settings: Any) -> ClipRecorder:
         clips = Clips(enabled=True, **settings)
-        recorder = ClipRecorder(clips, Shelf(folder, clips, UTC), MAX_CALL_S)
+        recorder = ClipRecorder(clips, ClipStore(folder, clips, UTC), MAX_CALL_S)
         recorder.start()
         started.append(recorder)
         return recorder
@@ -77,7 +77,7 @@ def hear(recorder: ClipRecorder, sound: Any, calls: dict[float, list[Any]]) -> N
     for chunk in recorder.tap(sound, channel=1).chunks():
         while waiting and chunk.end_sample >= waiting[0] * RATE_HZ:
             for row in calls[waiting.pop(0)]:
-                recorder.note(row)
+                recorder.add_event(row)
     recorder.stop()
 
 
@@ -87,7 +87,7 @@ def test_a_clip_holds_the_call_and_what_is_around_it(
     hear(recorder_for(before_s=2, after_s=1), ramp, {12: [call(ramp, 10, 11, p_peak=0.937)]})
     (path,) = folder.iterdir()
     assert seconds_in(path) == [8, 8, 9, 9, 10, 10, 11, 11]
-    clip = parse(path.name, 0)
+    clip = parse_clip_name(path.name, 0)
     assert clip
     assert clip.utc == ramp.recording.start_utc + timedelta(seconds=8)
     assert clip.scores == (("LOW", 937),)
@@ -135,11 +135,11 @@ def test_a_disk_that_hangs_costs_clips_and_not_sound(
     ramp: Any, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Flag()
-    monkeypatch.setattr(Shelf, "put", lambda *_: disk.wait(30))
+    monkeypatch.setattr(ClipStore, "add", lambda *_: disk.wait(30))
     recorder = recorder_for(before_s=0, after_s=0.1)
     for n, _ in enumerate(recorder.tap(ramp, 1).chunks()):
         if n % 10 == 0:
-            recorder.note(call(ramp, n / 10, n / 10 + 0.1))
+            recorder.add_event(call(ramp, n / 10, n / 10 + 0.1))
     assert recorder.dropped == 30 - 4 - 1  # those that wait, and the one that hangs
     disk.set()
     recorder.stop()
@@ -189,7 +189,7 @@ def test_the_best_of_the_night_replace_the_others_and_what_is_common_is_not_writ
     marks = {n + 1.0: [call(ramp, n, n + 1, p_peak=p)] for n, p in enumerate((0.6, 0.7, 0.9, 0.5, 0.8))}
     for chunk in recorder.tap(ramp, 1).chunks():
         for row in marks.pop(chunk.end_sample / RATE_HZ, []):
-            recorder.note(row)
+            recorder.add_event(row)
     recorder.stop()
     assert sorted(path.name.split("_")[1] for path in folder.iterdir()) == ["LOW-800.flac", "LOW-900.flac"]
 
@@ -201,15 +201,15 @@ def test_the_shelf_gives_back_what_is_asked_of_it_and_leaves_other_files_alone(
     (folder / "notes.txt").write_text("mine")
     (folder / "20261120T193002500Z_A-1.part").write_text("torn")
     hear(recorder_for(before_s=0, after_s=0), ramp, {n: [call(ramp, n - 2, n - 1)] for n in (3.0, 6.0, 9.0)})
-    shelf = Shelf(folder, Clips(), UTC)
-    assert len(shelf.clips) == 3
-    shelf.free(Space(0, 0))
-    assert len(shelf.clips) == 3
-    shelf.free(Space(0, 1))
-    assert len(shelf.clips) == 2
-    shelf.free(Space(1, 0))
-    assert len(shelf.clips) == 1
-    shelf.free(Space(10**9, 0))
+    store = ClipStore(folder, Clips(), UTC)
+    assert len(store.clips) == 3
+    store.free_space(Space(0, 0))
+    assert len(store.clips) == 3
+    store.free_space(Space(0, 1))
+    assert len(store.clips) == 2
+    store.free_space(Space(1, 0))
+    assert len(store.clips) == 1
+    store.free_space(Space(10**9, 0))
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 

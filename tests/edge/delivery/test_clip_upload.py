@@ -16,7 +16,7 @@ from support import DEADLINE_S, Broker, eventually
 
 from anura_edge import wire
 from anura_edge.clips.finder import ClipFinder
-from anura_edge.clips.ranking import clip_of
+from anura_edge.clips.ranking import make_clip
 from anura_edge.clips.store import to_flac
 from anura_edge.config.device import Clips, Config, Device, Mqtt
 from anura_edge.delivery.clip_upload import MIN_PART_BYTES, ClipLane
@@ -65,7 +65,7 @@ class Recorder:
         self.lane.begin(link, max_packet)
 
     def save(self, event: wire.EventRow, utc: datetime, flac: bytes = FLAC) -> None:
-        name = clip_of(utc, [(event.label, event.p_peak)]).name
+        name = make_clip(utc, [(event.label, event.p_peak)]).name
         self.config.clips_path.mkdir(exist_ok=True)
         (self.config.clips_path / name).write_bytes(flac)
         self.notes.note(name, 5, [event])
@@ -306,7 +306,7 @@ def test_rows_go_before_pieces_and_each_waits_for_one_at_most(
         mqtt=mqtt,
     )
     (tmp_path / "clips").mkdir()
-    name = clip_of(LONG_AGO, [("LOW", 0.9)]).name
+    name = make_clip(LONG_AGO, [("LOW", 0.9)]).name
     (tmp_path / "clips" / name).write_bytes(FLAC)
     ClipNotes(journal).note(name, 0, [event])
     heard = hear_topic(broker.port, "anura/v1/#")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.clips.ranking import clip_of
+from anura_edge.clips.ranking import make_clip
 from anura_edge.clips.recorder import ClipRecorder
-from anura_edge.clips.store import Shelf
+from anura_edge.clips.store import ClipStore
 from anura_edge.config.device import Clips, Config, Disk
 from anura_edge.events import NoticeKind
 from anura_edge.health import disk as disk_module
@@ -25,14 +25,14 @@ PLENTY, LOW, BETWEEN = Space(10**9, 10**6), Space(900_000, 10**6), Space(1_100_0
 
 
 class Left:
-    """What is left of a pretended disk, on which there may be a shelf."""
+    """What is left of a pretended disk, on which there may be a store."""
 
     def __init__(self) -> None:
         self.space = PLENTY
-        self.shelf: Shelf | None = None
+        self.store: ClipStore | None = None
 
     def __call__(self, _: Path) -> Space:
-        taken = sum(clip.size_bytes for clip in self.shelf.clips) if self.shelf else 0
+        taken = sum(clip.size_bytes for clip in self.store.clips) if self.store else 0
         return Space(self.space.free_bytes - taken, self.space.free_inodes)
 
 
@@ -100,20 +100,22 @@ def test_a_disk_that_is_gone_is_not_guessed_at(config: Config, keeper: Keeper) -
 def test_saved_audio_goes_first_and_saving_ends_only_when_that_was_not_enough(
     config: Config, keeper: Keeper, left: Left, tmp_path: Path
 ) -> None:
-    shelf = Shelf(tmp_path / "clips", Clips(), UTC)
+    store = ClipStore(tmp_path / "clips", Clips(), UTC)
     for minute in range(10):
-        shelf.put(clip_of(datetime(2026, 11, 20, 22, minute, tzinfo=UTC), [("A" * (minute + 1), 0.9)]), bytes(100_000))
-    recorder = ClipRecorder(Clips(), shelf, 60)
+        store.add(
+            make_clip(datetime(2026, 11, 20, 22, minute, tzinfo=UTC), [("A" * (minute + 1), 0.9)]), bytes(100_000)
+        )
+    recorder = ClipRecorder(Clips(), store, 60)
 
-    left.shelf, left.space = shelf, Space(1_900_000, 10**6)
+    left.store, left.space = store, Space(1_900_000, 10**6)
     watch = DiskWatch(config, keeper, recorder)
     watch.look()
-    assert len(shelf.clips) == 6, "1.25 MB are free again"
+    assert len(store.clips) == 6, "1.25 MB are free again"
     assert not recorder.is_paused
     assert told(keeper) == []
     left.space = Space(0, 10**6)
     watch.look()
-    assert len(shelf.clips) == 0
+    assert len(store.clips) == 0
     assert recorder.is_paused
     assert "no audio is saved" in told(keeper)[0].detail
     left.space = PLENTY

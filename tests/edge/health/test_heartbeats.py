@@ -13,7 +13,7 @@ from anura_edge.config.device import Detect
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.framer import Window
 from anura_edge.events import Scores
-from anura_edge.health.heartbeats import LATELY, AttendedDetector, Stage, Vitals
+from anura_edge.health.heartbeats import SPEED_WINDOW_MIN, Heartbeats, InstrumentedDetector, Stage
 from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.classifier import load_classifier
 
@@ -36,12 +36,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def vitals(clock: Clock) -> Vitals:
-    return Vitals(PATIENCE_S, clock)
+def heartbeats(clock: Clock) -> Heartbeats:
+    return Heartbeats(PATIENCE_S, clock)
 
 
 def test_who_never_began_is_not_late() -> None:
-    assert Vitals(PATIENCE_S).late() == []
+    assert Heartbeats(PATIENCE_S).overdue() == []
 
 
 @given(pause_s=st.floats(0, 1e6), waited_s=st.floats(0, 2e6))
@@ -49,42 +49,42 @@ def test_a_stage_is_late_when_it_is_silent_for_longer_than_it_said_and_our_patie
     pause_s: float, waited_s: float
 ) -> None:
     clock = Clock(0.0)
-    vitals = Vitals(PATIENCE_S, clock)
-    vitals.beat(Stage.DELIVERY, pause_s)
+    heartbeats = Heartbeats(PATIENCE_S, clock)
+    heartbeats.record(Stage.DELIVERY, pause_s)
     clock.now += waited_s
-    assert vitals.late() == ([Stage.DELIVERY] if waited_s > pause_s + PATIENCE_S else [])
-    vitals.beat(Stage.DELIVERY)
-    assert vitals.late() == []
+    assert heartbeats.overdue() == ([Stage.DELIVERY] if waited_s > pause_s + PATIENCE_S else [])
+    heartbeats.record(Stage.DELIVERY)
+    assert heartbeats.overdue() == []
 
 
-def test_one_that_works_hides_no_other_that_hangs(vitals: Vitals, clock: Clock) -> None:
-    vitals.beat(Stage.DELIVERY)
-    vitals.heard()
+def test_one_that_works_hides_no_other_that_hangs(heartbeats: Heartbeats, clock: Clock) -> None:
+    heartbeats.record(Stage.DELIVERY)
+    heartbeats.record_samples()
     clock.now += PATIENCE_S + 1
-    vitals.beat(Stage.DELIVERY)
-    assert vitals.late() == [Stage.LISTENING]
-    vitals.rest(Stage.LISTENING)
-    assert vitals.late() == []
+    heartbeats.record(Stage.DELIVERY)
+    assert heartbeats.overdue() == [Stage.INPUT]
+    heartbeats.remove(Stage.INPUT)
+    assert heartbeats.overdue() == []
 
 
-def test_a_model_that_does_not_answer_is_named(vitals: Vitals, clock: Clock) -> None:
-    vitals.heard()
-    vitals.beat(Stage.MODEL)
+def test_a_model_that_does_not_answer_is_named(heartbeats: Heartbeats, clock: Clock) -> None:
+    heartbeats.record_samples()
+    heartbeats.record(Stage.MODEL)
     clock.now += PATIENCE_S + 1
-    assert vitals.late() == [Stage.LISTENING, Stage.MODEL]
+    assert heartbeats.overdue() == [Stage.INPUT, Stage.MODEL]
 
 
-def test_of_several_models_at_work_one_that_is_done_hides_no_other_that_hangs(vitals: Vitals, clock: Clock) -> None:
-    vitals.beat(Stage.MODEL, worker=1)
+def test_finished_model_does_not_hide_a_hung_one(heartbeats: Heartbeats, clock: Clock) -> None:
+    heartbeats.record(Stage.MODEL, worker=1)
     clock.now += PATIENCE_S / 2
-    vitals.beat(Stage.MODEL, worker=2)
-    vitals.rest(Stage.MODEL, worker=2)
-    assert vitals.late() == []
+    heartbeats.record(Stage.MODEL, worker=2)
+    heartbeats.remove(Stage.MODEL, worker=2)
+    assert heartbeats.overdue() == []
     clock.now += PATIENCE_S / 2 + 1
-    vitals.beat(Stage.MODEL, worker=2)
-    assert vitals.late() == [Stage.MODEL]
-    vitals.rest(Stage.MODEL, worker=1)
-    assert vitals.late() == [], "the other one has just begun"
+    heartbeats.record(Stage.MODEL, worker=2)
+    assert heartbeats.overdue() == [Stage.MODEL]
+    heartbeats.remove(Stage.MODEL, worker=1)
+    assert heartbeats.overdue() == [], "the other one has just begun"
 
 
 class Failing:
@@ -97,38 +97,38 @@ class Failing:
         pass
 
 
-def test_a_model_that_failed_is_not_waited_for(bundle: Bundle, vitals: Vitals, clock: Clock) -> None:
-    detector = AttendedDetector(vitals, bundle, Failing(), Detect(), 1.0)
+def test_a_model_that_failed_is_not_waited_for(bundle: Bundle, heartbeats: Heartbeats, clock: Clock) -> None:
+    detector = InstrumentedDetector(heartbeats, bundle, Failing(), Detect(), 1.0)
     detector.begin(bundle.manifest.rate_hz)
     with pytest.raises(RuntimeError):
         [*detector.feed(np.zeros(10 * bundle.manifest.rate_hz, np.float32))]
-    vitals.rest(Stage.LISTENING)
+    heartbeats.remove(Stage.INPUT)
     clock.now += PATIENCE_S + 1
-    assert vitals.late() == []
+    assert heartbeats.overdue() == []
 
 
-def test_the_speed_is_that_of_the_last_minutes(vitals: Vitals, clock: Clock) -> None:
-    assert vitals.real_time_factor is None
-    vitals.scored(audio_s=60.0, work_s=90.0)
-    assert (vitals.real_time_factor, vitals.overruns) == (1.5, 1)
-    for _ in range(LATELY):
+def test_the_speed_is_that_of_the_last_minutes(heartbeats: Heartbeats, clock: Clock) -> None:
+    assert heartbeats.real_time_factor is None
+    heartbeats.record_inference(audio_s=60.0, work_s=90.0)
+    assert (heartbeats.real_time_factor, heartbeats.overruns) == (1.5, 1)
+    for _ in range(SPEED_WINDOW_MIN):
         clock.now += 60
-        vitals.scored(audio_s=60.0, work_s=6.0)
-    assert vitals.real_time_factor == pytest.approx(0.1)
-    clock.now += 60 * (LATELY + 1)
-    assert vitals.real_time_factor is None, "it has been idle for as long"
+        heartbeats.record_inference(audio_s=60.0, work_s=6.0)
+    assert heartbeats.real_time_factor == pytest.approx(0.1)
+    clock.now += 60 * (SPEED_WINDOW_MIN + 1)
+    assert heartbeats.real_time_factor is None, "it has been idle for as long"
 
 
 def test_a_detector_that_is_attended_hears_the_same_and_its_pulse_is_taken(
-    bundle: Bundle, vitals: Vitals, clock: Clock, two_calls: Callable[..., FloatArray]
+    bundle: Bundle, heartbeats: Heartbeats, clock: Clock, two_calls: Callable[..., FloatArray]
 ) -> None:
     def hear(detector: Detector) -> list[object]:
         detector.begin(bundle.manifest.rate_hz)
         return [*detector.feed(two_calls()[:, 0]), *detector.end()]
 
     parts = bundle, load_classifier(bundle), Detect(), 1.0
-    assert hear(AttendedDetector(vitals, *parts)) == hear(Detector(*parts)) != []
+    assert hear(InstrumentedDetector(heartbeats, *parts)) == hear(Detector(*parts)) != []
     clock.now += 5
-    assert vitals.since_sample_s == vitals.since_inference_s == 5
-    assert vitals.real_time_factor
-    assert vitals.late() == []
+    assert heartbeats.since_sample_s == heartbeats.since_inference_s == 5
+    assert heartbeats.real_time_factor
+    assert heartbeats.overdue() == []

@@ -90,7 +90,7 @@ def test_a_microphone_that_gives_nothing_is_a_problem(
     monkeypatch.setattr("anura_edge.health.monitor.SILENCE_S", 0.3)
     with Daemon(config, print, Event()) as daemon:
         words_until(manager, "STATUS=well")
-        daemon.vitals.is_live = True
+        daemon.heartbeats.is_live = True
         words_until(manager, "check the microphone")
         words_until(manager, "WATCHDOG=1")
 
@@ -206,7 +206,7 @@ def test_the_broker_and_prometheus_are_told_how_the_device_is(
         assert health.disk_free_bytes
         assert health.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         assert (health.pending, health.oldest_pending_s, health.since_sample_s) == (0, None, None)
-        assert daemon.vitals.late() == []
+        assert daemon.heartbeats.overdue() == []
     late_comer = hear_topic(broker.port, "anura/v1/pond/one/health")
     (kept,) = eventually(lambda: late_comer)
     assert kept.retain

@@ -11,7 +11,7 @@ import pytest
 
 from anura_edge.clips.finder import ClipFinder
 from anura_edge.clips.recorder import ClipRecorder
-from anura_edge.clips.store import Shelf
+from anura_edge.clips.store import ClipStore
 from anura_edge.config.device import Clips, Config
 from anura_edge.config.device import Journal as Policy
 from anura_edge.events import Event
@@ -81,7 +81,7 @@ def test_what_a_recorder_saves_is_found_by_each_of_its_calls(
 ) -> None:
     config = Config(state_dir=tmp_path, clips=Clips(enabled=True, before_s=1, after_s=1))
     notes = ClipNotes(journal)
-    recorder = ClipRecorder(config.clips, Shelf(config.clips_path, config.clips, UTC), 60, notes.note)
+    recorder = ClipRecorder(config.clips, ClipStore(config.clips_path, config.clips, UTC), 60, notes.note)
     recorder.start()
     sound = tape(np.full((10 * RATE_HZ, 1), 0.5, np.float32), chunk=10 * RATE_HZ, live=True)
     calls = [

@@ -19,7 +19,7 @@ from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import Saving, Step
 from anura_edge.errors import SourceError
 from anura_edge.events import EffortState, NoticeKind
-from anura_edge.health.heartbeats import Vitals
+from anura_edge.health.heartbeats import Heartbeats
 from anura_edge.inference.bundle import Bundle
 from anura_edge.sources.microphone.devices import NoPortAudioError, usb_id
 from anura_edge.store.journal import Journal
@@ -76,7 +76,7 @@ class Field:
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START_UTC_S))
     energy: Energy = field(default_factory=Energy)
     saving: Saving = field(default_factory=Saving)
-    vitals: Vitals = field(default_factory=lambda: Vitals(60))
+    heartbeats: Heartbeats = field(default_factory=lambda: Heartbeats(60))
 
     def hear(self, seconds: float, sound: Callable[[int, int], FloatArray] | None = None, **faults: Any) -> Heard:
         """Listen for a while; times of faults are from the start."""
@@ -88,7 +88,7 @@ class Field:
         keeper = Keeper(journal, self.made_by, lambda _: None, lambda: None)
         MicrophoneHearing(
             *(keeper, self.detector, Audio(block_s=1), self.energy, self.saving),
-            *(stop, self.vitals, None, device.open, self.clock),
+            *(stop, self.heartbeats, None, device.open, self.clock),
         ).hear()
         rows = journal.pending(0, 100_000)
         journal.close()
@@ -335,7 +335,7 @@ def test_a_gate_leaves_out_what_is_quiet_and_no_call(pond: Field, tone: Callable
 
     assert [label for label, _ in lengths(heard)] == [label for label, _ in lengths(everything)]
     assert [s for _, s in lengths(heard)] == pytest.approx([s for _, s in lengths(everything)], abs=0.2)
-    assert pond.vitals.since_sample_s is not None
+    assert pond.heartbeats.since_sample_s is not None
 
 
 def test_a_dead_microphone_is_silent_behind_a_gate_too(pond: Field) -> None:
@@ -369,7 +369,18 @@ def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, made_by:
     keeper = Keeper(journal, made_by, lambda _: None, lambda: None)
     with pytest.raises(SourceError, match="libportaudio2"):
         MicrophoneHearing(
-            *(keeper, pond.detector, Audio(), Energy(), Saving(), Stop(), Vitals(60), None, no_portaudio, pond.clock)
+            *(
+                keeper,
+                pond.detector,
+                Audio(),
+                Energy(),
+                Saving(),
+                Stop(),
+                Heartbeats(60),
+                None,
+                no_portaudio,
+                pond.clock,
+            )
         ).hear()
     journal.close()
 
