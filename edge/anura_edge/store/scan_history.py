@@ -1,7 +1,7 @@
 """What the journal knows about files that were heard: by which model, under which settings, how to know them again.
 
 A file is known by its content. A hearing of it can be withdrawn by a later one: under other settings, or when more of
-the file has come. See docs/decisions/0014-what-makes-a-recording-the-same.md.
+the file has come. See docs/decisions/0014-identity-of-recordings-and-reanalysis.md.
 """
 
 from dataclasses import dataclass, replace

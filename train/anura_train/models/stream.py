@@ -72,7 +72,7 @@ class Confirmation(nn.Module):
     """The mean logit of two seconds, so that what is heard must last and a flicker is not a frog.
 
     Out of fold the mean of one second raised mean average precision from 0.41 to 0.49, and a second more raised it in
-    each of three trainings (docs/decisions/0020-a-score-speaks-about-the-middle.md).
+    each of three trainings (docs/decisions/0020-scores-are-centred-in-their-average.md).
     """
 
     def __init__(self, labels: int) -> None:
