@@ -35,8 +35,8 @@ from support import DEADLINE_S, Broker, eventually, free_port
 from anura_base.analysis.rollup import call_slots, stale_days
 from anura_base.db.schema import effort, events, notices
 from anura_base.simulate.demo import AS_IF, yesterday
-from anura_base.simulate.sender import Fleet, Sent
-from anura_base.simulate.telling import Parcel, season
+from anura_base.simulate.messages import SimulatedMessage, season_messages
+from anura_base.simulate.sender import FleetSender, SentCounts
 from anura_edge.wire import EffortBatch, EventBatch, NoticeBatch
 
 TABLES = {"event": events, "effort": effort, "notice": notices}
@@ -150,27 +150,27 @@ class Count:
     """In the database more than once, or never sent."""
 
 
-def ids_of(parcels: Iterable[Parcel]) -> dict[str, set[UUID]]:
+def ids_of(messages: Iterable[SimulatedMessage]) -> dict[str, set[UUID]]:
     """Return the ids of all rows that are sent, by kind."""
     found: dict[str, set[UUID]] = {kind: set() for kind in BATCHES}
-    for parcel in parcels:
-        if parcel.kind in BATCHES:
-            found[parcel.kind] |= {row.id for row in BATCHES[parcel.kind].from_bytes(parcel.payload).rows}
+    for message in messages:
+        if message.kind in BATCHES:
+            found[message.kind] |= {row.id for row in BATCHES[message.kind].from_bytes(message.payload).rows}
     return found
 
 
-def tell(base: Base, port: int, parcels: Sequence[Parcel], kills: int) -> Sent:
+def send_with_kills(base: Base, port: int, messages: Sequence[SimulatedMessage], kills: int) -> SentCounts:
     """Send everything; kill the base station so many times in the middle of it."""
-    due = {len(parcels) * n // (kills + 1) for n in range(1, kills + 1)}
+    due = {len(messages) * n // (kills + 1) for n in range(1, kills + 1)}
 
-    def with_deaths() -> Iterator[Parcel]:
-        for number, parcel in enumerate(parcels):
+    def with_kills() -> Iterator[SimulatedMessage]:
+        for number, message in enumerate(messages):
             if number in due:
                 base.kill()  # while a hundred messages are on their way
-            yield parcel
+            yield message
 
-    fleet = Fleet("127.0.0.1", port)
-    sent = fleet.tell(with_deaths())
+    fleet = FleetSender("127.0.0.1", port)
+    sent = fleet.send_all(with_kills())
     fleet.close()
     return sent
 
@@ -220,11 +220,11 @@ def page_table(base: Base, database: str, first: date, last: date) -> None:
         print(f"| /{path} | {max(ms for ms, _ in took):.0f} | {used:.0f} | {took[0][1] / 1e3:.0f} |", flush=True)
 
 
-def ingest_table(base: Base, database: str, port: int, parcels: Sequence[Parcel], kills: int) -> None:
+def ingest_table(base: Base, database: str, port: int, messages: Sequence[SimulatedMessage], kills: int) -> None:
     """Send everything, and print what became of it and how fast."""
-    sent = ids_of(parcels)
+    sent = ids_of(messages)
     began = time.monotonic()
-    rows = tell(base, port, parcels, kills).rows
+    rows = send_with_kills(base, port, messages, kills).rows
     took_s, used_s, peak_mb = time.monotonic() - began, base.cpu_s, base.memory_mb("VmHWM")
     eventually(lambda: settled(database), 600)
     print("| rows | sent | lost | doubled |\n|---|--:|--:|--:|")
@@ -250,7 +250,7 @@ def main() -> None:
     options = parser.parse_args()
     last = yesterday()
     first = last - timedelta(days=options.nights - 1)
-    parcels = [*season(options.devices, options.nights, 1, last, AS_IF)]
+    messages = [*season_messages(options.devices, options.nights, 1, last, AS_IF)]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         database = options.database or f"sqlite:///{folder / 'base.db'}"
@@ -259,7 +259,7 @@ def main() -> None:
         try:
             with base_station(folder, database, broker.port) as base:
                 print(f"{options.devices} devices, {options.nights} nights, killed {options.kills} times\n")
-                ingest_table(base, database, broker.port, parcels, options.kills)
+                ingest_table(base, database, broker.port, messages, options.kills)
                 print(f"database {size_mb(folder):,.0f} MB\n" if not options.database else "", flush=True)
                 page_table(base, database, first, last)
                 print(f"\nmemory after the pages {base.memory_mb('VmRSS'):.0f} MB")

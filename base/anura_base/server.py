@@ -14,13 +14,13 @@ from sqlalchemy import Engine
 
 from anura_base.access.accounts import any_user
 from anura_base.alerts.channels import open_channels
-from anura_base.alerts.evaluator import Watch
-from anura_base.alerts.outbox import Outbox
+from anura_base.alerts.delivery import AlertDelivery
+from anura_base.alerts.evaluator import AlertEvaluator
 from anura_base.analysis import rollup
 from anura_base.clips.request_loop import Asking
 from anura_base.config.settings import Settings, Web
 from anura_base.db.engine import open_database
-from anura_base.ingest.queue import Inbox
+from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import Subscriber
 from anura_base.ingest.worker import IngestWorker
 from anura_base.integrations.home_assistant import HomeAssistant
@@ -42,7 +42,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     engine = open_database(settings.database_url())
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
     try:
         with _listen(settings.web) as listener:
             _check_door(settings.web, listener, engine)
@@ -54,7 +54,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
 def _run(
     settings: Settings, engine: Engine, listener: socket.socket, stop: threading.Event, ready: Callable[[str], None]
 ) -> None:
-    inbox = Inbox()
+    inbox = IngestQueue()
     subscriber = Subscriber(settings.mqtt, inbox)
     worker = IngestWorker(engine, inbox, subscriber.publish, settings.retention, settings.clips)
     app = create_app(
@@ -93,8 +93,8 @@ def _loops_beside(settings: Settings, engine: Engine, subscriber: Subscriber) ->
     """Return what runs beside the ingest: nothing where there is neither a rule nor Home Assistant."""
     loops: list[_Loop] = []
     if settings.alerts.rules:
-        channels = open_channels(settings.alerts, subscriber.deliver)
-        loops += [Watch(engine, settings.alerts, settings.sites).run, Outbox(engine, channels).run]
+        channels = open_channels(settings.alerts, subscriber.publish_and_wait)
+        loops += [AlertEvaluator(engine, settings.alerts, settings.sites).run, AlertDelivery(engine, channels).run]
     if settings.home_assistant.enabled:
         loops.append(HomeAssistant(engine, settings.home_assistant.prefix, subscriber).run)
     return loops

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, 
 from anura_base.access import secret
 from anura_base.access.roles import Principal, Role
 from anura_base.access.tables import sessions, users
-from anura_base.db.engine import writing
+from anura_base.db.engine import write_transaction
 
 IDLE = timedelta(days=3)
 """A session that nobody used for so long is over."""
@@ -38,7 +38,7 @@ def find(engine: Engine, key: str, now: datetime) -> Principal | None:
     if row is None:
         return None
     if now - row.used_utc > NOTE_USE_EVERY:
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             connection.execute(update(sessions).where(this).values(used_utc=now))
     return Principal(row.name, Role(row.role))
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from anura_base.access import secret
 from anura_base.access.roles import Principal, Role
 from anura_base.access.tables import tokens
-from anura_base.db.engine import writing
+from anura_base.db.engine import write_transaction
 from anura_edge.errors import ConfigError
 
 PREFIX = "anura_"
@@ -63,6 +63,6 @@ def find(engine: Engine, token: str, now: datetime) -> Principal | None:
     if row is None:
         return None
     if row.used_utc is None or now - row.used_utc > NOTE_USE_EVERY:
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             connection.execute(update(tokens).where(this).values(used_utc=now))
     return Principal(f"token {row.name}", Role(row.role))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx2
 
-from anura_base.alerts.message import AlertMessage
+from anura_base.alerts.alert_message import AlertMessage
 from anura_base.config.alerts import Alerts, Mail, Webhook
 from anura_edge.config.yaml_loader import read_password
 from anura_edge.errors import ConfigError, DeliveryError

@@ -25,22 +25,22 @@ MIN_NIGHTS = 2
 T = TypeVar("T")
 
 
-class Key(NamedTuple):
+class AlertKey(NamedTuple):
     """What a rule watches: a species at a site, a device, a device's disk."""
 
     rule: str
     subject: str
 
 
-class Occasion(NamedTuple):
+class DedupKey(NamedTuple):
     """For what a rule told of a subject."""
 
-    key: Key
+    key: AlertKey
     occasion: str
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallInfo:
     """A call, as far as rules ask."""
 
     id: str
@@ -48,7 +48,7 @@ class Call:
     device: str
     species: str
     label: str
-    heard_utc: datetime
+    time_utc: datetime
     """When it called; when it arrived, where the recorder's clock is not known."""
     p_peak: float
 
@@ -65,10 +65,10 @@ class DeviceState:
 
 
 @dataclass(frozen=True, slots=True)
-class Firing:
+class Alert:
     """Something to tell."""
 
-    key: Key
+    key: AlertKey
     occasion: str
     site: str
     device: str
@@ -78,60 +78,60 @@ class Firing:
     """A sentence for people."""
 
     @property
-    def of(self) -> Occasion:
+    def dedup_key(self) -> DedupKey:
         """For what it is told, once."""
-        return Occasion(self.key, self.occasion)
+        return DedupKey(self.key, self.occasion)
 
 
 NightOf = Callable[[str, datetime], date]
 """The night of a site that a moment lies in, by the date of its evening."""
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """Return what a device says as one line that no mail, log or terminal takes for more than text."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def calls_that_matter(
     rules: Mapping[str, Rule],
-    calls: Iterable[Call],
+    calls: Iterable[CallInfo],
     last_heard: Mapping[tuple[str, str], datetime],
     night_of: NightOf,
     now: datetime,
-) -> list[Firing]:
+) -> list[Alert]:
     """Return what calls are worth telling, in their order; `last_heard` is of each site and species before them."""
-    found: list[Firing] = []
+    found: list[Alert] = []
     heard = dict(last_heard)
     for call in calls:
         before = heard.get((call.site, call.species))
         for name, rule in rules.items():
             if isinstance(rule, CallRule) and _concerns(rule, call, now):
                 found += _of_call(name, rule, call, before, night_of)
-        heard[call.site, call.species] = max(before or call.heard_utc, call.heard_utc)
+        heard[call.site, call.species] = max(before or call.time_utc, call.time_utc)
     return found
 
 
-def _concerns(rule: CallRule, call: Call, now: datetime) -> bool:
+def _concerns(rule: CallRule, call: CallInfo, now: datetime) -> bool:
     return (
         (not rule.sites or call.site in rule.sites)
         and (not rule.species or call.species in rule.species or call.label in rule.species)
         and call.p_peak >= rule.min_probability
-        and now - call.heard_utc <= timedelta(hours=rule.max_age_h)
+        and now - call.time_utc <= timedelta(hours=rule.max_age_h)
     )
 
 
-def _of_call(name: str, rule: CallRule, call: Call, before: datetime | None, night_of: NightOf) -> Iterator[Firing]:
-    occasion, text = call.id, f"{plain(call.species)} was heard at {call.site}"
+def _of_call(name: str, rule: CallRule, call: CallInfo, before: datetime | None, night_of: NightOf) -> Iterator[Alert]:
+    occasion, text = call.id, f"{printable(call.species)} was heard at {call.site}"
     if isinstance(rule, FirstCall):
-        occasion = night_of(call.site, call.heard_utc).isoformat()
-        text = f"{plain(call.species)} calls at {call.site}, for the first time in the night of {occasion}"
+        occasion = night_of(call.site, call.time_utc).isoformat()
+        text = f"{printable(call.species)} calls at {call.site}, for the first time in the night of {occasion}"
     elif isinstance(rule, RareSpecies):
-        if before is not None and call.heard_utc - before < timedelta(days=rule.unheard_days):
+        if before is not None and call.time_utc - before < timedelta(days=rule.unheard_days):
             return
         text += f", for the first time since {before:%Y-%m-%d}" if before else ", for the first time"
     text += f" (probability {call.p_peak:.2f}, {call.device})"
-    key = Key(name, f"{call.site}/{call.species}")
-    yield Firing(key, occasion, call.site, call.device, call.heard_utc, text)
+    key = AlertKey(name, f"{call.site}/{call.species}")
+    yield Alert(key, occasion, call.site, call.device, call.time_utc, text)
 
 
 def nights_with_little_effort(
@@ -139,7 +139,7 @@ def nights_with_little_effort(
     effort_h: Mapping[tuple[str, str], Mapping[date, float]],
     night_of: NightOf,
     now: datetime,
-) -> list[Firing]:
+) -> list[Alert]:
     """Return the devices that listened little in the last night that is over; `effort_h` is by device and night."""
     found = []
     for name, rule in rules.items():
@@ -153,27 +153,27 @@ def nights_with_little_effort(
             mean_h, heard_h = sum(usual) / max(len(usual), 1), hours.get(night, 0.0)
             if len(usual) >= MIN_NIGHTS and heard_h < rule.below * mean_h:
                 text = f"{site}/{device} listened {heard_h:.1f} h in the night of {night}; {mean_h:.1f} h is usual"
-                key = Key(name, f"{site}/{device}")
-                found.append(Firing(key, night.isoformat(), site, device, now, text))
+                key = AlertKey(name, f"{site}/{device}")
+                found.append(Alert(key, night.isoformat(), site, device, now, text))
     return found
 
 
 def new_ones(
     rules: Mapping[str, Rule],
-    firings: Sequence[Firing],
-    known: Set[Occasion],
-    fired: Mapping[Key, datetime],
+    firings: Sequence[Alert],
+    known: Set[DedupKey],
+    fired: Mapping[AlertKey, datetime],
     now: datetime,
-) -> list[Firing]:
+) -> list[Alert]:
     """Return which of these are told: once for an occasion, and not within the rule's cooldown.
 
     `known` are the occasions that were told, `fired` is when each key was told last.
     """
-    told: list[Firing] = []
+    told: list[Alert] = []
     seen, last = set(known), dict(fired)
     for firing in firings:
-        if firing.of not in seen and not _too_soon(rules[firing.key.rule], last.get(firing.key), now):
-            seen.add(firing.of)
+        if firing.dedup_key not in seen and not _too_soon(rules[firing.key.rule], last.get(firing.key), now):
+            seen.add(firing.dedup_key)
             last[firing.key] = now
             told.append(firing)
     return told
@@ -188,16 +188,16 @@ def _too_soon(rule: Rule, last: datetime | None, now: datetime) -> bool:
 class Conditions:
     """What holds now, and what nobody knows of."""
 
-    hold: Mapping[Key, Firing]
-    unknown: Set[Key]
+    hold: Mapping[AlertKey, Alert]
+    unknown: Set[AlertKey]
 
 
 def conditions(
     rules: Mapping[str, Rule], devices: Sequence[DeviceState], watching_since: datetime, now: datetime
 ) -> Conditions:
     """Return how it stands with the devices. Before `watching_since` nobody was there to hear of them."""
-    hold: dict[Key, Firing] = {}
-    unknown: set[Key] = set()
+    hold: dict[AlertKey, Alert] = {}
+    unknown: set[AlertKey] = set()
     for name, rule in rules.items():
         for device in devices:
             if rule.sites and device.site not in rule.sites:
@@ -206,7 +206,7 @@ def conditions(
                 _add(hold, _silence(name, rule, device, watching_since, now))
             elif isinstance(rule, DeviceHealth):
                 for part, text in _complaints(rule, device, now):
-                    key = Key(name, f"{device.site}/{device.device} {part}")
+                    key = AlertKey(name, f"{device.site}/{device.device} {part}")
                     if text is None:
                         unknown.add(key)
                     elif text:
@@ -214,23 +214,23 @@ def conditions(
     return Conditions(hold, unknown)
 
 
-def _add(hold: dict[Key, Firing], firing: Firing | None) -> None:
+def _add(hold: dict[AlertKey, Alert], firing: Alert | None) -> None:
     if firing:
         hold[firing.key] = firing
 
 
-def _begun(key: Key, device: DeviceState, since: datetime, text: str) -> Firing:
-    return Firing(key, "", device.site, device.device, since, text)
+def _begun(key: AlertKey, device: DeviceState, since: datetime, text: str) -> Alert:
+    return Alert(key, "", device.site, device.device, since, text)
 
 
 def _silence(
     name: str, rule: DeviceSilent, device: DeviceState, watching_since: datetime, now: datetime
-) -> Firing | None:
+) -> Alert | None:
     if device.last_seen_utc is None:
         return None
     if now - max(device.last_seen_utc, watching_since) < timedelta(hours=rule.after_h):
         return None
-    key = Key(name, f"{device.site}/{device.device}")
+    key = AlertKey(name, f"{device.site}/{device.device}")
     text = (
         f"{device.site}/{device.device} was last heard of at {device.last_seen_utc.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     )
@@ -286,7 +286,7 @@ def _waiting(seconds: float) -> str:
 
 
 def _problems(said: tuple[str, ...]) -> str:
-    return "; ".join(plain(problem) for problem in said)
+    return "; ".join(printable(problem) for problem in said)
 
 
 def _clock(_synchronised: bool) -> str:
@@ -294,8 +294,12 @@ def _clock(_synchronised: bool) -> str:
 
 
 def begun_and_over(
-    rules: Mapping[str, Rule], now_: Conditions, ongoing: Set[Key], fired: Mapping[Key, datetime], now: datetime
-) -> tuple[list[Firing], set[Key]]:
+    rules: Mapping[str, Rule],
+    now_: Conditions,
+    ongoing: Set[AlertKey],
+    fired: Mapping[AlertKey, datetime],
+    now: datetime,
+) -> tuple[list[Alert], set[AlertKey]]:
     """Return what has begun and is told, and what of the `ongoing` is over.
 
     What begins within the rule's cooldown is told when that is over, if it still holds.

@@ -10,14 +10,14 @@ from sqlalchemy import Connection, Engine, func, insert, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.alerts import engine as rules
-from anura_base.alerts.engine import Call, DeviceState, Firing, Key, Occasion
+from anura_base.alerts.engine import Alert, AlertKey, CallInfo, DedupKey, DeviceState
 from anura_base.alerts.tables import deliveries, firings, reading
-from anura_base.analysis.nights import night_of
-from anura_base.analysis.sites import sites
+from anura_base.analysis.nights import night_date
+from anura_base.analysis.sites import all_sites
 from anura_base.config.alerts import Alerts, CallRule, EffortLow
 from anura_base.config.settings import Site
-from anura_base.db.engine import cause, insert_new, writing
-from anura_base.db.queries import last_health, rows_after
+from anura_base.db.engine import insert_new, root_cause, write_transaction
+from anura_base.db.queries import latest_health, rows_after
 from anura_base.db.schema import devices, effort, events
 from anura_edge.audio import ClockSource
 from anura_edge.events import EffortState
@@ -34,7 +34,7 @@ PAGE = 500
 """Calls that are read in one transaction."""
 
 
-class Watch:
+class AlertEvaluator:
     """Looks at what came, again and again."""
 
     def __init__(self, engine: Engine, alerts: Alerts, known_sites: Mapping[str, Site]) -> None:
@@ -49,15 +49,15 @@ class Watch:
         """Look until told to stop. A database that does not answer is asked again."""
         while not stop.wait(LOOK_EVERY_S):
             try:
-                self.look(datetime.now(UTC))
+                self.evaluate(datetime.now(UTC))
             except SQLAlchemyError as error:
                 if not self._failing:
-                    log.warning("cannot look for alerts: %s; trying again until it works", cause(error))
+                    log.warning("cannot look for alerts: %s; trying again until it works", root_cause(error))
                 self._failing = True
             else:
                 self._failing = False
 
-    def look(self, now: datetime) -> None:
+    def evaluate(self, now: datetime) -> None:
         """Look once: at all new calls, and at devices and effort when it is time."""
         while self._read_calls(now):
             pass
@@ -80,16 +80,16 @@ class Watch:
             if not rows and not begins:
                 return False  # and nothing is written, every two seconds, to a disk that may be a card
             fresh = self._worth_telling(connection, [_call(row) for row in rows], after, now)
-        with writing(self._engine) as connection:
+        with write_transaction(self._engine) as connection:
             _read_up_to(connection, rows[-1]["arrival"] if rows else after)
             self._keep(connection, fresh, now, over_utc=now)
         return len(rows) == PAGE
 
-    def _worth_telling(self, connection: Connection, calls: list[Call], after: int, now: datetime) -> list[Firing]:
+    def _worth_telling(self, connection: Connection, calls: list[CallInfo], after: int, now: datetime) -> list[Alert]:
         if not any(isinstance(rule, CallRule) for rule in self._alerts.rules.values()):
             return []
         before = _last_heard(connection, {(call.site, call.species) for call in calls}, after)
-        night = _night_of(sites(connection, self._known_sites))
+        night = _night_of(all_sites(connection, self._known_sites))
         found = rules.calls_that_matter(self._alerts.rules, calls, before, night, now)
         return self._new_ones(connection, found, now)
 
@@ -101,7 +101,7 @@ class Watch:
             fired = _last_fired(connection, standing.hold)
         begun, over = rules.begun_and_over(self._alerts.rules, standing, ongoing, fired, now)
         if begun or over:
-            with writing(self._engine) as connection:
+            with write_transaction(self._engine) as connection:
                 for key in over:
                     this = firings.c.rule == key.rule, firings.c.subject == key.subject, firings.c.over_utc.is_(None)
                     connection.execute(update(firings).where(*this).values(over_utc=now))
@@ -110,23 +110,23 @@ class Watch:
     def _look_at_effort(self, now: datetime) -> None:
         nights = max(rule.nights for rule in self._alerts.rules.values() if isinstance(rule, EffortLow))
         with self._engine.connect() as connection:
-            zones = sites(connection, self._known_sites)
+            zones = all_sites(connection, self._known_sites)
             night = _night_of(zones)
             heard = _effort_h(connection, zones, now - timedelta(days=nights + 3), night)
             found = rules.nights_with_little_effort(self._alerts.rules, heard, night, now)
             fresh = self._new_ones(connection, found, now)
         if fresh:
-            with writing(self._engine) as connection:
+            with write_transaction(self._engine) as connection:
                 self._keep(connection, fresh, now, over_utc=now)
 
-    def _new_ones(self, connection: Connection, found: Sequence[Firing], now: datetime) -> list[Firing]:
+    def _new_ones(self, connection: Connection, found: Sequence[Alert], now: datetime) -> list[Alert]:
         # Looked up before the transaction that writes: SQLite refuses one that has looked, and wants to write after
         # the ingest did. Should another base station tell the same meanwhile, the table refuses the second.
-        known = _known(connection, {firing.of for firing in found})
+        known = _known(connection, {firing.dedup_key for firing in found})
         fired = _last_fired(connection, {firing.key for firing in found})
         return rules.new_ones(self._alerts.rules, found, known, fired, now)
 
-    def _keep(self, connection: Connection, fresh: Iterable[Firing], now: datetime, over_utc: datetime | None) -> None:
+    def _keep(self, connection: Connection, fresh: Iterable[Alert], now: datetime, over_utc: datetime | None) -> None:
         for firing in fresh:
             log.info("alert %s: %s", firing.key.rule, firing.text)
             row = {
@@ -146,22 +146,22 @@ class Watch:
             insert_new(connection, deliveries, due)
 
 
-def _call(row: Mapping[str, Any]) -> Call:
+def _call(row: Mapping[str, Any]) -> CallInfo:
     known = row["clock_source"] != ClockSource.UNKNOWN.value
-    return Call(
+    return CallInfo(
         id=str(row["id"]),
         site=row["site"],
         device=row["device"],
         species=row["scientific_name"],
         label=row["label"],
-        heard_utc=row["start_utc"] if known else row["received_utc"],
+        time_utc=row["start_utc"] if known else row["received_utc"],
         p_peak=row["p_peak"],
     )
 
 
 def _night_of(zones: Mapping[str, Site]) -> rules.NightOf:
     def night(site: str, moment: datetime) -> date:
-        return night_of(moment, zones.get(site, Site()))
+        return night_date(moment, zones.get(site, Site()))
 
     return night
 
@@ -188,21 +188,21 @@ def _last_heard(
     return heard
 
 
-def _known(connection: Connection, occasions: set[Occasion]) -> set[Occasion]:
-    found: set[Occasion] = set()
+def _known(connection: Connection, occasions: set[DedupKey]) -> set[DedupKey]:
+    found: set[DedupKey] = set()
     columns = firings.c.rule, firings.c.subject, firings.c.occasion
     for some in _chunks(sorted((*of.key, of.occasion) for of in occasions)):
         for rule, subject, occasion in connection.execute(select(*columns).where(tuple_(*columns).in_(some))):
-            found.add(Occasion(Key(rule, subject), occasion))
+            found.add(DedupKey(AlertKey(rule, subject), occasion))
     return found
 
 
-def _last_fired(connection: Connection, keys: Iterable[Key]) -> dict[Key, datetime]:
-    found: dict[Key, datetime] = {}
+def _last_fired(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertKey, datetime]:
+    found: dict[AlertKey, datetime] = {}
     columns = firings.c.rule, firings.c.subject
     for some in _chunks(sorted(tuple(key) for key in keys)):
         query = select(*columns, func.max(firings.c.fired_utc)).where(tuple_(*columns).in_(some)).group_by(*columns)
-        found |= {Key(rule, subject): moment for rule, subject, moment in connection.execute(query)}
+        found |= {AlertKey(rule, subject): moment for rule, subject, moment in connection.execute(query)}
     return found
 
 
@@ -211,13 +211,13 @@ def _chunks(items: list[Any]) -> Iterable[list[Any]]:
     return (items[first : first + 200] for first in range(0, len(items), 200))
 
 
-def _ongoing(connection: Connection) -> set[Key]:
+def _ongoing(connection: Connection) -> set[AlertKey]:
     query = select(firings.c.rule, firings.c.subject).where(firings.c.over_utc.is_(None))
-    return {Key(rule, subject) for rule, subject in connection.execute(query)}
+    return {AlertKey(rule, subject) for rule, subject in connection.execute(query)}
 
 
 def _device_states(connection: Connection) -> list[DeviceState]:
-    said = last_health(connection)
+    said = latest_health(connection)
     query = select(devices.c.site, devices.c.device, devices.c.last_seen_utc)
     return [
         DeviceState(site, device, seen, *said.get((site, device), (None, None)))

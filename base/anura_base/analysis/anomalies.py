@@ -16,7 +16,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, select
 
 from anura_base.analysis import heatmaps
-from anura_base.analysis.heatmaps import Heard
+from anura_base.analysis.heatmaps import CallsAndEffort
 from anura_base.analysis.nights import night
 from anura_base.analysis.rollup import species_of
 from anura_base.config.settings import Site
@@ -42,7 +42,7 @@ MODEL_NIGHTS = 3
 MODEL_FACTOR = 2.0
 
 
-class Kind(StrEnum):
+class AnomalyKind(StrEnum):
     """What may be unlike."""
 
     SILENCE = "silence"
@@ -56,7 +56,7 @@ class Kind(StrEnum):
 class Anomaly:
     """Something that a person may want to look at."""
 
-    kind: Kind
+    kind: AnomalyKind
     site: str
     evening: date
     what: str
@@ -107,18 +107,18 @@ class _SiteNights:
 def find_anomalies(connection: Connection, sites: Mapping[str, Site], evening: date) -> list[Anomaly]:
     """Compare one night of every site with the nights before it."""
     first = evening - timedelta(days=HISTORY_NIGHTS)
-    heard = heatmaps.by_site_and_model(connection, heatmaps.by_night(sites, first, evening))
+    heard = heatmaps.calls_and_effort(connection, heatmaps.night_ranges(sites, first, evening))
     columns = range(first.toordinal(), evening.toordinal() + 1)
     found: list[Anomaly] = []
     for name in sites:
         nights = _of_site(heard, name, columns)
         for look in (_silence, _clipping, _rates, _species, _model):
             found += look(nights)
-    order = list(Kind)
+    order = list(AnomalyKind)
     return sorted((_with_probability(connection, sites, a) for a in found), key=lambda a: (order.index(a.kind), a.site))
 
 
-def _of_site(heard: Heard, name: str, columns: range) -> _SiteNights:
+def _of_site(heard: CallsAndEffort, name: str, columns: range) -> _SiteNights:
     return _SiteNights(
         name,
         columns[-1],
@@ -133,7 +133,7 @@ def _silence(nights: _SiteNights) -> Iterator[Anomaly]:
     silent = nights.in_state(EffortState.SILENT, nights.tonight)
     if total and silent / total >= SILENT_SHARE:
         evidence = [("silent", f"{silent:.1f} h of {total:.1f} h"), ("reported from", f"{SILENT_SHARE:.0%} on")]
-        yield Anomaly(Kind.SILENCE, nights.site, nights.evening, "The microphone gave a flat line.", evidence)
+        yield Anomaly(AnomalyKind.SILENCE, nights.site, nights.evening, "The microphone gave a flat line.", evidence)
     week = [nights.in_state(EffortState.ANALYSED, nights.tonight - back) for back in range(1, 8)]
     listened = sum(h >= MIN_HOURS for h in week)
     if not nights.in_state(EffortState.ANALYSED, nights.tonight) and not silent and listened >= 5:
@@ -143,7 +143,7 @@ def _silence(nights: _SiteNights) -> Iterator[Anomaly]:
         if sum(saved.values()) >= MIN_HOURS:
             what = "Nothing was listened to: what there was of this night went into saving energy."
             evidence += [(state.value, f"{hours:.1f} h") for state, hours in saved.items() if hours]
-        yield Anomaly(Kind.SILENCE, nights.site, nights.evening, what, evidence)
+        yield Anomaly(AnomalyKind.SILENCE, nights.site, nights.evening, what, evidence)
 
 
 def _clipping(nights: _SiteNights) -> Iterator[Anomaly]:
@@ -155,7 +155,7 @@ def _clipping(nights: _SiteNights) -> Iterator[Anomaly]:
             ("reported from", f"{CLIPPED_SHARE:.0%} on"),
         ]
         what = "Much of the sound is at full scale: calls in it may not be recognised."
-        yield Anomaly(Kind.CLIPPING, nights.site, nights.evening, what, evidence)
+        yield Anomaly(AnomalyKind.CLIPPING, nights.site, nights.evening, what, evidence)
 
 
 def _rates(nights: _SiteNights) -> Iterator[Anomaly]:
@@ -166,7 +166,7 @@ def _rates(nights: _SiteNights) -> Iterator[Anomaly]:
         if now is None or len(before) < MIN_NIGHTS or not any(before):
             continue
         usual = statistics.median(before)
-        score = odd_score(now, before)
+        score = modified_z_score(now, before)
         if abs(score) >= ODD_SCORE and max(now, usual) >= MIN_RATE:
             more = "more" if now > usual else "less"
             what = f"{species or 'All species together'} called {more} than on the nights before."
@@ -175,10 +175,12 @@ def _rates(nights: _SiteNights) -> Iterator[Anomaly]:
                 ("as a rule", f"{usual:.1f} (median of {len(before)} nights)"),
                 ("modified z-score", f"{score:+.1f}, reported from ±{ODD_SCORE} on"),
             ]
-            yield Anomaly(Kind.RATE, nights.site, nights.evening, what, evidence, nights.history(rates), species or "")
+            yield Anomaly(
+                AnomalyKind.RATE, nights.site, nights.evening, what, evidence, nights.history(rates), species or ""
+            )
 
 
-def odd_score(now: float, before: Sequence[float]) -> float:
+def modified_z_score(now: float, before: Sequence[float]) -> float:
     """Return the modified z-score of a rate against those of nights before."""
     logs = [math.log1p(rate) for rate in before]
     middle = statistics.median(logs)
@@ -198,7 +200,7 @@ def _species(nights: _SiteNights) -> Iterator[Anomaly]:
     for name, count in sorted(new.items()):
         evidence = [("this night", f"{count} calls"), ("before", f"none in {before:,.0f} h of listening here")]
         what = f"{name} was heard here for the first time in {HISTORY_NIGHTS} nights."
-        yield Anomaly(Kind.SPECIES, nights.site, nights.evening, what, evidence, species=name)
+        yield Anomaly(AnomalyKind.SPECIES, nights.site, nights.evening, what, evidence, species=name)
 
 
 def _model(nights: _SiteNights) -> Iterator[Anomaly]:
@@ -221,12 +223,12 @@ def _model(nights: _SiteNights) -> Iterator[Anomaly]:
             ("since", f"{is_:.1f} (median of {len(after)} nights)"),
             ("model", f"{newest[:8]}; reported from a factor of {MODEL_FACTOR:g} on"),
         ]
-        yield Anomaly(Kind.MODEL, nights.site, nights.evening, what, evidence, nights.history(nights.rates()))
+        yield Anomaly(AnomalyKind.MODEL, nights.site, nights.evening, what, evidence, nights.history(nights.rates()))
 
 
 def _with_probability(connection: Connection, sites: Mapping[str, Site], found: Anomaly) -> Anomaly:
     """Add to an unexpected species how sure the model was."""
-    if found.kind is not Kind.SPECIES:
+    if found.kind is not AnomalyKind.SPECIES:
         return found
     here, c = night(sites[found.site], found.evening), events.c
     best = connection.scalar(

@@ -11,7 +11,7 @@ from datetime import date
 
 from sqlalchemy import CTE, ColumnElement, Connection, Integer, Select, Table, Text, column, func, select, values
 
-from anura_base.analysis.nights import SLOTS_PER_HOUR, Night, clock_changes, nights
+from anura_base.analysis.nights import SLOTS_PER_HOUR, Night, nights, split_at_clock_changes
 from anura_base.analysis.rollup import call_slots, effort_slots
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
@@ -56,7 +56,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class SlotRange:
     """Slots that belong together, of one night of one site."""
 
     site: str
@@ -66,29 +66,29 @@ class Stretch:
     """What the whole stretch counts for; or where its hours are counted from, as a slot."""
 
 
-def by_night(sites: Mapping[str, Site], first: date, last: date) -> list[Stretch]:
+def night_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
     """One column for each night."""
     return [
-        Stretch(name, night.first_slot, night.end_slot, night.evening.toordinal())
+        SlotRange(name, night.first_slot, night.end_slot, night.evening.toordinal())
         for name, night in _all_nights(sites, first, last)
     ]
 
 
-def since_sunset(sites: Mapping[str, Site], first: date, last: date) -> list[Stretch]:
+def sunset_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
     """Hours are counted from the sunset, to the quarter of an hour; a night without one has no stretch."""
     return [
-        Stretch(name, night.first_slot, night.end_slot, night.sunset_slot)
+        SlotRange(name, night.first_slot, night.end_slot, night.sunset_slot)
         for name, night in _all_nights(sites, first, last)
         if night.sunset_slot is not None
     ]
 
 
-def by_clock(sites: Mapping[str, Site], first: date, last: date) -> list[Stretch]:
+def clock_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
     """Hours are counted from noon as the site's clocks show it, on nights when they are changed, too."""
     return [
-        Stretch(name, start, end, noon)
+        SlotRange(name, start, end, noon)
         for name, night in _all_nights(sites, first, last)
-        for start, end, noon in clock_changes(night, sites[name].zone)
+        for start, end, noon in split_at_clock_changes(night, sites[name].zone)
     ]
 
 
@@ -96,25 +96,25 @@ def _all_nights(sites: Mapping[str, Site], first: date, last: date) -> Iterable[
     return ((name, night) for name, site in sites.items() for night in nights(site, first, last))
 
 
-def species_by_night(connection: Connection, stretches: Sequence[Stretch]) -> Grid:
+def species_by_night(connection: Connection, stretches: Sequence[SlotRange]) -> Grid:
     """Return the rate of each species in each night, of all sites together."""
     return _grid(connection, stretches, call_slots.c.species.name, hourly=False)
 
 
-def species_by_hour(connection: Connection, stretches: Sequence[Stretch], hours: range) -> Grid:
+def species_by_hour(connection: Connection, stretches: Sequence[SlotRange], hours: range) -> Grid:
     """Return the rate of each species in each hour, over all nights and sites."""
     grid = _grid(connection, stretches, call_slots.c.species.name, hourly=True)
     rows = {name: {h: cells.get(h, Cell(0, 0.0)) for h in hours} for name, cells in grid.rows.items()}
     return Grid(hours, rows, {h: grid.hours.get(h, 0.0) for h in hours})
 
 
-def site_by_night(connection: Connection, stretches: Sequence[Stretch], species: str) -> Grid:
+def site_by_night(connection: Connection, stretches: Sequence[SlotRange], species: str) -> Grid:
     """Return the rate of one species at each site in each night."""
     return _grid(connection, stretches, call_slots.c.site.name, hourly=False, species=species)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class CallsAndEffort:
     """Calls and listening of each site, model and night."""
 
     calls: Mapping[tuple[str, str, str, int], int]
@@ -123,10 +123,10 @@ class Heard:
     """By site, state of effort, model and column."""
 
 
-def by_site_and_model(connection: Connection, stretches: Sequence[Stretch]) -> Heard:
+def calls_and_effort(connection: Connection, stretches: Sequence[SlotRange]) -> CallsAndEffort:
     """Return calls and listening without adding up sites or models."""
     if not stretches:
-        return Heard({}, {})
+        return CallsAndEffort({}, {})
     spans = _as_table(stretches)
     found = []
     for table, what, amount in ((call_slots, "species", "calls"), (effort_slots, "state", "seconds")):
@@ -134,11 +134,11 @@ def by_site_and_model(connection: Connection, stretches: Sequence[Stretch]) -> H
         query = _joined(spans, table).add_columns(*keys, func.sum(table.c[amount])).group_by(*keys)
         found.append({tuple(key): total for *key, total in connection.execute(query)})
     calls, seconds = found
-    return Heard(calls, {key: total / 3_600 for key, total in seconds.items()})
+    return CallsAndEffort(calls, {key: total / 3_600 for key, total in seconds.items()})
 
 
 def _grid(
-    connection: Connection, stretches: Sequence[Stretch], rows: str, *, hourly: bool, species: str | None = None
+    connection: Connection, stretches: Sequence[SlotRange], rows: str, *, hourly: bool, species: str | None = None
 ) -> Grid:
     if not stretches:
         return Grid((), {}, {})
@@ -175,7 +175,7 @@ def _hours(connection: Connection, spans: CTE, *, hourly: bool) -> dict[tuple[st
     return {(site, number): seconds / 3_600 for site, number, seconds in connection.execute(query)}
 
 
-def _as_table(stretches: Sequence[Stretch]) -> CTE:
+def _as_table(stretches: Sequence[SlotRange]) -> CTE:
     names = ("site", "first", "end_", "zero")
     # Written into the statement: a season of many sites is more values than a database takes as parameters.
     rows = values(column("site", Text), *(column(name, Integer) for name in names[1:]), name="v", literal_binds=True)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Double, func, literal, select
 
-from anura_base.analysis.rollup import LONGEST
+from anura_base.analysis.rollup import MAX_EFFORT_SPAN
 from anura_base.config.settings import Site
-from anura_base.db.queries import health_of_devices, missing_rows
+from anura_base.db.queries import health_with_staleness, missing_row_counts
 from anura_base.db.schema import devices, effort, events, unknown_clock
 from anura_edge.audio import ClockSource
 from anura_edge.wire import Health
@@ -25,7 +25,7 @@ KM_PER_DEGREE = 111.195
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceNow:
+class DeviceStatus:
     """A device, and its last 24 hours."""
 
     site: str
@@ -44,20 +44,20 @@ class DeviceNow:
     """Hours in each state of effort."""
     clocks: Sequence[str]
     """Where its times come from, the most frequent first."""
-    timeless: int
+    rows_without_time: int
     """Rows of any age that wait for their time."""
     missing: int
     """Rows that will not come any more."""
 
     @property
-    def needs_a_look(self) -> bool:
+    def needs_attention(self) -> bool:
         """Whether a person should see to it."""
         unwell = self.health is not None and (bool(self.health.problems) or self.health_is_stale)
         return self.state != "online" or unwell or bool(self.missing)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MapPoint:
     """A site on the map."""
 
     name: str
@@ -69,20 +69,20 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Map:
+class SiteMap:
     """Where the sites are, seen from above, north up. An equirectangular projection, true in the middle."""
 
-    places: Sequence[Place]
+    places: Sequence[MapPoint]
     bar_km: float
     bar_width: float
-    placeless: Sequence[str]
+    sites_without_position: Sequence[str]
     """Sites whose place nobody has said."""
 
 
-def read_network(connection: Connection, sites: Mapping[str, Site]) -> list[DeviceNow]:
+def device_statuses(connection: Connection, sites: Mapping[str, Site]) -> list[DeviceStatus]:
     """Return every device, by site and name."""
     since = datetime.now(UTC) - RECENT
-    said, missing = health_of_devices(connection), missing_rows(connection)
+    said, missing = health_with_staleness(connection), missing_row_counts(connection)
     calls, levels = _calls(connection, sites, since)
     hours, clocks = _hours(connection, sites, since)
     timeless = _timeless(connection)
@@ -91,7 +91,7 @@ def read_network(connection: Connection, sites: Mapping[str, Site]) -> list[Devi
         key = row.site, row.device
         health, stale = said.get(key, (None, False))
         found.append(
-            DeviceNow(
+            DeviceStatus(
                 *key,
                 row.state,
                 row.last_seen_utc,
@@ -139,7 +139,7 @@ def _hours(
     hours: dict[Key, Counter[str]] = defaultdict(Counter)
     clocks: dict[Key, Counter[str]] = defaultdict(Counter)
     for site, device, state, clock, start, length_s in connection.execute(
-        query.where(c.site.in_(sites), c.start_utc > since - LONGEST)
+        query.where(c.site.in_(sites), c.start_utc > since - MAX_EFFORT_SPAN)
     ):
         before_s = max((since - start).total_seconds(), 0.0)
         if before_s < length_s and clock != ClockSource.UNKNOWN:
@@ -159,7 +159,7 @@ def _timeless(connection: Connection) -> dict[Key, int]:
     return rows
 
 
-def draw_map(sites: Mapping[str, Site]) -> Map:
+def project_sites(sites: Mapping[str, Site]) -> SiteMap:
     """Place the sites that say where they are."""
     where = {
         name: (site.longitude_deg, site.latitude_deg)
@@ -168,7 +168,7 @@ def draw_map(sites: Mapping[str, Site]) -> Map:
     }
     placeless = [name for name in sites if name not in where]
     if not where:
-        return Map((), 0, 0, placeless)
+        return SiteMap((), 0, 0, placeless)
     # Across the date line 179 and -179 degrees are neighbours: counted from the first site on, they are.
     start = next(iter(where.values()))[0]
     east = {name: (longitude - start + 180) % 360 - 180 for name, (longitude, _) in where.items()}
@@ -181,7 +181,7 @@ def draw_map(sites: Mapping[str, Site]) -> Map:
     scale = min((WIDTH - 2 * MARGIN) / max(wide, 1.0), (HEIGHT - 2 * MARGIN) / max(high, 0.5))
     x0, y0 = _middle(list(x_km.values())), _middle(list(y_km.values()))
     places = [
-        Place(
+        MapPoint(
             name,
             sites[name].title or name,
             round(WIDTH / 2 + (x_km[name] - x0) * scale, 1),
@@ -191,7 +191,7 @@ def draw_map(sites: Mapping[str, Site]) -> Map:
         for name in where
     ]
     bar_km = _round_down(150 / scale)
-    return Map(places, bar_km, bar_km * scale, placeless)
+    return SiteMap(places, bar_km, bar_km * scale, placeless)
 
 
 def _middle(values: Sequence[float]) -> float:

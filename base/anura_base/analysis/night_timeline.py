@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Double, literal, select
 
 from anura_base.analysis.nights import Night
-from anura_base.analysis.rollup import LONGEST, species_of
+from anura_base.analysis.rollup import MAX_EFFORT_SPAN, species_of
 from anura_base.db.schema import effort, events, unknown_clock
 from anura_edge.events import EffortState
 
@@ -27,7 +27,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class SpeciesNight:
+class SpeciesTimeline:
     """What one species did."""
 
     name: str
@@ -39,13 +39,13 @@ class SpeciesNight:
 
 
 @dataclass(frozen=True, slots=True)
-class NightView:
+class NightTimeline:
     """What is known of a night."""
 
     begin: float
     end: float
     """Of what is shown, whole hours of UTC, in seconds since 1970."""
-    species: Sequence[SpeciesNight]
+    species: Sequence[SpeciesTimeline]
     """The most frequent first."""
     effort: Mapping[str, Mapping[str, Sequence[Interval]]]
     """For each device and state, when it was in that state."""
@@ -55,10 +55,10 @@ class NightView:
     """How long at least one device did."""
 
 
-def read_night(connection: Connection, site: str, night: Night) -> NightView:
+def read_timeline(connection: Connection, site: str, night: Night) -> NightTimeline:
     """Read what is known of a night of a site."""
     states = _effort(connection, site, night)
-    heard = union(span for device in states.values() for span in device.get(EffortState.ANALYSED, ()))
+    heard = merge_intervals(span for device in states.values() for span in device.get(EffortState.ANALYSED, ()))
     calls: dict[str, list[Interval]] = defaultdict(list)
     for species, start, end in _calls(connection, site, night):
         calls[species].append((start.timestamp(), end.timestamp()))
@@ -69,10 +69,10 @@ def read_night(connection: Connection, site: str, night: Night) -> NightView:
         device: {state: inside for state, spans in of_device.items() if (inside := _clipped(spans, first, last))}
         for device, of_device in states.items()
     }
-    return NightView(first, last, found, shown, gaps(heard, first, last), sum(b - a for a, b in heard))
+    return NightTimeline(first, last, found, shown, gaps(heard, first, last), sum(b - a for a, b in heard))
 
 
-def union(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[Interval]:
+def merge_intervals(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[Interval]:
     """Join intervals that overlap, or that are no more than a gap apart."""
     joined: list[Interval] = []
     for begin, end in sorted(intervals):
@@ -113,9 +113,9 @@ def _by_cell(intervals: Sequence[Interval]) -> dict[float, float]:
     return seconds
 
 
-def _species(name: str, spans: Sequence[Interval], heard: Sequence[Interval]) -> SpeciesNight:
-    joined = union(spans)
-    return SpeciesNight(name, len(spans), joined, calling_index(joined, heard))
+def _species(name: str, spans: Sequence[Interval], heard: Sequence[Interval]) -> SpeciesTimeline:
+    joined = merge_intervals(spans)
+    return SpeciesTimeline(name, len(spans), joined, calling_index(joined, heard))
 
 
 def _calls(connection: Connection, site: str, night: Night) -> Iterator[tuple[str, datetime, datetime]]:
@@ -130,7 +130,10 @@ def _calls(connection: Connection, site: str, night: Night) -> Iterator[tuple[st
 def _effort(connection: Connection, site: str, night: Night) -> dict[str, dict[str, list[Interval]]]:
     c = effort.c
     query = select(c.device, c.state, c.start_utc, c.samples * literal(1.0, Double) / c.rate_hz).where(
-        c.site == site, c.start_utc > night.begin_utc - LONGEST, c.start_utc < night.end_utc, ~unknown_clock(effort)
+        c.site == site,
+        c.start_utc > night.begin_utc - MAX_EFFORT_SPAN,
+        c.start_utc < night.end_utc,
+        ~unknown_clock(effort),
     )
     found: dict[str, dict[str, list[Interval]]] = defaultdict(lambda: defaultdict(list))
     first, last = night.begin_utc.timestamp(), night.end_utc.timestamp()
@@ -139,7 +142,8 @@ def _effort(connection: Connection, site: str, night: Night) -> dict[str, dict[s
         if begin < end:
             found[device][state].append((begin, end))
     return {
-        device: {state: union(spans) for state, spans in states.items()} for device, states in sorted(found.items())
+        device: {state: merge_intervals(spans) for state, spans in states.items()}
+        for device, states in sorted(found.items())
     }
 
 

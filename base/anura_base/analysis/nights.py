@@ -54,7 +54,7 @@ def slot(moment: datetime) -> int:
     return int(moment.timestamp() // SLOT_S)
 
 
-def night_of(moment: datetime, site: Site) -> date:
+def night_date(moment: datetime, site: Site) -> date:
     """Return the name of the night that a moment lies in."""
     return (moment.astimezone(ZoneInfo(site.zone)).replace(tzinfo=None) - timedelta(hours=12)).date()
 
@@ -98,7 +98,7 @@ def _sun(what: Literal["sunset", "sunrise"], place: Observer, begin: datetime, e
     return None
 
 
-def clock_changes(night: Night, zone: str) -> list[tuple[int, int, int]]:
+def split_at_clock_changes(night: Night, zone: str) -> list[tuple[int, int, int]]:
     """Return the parts of a night between changes of the clock: first slot, end slot, and the slot of its local noon.
 
     `(slot - noon) / SLOTS_PER_HOUR` is then the time since noon as a clock on the wall shows it.

@@ -44,7 +44,7 @@ class Verdict(StrEnum):
     UNDONE = "undone"
 
 
-class Order(StrEnum):
+class ReviewOrder(StrEnum):
     """Which call comes next."""
 
     ANY = "any"
@@ -72,25 +72,25 @@ class Precision:
 THRESHOLDS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
-def standing() -> Subquery:
+def current_reviews() -> Subquery:
     """Return the words that count: the last on each call, unless it took the word before back."""
     last = select(func.max(reviews.c.number)).group_by(reviews.c.event_id)
     return select(reviews).where(reviews.c.number.in_(last), reviews.c.verdict != Verdict.UNDONE).subquery()
 
 
 def next_event(
-    connection: Connection, species: str, site: str, order: Order, skip: Sequence[UUID] = ()
+    connection: Connection, species: str, site: str, order: ReviewOrder, skip: Sequence[UUID] = ()
 ) -> Row[Any] | None:
     """Return a call that nobody has reviewed, None when there is none (left)."""
-    query = _of_species(connection, species).where(events.c.id.not_in(select(standing().c.event_id)))
+    query = _of_species(connection, species).where(events.c.id.not_in(select(current_reviews().c.event_id)))
     if site:
         query = query.where(events.c.site == site)
     if skip:
         query = query.where(events.c.id.not_in(skip))
-    if order is not Order.ANY:
+    if order is not ReviewOrder.ANY:
         up = events.c.p_peak, events.c.arrival  # both one way, as the index has them: else all would be sorted
         down = [column.desc() for column in up]
-        return connection.execute(query.order_by(*(down if order is Order.HIGHEST else up)).limit(1)).first()
+        return connection.execute(query.order_by(*(down if order is ReviewOrder.HIGHEST else up)).limit(1)).first()
     from_ = random.random()  # noqa: S311  (no secret)
     above = query.where(events.c.p_peak >= from_).order_by(events.c.p_peak, events.c.arrival).limit(1)
     below = query.where(events.c.p_peak < from_).order_by(events.c.p_peak.desc(), events.c.arrival.desc()).limit(1)
@@ -110,7 +110,7 @@ def find_event(connection: Connection, event_id: UUID) -> Row[Any] | None:
     return connection.execute(select(events).where(events.c.id == event_id)).first()
 
 
-def judge(connection: Connection, event_id: UUID, reviewer: str, verdict: Verdict, label: str = "") -> None:
+def add_review(connection: Connection, event_id: UUID, reviewer: str, verdict: Verdict, label: str = "") -> None:
     """Keep a word on a call."""
     row = {
         "event_id": event_id,
@@ -122,9 +122,9 @@ def judge(connection: Connection, event_id: UUID, reviewer: str, verdict: Verdic
     connection.execute(insert(reviews).values(row))
 
 
-def last_of(connection: Connection, reviewer: str) -> Row[Any] | None:
+def latest_review(connection: Connection, reviewer: str) -> Row[Any] | None:
     """Return the reviewer's last word that counts, with its call; None where there is none."""
-    words = standing()
+    words = current_reviews()
     query = (
         select(words, events.c.scientific_name, events.c.label.label("event_label"))
         .join(events, events.c.id == words.c.event_id)
@@ -135,7 +135,7 @@ def last_of(connection: Connection, reviewer: str) -> Row[Any] | None:
 
 def precisions(connection: Connection, species: str) -> list[Precision]:
     """Return, from each threshold on, how many of the reviewed calls of a species are right."""
-    words = standing()
+    words = current_reviews()
     name = select(events.c.p_peak, words.c.verdict).join(words, words.c.event_id == events.c.id)
     mine = (events.c.scientific_name == species) | ((events.c.scientific_name == "") & (events.c.label == species))
     rows = [(p, verdict == Verdict.CONFIRMED) for p, verdict in connection.execute(name.where(mine))]
@@ -147,9 +147,9 @@ def precisions(connection: Connection, species: str) -> list[Precision]:
     return found
 
 
-def reviewed(connection: Connection) -> Sequence[Row[Any]]:
+def reviewed_events(connection: Connection) -> Sequence[Row[Any]]:
     """Return every reviewed call with the word that counts."""
-    words = standing()
+    words = current_reviews()
     columns = words.c.verdict, words.c.label.label("new_label"), words.c.reviewer, words.c.reviewed_utc
     query = select(events, *columns).join(words, words.c.event_id == events.c.id)
     return connection.execute(query.order_by(events.c.site, events.c.start_utc, events.c.id)).all()

@@ -36,13 +36,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.analysis.nights import SLOT_S, slot
-from anura_base.db.engine import cause, writing
+from anura_base.db.engine import root_cause, write_transaction
 from anura_base.db.schema import ArrivalNumber, effort, events, metadata, unknown_clock
 from anura_edge.errors import JournalError
 
 log = logging.getLogger(__name__)
 
-LONGEST = timedelta(days=2)
+MAX_EFFORT_SPAN = timedelta(days=2)
 """Of a longer stretch of effort only this much is counted: what nobody could hear should not fill the database."""
 
 NOTES_PER_STEP = 1_000
@@ -117,7 +117,7 @@ def species_of(table: Table) -> ColumnElement[str]:
     return case((table.c.scientific_name == "", table.c.label), else_=table.c.scientific_name)
 
 
-def prepare(engine: Engine) -> None:
+def install_triggers(engine: Engine) -> None:
     """Add the triggers, and note every day of what an older version stored.
 
     Raises JournalError when the database does not take them.
@@ -125,11 +125,13 @@ def prepare(engine: Engine) -> None:
     try:
         _prepare(engine)
     except SQLAlchemyError as error:
-        raise JournalError(f"cannot prepare the database's sums: {cause(error)}; check its owner and space") from error
+        raise JournalError(
+            f"cannot prepare the database's sums: {root_cause(error)}; check its owner and space"
+        ) from error
 
 
 def _prepare(engine: Engine) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         known = _triggers(connection)
         _forget_older(connection, known)
         for table in ("events", "effort"):
@@ -198,7 +200,7 @@ def run(engine: Engine, stop: threading.Event) -> None:
         except SQLAlchemyError as error:
             engine.dispose()
             if healthy:
-                log.warning("cannot sum up: %s; trying again until it works", cause(error))
+                log.warning("cannot sum up: %s; trying again until it works", root_cause(error))
             healthy = False
         else:
             healthy = True
@@ -220,7 +222,7 @@ def _step(engine: Engine) -> bool:
     if not todo:
         return False
     days: set[tuple[str, datetime]] = set()
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         for site, day in todo:
             gone = delete(stale_days).where(stale_days.c.site == site, stale_days.c.day == day)
             # Removed first, computed then: what is committed in between is seen, and its note stays for the next time.
@@ -234,7 +236,7 @@ def _step(engine: Engine) -> bool:
 def _days(day: str, reach_s: float) -> Iterable[datetime]:
     first = datetime.fromisoformat(day).replace(tzinfo=UTC)
     try:
-        last = first + timedelta(days=1, seconds=min(reach_s, LONGEST.total_seconds()))
+        last = first + timedelta(days=1, seconds=min(reach_s, MAX_EFFORT_SPAN.total_seconds()))
         while first < last:
             yield first
             first += timedelta(days=1)
@@ -268,12 +270,12 @@ def _effort(connection: Connection, site: str, first: datetime, end: datetime) -
     c = effort.c
     seconds = c.samples * literal(1.0, Double) / c.rate_hz
     query = select(c.start_utc, seconds, c.state, c.model_sha256).where(
-        c.site == site, c.start_utc > first - LONGEST, c.start_utc < end, ~unknown_clock(effort)
+        c.site == site, c.start_utc > first - MAX_EFFORT_SPAN, c.start_utc < end, ~unknown_clock(effort)
     )
     slots: Counter[tuple[int, str, str]] = Counter()
     for start, length, *rest in connection.execute(query):
         begin = start.timestamp()
-        until = min(begin + min(length, LONGEST.total_seconds()), end.timestamp())
+        until = min(begin + min(length, MAX_EFFORT_SPAN.total_seconds()), end.timestamp())
         begin = max(begin, first.timestamp())
         for number in range(int(begin // SLOT_S), -int(-until // SLOT_S)):
             inside = min(until, (number + 1) * SLOT_S) - max(begin, number * SLOT_S)

@@ -9,7 +9,7 @@ from anura_base.db.schema import devices
 from anura_edge.config.yaml_loader import is_zone
 
 
-def sites(connection: Connection, known: Mapping[str, Site]) -> dict[str, Site]:
+def all_sites(connection: Connection, known: Mapping[str, Site]) -> dict[str, Site]:
     """Return every site that the settings (`known`) or a device name, by name.
 
     A site that the settings do not have is where the first of its devices says; a zone that nobody knows is UTC.

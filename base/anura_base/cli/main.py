@@ -155,13 +155,13 @@ def simulate(
     Example: anura-base simulate --mqtt 127.0.0.1:1883 --devices 12 --nights 60
     """
     from anura_base.simulate import demo as season_demo
-    from anura_base.simulate import sender, telling
+    from anura_base.simulate import messages, sender
 
     broker = load(None, None, mqtt, None).mqtt
     last, calendar = until.date() if until else season_demo.yesterday(), as_if.date() if as_if else None
-    fleet = sender.Fleet(broker.host, broker.port)
+    fleet = sender.FleetSender(broker.host, broker.port)
     began = monotonic()
-    sent = fleet.tell(telling.season(devices, nights, seed, last, calendar))
+    sent = fleet.send_all(messages.season_messages(devices, nights, seed, last, calendar))
     fleet.close()
     took_s = monotonic() - began
     typer.echo(f"{sent.events:,} calls in {sent.rows:,} rows acknowledged in {took_s:.0f} s")

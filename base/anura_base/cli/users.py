@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from anura_base.access import accounts, tokens
 from anura_base.access.roles import Role
 from anura_base.config import settings
-from anura_base.db.engine import open_database, writing
+from anura_base.db.engine import open_database, write_transaction
 from anura_edge.config.yaml_loader import read_password
 from anura_edge.errors import ConfigError
 
@@ -176,7 +176,7 @@ def _database(config_file: Path | None, database: str | None) -> Iterator[Connec
     """Open a transaction on the base station's database; it may be running."""
     engine = open_database(settings.load(config_file, database, None, None).database_url())
     try:
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             yield connection
     finally:
         engine.dispose()

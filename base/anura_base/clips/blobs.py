@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, select, update
 
 from anura_base.clips.tables import OPEN, ClipState, clip_parts, clips
-from anura_base.db.engine import same
+from anura_base.db.engine import key_matches
 from anura_base.db.schema import events
 
 
@@ -17,20 +17,20 @@ def key(clip: Row[Any]) -> dict[str, str]:
 
 def read(connection: Connection, clip: Row[Any]) -> bytes:
     """Return a file, or what there is of it."""
-    query = select(clip_parts.c.data).where(*same(clip_parts, key(clip))).order_by(clip_parts.c.first_byte)
+    query = select(clip_parts.c.data).where(*key_matches(clip_parts, key(clip))).order_by(clip_parts.c.first_byte)
     return b"".join(connection.scalars(query))
 
 
 def add(connection: Connection, clip: Row[Any], data: bytes) -> None:
     """Add a piece after what there is, for every clip that is in the file."""
     connection.execute(insert(clip_parts).values(**key(clip), first_byte=clip.came, data=data))
-    change = update(clips).where(*same(clips, key(clip)), clips.c.state.in_(OPEN))
+    change = update(clips).where(*key_matches(clips, key(clip)), clips.c.state.in_(OPEN))
     connection.execute(change.values(came=clip.came + len(data), state=ClipState.COMING))
 
 
 def came(connection: Connection, site: str, device: str, sha256: str) -> int:
     """Return how many bytes of a file there are."""
-    of_file = same(clip_parts, {"site": site, "device": device, "sha256": sha256})
+    of_file = key_matches(clip_parts, {"site": site, "device": device, "sha256": sha256})
     # PostgreSQL adds integers up as decimals.
     return int(connection.scalar(select(func.sum(func.length(clip_parts.c.data))).where(*of_file)) or 0)
 
@@ -56,7 +56,7 @@ def sweep(connection: Connection) -> None:
 
 def release(connection: Connection, clip: Row[Any]) -> None:
     """Remove the file that a clip was in, unless another needs it."""
-    connection.execute(delete(clip_parts).where(*same(clip_parts, key(clip)), _unneeded()))
+    connection.execute(delete(clip_parts).where(*key_matches(clip_parts, key(clip)), _unneeded()))
 
 
 def _unneeded() -> ColumnElement[bool]:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.clips.tables import OPEN, clips
 from anura_base.clips.transfer import wanted
-from anura_base.db.engine import cause
+from anura_base.db.engine import root_cause
 from anura_base.db.schema import devices
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Asking:
                 self._failing = False
             except SQLAlchemyError as error:
                 if not self._failing:
-                    log.warning("cannot look which clips to ask for: %s", cause(error))
+                    log.warning("cannot look which clips to ask for: %s", root_cause(error))
                 self._failing = True
 
     def look(self) -> None:

@@ -16,7 +16,7 @@ from anura_base.clips import blobs
 from anura_base.clips.decode import head_of
 from anura_base.clips.tables import OPEN, ClipState, clips
 from anura_base.config.settings import Clips
-from anura_base.db.engine import same
+from anura_base.db.engine import key_matches
 from anura_base.db.schema import events
 from anura_edge.errors import DeliveryError, UnreadableError
 from anura_edge.wire import ClipDenial, ClipPart, ClipSettled, ClipWanted, topic
@@ -100,7 +100,7 @@ def _own(connection: Connection, told: _Told) -> Row[Any] | None:
 
 def _take_offer(connection: Connection, told: _Told) -> Row[Any] | None:
     key = {"id": told.content.event, "site": told.site, "device": told.device}
-    event = connection.execute(select(events).where(*same(events, key))).first()
+    event = connection.execute(select(events).where(*key_matches(events, key))).first()
     if event:
         ask(connection, event, "", told.received_utc)
     return _own(connection, told)
@@ -164,7 +164,7 @@ def _finished(connection: Connection, clip: Row[Any], told: _Told) -> Answers:
         head = head_of(flac)
     except UnreadableError as error:
         return _useless(connection, clip, told, str(error))
-    of_file = [*same(clips, blobs.key(clip)), clips.c.state.in_(OPEN)]
+    of_file = [*key_matches(clips, blobs.key(clip)), clips.c.state.in_(OPEN)]
     done = connection.scalars(select(clips.c.event_id).where(*of_file)).all()
     here = {"state": ClipState.HERE, "detail": "", "changed_utc": told.received_utc}
     connection.execute(update(clips).where(*of_file).values(rate_hz=head.rate_hz, samples=head.samples, **here))

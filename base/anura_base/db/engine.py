@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
-from anura_base.db.fifo_lock import Turns
+from anura_base.db.fifo_lock import FifoLock
 from anura_base.db.schema import dead_letters, metadata
 from anura_edge.errors import ConfigError, JournalError
 
@@ -22,7 +22,7 @@ _INSERT: dict[str, _Insert] = {"sqlite": sqlite.insert, "postgresql": postgresql
 # WAL with FULL survives a power cut at one fdatasync per commit; WAL with NORMAL loses what was acknowledged.
 _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
 
-_turns: WeakKeyDictionary[Engine, Turns] = WeakKeyDictionary()
+_turns: WeakKeyDictionary[Engine, FifoLock] = WeakKeyDictionary()
 """Who writes next to a SQLite file of ours."""
 
 
@@ -40,7 +40,9 @@ def open_database(url: str) -> Engine:
         _add_columns(engine)
     except SQLAlchemyError as error:
         where = engine.url.render_as_string(hide_password=True)
-        raise JournalError(f"cannot open {where}: {cause(error)}; check the path, its owner and free space") from error
+        raise JournalError(
+            f"cannot open {where}: {root_cause(error)}; check the path, its owner and free space"
+        ) from error
     return engine
 
 
@@ -59,12 +61,12 @@ def _add_columns(engine: Engine) -> None:
 
 def check_writable(engine: Engine) -> None:
     """Raise SQLAlchemyError unless the database takes writes. It writes nothing."""
-    with writing(engine):
+    with write_transaction(engine):
         pass
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def write_transaction(engine: Engine) -> Iterator[Connection]:
     """Begin a transaction that waits for its turn to write, commit it at the end. Whatever writes goes through this.
 
     SQLite has one writer at a time and no queue: who waits asks now and then, and under a flood never at the right
@@ -75,7 +77,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     turn: AbstractContextManager[None] = nullcontext()
     if engine.dialect.name == "sqlite":
-        turn = _turns.setdefault(engine, Turns()).next()
+        turn = _turns.setdefault(engine, FifoLock()).hold()
     with turn, engine.begin() as connection:
         connection.execute(delete(dead_letters).where(false()))
         yield connection
@@ -99,7 +101,7 @@ def insert_or_update(connection: Connection, table: Table, rows: Sequence[Mappin
     connection.execute(query, rows)
 
 
-def same(table: Table, key: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+def key_matches(table: Table, key: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     """Return the conditions that pick the rows with these values."""
     return [table.c[name] == value for name, value in key.items()]
 
@@ -150,7 +152,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def cause(error: SQLAlchemyError) -> object:
+def root_cause(error: SQLAlchemyError) -> object:
     """Return what the database said first, without SQLAlchemy's statement and link."""
     # A full SQLite takes back the whole transaction; then the savepoint's own end fails, too.
     link = error.__context__

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 
-class Turns:
+class FifoLock:
     """Whoever asks is next after those who asked before; `threading.Lock` goes to whoever is quickest."""
 
     def __init__(self) -> None:
@@ -15,7 +15,7 @@ class Turns:
         self._taken = False
 
     @contextmanager
-    def next(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Wait for a turn, and give it on at the end."""
         self._take()
         try:

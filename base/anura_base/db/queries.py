@@ -48,7 +48,7 @@ def rows_after(connection: Connection, table: Table, arrival: int, limit: int) -
 def device_views(connection: Connection) -> list[DeviceView]:
     """Return every device, by site and name."""
     calls, hours = _calls(connection), _effort_h(connection)
-    missing, said = missing_rows(connection), last_health(connection)
+    missing, said = missing_row_counts(connection), latest_health(connection)
     return [
         DeviceView(
             site=row.site,
@@ -67,12 +67,12 @@ def device_views(connection: Connection) -> list[DeviceView]:
     ]
 
 
-def health_of_devices(connection: Connection) -> dict[tuple[str, str], tuple[Health, bool]]:
+def health_with_staleness(connection: Connection) -> dict[tuple[str, str], tuple[Health, bool]]:
     """Return what each device last said about itself, and whether that is too old to count on."""
-    return {key: (said, _is_stale(said, received)) for key, (said, received) in last_health(connection).items()}
+    return {key: (said, _is_stale(said, received)) for key, (said, received) in latest_health(connection).items()}
 
 
-def last_health(connection: Connection) -> dict[tuple[str, str], tuple[Health, datetime | None]]:
+def latest_health(connection: Connection) -> dict[tuple[str, str], tuple[Health, datetime | None]]:
     """Return what each device last said about itself, and when it came; None where the broker had kept it for us."""
     return {
         (site, device): (Health.model_validate_json(message), received_utc)
@@ -103,7 +103,7 @@ def _effort_h(connection: Connection) -> dict[tuple[str, str, str], float]:
     }
 
 
-def missing_rows(connection: Connection) -> dict[tuple[str, str], int]:
+def missing_row_counts(connection: Connection) -> dict[tuple[str, str], int]:
     """Return how many rows of each device will not come any more."""
     # Summed here, not in SQL: a device may declare any floor, and SQLite's sum fails beyond 63 bits.
     total: dict[tuple[str, str], int] = {}

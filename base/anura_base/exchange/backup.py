@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from anura_base.db.engine import cause, open_database
+from anura_base.db.engine import open_database, root_cause
 from anura_base.db.schema import metadata
 from anura_edge.errors import ConfigError, JournalError
 
@@ -47,7 +47,7 @@ def back_up(source: Engine, file: Path) -> int:
             f"cannot write {file}: {error.strerror}; choose a folder with room that can be written"
         ) from error
     except (SQLAlchemyError, sqlite3.Error) as error:
-        reason = cause(error) if isinstance(error, SQLAlchemyError) else error
+        reason = root_cause(error) if isinstance(error, SQLAlchemyError) else error
         raise JournalError(f"cannot back up: {reason}; check the database and the room beside {file}") from error
     finally:
         _forget(unfinished)
@@ -67,7 +67,7 @@ def restore(file: Path, target: Engine) -> int:
                         raise ConfigError(f"the database is not empty: there are {table.name}; restore into a new one")
                 return _copy(source, connection)
         except SQLAlchemyError as error:
-            raise JournalError(f"cannot restore {file}: {cause(error)}; nothing was changed") from error
+            raise JournalError(f"cannot restore {file}: {root_cause(error)}; nothing was changed") from error
 
 
 class _Backup:
@@ -83,7 +83,7 @@ class _Backup:
                 damage = connection.execute(text("PRAGMA quick_check(1)")).scalar()
             ours = inspect(self.engine).has_table("events")
         except SQLAlchemyError as error:
-            damage, ours = cause(error), True
+            damage, ours = root_cause(error), True
         if damage != "ok" or not ours:
             self.close()
             reason = damage if damage != "ok" else "it has no table of events"

@@ -6,7 +6,7 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine
 
-from anura_base.analysis.sites import sites
+from anura_base.analysis.sites import all_sites
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
 from anura_base.exchange import formats
@@ -47,5 +47,5 @@ def export(engine: Engine, name: str, known: Mapping[str, Site]) -> Iterator[Pie
     Raises ConfigError, before the first piece, when something that the form needs is not there.
     """
     with engine.connect() as connection:
-        context = Context(sites(connection, known))
+        context = Context(all_sites(connection, known))
         yield from EXPORTS[name].pieces(connection, context)

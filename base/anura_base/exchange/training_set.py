@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from anura_base.analysis.nights import night_of
+from anura_base.analysis.nights import night_date
 from anura_base.analysis.reviews import Verdict
 from anura_base.config.settings import Site
 
@@ -65,7 +65,7 @@ def _recordings(rows: Sequence[Row[Any]], sites: Mapping[str, Site]) -> Iterable
     for (file, recording), row in first.items():
         site = sites.get(row.site, Site())
         start = row.start_utc - timedelta(seconds=row.onset_sample / row.rate_hz)
-        night = night_of(start, site)
+        night = night_date(start, site)
         local = start.astimezone(ZoneInfo(site.zone)).isoformat(timespec="seconds")
         codes = " ".join(sorted(labels[file, recording]))
         yield file, codes, recording, f"{row.site}-{night}", row.site, night, local

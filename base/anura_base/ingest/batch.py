@@ -10,8 +10,8 @@ from sqlalchemy.exc import DataError, IntegrityError
 from anura_base.clips.transfer import receive
 from anura_base.config.settings import Clips
 from anura_base.db.schema import dead_letters
-from anura_base.ingest.sequence import union
-from anura_base.ingest.writer import Parcel, Stream, store
+from anura_base.ingest.sequence import merge_spans
+from anura_base.ingest.writer import DecodedMessage, JournalKey, store
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import (
     Ack,
@@ -52,7 +52,7 @@ CONTENTS: dict[Kind, type[EventBatch | EffortBatch | NoticeBatch | Status | Heal
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class RawMessage:
     """What came from the broker."""
 
     topic: str
@@ -69,25 +69,25 @@ class _AboutClip:
     site: str
     device: str
     content: ClipPart | ClipDenial
-    message: Message
+    message: RawMessage
 
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
     """A message that cannot be used."""
 
-    message: Message
+    message: RawMessage
     reason: str
 
 
 def ingest(
-    connection: Connection, messages: Sequence[Message], limits: Clips = DEFAULT_LIMITS
+    connection: Connection, messages: Sequence[RawMessage], limits: Clips = DEFAULT_LIMITS
 ) -> list[tuple[str, bytes]]:
     """Store messages and return the answers, as topic and payload, to send once they are committed.
 
     A batch that came before adds nothing, but is acknowledged again: the earlier acknowledgement may be lost.
     """
-    acks: dict[Stream, Ack] = {}
+    acks: dict[JournalKey, Ack] = {}
     commands: list[tuple[str, bytes]] = []
     refused: list[_Refused] = []
     for part in _parts(messages, refused):
@@ -101,9 +101,9 @@ def ingest(
     return [*refusals, *acknowledged, *commands]
 
 
-def _parts(messages: Sequence[Message], refused: list[_Refused]) -> Iterator[list[Parcel] | _AboutClip]:
+def _parts(messages: Sequence[RawMessage], refused: list[_Refused]) -> Iterator[list[DecodedMessage] | _AboutClip]:
     """Read messages, as many at a time as may be stored together; of clips each alone, after what came before it."""
-    part: list[Parcel] = []
+    part: list[DecodedMessage] = []
     rows = 0
     for message in messages:
         try:
@@ -126,14 +126,14 @@ def _parts(messages: Sequence[Message], refused: list[_Refused]) -> Iterator[lis
         yield part
 
 
-def _read(message: Message) -> Parcel | _AboutClip:
+def _read(message: RawMessage) -> DecodedMessage | _AboutClip:
     site, device, kind = parse_topic(message.topic)
     if kind == "clip":
         return _AboutClip(site, device, parse_clip(message.payload), message)
     if kind not in CONTENTS:
         raise DeliveryError("an acknowledgement or a command is for a device, not for a base station")
     content = CONTENTS[kind].from_bytes(message.payload)
-    return Parcel(site, device, content, message.retained, message.received_utc, message)
+    return DecodedMessage(site, device, content, message.retained, message.received_utc, message)
 
 
 def _receive(
@@ -148,7 +148,7 @@ def _receive(
         return []
 
 
-def _store(connection: Connection, parcels: list[Parcel], refused: list[_Refused]) -> dict[Stream, Ack]:
+def _store(connection: Connection, parcels: list[DecodedMessage], refused: list[_Refused]) -> dict[JournalKey, Ack]:
     """Store parcels together; if the database does not take them, find out by halves which it is."""
     try:
         with connection.begin_nested():
@@ -163,12 +163,12 @@ def _store(connection: Connection, parcels: list[Parcel], refused: list[_Refused
     return _merged(earlier, _store(connection, parcels[half:], refused))
 
 
-def _merged(earlier: dict[Stream, Ack], later: dict[Stream, Ack]) -> dict[Stream, Ack]:
+def _merged(earlier: dict[JournalKey, Ack], later: dict[JournalKey, Ack]) -> dict[JournalKey, Ack]:
     """Answer all batches of a journal at once; what is missing is known best by the later answer."""
     merged = {**earlier, **later}
     for stream in earlier.keys() & later.keys():
         one, other = earlier[stream], later[stream]
-        received = union((*one.received, *other.received))
+        received = merge_spans((*one.received, *other.received))
         merged[stream] = other.model_copy(update={"seq": max(one.seq, other.seq), "received": received})
     return merged
 

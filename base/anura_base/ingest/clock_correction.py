@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from anura_base.db.engine import same
+from anura_base.db.engine import key_matches
 from anura_base.db.schema import effort, events, notices, unknown_clock
 from anura_edge.audio import ClockSource
 from anura_edge.events import NoticeKind
@@ -19,7 +19,7 @@ from anura_edge.events import NoticeKind
 
 def correct_clocks(connection: Connection, journal: Mapping[str, Any], recordings: Collection[str]) -> None:
     """Shift the times of some recordings' rows whose clock is `unknown` as the device's notices say."""
-    told = [*same(notices, journal), notices.c.what == NoticeKind.CLOCK_KNOWN]
+    told = [*key_matches(notices, journal), notices.c.what == NoticeKind.CLOCK_KNOWN]
     # One for each recording: the others would find no row whose time is unknown, however many a device sends.
     first = (
         select(func.min(notices.c.seq)).where(*told, notices.c.recording.in_(recordings)).group_by(notices.c.recording)
@@ -33,7 +33,9 @@ def _shift(connection: Connection, which: Mapping[str, Any], seconds: float) -> 
     for table in (events, effort):
         times = [name for name in ("start_utc", "end_utc") if name in table.c]
         rows = connection.execute(
-            select(table.c.arrival, *(table.c[name] for name in times)).where(*same(table, which), unknown_clock(table))
+            select(table.c.arrival, *(table.c[name] for name in times)).where(
+                *key_matches(table, which), unknown_clock(table)
+            )
         )
         try:
             moved = [

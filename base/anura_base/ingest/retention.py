@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Table, delete, select, update
 from anura_base.clips.blobs import sweep
 from anura_base.clips.tables import OPEN, ClipState, clips
 from anura_base.config.settings import Clips, Retention
-from anura_base.db.engine import writing
+from anura_base.db.engine import write_transaction
 from anura_base.db.schema import effort, events
 from anura_base.ingest.batch import DEFAULT_LIMITS
 
@@ -26,7 +26,7 @@ MAX_ROWS = 5_000
 """Removed in one transaction, so that what comes meanwhile does not wait for long."""
 
 
-class Clearing:
+class RetentionJob:
     """Looks for old rows now and then."""
 
     def __init__(self, retention: Retention, clips: Clips = DEFAULT_LIMITS) -> None:
@@ -37,7 +37,7 @@ class Clearing:
         """Rows that have gone since the start, by table."""
         self._said: Counter[str] = Counter()
 
-    def tick(self, engine: Engine) -> None:
+    def run_if_due(self, engine: Engine) -> None:
         """Remove some old rows, if it is time to.
 
         Raises SQLAlchemyError.
@@ -68,7 +68,7 @@ def _remove(engine: Engine, table: Table, before: datetime) -> int:
     """
     # In the order of arrival, which is the primary key and, but for a clock that was set, that of the times.
     query = select(table.c.arrival, table.c.received_utc).order_by(table.c.arrival).limit(MAX_ROWS)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         old = [arrival for arrival, received_utc in connection.execute(query) if received_utc < before]
         if old:
             connection.execute(delete(table).where(table.c.arrival.in_(old)))
@@ -77,7 +77,7 @@ def _remove(engine: Engine, table: Table, before: datetime) -> int:
 
 def _clear_clips(engine: Engine, now: datetime, days: float | None, unfinished_days: float) -> None:
     """Remove clips that came long ago, those of calls that are gone, and what came of those that will not be whole."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         too_long = [clips.c.state.in_(OPEN), clips.c.changed_utc < now - timedelta(days=unfinished_days)]
         connection.execute(update(clips).where(*too_long).values(state=ClipState.EXPIRED))
         if days is not None:

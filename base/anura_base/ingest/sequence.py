@@ -13,7 +13,7 @@ from anura_edge.wire import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JournalProgress:
     """How far one journal has come."""
 
     floor: int = 1
@@ -32,11 +32,13 @@ class Progress:
         """How many rows up to `contiguous` never came."""
         return self.contiguous - sum(last - first + 1 for first, last in self.received if last <= self.contiguous)
 
-    def add(self, numbers: Iterable[int], floor: int) -> "Progress":
+    def add(self, numbers: Iterable[int], floor: int) -> "JournalProgress":
         """Return the progress after a batch. Numbers below 1 are no rows, and are left out."""
-        return Progress(max(self.floor, floor), union([*self.received, *spans(n for n in numbers if n >= 1)]))
+        return JournalProgress(
+            max(self.floor, floor), merge_spans([*self.received, *spans(n for n in numbers if n >= 1)])
+        )
 
-    def lacking(self, below: int, limit: int) -> tuple[Span, ...]:
+    def gaps_below(self, below: int, limit: int) -> tuple[Span, ...]:
         """Return the lowest spans of numbers that can still come, but have not, although `below` has."""
         after = (last + 1 for _, last in self.received)
         begins = (max(self.floor, begin) for begin in (1, *after))
@@ -47,10 +49,10 @@ class Progress:
 
 def spans(numbers: Iterable[int]) -> tuple[Span, ...]:
     """Write numbers as spans."""
-    return union((number, number) for number in numbers)
+    return merge_spans((number, number) for number in numbers)
 
 
-def union(spans: Iterable[Span]) -> tuple[Span, ...]:
+def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Merge spans that overlap or touch; return them in ascending order."""
     merged: list[Span] = []
     for first, last in sorted(spans):

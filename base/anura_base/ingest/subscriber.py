@@ -13,8 +13,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from anura_base.config.settings import Mqtt
-from anura_base.ingest.batch import Message
-from anura_base.ingest.queue import Inbox
+from anura_base.ingest.batch import RawMessage
+from anura_base.ingest.ingest_queue import IngestQueue
 from anura_edge.config.yaml_loader import read_password
 from anura_edge.errors import ConfigError, DeliveryError
 from anura_edge.wire import MAX_PAYLOAD_BYTES, Kind, content_type, topic
@@ -41,7 +41,7 @@ class Subscriber:
     in flight. A device forgets a row when our own acknowledgement comes, and that is sent after the commit.
     """
 
-    def __init__(self, settings: Mqtt, inbox: Inbox) -> None:
+    def __init__(self, settings: Mqtt, inbox: IngestQueue) -> None:
         self._inbox = inbox
         self._where = f"{settings.host}:{settings.port}"
         self._subscribed = threading.Event()
@@ -80,7 +80,7 @@ class Subscriber:
         properties.ContentType = content_type(payload)
         self._client.publish(name, payload, qos=QOS, retain=False, properties=properties)
 
-    def deliver(self, name: str, payload: bytes, timeout_s: float, *, retain: bool = False) -> None:
+    def publish_and_wait(self, name: str, payload: bytes, timeout_s: float, *, retain: bool = False) -> None:
         """Send a message, and return once the broker has it.
 
         Raises DeliveryError when it cannot be known to have it.
@@ -127,7 +127,7 @@ class Subscriber:
             self._say_away(f"is gone: {reason}")
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        came = Message(message.topic, bytes(message.payload), message.retain, datetime.now(UTC))
+        came = RawMessage(message.topic, bytes(message.payload), message.retain, datetime.now(UTC))
         if not self._inbox.offer(came):
             # Not acknowledged, so the device sends it again. Waiting here would stop the keepalive.
             self._left_out += 1

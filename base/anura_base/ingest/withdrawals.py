@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, select
 
 from anura_base.clips.blobs import sweep
-from anura_base.db.engine import same
+from anura_base.db.engine import key_matches
 from anura_base.db.schema import effort, events, notices
 from anura_edge.events import NoticeKind
 
@@ -16,13 +16,13 @@ def remove_withdrawn(connection: Connection, stream: Mapping[str, Any], recordin
 
     `stream` is the site, device and journal: nobody can take back what another has said.
     """
-    told = [*same(notices, stream), notices.c.what == NoticeKind.WITHDRAWN, notices.c.recording.in_(recordings)]
+    told = [*key_matches(notices, stream), notices.c.what == NoticeKind.WITHDRAWN, notices.c.recording.in_(recordings)]
     withdrawn = connection.scalars(select(notices.c.recording).where(*told).distinct()).all()
     if not withdrawn:  # as good as always
         return
     for table in (events, effort):
         alike = [notices.c[name] == table.c[name] for name in ("recording", "model_sha256")]
         later = select(notices.c.arrival).where(*told, *alike, notices.c.seq > table.c.seq)
-        rows = [*same(table, stream), table.c.recording.in_(withdrawn), exists(later)]
+        rows = [*key_matches(table, stream), table.c.recording.in_(withdrawn), exists(later)]
         connection.execute(delete(table).where(*rows))
     sweep(connection)

@@ -8,11 +8,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.config.settings import Clips, Retention
-from anura_base.db.engine import cause, writing
-from anura_base.ingest.batch import DEFAULT_LIMITS, Message, ingest
+from anura_base.db.engine import root_cause, write_transaction
+from anura_base.ingest.batch import DEFAULT_LIMITS, RawMessage, ingest
 from anura_base.ingest.counters import ACKNOWLEDGEMENTS, COMMIT_SECONDS, FAILED_COMMITS, MESSAGES
-from anura_base.ingest.queue import Inbox
-from anura_base.ingest.retention import Clearing
+from anura_base.ingest.ingest_queue import IngestQueue
+from anura_base.ingest.retention import RetentionJob
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,14 @@ class IngestWorker:
     def __init__(
         self,
         engine: Engine,
-        inbox: Inbox,
+        inbox: IngestQueue,
         publish: Callable[[str, bytes], None],
         retention: Retention | None = None,
         clips: Clips = DEFAULT_LIMITS,
     ) -> None:
         self._engine = engine
         self._clips = clips
-        self._clearing = Clearing(retention or Retention(), clips)
+        self._clearing = RetentionJob(retention or Retention(), clips)
         self._inbox = inbox
         self._publish = publish
         self.commits = 0
@@ -50,9 +50,9 @@ class IngestWorker:
         """Whether the last commit succeeded."""
 
     @property
-    def left_out(self) -> Mapping[str, int]:
+    def dropped(self) -> Mapping[str, int]:
         """Messages that found no room, by device: each will come again."""
-        return self._inbox.left_out
+        return self._inbox.dropped
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. What is left in the inbox then is not acknowledged, so it comes again."""
@@ -65,13 +65,13 @@ class IngestWorker:
 
     def _clear(self) -> None:
         try:
-            self._clearing.tick(self._engine)
+            self._clearing.run_if_due(self._engine)
         except SQLAlchemyError as error:
-            log.warning("cannot remove old rows: %s; trying again in an hour", cause(error))
+            log.warning("cannot remove old rows: %s; trying again in an hour", root_cause(error))
 
-    def _commit(self, group: list[Message]) -> bool:
+    def _commit(self, group: list[RawMessage]) -> bool:
         try:
-            with COMMIT_SECONDS.time(), writing(self._engine) as connection:
+            with COMMIT_SECONDS.time(), write_transaction(self._engine) as connection:
                 acks = ingest(connection, group, self._clips)
         except SQLAlchemyError as error:
             # Nothing of the group is committed or acknowledged. New connections, because after a failed write an old
@@ -79,7 +79,7 @@ class IngestWorker:
             self._engine.dispose()
             FAILED_COMMITS.inc()
             if self.healthy:
-                log.warning("cannot store: %s; trying again until it works", cause(error))
+                log.warning("cannot store: %s; trying again until it works", root_cause(error))
             self.healthy = False
             return False
         if not self.healthy:

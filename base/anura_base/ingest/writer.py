@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, select, tuple_
 
-from anura_base.db.engine import insert_new, insert_or_update, same
+from anura_base.db.engine import insert_new, insert_or_update, key_matches
 from anura_base.db.schema import devices, effort, events, health, journals, notices, received
 from anura_base.ingest.clock_correction import correct_clocks
-from anura_base.ingest.sequence import Progress, spans
+from anura_base.ingest.sequence import JournalProgress, spans
 from anura_base.ingest.withdrawals import remove_withdrawn
 from anura_edge.errors import DeliveryError
 from anura_edge.events import NoticeKind
@@ -36,7 +36,7 @@ _OF_DEVICE = {"state", "app_version", "model_id", "model_sha256", "latitude_deg"
 _TABLES: dict[Kind, Table] = {"event": events, "effort": effort, "notice": notices}
 
 
-class Stream(NamedTuple):
+class JournalKey(NamedTuple):
     """One journal of one device."""
 
     site: str
@@ -55,7 +55,7 @@ class _Device(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class DecodedMessage:
     """A message that could be read."""
 
     site: str
@@ -72,11 +72,11 @@ class Parcel:
         return () if isinstance(self.content, Status | Health) else self.content.rows
 
     @property
-    def stream(self) -> Stream | None:
+    def stream(self) -> JournalKey | None:
         """The journal that it is from, if it is a batch."""
         if isinstance(self.content, Status | Health):
             return None
-        return Stream(self.site, self.device, self.content.journal)
+        return JournalKey(self.site, self.device, self.content.journal)
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class _Batches:
     seqs: list[int] = field(default_factory=list)
 
 
-def store(connection: Connection, parcels: Sequence[Parcel]) -> dict[Stream, Ack]:
+def store(connection: Connection, parcels: Sequence[DecodedMessage]) -> dict[JournalKey, Ack]:
     """Store what parcels say, in their order, and return how to acknowledge each journal.
 
     Raises DeliveryError, DataError or IntegrityError if one of them cannot be stored; then none may be committed.
@@ -99,15 +99,17 @@ def store(connection: Connection, parcels: Sequence[Parcel]) -> dict[Stream, Ack
         return {}
     before = _load(connection, batches)
     _check_journals(connection, batches.keys() - before.keys())
-    after = {stream: before.get(stream, Progress()).add(each.seqs, each.floor) for stream, each in batches.items()}
+    after = {
+        stream: before.get(stream, JournalProgress()).add(each.seqs, each.floor) for stream, each in batches.items()
+    }
     _insert_rows(connection, parcels)
     _settle_recordings(connection, parcels)
     _save(connection, before, after)
     return {stream: _ack(stream, after[stream], each.seqs) for stream, each in batches.items()}
 
 
-def _gather(parcels: Sequence[Parcel]) -> dict[Stream, _Batches]:
-    batches: defaultdict[Stream, _Batches] = defaultdict(_Batches)
+def _gather(parcels: Sequence[DecodedMessage]) -> dict[JournalKey, _Batches]:
+    batches: defaultdict[JournalKey, _Batches] = defaultdict(_Batches)
     for parcel in parcels:
         if isinstance(parcel.content, Status | Health) or not (stream := parcel.stream):
             continue
@@ -116,16 +118,16 @@ def _gather(parcels: Sequence[Parcel]) -> dict[Stream, _Batches]:
     return dict(batches)
 
 
-def _ack(stream: Stream, after: Progress, seqs: Collection[int]) -> Ack:
+def _ack(stream: JournalKey, after: JournalProgress, seqs: Collection[int]) -> Ack:
     # Each row of these batches by its number: a device whose journal was cloned, or restored from a backup, has rows
     # of its own under numbers that we know already, and may forget only those that have just come.
     highest = max(seqs, default=0)
-    missing = after.lacking(highest, MAX_MISSING_SPANS)
+    missing = after.gaps_below(highest, MAX_MISSING_SPANS)
     seq = min(after.contiguous, highest)
     return Ack(journal=stream.journal, seq=seq, received=spans(seqs), missing=missing)
 
 
-def _insert_rows(connection: Connection, parcels: Sequence[Parcel]) -> None:
+def _insert_rows(connection: Connection, parcels: Sequence[DecodedMessage]) -> None:
     rows: defaultdict[Kind, list[dict[str, Any]]] = defaultdict(list)
     for parcel in parcels:
         if stream := parcel.stream:
@@ -136,22 +138,22 @@ def _insert_rows(connection: Connection, parcels: Sequence[Parcel]) -> None:
         insert_new(connection, _TABLES[kind], values)
 
 
-def _settle_recordings(connection: Connection, parcels: Sequence[Parcel]) -> None:
+def _settle_recordings(connection: Connection, parcels: Sequence[DecodedMessage]) -> None:
     """Correct what became known of these recordings, before or now: their time, or that they were heard again."""
     recordings = {row.recording for parcel in parcels for row in parcel.rows}
     told = select(notices.c.site, notices.c.device, notices.c.journal, notices.c.recording).where(
         notices.c.recording.in_(recordings),
         notices.c.what.in_([NoticeKind.CLOCK_KNOWN, NoticeKind.WITHDRAWN]),
     )
-    concerned: defaultdict[Stream, set[str]] = defaultdict(set)
+    concerned: defaultdict[JournalKey, set[str]] = defaultdict(set)
     for site, device, journal, recording in connection.execute(told.distinct()):
-        concerned[Stream(site, device, journal)].add(recording)
+        concerned[JournalKey(site, device, journal)].add(recording)
     for stream in {stream for parcel in parcels if (stream := parcel.stream)} & concerned.keys():
         correct_clocks(connection, stream.key, concerned[stream])
         remove_withdrawn(connection, stream.key, concerned[stream])
 
 
-def _store_devices(connection: Connection, parcels: Sequence[Parcel]) -> None:
+def _store_devices(connection: Connection, parcels: Sequence[DecodedMessage]) -> None:
     said: defaultdict[_Device, dict[str, Any]] = defaultdict(dict)
     for parcel in parcels:
         said[_Device(parcel.site, parcel.device)] |= _said_of_device(parcel)
@@ -166,7 +168,7 @@ def _store_devices(connection: Connection, parcels: Sequence[Parcel]) -> None:
         insert_or_update(connection, devices, rows)
 
 
-def _said_of_device(parcel: Parcel) -> dict[str, Any]:
+def _said_of_device(parcel: DecodedMessage) -> dict[str, Any]:
     seen = {} if parcel.retained else {"last_seen_utc": parcel.received_utc}
     if not isinstance(parcel.content, Status):
         return seen
@@ -175,7 +177,7 @@ def _said_of_device(parcel: Parcel) -> dict[str, Any]:
     return {**known, **(seen if parcel.content.state == "online" else {})}
 
 
-def _store_health(connection: Connection, parcels: Sequence[Parcel]) -> None:
+def _store_health(connection: Connection, parcels: Sequence[DecodedMessage]) -> None:
     kept: dict[_Device, dict[str, Any]] = {}
     fresh: dict[_Device, dict[str, Any]] = {}
     for parcel in parcels:
@@ -190,35 +192,37 @@ def _store_health(connection: Connection, parcels: Sequence[Parcel]) -> None:
     insert_or_update(connection, health, [*fresh.values()])
 
 
-def _load(connection: Connection, streams: Collection[Stream]) -> dict[Stream, Progress]:
+def _load(connection: Connection, streams: Collection[JournalKey]) -> dict[JournalKey, JournalProgress]:
     """Return how far those journals have come that there are."""
     key = journals.c.site, journals.c.device, journals.c.journal
     floors = connection.execute(select(*key, journals.c.floor).where(_among(journals, streams))).all()
     key = received.c.site, received.c.device, received.c.journal
     query = select(*key, received.c.first, received.c.last).where(_among(received, streams)).order_by(received.c.first)
-    came: defaultdict[Stream, list[Span]] = defaultdict(list)
+    came: defaultdict[JournalKey, list[Span]] = defaultdict(list)
     for site, device, journal, first, last in connection.execute(query):
-        came[Stream(site, device, journal)].append((first, last))
+        came[JournalKey(site, device, journal)].append((first, last))
     return {
-        (stream := Stream(site, device, journal)): Progress(floor, tuple(came[stream]))
+        (stream := JournalKey(site, device, journal)): JournalProgress(floor, tuple(came[stream]))
         for site, device, journal, floor in floors
     }
 
 
-def _check_journals(connection: Connection, new: Collection[Stream]) -> None:
+def _check_journals(connection: Connection, new: Collection[JournalKey]) -> None:
     for site, device, _ in new:
-        query = select(func.count()).where(*same(journals, {"site": site, "device": device}))
+        query = select(func.count()).where(*key_matches(journals, {"site": site, "device": device}))
         if (connection.scalar(query) or 0) >= MAX_JOURNALS:
             raise DeliveryError(f"the device has begun {MAX_JOURNALS} journals; whatever it is, it is not in order")
 
 
-def _save(connection: Connection, before: Mapping[Stream, Progress], after: Mapping[Stream, Progress]) -> None:
+def _save(
+    connection: Connection, before: Mapping[JournalKey, JournalProgress], after: Mapping[JournalKey, JournalProgress]
+) -> None:
     gone: list[dict[str, Any]] = []
     new: list[dict[str, Any]] = []
     for stream, now in after.items():
         if len(now.received) > MAX_SPANS:
             raise DeliveryError(f"journal {stream.journal} has more than {MAX_SPANS} gaps")
-        was, there = dict(before.get(stream, Progress()).received), dict(now.received)
+        was, there = dict(before.get(stream, JournalProgress()).received), dict(now.received)
         gone += (_bound({**stream.key, "first": first}) for first in was.keys() - there.keys())
         new += ({**stream.key, "first": first, "last": last} for first, last in there.items() if was.get(first) != last)
     if gone:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from anura_base.db.engine import cause
+from anura_base.db.engine import root_cause
 from anura_base.db.queries import rows_after
 from anura_base.db.schema import devices, events
 from anura_base.ingest.subscriber import Subscriber
@@ -127,11 +127,11 @@ class HomeAssistant:
                 self._told.clear()  # the broker may come back without what it had kept
                 continue
             try:
-                self.look()
+                self.publish_news()
             except (SQLAlchemyError, DeliveryError) as error:
-                log.info("home assistant: %s", cause(error) if isinstance(error, SQLAlchemyError) else error)
+                log.info("home assistant: %s", root_cause(error) if isinstance(error, SQLAlchemyError) else error)
 
-    def look(self) -> None:
+    def publish_news(self) -> None:
         """Tell what is new.
 
         Raises DeliveryError when the broker does not take it.
@@ -143,11 +143,11 @@ class HomeAssistant:
             calls = rows_after(connection, events, self._arrival, PAGE)
         for site, device in sorted(known - self._told):
             for name, described in discovery(self._prefix, site, device):
-                self._subscriber.deliver(name, json.dumps(described).encode(), TIMEOUT_S, retain=True)
+                self._subscriber.publish_and_wait(name, json.dumps(described).encode(), TIMEOUT_S, retain=True)
             self._told.add((site, device))
         for (site, device), call in {(call["site"], call["device"]): call for call in calls}.items():
             shown = {name: call[name] for name in ("scientific_name", "label", "p_peak", "site", "device")}
             shown["start_utc"] = call["start_utc"].isoformat()
-            self._subscriber.deliver(last_call_topic(site, device), json.dumps(shown).encode(), TIMEOUT_S)
+            self._subscriber.publish_and_wait(last_call_topic(site, device), json.dumps(shown).encode(), TIMEOUT_S)
         if calls:
             self._arrival = calls[-1]["arrival"]

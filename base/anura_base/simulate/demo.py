@@ -18,8 +18,8 @@ from anura_base import server
 from anura_base.config.alerts import Alerts
 from anura_base.config.settings import Mqtt, Settings, Web
 from anura_base.simulate.fleet import SITES
-from anura_base.simulate.sender import Fleet
-from anura_base.simulate.telling import season
+from anura_base.simulate.messages import season_messages
+from anura_base.simulate.sender import FleetSender
 from anura_edge.errors import AnuraError, ConfigError
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,8 @@ def show(web: Web, devices: int, nights: int, seed: int, say: Callable[[str], No
 def _fill(port: int, devices: int, nights: int, seed: int, say: Callable[[str], None]) -> None:
     began = time.monotonic()
     try:
-        fleet = Fleet("127.0.0.1", port)
-        sent = fleet.tell(season(devices, nights, seed, yesterday(), AS_IF))
+        fleet = FleetSender("127.0.0.1", port)
+        sent = fleet.send_all(season_messages(devices, nights, seed, yesterday(), AS_IF))
         fleet.close()
     except AnuraError as error:
         log.warning("the season broke off: %s", error)

@@ -11,7 +11,7 @@ from anura_base.simulate.fauna import SPECIES
 from anura_edge.events import NAMESPACE
 
 
-class Fate(StrEnum):
+class Scenario(StrEnum):
     """What happens to a recorder in its season."""
 
     SOUND = "sound"
@@ -30,7 +30,15 @@ class Fate(StrEnum):
     """After some night nothing comes any more."""
 
 
-_FATES = (Fate.SOUND, Fate.GAPS, Fate.TIRED, Fate.DRIFTING, Fate.CLIPPING, Fate.DEAF, Fate.LOST)
+_FATES = (
+    Scenario.SOUND,
+    Scenario.GAPS,
+    Scenario.TIRED,
+    Scenario.DRIFTING,
+    Scenario.CLIPPING,
+    Scenario.DEAF,
+    Scenario.LOST,
+)
 
 SITES = {
     "beaver-pond": Site(
@@ -80,13 +88,13 @@ SITES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Recorder:
+class SimulatedRecorder:
     """A recorder and what stands around it."""
 
     site: str
     name: str
     number: int
-    fate: Fate
+    fate: Scenario
     from_card: bool
     """A card that is read now and then, in files of an hour; else a microphone that is heard all night."""
     abundance: tuple[float, ...]
@@ -99,7 +107,7 @@ class Recorder:
         return SITES[self.site]
 
 
-def fleet(devices: int, seed: int) -> list[Recorder]:
+def make_fleet(devices: int, seed: int) -> list[SimulatedRecorder]:
     """Return so many recorders, spread over the sites; with seven or more there is one of each fate."""
     sites = [*SITES]
     here = {name: _community(np.random.default_rng([seed, n])) for n, name in enumerate(sites)}
@@ -109,9 +117,9 @@ def fleet(devices: int, seed: int) -> list[Recorder]:
         dice = np.random.default_rng([seed, 1_000 + number])
         name = f"recorder-{number // len(sites) + 1}"
         within_earshot = here[site] * dice.lognormal(0, 0.3, len(SPECIES))
-        fate = _FATES[number % len(_FATES)] if number < len(_FATES) or dice.random() < 0.3 else Fate.SOUND
+        fate = _FATES[number % len(_FATES)] if number < len(_FATES) or dice.random() < 0.3 else Scenario.SOUND
         journal = uuid5(NAMESPACE, f"simulated/{seed}/{site}/{name}")
-        recorders.append(Recorder(site, name, number, fate, number % 3 == 1, tuple(within_earshot), journal))
+        recorders.append(SimulatedRecorder(site, name, number, fate, number % 3 == 1, tuple(within_earshot), journal))
     return recorders
 
 

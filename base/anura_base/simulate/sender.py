@@ -16,7 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from anura_base.simulate.telling import Parcel
+from anura_base.simulate.messages import SimulatedMessage
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Ack, Refusal, content_type, parse_answer, topic
 
@@ -33,24 +33,24 @@ PATIENCE_S = 300.0
 
 
 @dataclass(slots=True)
-class Sent:
+class SentCounts:
     """What the base station has acknowledged."""
 
     events: int = 0
     rows: int = 0
 
 
-class Fleet:
+class FleetSender:
     """All recorders, as far as the broker can tell."""
 
     def __init__(self, host: str, port: int) -> None:
         """Raise DeliveryError if there is no broker."""
         self._changed = Condition()
-        self._waiting: dict[UUID, dict[int, Parcel]] = {}
+        self._waiting: dict[UUID, dict[int, SimulatedMessage]] = {}
         """By journal and first number: what is not acknowledged yet."""
         self._count = 0
         self._progress_at = monotonic()
-        self.sent = Sent()
+        self.sent = SentCounts()
         self._subscribed = Event()
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.on_connect = self._on_connect
@@ -66,7 +66,9 @@ class Fleet:
         if not self._subscribed.wait(10):
             raise DeliveryError(f"the broker at {host}:{port} does not let us in; this needs one that asks for no name")
 
-    def tell(self, parcels: Iterable[Parcel], progress: Callable[[Sent], None] = lambda _: None) -> Sent:
+    def send_all(
+        self, parcels: Iterable[SimulatedMessage], progress: Callable[[SentCounts], None] = lambda _: None
+    ) -> SentCounts:
         """Send parcels, and return when all of them are acknowledged.
 
         Raises DeliveryError if no base station answers.
@@ -101,7 +103,7 @@ class Fleet:
                 for parcel in left:
                     self._publish(parcel)
 
-    def _publish(self, parcel: Parcel) -> None:
+    def _publish(self, parcel: SimulatedMessage) -> None:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ContentType = content_type(parcel.payload)
         name = topic(parcel.recorder.site, parcel.recorder.name, parcel.kind)
@@ -130,7 +132,7 @@ class Fleet:
                     self._note(waiting.pop(first))
             self._changed.notify_all()
 
-    def _note(self, parcel: Parcel) -> None:
+    def _note(self, parcel: SimulatedMessage) -> None:
         self._count -= 1
         self._progress_at = monotonic()
         self.sent.rows += parcel.rows

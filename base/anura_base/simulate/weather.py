@@ -23,7 +23,7 @@ class Weather:
         return cooled
 
 
-def season(first: date, days: int, dice: np.random.Generator) -> list[Weather]:
+def simulate_weather(first: date, days: int, dice: np.random.Generator) -> list[Weather]:
     """Return the weather of so many days, of a temperate climate on the northern half of the earth."""
     spell_c, wet = dice.normal(0, 3), False
     weather = []

@@ -20,7 +20,7 @@ from anura_base.clips.decode import decode
 from anura_base.clips.spectrogram import spectrogram_png
 from anura_base.clips.tables import ClipState, clips
 from anura_base.clips.view import ClipView, view
-from anura_base.db.engine import writing
+from anura_base.db.engine import write_transaction
 from anura_base.web.auth import Admin, Reviewer, Viewer
 from anura_base.web.problems import MEDIA_TYPE
 from anura_edge.errors import DeliveryError, UnreadableError
@@ -50,14 +50,14 @@ def clip_routes(engine: Engine) -> APIRouter:
     @router.post("/clip", status_code=202, responses={**_ABSENT, **_BUSY})
     def ask_for_clip(reviewer: Reviewer, event_id: UUID) -> ClipView:
         """Ask the device for a call's clip; nothing is asked that is here or on its way."""
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             ask(connection, event_id, reviewer.name)
             return view(_clip(connection, event_id), _event(connection, event_id))
 
     @router.delete("/clip", status_code=204, responses=_ABSENT)
     def remove_clip(_admin: Admin, event_id: UUID) -> None:
         """Forget a call's clip, as when a person speaks in it. Its device keeps its own, until it needs the room."""
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             connection.execute(delete(clips).where(clips.c.number == _clip(connection, event_id).number))
             blobs.sweep(connection)
 

@@ -8,7 +8,7 @@ from fastapi import HTTPException
 from sqlalchemy import Connection, select
 
 from anura_base.analysis.heatmaps import MAX_NIGHTS
-from anura_base.analysis.nights import SLOT_S, SLOTS_PER_HOUR, night_of, slot
+from anura_base.analysis.nights import SLOT_S, SLOTS_PER_HOUR, night_date, slot
 from anura_base.analysis.rollup import call_slots, effort_slots
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
@@ -52,7 +52,7 @@ def choose_span(connection: Connection, sites: Mapping[str, Site], first: date |
 def latest_night(connection: Connection, sites: Mapping[str, Site]) -> date:
     """Return the latest night in which a site listened or heard a call, or else the night of now."""
     now = datetime.now(UTC)
-    found = [night_of(now, site) for site in sites.values()] or [now.date()]
+    found = [night_date(now, site) for site in sites.values()] or [now.date()]
     heard = [night for name, site in sites.items() if (night := last_night(connection, name, site)) is not None]
     return max(heard or found)
 
@@ -71,7 +71,7 @@ def last_night(connection: Connection, name: str, site: Site) -> date | None:
     )
     slots = (connection.scalar(query.limit(1)) for query in last)
     latest = max((number for number in slots if number is not None), default=None)
-    return None if latest is None else night_of(datetime.fromtimestamp(latest * SLOT_S, UTC), site)
+    return None if latest is None else night_date(datetime.fromtimestamp(latest * SLOT_S, UTC), site)
 
 
 def as_date(name: str, said: str) -> date | None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from anura_base.access import invitations, passwords
-from anura_base.db.engine import writing
+from anura_base.db.engine import write_transaction
 from anura_base.web.auth import csrf_token
 from anura_base.web.templating import render, root_of
 from anura_edge.errors import ConfigError
@@ -50,7 +50,7 @@ def invitation_routes(engine: Engine) -> APIRouter:
         if password != again:
             return form(request, name, key, "These two are not the same.", 422)
         try:
-            with writing(engine) as connection:
+            with write_transaction(engine) as connection:
                 name = invitations.accept(connection, key, password, now)
         except ConfigError as error:
             return form(request, name, key, str(error), 422)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from anura_base.access.roles import Role
-from anura_base.analysis.sites import sites
+from anura_base.analysis.sites import all_sites
 from anura_base.config.settings import Site
 from anura_base.web.auth import csrf_token, logout_token, visit
 from anura_base.web.templating import render, root_of
@@ -37,7 +37,7 @@ class Frame:
 
     def sites(self, connection: Connection) -> dict[str, Site]:
         """Return every site, by name."""
-        return dict(sorted(sites(connection, self.known).items()))
+        return dict(sorted(all_sites(connection, self.known).items()))
 
     def page(self, request: Request, template: str, **values: object) -> HTMLResponse:
         """Render a page for a visitor."""

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from anura_base.access import accounts, sessions
 from anura_base.access.throttle import Throttle
-from anura_base.db.engine import writing
+from anura_base.db.engine import write_transaction
 from anura_base.web.auth import COOKIE, SECURE_COOKIE, csrf_token, session_key
 from anura_base.web.templating import render, root_of
 
@@ -52,7 +52,7 @@ class Door:
         with self._lock:
             self._users.forget(name)
             self._addresses.give_back(address, time.monotonic())
-        with writing(self._engine) as connection:
+        with write_transaction(self._engine) as connection:
             return sessions.begin(connection, who.name, datetime.now(UTC))
 
     def _count_try(self, name: str, address: str) -> None:
@@ -99,7 +99,7 @@ def login_routes(engine: Engine) -> APIRouter:
     @router.post("/logout")
     def log_out(request: Request) -> Response:
         if key := session_key(request):
-            with writing(engine) as connection:
+            with write_transaction(engine) as connection:
                 sessions.end(connection, key)
         answer = RedirectResponse(f"{root_of(request)}/login", 303)
         secure = request.url.scheme == "https"

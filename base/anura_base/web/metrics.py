@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import BigInteger, Connection, Engine, cast, func, select
 
 from anura_base.alerts.tables import deliveries, firings
-from anura_base.db.queries import last_health, missing_rows
+from anura_base.db.queries import latest_health, missing_row_counts
 from anura_base.db.schema import dead_letters, devices, received
 from anura_base.ingest.counters import ACKNOWLEDGEMENTS, COMMIT_SECONDS, FAILED_COMMITS, MESSAGES
 from anura_base.web.auth import Viewer
@@ -90,7 +90,7 @@ def _alerts(connection: Connection) -> Iterator[Metric]:
 
 
 def _devices(connection: Connection) -> list[_Device]:
-    missing, said = missing_rows(connection), last_health(connection)
+    missing, said = missing_row_counts(connection), latest_health(connection)
     query = select(devices.c.site, devices.c.device, devices.c.state, devices.c.last_seen_utc)
     return [
         _Device(

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from anura_base.db.engine import cause
+from anura_base.db.engine import root_cause
 from anura_base.web.templating import render
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def answer_problems(app: FastAPI) -> None:
 
     def no_database(request: Request, error: Exception) -> Response:
         assert isinstance(error, SQLAlchemyError)  # noqa: S101  (likewise)
-        log.warning("cannot read: %s", cause(error))
+        log.warning("cannot read: %s", root_cause(error))
         return problem(request, 503, "the database does not answer; try again, or look at the station's log")
 
     app.add_exception_handler(SQLAlchemyError, no_database)

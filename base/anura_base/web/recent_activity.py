@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Double, Row, cast, func, select
 from anura_base.analysis.network_status import RECENT
 from anura_base.clips.view import ClipView, Picture, latest, picture
 from anura_base.config.settings import Site
-from anura_base.db.queries import missing_rows
+from anura_base.db.queries import missing_row_counts
 from anura_base.db.schema import dead_letters, devices, effort, events
 from anura_edge.events import EffortState
 
@@ -57,7 +57,7 @@ def read_now(connection: Connection, sites: Mapping[str, Site]) -> Now:
         float(listened or 0) / 3_600,
         len(states),
         sum(state == "online" for state in states),
-        sum(missing_rows(connection).values()),
+        sum(missing_row_counts(connection).values()),
         connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
         [(call, clip, shown) for call, clip in latest(connection, LATEST_CLIPS) if (shown := picture(clip))],
     )

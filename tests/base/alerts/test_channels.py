@@ -23,11 +23,11 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import eventually, free_port, need
 
+from anura_base.alerts.alert_message import AlertMessage
 from anura_base.alerts.channels import Channel, open_channels
-from anura_base.alerts.message import AlertMessage
 from anura_base.config.alerts import Alerts
 from anura_base.config.settings import Mqtt
-from anura_base.ingest.queue import Inbox
+from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import Subscriber
 from anura_edge.errors import ConfigError, DeliveryError
 
@@ -243,8 +243,8 @@ def test_the_broker_gets_the_alert_and_does_not_keep_it(broker) -> None:  # noqa
     listener.connect("127.0.0.1", broker.port)
     listener.subscribe("anura/v1/alerts/#", 1)
     listener.loop_start()
-    subscriber = Subscriber(Mqtt(port=broker.port), Inbox())
-    channel = channels({"mqtt": True}, subscriber.deliver)["mqtt"]
+    subscriber = Subscriber(Mqtt(port=broker.port), IngestQueue())
+    channel = channels({"mqtt": True}, subscriber.publish_and_wait)["mqtt"]
     with pytest.raises(DeliveryError, match="no connection"):
         channel(ALERT)
     subscriber.start()

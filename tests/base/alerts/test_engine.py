@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anura_base.alerts import engine
-from anura_base.alerts.engine import Call, Conditions, DeviceState, Firing, Key, Occasion
+from anura_base.alerts.engine import Alert, AlertKey, CallInfo, Conditions, DedupKey, DeviceState
 from anura_base.config.alerts import DeviceHealth, DeviceSilent, EffortLow, FirstCall, ListedSpecies, RareSpecies, Rule
 from anura_edge.wire import Health
 
@@ -29,7 +29,7 @@ def night_of(_site: str, moment: datetime) -> date:
 
 
 @st.composite
-def some_calls(draw: st.DrawFn) -> list[Call]:
+def some_calls(draw: st.DrawFn) -> list[CallInfo]:
     one = st.tuples(
         st.sampled_from(["pond", "river"]),
         st.sampled_from(["Hyla arborea", "Bufo bufo"]),
@@ -37,7 +37,7 @@ def some_calls(draw: st.DrawFn) -> list[Call]:
         st.sampled_from([0.3, 0.5, 0.9]),
     )
     return [
-        Call(str(number), site, "one", species, f"label {species[0].lower()}", NOW + timedelta(hours=hours), p)
+        CallInfo(str(number), site, "one", species, f"label {species[0].lower()}", NOW + timedelta(hours=hours), p)
         for number, (site, species, hours, p) in enumerate(draw(st.lists(one, max_size=25)))
     ]
 
@@ -46,25 +46,25 @@ def some_calls(draw: st.DrawFn) -> list[Call]:
 class Kept:
     """What a database would keep."""
 
-    told: list[tuple[datetime, Firing]] = field(default_factory=list)
+    told: list[tuple[datetime, Alert]] = field(default_factory=list)
     last_heard: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
-    def read(self, calls: Sequence[Call], now: datetime = NOW) -> None:
+    def read(self, calls: Sequence[CallInfo], now: datetime = NOW) -> None:
         found = engine.calls_that_matter(RULES, calls, self.last_heard, night_of, now)
-        self.tell(found, now)
+        self.send(found, now)
         for call in calls:
             key = call.site, call.species
-            self.last_heard[key] = max(self.last_heard.get(key, call.heard_utc), call.heard_utc)
+            self.last_heard[key] = max(self.last_heard.get(key, call.time_utc), call.time_utc)
 
-    def tell(self, found: Sequence[Firing], now: datetime) -> None:
-        known = {firing.of for _, firing in self.told}
+    def send(self, found: Sequence[Alert], now: datetime) -> None:
+        known = {firing.dedup_key for _, firing in self.told}
         fired = {firing.key: moment for moment, firing in self.told}
         self.told += [(now, firing) for firing in engine.new_ones(RULES, found, known, fired, now)]
 
 
 @LAW
 @given(calls=some_calls(), cuts=st.sets(st.integers(0, 25)))
-def test_it_does_not_matter_how_calls_are_grouped(calls: list[Call], cuts: set[int]) -> None:
+def test_it_does_not_matter_how_calls_are_grouped(calls: list[CallInfo], cuts: set[int]) -> None:
     whole, parts = Kept(), Kept()
     whole.read(calls)
     edges = [0, *sorted(cut for cut in cuts if cut < len(calls)), len(calls)]
@@ -75,7 +75,7 @@ def test_it_does_not_matter_how_calls_are_grouped(calls: list[Call], cuts: set[i
 
 @LAW
 @given(calls=some_calls())
-def test_what_comes_twice_is_told_once(calls: list[Call]) -> None:
+def test_what_comes_twice_is_told_once(calls: list[CallInfo]) -> None:
     kept = Kept()
     kept.read(calls)
     once = list(kept.told)
@@ -86,7 +86,7 @@ def test_what_comes_twice_is_told_once(calls: list[Call]) -> None:
 
 @LAW
 @given(calls=some_calls(), waits=st.lists(st.floats(0, 5), max_size=25))
-def test_within_the_cooldown_a_rule_is_quiet_of_its_subject(calls: list[Call], waits: list[float]) -> None:
+def test_within_the_cooldown_a_rule_is_quiet_of_its_subject(calls: list[CallInfo], waits: list[float]) -> None:
     kept, now = Kept(), NOW
     for call, wait in zip(calls, waits, strict=False):
         now += timedelta(hours=wait)
@@ -99,21 +99,21 @@ def test_within_the_cooldown_a_rule_is_quiet_of_its_subject(calls: list[Call], w
 
 @LAW
 @given(calls=some_calls())
-def test_of_a_night_a_species_is_told_first_at_most_once(calls: list[Call]) -> None:
+def test_of_a_night_a_species_is_told_first_at_most_once(calls: list[CallInfo]) -> None:
     kept = Kept()
     kept.read(calls)
     nights = [(firing.key.subject, firing.occasion) for _, firing in kept.told if firing.key.rule == "first"]
     assert len(nights) == len(set(nights))
     fresh = {
-        (f"{c.site}/{c.species}", night_of(c.site, c.heard_utc).isoformat())
+        (f"{c.site}/{c.species}", night_of(c.site, c.time_utc).isoformat())
         for c in calls
-        if c.p_peak >= 0.5 and NOW - c.heard_utc <= timedelta(hours=48)
+        if c.p_peak >= 0.5 and NOW - c.time_utc <= timedelta(hours=48)
     }
     assert set(nights) == fresh
 
 
-def call(hours: float, site: str = "pond", species: str = "Bufo bufo", p: float = 0.9) -> Call:
-    return Call(f"{hours}", site, "one", species, "x", NOW + timedelta(hours=hours), p)
+def call(hours: float, site: str = "pond", species: str = "Bufo bufo", p: float = 0.9) -> CallInfo:
+    return CallInfo(f"{hours}", site, "one", species, "x", NOW + timedelta(hours=hours), p)
 
 
 def test_a_species_is_rare_when_it_was_not_heard_for_long_at_this_site() -> None:
@@ -126,10 +126,10 @@ def test_a_species_is_rare_when_it_was_not_heard_for_long_at_this_site() -> None
 
 
 def test_a_wrong_clock_then_does_not_keep_a_rule_quiet_now() -> None:
-    firing = Firing(Key("listed", "pond/x"), "1", "pond", "one", NOW, "")
+    firing = Alert(AlertKey("listed", "pond/x"), "1", "pond", "one", NOW, "")
     wrong = {firing.key: NOW + timedelta(days=3_650)}
     assert engine.new_ones(RULES, [firing], set(), wrong, NOW) == [firing]
-    assert engine.new_ones(RULES, [firing], {Occasion(firing.key, "1")}, {}, NOW) == []
+    assert engine.new_ones(RULES, [firing], {DedupKey(firing.key, "1")}, {}, NOW) == []
 
 
 def test_what_a_device_calls_itself_stays_one_line_of_text() -> None:
@@ -168,7 +168,7 @@ def device(seen_h: float = 0, health: Health | None = WELL, health_age_s: float 
 def test_each_limit_of_a_devices_health_is_told(change: dict[str, object], part: str, text: str) -> None:
     said = device(health=WELL.model_copy(update=change))
     (firing,) = engine.conditions({"unwell": UNWELL}, [said], NOW, NOW).hold.values()
-    assert firing.key == Key("unwell", f"pond/one {part}")
+    assert firing.key == AlertKey("unwell", f"pond/one {part}")
     assert text in firing.text
 
 
@@ -180,7 +180,7 @@ def test_a_device_that_is_well_is_not_told() -> None:
 def test_of_an_old_message_nobody_knows_whether_it_still_holds(said: DeviceState) -> None:
     standing = engine.conditions({"unwell": UNWELL}, [said], NOW, NOW)
     assert len(standing.unknown) == 6
-    ongoing = {Key("unwell", "pond/one disk")}
+    ongoing = {AlertKey("unwell", "pond/one disk")}
     assert engine.begun_and_over({"unwell": UNWELL}, standing, ongoing, {}, NOW) == ([], set())
 
 
@@ -196,12 +196,12 @@ def test_a_device_is_silent_only_while_somebody_listens() -> None:
 @given(steps=st.lists(st.tuples(st.floats(0, 4), st.booleans()), max_size=30), cooldown_h=st.sampled_from([0, 5]))
 def test_what_holds_is_told_once_until_it_is_over(steps: list[tuple[float, bool]], cooldown_h: float) -> None:
     rules: dict[str, Rule] = {"unwell": DeviceHealth(when="device_health", disk_below_gb=2, cooldown_h=cooldown_h)}
-    key, now = Key("unwell", "pond/one disk"), NOW
-    ongoing: set[Key] = set()
-    fired: dict[Key, datetime] = {}
+    key, now = AlertKey("unwell", "pond/one disk"), NOW
+    ongoing: set[AlertKey] = set()
+    fired: dict[AlertKey, datetime] = {}
     for wait, holds in steps:
         now += timedelta(hours=wait)
-        standing = Conditions({key: Firing(key, "", "pond", "one", now, "")} if holds else {}, set())
+        standing = Conditions({key: Alert(key, "", "pond", "one", now, "")} if holds else {}, set())
         begun, over = engine.begun_and_over(rules, standing, ongoing, fired, now)
         assert len(begun) <= 1
         if begun:
@@ -217,7 +217,7 @@ def test_what_holds_is_told_once_until_it_is_over(steps: list[tuple[float, bool]
 
 
 def test_a_rule_that_is_gone_holds_no_longer() -> None:
-    gone = {Key("removed", "pond/one")}
+    gone = {AlertKey("removed", "pond/one")}
     assert engine.begun_and_over({}, Conditions({}, set()), gone, {}, NOW) == ([], gone)
 
 
@@ -243,4 +243,4 @@ def test_a_night_with_little_effort_is_told(hours: tuple[float, ...], told: bool
     found = engine.nights_with_little_effort(rules, nights(*hours), night_of, NOW)
     assert bool(found) is told
     again = engine.nights_with_little_effort(rules, nights(*hours), night_of, NOW + timedelta(hours=3))
-    assert [firing.of for firing in again] == [firing.of for firing in found], "it is the same night"
+    assert [firing.dedup_key for firing in again] == [firing.dedup_key for firing in found], "it is the same night"

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from anura_base.analysis import rollup
-from anura_base.analysis.anomalies import MIN_NIGHTS, ODD_SCORE, Anomaly, Kind, find_anomalies, odd_score
+from anura_base.analysis.anomalies import MIN_NIGHTS, ODD_SCORE, Anomaly, AnomalyKind, find_anomalies, modified_z_score
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
 
@@ -46,7 +46,7 @@ def look(engine: Engine) -> list[Anomaly]:
 @pytest.fixture
 def usual(engine: Engine) -> Engine:
     """A site with ten nights of about five calls an hour."""
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
     for back in range(1, 11):
         put(engine, back, calls=18 + back % 5)
     return engine
@@ -61,7 +61,10 @@ def test_a_night_like_the_others_is_no_anomaly(usual: Engine) -> None:
 def test_a_change_of_rate_is_told_with_both_rates(usual: Engine, calls: int, word: str) -> None:
     put(usual, 0, calls=calls)
     both = look(usual)
-    assert [(found.kind, found.species) for found in both] == [(Kind.RATE, ""), (Kind.RATE, "Boana faber")]
+    assert [(found.kind, found.species) for found in both] == [
+        (AnomalyKind.RATE, ""),
+        (AnomalyKind.RATE, "Boana faber"),
+    ]
     assert word in both[0].what
     assert dict(both[0].evidence)["this night"] == f"{calls / 4:.1f} calls per hour"
     assert both[0].history[-1] == calls / 4
@@ -70,19 +73,19 @@ def test_a_change_of_rate_is_told_with_both_rates(usual: Engine, calls: int, wor
 
 def test_silence_clipping_and_nothing_at_all_are_told_apart(usual: Engine) -> None:
     (nothing,) = look(usual)
-    assert (nothing.kind, nothing.what) == (Kind.SILENCE, "Nothing has come of this night.")
+    assert (nothing.kind, nothing.what) == (AnomalyKind.SILENCE, "Nothing has come of this night.")
     put(usual, 0, calls=0, state="silent")
     (flat,) = look(usual)
     assert "flat line" in flat.what
     put(usual, 0, calls=0, state="clipped")
-    assert {found.kind for found in look(usual)} == {Kind.SILENCE, Kind.CLIPPING}
+    assert {found.kind for found in look(usual)} == {AnomalyKind.SILENCE, AnomalyKind.CLIPPING}
 
 
 @pytest.mark.parametrize("state", ["paused", "gated"])
 def test_a_night_that_saved_energy_is_not_taken_for_one_of_which_nothing_came(usual: Engine, state: str) -> None:
     put(usual, 0, calls=0, state=state)
     (found,) = look(usual)
-    assert (found.kind, "saving energy" in found.what) == (Kind.SILENCE, True)
+    assert (found.kind, "saving energy" in found.what) == (AnomalyKind.SILENCE, True)
     assert state in dict(found.evidence)
 
 
@@ -90,19 +93,19 @@ def test_a_species_that_is_new_here_is_told_with_how_sure_the_model_was(usual: E
     put(usual, 0)
     put(usual, 0, calls=2, species="Vitreorana uranoscopa", listen=False)
     (found,) = look(usual)
-    assert (found.kind, found.species) == (Kind.SPECIES, "Vitreorana uranoscopa")
+    assert (found.kind, found.species) == (AnomalyKind.SPECIES, "Vitreorana uranoscopa")
     assert dict(found.evidence)["highest probability"] == "0.80"
 
 
 def test_a_rate_that_changes_with_the_model_is_told(engine: Engine) -> None:
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
     for back in range(10):
         put(engine, back, calls=20 if back > 4 else 90, model="aa" if back > 4 else "bb")
-    assert Kind.MODEL in {found.kind for found in look(engine)}
+    assert AnomalyKind.MODEL in {found.kind for found in look(engine)}
 
 
 def test_nothing_is_said_of_a_site_that_is_new(engine: Engine) -> None:
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
     for back in range(MIN_NIGHTS - 2):
         put(engine, back, calls=0 if back else 500)
     assert look(engine) == []
@@ -110,5 +113,5 @@ def test_nothing_is_said_of_a_site_that_is_new(engine: Engine) -> None:
 
 def test_a_few_odd_nights_in_the_history_hide_nothing() -> None:
     calm = [5.0] * 8 + [4.0] * 8
-    assert odd_score(30, [*calm, 200, 0]) > ODD_SCORE
-    assert abs(odd_score(8, calm)) < ODD_SCORE
+    assert modified_z_score(30, [*calm, 200, 0]) > ODD_SCORE
+    assert abs(modified_z_score(8, calm)) < ODD_SCORE

@@ -60,7 +60,7 @@ def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
 @pytest.fixture
 def connection(engine: Engine, rows: tuple[pd.DataFrame, pd.DataFrame]) -> Iterator[Connection]:
     calls, listened = rows
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
     with engine.begin() as connection:
         for table, frame in ((events, calls), (effort, listened)):
             connection.execute(
@@ -137,23 +137,23 @@ def test_rates_are_calls_divided_by_the_hours_analysed_of_the_chosen_sites(conne
     calls, listened = expected
     for chosen in (list(SITES), ["pond"], ["fen", "hill"]):
         sites = {name: SITES[name] for name in chosen}
-        grid = heatmaps.species_by_night(connection, heatmaps.by_night(sites, FIRST, LAST))
+        grid = heatmaps.species_by_night(connection, heatmaps.night_ranges(sites, FIRST, LAST))
         some = [frame[frame.site.isin(chosen)] for frame in expected]
         assert rates(grid) == divided(*some, "species", "evening", SPECIES, DAYS)
 
-    by_sun = heatmaps.species_by_hour(connection, heatmaps.since_sunset(SITES, FIRST, LAST), SUN_HOURS)
+    by_sun = heatmaps.species_by_hour(connection, heatmaps.sunset_ranges(SITES, FIRST, LAST), SUN_HOURS)
     assert rates(by_sun) == divided(*expected, "species", "sun", SPECIES, list(SUN_HOURS))
 
     # The hour that comes twice when the clock is set back is one hour on the wall.
-    by_clock = heatmaps.species_by_hour(connection, heatmaps.by_clock(SITES, FIRST, LAST), range(24))
+    by_clock = heatmaps.species_by_hour(connection, heatmaps.clock_ranges(SITES, FIRST, LAST), range(24))
     assert rates(by_clock) == divided(*expected, "species", "clock", SPECIES, list(range(24)))
 
-    by_site = heatmaps.site_by_night(connection, heatmaps.by_night(SITES, FIRST, LAST), "Boana faber")
+    by_site = heatmaps.site_by_night(connection, heatmaps.night_ranges(SITES, FIRST, LAST), "Boana faber")
     one = calls[calls.species == "Boana faber"]
     assert rates(by_site) == divided(one, listened, "site", "evening", sorted(SITES), DAYS)
 
     # A night without listening has no rate; one with listening and without calls has the rate zero.
-    pond = heatmaps.species_by_night(connection, heatmaps.by_night({"pond": SITES["pond"]}, FIRST, LAST))
+    pond = heatmaps.species_by_night(connection, heatmaps.night_ranges({"pond": SITES["pond"]}, FIRST, LAST))
     unsampled, silent = (pond.rows["Boana faber"][date(2026, 10, day).toordinal()] for day in (24, 25))
     assert (unsampled, unsampled.rate) == (Cell(0, 0.0), None)
     assert (silent.calls, silent.rate) == (0, 0.0)
@@ -164,4 +164,4 @@ def test_nothing_chosen_gives_an_empty_grid(engine: Engine) -> None:
     with engine.connect() as connection:
         assert heatmaps.species_by_night(connection, []).rows == {}
     arctic = {"ice": Site(latitude_deg=80, longitude_deg=0)}
-    assert heatmaps.since_sunset(arctic, date(2026, 6, 1), date(2026, 6, 9)) == []
+    assert heatmaps.sunset_ranges(arctic, date(2026, 6, 1), date(2026, 6, 9)) == []

@@ -1,14 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_base.analysis.night_timeline import INDEX_S, calling_index, gaps, union
+from anura_base.analysis.night_timeline import INDEX_S, calling_index, gaps, merge_intervals
 
 intervals = st.lists(st.tuples(st.integers(0, 900), st.integers(1, 300)).map(lambda pair: (pair[0], sum(pair))))
 
 
 @given(intervals)
 def test_a_union_and_its_gaps_are_the_whole(spans: list[tuple[int, int]]) -> None:
-    joined = union(spans)
+    joined = merge_intervals(spans)
     inside = {second for begin, end in spans for second in range(begin, end)}
     assert {second for begin, end in joined for second in range(begin, end)} == inside
     free = {second for begin, end in gaps(joined, 0, 1_300) for second in range(begin, end)}

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from anura_base.analysis.nights import SLOT_S, clock_changes, night, night_of, nights
+from anura_base.analysis.nights import SLOT_S, night, night_date, nights, split_at_clock_changes
 from anura_base.config.settings import Site
 
 SAO_PAULO = Site(latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")
@@ -21,7 +21,7 @@ def test_a_night_is_named_by_its_evening_and_goes_from_noon_to_noon() -> None:
         datetime(2026, 11, 21, 15, tzinfo=UTC),
     )
     for hour, evening in ((14, 19), (15, 20), (23, 20)):
-        assert night_of(datetime(2026, 11, 20, hour, 59, tzinfo=UTC), SAO_PAULO) == date(2026, 11, evening)
+        assert night_date(datetime(2026, 11, 20, hour, 59, tzinfo=UTC), SAO_PAULO) == date(2026, 11, evening)
 
 
 def test_the_sun_sets_and_rises_when_an_almanac_says() -> None:
@@ -40,7 +40,7 @@ def test_nights_follow_each_other_without_gaps_in_every_zone(zone: str) -> None:
         assert earlier.end_slot == later.first_slot
         assert earlier.end_slot * SLOT_S == earlier.end_utc.timestamp(), "a night ends with a slot"
         assert earlier.end_utc - earlier.begin_utc in {timedelta(hours=h) for h in (23, 23.5, 24, 24.5, 25)}
-        assert night_of(earlier.end_utc - timedelta(seconds=1), Site(zone=zone)) == earlier.evening
+        assert night_date(earlier.end_utc - timedelta(seconds=1), Site(zone=zone)) == earlier.evening
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -72,9 +72,9 @@ def test_hours_are_the_clocks_on_nights_when_it_is_changed() -> None:
     london = Site(zone="Europe/London")
     spring, autumn = night(london, date(2026, 3, 28)), night(london, date(2026, 10, 24))
     assert spring.end_slot - spring.first_slot == 23 * 4
-    (first, change, noon), (change_too, end, noon_too) = clock_changes(spring, "Europe/London")
+    (first, change, noon), (change_too, end, noon_too) = split_at_clock_changes(spring, "Europe/London")
     assert (first, change - first, change_too, end) == (spring.first_slot, 13 * 4, change, spring.end_slot)
     assert (noon, noon - noon_too) == (first, 4), "after 1:00 comes 2:00: one hour more since noon"
-    assert [part[2] - autumn.first_slot for part in clock_changes(autumn, "Europe/London")] == [0, 4]
+    assert [part[2] - autumn.first_slot for part in split_at_clock_changes(autumn, "Europe/London")] == [0, 4]
     summer = night(london, date(2026, 7, 1))
-    assert clock_changes(summer, "Europe/London") == [(summer.first_slot, summer.end_slot, summer.first_slot)]
+    assert split_at_clock_changes(summer, "Europe/London") == [(summer.first_slot, summer.end_slot, summer.first_slot)]

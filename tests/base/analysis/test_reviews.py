@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 
 from anura_base.analysis import reviews
-from anura_base.analysis.reviews import Order, Precision, Verdict
+from anura_base.analysis.reviews import Precision, ReviewOrder, Verdict
 from anura_base.analysis.reviews import reviews as table
 from anura_base.config.settings import Site
 from anura_base.db.schema import events
@@ -40,10 +40,10 @@ def put(engine: Engine, *scores: float, **changes: Any) -> list[UUID]:
 
 def say(engine: Engine, event: UUID, verdict: Verdict, label: str = "", who: str = "ana") -> None:
     with engine.begin() as connection:
-        reviews.judge(connection, event, who, verdict, label)
+        reviews.add_review(connection, event, who, verdict, label)
 
 
-def ask(engine: Engine, order: Order, species: str = "Boana faber", site: str = "") -> UUID | None:
+def ask(engine: Engine, order: ReviewOrder, species: str = "Boana faber", site: str = "") -> UUID | None:
     with engine.connect() as connection:
         found = reviews.next_event(connection, species, site, order)
         return found and found.id
@@ -51,26 +51,26 @@ def ask(engine: Engine, order: Order, species: str = "Boana faber", site: str = 
 
 def test_the_queue_gives_each_call_until_somebody_has_said_a_word(engine: Engine) -> None:
     low, high, middle = put(engine, 0.2, 0.9, 0.5)
-    assert (ask(engine, Order.LOWEST), ask(engine, Order.HIGHEST)) == (low, high)
+    assert (ask(engine, ReviewOrder.LOWEST), ask(engine, ReviewOrder.HIGHEST)) == (low, high)
     say(engine, high, Verdict.CONFIRMED)
-    assert ask(engine, Order.HIGHEST) == middle
+    assert ask(engine, ReviewOrder.HIGHEST) == middle
     for _ in range(5):
-        assert ask(engine, Order.ANY) in {low, middle}
+        assert ask(engine, ReviewOrder.ANY) in {low, middle}
     say(engine, middle, Verdict.REJECTED)
     say(engine, low, Verdict.RELABELLED, "PHYCUV")
-    assert ask(engine, Order.ANY) is None
+    assert ask(engine, ReviewOrder.ANY) is None
 
 
 def test_a_word_that_is_taken_back_is_kept_and_the_call_waits_again(engine: Engine) -> None:
     (only,) = put(engine, 0.5)
     say(engine, only, Verdict.CONFIRMED)
     with engine.connect() as connection:
-        assert reviews.last_of(connection, "ana").event_id == only
-        assert reviews.last_of(connection, "bea") is None
+        assert reviews.latest_review(connection, "ana").event_id == only
+        assert reviews.latest_review(connection, "bea") is None
     say(engine, only, Verdict.UNDONE)
-    assert ask(engine, Order.HIGHEST) == only
+    assert ask(engine, ReviewOrder.HIGHEST) == only
     with engine.connect() as connection:
-        assert reviews.last_of(connection, "ana") is None
+        assert reviews.latest_review(connection, "ana") is None
         assert connection.scalar(select(func.count()).select_from(table)) == 2
 
 
@@ -78,9 +78,9 @@ def test_the_queue_can_be_of_one_site_and_of_a_species_without_a_name(engine: En
     put(engine, 0.9)
     (there,) = put(engine, 0.1, site="fen")
     (nameless,) = put(engine, 0.4, scientific_name="", label="X1")
-    assert ask(engine, Order.HIGHEST, site="fen") == there
-    assert ask(engine, Order.HIGHEST, "X1") == nameless
-    assert ask(engine, Order.HIGHEST, "Nobody") is None
+    assert ask(engine, ReviewOrder.HIGHEST, site="fen") == there
+    assert ask(engine, ReviewOrder.HIGHEST, "X1") == nameless
+    assert ask(engine, ReviewOrder.HIGHEST, "Nobody") is None
 
 
 def test_precision_counts_what_stands_from_each_threshold_on(engine: Engine) -> None:
@@ -106,7 +106,7 @@ def test_the_training_set_is_read_by_the_training(engine: Engine, tmp_path: Path
     say(engine, wrong, Verdict.REJECTED)
     say(engine, alone, Verdict.REJECTED)
     with engine.connect() as connection:
-        data = training_zip(reviews.reviewed(connection), {"pond": Site(zone="America/Sao_Paulo")})
+        data = training_zip(reviews.reviewed_events(connection), {"pond": Site(zone="America/Sao_Paulo")})
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(tmp_path)
     findings = Findings()

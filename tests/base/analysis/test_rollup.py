@@ -35,7 +35,7 @@ def listening(start: datetime, seconds: float, **changes: object) -> dict[str, o
 
 @pytest.fixture
 def summed(engine: Engine) -> Engine:
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
     return engine
 
 
@@ -106,13 +106,13 @@ def test_a_row_whose_time_nobody_knows_is_in_no_sum_until_it_is_known(summed: En
 def test_a_stretch_that_nobody_could_hear_does_not_fill_the_database(summed: Engine) -> None:
     put(summed, listening(DAY, 1e9, rate_hz=1), listening(datetime(9999, 12, 31, 23, tzinfo=UTC), 1e6))
     rollup.refresh(summed)
-    assert len(seconds(summed)) <= rollup.LONGEST.total_seconds() / SLOT_S + 4
+    assert len(seconds(summed)) <= rollup.MAX_EFFORT_SPAN.total_seconds() / SLOT_S + 4
 
 
 def test_what_an_older_version_stored_is_summed_up(engine: Engine) -> None:
     put(engine, call(DAY), listening(DAY, 900))
-    rollup.prepare(engine)
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
+    rollup.install_triggers(engine)
     rollup.refresh(engine)
     assert (len(calls(engine)), len(seconds(engine))) == (1, 1)
 
@@ -131,7 +131,7 @@ def test_what_an_older_version_summed_up_by_device_is_summed_up_anew(engine: Eng
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE call_slots (site TEXT)"))
         connection.execute(text("CREATE TRIGGER events_stale_insert AFTER INSERT ON events BEGIN SELECT 1; END"))
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
     rollup.refresh(engine)
     assert len(calls(engine)) == 1
     assert not inspect(engine).has_table("call_slots")

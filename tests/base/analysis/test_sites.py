@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from anura_base.analysis.sites import sites
+from anura_base.analysis.sites import all_sites
 from anura_base.config.settings import Site
 from anura_base.db.engine import open_database
-from anura_base.ingest.batch import Message, ingest
+from anura_base.ingest.batch import RawMessage, ingest
 from anura_edge.wire import Status
 
 
@@ -22,7 +22,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 def tell(connection: Connection, site: str, device: str, **place: object) -> None:
     payload = Status(state="online", **place).to_bytes()
-    ingest(connection, [Message(f"anura/v1/{site}/{device}/status", payload, False, datetime.now(UTC))])
+    ingest(connection, [RawMessage(f"anura/v1/{site}/{device}/status", payload, False, datetime.now(UTC))])
 
 
 def test_the_settings_go_before_what_devices_say_of_their_place(connection: Connection) -> None:
@@ -30,7 +30,7 @@ def test_the_settings_go_before_what_devices_say_of_their_place(connection: Conn
     tell(connection, "pond", "b", latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")
     tell(connection, "swamp", "c", latitude_deg=10.0, longitude_deg=20.0)
     known = {"swamp": Site(title="The swamp", zone="Europe/Berlin"), "bog": Site()}
-    assert sites(connection, known) == {
+    assert all_sites(connection, known) == {
         **known,
         "pond": Site(latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo"),
     }
@@ -39,4 +39,4 @@ def test_the_settings_go_before_what_devices_say_of_their_place(connection: Conn
 @pytest.mark.parametrize("zone", ["Nowhere/Land", "../../etc/passwd", "/etc/localtime", "America", "", "é" * 64])
 def test_a_zone_that_nobody_knows_is_utc(connection: Connection, zone: str) -> None:
     tell(connection, "pond", "a", zone=zone)
-    assert sites(connection, {}) == {"pond": Site(zone="UTC")}
+    assert all_sites(connection, {}) == {"pond": Site(zone="UTC")}

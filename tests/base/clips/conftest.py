@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row
 from anura_base.analysis.reviews import find_event
 from anura_base.clips import transfer
 from anura_base.config.settings import Clips
-from anura_base.ingest.batch import Message, ingest
+from anura_base.ingest.batch import RawMessage, ingest
 from anura_edge.wire import ClipDenial, ClipPart, ClipSettled, ClipWanted, batch, pack, parse_command, parse_topic
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -66,7 +66,7 @@ class Speaker:
         return [command for each in said for command in self.raw("clip", pack(each.to_bytes()))]
 
     def raw(self, kind: str, payload: bytes) -> Commands:
-        message = Message(f"anura/v1/{self.site}/{self.device}/{kind}", payload, False, NOW)
+        message = RawMessage(f"anura/v1/{self.site}/{self.device}/{kind}", payload, False, NOW)
         answers = ingest(self.connection, [message], self.limits)
         assert {parse_topic(name)[:2] for name, _ in answers} <= {(self.site, self.device)}
         return [parse_command(payload) for name, payload in answers if parse_topic(name)[2] == "cmd"]

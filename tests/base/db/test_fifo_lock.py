@@ -5,20 +5,20 @@ import threading
 import pytest
 from support import eventually
 
-from anura_base.db.fifo_lock import Turns
+from anura_base.db.fifo_lock import FifoLock
 
 
 def test_turns_come_in_the_order_of_asking_and_one_at_a_time() -> None:
-    turns, served, inside = Turns(), [], []
+    turns, served, inside = FifoLock(), [], []
 
     def ask(number: int) -> None:
-        with turns.next():
+        with turns.hold():
             inside.append(number)
             assert inside == [number]
             served.append(number)
             inside.clear()
 
-    with turns.next():
+    with turns.hold():
         threads = []
         for number in range(20):
             threads.append(threading.Thread(target=ask, args=(number,)))
@@ -30,9 +30,9 @@ def test_turns_come_in_the_order_of_asking_and_one_at_a_time() -> None:
 
 
 def test_who_has_just_had_a_turn_waits_for_those_who_wait() -> None:
-    turns, order = Turns(), []
+    turns, order = FifoLock(), []
     other = threading.Thread(target=lambda: _note(turns, order, "other"))
-    with turns.next():
+    with turns.hold():
         other.start()
         eventually(lambda: turns._waiting)
     _note(turns, order, "again")
@@ -41,13 +41,13 @@ def test_who_has_just_had_a_turn_waits_for_those_who_wait() -> None:
 
 
 def test_a_turn_that_fails_is_given_on() -> None:
-    turns = Turns()
-    with pytest.raises(ZeroDivisionError), turns.next():
+    turns = FifoLock()
+    with pytest.raises(ZeroDivisionError), turns.hold():
         1 / 0  # noqa: B018
-    with turns.next():
+    with turns.hold():
         pass
 
 
-def _note(turns: Turns, order: list[str], name: str) -> None:
-    with turns.next():
+def _note(turns: FifoLock, order: list[str], name: str) -> None:
+    with turns.hold():
         order.append(name)

@@ -11,10 +11,10 @@ from sqlalchemy import Engine, select, text
 from anura_base.analysis.reviews import find_event
 from anura_base.clips import transfer
 from anura_base.config.settings import Clips
-from anura_base.db.engine import open_database, writing
+from anura_base.db.engine import open_database, write_transaction
 from anura_base.db.schema import events, metadata
 from anura_base.exchange.backup import back_up, restore
-from anura_base.ingest.batch import Message, ingest
+from anura_base.ingest.batch import RawMessage, ingest
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Ack, ClipPart, Row, Status, batch
 
@@ -22,7 +22,9 @@ KINDS = ["sqlite", "postgresql"]
 
 
 def tell(engine: Engine, *rows: Row, device: str = "swamp-1") -> Ack:
-    message = Message(f"anura/v1/pond/{device}/{rows[0].kind}", batch(UUID(int=1), 1, rows), False, datetime.now(UTC))
+    message = RawMessage(
+        f"anura/v1/pond/{device}/{rows[0].kind}", batch(UUID(int=1), 1, rows), False, datetime.now(UTC)
+    )
     with engine.begin() as connection:
         ((_, answer),) = ingest(connection, [message])
     return Ack.from_bytes(answer)
@@ -33,7 +35,7 @@ def fill(engine: Engine, make) -> None:  # noqa: ANN001
     tell(engine, make.event(1), make.event(2, recording_name="=cmd|'/c calc'!A0"), make.event(4))
     tell(engine, make.effort(5), make.effort(6, make.state.DROPPED))
     tell(engine, make.withdrawal(9, model_sha256="another"))
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         audio = b"fLaC" + bytes(range(256)) * 8
         event_id = connection.execute(select(events.c.id).limit(1)).scalar_one()
         call = find_event(connection, event_id)
@@ -45,7 +47,7 @@ def fill(engine: Engine, make) -> None:  # noqa: ANN001
         name, now = "anura/v1/pond/swamp-1", datetime.now(UTC)
         status = Status(state="online", latitude_deg=-22.4).to_bytes()
         payloads = [("status", status), ("health", make.health().to_bytes()), ("event", b"{\0")]
-        ingest(connection, [Message(f"{name}/{kind}", payload, False, now) for kind, payload in payloads])
+        ingest(connection, [RawMessage(f"{name}/{kind}", payload, False, now) for kind, payload in payloads])
 
 
 def content(engine: Engine) -> dict[str, list[tuple[object, ...]]]:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from anura_base.config.settings import Site
 from anura_base.exchange import camtrap
 from anura_base.exchange.export import EXPORTS, export
-from anura_base.ingest.batch import Message, ingest
+from anura_base.ingest.batch import RawMessage, ingest
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Row, batch
 from anura_train.data.readers.audacity import read_audacity
@@ -27,7 +27,7 @@ POND = {"pond": Site(title="The pond", latitude_deg=-22.4, longitude_deg=-47.55,
 
 
 def tell(engine: Engine, *rows: Row) -> None:
-    message = Message(f"anura/v1/pond/one/{rows[0].kind}", batch(uuid4(), 1, rows), False, datetime.now(UTC))
+    message = RawMessage(f"anura/v1/pond/one/{rows[0].kind}", batch(uuid4(), 1, rows), False, datetime.now(UTC))
     with engine.begin() as connection:
         ingest(connection, [message])
 

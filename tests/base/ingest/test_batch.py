@@ -16,7 +16,7 @@ from anura_base.db.engine import check_writable, open_database
 from anura_base.db.schema import dead_letters, effort, events, notices
 from anura_base.ingest import batch as ingest_module
 from anura_base.ingest import writer as store_module
-from anura_base.ingest.batch import Message, ingest
+from anura_base.ingest.batch import RawMessage, ingest
 from anura_edge.audio import ClockSource
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.wire import (
@@ -73,7 +73,7 @@ class Sender:
         self, topic: str, payload: bytes, *, retained: bool = False, received_utc: datetime = NOW
     ) -> list[tuple[str, bytes]]:
         with self.engine.begin() as connection:
-            return ingest(connection, [Message(topic, payload, retained, received_utc)])
+            return ingest(connection, [RawMessage(topic, payload, retained, received_utc)])
 
     def view(self) -> queries.DeviceView:
         with self.engine.connect() as connection:
@@ -246,7 +246,7 @@ def test_dead_letters_are_bounded(sender: Sender, monkeypatch: pytest.MonkeyPatc
 
 def test_one_bad_message_does_not_stop_the_others_of_its_group(engine: Engine, make) -> None:  # noqa: ANN001
     good = EventBatch(journal=uuid4(), floor=1, rows=(make.event(1),)).to_bytes()
-    group = [Message(f"anura/v1/INCT04/{name}/event", payload, False, NOW) for name, payload in
+    group = [RawMessage(f"anura/v1/INCT04/{name}/event", payload, False, NOW) for name, payload in
              [("a", b"{"), ("b", good), ("c", b"[]")]]  # fmt: skip
     with engine.begin() as connection:
         answers = ingest(connection, group)
@@ -263,7 +263,7 @@ STRICTER = {
 
 def test_a_row_that_the_database_does_not_take_costs_its_message_alone(engine: Engine, make) -> None:  # noqa: ANN001
     rows = make.event(1), make.event(2, label="BAD"), make.event(3)
-    group = [Message(f"anura/v1/s/{row.seq}/event", batch(uuid4(), 1, [row]), False, NOW) for row in rows]
+    group = [RawMessage(f"anura/v1/s/{row.seq}/event", batch(uuid4(), 1, [row]), False, NOW) for row in rows]
     with engine.begin() as connection:
         connection.execute(text(STRICTER[engine.dialect.name]))
         answers = ingest(connection, group)
@@ -307,7 +307,7 @@ def test_batches_of_a_group_are_answered_at_once(engine: Engine, make) -> None: 
     groups = [(1, 2), (7, 8), (3,), (5,)]
     payloads = [batch(journal, 1, [make.event(seq) for seq in group]) for group in groups]
     with engine.begin() as connection:
-        ((_, answer),) = ingest(connection, [Message("anura/v1/a/b/event", each, False, NOW) for each in payloads])
+        ((_, answer),) = ingest(connection, [RawMessage("anura/v1/a/b/event", each, False, NOW) for each in payloads])
     ack = Ack.from_bytes(answer)
     assert (ack.seq, ack.received, ack.missing) == (3, ((1, 3), (5, 5), (7, 8)), ((4, 4), (6, 6)))
 
@@ -336,7 +336,7 @@ def test_no_payload_stops_it(engine: Engine, make, data: st.DataObject) -> None:
         | st.text()
     )
     with engine.begin() as connection:
-        for _, answer in ingest(connection, [Message(topic, payload, False, NOW)]):
+        for _, answer in ingest(connection, [RawMessage(topic, payload, False, NOW)]):
             parse_answer(answer)
     with engine.connect() as connection:
         queries.device_views(connection)

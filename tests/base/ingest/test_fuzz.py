@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, func, select
 
-from anura_base.analysis.sites import sites
+from anura_base.analysis.sites import all_sites
 from anura_base.db import queries
 from anura_base.db.schema import dead_letters, devices, journals, metadata, received
 from anura_base.ingest import batch as ingest_module
 from anura_base.ingest import writer as store_module
-from anura_base.ingest.batch import Message, ingest
+from anura_base.ingest.batch import RawMessage, ingest
 from anura_base.web.recent_activity import read_now
 from anura_edge.wire import (
     Ack,
@@ -120,13 +120,13 @@ def about_clips(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @st.composite
-def messages(draw: st.DrawFn) -> Message:
+def messages(draw: st.DrawFn) -> RawMessage:
     kind, payload = draw(batches() | others() | about_clips())
     topic = draw(st.sampled_from([f"anura/v1/s/{device}/{kind}" for device in ("a", "b")]) | st.text(max_size=20))
-    return Message(topic, payload, draw(st.booleans()), NOW + timedelta(seconds=draw(st.integers(0, 5))))
+    return RawMessage(topic, payload, draw(st.booleans()), NOW + timedelta(seconds=draw(st.integers(0, 5))))
 
 
-def outcome(connection: Connection, groups: list[list[Message]]) -> tuple[Any, Any, Any]:
+def outcome(connection: Connection, groups: list[list[RawMessage]]) -> tuple[Any, Any, Any]:
     """What is stored, what is acknowledged and what is refused, when messages come in these groups."""
     came: dict[tuple[str, UUID], set[int]] = defaultdict(set)
     refused, commands = [], []
@@ -149,20 +149,20 @@ def outcome(connection: Connection, groups: list[list[Message]]) -> tuple[Any, A
 
 @SLOW
 @given(st.lists(messages(), max_size=8), st.integers(1, 4))
-def test_it_is_all_the_same_how_messages_are_grouped(engine: Engine, sent: list[Message], size: int) -> None:
+def test_it_is_all_the_same_how_messages_are_grouped(engine: Engine, sent: list[RawMessage], size: int) -> None:
     found = []
     for groups in ([[each] for each in sent], [sent], [sent[at : at + size] for at in range(0, len(sent), size)]):
         with engine.connect() as connection, connection.begin() as transaction:
             found.append(outcome(connection, groups))
             queries.device_views(connection)
-            read_now(connection, sites(connection, {}))
+            read_now(connection, all_sites(connection, {}))
             transaction.rollback()
     assert found[0] == found[1] == found[2]
 
 
 @SLOW
 @given(st.lists(messages(), max_size=8))
-def test_it_is_all_the_same_how_often_messages_come(engine: Engine, sent: list[Message]) -> None:
+def test_it_is_all_the_same_how_often_messages_come(engine: Engine, sent: list[RawMessage]) -> None:
     batches_only = [each for each in sent if each.topic.endswith(("event", "effort", "notice"))]
     found = []
     for times in (1, 2):
@@ -179,13 +179,15 @@ def test_a_flood_of_nonsense_leaves_nothing_in_memory(engine: Engine, make) -> N
     dice = random.Random(7)
     good = EventBatch(journal=UUID(int=1), floor=1, rows=tuple(make.event(seq) for seq in range(1, 4))).to_bytes()
 
-    def nonsense() -> Message:
+    def nonsense() -> RawMessage:
         payload = bytearray(good)
         for _ in range(dice.randrange(1, 4)):
             payload[dice.randrange(len(payload))] = dice.randrange(256)
         kind = dice.choice(["event", "effort", "notice", "status", "health", "ack", "x"])
         name = dice.choice([f"anura/v1/s/{dice.randrange(5)}/{kind}", str(dice.random())])
-        return Message(name, pack(bytes(payload)) if dice.random() < 0.3 else bytes(payload), dice.random() < 0.1, NOW)
+        return RawMessage(
+            name, pack(bytes(payload)) if dice.random() < 0.3 else bytes(payload), dice.random() < 0.1, NOW
+        )
 
     held = []
     tracemalloc.start()
@@ -215,7 +217,7 @@ def test_nothing_grows_without_bound(engine: Engine, make, monkeypatch: pytest.M
 
     def send(connection: Connection, site: int, journal: int, seq: int) -> None:
         payload = EventBatch(journal=UUID(int=journal), floor=1, rows=(make.event(seq),)).to_bytes()
-        group = [Message(f"anura/v1/s{site}/a/event", payload, False, NOW), Message("x", b"", False, NOW)]
+        group = [RawMessage(f"anura/v1/s{site}/a/event", payload, False, NOW), RawMessage("x", b"", False, NOW)]
         ingest(connection, group)
 
     with engine.begin() as connection:

@@ -8,8 +8,8 @@ from sqlalchemy import Engine, Table, func, select
 from anura_base.config.settings import Retention
 from anura_base.db.schema import effort, events
 from anura_base.ingest import retention
-from anura_base.ingest.batch import Message, ingest
-from anura_base.ingest.retention import Clearing
+from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.retention import RetentionJob
 from anura_edge.wire import Ack, Row, batch
 
 NOW = datetime.now(UTC)
@@ -17,7 +17,7 @@ NOW = datetime.now(UTC)
 
 def tell(engine: Engine, *rows: Row, days_ago: float = 0) -> Ack:
     received_utc = NOW - timedelta(days=days_ago)
-    message = Message(f"anura/v1/pond/one/{rows[0].kind}", batch(UUID(int=1), 1, rows), False, received_utc)
+    message = RawMessage(f"anura/v1/pond/one/{rows[0].kind}", batch(UUID(int=1), 1, rows), False, received_utc)
     with engine.begin() as connection:
         ((_, answer),) = ingest(connection, [message])
     return Ack.from_bytes(answer)
@@ -30,7 +30,7 @@ def count(engine: Engine, table: Table) -> int:
 
 def test_nothing_goes_unless_it_is_asked_for(engine: Engine, make) -> None:  # noqa: ANN001
     tell(engine, make.event(1), days_ago=9_000)
-    Clearing(Retention()).tick(engine)
+    RetentionJob(Retention()).run_if_due(engine)
     assert count(engine, events) == 1
 
 
@@ -44,10 +44,10 @@ def test_what_came_long_ago_goes_however_much_and_leaves_no_hole(
     tell(engine, *(make.event(seq) for seq in range(1, 6)), days_ago=31)
     tell(engine, make.effort(6), days_ago=31)
     tell(engine, make.event(7), days_ago=29)
-    clearing = Clearing(Retention(events_days=30))
+    clearing = RetentionJob(Retention(events_days=30))
     with caplog.at_level(logging.INFO):
         for _ in range(5):
-            clearing.tick(engine)
+            clearing.run_if_due(engine)
     assert (count(engine, events), count(engine, effort)) == (1, 1)
     assert clearing.removed == {"events": 5}
     assert caplog.messages == ["removed 5 rows of events that had come before their time in `retention`"]
@@ -58,5 +58,5 @@ def test_what_came_long_ago_goes_however_much_and_leaves_no_hole(
 def test_an_old_recording_that_has_just_come_stays(engine: Engine, make) -> None:  # noqa: ANN001
     heard = NOW - timedelta(days=800)
     tell(engine, make.event(1, start_utc=heard, end_utc=heard))
-    Clearing(Retention(events_days=30)).tick(engine)
+    RetentionJob(Retention(events_days=30)).run_if_due(engine)
     assert count(engine, events) == 1

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_base.ingest.sequence import Progress, spans, union
+from anura_base.ingest.sequence import JournalProgress, merge_spans, spans
 
 Batch = tuple[list[int], int]
 """Numbers and floor."""
@@ -11,8 +11,8 @@ Batch = tuple[list[int], int]
 batches = st.lists(st.tuples(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 40)), max_size=12)
 
 
-def after(history: Sequence[Batch]) -> Progress:
-    progress = Progress()
+def after(history: Sequence[Batch]) -> JournalProgress:
+    progress = JournalProgress()
     for numbers, floor in history:
         progress = progress.add(numbers, floor)
     return progress
@@ -64,16 +64,16 @@ def test_a_long_journal_takes_no_more_room_than_a_short_one() -> None:
 def test_what_lacks_is_what_can_still_come_and_has_not(history: list[Batch], below: int) -> None:
     progress = after(history)
     came = {number for numbers, _ in history for number in numbers}
-    lacking = progress.lacking(below, 100)
+    lacking = progress.gaps_below(below, 100)
     assert numbers_of(lacking) == [n for n in range(progress.floor, below) if n not in came]
     assert lacking == spans(numbers_of(lacking)), "no two of them touch"
-    assert progress.lacking(below, 2) == lacking[:2]
+    assert progress.gaps_below(below, 2) == lacking[:2]
 
 
 @given(st.lists(st.integers(1, 40)), st.lists(st.integers(1, 40)))
 def test_spans_are_sets_of_numbers(some: list[int], others: list[int]) -> None:
     assert numbers_of(spans(some)) == sorted(set(some))
-    assert union([*spans(some), *spans(others)]) == spans([*some, *others])
+    assert merge_spans([*spans(some), *spans(others)]) == spans([*some, *others])
 
 
 def numbers_of(spans: Sequence[tuple[int, int]]) -> list[int]:

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import Engine, event, func, insert, select
 from support import eventually
 
-from anura_base.db.engine import open_database, writing
+from anura_base.db.engine import open_database, write_transaction
 from anura_base.db.schema import dead_letters
-from anura_base.ingest.batch import Message
-from anura_base.ingest.queue import Inbox
+from anura_base.ingest.batch import RawMessage
+from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.worker import IngestWorker
 from anura_edge.wire import batch
 
@@ -42,14 +42,14 @@ def test_it_outlives_a_locked_and_a_full_database(
         for pragma in limits:
             connection.execute(pragma)
 
-    inbox, told, stop = Inbox(), [], threading.Event()
+    inbox, told, stop = IngestQueue(), [], threading.Event()
     worker = IngestWorker(engine, inbox, lambda _, payload: told.append(payload))
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     row = make.event(1)
     with caplog.at_level(logging.INFO), closing(sqlite3.connect(tmp_path / "base.db")) as other:
         other.execute("BEGIN IMMEDIATE")
-        inbox.offer(Message("anura/v1/s/d/event", batch(uuid4(), 1, [row]), False, datetime.now(UTC)))
+        inbox.offer(RawMessage("anura/v1/s/d/event", batch(uuid4(), 1, [row]), False, datetime.now(UTC)))
         eventually(lambda: not worker.healthy)
         assert not told
         other.rollback()
@@ -58,7 +58,7 @@ def test_it_outlives_a_locked_and_a_full_database(
         pages = other.execute("PRAGMA page_count").fetchone()[0]
         limits.append(f"PRAGMA max_page_count={pages}")  # as if the disk were full
         rows = [make.event(seq) for seq in range(2, 500)]
-        inbox.offer(Message("anura/v1/s/d/event", batch(uuid4(), 1, rows), False, datetime.now(UTC)))
+        inbox.offer(RawMessage("anura/v1/s/d/event", batch(uuid4(), 1, rows), False, datetime.now(UTC)))
         eventually(lambda: not worker.healthy)
         limits[1] = "PRAGMA max_page_count=1000000"
         eventually(lambda: worker.healthy and len(told) == 2)
@@ -71,7 +71,7 @@ def test_it_outlives_a_locked_and_a_full_database(
 
 def test_one_that_reads_before_it_writes_waits_for_another_that_writes(engine: Engine) -> None:
     def add(number: int) -> None:
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             there = connection.scalar(select(func.count()).select_from(dead_letters))
             row = {
                 "topic": f"{number} after {there}",

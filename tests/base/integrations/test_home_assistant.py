@@ -12,8 +12,8 @@ from support import eventually
 
 from anura_base.config.settings import Mqtt
 from anura_base.db.engine import open_database
-from anura_base.ingest.batch import Message, ingest
-from anura_base.ingest.queue import Inbox
+from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import Subscriber
 from anura_base.integrations.home_assistant import HomeAssistant, discovery, last_call_topic
 from anura_edge.wire import Status, batch, topic
@@ -45,21 +45,21 @@ def heard(broker):  # noqa: ANN001, ANN201
 
 def test_devices_and_their_last_call_are_found(broker, heard, make, tmp_path) -> None:  # noqa: ANN001
     engine = open_database(f"sqlite:///{tmp_path / 'base.db'}")
-    subscriber = Subscriber(Mqtt(port=broker.port), Inbox())
+    subscriber = Subscriber(Mqtt(port=broker.port), IngestQueue())
     subscriber.start()
     eventually(lambda: subscriber.connected)
     journal = uuid4()
 
     def send(kind: str, payload: bytes) -> None:
         with engine.begin() as connection:
-            ingest(connection, [Message(topic("pond", "one", kind), payload, False, datetime.now(UTC))])
+            ingest(connection, [RawMessage(topic("pond", "one", kind), payload, False, datetime.now(UTC))])
 
     send("event", batch(journal, 1, [make.event(1)]))
     told = HomeAssistant(engine, "homeassistant", subscriber)
-    told.look()
+    told.publish_news()
     came = heard()
     send("event", batch(journal, 1, [make.event(2), make.event(3, scientific_name="Hyla arborea")]))
-    told.look()
+    told.publish_news()
     call = eventually(lambda: came.get("anura/v1/pond/one/last_call"))
     assert (call[0]["scientific_name"], call[1]) == ("Hyla arborea", False)
     described = {name: what for name, (what, kept) in came.items() if name.startswith("homeassistant/") and kept}

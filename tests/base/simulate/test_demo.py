@@ -8,19 +8,19 @@ from datetime import date
 import pytest
 from support import DEADLINE_S, eventually, need
 
-from anura_base.simulate.sender import Fleet
-from anura_base.simulate.telling import season
+from anura_base.simulate.messages import season_messages
+from anura_base.simulate.sender import FleetSender
 
 COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_season_arrives_whole_and_a_second_time_adds_nothing(base, broker) -> None:  # noqa: ANN001
-    parcels = [*season(devices=7, nights=3, seed=5, last_evening=date(2026, 6, 10))]
+    parcels = [*season_messages(devices=7, nights=3, seed=5, last_evening=date(2026, 6, 10))]
     events = sum(parcel.rows for parcel in parcels if parcel.kind == "event")
     for _ in range(2):
-        fleet = Fleet("127.0.0.1", broker.port)
-        assert fleet.tell(parcels).events == events
+        fleet = FleetSender("127.0.0.1", broker.port)
+        assert fleet.send_all(parcels).events == events
         fleet.close()
         assert len(base.json("api/events/ids")) == events
     views = eventually(lambda: base.json("api/devices"))

@@ -7,17 +7,17 @@ import network
 import pytest
 from support import Broker
 
-from anura_base.simulate.telling import season
+from anura_base.simulate.messages import season_messages
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_base_station_that_is_killed_while_a_season_comes_loses_and_doubles_nothing(
     tmp_path: Path, broker: Broker, database_url: str
 ) -> None:
-    parcels = [*season(7, 3, 1, date(2026, 6, 10))]
+    parcels = [*season_messages(7, 3, 1, date(2026, 6, 10))]
     sent = network.ids_of(parcels)
     with network.base_station(tmp_path, database_url, broker.port) as base:
-        network.tell(base, broker.port, parcels, kills=2)
+        network.send_with_kills(base, broker.port, parcels, kills=2)
         assert base.kills == 2
     found = network.count(database_url, sent)
     assert min(found["event"].sent, found["effort"].sent) > 100

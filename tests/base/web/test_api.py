@@ -29,7 +29,7 @@ from anura_base.access.roles import Role
 from anura_base.analysis import rollup
 from anura_base.db.engine import open_database
 from anura_base.exchange.export import EXPORTS, export
-from anura_base.ingest.batch import Message, ingest
+from anura_base.ingest.batch import RawMessage, ingest
 from anura_base.web.app import create_app
 from anura_base.web.export_routes import MAX_AT_ONCE, Form, export_routes
 from anura_base.web.layout import Frame
@@ -59,7 +59,7 @@ def engine(tmp_path: Path, make) -> Iterator[Engine]:  # noqa: ANN001
         ("health", make.health(temperature_c=50).to_bytes()),
     ]
     with engine.begin() as connection:
-        ingest(connection, [Message(topic("a", "b", kind), what, False, datetime.now(UTC)) for kind, what in sent])
+        ingest(connection, [RawMessage(topic("a", "b", kind), what, False, datetime.now(UTC)) for kind, what in sent])
     yield engine
     engine.dispose()
 
@@ -97,7 +97,7 @@ def test_whatever_it_is_asked_it_answers_as_it_says(app: FastAPI, engine: Engine
 
 def test_no_page_form_or_download_ends_in_an_error_of_ours(engine: Engine) -> None:
     """Every route, also those for people, which the API's description leaves out."""
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
     rollup.refresh(engine)
     stopped = threading.Event()
     stopped.set()  # so that the stream ends

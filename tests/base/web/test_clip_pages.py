@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 from support import eventually
 
-from anura_base.db.engine import open_database, writing
+from anura_base.db.engine import open_database, write_transaction
 from anura_edge.wire import ClipDenial
 
 Make = Callable[..., Any]
@@ -57,7 +57,7 @@ def engine(database_url: str) -> Engine:
 def test_a_call_is_seen_and_heard_on_review_and_on_now(
     engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, speakers: Make
 ) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         speaker = speakers(connection)
         event = speaker.call(make.event(1))
         speaker.ask(event)
@@ -96,7 +96,7 @@ def test_a_call_is_seen_and_heard_on_review_and_on_now(
 def test_what_plays_on_now_is_not_interrupted_by_news(
     engine: Engine, base: Any, device: Any, open_page: Make, make: Any, flac: Make, speakers: Make
 ) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         speaker = speakers(connection)
         event = speaker.call(make.event(1))
         speaker.ask(event)
@@ -122,7 +122,7 @@ def test_a_key_asks_for_a_clip_and_the_page_follows_it(
     engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, speakers: Make
 ) -> None:
     def do(what: Callable[[Any], Any]) -> Any:
-        with writing(engine) as connection:  # as the base station itself does
+        with write_transaction(engine) as connection:  # as the base station itself does
             return what(speakers(connection))
 
     event, file = do(lambda speaker: speaker.call(make.event(1))), flac()
@@ -151,7 +151,7 @@ def test_a_key_asks_for_a_clip_and_the_page_follows_it(
 def test_a_clip_that_came_can_be_explored(
     engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, speakers: Make
 ) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         speaker = speakers(connection)
         event, other = speaker.call(make.event(1)), speaker.call(make.event(2))
         speaker.ask(event)

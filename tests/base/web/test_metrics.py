@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from anura_base.ingest.batch import Message
-from anura_base.ingest.queue import Inbox
+from anura_base.ingest.batch import RawMessage
+from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.worker import IngestWorker
 from anura_base.web.app import create_app
 from anura_edge.wire import Status, batch, topic
@@ -26,7 +26,7 @@ NAME = re.compile(r"\banura_[a-z_]+")
 @pytest.fixture
 def client(engine: Engine, make) -> TestClient:  # noqa: ANN001
     """A base station that has got a message of each kind through its own worker."""
-    journal, inbox, stop = uuid4(), Inbox(), threading.Event()
+    journal, inbox, stop = uuid4(), IngestQueue(), threading.Event()
     health = make.health(temperature_c=50, oldest_pending_s=9, disk_free_bytes=10**9, clock_synchronised=True)
     sent = [
         ("event", batch(journal, 1, [make.event(1), make.event(2), make.event(2)])),
@@ -36,7 +36,7 @@ def client(engine: Engine, make) -> TestClient:  # noqa: ANN001
         ("health", health.model_copy(update={"since_inference_s": 3.0}).to_bytes()),
     ]
     for kind, payload in sent:
-        assert inbox.offer(Message(topic("pond", "one", kind), payload, False, datetime.now(UTC)))
+        assert inbox.offer(RawMessage(topic("pond", "one", kind), payload, False, datetime.now(UTC)))
     worker = IngestWorker(engine, inbox, lambda *_: None)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()

@@ -24,10 +24,10 @@ from anura_base.analysis.rollup import call_slots, stale_days
 from anura_base.config.settings import Site
 from anura_base.db.engine import open_database
 from anura_base.db.schema import devices, effort, events, health
-from anura_base.ingest.batch import Message, ingest
+from anura_base.ingest.batch import RawMessage, ingest
 from anura_base.simulate.demo import AS_IF, yesterday
 from anura_base.simulate.fleet import SITES
-from anura_base.simulate.telling import season
+from anura_base.simulate.messages import season_messages
 from anura_edge.wire import Health, topic
 
 PAGES = [
@@ -49,12 +49,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def engine(database: Path) -> Iterator[Engine]:
     engine = open_database(f"sqlite:///{database}")
-    rollup.prepare(engine)
+    rollup.install_triggers(engine)
     now = datetime.now(UTC)
     with engine.begin() as connection:
-        for parcel in season(7, NIGHTS, 1, yesterday(), AS_IF):
+        for parcel in season_messages(7, NIGHTS, 1, yesterday(), AS_IF):
             name = topic(parcel.recorder.site, parcel.recorder.name, parcel.kind)
-            ingest(connection, [Message(name, parcel.payload, False, now)])
+            ingest(connection, [RawMessage(name, parcel.payload, False, now)])
     _add_hostile(engine)
     rollup.refresh(engine)
     yield engine

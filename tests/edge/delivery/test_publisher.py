@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anura_base.ingest.sequence import Progress
+from anura_base.ingest.sequence import JournalProgress
 from anura_edge import wire
 from anura_edge.config.device import Config, Mqtt
 from anura_edge.delivery import publisher as sender_module
@@ -42,7 +42,7 @@ class Base:
 
     def __init__(self) -> None:
         self.ids: set[UUID] = set()
-        self.progress = Progress()
+        self.progress = JournalProgress()
 
     def store(self, topic: str, payload: bytes) -> bytes:
         batch = FORMS[wire.parse_topic(topic)[2]].from_bytes(payload)
@@ -53,7 +53,7 @@ class Base:
         highest = max(row.seq for row in batch.rows)
         seq = min(self.progress.contiguous, highest)
         came = tuple((row.seq, row.seq) for row in batch.rows)
-        missing = self.progress.lacking(highest, 32)
+        missing = self.progress.gaps_below(highest, 32)
         return wire.Ack(journal=batch.journal, seq=seq, received=came, missing=missing).to_bytes()
 
 
@@ -78,7 +78,7 @@ def test_the_base_has_exactly_what_was_committed_whatever_happens_on_the_way(
     known: int,
 ) -> None:
     base, committed, suspicion = Base(), set[UUID](), Suspicion()
-    base.progress = Progress(received=((1, known),) if known else ())  # of another life of the journal
+    base.progress = JournalProgress(received=((1, known),) if known else ())  # of another life of the journal
     mqtt = Mqtt(host="h", resend_s=3_600)
     with closing(Journal(tmp_path_factory.mktemp("state") / "journal.db")) as journal:
 
@@ -139,7 +139,7 @@ def test_what_was_lost_is_not_settled_by_a_base_that_counts_further(
     tmp_path: Path, make_event: Callable[..., Event], made_by: wire.Provenance
 ) -> None:
     base, air = Base(), Air()
-    base.progress = Progress(received=((1, 1_000),))
+    base.progress = JournalProgress(received=((1, 1_000),))
     with closing(Journal(tmp_path / "journal.db")) as journal:
         sender = over(air, journal)
         for n in range(2):

@@ -12,7 +12,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import Broker, eventually, free_port
 
-from anura_base.ingest.sequence import Progress
+from anura_base.ingest.sequence import JournalProgress
 from anura_edge import wire
 from anura_edge.audio import ClockSource
 from anura_edge.config.device import Config, Device, Mqtt
@@ -50,7 +50,7 @@ class FakeBase:
         """The number of the message that is lost on its way, counted from 0."""
         self.rows: dict[int, UUID] = {}
         self.notices: list[wire.NoticeRow] = []
-        self.progress = Progress()
+        self.progress = JournalProgress()
         self.messages = 0
         self.statuses: list[str] = []
         self._ready = False
@@ -84,7 +84,7 @@ class FakeBase:
                     journal=batch.journal,
                     seq=0,
                     received=tuple((row.seq, row.seq) for row in batch.rows),
-                    missing=self.progress.lacking(highest, 32),
+                    missing=self.progress.gaps_below(highest, 32),
                 )
                 client.publish(wire.topic(site, device, "ack"), ack.to_bytes(), qos=1)
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from anura_base.analysis.network_status import HEIGHT, WIDTH, DeviceNow, draw_map, read_network
+from anura_base.analysis.network_status import HEIGHT, WIDTH, DeviceStatus, device_statuses, project_sites
 from anura_base.web.auth import Viewer
 from anura_base.web.layout import Frame
 
@@ -17,11 +17,11 @@ def routes(frame: Frame) -> APIRouter:
     def page(request: Request, viewer: Viewer) -> HTMLResponse:  # noqa: ARG001
         with frame.engine.connect() as connection:
             sites = frame.sites(connection)
-            found = read_network(connection, sites)
+            found = device_statuses(connection, sites)
         values = {
             "devices": found,
             "sites": sites,
-            "map": draw_map(sites),
+            "map": project_sites(sites),
             "size": (WIDTH, HEIGHT),
             "well": _well(found),
         }
@@ -30,9 +30,9 @@ def routes(frame: Frame) -> APIRouter:
     return router
 
 
-def _well(devices: list[DeviceNow]) -> dict[str, str]:
+def _well(devices: list[DeviceStatus]) -> dict[str, str]:
     """Say of each site that has devices how they are, in a word for the map."""
     found: dict[str, str] = {}
     for device in devices:
-        found[device.site] = "look" if device.needs_a_look or found.get(device.site) == "look" else "well"
+        found[device.site] = "look" if device.needs_attention or found.get(device.site) == "look" else "well"
     return found

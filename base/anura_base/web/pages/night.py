@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Query
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from anura_base.analysis.night_timeline import INDEX_S, Interval, NightView, read_night, union
+from anura_base.analysis.night_timeline import INDEX_S, Interval, NightTimeline, merge_intervals, read_timeline
 from anura_base.analysis.nights import Night, night
 from anura_base.config.settings import Site
 from anura_base.web.auth import Viewer
@@ -47,7 +47,7 @@ class Axis:
 
     def marks(self, spans: Sequence[Interval]) -> list[Interval]:
         """Join what a screen cannot show apart."""
-        return union(spans, (self.end - self.begin) / MARKS)
+        return merge_intervals(spans, (self.end - self.begin) / MARKS)
 
     @property
     def hours(self) -> list[tuple[float, str]]:
@@ -79,7 +79,7 @@ def routes(frame: Frame) -> APIRouter:
                 raise HTTPException(404, f"there is no site {name}; there are: {', '.join(sites)}")
             day = asked or last_night(connection, name, sites[name]) or latest_night(connection, sites)
             found = _night(sites[name], day)
-            view = read_night(connection, name, found)
+            view = read_timeline(connection, name, found)
         values = {
             "name": name,
             "site": sites[name],
@@ -102,7 +102,7 @@ def _night(site: Site, day: date) -> Night:
         raise HTTPException(422, f"evening: no calendar has a night of {day}") from error
 
 
-def _states(view: NightView) -> Mapping[str, float]:
+def _states(view: NightTimeline) -> Mapping[str, float]:
     """Return the hours in each state, over all devices."""
     return {
         state: sum(b - a for device in view.effort.values() for a, b in device.get(state, ())) / 3_600

@@ -12,9 +12,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from anura_base.access.roles import Role
 from anura_base.analysis import reviews
-from anura_base.analysis.reviews import Order, Verdict
+from anura_base.analysis.reviews import ReviewOrder, Verdict
 from anura_base.clips.view import picture, views
-from anura_base.db.engine import writing
+from anura_base.db.engine import write_transaction
 from anura_base.exchange.training_set import training_zip
 from anura_base.web.auth import Reviewer, Viewer
 from anura_base.web.clip_routes import ask
@@ -34,7 +34,7 @@ class Queue:
         self,
         species: Annotated[str, Query(max_length=600)] = "",
         site: Annotated[str, Query(max_length=64)] = "",
-        order: Order = Order.ANY,
+        order: ReviewOrder = ReviewOrder.ANY,
         event: UUID | None = None,
         skip: Annotated[list[UUID] | None, Query()] = None,
     ) -> None:
@@ -63,11 +63,11 @@ def routes(frame: Frame) -> APIRouter:
 
     @router.post("/review/undo")
     def undo(request: Request, reviewer: Reviewer, queue: Asked) -> RedirectResponse:
-        with writing(frame.engine) as connection:
-            last = reviews.last_of(connection, reviewer.name)
+        with write_transaction(frame.engine) as connection:
+            last = reviews.latest_review(connection, reviewer.name)
             if last is None:
                 raise HTTPException(409, f"{reviewer.name} has reviewed nothing that could be undone")
-            reviews.judge(connection, last.event_id, reviewer.name, Verdict.UNDONE)
+            reviews.add_review(connection, last.event_id, reviewer.name, Verdict.UNDONE)
         return _to(request, queue.address(event=last.event_id))
 
     @router.post("/review/{event_id}")
@@ -81,22 +81,22 @@ def routes(frame: Frame) -> APIRouter:
     ) -> RedirectResponse:
         if verdict is Verdict.RELABELLED and not _CODE.fullmatch(label):
             raise HTTPException(422, f"label: {label[:40]!r} is no code; use 1 to 32 letters, digits, - or _")
-        with writing(frame.engine) as connection:
+        with write_transaction(frame.engine) as connection:
             if reviews.find_event(connection, event_id) is None:
                 raise HTTPException(404, f"there is no call {event_id}; its device may have taken it back")
-            reviews.judge(connection, event_id, reviewer.name, verdict, label)
+            reviews.add_review(connection, event_id, reviewer.name, verdict, label)
         return _to(request, queue.address(skip=[str(each) for each in queue.skip]))
 
     @router.post("/review/{event_id}/clip")
     def ask_for_clip(request: Request, reviewer: Reviewer, queue: Asked, event_id: UUID) -> RedirectResponse:
-        with writing(frame.engine) as connection:
+        with write_transaction(frame.engine) as connection:
             ask(connection, event_id, reviewer.name)
         return _to(request, queue.address(event=event_id, skip=[str(each) for each in queue.skip]))
 
     @router.get("/review/training.zip")
     def training(viewer: Viewer) -> Response:  # noqa: ARG001
         with frame.engine.connect() as connection:
-            data = training_zip(reviews.reviewed(connection), frame.sites(connection))
+            data = training_zip(reviews.reviewed_events(connection), frame.sites(connection))
         named = {"Content-Disposition": 'attachment; filename="reviewed-calls.zip"'}
         return Response(data, media_type="application/zip", headers=named)
 
@@ -123,6 +123,6 @@ def _read(frame: Frame, connection: Connection, queue: Queue, who: str) -> dict[
         "event": event,
         "zone": sites[event.site].zone if event and event.site in sites else "UTC",
         "labels": reviews.known_labels(connection),
-        "last": reviews.last_of(connection, who),
+        "last": reviews.latest_review(connection, who),
         "precisions": reviews.precisions(connection, queue.species),
     }

@@ -108,17 +108,17 @@ def _read(connection: Connection, everywhere: Mapping[str, Site], choice: Choice
     span = choose_span(connection, sites, as_date("first", choice.first), as_date("last", choice.last))
     without = 0
     if choice.view is View.NIGHT:
-        stretches = heatmaps.by_night(sites, span.first, span.last)
+        stretches = heatmaps.night_ranges(sites, span.first, span.last)
         if choice.species:
             grid = heatmaps.site_by_night(connection, stretches, choice.species)
         else:
             grid = heatmaps.species_by_night(connection, stretches)
     elif choice.view is View.SUNSET:
-        stretches = heatmaps.since_sunset(sites, span.first, span.last)
+        stretches = heatmaps.sunset_ranges(sites, span.first, span.last)
         without = len(sites) * span.nights - len(stretches)
         grid = heatmaps.species_by_hour(connection, stretches, SUN_HOURS)
     else:
-        grid = heatmaps.species_by_hour(connection, heatmaps.by_clock(sites, span.first, span.last), range(24))
+        grid = heatmaps.species_by_hour(connection, heatmaps.clock_ranges(sites, span.first, span.last), range(24))
     if choice.species and choice.view is not View.NIGHT:
         grid = replace(grid, rows={name: cells for name, cells in grid.rows.items() if name == choice.species})
     return Result(grid, sites, span, without)

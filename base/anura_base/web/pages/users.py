@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from anura_base.access import accounts, invitations
 from anura_base.access.roles import Principal, Role
-from anura_base.alerts.engine import plain
-from anura_base.db.engine import writing
+from anura_base.alerts.engine import printable
+from anura_base.db.engine import write_transaction
 from anura_base.web.auth import Admin
 from anura_base.web.layout import Frame
 from anura_base.web.templating import root_of
@@ -38,11 +38,11 @@ def routes(frame: Frame) -> APIRouter:
 
     def change(who: Principal, said: str, work: Callable[[Connection], T]) -> T:
         try:
-            with writing(frame.engine) as connection:
+            with write_transaction(frame.engine) as connection:
                 done = work(connection)
         except ConfigError as error:
             raise HTTPException(409, str(error)) from error
-        log.info("%s: %s", who.name, plain(said))
+        log.info("%s: %s", who.name, printable(said))
         return done
 
     def back(request: Request) -> RedirectResponse:

@@ -12,7 +12,7 @@ from astral import Observer
 from astral.sun import sunset
 
 from anura_base.simulate.fauna import SPECIES, Array, intensity
-from anura_base.simulate.fleet import Fate, Recorder
+from anura_base.simulate.fleet import Scenario, SimulatedRecorder
 from anura_base.simulate.weather import Weather
 from anura_edge.audio import ClockSource
 from anura_edge.events import NAMESPACE, EffortState, NoticeKind, effort_id, event_id
@@ -32,14 +32,14 @@ CHARGED_EVERY_DAYS = 35
 CLOCK_SET_EVERY_DAYS = 14
 DRIFT_S_A_DAY = 4.0
 
-MADE_BY = {
+PROVENANCE = {
     "model_id": "frogs-eastern-north-america",
     "model_version": "0.1.0",
     "model_sha256": "51" * 32,
     "config_hash": "51a0051a0051",
     "app_version": "0.1.0",
 }
-_NOBODY = {**MADE_BY, "model_id": "", "model_version": "", "model_sha256": "", "config_hash": ""}
+_NOBODY = {**PROVENANCE, "model_id": "", "model_version": "", "model_sha256": "", "config_hash": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class _Hour:
     first_sample: int
 
 
-class Diary:
+class RecorderSimulator:
     """Writes what one recorder has to tell, night after night."""
 
-    def __init__(self, recorder: Recorder, season: Season) -> None:
+    def __init__(self, recorder: SimulatedRecorder, season: Season) -> None:
         self.recorder, self._season = recorder, season
         self.seq = 0
         """The number of the last row."""
@@ -89,7 +89,7 @@ class Diary:
     @property
     def is_lost(self) -> bool:
         """Whether nothing comes from it at the season's end."""
-        return self.recorder.fate is Fate.LOST
+        return self.recorder.fate is Scenario.LOST
 
     def night(self, n: int) -> list[Row]:
         """Return the rows of the night with number `n`, which follows the one before. The same seed gives the same."""
@@ -110,22 +110,22 @@ class Diary:
 
     def battery(self, n: int) -> float:
         """Return how full its battery is, 0 to 1."""
-        if self.recorder.fate is not Fate.TIRED:
+        if self.recorder.fate is not Scenario.TIRED:
             return 0.9
         return 1 - 0.95 * (n % CHARGED_EVERY_DAYS) / CHARGED_EVERY_DAYS
 
     def _is_away(self, n: int, dice: np.random.Generator) -> bool:
         match self.recorder.fate:
-            case Fate.GAPS:
+            case Scenario.GAPS:
                 gap = np.random.default_rng([self._season.seed, 8, self.recorder.number, n // 5])
                 return bool(gap.random() < 0.35)
-            case Fate.LOST:
+            case Scenario.LOST:
                 return n > 0.7 * self._nights
             case _:
                 return bool(dice.random() < 0.004)
 
     def _drift_s(self, n: int) -> float:
-        return DRIFT_S_A_DAY * (n % CLOCK_SET_EVERY_DAYS) if self.recorder.fate is Fate.DRIFTING else 0.0
+        return DRIFT_S_A_DAY * (n % CLOCK_SET_EVERY_DAYS) if self.recorder.fate is Scenario.DRIFTING else 0.0
 
     def _levels(self, n: int) -> Array:
         """Return how much of a full chorus each species is, shape (species, bins)."""
@@ -143,9 +143,9 @@ class Diary:
         hours = []
         for hour in range(NIGHT_H):
             state = EffortState.ANALYSED if hour < awake else EffortState.PAUSED
-            if self.recorder.fate is Fate.DEAF and n > 0.6 * self._nights:
+            if self.recorder.fate is Scenario.DEAF and n > 0.6 * self._nights:
                 state = EffortState.SILENT
-            if self.recorder.fate is Fate.CLIPPING and loud[hour] > 0.6:
+            if self.recorder.fate is Scenario.CLIPPING and loud[hour] > 0.6:
                 state = EffortState.CLIPPED
             if self.recorder.from_card:
                 begin = (start + timedelta(hours=hour)).astimezone(self._zone)
@@ -196,7 +196,7 @@ class Diary:
         length_s = min(length_s, 3_600 - onset_s % 3_600)
         return EventRow(
             seq=self._number(),
-            id=event_id(hour.recording, onset, kind.code, MADE_BY["model_sha256"]),
+            id=event_id(hour.recording, onset, kind.code, PROVENANCE["model_sha256"]),
             label=kind.code,
             scientific_name=kind.scientific_name,
             onset_sample=onset,
@@ -215,7 +215,7 @@ class Diary:
             "recording_name": hour.name,
             "rate_hz": self._rate_hz,
             "clock_source": self._clock,
-            **MADE_BY,
+            **PROVENANCE,
         }
 
     def _efforts(self, hours: list[_Hour], start: datetime, dice: np.random.Generator) -> Iterator[Row]:
@@ -236,7 +236,7 @@ class Diary:
     def _effort(self, hour: _Hour, state: EffortState, begin: datetime, first: int, samples: int) -> EffortRow:
         return EffortRow(
             seq=self._number(),
-            id=effort_id(hour.recording, first, state, MADE_BY["model_sha256"]),
+            id=effort_id(hour.recording, first, state, PROVENANCE["model_sha256"]),
             state=state,
             first_sample=first,
             samples=samples,
@@ -246,10 +246,10 @@ class Diary:
 
     def _notices(self, n: int, start: datetime) -> Iterator[Row]:
         fate = self.recorder.fate
-        if fate is Fate.DRIFTING and n and n % CLOCK_SET_EVERY_DAYS == 0:
+        if fate is Scenario.DRIFTING and n and n % CLOCK_SET_EVERY_DAYS == 0:
             back_s = -DRIFT_S_A_DAY * CLOCK_SET_EVERY_DAYS
             yield self._notice(n, NoticeKind.CLOCK_STEP, start, f"the clock was set by {back_s:g} s", back_s)
-        if fate is Fate.DEAF and n == int(0.6 * self._nights) + 1:
+        if fate is Scenario.DEAF and n == int(0.6 * self._nights) + 1:
             yield self._notice(n, NoticeKind.SOUND_FAULT, start, "the microphone gives silence")
 
     def _notice(self, n: int, what: NoticeKind, utc: datetime, detail: str, amount: float | None = None) -> NoticeRow:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, RowMapping, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from anura_base.alerts.alert_message import AlertMessage
 from anura_base.alerts.channels import Channel
-from anura_base.alerts.engine import plain
-from anura_base.alerts.message import AlertMessage
+from anura_base.alerts.engine import printable
 from anura_base.alerts.tables import deliveries, firings
-from anura_base.db.engine import cause, writing
+from anura_base.db.engine import root_cause, write_transaction
 from anura_edge.errors import DeliveryError
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def next_try(tries: int, fired_utc: datetime, now: datetime) -> datetime | None:
     return now + min(FIRST_RETRY * (1 << min(tries - 1, 20)), LONGEST_RETRY)
 
 
-class Outbox:
+class AlertDelivery:
     """Brings each alert to its channels. One that hangs holds up the others of the alerts, and nothing else."""
 
     def __init__(self, engine: Engine, channels: Mapping[str, Channel]) -> None:
@@ -46,7 +46,7 @@ class Outbox:
             try:
                 self.deliver_due(datetime.now(UTC), stop)
             except SQLAlchemyError as error:
-                log.warning("cannot look for alerts to deliver: %s", cause(error))
+                log.warning("cannot look for alerts to deliver: %s", root_cause(error))
                 stop.wait(30)
 
     def deliver_due(self, now: datetime, stop: threading.Event) -> None:
@@ -76,14 +76,14 @@ class Outbox:
         except Exception as error:  # whatever a library meets with an odd text must not stop the base station
             log.log(logging.WARNING if tries == 1 else logging.INFO, "an alert is not delivered by %s: %s", name, error)
             again = next_try(tries, row["fired_utc"], now) if name in self._channels else None
-            values = {"tries": tries, "next_try_utc": again, "error": plain(str(error))[:500]}
+            values = {"tries": tries, "next_try_utc": again, "error": printable(str(error))[:500]}
         this = deliveries.c.firing == row["arrival"], deliveries.c.channel == name
-        with writing(self._engine) as connection:
+        with write_transaction(self._engine) as connection:
             connection.execute(update(deliveries).where(*this).values(values))
         return "delivered_utc" in values
 
     def _forget_old(self) -> None:
-        with writing(self._engine) as connection:
+        with write_transaction(self._engine) as connection:
             newest = select(func.max(firings.c.arrival)).scalar_subquery()
             old = firings.c.arrival <= newest - KEEP_FIRINGS
             connection.execute(delete(firings).where(old, firings.c.over_utc.is_not(None)))

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from threading import Condition
 
-from anura_base.ingest.batch import Message
+from anura_base.ingest.batch import RawMessage
 
 MAX_INBOX_BYTES = 32_000_000
 """Room for all that a broker holds after a night away, yet not for hostile devices to fill our memory."""
@@ -25,11 +25,11 @@ OTHERS = "others"
 class _Waiting:
     """What waits of one device, in order."""
 
-    messages: deque[Message] = field(default_factory=deque)
+    messages: deque[RawMessage] = field(default_factory=deque)
     size_bytes: int = 0
 
 
-class Inbox:
+class IngestQueue:
     """A queue for each device, of which each is served in its turn. Threads may share it.
 
     It is bounded in bytes, not in messages: a status takes 200 bytes, a batch up to a million. A device that sends
@@ -41,17 +41,17 @@ class Inbox:
         self._waiting: dict[str, _Waiting] = {}
         """By device; the next in turn comes first."""
         self._size_bytes = 0
-        self.left_out: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
         """Messages that found no room, by device."""
 
-    def offer(self, message: Message) -> bool:
+    def offer(self, message: RawMessage) -> bool:
         """Put a message in, or leave it out and count it if there is no room. It never waits."""
         name, size_bytes = _device(message.topic), _size_bytes(message)
         with self._changed:
             waiting = self._waiting.get(name, _Waiting())
             if self._size_bytes >= MAX_INBOX_BYTES or waiting.size_bytes >= MAX_DEVICE_BYTES:
-                known = name in self.left_out or len(self.left_out) < MAX_NAMES
-                self.left_out[name if known else OTHERS] += 1
+                known = name in self.dropped or len(self.dropped) < MAX_NAMES
+                self.dropped[name if known else OTHERS] += 1
                 return False
             self._waiting[name] = waiting
             waiting.messages.append(message)
@@ -60,12 +60,12 @@ class Inbox:
             self._changed.notify()
             return True
 
-    def take(self, max_messages: int, max_bytes: int, timeout_s: float) -> list[Message]:
+    def take(self, max_messages: int, max_bytes: int, timeout_s: float) -> list[RawMessage]:
         """Take the next messages out, one of each device by turns; none if none comes in time.
 
         They are no more than `max_messages`, and end with the one that reaches `max_bytes`.
         """
-        taken: list[Message] = []
+        taken: list[RawMessage] = []
         with self._changed:
             self._changed.wait_for(lambda: self._waiting, timeout_s)
             while self._waiting and len(taken) < max_messages and max_bytes > 0:
@@ -73,7 +73,7 @@ class Inbox:
                 max_bytes -= len(message.payload)
         return taken
 
-    def _next(self) -> Message:
+    def _next(self) -> RawMessage:
         name = next(iter(self._waiting))
         waiting = self._waiting.pop(name)
         message = waiting.messages.popleft()
@@ -84,7 +84,7 @@ class Inbox:
         return message
 
 
-def _size_bytes(message: Message) -> int:
+def _size_bytes(message: RawMessage) -> int:
     return OVERHEAD_BYTES + len(message.topic) + len(message.payload)
 
 
