@@ -196,6 +196,11 @@ class Recipe(Strict):
             raise ValueError("the loss of boxes takes a model of kind crnn and `windows` that are not stretched")
         return self
 
+    @property
+    def split_seed(self) -> int:
+        """The seed of the split into folds."""
+        return self.seed if self.fold_seed is None else self.fold_seed
+
     def written(self) -> str:
         """Return the recipe as JSON, as it was written: without what it leaves to the defaults."""
         return self.model_dump_json(exclude_unset=True)

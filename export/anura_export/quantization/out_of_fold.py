@@ -34,7 +34,8 @@ def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
     codes = tuple(species.code for species in checkpoint.provenance.species)
     if codes != tuple(label.code for label in bundle.manifest.labels) or codes != corpus.labels():
         raise ModelError(f"{trained}, {bundle.path} and the data have different labels; name those of one model")
-    folds = all_folds(checkpoint.provenance.recipe, corpus)
+    recipe = checkpoint.provenance.recipe
+    folds = all_folds(corpus, recipe.folds, recipe.split_seed)
     scores: dict[str, FloatArray] = {}
     for fold in range(checkpoint.provenance.recipe.folds):
         scores |= _score_fold(bundle, corpus, folds, fold, _fold_graph(checkpoint, report, trained, fold))

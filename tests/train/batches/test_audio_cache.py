@@ -13,13 +13,15 @@ from anura_train.batches.build import load_sounds, open_lesson
 from anura_train.batches.loader import batches
 from anura_train.batches.mixer import Mixer, Sounds
 from anura_train.batches.windows import Windows, cut
-from anura_train.data import RATE_HZ, Corpus, Recording, load
+from anura_train.data import Corpus, Recording, load
+from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe, WindowSettings
 
 
 def test_examples_of_what_is_read_when_wanted_are_those_of_what_is_held(corpus: Corpus, recipe: Recipe) -> None:
     lazy = load_sounds(corpus, corpus.labels())
-    held = replace(lazy, calls=tuple(map(load, corpus.frogs)), backgrounds=tuple(map(load, corpus.backgrounds)))
+    calls = tuple(load(each, RATE_HZ) for each in corpus.frogs)
+    held = replace(lazy, calls=calls, backgrounds=tuple(load(each, RATE_HZ) for each in corpus.backgrounds))
     tight = replace(lazy, calls=Shelf(Library(RATE_HZ, room=0), corpus.frogs))
 
     def made(sounds: Sounds) -> list[bytes]:
@@ -79,7 +81,7 @@ def test_a_piece_is_a_slice_whether_the_whole_is_kept_or_not(
     sound = np.random.default_rng(0).uniform(-1, 1, (1_000, channels)) * np.arange(1, channels + 1) / channels
     soundfile.write(tmp_path / "a.flac", sound, RATE_HZ)
     recording = Recording(tmp_path / "a.flac", "a", "g")
-    whole = load(recording)
+    whole = load(recording, RATE_HZ)
     for room in (0, 1_000):
         assert np.array_equal(
             Library(RATE_HZ, room=room).piece(recording, start, length), whole[start : start + length]

@@ -15,7 +15,8 @@ from anura_edge.errors import SourceError
 from anura_train.batches.audio_cache import Library
 from anura_train.batches.windows import Windows, cut, stretch
 from anura_train.data import Corpus, Recording, StrongLabel, WeakLabel
-from anura_train.models import crnn_grid
+from anura_train.data.box_grid import BoxGrid
+from anura_train.models import crnn_cell_edges
 from anura_train.recipe import WindowSettings
 
 RATE_HZ = 8_000
@@ -123,7 +124,7 @@ def test_stretching_keeps_length_and_pitch_and_changes_tempo(factor: float) -> N
 
 
 def test_cells_follow_the_boxes_of_a_window_and_are_unknown_without(recordings: list[Recording]) -> None:
-    grid = crnn_grid()
+    grid = BoxGrid(*crnn_cell_edges())
     weak = replace(recordings[0], name="weak", strong=())
     made = Windows(
         cut([*recordings, weak], WindowSettings()), LABELS, WindowSettings(), Library(22_050), seed=0, grid=grid

@@ -8,20 +8,21 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
 from anura_train.data import StrongLabel
-from anura_train.models import build, crnn_grid
+from anura_train.data.box_grid import BoxGrid
+from anura_train.models import build, crnn_cell_edges
 from anura_train.models.crnn import BANDS, Crnn
 from anura_train.models.settings import CrnnSettings
 from anura_train.recipe import BoxLoss
 from anura_train.training.losses import make_loss
 
-GRID = crnn_grid()
+GRID = BoxGrid(*crnn_cell_edges())
 LABELS = ("AAA", "BBB")
 
 
 def test_the_grid_spans_the_window_and_the_bands() -> None:
     assert GRID.times_s[[0, -1]] == pytest.approx([0, 33 * 8 * 245 / 22_050])
-    assert GRID.pitches_hz[[0, -1]] == pytest.approx([50, 10_000], rel=1e-4)
-    assert (np.diff(GRID.pitches_hz) > 0).all()
+    assert GRID.frequencies_hz[[0, -1]] == pytest.approx([50, 10_000], rel=1e-4)
+    assert (np.diff(GRID.frequencies_hz) > 0).all()
 
 
 def test_there_is_a_row_of_logits_for_each_cell() -> None:
@@ -42,9 +43,9 @@ def test_a_box_comes_back_to_within_a_cell(
     assert found.high_hz is not None
     assert found.onset_s == pytest.approx(box.onset_s, abs=cell_s)
     assert found.offset_s == pytest.approx(box.offset_s, abs=cell_s)
-    widths = np.diff(GRID.pitches_hz)
+    widths = np.diff(GRID.frequencies_hz)
     for found_hz, true_hz in ((found.low_hz, low_hz), (found.high_hz, low_hz + high)):
-        assert abs(found_hz - true_hz) <= widths[min(np.searchsorted(GRID.pitches_hz, true_hz), BANDS - 1)]
+        assert abs(found_hz - true_hz) <= widths[min(np.searchsorted(GRID.frequencies_hz, true_hz), BANDS - 1)]
 
 
 def test_boxes_are_learnt_from_boxes() -> None:

@@ -16,9 +16,10 @@ from anura_train.batches.build import open_lesson
 from anura_train.checkpoints.final import load_checkpoint, load_rows
 from anura_train.checkpoints.resume import fingerprint, load_result
 from anura_train.cli import main
-from anura_train.data import RATE_HZ, Corpus
+from anura_train.data import Corpus
 from anura_train.data.folds import all_folds
 from anura_train.models import Net, build
+from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe
 from anura_train.training.distillation import Teachers, by_second
 from anura_train.training.folds import Bench, fit_final, fit_fold
@@ -149,7 +150,7 @@ def test_a_second_is_the_mean_of_its_rows() -> None:
 def test_teachers_are_of_the_fold_and_learnt_from_no_recording_that_is_tested(
     taught: Recipe, corpus: Corpus, folder: Path
 ) -> None:
-    folds = all_folds(taught, corpus)
+    folds = all_folds(corpus, taught.folds, taught.split_seed)
     for fold in range(taught.folds):
         learnt = corpus.only(lambda each, fold=fold: folds.get(each.name, fold) != fold)  # type: ignore[misc]
         teachers = load_teachers([folder], taught, corpus, learnt, fold)

@@ -54,7 +54,7 @@ def test_what_fit_leaves_behind_can_be_evaluated(quick: Recipe, corpus: Corpus, 
 
 
 def test_a_fold_learns_from_no_group_that_it_is_tested_on(recipe: Recipe, corpus: Corpus) -> None:
-    folds = all_folds(recipe, corpus)
+    folds = all_folds(corpus, recipe.folds, recipe.split_seed)
     clips = corpus.frogs + corpus.backgrounds
     for fold in range(recipe.folds):
         tested = {clip.group for clip in clips if folds[clip.name] == fold}
@@ -97,9 +97,9 @@ def test_the_authors_folds_are_taken_where_they_made_as_many(recipe: Recipe, cor
     made = replace(
         corpus, recordings=tuple(replace(clip, split=splits.get(clip.group, "")) for clip in corpus.recordings)
     )
-    folds = all_folds(recipe, made)
+    folds = all_folds(made, recipe.folds, recipe.split_seed)
     assert all(folds[clip.name] == int(clip.split) - 1 for clip in made.frogs + made.backgrounds)
-    assert all_folds(recipe.model_copy(update={"folds": 2}), made) != folds
+    assert all_folds(made, 2, recipe.split_seed) != folds
 
 
 def test_data_without_a_background_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:

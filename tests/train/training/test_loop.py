@@ -12,9 +12,10 @@ from anura_edge.errors import ConfigError, ModelError
 from anura_train.batches.build import load_sounds, open_lesson
 from anura_train.batches.mixer import Mixer
 from anura_train.batches.windows import Windows
-from anura_train.data import RATE_HZ, Corpus
+from anura_train.data import Corpus
 from anura_train.evaluation.metrics import mean_average_precision
 from anura_train.models import build
+from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe, WindowSettings
 from anura_train.training.folds import score
 from anura_train.training.loop import Step, features_of, fit, make_optimizer, make_schedule, mask

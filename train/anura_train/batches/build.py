@@ -10,10 +10,11 @@ from anura_train.batches.audio_cache import Library, Shelf
 from anura_train.batches.loader import Examples
 from anura_train.batches.mixer import Mixer, Sounds
 from anura_train.batches.windows import Window, Windows, cut
-from anura_train.data import RATE_HZ, Corpus
+from anura_train.data import Corpus
+from anura_train.data.box_grid import BoxGrid
 from anura_train.data.folds import choose_share
-from anura_train.models import crnn_grid, rate_of
-from anura_train.models.settings import CrnnSettings
+from anura_train.models import crnn_cell_edges, rate_of
+from anura_train.models.settings import RATE_HZ, CrnnSettings
 from anura_train.recipe import EarlyStopping, Recipe, WindowSettings
 
 
@@ -47,7 +48,7 @@ def _cut_lesson(recipe: Recipe, settings: WindowSettings, corpus: Corpus, labels
     if not windows:
         raise ConfigError("no recording is left to learn from; add recordings or lower early_stopping.share")
     library = Library(rate_of(recipe.model))
-    grid = crnn_grid() if isinstance(recipe.model, CrnnSettings) else None
+    grid = BoxGrid(*crnn_cell_edges()) if isinstance(recipe.model, CrnnSettings) else None
     learnt = Windows(windows, labels, settings, library, recipe.seed, grid)
     check = Windows(checked, labels, WindowSettings(), library, recipe.seed) if checked else None
     return Lesson(labels, learnt, check)

@@ -14,8 +14,8 @@ from anura_edge.errors import SourceError
 from anura_train.batches.audio_cache import Library
 from anura_train.batches.loader import Batch, Run
 from anura_train.data import Recording, StrongLabel
+from anura_train.data.box_grid import BoxGrid
 from anura_train.data.overlay import lay_over
-from anura_train.models.crnn import Grid
 from anura_train.models.window import WINDOW_S
 from anura_train.recipe import WindowSettings
 
@@ -66,7 +66,7 @@ class Windows:
         settings: WindowSettings,
         library: Library,
         seed: int,
-        grid: Grid | None = None,
+        grid: BoxGrid | None = None,
     ) -> None:
         """`grid` is wanted by networks that learn where in time and pitch a species calls."""
         self.windows, self.labels, self.settings, self.library, self.seed = windows, labels, settings, library, seed

@@ -12,8 +12,9 @@ import soundfile
 
 from anura_train.batches.audio_cache import Library
 from anura_train.batches.windows import cut
-from anura_train.data import RATE_HZ, Corpus, Recording, WeakLabel
+from anura_train.data import Corpus, Recording, WeakLabel
 from anura_train.data.readers.csv_tables import write_folder
+from anura_train.models.settings import RATE_HZ
 from anura_train.models.window import WINDOW_S
 from anura_train.recipe import WindowSettings
 

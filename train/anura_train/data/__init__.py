@@ -1,6 +1,6 @@
 """Recordings on disk, brought into one form."""
 
-from anura_train.data.audio import RATE_HZ, load
+from anura_train.data.audio import load
 from anura_train.data.corpus import Corpus, Recording, StrongLabel, Taxon, WeakLabel
 from anura_train.data.findings import Finding, Findings
 from anura_train.data.readers.frogs import FREE_LICENCES
@@ -8,7 +8,6 @@ from anura_train.data.readers.layouts import read_corpus
 
 __all__ = [
     "FREE_LICENCES",
-    "RATE_HZ",
     "Corpus",
     "Finding",
     "Findings",

@@ -8,11 +8,11 @@ from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
 from anura_train.data.corpus import Recording
 
-RATE_HZ = 22_050
-"""Every model here works at this rate: frogs of our region call below 8 kHz, and CD recordings halve to it exactly."""
+FILE_RATE_HZ = 22_050
+"""Sampling rate of the files that the data tools write; AnuraSet has the same."""
 
 
-def load(recording: Recording, rate_hz: int = RATE_HZ) -> FloatArray:
+def load(recording: Recording, rate_hz: int) -> FloatArray:
     """Read a recording as mono float32, shape (samples,), at a rate; SourceError when it cannot be decoded."""
     samples, original_hz = decode(recording)
     mono = loudest_channel(samples)

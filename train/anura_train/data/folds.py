@@ -20,8 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from anura_edge.errors import ConfigError
-from anura_train.data import Corpus, Recording
-from anura_train.recipe import Recipe
+from anura_train.data.corpus import Corpus, Recording
 
 Folds = Mapping[str, int]
 """Recording name -> the fold that it is tested in."""
@@ -33,11 +32,11 @@ def own_count(corpus: Corpus) -> int | None:
     return len(parts) if len(parts) > 1 and all(part.isdigit() for part in parts) else None
 
 
-def all_folds(recipe: Recipe, corpus: Corpus) -> Folds:
-    """Return every clip's fold: its authors' where they made as many as the recipe has, else by group."""
-    if own_count(corpus) == recipe.folds:
+def all_folds(corpus: Corpus, folds: int, seed: int) -> Folds:
+    """Return each recording's fold: the published folds if there are as many as `folds`, else folds by group."""
+    if own_count(corpus) == folds:
         return own_folds(corpus.frogs + corpus.backgrounds)
-    return corpus_folds(corpus, recipe.folds, recipe.seed if recipe.fold_seed is None else recipe.fold_seed)
+    return corpus_folds(corpus, folds, seed)
 
 
 def assign_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Folds:

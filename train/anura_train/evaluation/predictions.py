@@ -58,7 +58,7 @@ class Trial:
 
 def read_trial(out: Path, recipe: Recipe, corpus: Corpus) -> Trial:
     """Read the folds that `fit` left in OUT; SourceError when they were fitted on other data or not at all."""
-    folds = all_folds(recipe, corpus)
+    folds = all_folds(corpus, recipe.folds, recipe.split_seed)
     rows: dict[str, FloatArray] = {}
     for fold in range(recipe.folds):
         rows |= load_rows(out / f"fold-{fold}.npz")

@@ -101,7 +101,7 @@ def evaluate(out: Path, corpus: Corpus) -> Report:
     rows: dict[str, FloatArray] = {}
     for fold in range(recipe.folds):
         rows |= load_rows(out / f"fold-{fold}.npz")
-    folds = all_folds(recipe, corpus)
+    folds = all_folds(corpus, recipe.folds, recipe.split_seed)
     tested = collect(corpus.frogs, corpus.labels(), rows, [folds[clip.name] for clip in corpus.frogs])
     step_s, span_s = model.step_samples / model.rate_hz, model.span_samples / model.rate_hz
 

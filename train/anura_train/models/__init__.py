@@ -3,13 +3,13 @@
 import torch
 from torch import nn
 
-from anura_train.data import RATE_HZ
 from anura_train.models.ast import Ast
 from anura_train.models.cnn import Cnn
 from anura_train.models.crnn import MELS as CRNN_MELS
-from anura_train.models.crnn import Crnn, Grid, grid
+from anura_train.models.crnn import CellEdges, Crnn, cell_edges
 from anura_train.models.frontend import Fbank, MelDecibels, WindowLogMel
 from anura_train.models.settings import (
+    RATE_HZ,
     AstSettings,
     CrnnSettings,
     ModelSettings,
@@ -49,9 +49,9 @@ def rate_of(settings: ModelSettings) -> int:
     return Fbank.RATE_HZ if isinstance(settings, AstSettings) else RATE_HZ
 
 
-def crnn_grid() -> Grid:
-    """Return where the cells of a Crnn's window lie."""
-    return grid(WINDOW_S * RATE_HZ // CRNN_HOP_SAMPLES, CRNN_HOP_SAMPLES / RATE_HZ)
+def crnn_cell_edges() -> CellEdges:
+    """Return the edges of the cells in a Crnn's window."""
+    return cell_edges(WINDOW_S * RATE_HZ // CRNN_HOP_SAMPLES, CRNN_HOP_SAMPLES / RATE_HZ)
 
 
 def load_pretrained(model: Net, settings: ModelSettings) -> None:

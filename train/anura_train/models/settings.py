@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+RATE_HZ = 22_050
+"""Sampling rate of all networks but AST. Frogs of our region call below 8 kHz, and 44.1 kHz is exactly twice it."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -7,9 +7,9 @@ no squeeze-excite and no normalisation over a recording, which would look ahead.
 import torch
 from torch import Tensor, nn
 
-from anura_train.data import RATE_HZ
 from anura_train.models.calibration import Calibration
 from anura_train.models.frontend import Contrast, LogMel
+from anura_train.models.settings import RATE_HZ
 
 HOP_SAMPLES = 245
 """90 frames a second: trills of up to 45 pulses a second stay visible."""

@@ -48,7 +48,8 @@ def _check(folder: Path, checkpoint: Checkpoint, recipe: Recipe, corpus: Corpus)
     provenance = checkpoint.provenance
     if tuple(species.code for species in provenance.species) != corpus.labels():
         raise ConfigError(f"teacher {folder} knows other species than the data; train it on the same")
-    if all_folds(provenance.recipe, corpus) != all_folds(recipe, corpus):
+    own = provenance.recipe
+    if all_folds(corpus, own.folds, own.split_seed) != all_folds(corpus, recipe.folds, recipe.split_seed):
         raise ConfigError(
             f"teacher {folder} was tested on other folds, so it has heard what the student is tested on; "
             f"give both recipes the same `folds` and `fold_seed`"

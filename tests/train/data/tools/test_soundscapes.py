@@ -10,7 +10,7 @@ import pytest
 
 from anura_edge.errors import ConfigError
 from anura_train.data import Corpus, Findings, Recording, StrongLabel, load, read_corpus
-from anura_train.data.audio import RATE_HZ
+from anura_train.data.audio import FILE_RATE_HZ as RATE_HZ
 from anura_train.data.folds import check_disjoint
 from anura_train.data.overlay import rms
 from anura_train.data.readers.selection_tables import read_audacity_folder, read_raven_folder
@@ -107,7 +107,7 @@ def test_a_boxed_call_is_cut_with_all_that_calls_in_it(corpus: Corpus, tmp_path:
             [("AAA", 0.25), ("BBB", 0.75)],
             [("AAA", 0.25)],
         )
-        assert len(load(each)) == 5 * RATE_HZ
+        assert len(load(each, RATE_HZ)) == 5 * RATE_HZ
 
 
 def test_too_few_sources_are_refused(corpus: Corpus, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import soundfile
 from scipy.signal import butter, sosfiltfilt
 
 from anura_edge.audio import FloatArray
-from anura_train.data.audio import RATE_HZ, load
+from anura_train.data.audio import FILE_RATE_HZ, load
 from anura_train.data.corpus import Corpus, Recording, StrongLabel
 from anura_train.data.folds import choose_share
 from anura_train.data.readers.anuraset import FIXED
@@ -73,9 +73,9 @@ def window_codes(boxes: Sequence[StrongLabel], start_s: float, min_overlap_s: fl
 
 
 def prepare(window: FloatArray, settings: WindowSettings) -> FloatArray:
-    """Filter a window (samples,) at RATE_HZ and bring it to the peak; silence stays silence."""
+    """Filter a window (samples,) at FILE_RATE_HZ and bring it to the peak; silence stays silence."""
     if settings.band_pass:
-        window = np.asarray(sosfiltfilt(butter(ORDER, BAND_HZ, "bandpass", fs=RATE_HZ, output="sos"), window))
+        window = np.asarray(sosfiltfilt(butter(ORDER, BAND_HZ, "bandpass", fs=FILE_RATE_HZ, output="sos"), window))
     peak = float(np.abs(window).max())
     if settings.normalise and peak > 0:
         window = window * (10 ** (PEAK_DBFS / 20) / peak)
@@ -90,12 +90,12 @@ class _Window:
 
 
 def _cut(recording: Recording, audio: Path, settings: WindowSettings) -> Iterator[_Window]:
-    samples = load(recording)
+    samples = load(recording, FILE_RATE_HZ)
     (audio / recording.site).mkdir(parents=True, exist_ok=True)
-    for start_s in window_starts(len(samples), RATE_HZ):
+    for start_s in window_starts(len(samples), FILE_RATE_HZ):
         file = f"{recording.group}_{start_s}_{start_s + WINDOW_S}.wav"
-        piece = samples[start_s * RATE_HZ : (start_s + WINDOW_S) * RATE_HZ]
-        soundfile.write(audio / recording.site / file, prepare(piece, settings), RATE_HZ, subtype="PCM_16")
+        piece = samples[start_s * FILE_RATE_HZ : (start_s + WINDOW_S) * FILE_RATE_HZ]
+        soundfile.write(audio / recording.site / file, prepare(piece, settings), FILE_RATE_HZ, subtype="PCM_16")
         yield _Window(start_s, file, window_codes(recording.strong, start_s, settings.min_overlap_s))
 
 

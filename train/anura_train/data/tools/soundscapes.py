@@ -21,7 +21,7 @@ import soundfile
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ConfigError
-from anura_train.data.audio import RATE_HZ, load
+from anura_train.data.audio import FILE_RATE_HZ, load
 from anura_train.data.corpus import Corpus, Recording, StrongLabel, in_order
 from anura_train.data.folds import corpus_folds
 from anura_train.data.overlay import QUIET, rms, stretch
@@ -123,14 +123,14 @@ class _Kit:
 
     def _call(self, source: Recording, code: str, rng: np.random.Generator) -> Call:
         """Cut a call out of a recording, and choose its place and ratio."""
-        samples = self.load(source)
-        longest = round(self.settings.duration_s * RATE_HZ)
+        samples = self.load(source, FILE_RATE_HZ)
+        longest = round(self.settings.duration_s * FILE_RATE_HZ)
         boxes = [box for box in source.strong if box.code == code]
         if boxes:
             box = boxes[rng.integers(len(boxes))]
-            first, last = round(box.onset_s * RATE_HZ), round(box.offset_s * RATE_HZ)
+            first, last = round(box.onset_s * FILE_RATE_HZ), round(box.offset_s * FILE_RATE_HZ)
         else:
-            length = min(len(samples), round(rng.uniform(*PIECE_S) * RATE_HZ))
+            length = min(len(samples), round(rng.uniform(*PIECE_S) * FILE_RATE_HZ))
             first = int(rng.integers(len(samples) - length + 1))
             last = first + length
         piece = _faded(samples[first : min(last, first + longest)])
@@ -139,7 +139,7 @@ class _Kit:
             samples=piece,
             start=start,
             labels=tuple(
-                _moved(source.strong or (StrongLabel(code, 0, len(samples) / RATE_HZ),), first, len(piece), start)
+                _moved(source.strong or (StrongLabel(code, 0, len(samples) / FILE_RATE_HZ),), first, len(piece), start)
             ),
             snr_db=float(rng.uniform(*self.settings.snr_db)),
             source=source,
@@ -149,9 +149,10 @@ class _Kit:
 def _moved(boxes: Sequence[StrongLabel], first: int, length: int, start: int) -> Iterator[StrongLabel]:
     """Yield what lies of boxes in `length` samples from `first`, moved with them to `start`."""
     for box in boxes:
-        onset_s, offset_s = max(box.onset_s, first / RATE_HZ), min(box.offset_s, (first + length) / RATE_HZ)
-        if offset_s - onset_s > 1 / RATE_HZ:
-            by_s = (start - first) / RATE_HZ
+        onset_s = max(box.onset_s, first / FILE_RATE_HZ)
+        offset_s = min(box.offset_s, (first + length) / FILE_RATE_HZ)
+        if offset_s - onset_s > 1 / FILE_RATE_HZ:
+            by_s = (start - first) / FILE_RATE_HZ
             yield replace(box, onset_s=max(onset_s + by_s, 0), offset_s=offset_s + by_s)
 
 
@@ -161,10 +162,10 @@ def _write(kit: _Kit, number: int, out: Path, settings: SynthSettings) -> tuple[
     rng = np.random.default_rng([settings.seed, number])  # its own, so that asking for more changes none
     backgrounds = kit.backgrounds[fold]
     ground = backgrounds[rng.integers(len(backgrounds))]
-    background = stretch(kit.load(ground), round(settings.duration_s * RATE_HZ), rng)
+    background = stretch(kit.load(ground, FILE_RATE_HZ), round(settings.duration_s * FILE_RATE_HZ), rng)
     calls = list(kit.calls(fold, rng))
     path = out / f"audio/soundscape-{number:04}.wav"
-    soundfile.write(path, compose(background, calls), RATE_HZ, subtype="PCM_16")
+    soundfile.write(path, compose(background, calls), FILE_RATE_HZ, subtype="PCM_16")
     parts = [ground, *(call.source for call in calls)]
     recording = Recording(
         path=path,
@@ -177,7 +178,7 @@ def _write(kit: _Kit, number: int, out: Path, settings: SynthSettings) -> tuple[
         split=str(fold + 1),
     )
     if settings.labels == "raven":
-        write_raven(path.with_suffix(".txt"), recording, RATE_HZ / 2)
+        write_raven(path.with_suffix(".txt"), recording, FILE_RATE_HZ / 2)
     else:
         write_audacity(path.with_suffix(".txt"), recording.strong)
     return recording, [
@@ -194,7 +195,7 @@ def _callers(source: Recording) -> set[str]:
 
 def _faded(samples: FloatArray) -> FloatArray:
     """Return a call with soft ends."""
-    length = min(round(FADE_S * RATE_HZ), len(samples) // 2)
+    length = min(round(FADE_S * FILE_RATE_HZ), len(samples) // 2)
     ramp = np.linspace(0, 1, length, dtype=np.float32)
     faded = samples.copy()
     faded[:length] *= ramp
