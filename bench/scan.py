@@ -19,7 +19,7 @@ from threading import Event
 import numpy as np
 import soundfile as sf
 
-from anura_edge.app.device import Daemon
+from anura_edge.app.device import DeviceRuntime
 from anura_edge.config.device import Config, Watch
 from anura_edge.sources.files.scan import scan
 from anura_edge.sources.files.watch import Folder
@@ -56,11 +56,11 @@ def measure(what: str, root: Path) -> None:
             if count == int((root / "files").read_text()):
                 stop.set()
     else:
-        with Daemon(Config(state_dir=state), lambda _: None, Event()) as daemon:
+        with DeviceRuntime(Config(state_dir=state), lambda _: None, Event()) as runtime:
             begin_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             began = time.perf_counter()
-            daemon.hear_files(scan(card))
-        count = daemon.summary.new + daemon.summary.known
+            runtime.scan_files(scan(card))
+        count = runtime.summary.new + runtime.summary.known
     elapsed_s = time.perf_counter() - began
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"files": count, "s": elapsed_s, "begin_mb": begin_mb, "peak_mb": peak_mb}))

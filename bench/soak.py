@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
 from faultlab.field import Field  # noqa: E402
 
-from anura_edge.app.device import Daemon  # noqa: E402
+from anura_edge.app.device import DeviceRuntime  # noqa: E402
 from anura_edge.audio import FloatArray  # noqa: E402
 from anura_edge.config.device import Config  # noqa: E402
 from anura_edge.config.yaml_loader import load  # noqa: E402
@@ -147,19 +147,19 @@ def soak(around: Field, seconds: float, rate_hz: int) -> None:
     )
     memory, began = MemoryLog(clock), time.perf_counter()
     config = load(Config, None, around.environment("soak", around.folder / "device"))
-    with Daemon(config, lambda _: None, stop) as daemon:
+    with DeviceRuntime(config, lambda _: None, stop) as runtime:
         memory.start()
-        daemon.hear_microphone(device.open, clock)
+        runtime.run_microphone(device.open, clock)
         memory.end()
         took_s = time.perf_counter() - began
         stop.clear()
-        daemon.wait_for_delivery()
+        runtime.wait_for_delivery()
     print(f"{seconds / 3600:g} h at {rate_hz} Hz in {took_s:.0f} s, {seconds / took_s:,.0f} x real time\n")
     report_gaps(plan, around, rate_hz)
     report_samples(device, around)
     first, last = memory.after(3600), memory.mb[-1][1]
     print(f"memory: {first:.0f} MB after an hour, {last:.0f} MB at the end, {last / first - 1:+.1%}")
-    print(f"rows that were not delivered: {daemon.summary.pending}")
+    print(f"rows that were not delivered: {runtime.summary.pending}")
 
 
 def report_gaps(plan: Plan, around: Field, rate_hz: int) -> None:

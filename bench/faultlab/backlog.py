@@ -29,11 +29,11 @@ EDGE = "from anura_edge.cli.main import main; main()"
 
 def fill(state: Path, device: str, rows: int) -> set[UUID]:
     """Commit events that are spread over the 72 h until now; return their ids."""
-    journal, made_by = Journal(state / "journal.db"), Provenance("bench", "1", "0" * 64, "0" * 12, "0.1.0")
+    journal, provenance = Journal(state / "journal.db"), Provenance("bench", "1", "0" * 64, "0" * 12, "0.1.0")
     begin, step = datetime.now(UTC) - PARTITION, PARTITION / rows
     events = [_event(device, number, begin + number * step) for number in range(rows)]
     for first in range(0, rows, ROWS_PER_COMMIT):
-        journal.commit(events[first : first + ROWS_PER_COMMIT], [], made_by)
+        journal.commit(events[first : first + ROWS_PER_COMMIT], [], provenance)
     journal.close()
     return {event.id for event in events}
 

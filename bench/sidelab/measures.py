@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import Broker, eventually, free_port
 
 from anura_edge import wire
-from anura_edge.app.device import Daemon
+from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.clocks.monotonic import monotonic_s
 from anura_edge.clocks.sample_clock import SystemClock
@@ -142,11 +142,11 @@ def delivery(bundle: Path, seconds: float, block_s: float) -> str:
             detect=Detect(threshold=LIKELY, merge_gap_s=GAP_S),
             mqtt=Mqtt(host="127.0.0.1", port=broker.port, delivery="broker"),
         )
-        with Daemon(config, lambda _: None, stop) as daemon:
+        with DeviceRuntime(config, lambda _: None, stop) as runtime:
             began_s, began_cpu_s = time.perf_counter(), time.process_time()
-            daemon.hear_microphone(lambda *_: microphone, SystemClock(trust=True, stop=stop))
+            runtime.run_microphone(lambda *_: microphone, SystemClock(trust=True, stop=stop))
             share = (time.process_time() - began_cpu_s) / (time.perf_counter() - began_s)
-            daemon.wait_for_delivery()
+            runtime.wait_for_delivery()
         client.disconnect()
         client.loop_stop()
         broker.stop()

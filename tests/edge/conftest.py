@@ -129,17 +129,17 @@ def tape() -> Callable[..., Tape]:
 
 
 @pytest.fixture(scope="session")
-def made_by() -> Provenance:
+def provenance() -> Provenance:
     return Provenance("tones", "1.0.0", "5f" * 32, "c0ffee", "0.1.0")
 
 
 @pytest.fixture(scope="session")
-def make_event(made_by: Provenance) -> Callable[..., Event]:
+def make_event(provenance: Provenance) -> Callable[..., Event]:
     """Make the n-th call of a recording, with changes."""
 
     def make(n: int = 0, recording: str = "f00d", **changes: Any) -> Event:
         event = Event(
-            id=event_id(recording, n, "LOW", made_by.model_sha256),
+            id=event_id(recording, n, "LOW", provenance.model_sha256),
             label="LOW",
             scientific_name="Tonus gravis",
             recording=recording,
@@ -160,12 +160,12 @@ def make_event(made_by: Provenance) -> Callable[..., Event]:
 
 
 @pytest.fixture(scope="session")
-def make_effort(made_by: Provenance) -> Callable[..., Effort]:
+def make_effort(provenance: Provenance) -> Callable[..., Effort]:
     """Make the n-th stretch of effort of a recording, with changes."""
 
     def make(n: int = 0, recording: str = "f00d", **changes: Any) -> Effort:
         effort = Effort(
-            id=effort_id(recording, n, EffortState.ANALYSED, made_by.model_sha256),
+            id=effort_id(recording, n, EffortState.ANALYSED, provenance.model_sha256),
             recording=recording,
             recording_name="Data/A_20261120_193000.wav",
             state=EffortState.ANALYSED,

@@ -70,7 +70,7 @@ def test_earlier_journal_delivers_to_earlier_base(
 
 def test_open_effort_of_earlier_journal_is_finalised(journal_file: Path) -> None:
     journal = Journal(journal_file)
-    last = journal.close_books()
+    last = journal.finalise_open_effort()
     journal.close()
     assert last
     assert (last.state, last.samples) == (EffortState.OFF, 0)

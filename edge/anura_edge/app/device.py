@@ -13,12 +13,12 @@ from typing import IO
 
 from anura_edge import __version__
 from anura_edge.app import scan_files
-from anura_edge.app.listen_microphone import MicrophoneHearing
+from anura_edge.app.listen_microphone import MicrophoneSession
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.store import ClipStore
 from anura_edge.clocks.sample_clock import Clock
 from anura_edge.config.device import Config
-from anura_edge.delivery.worker import Courier
+from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import Saving
 from anura_edge.errors import JournalError
@@ -29,17 +29,17 @@ from anura_edge.inference.classifier import load_classifier
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.sources.files.watch import Folder
 from anura_edge.sources.microphone.reconnect import OpenCapture
-from anura_edge.store.clip_index import ClipNotes
+from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.recovery import open_journal
 from anura_edge.store.retention import Retention
-from anura_edge.store.writer import Keeper, Summary
+from anura_edge.store.writer import ResultWriter, RunSummary
 from anura_edge.wire import EventRow, Provenance, Status
 
 DELIVERY_PATIENCE_S = 10.0
 """After a finite scan, wait for the base station as long as it makes progress at least this often."""
 
 
-class Daemon:
+class DeviceRuntime:
     """Model, journal and courier, ready to be given something to hear. A context manager."""
 
     def __init__(self, config: Config, on_event: Callable[[EventRow], None], stop: Event) -> None:
@@ -52,29 +52,31 @@ class Daemon:
         self._classifier = load_classifier(
             self._bundle, config.model.threads, config.model.provider, config.engines_path
         )
-        self._alone = alone(config.journal_path)
+        self._alone = acquire_lock(config.journal_path)
         self.journal = open_journal(config.journal_path)
         self.heartbeats = Heartbeats(config.health.patience_s)
         self.heartbeats.provider = self._classifier.provider
         beat = partial(self.heartbeats.record, Stage.DELIVERY)
-        self.courier = (
+        self.delivery = (
             # Told to stop, the daemon ends with the journal's error: whoever restarts it recovers what is there.
-            Courier(self.journal, config, config.mqtt, self._birth(), beat, stop.set) if config.mqtt else None
+            DeliveryWorker(self.journal, config, config.mqtt, self._online_status(), beat, stop.set)
+            if config.mqtt
+            else None
         )
         self._retention = Retention(self.journal, config.journal)
         self._clips = self._recorder() if config.clips.enabled else None
-        self._keeper = Keeper(self.journal, self._made_by(), self._noted(on_event), self._kept)
+        self._writer = ResultWriter(self.journal, self._made_by(), self._noted(on_event), self._kept)
         self._saving = Saving()
-        self._monitor = Monitor(config, self._keeper, self.courier, self.heartbeats, self._clips, self._saving)
+        self._monitor = Monitor(config, self._writer, self.delivery, self.heartbeats, self._clips, self._saving)
 
     @property
-    def summary(self) -> Summary:
+    def summary(self) -> RunSummary:
         """What was done so far."""
-        return self._keeper.summary
+        return self._writer.summary
 
-    def __enter__(self) -> "Daemon":
-        if self.courier:
-            self.courier.start()
+    def __enter__(self) -> "DeviceRuntime":
+        if self.delivery:
+            self.delivery.start()
         if self._clips:
             self._clips.start()
         self._monitor.start()
@@ -84,17 +86,17 @@ class Daemon:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._monitor.stop()
-        self._keeper.close()
+        self._writer.close()
         if self._clips:
             self._clips.stop()
-        self.summary.problem = self.courier.problem if self.courier else "no broker is set"
-        if self.courier:
-            self.courier.stop()
+        self.summary.problem = self.delivery.problem if self.delivery else "no broker is set"
+        if self.delivery:
+            self.delivery.stop()
         self.summary.pending = self.journal.pending_count()
         self.journal.close()
         self._alone.close()
 
-    def hear_files(
+    def scan_files(
         self,
         files: Iterable[FoundFile],
         retry: Callable[[FoundFile], None] = lambda _: None,
@@ -109,26 +111,26 @@ class Daemon:
         the order in which they come.
         """
         detectors = [self._detector(scan_files.BLOCK_S) for _ in range(jobs)]
-        hearing = scan_files.FileHearing(self._keeper, detectors, self._config.audio, self._stop, retry, again=again)
-        hearing.hear_all(self._paced(files))
+        hearing = scan_files.FileScanner(self._writer, detectors, self._config.audio, self._stop, retry, again=again)
+        hearing.scan(self._paced(files))
         self.heartbeats.remove(Stage.INPUT)
 
     def folder(self, root: Path) -> Folder:
         """Return a folder whose files are yielded when they are finished; what is not is counted as left."""
         beat = partial(self.heartbeats.record, Stage.INPUT)
-        if self.courier:
-            self.courier.clips.add_root(root)
-        return Folder(root, self._config.watch, self._stop, self._keeper.leave, beat)
+        if self.delivery:
+            self.delivery.clips.add_root(root)
+        return Folder(root, self._config.watch, self._stop, self._writer.leave, beat)
 
-    def hear_microphone(self, open_capture: OpenCapture | None = None, clock: Clock | None = None) -> None:
+    def run_microphone(self, open_capture: OpenCapture | None = None, clock: Clock | None = None) -> None:
         """Listen until told to stop, to a simulated device and time if they are given.
 
         Raises SourceError if this machine cannot hear at all.
         """
         detector = self._detector(self._config.audio.block_s, is_live=True)
         self.heartbeats.is_live = True
-        MicrophoneHearing(
-            *(self._keeper, detector, self._config.audio, self._config.energy, self._saving),
+        MicrophoneSession(
+            *(self._writer, detector, self._config.audio, self._config.energy, self._saving),
             *(self._stop, self.heartbeats, self._clips, open_capture, clock),
         ).hear()
         self.heartbeats.remove(Stage.INPUT)
@@ -136,7 +138,7 @@ class Daemon:
     def wait_for_delivery(self) -> None:
         """Wait until all rows are acknowledged, or nothing has moved for a while."""
         fewest, since = inf, time.monotonic()
-        while self.courier and (pending := self.journal.pending_count()) and not self._stop.wait(0.05):
+        while self.delivery and (pending := self.journal.pending_count()) and not self._stop.wait(0.05):
             if pending < fewest:
                 fewest, since = pending, time.monotonic()
             if time.monotonic() - since > DELIVERY_PATIENCE_S:
@@ -145,7 +147,7 @@ class Daemon:
     def _recorder(self) -> ClipRecorder:
         config = self._config
         store = ClipStore(config.clips_path, config.clips, config.audio.zone or UTC)
-        return ClipRecorder(config.clips, store, config.detect.max_call_s, ClipNotes(self.journal).note)
+        return ClipRecorder(config.clips, store, config.detect.max_call_s, ClipIndex(self.journal).note)
 
     def _noted(self, on_event: Callable[[EventRow], None]) -> Callable[[EventRow], None]:
         if not (clips := self._clips):
@@ -159,8 +161,8 @@ class Daemon:
 
     def _kept(self) -> None:
         self._retention.tick()
-        if self.courier:
-            self.courier.wake()
+        if self.delivery:
+            self.delivery.wake()
 
     def _paced(self, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
         self.heartbeats.record(Stage.INPUT)
@@ -176,7 +178,7 @@ class Daemon:
         manifest = self._bundle.manifest
         return Provenance(manifest.id, manifest.version, self._bundle.model_sha256, self._config.hash(), __version__)
 
-    def _birth(self) -> Status:
+    def _online_status(self) -> Status:
         return Status(
             state="online",
             since_utc=datetime.now(UTC),
@@ -187,7 +189,7 @@ class Daemon:
         )
 
 
-def alone(journal: Path) -> IO[bytes]:
+def acquire_lock(journal: Path) -> IO[bytes]:
     """Keep a second process off the journal: two devices of one name would throw each other off the broker.
 
     Raises JournalError if there is one, or if the folder cannot be written.

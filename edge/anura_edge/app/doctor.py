@@ -15,7 +15,7 @@ import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.config.device import Config
-from anura_edge.delivery.connection import Link
+from anura_edge.delivery.connection import MqttConnection
 from anura_edge.errors import AnuraError, SourceError
 from anura_edge.health.disk import missing
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
@@ -98,7 +98,7 @@ def _broker(config: Config) -> tuple[Verdict, str]:
         return Verdict.WARN, "none is set, so all rows wait in the journal; set mqtt.host"
     site, device = config.device.site, config.device.name
     # A name of its own: under the device's it would throw out the one at work.
-    link = Link(
+    link = MqttConnection(
         mqtt,
         mqtt.password(),
         f"anura-doctor-{site}-{device}-{os.getpid()}",

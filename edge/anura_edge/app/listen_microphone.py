@@ -23,18 +23,18 @@ from anura_edge.health.heartbeats import Heartbeats, Stage
 from anura_edge.sources.microphone.capture_client import OPENING_S, Captures
 from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S, OpenCapture
 from anura_edge.sources.microphone.source import Microphone
-from anura_edge.store.writer import Keeper
+from anura_edge.store.writer import ResultWriter
 from anura_edge.wire import EffortRow
 
 log = logging.getLogger(__name__)
 
 
-class MicrophoneHearing:
+class MicrophoneSession:
     """Listens to one microphone."""
 
     def __init__(
         self,
-        keeper: Keeper,
+        writer: ResultWriter,
         detector: Detector,
         audio: Audio,
         energy: Energy,
@@ -51,7 +51,7 @@ class MicrophoneHearing:
         `clock` stand in for the real device and the real time.
         """
         self._heartbeats, self._clips = heartbeats, clips
-        self._keeper, self._detector, self._audio, self._stop = keeper, detector, audio, stop
+        self._writer, self._detector, self._audio, self._stop = writer, detector, audio, stop
         self._energy, self._saving = energy, saving
         # A microphone that is away is tried again here: to start the whole program again would not bring it back.
         self._beat = partial(heartbeats.record, Stage.INPUT, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
@@ -67,7 +67,7 @@ class MicrophoneHearing:
         """
         audio = self._audio
         with Microphone(
-            *(audio.microphone, self._open_capture, self._clock, self._keeper.notice),
+            *(audio.microphone, self._open_capture, self._clock, self._writer.notice),
             *(self._beat, self._stop, audio.retry_s),
         ) as sound:
             if not sound.wait():
@@ -88,12 +88,12 @@ class MicrophoneHearing:
                     self._heartbeats.record_samples()
                 self._take(heard, sound.recording)
                 self._heartbeats.overflows, self._heartbeats.drift_ppm = sound.overflows, sound.drift_ppm
-            self._keeper.summary.new += 1
-            self._keeper.summary.elapsed_s += time.monotonic() - began
+            self._writer.summary.new += 1
+            self._writer.summary.elapsed_s += time.monotonic() - began
 
     def _close_books(self) -> EffortRow | None:
         try:
-            return self._keeper.journal.close_books()
+            return self._writer.journal.finalise_open_effort()
         except JournalFullError:
             return None  # they wait for the next run
 
@@ -105,7 +105,7 @@ class MicrophoneHearing:
             heard = replace(heard, efforts=(*heard.efforts, *self._off(self._ended_before, recording)))
             self._ended_before = None
         if heard.events or heard.efforts or heard.progress is not None:
-            self._keeper.keep([heard])
+            self._writer.keep([heard])
 
     def _off(self, end: EffortRow, recording: Recording) -> Iterator[Effort]:
         """Account for the time between the end of the recording before and the start of this one."""
@@ -113,7 +113,7 @@ class MicrophoneHearing:
         if samples > 0 and end.clock_source == ClockSource.SYSTEM:
             values = {name: getattr(end, name) for name in ("recording", "first_sample", "state")}
             yield Effort(
-                id=effort_id(model_sha256=self._keeper.made_by.model_sha256, **values),
+                id=effort_id(model_sha256=self._writer.provenance.model_sha256, **values),
                 recording_name=end.recording_name,
                 samples=samples,
                 rate_hz=end.rate_hz,
@@ -129,4 +129,4 @@ class MicrophoneHearing:
     def _tell(self, what: NoticeKind, detail: str, recording: Recording) -> None:
         log.warning(detail)
         utc = datetime.fromtimestamp(self._clock.read().utc_s, UTC)
-        self._keeper.notice(Notice(uuid4(), what, utc, detail, recording.id))
+        self._writer.notice(Notice(uuid4(), what, utc, detail, recording.id))

@@ -21,8 +21,8 @@ from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import OTHER_FILE, FileSound, check_name, is_same, open_file
 from anura_edge.sources.files.identity import INTERRUPTED, glance, read_ahead
 from anura_edge.sources.files.scan import FoundFile
-from anura_edge.store.scan_history import HeardFile, Past
-from anura_edge.store.writer import Keeper
+from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis
+from anura_edge.store.writer import ResultWriter
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,12 @@ AHEAD = 4
 """So many files a detector are looked at before their turn: short ones must not wait for the commits of others."""
 
 
-class FileHearing:
+class FileScanner:
     """Analyses files, as many at a time as there are detectors."""
 
     def __init__(
         self,
-        keeper: Keeper,
+        writer: ResultWriter,
         detectors: Sequence[Detector],
         audio: Audio,
         stop: Event,
@@ -50,7 +50,7 @@ class FileHearing:
 
         What was heard under other settings is heard `again` in place of what it gave then, or else only counted.
         """
-        self._keeper, self._audio, self._stop = keeper, audio, stop
+        self._writer, self._audio, self._stop = writer, audio, stop
         self._retry, self._again = retry, again
         self._jobs = len(detectors)
         self._detectors: SimpleQueue[Detector] = SimpleQueue()
@@ -60,7 +60,7 @@ class FileHearing:
         self._failure: Exception | None = None
         self._warned_of_clock = False
 
-    def hear_all(self, files: Iterable[FoundFile]) -> None:
+    def scan(self, files: Iterable[FoundFile]) -> None:
         """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on."""
         room = Semaphore(AHEAD * self._jobs)
         # One more thread than detectors: it looks at the next file, and has it read, until a detector is free.
@@ -68,7 +68,7 @@ class FileHearing:
             for file in files:
                 if self._stop.is_set():
                     break
-                visit = _Visit(file, self._audio.zone, self._listen)
+                visit = FileJob(file, self._audio.zone, self._listen)
                 if self._is_counted(visit):
                     continue
                 room.acquire()
@@ -76,18 +76,18 @@ class FileHearing:
                 turn.add_done_callback(lambda _: room.release())
         if self._failure:
             raise self._failure
-        self._keeper.flush_seen()
+        self._writer.flush_seen()
 
-    def _is_counted(self, visit: "_Visit") -> bool:
+    def _is_counted(self, visit: "FileJob") -> bool:
         """Count a file that is known at a glance: of a card that goes on after a kill there may be very many."""
         with suppress(UnreadableError):  # told in its turn
             check_name(visit.file.path)
             if past := self._known_at_glance(visit):
-                self._keeper.count_known(past)
+                self._writer.count_known(past)
                 return True
         return False
 
-    def _look_ahead(self, visit: "_Visit") -> None:
+    def _look_ahead(self, visit: "FileJob") -> None:
         """Do what can be done before a file's turn. Only its turn decides what it counts as, and meets its faults."""
         with suppress(UnreadableError):
             check_name(visit.file.path)
@@ -96,7 +96,7 @@ class FileHearing:
                 visit.began_s = time.monotonic()
                 visit.heard  # noqa: B018 (known from now on)
 
-    def _take_turn(self, visit: "_Visit", looked: "Future[None]") -> None:
+    def _take_turn(self, visit: "FileJob", looked: "Future[None]") -> None:
         try:
             looked.result()
             if not self._stop.is_set():
@@ -107,31 +107,31 @@ class FileHearing:
             self._failure = self._failure or error
             self._stop.set()
 
-    def _take(self, visit: "_Visit") -> None:
+    def _take(self, visit: "FileJob") -> None:
         check_name(visit.file.path)
         if past := self._known_at_glance(visit):
-            self._keeper.count_known(past)
+            self._writer.count_known(past)
         elif past := self._known_by_content(visit):
-            self._keeper.see(visit.seen, past.recording)
-            self._keeper.count_known(past)
+            self._writer.see(visit.seen, past.recording)
+            self._writer.count_known(past)
         else:
-            self._keep(visit, self._keeper.past(visit.sound))
+            self._keep(visit, self._writer.past(visit.sound))
 
     # What is known before a file's turn is known in its turn: nothing that is kept in between makes it wanted.
 
-    def _known_at_glance(self, visit: "_Visit") -> Past | None:
-        past = self._keeper.past_at_glance(visit.seen)
+    def _known_at_glance(self, visit: "FileJob") -> PreviousAnalysis | None:
+        past = self._writer.find_by_fingerprint(visit.seen)
         return past if past and not self._is_wanted(past) else None
 
-    def _known_by_content(self, visit: "_Visit") -> Past | None:
-        sound, past = visit.sound, self._keeper.past(visit.sound)
+    def _known_by_content(self, visit: "FileJob") -> PreviousAnalysis | None:
+        sound, past = visit.sound, self._writer.past(visit.sound)
         if not past:
             return None
         is_same = past.recording == sound.recording.id
         return past if past.size > sound.content.size or (is_same and not self._is_wanted(past)) else None
 
-    def _is_wanted(self, past: Past) -> bool:
-        return self._again and not past.is_replaced and past.config_hash != self._keeper.made_by.config_hash
+    def _is_wanted(self, past: PreviousAnalysis) -> bool:
+        return self._again and not past.is_replaced and past.config_hash != self._writer.provenance.config_hash
 
     def _listen(self, sound: FileSound) -> list[Heard] | None:
         """Hear a file as soon as a detector is free; return None if told to stop before its end."""
@@ -146,7 +146,7 @@ class FileHearing:
             self._detectors.put(detector)
         return heard
 
-    def _keep(self, visit: "_Visit", past: Past | None) -> None:
+    def _keep(self, visit: "FileJob", past: PreviousAnalysis | None) -> None:
         """Keep all that a file gave at once: after a crash it is simply analysed again."""
         file, sound, heard = visit.file, visit.sound, visit.heard
         if heard is None:
@@ -157,33 +157,33 @@ class FileHearing:
             return
         head = sound.content.head if sound.begins_with_sound else None
         in_place_of = past.recording if past else None
-        done = HeardFile(sound.recording, sound.content.size, head, visit.seen, error is None, in_place_of)
-        self._keeper.keep(heard, done)
+        done = AnalysedFile(sound.recording, sound.content.size, head, visit.seen, error is None, in_place_of)
+        self._writer.keep(heard, done)
         self._count_time(visit)
         if error:
-            self._keeper.set_aside(file, error)
+            self._writer.set_aside(file, error)
         if sound.recording.clock_source == ClockSource.UNKNOWN and not self._warned_of_clock:
             self._warned_of_clock = True
             log.warning("times in file names are read as UTC; set audio.utc_offset to what the recorder's clock kept")
 
-    def _count_time(self, visit: "_Visit") -> None:
-        self._keeper.summary.new += 1
+    def _count_time(self, visit: "FileJob") -> None:
+        self._writer.summary.new += 1
         now_s = time.monotonic()
-        self._keeper.summary.elapsed_s += now_s - max(visit.began_s, self._kept_until_s)
+        self._writer.summary.elapsed_s += now_s - max(visit.began_s, self._kept_until_s)
         self._kept_until_s = now_s
 
     def _set_aside(self, file: FoundFile, error: UnreadableError) -> None:
         if error.reason == INTERRUPTED:
             self._leave(file, str(error))
         elif error.reason != OTHER_FILE:
-            self._keeper.set_aside(file, error)
+            self._writer.set_aside(file, error)
 
     def _leave(self, file: FoundFile, detail: str) -> None:
-        self._keeper.leave(INTERRUPTED, detail)
+        self._writer.leave(INTERRUPTED, detail)
         self._retry(file)
 
 
-class _Visit:
+class FileJob:
     """A file, and what becomes known of it, each thing once: before its turn if possible, or else then.
 
     Not by `functools.cached_property`: before Python 3.12 all objects share its lock, so that one file would be heard

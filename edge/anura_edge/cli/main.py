@@ -28,7 +28,7 @@ from anura_edge.wire import EventRow
 # A microphone is opened before the rest is loaded, so each command loads what it needs by itself.
 if TYPE_CHECKING:
     from anura_edge.sources.files.scan import FoundFile
-    from anura_edge.store.writer import Summary
+    from anura_edge.store.writer import RunSummary
 
 app = typer.Typer(help="Hear frogs, and tell the base station.", no_args_is_help=True, pretty_exceptions_enable=False)
 config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
@@ -96,18 +96,18 @@ def run(
     audio, stop = settings.audio, _stop_on_signals()
     wanted = audio.microphone, None, audio.live_channel, audio.block_s
     started = capture_spawn.start(*wanted) if kind == "mic" else None
-    from anura_edge.app.device import Daemon
+    from anura_edge.app.device import DeviceRuntime
     from anura_edge.sources.microphone.capture_client import Captures
 
-    with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
+    with DeviceRuntime(settings, _printer(as_json=as_json), stop) as runtime:
         if kind == "mic":
-            daemon.hear_microphone(Captures(audio.live_channel, audio.block_s, stop, started).open)
-            daemon.wait_for_delivery()
+            runtime.run_microphone(Captures(audio.live_channel, audio.block_s, stop, started).open)
+            runtime.wait_for_delivery()
         else:
-            folder = daemon.folder(path)
-            daemon.hear_files(folder.watch(), folder.again, again=again)
-    _print_summary(daemon.summary, as_json=as_json)
-    raise typer.Exit(0 if daemon.summary.is_complete else SOME_UNREADABLE)
+            folder = runtime.folder(path)
+            runtime.scan_files(folder.watch(), folder.again, again=again)
+    _print_summary(runtime.summary, as_json=as_json)
+    raise typer.Exit(0 if runtime.summary.is_complete else SOME_UNREADABLE)
 
 
 @app.command("scan")
@@ -139,16 +139,16 @@ def demo(as_json: JsonOption = False) -> None:
 
     Example: anura-edge demo
     """
-    from anura_edge.app.device import Daemon
+    from anura_edge.app.device import DeviceRuntime
     from anura_edge.demo.card import UTC_OFFSET, write_card
     from anura_edge.sources.files.scan import scan
 
     with tempfile.TemporaryDirectory(prefix="anura-demo-") as folder:
         data = write_card(Path(folder))
         settings = load(Config, None, {"ANURA__STATE_DIR": folder, "ANURA__AUDIO__UTC_OFFSET": f"'{UTC_OFFSET}'"})
-        with Daemon(settings, _printer(as_json=as_json), _stop_on_signals()) as daemon:
-            daemon.hear_files(scan(data))
-    _print_summary(daemon.summary, as_json=as_json)
+        with DeviceRuntime(settings, _printer(as_json=as_json), _stop_on_signals()) as runtime:
+            runtime.scan_files(scan(data))
+    _print_summary(runtime.summary, as_json=as_json)
 
 
 @app.command()
@@ -188,13 +188,13 @@ def resend(
 
     Stop the device first (`systemctl stop anura-edge`), and start it again afterwards.
     """
-    from anura_edge.app.device import alone
+    from anura_edge.app.device import acquire_lock
     from anura_edge.store.recovery import open_journal
 
     if everything == (since is not None):
         raise ConfigError("write --since DATE, or --all")
     path = load(Config, config).journal_path
-    with closing(alone(path)), closing(open_journal(path)) as journal:
+    with closing(acquire_lock(path)), closing(open_journal(path)) as journal:
         count = journal.resend(since.replace(tzinfo=UTC) if since else None)
     typer.echo(f"{count} rows wait to be sent again")
 
@@ -314,22 +314,22 @@ def model_verify(
 
 
 def _scan(settings: Config, kind: str, path: Path, jobs: int, *, again: bool, as_json: bool) -> NoReturn:
-    from anura_edge.app.device import Daemon
+    from anura_edge.app.device import DeviceRuntime
     from anura_edge.cli.progress import followed
 
     stop = _stop_on_signals()
-    with Daemon(settings, _printer(as_json=as_json), stop) as daemon:
+    with DeviceRuntime(settings, _printer(as_json=as_json), stop) as runtime:
         if kind == "folder":
-            folder = daemon.folder(path)
-            files = followed(path, folder.once(), daemon.summary)
-            daemon.hear_files(files, folder.again, again=again, jobs=jobs)
+            folder = runtime.folder(path)
+            files = followed(path, folder.once(), runtime.summary)
+            runtime.scan_files(files, folder.again, again=again, jobs=jobs)
         else:
-            daemon.hear_files(_file(path), again=again)
-        daemon.wait_for_delivery()
-    _print_summary(daemon.summary, as_json=as_json)
+            runtime.scan_files(_file(path), again=again)
+        runtime.wait_for_delivery()
+    _print_summary(runtime.summary, as_json=as_json)
     if stop.is_set():
         raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(0 if daemon.summary.is_complete else SOME_UNREADABLE)
+    raise typer.Exit(0 if runtime.summary.is_complete else SOME_UNREADABLE)
 
 
 def _parse_source(text: str | None) -> tuple[str, Path]:
@@ -370,7 +370,7 @@ def _printer(*, as_json: bool) -> Callable[[EventRow], None]:
     return lambda row: _say(event_line(row))
 
 
-def _print_summary(summary: "Summary", *, as_json: bool) -> None:
+def _print_summary(summary: "RunSummary", *, as_json: bool) -> None:
     from anura_edge.cli.output import summary_text
 
     _say(json.dumps({"summary": asdict(summary)}) if as_json else summary_text(summary))

@@ -2,7 +2,7 @@
 
 from anura_edge.events import EffortState
 from anura_edge.inference.bundle import Bundle
-from anura_edge.store.writer import Summary
+from anura_edge.store.writer import RunSummary
 from anura_edge.wire import EventRow
 
 
@@ -15,7 +15,7 @@ def event_line(row: EventRow) -> str:
     )
 
 
-def summary_text(summary: Summary) -> str:
+def summary_text(summary: RunSummary) -> str:
     """Say what a run did."""
     minutes = {state: seconds / 60 for state, seconds in sorted(summary.seconds.items())}
     analysed = minutes.pop(EffortState.ANALYSED, 0.0)

@@ -11,10 +11,10 @@ from anura_edge.errors import SourceError
 from anura_edge.events import EffortState
 from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES
 from anura_edge.sources.files.scan import FoundFile, scan
-from anura_edge.store.writer import Summary
+from anura_edge.store.writer import RunSummary
 
 
-def followed(root: Path, files: Iterator[FoundFile], summary: Summary) -> Iterator[FoundFile]:
+def followed(root: Path, files: Iterator[FoundFile], summary: RunSummary) -> Iterator[FoundFile]:
     """Pass files on, and show below whatever is printed how many bytes of a folder's audio have been dealt with.
 
     Nothing is shown, and the folder is not measured, where the errors do not go to a terminal.
@@ -43,7 +43,7 @@ def _audio_size(file: FoundFile) -> int:
     return file.size if file.path.suffix.lower() in AUDIO_SUFFIXES else 0
 
 
-def _so_far(summary: Summary, file: FoundFile) -> str:
+def _so_far(summary: RunSummary, file: FoundFile) -> str:
     hours = summary.seconds.get(EffortState.ANALYSED, 0) / 3600
     speed = f" at {summary.times_real_time:,.0f} x real time" if summary.new else ""
     events = sum([*summary.events.values()])

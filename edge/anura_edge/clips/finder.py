@@ -16,7 +16,7 @@ from anura_edge.clips.store import to_flac
 from anura_edge.config.device import Config
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import FileSound, open_file
-from anura_edge.store.clip_index import ClipNotes
+from anura_edge.store.clip_index import ClipIndex
 from anura_edge.wire import MAX_CLIP_BYTES, EventRow
 
 GONE = "gone"
@@ -37,7 +37,7 @@ class FoundClip:
 class ClipFinder:
     """Knows where a device's audio lies."""
 
-    def __init__(self, notes: ClipNotes, config: Config) -> None:
+    def __init__(self, notes: ClipIndex, config: Config) -> None:
         self._notes, self._config = notes, config
         self._roots: list[Path] = []
 

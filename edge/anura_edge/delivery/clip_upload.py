@@ -17,9 +17,9 @@ from anura_edge import wire
 from anura_edge.clips.finder import ClipFinder, FoundClip
 from anura_edge.clips.ranking import make_clip, parse_clip_name
 from anura_edge.config.device import Config
-from anura_edge.delivery.connection import Commanded, Link, Note, Published
+from anura_edge.delivery.connection import CommandReceived, ConnectionEvent, MqttConnection, Published
 from anura_edge.errors import DeliveryError, JournalError, JournalFullError, UnreadableError
-from anura_edge.store.clip_index import ClipNotes
+from anura_edge.store.clip_index import ClipIndex
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ _HEADER_BYTES = 512
 """Room for MQTT's header and properties, and for what a piece says of itself."""
 
 
-class ClipLane:
+class ClipUploader:
     """What the base station asked for. It outlives connections; only the courier's thread uses it."""
 
-    def __init__(self, finder: ClipFinder, notes: ClipNotes, config: Config, wake: Callable[[], None]) -> None:
+    def __init__(self, finder: ClipFinder, notes: ClipIndex, config: Config, wake: Callable[[], None]) -> None:
         """`wake` is called, by another thread, when audio was found."""
         self._finder, self._notes, self._config, self._wake = finder, notes, config, wake
         self._wanted: dict[UUID, wire.ClipWanted] = {}
@@ -55,7 +55,7 @@ class ClipLane:
         self._offering: UUID | None = None
         self._offer_at = self._look_at = 0.0
 
-    def begin(self, link: Link, max_packet_bytes: int) -> None:
+    def begin(self, link: MqttConnection, max_packet_bytes: int) -> None:
         """Use another connection: what was asked for over the last one is asked for again."""
         if self._in_flight is not None:  # it ended at a piece: a broker may hang up at what it finds too large
             self._part_bytes = max(MIN_PART_BYTES, self._part_bytes // 2)
@@ -68,7 +68,7 @@ class ClipLane:
         """End the search for audio."""
         self._pool.shutdown(cancel_futures=True)
 
-    def take(self, note: Note | None) -> None:
+    def take(self, note: ConnectionEvent | None) -> None:
         """Act on what happened on the connection."""
         match note:
             case Published(mid, accepted) if mid == self._in_flight:
@@ -78,7 +78,7 @@ class ClipLane:
                 elif not self._said:
                     self._said = True
                     log.warning("the broker does not pass clips on: %s; check its access rules", note.reason)
-            case Commanded(payload):
+            case CommandReceived(payload):
                 try:
                     self._obey(wire.parse_command(payload))
                 except DeliveryError as error:

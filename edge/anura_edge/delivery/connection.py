@@ -55,20 +55,20 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class AckReceived:
     """An answer of the base station has come."""
 
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Commanded:
+class CommandReceived:
     """The base station wants something."""
 
     payload: bytes
 
 
-Note = Connected | Closed | Published | Received | Commanded
+ConnectionEvent = Connected | Closed | Published | AckReceived | CommandReceived
 
 _MAX_PACKET_BYTES = 268_435_455
 """The protocol's own limit (MQTT 5.0, section 1.5.5)."""
@@ -79,7 +79,7 @@ _BLAMES_ROW = (0x80, 0x83, 0x99)
 """Unspecified error, implementation specific error, payload format invalid."""
 
 
-class Link:
+class MqttConnection:
     """A connection to the broker. Callbacks run in paho's thread: they leave a note and return."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Link:
     ) -> None:
         """`subscribe` is the topic of answers, without which there is no use in a connection; `commands` may fail."""
         self._mqtt, self._subscription, self._commands = mqtt, subscribe, commands
-        self.notes: Queue[Note | None] = Queue()
+        self.notes: Queue[ConnectionEvent | None] = Queue()
         """What happened, in order; None is anybody's nudge."""
         self._client = Client(
             CallbackAPIVersion.VERSION2, client_id, protocol=MQTTv5, reconnect_on_failure=False, manual_ack=False
@@ -138,7 +138,7 @@ class Link:
             properties.MessageExpiryInterval = expires_s
         return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
 
-    def next(self, timeout_s: float) -> Note | None:
+    def next(self, timeout_s: float) -> ConnectionEvent | None:
         """Return the next note, or None when nothing has happened for a while or somebody nudged."""
         try:
             return self.notes.get(timeout=timeout_s)
@@ -188,5 +188,5 @@ class Link:
         self.notes.put(Published(mid, accepted, str(reason), reason.value in _BLAMES_ROW))
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        kind = Commanded if message.topic == self._commands else Received
+        kind = CommandReceived if message.topic == self._commands else AckReceived
         self.notes.put(kind(bytes(message.payload)))

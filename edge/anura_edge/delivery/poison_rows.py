@@ -16,7 +16,7 @@ MAX_TRIES = 3
 Seqs = Sequence[int]
 
 
-class Suspicion:
+class PoisonRowFinder:
     """What is to be sent alone, and what was found."""
 
     def __init__(self) -> None:
@@ -24,9 +24,9 @@ class Suspicion:
         """To be sent one by one, each alone."""
         self.testing: Seqs = ()
         """What is on its way alone."""
-        self.guilty: dict[int, str] = {}
+        self.rejected: dict[int, str] = {}
         """Rows that are refused, and why."""
-        self.trust = 0
+        self.dead_letter_quota = 0
         """So many rows may be set aside before another must be delivered."""
         self._hang_ups: Counter[int] = Counter()
         self._tries: Counter[int] = Counter()
@@ -69,4 +69,4 @@ class Suspicion:
         if self._tries[seqs[0]] < MAX_TRIES:
             self.groups.append(seqs)
         else:
-            self.guilty[seqs[0]] = reason
+            self.rejected[seqs[0]] = reason

@@ -13,9 +13,9 @@ from time import monotonic
 
 from anura_edge import wire
 from anura_edge.config.device import Config, Mqtt
-from anura_edge.delivery.connection import Closed, Link, Note, Published, Received
-from anura_edge.delivery.poison_rows import Suspicion
-from anura_edge.delivery.send_order import Lanes
+from anura_edge.delivery.connection import AckReceived, Closed, ConnectionEvent, MqttConnection, Published
+from anura_edge.delivery.poison_rows import PoisonRowFinder
+from anura_edge.delivery.send_order import SendQueue
 from anura_edge.errors import DeliveryError, JournalFullError
 from anura_edge.store.journal import Journal
 from anura_edge.wire import Row, Span
@@ -72,7 +72,7 @@ class _Block:
     """When to try again; None while one batch tries."""
 
 
-class Sender:
+class RowPublisher:
     """Sends what waits in the journal over one connection."""
 
     def __init__(
@@ -80,16 +80,16 @@ class Sender:
         journal: Journal,
         config: Config,
         mqtt: Mqtt,
-        link: Link,
+        link: MqttConnection,
         max_packet_bytes: int,
-        suspicion: Suspicion,
+        poison_rows: PoisonRowFinder,
     ) -> None:
         """Raise DeliveryError if the broker takes too small packets."""
         if max_packet_bytes < MIN_PACKET_BYTES:
             raise DeliveryError(f"its max_packet_size is {max_packet_bytes}; raise it to {MIN_PACKET_BYTES} or more")
         self._journal, self._device, self._mqtt, self._link = journal, config.device, mqtt, link
         self._max_payload_bytes = min(max_packet_bytes - _HEADER_BYTES, wire.MAX_PAYLOAD_BYTES)
-        self._lanes = Lanes(journal)
+        self._queue = SendQueue(journal)
         self._in_flight: dict[int, _Batch] = {}
         self._batches: dict[str, _Batch] = {}
         self._sent: dict[int, int] = {}
@@ -102,16 +102,16 @@ class Sender:
         self._settle_at = 0.0
         self._order = 0
         self._blocks: dict[str, _Block] = {}
-        self._suspicion = suspicion
+        self._poison_rows = poison_rows
         self._progress_at = self._heard_at = monotonic()
         self._resend_s = mqtt.resend_s
         self._unanswered: str | None = None
-        self._condemn()
+        self._dead_letter()
 
     @property
     def problem(self) -> str | None:
         """Why what was sent is not acknowledged: it is refused, or the base station is silent."""
-        for seq, reason in self._suspicion.guilty.items():
+        for seq, reason in self._poison_rows.rejected.items():
             return f"row {seq} is refused: {reason}"
         for block in self._blocks.values():
             return f"the broker does not pass our rows on: {block.reason}"
@@ -136,11 +136,11 @@ class Sender:
         for block in self._blocks.values():
             if block.until and now > block.until:
                 block.until = None
-                self._lanes.rewind()
+                self._queue.rewind()
         while self._has_room() and (rows := self._next()):
             self._publish(rows)
 
-    def take(self, note: Note | None) -> None:
+    def take(self, note: ConnectionEvent | None) -> None:
         """Act on what happened.
 
         Raises DeliveryError when the connection is over.
@@ -149,28 +149,28 @@ class Sender:
             self._heard_at = monotonic()
         match note:
             case Closed(reason):
-                self._suspicion.hung_up([batch.seqs for batch in self._in_flight.values()], reason)
+                self._poison_rows.hung_up([batch.seqs for batch in self._in_flight.values()], reason)
                 raise DeliveryError(reason)
             case Published(mid) if mid in self._in_flight:
                 self._at_broker(self._in_flight.pop(mid), note)
-            case Received(payload):
+            case AckReceived(payload):
                 self._at_base(payload)
 
     def _next(self) -> Sequence[Row]:
-        while self._suspicion.groups:
-            if rows := self._journal.rows(self._suspicion.next()):
+        while self._poison_rows.groups:
+            if rows := self._journal.rows(self._poison_rows.next()):
                 return rows
-            self._suspicion.taken(self._suspicion.testing)  # it was delivered meanwhile
-        return self._lanes.next(self._may_go, backlog=len(self._sent) < MAX_UNACKNOWLEDGED_ROWS)
+            self._poison_rows.taken(self._poison_rows.testing)  # it was delivered meanwhile
+        return self._queue.next(self._may_go, backlog=len(self._sent) < MAX_UNACKNOWLEDGED_ROWS)
 
     def _has_room(self) -> bool:
-        if self._suspicion.careful:
+        if self._poison_rows.careful:
             return not self._in_flight
         size = sum(batch.size for batch in self._in_flight.values())
         return len(self._in_flight) < MAX_IN_FLIGHT and size < MAX_IN_FLIGHT_BYTES
 
     def _may_go(self, row: Row) -> bool:
-        if row.seq in self._sent or row.seq in self._delivered or row.seq in self._suspicion.guilty:
+        if row.seq in self._sent or row.seq in self._delivered or row.seq in self._poison_rows.rejected:
             return False
         block = self._blocks.get(row.kind)
         tries = any(batch.kind == row.kind for batch in self._in_flight.values())
@@ -181,20 +181,20 @@ class Sender:
         self._unanswered = f"no acknowledgement from the base station for {self._resend_s:g} s"
         self._earlier |= self._sent.keys()
         self._sent.clear()
-        self._lanes.rewind()
+        self._queue.rewind()
         self._resend_s = min(2 * self._resend_s, MAX_RESEND_S)
 
     def _publish(self, rows: Sequence[Row]) -> None:
         payload = self._encode(rows)
         while len(payload) > min(MAX_BATCH_BYTES, self._max_payload_bytes) and len(rows) > 1:
             half = len(rows) // 2
-            self._lanes.put_back(rows[half:])
+            self._queue.put_back(rows[half:])
             rows = rows[:half]
             payload = self._encode(rows)
         if len(payload) > self._max_payload_bytes:  # the broker would cut the connection at it, again and again
-            self._suspicion.taken([rows[0].seq])
-            self._suspicion.guilty[rows[0].seq] = f"{len(payload)} bytes are more than the broker's max_packet_size"
-            self._condemn()
+            self._poison_rows.taken([rows[0].seq])
+            self._poison_rows.rejected[rows[0].seq] = f"{len(payload)} bytes are more than the broker's max_packet_size"
+            self._dead_letter()
             return
         if not self._sent:
             self._progress_at = monotonic()
@@ -215,15 +215,15 @@ class Sender:
 
     def _at_broker(self, batch: _Batch, answer: Published) -> None:
         if answer.accepted:
-            self._suspicion.taken(batch.seqs)
+            self._poison_rows.taken(batch.seqs)
             if self._blocks.pop(batch.kind, None):
-                self._lanes.rewind()
+                self._queue.rewind()
             if self._mqtt.delivery == "broker":
                 self._settle(batch.seqs)
         elif answer.blames_row:
             self._refused(batch, answer.reason)
         else:
-            self._suspicion.taken(batch.seqs)
+            self._poison_rows.taken(batch.seqs)
             self._forget(batch.seqs)
             if not (block := self._blocks.get(batch.kind)):
                 block = self._blocks[batch.kind] = _Block(answer.reason, self._mqtt.resend_s / 2, None)
@@ -255,7 +255,7 @@ class Sender:
         self._settle(came)
         if lost:
             self._forget(lost)
-            self._lanes.ask(lost)
+            self._queue.ask(lost)
 
     def _settle(self, seqs: Collection[int]) -> None:
         if not seqs:
@@ -267,8 +267,8 @@ class Sender:
         self._progress_at = monotonic()
         self._resend_s = self._mqtt.resend_s
         self._unanswered = None
-        self._suspicion.trust = MAX_REFUSED_IN_A_ROW
-        self._condemn()
+        self._poison_rows.dead_letter_quota = MAX_REFUSED_IN_A_ROW
+        self._dead_letter()
 
     def _note_delivered(self) -> None:
         """Let what was delivered leave the queue. While the disk is full it is kept in mind, and not sent again."""
@@ -289,20 +289,20 @@ class Sender:
 
     def _refused(self, batch: _Batch, reason: str) -> None:
         self._forget(batch.seqs)
-        self._suspicion.refused(batch.seqs, reason)
-        self._condemn()
+        self._poison_rows.refused(batch.seqs, reason)
+        self._dead_letter()
 
-    def _condemn(self) -> None:
+    def _dead_letter(self) -> None:
         """Set guilty rows aside, as long as others are taken.
 
         Raises DeliveryError if none is: then it is not the rows.
         """
-        guilty = self._suspicion.guilty
-        while self._suspicion.trust and guilty:
+        guilty = self._poison_rows.rejected
+        while self._poison_rows.dead_letter_quota and guilty:
             seq = next(iter(guilty))
             log.warning("row %d is set aside: %s", seq, guilty[seq])
             self._journal.refuse(seq, guilty.pop(seq))
-            self._suspicion.trust -= 1
+            self._poison_rows.dead_letter_quota -= 1
         if len(guilty) > MAX_REFUSED_IN_A_ROW:
             reason = next(iter(guilty.values()))
             guilty.clear()

@@ -13,7 +13,7 @@ NEWEST_EVENTS = 20
 """So many events go before the backlog when a connection begins: what calls tonight before what called last week."""
 
 
-class Lanes:
+class SendQueue:
     """The order of sending. It remembers where it is, not what was sent."""
 
     def __init__(self, outbox: Outbox) -> None:

@@ -14,11 +14,11 @@ from time import monotonic
 from anura_edge import wire
 from anura_edge.clips.finder import ClipFinder
 from anura_edge.config.device import Config, Mqtt
-from anura_edge.delivery.clip_upload import ClipLane
-from anura_edge.delivery.connection import TIMEOUT_S, Link
-from anura_edge.delivery.poison_rows import Suspicion
-from anura_edge.delivery.publisher import Sender
-from anura_edge.store.clip_index import ClipNotes
+from anura_edge.delivery.clip_upload import ClipUploader
+from anura_edge.delivery.connection import TIMEOUT_S, MqttConnection
+from anura_edge.delivery.poison_rows import PoisonRowFinder
+from anura_edge.delivery.publisher import RowPublisher
+from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ HEALTH_LASTS = 10
 MIN_RETRY_S, MAX_RETRY_S = 1.0, 120.0
 
 
-class Courier:
+class DeliveryWorker:
     """A thread that keeps the queue moving. The broker may be away at the start, or at any time later."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Courier:
         journal: Journal,
         config: Config,
         mqtt: Mqtt,
-        birth: wire.Status,
+        online_status: wire.Status,
         beat: Callable[[float], None] = lambda _: None,
         give_up: Callable[[], None] = lambda: None,
     ) -> None:
@@ -52,16 +52,22 @@ class Courier:
 
         `give_up` is called when the journal is broken, at the courier's end.
         """
-        self._journal, self._config, self._mqtt, self._birth, self._beat = journal, config, mqtt, birth, beat
+        self._journal, self._config, self._mqtt, self._online_status, self._beat = (
+            journal,
+            config,
+            mqtt,
+            online_status,
+            beat,
+        )
         self._give_up = give_up
         self._password = mqtt.password()
         self._stop = Event()
-        self._suspicion = Suspicion()
-        notes = ClipNotes(journal)
+        self._poison_rows = PoisonRowFinder()
+        notes = ClipIndex(journal)
         self.clips = ClipFinder(notes, config)
         """What the base station may ask audio of."""
-        self._clip_lane = ClipLane(self.clips, notes, config, self.wake)
-        self._link: Link | None = None
+        self._clip_lane = ClipUploader(self.clips, notes, config, self.wake)
+        self._link: MqttConnection | None = None
         self._health: wire.Health | None = None
         self._cut_off = 0
         """So many connections ended soon after they began, one after the other."""
@@ -78,7 +84,7 @@ class Courier:
         if link := self._link:
             link.notes.put(None)
 
-    def tell(self, health: wire.Health) -> None:
+    def publish_health(self, health: wire.Health) -> None:
         """Say how the device is. It is sent when there is a connection; one that is old by then is not."""
         self._health = health
         self.wake()
@@ -106,7 +112,7 @@ class Courier:
             # a few waits may have been ended by a device with our name: then both wait longer and longer.
             # Where a batch is looked at, each connection brings the answer nearer.
             was_in = self._cut_off != cut_off
-            if monotonic() - began > MANY_WAITS * retry_s or (was_in and self._suspicion.careful):
+            if monotonic() - began > MANY_WAITS * retry_s or (was_in and self._poison_rows.careful):
                 retry_s = MIN_RETRY_S
             else:
                 retry_s = min(2 * retry_s, MAX_RETRY_S)
@@ -121,11 +127,15 @@ class Courier:
         acks, commands = (wire.topic(device.site, device.name, kind) for kind in ("ack", "cmd"))
         client_id = f"anura-{device.site}-{device.name}"
         will = status, offline
-        self._link = link = Link(self._mqtt, self._password, client_id, will=will, subscribe=acks, commands=commands)
+        self._link = link = MqttConnection(
+            self._mqtt, self._password, client_id, will=will, subscribe=acks, commands=commands
+        )
         try:
             connected = link.open()
-            link.publish(status, self._birth.to_bytes(), retain=True)
-            sender = Sender(self._journal, self._config, self._mqtt, link, connected.max_packet_bytes, self._suspicion)
+            link.publish(status, self._online_status.to_bytes(), retain=True)
+            publisher = RowPublisher(
+                self._journal, self._config, self._mqtt, link, connected.max_packet_bytes, self._poison_rows
+            )
             self._clip_lane.begin(link, connected.max_packet_bytes)
             self._cut_off += 1
             began = monotonic()
@@ -133,19 +143,19 @@ class Courier:
                 self._beat(0)
                 if monotonic() - began > GOOD_S:
                     self._cut_off = 0
-                self._note_problem(sender.problem or (RIVAL if self._cut_off > MAX_CUT_OFF else None))
-                sender.send()
+                self._note_problem(publisher.problem or (RIVAL if self._cut_off > MAX_CUT_OFF else None))
+                publisher.send()
                 self._send_health(link)
-                if sender.is_idle:
+                if publisher.is_idle:
                     self._clip_lane.send()
                 note = link.next(timeout_s=1.0)
-                sender.take(note)
+                publisher.take(note)
                 self._clip_lane.take(note)
             link.publish(status, offline, retain=True)  # a clean goodbye keeps the broker from sending the will
         finally:
             link.close()
 
-    def _send_health(self, link: Link) -> None:
+    def _send_health(self, link: MqttConnection) -> None:
         health, self._health = self._health, None
         if health:
             device = self._config.device

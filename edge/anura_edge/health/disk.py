@@ -8,7 +8,7 @@ from uuid import uuid4
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.config.device import Config, Disk
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.store.writer import Keeper
+from anura_edge.store.writer import ResultWriter
 from anura_edge.system.hardware import Space, space
 
 log = logging.getLogger(__name__)
@@ -30,9 +30,9 @@ def missing(left: Space, disk: Disk, *, was_low: bool) -> Space:
 class DiskWatch:
     """Looks at the disk under the state folder now and then."""
 
-    def __init__(self, config: Config, keeper: Keeper, clips: ClipRecorder | None) -> None:
+    def __init__(self, config: Config, writer: ResultWriter, clips: ClipRecorder | None) -> None:
         self._folder, self._disk = config.journal_path.parent, config.disk
-        self._keeper, self._clips = keeper, clips
+        self._writer, self._clips = writer, clips
         self._is_low = False
         self.space: Space | None = None
         """What is left, as of the last look; None if nobody knows."""
@@ -58,7 +58,7 @@ class DiskWatch:
         if self._is_low and not was_low and self.space and (problem := self.problem):
             log.warning(problem)
             left = float(self.space.free_bytes)
-            self._keeper.notice(Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), problem, amount=left))
+            self._writer.notice(Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), problem, amount=left))
 
     def _lacks(self, left: Space) -> bool:
         return missing(left, self._disk, was_low=self._is_low) != Space(0, 0)

@@ -11,14 +11,14 @@ from anura_edge import wire
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clocks.monotonic import monotonic_s
 from anura_edge.config.device import Config
-from anura_edge.delivery.worker import Courier
+from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.dsp.gating import Saving
 from anura_edge.events import EffortState
 from anura_edge.health import prometheus
 from anura_edge.health.disk import DiskWatch
 from anura_edge.health.heartbeats import Heartbeats, Stage
 from anura_edge.health.power import PowerWatch
-from anura_edge.store.writer import Keeper
+from anura_edge.store.writer import ResultWriter
 from anura_edge.system import hardware, systemd
 
 log = logging.getLogger(__name__)
@@ -48,15 +48,15 @@ class Monitor:
     def __init__(
         self,
         config: Config,
-        keeper: Keeper,
-        courier: Courier | None,
+        writer: ResultWriter,
+        worker: DeliveryWorker | None,
         heartbeats: Heartbeats,
         clips: ClipRecorder | None,
         saving: Saving,
     ) -> None:
-        self._config, self._keeper, self._courier, self._heartbeats = config, keeper, courier, heartbeats
-        self._disk = DiskWatch(config, keeper, clips)
-        self._saving, self._power = saving, PowerWatch(config.energy.battery, saving, keeper)
+        self._config, self._writer, self._courier, self._heartbeats = config, writer, worker, heartbeats
+        self._disk = DiskWatch(config, writer, clips)
+        self._saving, self._power = saving, PowerWatch(config.energy.battery, saving, writer)
         self._clips = clips
         self._stop = Event()
         self._thread = Thread(target=self._run, name="monitor", daemon=True)
@@ -96,8 +96,8 @@ class Monitor:
             self._failure = str(error)
 
     def _relieve_keeper(self) -> None:
-        if self._keeper.is_full:
-            self._keeper.try_again()
+        if self._writer.is_full:
+            self._writer.try_again()
 
     def _report_when_due(self) -> None:
         if time.monotonic() >= self._due:
@@ -116,7 +116,7 @@ class Monitor:
         health = self.health()
         systemd.notify(systemd.status("; ".join(health.problems) or f"well; {health.pending} rows wait"))
         if self._courier:
-            self._courier.tell(health)
+            self._courier.publish_health(health)
         if path := self._config.health.prometheus_file:
             prometheus.write(path, health)
 
@@ -125,8 +125,8 @@ class Monitor:
 
         Raises JournalError if the journal cannot be read.
         """
-        heartbeats, keeper = self._heartbeats, self._keeper
-        made_by, journal = keeper.made_by, keeper.journal
+        heartbeats, writer = self._heartbeats, self._writer
+        provenance, journal = writer.provenance, writer.journal
         pending = journal.pending_count()
         return wire.Health(
             utc=datetime.now(UTC),
@@ -135,19 +135,19 @@ class Monitor:
             boot_id=hardware.boot_id(),
             uptime_s=monotonic_s(),
             running_s=self._running_s,
-            app_version=made_by.app_version,
-            model_sha256=made_by.model_sha256,
-            config_hash=made_by.config_hash,
+            app_version=provenance.app_version,
+            model_sha256=provenance.model_sha256,
+            config_hash=provenance.config_hash,
             since_sample_s=heartbeats.since_sample_s,
             since_inference_s=heartbeats.since_inference_s,
             real_time_factor=heartbeats.real_time_factor,
             overruns=heartbeats.overruns,
             provider=heartbeats.provider,
-            analysed_s=keeper.seconds(EffortState.ANALYSED),
-            dropped_s=keeper.seconds(EffortState.DROPPED),
-            gated_s=keeper.seconds(EffortState.GATED),
-            paused_s=keeper.seconds(EffortState.PAUSED),
-            gaps=keeper.gaps,
+            analysed_s=writer.seconds(EffortState.ANALYSED),
+            dropped_s=writer.seconds(EffortState.DROPPED),
+            gated_s=writer.seconds(EffortState.GATED),
+            paused_s=writer.seconds(EffortState.PAUSED),
+            gaps=writer.gaps,
             overflows=heartbeats.overflows,
             drift_ppm=heartbeats.drift_ppm,
             pending=pending,
@@ -177,7 +177,7 @@ class Monitor:
             problems.append(f"no audio for {silent_s:.0f} s; check the microphone")
         if self._courier and self._courier.problem:
             problems.append(f"{pending} rows wait: {self._courier.problem}")
-        if self._keeper.is_full:
+        if self._writer.is_full:
             problems.append("the disk is full: what is heard waits in memory until there is room; make some")
         if self._disk.problem:
             problems.append(self._disk.problem)

@@ -9,7 +9,7 @@ from uuid import uuid4
 from anura_edge.config.device import Battery
 from anura_edge.dsp.gating import Saving, Step, next_step
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.store.writer import Keeper
+from anura_edge.store.writer import ResultWriter
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,8 @@ def power(capacity_file: Path | None = None, sys: Path = Path("/sys")) -> Power:
 class PowerWatch:
     """Looks at the battery now and then."""
 
-    def __init__(self, settings: Battery | None, saving: Saving, keeper: Keeper) -> None:
-        self._settings, self._saving, self._keeper = settings, saving, keeper
+    def __init__(self, settings: Battery | None, saving: Saving, writer: ResultWriter) -> None:
+        self._settings, self._saving, self._writer = settings, saving, writer
         self.power = Power()
         """As of the last look."""
 
@@ -62,7 +62,7 @@ class PowerWatch:
             self._saving.step = step
             detail = f"the battery is at {percent:.0f} %: {_MEANING[step]}"
             log.warning(detail)
-            self._keeper.notice(Notice(uuid4(), NoticeKind.ENERGY, datetime.now(UTC), detail, amount=percent))
+            self._writer.notice(Notice(uuid4(), NoticeKind.ENERGY, datetime.now(UTC), detail, amount=percent))
 
 
 def _is_of_machine(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from anura_edge.store.journal import Journal
-from anura_edge.store.outbox import dicts
+from anura_edge.store.outbox import column_dicts
 from anura_edge.wire import EventRow
 
 REMEMBERED = timedelta(days=2)
@@ -17,7 +17,7 @@ REMEMBERED = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
-class NotedClip:
+class IndexedClip:
     """A call, and the file that it is in."""
 
     event: UUID
@@ -26,7 +26,7 @@ class NotedClip:
     """Of the file, from the start of the recording, at the event's rate."""
 
 
-class ClipNotes:
+class ClipIndex:
     """The journal's notes of clips. Threads may share them; each call is one transaction.
 
     Each raises JournalError if the journal cannot be used, JournalFullError if a note has no room.
@@ -41,24 +41,26 @@ class ClipNotes:
         with self._journal.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO clip (event, name, first_sample) VALUES (?, ?, ?)", rows)
 
-    def find(self, event: UUID) -> NotedClip | None:
+    def find(self, event: UUID) -> IndexedClip | None:
         """Return the file that a call is in, None if none was saved."""
         with self._journal.reading() as db:
             query = "SELECT name, first_sample FROM clip WHERE event = ?"
             found = db.execute(query, (str(event),)).fetchone()
-        return NotedClip(event, *found) if found else None
+        return IndexedClip(event, *found) if found else None
 
     def event(self, event: UUID) -> EventRow | None:
         """Return a call, None if there is none, or none any more."""
         with self._journal.reading() as db:
-            found = next(dicts(db.execute("SELECT * FROM event WHERE id = ? AND NOT withdrawn", (str(event),))), None)
+            found = next(
+                column_dicts(db.execute("SELECT * FROM event WHERE id = ? AND NOT withdrawn", (str(event),))), None
+            )
         return EventRow.model_validate({**found, "seq": 0}) if found else None
 
-    def unsettled(self) -> list[NotedClip]:
+    def unsettled(self) -> list[IndexedClip]:
         """Return what the base station may still need, the oldest file first."""
         with self._journal.reading() as db:
             query = "SELECT event, name, first_sample FROM clip WHERE NOT settled ORDER BY name, event"
-            return [NotedClip(UUID(event), name, first) for event, name, first in db.execute(query)]
+            return [IndexedClip(UUID(event), name, first) for event, name, first in db.execute(query)]
 
     def settle(self, event: UUID) -> None:
         """Note that the base station needs nothing more of a call's clip."""

@@ -29,7 +29,7 @@ _CHECK_STEPS = 10_000
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class JournalFile:
+class Database:
     """One SQLite file. Threads may share it."""
 
     def __init__(self, path: Path) -> None:

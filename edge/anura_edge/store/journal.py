@@ -8,23 +8,23 @@ from uuid import UUID, uuid4
 from anura_edge import __version__
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, Event, Notice, NoticeKind
-from anura_edge.store.outbox import dicts, move, now
-from anura_edge.store.scan_history import FileMemory, HeardFile, anew, mark_done, withdraw
+from anura_edge.store.outbox import column_dicts, move_rows, now
+from anura_edge.store.scan_history import AnalysedFile, ScanHistory, mark_done, with_revision_id, withdraw
 from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 
-OWN = Provenance(model_id="", model_version="", model_sha256="", config_hash="", app_version=__version__)
+DEVICE_PROVENANCE = Provenance(model_id="", model_version="", model_sha256="", config_hash="", app_version=__version__)
 """What the journal says about itself no model has made."""
 
 
-class Journal(FileMemory):
+class Journal(ScanHistory):
     """The journal of one device. Threads may share it; each call is one transaction."""
 
     def commit(
         self,
         events: Iterable[Event],
         efforts: Iterable[Effort],
-        made_by: Provenance,
-        done: HeardFile | None = None,
+        provenance: Provenance,
+        done: AnalysedFile | None = None,
         notices: Iterable[Notice] = (),
         progress: Iterable[Effort] | None = None,
     ) -> list[Row]:
@@ -39,21 +39,21 @@ class Journal(FileMemory):
             again = None
             rows = []
             if done and done.in_place_of:
-                withdrawal = withdraw(db, done, made_by.model_sha256)
-                rows.append(insert(db, notice_row(0, withdrawal, made_by)))
+                withdrawal = withdraw(db, done, provenance.model_sha256)
+                rows.append(enqueue_row(db, notice_row(0, withdrawal, provenance)))
                 again = withdrawal if done.in_place_of == done.recording.id else None
-            rows += [insert(db, event_row(0, anew(event, again), made_by)) for event in events]
-            rows += [insert(db, effort_row(0, anew(effort, again), made_by)) for effort in efforts]
+            rows += [enqueue_row(db, event_row(0, with_revision_id(event, again), provenance)) for event in events]
+            rows += [enqueue_row(db, effort_row(0, with_revision_id(effort, again), provenance)) for effort in efforts]
             for notice in notices:
                 _correct_clock(db, notice)
-                rows.append(insert(db, notice_row(0, notice, made_by)))
+                rows.append(enqueue_row(db, notice_row(0, notice, provenance)))
             if done:
-                mark_done(db, done, made_by.model_sha256, made_by.config_hash)
+                mark_done(db, done, provenance.model_sha256, provenance.config_hash)
             if progress is not None:
-                _set_progress(db, [effort_row(0, effort, made_by) for effort in progress])
+                _set_progress(db, [effort_row(0, effort, provenance) for effort in progress])
         return [row for row in rows if row]
 
-    def close_books(self) -> EffortRow | None:
+    def finalise_open_effort(self) -> EffortRow | None:
         """Queue the effort that a run before this one had no time to close.
 
         Returns its last stretch, which is empty and stands where its sound ended; None if it heard no microphone.
@@ -63,31 +63,31 @@ class Journal(FileMemory):
             rows = sorted(found, key=lambda row: (row.start_utc, row.first_sample, -row.samples))
             for row in rows:
                 if row.samples:
-                    insert(db, row)
+                    enqueue_row(db, row)
             for row in rows[:-1]:
                 db.execute("DELETE FROM progress WHERE id = ?", (str(row.id),))
         return rows[-1] if rows else None
 
     def set_aside(
-        self, name: str, size: int, mtime_ns: int, reason: str, detail: str, notice: Notice, made_by: Provenance
+        self, name: str, size: int, mtime_ns: int, reason: str, detail: str, notice: Notice, provenance: Provenance
     ) -> bool:
         """Note that a file could not be analysed, and queue the notice of it; say whether that is news."""
         with self.transaction() as db:
             values = (name, size, mtime_ns, reason, detail)
             is_news = db.execute("INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?, ?, ?)", values).rowcount
             if is_news:
-                insert(db, notice_row(0, notice, made_by))
+                enqueue_row(db, notice_row(0, notice, provenance))
         return bool(is_news)
 
     def refuse(self, seq: int, reason: str) -> None:
         """Take a row out of the queue that nobody takes, and say so; it stays in the journal."""
         with self.transaction() as db:
             found = db.execute("SELECT kind, id FROM outbox WHERE seq = ?", (seq,)).fetchone()
-            move(db, "dead_letter (seq, kind, id, utc, reason)", "seq, kind, id, ?, ?", [seq], [now(), reason])
+            move_rows(db, "dead_letter (seq, kind, id, utc, reason)", "seq, kind, id, ?, ?", [seq], [now(), reason])
             if found and found[0] != NoticeRow.kind:  # a notice that is refused would be followed by another
                 detail = f"{found[0]} {found[1]}: {reason}"[:MAX_TEXT]
                 notice = Notice(uuid4(), NoticeKind.ROW_REFUSED, datetime.now(UTC), detail)
-                insert(db, notice_row(0, notice, OWN))
+                enqueue_row(db, notice_row(0, notice, DEVICE_PROVENANCE))
 
     def event_ids(self) -> set[UUID]:
         """Return the id of every event that was not withdrawn."""
@@ -105,8 +105,8 @@ def _correct_clock(db: Connection, notice: Notice) -> None:
         return
     for form in (EventRow, EffortRow):
         query = f"SELECT * FROM {form.kind} WHERE recording = ? AND clock_source = ?"
-        for fields in [*dicts(db.execute(query, (notice.recording, ClockSource.UNKNOWN)))]:
-            keep(db, _shifted(form.model_validate({**fields, "seq": 0}), notice.amount), "INSERT OR REPLACE")
+        for fields in [*column_dicts(db.execute(query, (notice.recording, ClockSource.UNKNOWN)))]:
+            store_row(db, _shifted(form.model_validate({**fields, "seq": 0}), notice.amount), "INSERT OR REPLACE")
 
 
 def _shifted(row: EventRow | EffortRow, seconds: float) -> EventRow | EffortRow:
@@ -117,15 +117,15 @@ def _shifted(row: EventRow | EffortRow, seconds: float) -> EventRow | EffortRow:
     return row.model_copy(update=changes)
 
 
-def insert(db: Connection, row: Row) -> Row | None:
+def enqueue_row(db: Connection, row: Row) -> Row | None:
     """Keep a row and queue it; return it with its number, or nothing if it is there already."""
-    if not keep(db, row):
+    if not store_row(db, row):
         return None
     seq = db.execute("INSERT INTO outbox (kind, id) VALUES (?, ?)", (row.kind, str(row.id))).lastrowid
     return row.model_copy(update={"seq": seq})
 
 
-def keep(db: Connection, row: Row, verb: str = "INSERT OR IGNORE") -> bool:
+def store_row(db: Connection, row: Row, verb: str = "INSERT OR IGNORE") -> bool:
     """Keep a row without queueing it; say whether it is new."""
     values = row.model_dump(mode="json", exclude={"seq"})
     columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)

@@ -5,14 +5,14 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from sqlite3 import Connection, Cursor
 
-from anura_edge.store.database import JournalFile
+from anura_edge.store.database import Database
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row
 
-FORMS: dict[str, type[Row]] = {form.kind: form for form in (EventRow, EffortRow, NoticeRow)}
+ROW_TYPES: dict[str, type[Row]] = {form.kind: form for form in (EventRow, EffortRow, NoticeRow)}
 """The form of each kind of row; the tables are named like the kinds."""
 
 
-class Outbox(JournalFile):
+class Outbox(Database):
     """Rows by number. Each call is one transaction."""
 
     def pending(self, after_seq: int, limit: int) -> Sequence[Row]:
@@ -49,7 +49,7 @@ class Outbox(JournalFile):
     def settle(self, seqs: Collection[int]) -> None:
         """Take rows out of the queue: they are delivered."""
         with self.transaction() as db:
-            move(db, "settled (seq, kind, id, utc)", "seq, kind, id, ?", seqs, [now()])
+            move_rows(db, "settled (seq, kind, id, utc)", "seq, kind, id, ?", seqs, [now()])
 
     def resend(self, since: datetime | None) -> int:
         """Queue again what was delivered or refused since a moment, or ever; return how many rows that is.
@@ -71,21 +71,21 @@ class Outbox(JournalFile):
         found: list[Row] = []
         with self.reading() as db:
             queued = db.execute(f"SELECT seq, kind, id FROM outbox WHERE {which}", values).fetchall()
-            for kind, form in FORMS.items():
+            for kind, form in ROW_TYPES.items():
                 seqs = {id_: seq for seq, of, id_ in queued if of == kind}
                 query = f"SELECT * FROM {kind} WHERE id IN (SELECT value FROM json_each(?))"
-                kept = dicts(db.execute(query, (json.dumps([*seqs]),)))
+                kept = column_dicts(db.execute(query, (json.dumps([*seqs]),)))
                 found += [form.model_validate({**fields, "seq": seqs[str(fields["id"])]}) for fields in kept]
         return sorted(found, key=lambda row: row.seq)
 
 
-def dicts(cursor: Cursor) -> Iterator[dict[str, object]]:
+def column_dicts(cursor: Cursor) -> Iterator[dict[str, object]]:
     """Return what a query gives, by the names of its columns."""
     names = [column[0] for column in cursor.description]
     return (dict(zip(names, row, strict=True)) for row in cursor)
 
 
-def move(db: Connection, to: str, columns: str, seqs: Collection[int], values: Sequence[str]) -> None:
+def move_rows(db: Connection, to: str, columns: str, seqs: Collection[int], values: Sequence[str]) -> None:
     """Take rows out of the queue into another table."""
     which = "FROM outbox WHERE seq IN (SELECT value FROM json_each(?))"
     numbers = json.dumps([*seqs])

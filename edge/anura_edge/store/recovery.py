@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from anura_edge.errors import JournalDamagedError, JournalFullError
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.store.database import damaged_mark
-from anura_edge.store.journal import OWN, Journal, insert, keep
-from anura_edge.store.outbox import FORMS, dicts
+from anura_edge.store.journal import DEVICE_PROVENANCE, Journal, enqueue_row, store_row
+from anura_edge.store.outbox import ROW_TYPES, column_dicts
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def _rescue(path: Path, fresh: Path, why: str) -> None:
             f"over {taken.rows} rows, {taken.queued} of them to be sent again, and {taken.marks} marks; {lost}"
         )
         notice = Notice(uuid4(), NoticeKind.JOURNAL_SALVAGED, datetime.now(UTC), detail, amount=taken.rows)
-        journal.commit([], [], OWN, notices=[notice])
+        journal.commit([], [], DEVICE_PROVENANCE, notices=[notice])
         _write_back(journal)
     log.warning("%s: %s", why, detail)
     _swap(path, fresh, aside)
@@ -103,7 +103,7 @@ def _take_over(damaged: Path, journal: Journal) -> _Taken:
     with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as source, journal.transaction() as db:
         delivered = {table: _delivered(source, table, taken) for table in ("settled", "dead_letter")}
         damage = taken.damage
-        for kind, form in FORMS.items():
+        for kind, form in ROW_TYPES.items():
             for fields in _read(source, kind, "id", taken):
                 try:
                     row = form.model_validate({**fields, "seq": 0})
@@ -115,8 +115,8 @@ def _take_over(damaged: Path, journal: Journal) -> _Taken:
                 taken.rows += 1
                 table = next((name for name, ids in delivered.items() if (kind, str(row.id)) in ids), None)
                 if table is None:
-                    taken.queued += bool(insert(db, row))
-                elif keep(db, row):
+                    taken.queued += bool(enqueue_row(db, row))
+                elif store_row(db, row):
                     # Below zero: it has a place in the journal, but none in the sequence of the new one.
                     _insert(db, table, {**delivered[table][kind, str(row.id)], "seq": -taken.rows})
         for fields in _read(source, "clip", "event", _Taken()):  # a note that is lost costs nothing but itself
@@ -152,7 +152,7 @@ def _until_damage(
     source: sqlite3.Connection, query: str, piece: tuple[object, object], taken: _Taken
 ) -> Iterator[_Fields]:
     try:
-        yield from dicts(source.execute(query, piece))
+        yield from column_dicts(source.execute(query, piece))
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         taken.damage += 1
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 from anura_edge.config.device import Journal as Policy
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.store.journal import OWN, Journal, insert
+from anura_edge.store.journal import DEVICE_PROVENANCE, Journal, enqueue_row
 from anura_edge.wire import EffortRow, EventRow, notice_row
 
 STEP_ROWS = 500
@@ -80,7 +80,7 @@ def _drop_undelivered(db: Connection, now: datetime) -> int:
         if removed := _remove(db, table, f"seq IN ({oldest})", kind):
             detail = f"the journal is full: gave up the oldest {state} rows of the kind {kind}"
             notice = Notice(uuid4(), NoticeKind.ROWS_DROPPED, now, detail, amount=removed)
-            insert(db, notice_row(0, notice, OWN))
+            enqueue_row(db, notice_row(0, notice, DEVICE_PROVENANCE))
             return removed
     return 0
 

@@ -19,7 +19,7 @@ T = TypeVar("T", Event, Effort)
 
 
 @dataclass(frozen=True, slots=True)
-class HeardFile:
+class AnalysedFile:
     """A file that was heard to its end, and how to know it again."""
 
     recording: Recording
@@ -36,7 +36,7 @@ class HeardFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PreviousAnalysis:
     """What is known of the last hearing of a recording."""
 
     recording: str
@@ -47,18 +47,18 @@ class Past:
     """A longer file, or another copy, was heard in its place."""
 
 
-class FileMemory(Outbox):
+class ScanHistory(Outbox):
     """The journal's memory of files. Each call is one transaction."""
 
-    def past(self, recording: str, model_sha256: str) -> Past | None:
+    def past(self, recording: str, model_sha256: str) -> PreviousAnalysis | None:
         """Return how a model has last heard this content to its end, or None."""
         return self._past("id = ? AND model_sha256 = ?", recording, model_sha256)
 
-    def past_at_glance(self, glance: bytes, model_sha256: str) -> Past | None:
+    def find_by_fingerprint(self, glance: bytes, model_sha256: str) -> PreviousAnalysis | None:
         """Do the same for a file that was seen before and has not changed, without reading much of it."""
         return self._past("id = (SELECT recording FROM glance WHERE id = ?) AND model_sha256 = ?", glance, model_sha256)
 
-    def past_of_head(self, head: str, model_sha256: str) -> Past | None:
+    def find_by_head(self, head: str, model_sha256: str) -> PreviousAnalysis | None:
         """Return the last hearing of the longest file that begins in this way, or None."""
         return self._past(
             "head = ? AND model_sha256 = ? AND replaced_by IS NULL ORDER BY size DESC", head, model_sha256
@@ -69,17 +69,17 @@ class FileMemory(Outbox):
         with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO glance VALUES (?, ?)", glances.items())
 
-    def _past(self, which: str, *values: str | bytes) -> Past | None:
+    def _past(self, which: str, *values: str | bytes) -> PreviousAnalysis | None:
         with self.reading() as db:
             query = f"SELECT id, config_hash, size, is_whole, replaced_by FROM recordings WHERE {which} LIMIT 1"
             found = db.execute(query, values).fetchone()
         if not found:
             return None
         recording, config_hash, size, is_whole, replaced_by = found
-        return Past(recording, config_hash, size, bool(is_whole), is_replaced=replaced_by is not None)
+        return PreviousAnalysis(recording, config_hash, size, bool(is_whole), is_replaced=replaced_by is not None)
 
 
-def withdraw(db: Connection, done: HeardFile, model_sha256: str) -> Notice:
+def withdraw(db: Connection, done: AnalysedFile, model_sha256: str) -> Notice:
     """Mark the rows of what a file takes the place of as not valid any more; return the notice that tells it.
 
     The notice must get its number before the rows that come in place of the old ones: it speaks of those below.
@@ -98,12 +98,12 @@ def withdraw(db: Connection, done: HeardFile, model_sha256: str) -> Notice:
     return Notice(id_, NoticeKind.WITHDRAWN, datetime.now(UTC), detail, old or "")
 
 
-def anew(row: T, withdrawal: Notice | None) -> T:
+def with_revision_id(row: T, withdrawal: Notice | None) -> T:
     """Give a row of a second hearing another id: the base station knows the first one's, or may yet."""
     return replace(row, id=uuid5(withdrawal.id, str(row.id))) if withdrawal else row
 
 
-def mark_done(db: Connection, done: HeardFile, model_sha256: str, config_hash: str) -> None:
+def mark_done(db: Connection, done: AnalysedFile, model_sha256: str, config_hash: str) -> None:
     """Note that a file was heard to its end."""
     facts = done.recording
     values = {

@@ -16,7 +16,7 @@ from anura_edge.events import Effort, EffortState, Notice, NoticeKind, unreadabl
 from anura_edge.sources.files.audio_file import FileSound
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.store.journal import Journal
-from anura_edge.store.scan_history import HeardFile, Past
+from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis
 from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, Provenance
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ SEEN_AT_ONCE = 1_000
 
 
 @dataclass(slots=True)
-class Summary:
+class RunSummary:
     """What a run did."""
 
     new: int = 0
@@ -77,7 +77,7 @@ class _Load:
     """What is to be committed at once."""
 
     heard: tuple[Heard, ...]
-    done: HeardFile | None
+    done: AnalysedFile | None
     notices: tuple[Notice, ...]
 
     @property
@@ -91,16 +91,16 @@ class _Load:
         return any(notice.what == NoticeKind.CLOCK_KNOWN for notice in self.notices)
 
 
-class Keeper:
+class ResultWriter:
     """Takes in what was heard, and counts it. Threads may share it."""
 
     def __init__(
-        self, journal: Journal, made_by: Provenance, on_event: Callable[[EventRow], None], wake: Callable[[], None]
+        self, journal: Journal, provenance: Provenance, on_event: Callable[[EventRow], None], wake: Callable[[], None]
     ) -> None:
         """`wake` is called when there are new rows to deliver."""
-        self.journal, self.made_by = journal, made_by
+        self.journal, self.provenance = journal, provenance
         self._on_event, self._wake = on_event, wake
-        self.summary = Summary()
+        self.summary = RunSummary()
         self._lock = RLock()
         self._counting = Lock()  # who looks at files, and who hears them; not the other, which waits for the disk
         self._waiting: deque[_Load] = deque()
@@ -120,16 +120,16 @@ class Keeper:
         """Pieces of audio that were dropped, those of a microphone's hour that is not over included."""
         return self.summary.gaps + sum(effort.state == EffortState.DROPPED for effort in self._growing)
 
-    def past_at_glance(self, seen: bytes) -> Past | None:
+    def find_by_fingerprint(self, seen: bytes) -> PreviousAnalysis | None:
         """Return how our model has heard a file that was seen before and has not changed, or None."""
-        return self.journal.past_at_glance(seen, self.made_by.model_sha256)
+        return self.journal.find_by_fingerprint(seen, self.provenance.model_sha256)
 
-    def past(self, sound: FileSound) -> Past | None:
+    def past(self, sound: FileSound) -> PreviousAnalysis | None:
         """Return how our model has last heard this content, or the file of which it is a part or the whole, or None."""
-        model = self.made_by.model_sha256
+        model = self.provenance.model_sha256
         past = self.journal.past(sound.recording.id, model)
         if not past and sound.begins_with_sound:
-            past = self.journal.past_of_head(sound.content.head, model)
+            past = self.journal.find_by_head(sound.content.head, model)
         return past
 
     def see(self, seen: bytes, recording: str) -> None:
@@ -145,17 +145,17 @@ class Keeper:
                 self.journal.remember(self._seen)
             self._seen = {}
 
-    def count_known(self, past: Past) -> None:
+    def count_known(self, past: PreviousAnalysis) -> None:
         """Count a recording that was heard before."""
         with self._counting:
             self.summary.known += 1
-            self.summary.other_settings += past.config_hash not in ("", self.made_by.config_hash)
+            self.summary.other_settings += past.config_hash not in ("", self.provenance.config_hash)
             self.summary.known_unreadable += not past.is_whole
 
     def keep(
         self,
         heard: Iterable[Heard],
-        done: HeardFile | None = None,
+        done: AnalysedFile | None = None,
         notices: Iterable[Notice] = (),
     ) -> None:
         """Commit what was heard, and perhaps that a file is done, in one transaction.
@@ -219,7 +219,7 @@ class Keeper:
         events = [event for part in load.heard for event in part.events]
         efforts = [effort for part in load.heard for effort in part.efforts]
         progress = load.heard[-1].progress if load.heard else None
-        rows = self.journal.commit(events, efforts, self.made_by, load.done, load.notices, progress)
+        rows = self.journal.commit(events, efforts, self.provenance, load.done, load.notices, progress)
         self._growing = self._growing if progress is None else progress
         self._wake()
         for row in rows:
@@ -245,7 +245,7 @@ class Keeper:
         )
         try:
             values = file.name, file.size, file.mtime_ns, error.reason, str(error)
-            is_news = self.journal.set_aside(*values, notice, self.made_by)
+            is_news = self.journal.set_aside(*values, notice, self.provenance)
         except JournalFullError:
             return  # the next scan finds it again
         if is_news:

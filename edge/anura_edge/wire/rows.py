@@ -86,19 +86,19 @@ class NoticeRow(NumberedRow):
 Row = EventRow | EffortRow | NoticeRow
 
 
-def event_row(seq: int, event: Event, made_by: Provenance) -> EventRow:
+def event_row(seq: int, event: Event, provenance: Provenance) -> EventRow:
     """Put an event into the form that it travels in."""
-    return EventRow(seq=seq, **_fields(event), **_fields(made_by))
+    return EventRow(seq=seq, **_fields(event), **_fields(provenance))
 
 
-def effort_row(seq: int, effort: Effort, made_by: Provenance) -> EffortRow:
+def effort_row(seq: int, effort: Effort, provenance: Provenance) -> EffortRow:
     """Put a stretch of effort into the form that it travels in."""
-    return EffortRow(seq=seq, **_fields(effort), **_fields(made_by))
+    return EffortRow(seq=seq, **_fields(effort), **_fields(provenance))
 
 
-def notice_row(seq: int, notice: Notice, made_by: Provenance) -> NoticeRow:
+def notice_row(seq: int, notice: Notice, provenance: Provenance) -> NoticeRow:
     """Put a notice into the form that it travels in."""
-    return NoticeRow(seq=seq, **_fields(notice), **_fields(made_by))
+    return NoticeRow(seq=seq, **_fields(notice), **_fields(provenance))
 
 
 def _fields(value: Event | Effort | Notice | Provenance) -> dict[str, Any]:

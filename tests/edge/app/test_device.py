@@ -12,14 +12,14 @@ import pytest
 import soundfile as sf
 
 import anura_edge.app.scan_files as hear_files_module
-from anura_edge.app.device import Daemon
+from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.config.device import Audio, Config, Detect, Model
 from anura_edge.errors import ConfigError, JournalError, ModelError
 from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES
 from anura_edge.sources.files.scan import scan
 from anura_edge.store.journal import Journal
-from anura_edge.store.writer import Summary
+from anura_edge.store.writer import RunSummary
 from anura_edge.wire import EffortRow, EventRow, NoticeRow
 
 RATE_HZ = 8_000
@@ -48,11 +48,11 @@ def card(tmp_path: Path, two_calls: Callable[..., FloatArray]) -> Path:
     return card
 
 
-def hear(config: Config, folder: Path) -> tuple[Summary, list[EventRow]]:
+def hear(config: Config, folder: Path) -> tuple[RunSummary, list[EventRow]]:
     rows: list[EventRow] = []
-    with Daemon(config, rows.append, Stop()) as daemon:
-        daemon.hear_files(scan(folder))
-    return daemon.summary, rows
+    with DeviceRuntime(config, rows.append, Stop()) as runtime:
+        runtime.scan_files(scan(folder))
+    return runtime.summary, rows
 
 
 def test_good_files_are_heard_and_bad_ones_have_their_reason(config: Config, card: Path) -> None:
@@ -150,16 +150,16 @@ def test_a_very_long_name_is_no_obstacle(config: Config, tmp_path: Path, two_cal
 
 def test_told_to_stop_it_keeps_only_whole_recordings(config: Config, card: Path) -> None:
     stop = Stop()
-    with Daemon(config, lambda _: stop.set(), stop) as daemon:
-        daemon.hear_files(scan(card))
-    assert daemon.summary.new == 1
+    with DeviceRuntime(config, lambda _: stop.set(), stop) as runtime:
+        runtime.scan_files(scan(card))
+    assert runtime.summary.new == 1
     summary, _ = hear(config, card)
     assert (summary.known, summary.new) == (1, 1)
 
 
 def test_what_cannot_work_is_said_before_anything_is_heard(config: Config, tmp_path: Path) -> None:
     def start(**changes: object) -> None:
-        with Daemon(config.model_copy(update=changes), print, Stop()):
+        with DeviceRuntime(config.model_copy(update=changes), print, Stop()):
             pass
 
     with pytest.raises(ModelError, match="no model bundle"):
@@ -168,8 +168,8 @@ def test_what_cannot_work_is_said_before_anything_is_heard(config: Config, tmp_p
     with pytest.raises(JournalError, match="journal"):
         start(state_dir=tmp_path / "file")
     mistaken = config.model_copy(update={"detect": Detect(thresholds={"X": 0.5})})
-    with pytest.raises(ConfigError, match="the model has no"), Daemon(mistaken, print, Stop()) as daemon:
-        daemon.hear_files([])
+    with pytest.raises(ConfigError, match="the model has no"), DeviceRuntime(mistaken, print, Stop()) as runtime:
+        runtime.scan_files([])
 
 
 def test_a_folder_of_real_recorders_files_is_heard_to_its_end(config: Config, data: Path) -> None:
@@ -218,6 +218,6 @@ def test_a_card_that_is_pulled_while_it_is_heard_is_heard_when_it_is_back(
 
 
 def test_a_second_process_with_the_same_journal_is_refused(config: Config, card: Path) -> None:
-    with Daemon(config, print, Stop()), pytest.raises(JournalError, match="another anura-edge uses"):
-        Daemon(config, print, Stop())
+    with DeviceRuntime(config, print, Stop()), pytest.raises(JournalError, match="another anura-edge uses"):
+        DeviceRuntime(config, print, Stop())
     assert hear(config, card)[0].new == 2

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support import Broker, free_port
 
-from anura_edge.app.device import Daemon
+from anura_edge.app.device import DeviceRuntime
 from anura_edge.app.doctor import Finding, Verdict, examine
 from anura_edge.config.device import Config, Device, Disk, Model, Mqtt
 from anura_edge.system import hardware
@@ -40,7 +40,7 @@ def only_one_fails(config: Config, part: str) -> str:
 def test_a_device_that_is_well_or_at_work_has_nothing_that_fails(config: Config) -> None:
     assert Verdict.FAIL not in {finding.verdict for finding in examine(config)}
     assert not config.state_dir.exists(), "looking changes nothing"
-    with Daemon(config, print, Event()):
+    with DeviceRuntime(config, print, Event()):
         findings = look(config)
     assert Verdict.FAIL not in {finding.verdict for finding in findings.values()}
     assert "0 rows wait" in findings["journal"].detail
@@ -85,7 +85,7 @@ def test_a_journal_that_cannot_be_read_fails(config: Config, spoil: Callable[[Pa
 
 
 def test_a_damaged_journal_fails_and_is_left_as_it_is(config: Config) -> None:
-    with Daemon(config, print, Event()):
+    with DeviceRuntime(config, print, Event()):
         pass
     whole = config.journal_path.read_bytes()
     damaged = whole[:5_000] + bytes(b ^ 0xFF for b in whole[5_000:20_000]) + whole[20_000:]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from anura_edge.app.device import Daemon
+from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.config.device import Audio, Config, Model
 from anura_edge.inference.bundle import Bundle
@@ -51,8 +51,8 @@ def of_microphone(config: Config, sound: FloatArray) -> list[EventRow]:
         lambda first, count: sound[first : first + count],
         rate_hz=LIVE_HZ,
     )
-    with Daemon(config, rows.append, stop) as daemon:
-        daemon.hear_microphone(device.open, clock)
+    with DeviceRuntime(config, rows.append, stop) as runtime:
+        runtime.run_microphone(device.open, clock)
     assert device.delivered == len(sound)
     return rows
 
@@ -63,8 +63,8 @@ def of_card(config: Config, sound: FloatArray) -> list[EventRow]:
     card.mkdir()
     sf.write(card / "A_20261120_193000.wav", sound, LIVE_HZ, subtype="FLOAT")
     rows: list[EventRow] = []
-    with Daemon(config, rows.append, Stop()) as daemon:
-        daemon.hear_files(scan(card))
+    with DeviceRuntime(config, rows.append, Stop()) as runtime:
+        runtime.scan_files(scan(card))
     return rows
 
 

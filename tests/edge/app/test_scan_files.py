@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from support import DEADLINE_S, tmpfs
 
 import anura_edge.app.scan_files as hear_files_module
-from anura_edge.app.device import Daemon
+from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.config.device import Audio, Config, Detect, Model
 from anura_edge.dsp.framer import Window
@@ -28,7 +28,7 @@ from anura_edge.events import Scores
 from anura_edge.inference.classifier import StreamClassifier
 from anura_edge.sources.files.audio_file import open_file
 from anura_edge.sources.files.scan import FoundFile, scan
-from anura_edge.store.writer import Summary
+from anura_edge.store.writer import RunSummary
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row
 
 RATE_HZ = 8_000
@@ -52,10 +52,10 @@ def noisy(seed: int, seconds: float = 10) -> FloatArray:
     return np.random.default_rng(seed).normal(0, 0.01, (round(seconds * RATE_HZ), 1)).astype(np.float32)
 
 
-def hear(config: Config, folder: Path, *, again: bool = False) -> Summary:
-    with Daemon(config, lambda _: None, Stop()) as daemon:
-        daemon.hear_files(scan(folder), again=again)
-    return daemon.summary
+def hear(config: Config, folder: Path, *, again: bool = False) -> RunSummary:
+    with DeviceRuntime(config, lambda _: None, Stop()) as runtime:
+        runtime.scan_files(scan(folder), again=again)
+    return runtime.summary
 
 
 def write_many(card: Path, two_calls: Callable[..., FloatArray]) -> None:
@@ -79,10 +79,10 @@ def test_the_journal_is_the_same_for_any_number_of_jobs(
     found = []
     for name, at_a_time in (("one", 1), ("many", jobs)):
         config = Config(state_dir=tmp_path / name, model=Model(bundle=stream_path))
-        with Daemon(config, lambda _: None, Stop()) as daemon:
-            daemon.hear_files(scan(tmp_path / "card"), jobs=at_a_time)
+        with DeviceRuntime(config, lambda _: None, Stop()) as runtime:
+            runtime.scan_files(scan(tmp_path / "card"), jobs=at_a_time)
         rows = [row.model_dump(exclude={"utc", "id"} if row.kind == "notice" else set()) for row in sent(config)]
-        found.append((rows, replace(daemon.summary, elapsed_s=0)))
+        found.append((rows, replace(runtime.summary, elapsed_s=0)))
     assert found[0] == found[1], "rows, their ids and numbers, and the summary"
     assert len([row for row in found[0][0] if "label" in row]) >= 16
 
@@ -99,10 +99,10 @@ def test_as_many_files_as_there_are_jobs_are_heard_at_the_same_time(
         meeting.wait(DEADLINE_S)
         return score(classifier, window)
 
-    with Daemon(config, lambda _: None, Stop()) as daemon:
+    with DeviceRuntime(config, lambda _: None, Stop()) as runtime:
         monkeypatch.setattr(StreamClassifier, "score", score_together)
-        daemon.hear_files(scan(tmp_path / "card"), jobs=3)
-    assert daemon.summary.new == 6
+        runtime.scan_files(scan(tmp_path / "card"), jobs=3)
+    assert runtime.summary.new == 6
 
 
 def test_what_breaks_in_the_middle_of_several_jobs_is_raised_and_what_was_kept_stays(
@@ -119,8 +119,8 @@ def test_what_breaks_in_the_middle_of_several_jobs_is_raised_and_what_was_kept_s
         return True
 
     monkeypatch.setattr(hear_files_module, "is_same", fail)
-    with pytest.raises(JournalError), Daemon(config, lambda _: None, Stop()) as daemon:
-        daemon.hear_files(scan(tmp_path / "card"), jobs=2)
+    with pytest.raises(JournalError), DeviceRuntime(config, lambda _: None, Stop()) as runtime:
+        runtime.scan_files(scan(tmp_path / "card"), jobs=2)
     monkeypatch.undo()
     with closing(sqlite3.connect(config.journal_path)) as db:
         assert db.execute("SELECT count(*) FROM recordings").fetchone() == (3,)
@@ -136,8 +136,8 @@ def count(config: Config) -> tuple[float, int]:
 
 
 def sent(config: Config) -> list[Row]:
-    with Daemon(config, lambda _: None, Stop()) as daemon:
-        return list(daemon.journal.pending(0, 10_000))
+    with DeviceRuntime(config, lambda _: None, Stop()) as runtime:
+        return list(runtime.journal.pending(0, 10_000))
 
 
 def test_the_second_time_a_file_is_known_at_a_glance(
@@ -304,12 +304,12 @@ def test_a_place_that_cannot_be_read_is_no_verdict_on_the_file(
 ) -> None:
     sf.write(card / "B_20261120_200000.wav", noisy(2, 1), RATE_HZ)
     retried: list[FoundFile] = []
-    with Daemon(config, lambda _: None, Stop()) as daemon, monkeypatch.context() as failing:
+    with DeviceRuntime(config, lambda _: None, Stop()) as runtime, monkeypatch.context() as failing:
         failing.setattr(os, "pread", _Failing(at=100_000))
-        daemon.hear_files(scan(card), retried.append)
+        runtime.scan_files(scan(card), retried.append)
     assert [file.name for file in retried] == [NAME]
-    assert (daemon.summary.new, daemon.summary.left, daemon.summary.unreadable) == (1, {"interrupted": 1}, {})
-    assert not daemon.summary.is_complete
+    assert (runtime.summary.new, runtime.summary.left, runtime.summary.unreadable) == (1, {"interrupted": 1}, {})
+    assert not runtime.summary.is_complete
     summary = hear(config, card)
     assert (summary.new, summary.known, summary.is_complete) == (1, 1, True)
     assert count(config)[0] == 11

@@ -16,7 +16,7 @@ from anura_edge.config.device import Audio, Clips, Config
 from anura_edge.errors import UnreadableError
 from anura_edge.events import Event
 from anura_edge.sources.files.audio_file import open_file
-from anura_edge.store.clip_index import ClipNotes
+from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.journal import Journal
 from anura_edge.wire import EventRow, Provenance
 
@@ -33,7 +33,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def finder(journal: Journal, tmp_path: Path) -> Callable[..., ClipFinder]:
     def make(channel: Any = "loudest", **clips: Any) -> ClipFinder:
         config = Config(state_dir=tmp_path, audio=Audio(channel=channel), clips=Clips.model_validate(clips))
-        return ClipFinder(ClipNotes(journal), config)
+        return ClipFinder(ClipIndex(journal), config)
 
     return make
 
@@ -50,7 +50,7 @@ def card(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def heard(
-    journal: Journal, card: Path, make_event: Callable[..., Event], made_by: Provenance
+    journal: Journal, card: Path, make_event: Callable[..., Event], provenance: Provenance
 ) -> Callable[[float, float], EventRow]:
     """Keep a call of the card's recording."""
     name = "Data/A_20261120_193000.wav"
@@ -59,7 +59,7 @@ def heard(
     def make(begin_s: float, end_s: float) -> EventRow:
         onset, offset = round(begin_s * RATE_HZ), round(end_s * RATE_HZ)
         event = make_event(onset, recording, offset_sample=offset, recording_name=name, rate_hz=RATE_HZ)
-        (row,) = journal.commit([event], [], made_by)
+        (row,) = journal.commit([event], [], provenance)
         assert isinstance(row, EventRow)
         return row
 

@@ -58,7 +58,7 @@ def seconds_in(path: Path) -> list[int]:
 
 
 @pytest.fixture
-def call(make_event: Callable[..., Any], made_by: Provenance) -> Callable[..., Any]:
+def call(make_event: Callable[..., Any], provenance: Provenance) -> Callable[..., Any]:
     """Make the row of a call from one second to another of a sound."""
 
     def make(sound: Any, begin_s: float, end_s: float, **changes: Any) -> Any:
@@ -66,7 +66,7 @@ def call(make_event: Callable[..., Any], made_by: Provenance) -> Callable[..., A
         onset, offset = round(begin_s * RATE_HZ), round(end_s * RATE_HZ)
         times = {"start_utc": recording.time_at(onset), "end_utc": recording.time_at(offset)}
         event = make_event(onset, recording.id, offset_sample=offset, rate_hz=RATE_HZ, **times, **changes)
-        return event_row(1, event, made_by)
+        return event_row(1, event, provenance)
 
     return make
 

@@ -19,11 +19,11 @@ from anura_edge.clips.finder import ClipFinder
 from anura_edge.clips.ranking import make_clip
 from anura_edge.clips.store import to_flac
 from anura_edge.config.device import Clips, Config, Device, Mqtt
-from anura_edge.delivery.clip_upload import MIN_PART_BYTES, ClipLane
-from anura_edge.delivery.connection import Commanded, Published
-from anura_edge.delivery.worker import Courier
+from anura_edge.delivery.clip_upload import MIN_PART_BYTES, ClipUploader
+from anura_edge.delivery.connection import CommandReceived, Published
+from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.events import Event
-from anura_edge.store.clip_index import ClipNotes
+from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.journal import Journal
 
 FLAC = to_flac(np.random.default_rng(1).normal(0, 3_000, 40_000).astype(np.int16), 8_000)
@@ -52,9 +52,9 @@ class Recorder:
     def __init__(self, folder: Path, journal: Journal, **clips: Any) -> None:
         device = Device(site="s", name="d")
         self.config = Config(state_dir=folder, device=device, clips=Clips.model_validate(clips))
-        self.notes = ClipNotes(journal)
+        self.notes = ClipIndex(journal)
         self._woken: SimpleQueue[None] = SimpleQueue()
-        self.lane = ClipLane(
+        self.lane = ClipUploader(
             ClipFinder(self.notes, self.config), self.notes, self.config, lambda: self._woken.put(None)
         )
         self.connect()
@@ -72,10 +72,10 @@ class Recorder:
 
     def want(self, event: UUID, offset: int = 0, sha256: str | None = None) -> None:
         wanted = wire.ClipWanted(command="clip", event=event, offset=offset, sha256=sha256)
-        self.lane.take(Commanded(wanted.to_bytes()))
+        self.lane.take(CommandReceived(wanted.to_bytes()))
 
     def settle(self, event: UUID) -> None:
-        self.lane.take(Commanded(wire.ClipSettled(command="clip_settled", event=event).to_bytes()))
+        self.lane.take(CommandReceived(wire.ClipSettled(command="clip_settled", event=event).to_bytes()))
 
     def next(self) -> wire.ClipPart | wire.ClipDenial:
         """Let what is wanted be found and sent; return it once the broker has it."""
@@ -99,9 +99,11 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def call(journal: Journal, make_event: Callable[..., Event], made_by: wire.Provenance) -> Callable[..., wire.EventRow]:
+def call(
+    journal: Journal, make_event: Callable[..., Event], provenance: wire.Provenance
+) -> Callable[..., wire.EventRow]:
     def make(n: int = 0, **changes: Any) -> wire.EventRow:
-        (row,) = journal.commit([make_event(n, **changes)], [], made_by)
+        (row,) = journal.commit([make_event(n, **changes)], [], provenance)
         assert isinstance(row, wire.EventRow)
         return row
 
@@ -290,7 +292,7 @@ def test_a_piece_keeps_below_the_brokers_largest_packet(
 @given(st.binary(max_size=80) | st.sampled_from([b"{}", b'{"command": "reboot"}', wire.pack(b" " * 2_000_000)]))
 def test_no_command_stops_it(device: Callable[..., Recorder], payload: bytes) -> None:
     one = device(send="asked")
-    one.lane.take(Commanded(payload))
+    one.lane.take(CommandReceived(payload))
     assert one.says_nothing()
 
 
@@ -308,16 +310,16 @@ def test_rows_go_before_pieces_and_each_waits_for_one_at_most(
     (tmp_path / "clips").mkdir()
     name = make_clip(LONG_AGO, [("LOW", 0.9)]).name
     (tmp_path / "clips" / name).write_bytes(FLAC)
-    ClipNotes(journal).note(name, 0, [event])
+    ClipIndex(journal).note(name, 0, [event])
     heard = hear_topic(broker.port, "anura/v1/#")
-    courier = Courier(journal, config, mqtt, wire.Status(state="online"))
-    courier.start()
-    eventually(lambda: courier.problem is None)
+    worker = DeliveryWorker(journal, config, mqtt, wire.Status(state="online"))
+    worker.start()
+    eventually(lambda: worker.problem is None)
 
     def ask(offset: int) -> None:
-        link = courier._link
+        link = worker._link
         assert link
-        link.notes.put(Commanded(wire.ClipWanted(command="clip", event=event.id, offset=offset).to_bytes()))
+        link.notes.put(CommandReceived(wire.ClipWanted(command="clip", event=event.id, offset=offset).to_bytes()))
 
     def kinds() -> list[str]:
         return [wire.parse_topic(message.topic)[2] for message in [*heard] if not message.topic.endswith("/status")]
@@ -327,9 +329,9 @@ def test_rows_go_before_pieces_and_each_waits_for_one_at_most(
         for n in range(50):
             call(1_000 * round_ + n)
         ask(0)
-        courier.wake()
+        worker.wake()
         eventually(lambda round_=round_: kinds().count("clip") == round_)
         eventually(lambda: journal.pending_count() == 0)
         came = kinds()[before:]
         assert came.index("clip") == len(came) - 1, "no piece goes while a row waits"
-    courier.stop()
+    worker.stop()

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from anura_base.ingest.sequence import JournalProgress
 from anura_edge import wire
 from anura_edge.config.device import Config, Mqtt
-from anura_edge.delivery import publisher as sender_module
-from anura_edge.delivery.connection import Closed, Published, Received
-from anura_edge.delivery.poison_rows import Suspicion
-from anura_edge.delivery.publisher import Sender
+from anura_edge.delivery import publisher as publisher_module
+from anura_edge.delivery.connection import AckReceived, Closed, Published
+from anura_edge.delivery.poison_rows import PoisonRowFinder
+from anura_edge.delivery.publisher import RowPublisher
 from anura_edge.errors import DeliveryError
 from anura_edge.events import Effort, Event
 from anura_edge.store.journal import Journal
@@ -53,7 +53,7 @@ class Base:
         highest = max(row.seq for row in batch.rows)
         seq = min(self.progress.contiguous, highest)
         came = tuple((row.seq, row.seq) for row in batch.rows)
-        missing = self.progress.gaps_below(highest, 32)
+        missing = self.progress.lacking(highest, 32)
         return wire.Ack(journal=batch.journal, seq=seq, received=came, missing=missing).to_bytes()
 
 
@@ -72,57 +72,57 @@ def test_the_base_has_exactly_what_was_committed_whatever_happens_on_the_way(
     tmp_path_factory: pytest.TempPathFactory,
     make_event: Callable[..., Event],
     make_effort: Callable[..., Effort],
-    made_by: wire.Provenance,
+    provenance: wire.Provenance,
     history: list[tuple[int, list[str]]],
     poison: set[int],
     known: int,
 ) -> None:
-    base, committed, suspicion = Base(), set[UUID](), Suspicion()
+    base, committed, poison_rows = Base(), set[UUID](), PoisonRowFinder()
     base.progress = JournalProgress(received=((1, known),) if known else ())  # of another life of the journal
     mqtt = Mqtt(host="h", resend_s=3_600)
     with closing(Journal(tmp_path_factory.mktemp("state") / "journal.db")) as journal:
 
-        def connect() -> tuple[Air, Sender]:
+        def connect() -> tuple[Air, RowPublisher]:
             air = Air()
             link: Any = air
-            return air, Sender(journal, Config(), mqtt, link, 100_000, suspicion)
+            return air, RowPublisher(journal, Config(), mqtt, link, 100_000, poison_rows)
 
-        def end_one(air: Air, sender: Sender, fate: str) -> None:
+        def end_one(air: Air, publisher: RowPublisher, fate: str) -> None:
             mid, topic, payload = air.sent.pop(0)
             if fate != "no puback":
-                sender.take(Published(mid, accepted=True, reason="", blames_row=False))
+                publisher.take(Published(mid, accepted=True, reason="", blames_row=False))
             for _ in range({"lost": 0, "twice": 2}.get(fate, 1)):
                 answer = base.store(topic, payload)
                 if fate != "not answered":
-                    sender.take(Received(answer))
+                    publisher.take(AckReceived(answer))
 
         heard = 0
-        air, sender = connect()
+        air, publisher = connect()
         for count, whats in [*history, (0, [])]:
             events = [make_event(n, label="BAD" if n in poison else "LOW") for n in range(heard, heard + count)]
             heard += count
-            journal.commit(events, [make_effort(heard)] if count else [], made_by)
+            journal.commit(events, [make_effort(heard)] if count else [], provenance)
             committed |= {event.id for event in events if event.label != "BAD"}
             committed |= {make_effort(heard).id} if count else set()
             for fate in whats:
-                sender.send()
+                publisher.send()
                 if fate == "closed":
                     with pytest.raises(DeliveryError):
-                        sender.take(Closed("over"))
-                    air, sender = connect()
+                        publisher.take(Closed("over"))
+                    air, publisher = connect()
                 elif air.sent:
-                    end_one(air, sender, fate)
+                    end_one(air, publisher, fate)
                 waiting = {row.id for row in journal.pending(0, 10**6)}
                 assert committed <= base.ids | waiting, "nothing leaves the queue that is not there"
 
-        journal.commit([make_event(10**6)], [], made_by)  # somebody must be taken for another to be found guilty
+        journal.commit([make_event(10**6)], [], provenance)  # somebody must be taken for another to be found guilty
         committed.add(make_event(10**6).id)
-        air, sender = connect()
+        air, publisher = connect()
         for _ in range(300):
-            sender.send()
+            publisher.send()
             if not air.sent:
                 break
-            end_one(air, sender, "arrives")
+            end_one(air, publisher, "arrives")
         assert committed <= base.ids
         assert journal.pending_count() == 0
         bad = {make_event(n, label="BAD").id for n in poison if n < heard}
@@ -130,28 +130,28 @@ def test_the_base_has_exactly_what_was_committed_whatever_happens_on_the_way(
         assert journal.resend(None) >= len(bad), "set aside, not lost"
 
 
-def over(air: Air, journal: Journal) -> Sender:
+def over(air: Air, journal: Journal) -> RowPublisher:
     link: Any = air
-    return Sender(journal, Config(), Mqtt(host="h", resend_s=3_600), link, 100_000, Suspicion())
+    return RowPublisher(journal, Config(), Mqtt(host="h", resend_s=3_600), link, 100_000, PoisonRowFinder())
 
 
 def test_what_was_lost_is_not_settled_by_a_base_that_counts_further(
-    tmp_path: Path, make_event: Callable[..., Event], made_by: wire.Provenance
+    tmp_path: Path, make_event: Callable[..., Event], provenance: wire.Provenance
 ) -> None:
     base, air = Base(), Air()
     base.progress = JournalProgress(received=((1, 1_000),))
     with closing(Journal(tmp_path / "journal.db")) as journal:
-        sender = over(air, journal)
+        publisher = over(air, journal)
         for n in range(2):
-            journal.commit([make_event(n)], [], made_by)
-            sender.send()
+            journal.commit([make_event(n)], [], provenance)
+            publisher.send()
         (lost, _, _), (mid, topic, payload) = air.sent
         for each in (lost, mid):
-            sender.take(Published(each, accepted=True, reason="", blames_row=False))
-        sender.take(Received(base.store(topic, payload)))
+            publisher.take(Published(each, accepted=True, reason="", blames_row=False))
+        publisher.take(AckReceived(base.store(topic, payload)))
         assert [row.id for row in journal.pending(0, 9)] == [make_event(0).id]
-        sender.send()  # at once
-        sender.take(Received(base.store(*air.sent[2][1:])))
+        publisher.send()  # at once
+        publisher.take(AckReceived(base.store(*air.sent[2][1:])))
         assert base.ids == {make_event(0).id, make_event(1).id}
         assert journal.pending_count() == 0
 
@@ -167,36 +167,36 @@ class FilledJournal(Journal):
 
 
 def test_a_full_disk_sends_nothing_twice_and_settles_when_there_is_room(
-    tmp_path: Path, make_event: Callable[..., Event], made_by: wire.Provenance, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_event: Callable[..., Event], provenance: wire.Provenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender_module, "SETTLE_AGAIN_S", 0.0)
+    monkeypatch.setattr(publisher_module, "SETTLE_AGAIN_S", 0.0)
     base, air = Base(), Air()
     with closing(FilledJournal(tmp_path / "journal.db")) as journal:
-        journal.commit([make_event(n) for n in range(600)], [], made_by)
+        journal.commit([make_event(n) for n in range(600)], [], provenance)
         journal.fill()
-        sender = over(air, journal)
+        publisher = over(air, journal)
         sent = 0
         for _ in range(20):
-            sender.send()
+            publisher.send()
             while air.sent:
                 mid, topic, payload = air.sent.pop(0)
                 sent += len(wire.EventBatch.from_bytes(payload).rows)
-                sender.take(Published(mid, accepted=True, reason="", blames_row=False))
-                sender.take(Received(base.store(topic, payload)))
+                publisher.take(Published(mid, accepted=True, reason="", blames_row=False))
+                publisher.take(AckReceived(base.store(topic, payload)))
         assert len(base.ids) == sent == 600
         assert journal.pending_count() > 0
-        assert "the disk is full" in (sender.problem or "")
+        assert "the disk is full" in (publisher.problem or "")
         journal.make_room()
-        sender.send()
+        publisher.send()
         assert journal.pending_count() == 0
-        assert sender.problem is None
+        assert publisher.problem is None
         assert not air.sent
 
 
 def test_a_batch_that_never_left_is_no_longer_suspected_when_the_connection_ends() -> None:
-    suspicion = Suspicion()
+    poison_rows = PoisonRowFinder()
     for _ in range(2):
-        suspicion.hung_up([(1, 2)], "over")
-    assert suspicion.next() == (1, 2)
-    suspicion.hung_up([], "over")
-    assert not suspicion.careful
+        poison_rows.hung_up([(1, 2)], "over")
+    assert poison_rows.next() == (1, 2)
+    poison_rows.hung_up([], "over")
+    assert not poison_rows.careful

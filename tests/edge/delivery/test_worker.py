@@ -16,7 +16,7 @@ from anura_base.ingest.sequence import JournalProgress
 from anura_edge import wire
 from anura_edge.audio import ClockSource
 from anura_edge.config.device import Config, Device, Mqtt
-from anura_edge.delivery.worker import Courier
+from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.events import Effort, EffortState, Event
 from anura_edge.store.journal import Journal
 
@@ -103,20 +103,20 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def start_courier(journal: Journal) -> Iterator[Callable[..., Courier]]:
-    couriers: list[Courier] = []
+def start_worker(journal: Journal) -> Iterator[Callable[..., DeliveryWorker]]:
+    workers: list[DeliveryWorker] = []
 
-    def start(port: int, **settings: object) -> Courier:
+    def start(port: int, **settings: object) -> DeliveryWorker:
         mqtt = Mqtt.model_validate({"host": "127.0.0.1", "port": port, "resend_s": 0.3, **settings})
         config = Config(device=Device(site="s", name="d"), mqtt=mqtt)
-        courier = Courier(journal, config, mqtt, wire.Status(state="online"))
-        courier.start()
-        couriers.append(courier)
-        return courier
+        worker = DeliveryWorker(journal, config, mqtt, wire.Status(state="online"))
+        worker.start()
+        workers.append(worker)
+        return worker
 
     yield start
-    for courier in couriers:
-        courier.stop()
+    for worker in workers:
+        worker.stop()
 
 
 @pytest.fixture
@@ -137,44 +137,44 @@ def drained(journal: Journal) -> bool:
 
 
 def test_every_row_arrives_and_leaves_the_queue(
-    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     ids = keep(journal, 500)
-    start_courier(broker.port)
+    start_worker(broker.port)
     eventually(lambda: drained(journal))
     assert ids <= set(base.rows.values())
     assert sorted(base.rows) == list(range(1, 502))
 
 
 def test_a_row_added_later_is_sent_when_the_courier_is_woken(
-    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
-    courier = start_courier(broker.port)
-    eventually(lambda: courier.problem is None)
+    worker = start_worker(broker.port)
+    eventually(lambda: worker.problem is None)
     keep(journal, 1)
-    courier.wake()
+    worker.wake()
     eventually(lambda: drained(journal))
 
 
 def test_nothing_is_forgotten_until_the_base_acknowledges(
-    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base.acknowledge = False
     keep(journal, 3)
-    courier = start_courier(broker.port)
+    worker = start_worker(broker.port)
     eventually(lambda: base.messages >= 3)  # sent again and again
     assert journal.pending_count() == 4
-    eventually(lambda: "no acknowledgement from the base station" in (courier.problem or ""))
+    eventually(lambda: "no acknowledgement from the base station" in (worker.problem or ""))
     base.acknowledge = True
     eventually(lambda: drained(journal))
 
 
 def test_rows_wait_while_nobody_subscribes_and_arrive_when_somebody_does(
-    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     ids = keep(journal, 3)
-    courier = start_courier(broker.port)
-    eventually(lambda: "No matching subscribers" in (courier.problem or ""))
+    worker = start_worker(broker.port)
+    eventually(lambda: "No matching subscribers" in (worker.problem or ""))
     assert journal.pending_count() == 4
     base = FakeBase(broker.port)
     eventually(lambda: drained(journal))
@@ -183,12 +183,12 @@ def test_rows_wait_while_nobody_subscribes_and_arrive_when_somebody_does(
 
 
 def test_rows_wait_for_a_broker_that_is_away_at_the_start(
-    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+    journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     ids = keep(journal, 3)
     broker = Broker(tmp_path, free_port())
-    courier = start_courier(broker.port)
-    eventually(lambda: "refused" in (courier.problem or ""))
+    worker = start_worker(broker.port)
+    eventually(lambda: "refused" in (worker.problem or ""))
     broker.start()
     base = FakeBase(broker.port)
     eventually(lambda: drained(journal))
@@ -197,14 +197,16 @@ def test_rows_wait_for_a_broker_that_is_away_at_the_start(
     broker.stop()
 
 
-def test_a_killed_broker_loses_nothing(journal: Journal, broker: Broker, start_courier: Callable[..., Courier]) -> None:
+def test_a_killed_broker_loses_nothing(
+    journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
+) -> None:
     base = FakeBase(broker.port, acknowledge=False)
     ids = keep(journal, 200)
-    courier = start_courier(broker.port)
+    worker = start_worker(broker.port)
     eventually(lambda: len(base.rows) == 201)  # all published, all acknowledged by the broker, none by the base
     base.stop()
     broker.kill()
-    eventually(lambda: courier.problem is not None)
+    eventually(lambda: worker.problem is not None)
     ids |= keep(journal, 50)
     broker.start()
     base = FakeBase(broker.port)
@@ -214,24 +216,24 @@ def test_a_killed_broker_loses_nothing(journal: Journal, broker: Broker, start_c
 
 
 def test_delivery_to_the_broker_settles_for_its_own_acknowledgement(
-    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     subscriber = FakeBase(broker.port, acknowledge=False)
     keep(journal, 120)
-    start_courier(broker.port, delivery="broker")
+    start_worker(broker.port, delivery="broker")
     eventually(lambda: drained(journal))
     assert len(subscriber.rows) == 121
     subscriber.stop()
 
 
 def test_batches_keep_below_the_brokers_largest_packet(
-    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+    journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     broker = Broker(tmp_path, free_port(), settings="allow_anonymous true\nmax_packet_size 3000\n")
     broker.start()
     base = FakeBase(broker.port)
     ids = keep(journal, 40)
-    start_courier(broker.port)
+    start_worker(broker.port)
     eventually(lambda: drained(journal))
     assert ids <= set(base.rows.values())
     base.stop()
@@ -242,7 +244,7 @@ def test_batches_keep_below_the_brokers_largest_packet(
     ("limit", "reason"), [("max_packet_size 1500", "max_packet_size"), ("message_size_limit 1500", "connection lost")]
 )
 def test_a_row_too_large_for_the_broker_is_set_aside_with_a_notice_and_the_others_arrive(
-    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier], limit: str, reason: str
+    journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker], limit: str, reason: str
 ) -> None:
     broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous true\n{limit}\n")
     broker.start()
@@ -252,7 +254,7 @@ def test_a_row_too_large_for_the_broker_is_set_aside_with_a_notice_and_the_other
     small, large = keep(journal, 2), replace(events(1)[0], recording_name=name)
     journal.commit([large], [], MADE_BY)  # row 4, after two events and an effort
     small |= keep(journal, 2)
-    start_courier(broker.port)
+    start_worker(broker.port)
     eventually(lambda: drained(journal))
     assert small <= set(base.rows.values())
     assert large.id not in base.rows.values()
@@ -266,11 +268,11 @@ def test_a_row_too_large_for_the_broker_is_set_aside_with_a_notice_and_the_other
 
 
 def test_an_acknowledgement_of_another_journal_or_of_rows_not_sent_deletes_nothing(
-    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, acknowledge=False)
     keep(journal, 3)
-    start_courier(broker.port)
+    start_worker(broker.port)
     eventually(lambda: base.messages)
     for ack in (wire.Ack(journal=uuid4(), seq=4).to_bytes(), b"{}", b"\xff", b""):
         base._client.publish("anura/v1/s/d/ack", ack, qos=1)
@@ -282,16 +284,16 @@ def test_an_acknowledgement_of_another_journal_or_of_rows_not_sent_deletes_nothi
 
 
 def test_the_device_says_that_it_is_there_and_that_it_leaves(
-    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
-    courier = start_courier(broker.port)
+    worker = start_worker(broker.port)
     eventually(lambda: base.statuses[-1:] == ["online"])
-    courier.stop()
+    worker.stop()
     eventually(lambda: base.statuses[-1:] == ["offline"])
 
 
 def test_a_wrong_password_is_said_aloud_and_never_printed(
-    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier], caplog: pytest.LogCaptureFixture
+    journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "users").write_text("")
     secret = tmp_path / "secret"
@@ -299,37 +301,37 @@ def test_a_wrong_password_is_said_aloud_and_never_printed(
     broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous false\npassword_file {tmp_path / 'users'}\n")
     broker.start()
     with caplog.at_level(logging.DEBUG):
-        courier = start_courier(broker.port, username="u", password_file=str(secret))
-        eventually(lambda: "refuses us" in (courier.problem or ""))
+        worker = start_worker(broker.port, username="u", password_file=str(secret))
+        eventually(lambda: "refuses us" in (worker.problem or ""))
     assert "correct horse" not in caplog.text
     broker.stop()
 
 
 def test_a_busy_device_connects_although_every_commit_nudges_the_courier(
-    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
-    courier = start_courier(broker.port)
+    worker = start_worker(broker.port)
     for _ in range(2_000):
-        courier.wake()
-    eventually(lambda: courier.problem is None)
+        worker.wake()
+    eventually(lambda: worker.problem is None)
 
 
 @pytest.mark.parametrize("host", ["base..local", "127.0.0.1.invalid"])
 def test_a_host_that_no_resolver_takes_does_not_end_the_courier(
-    journal: Journal, start_courier: Callable[..., Courier], host: str
+    journal: Journal, start_worker: Callable[..., DeliveryWorker], host: str
 ) -> None:
-    courier = start_courier(1, host=host)
-    eventually(lambda: host in (courier.problem or ""))
-    assert courier._thread.is_alive()
+    worker = start_worker(1, host=host)
+    eventually(lambda: host in (worker.problem or ""))
+    assert worker._thread.is_alive()
 
 
 def test_new_alerts_go_before_the_backlog_which_comes_in_order(
-    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     for _ in range(30):
         keep(journal, 99)
     base = FakeBase(broker.port)
-    start_courier(broker.port)
+    start_worker(broker.port)
     eventually(lambda: drained(journal))
     came = [*base.rows]
     newest, backlog = came[:20], [seq for seq in came[20:] if seq % 100]
@@ -339,25 +341,25 @@ def test_new_alerts_go_before_the_backlog_which_comes_in_order(
 
 
 def test_what_the_base_lacks_is_sent_again_at_once(
-    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, lose=1)
     ids = keep(journal, 1_000)
-    start_courier(broker.port, resend_s=3_600)
+    start_worker(broker.port, resend_s=3_600)
     eventually(lambda: drained(journal))
     assert ids <= set(base.rows.values())
     base.stop()
 
 
 def test_a_row_that_the_base_refuses_is_found_and_set_aside(
-    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port)
     bad = replace(events(1)[0], label="BAD")
     good = keep(journal, 50)
     journal.commit([bad], [], MADE_BY)
     good |= keep(journal, 50)
-    start_courier(broker.port, resend_s=3_600)
+    start_worker(broker.port, resend_s=3_600)
     eventually(lambda: drained(journal))
     assert good <= set(base.rows.values())
     assert bad.id not in base.rows.values()
@@ -366,12 +368,12 @@ def test_a_row_that_the_base_refuses_is_found_and_set_aside(
 
 
 def test_a_base_that_refuses_every_row_has_none_set_aside(
-    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, picky=True)
     keep(journal, 50)
-    courier = start_courier(broker.port)
-    eventually(lambda: "all our rows are refused" in (courier.problem or ""))
+    worker = start_worker(broker.port)
+    eventually(lambda: "all our rows are refused" in (worker.problem or ""))
     assert journal.pending_count() == 51
     base.picky = False
     eventually(lambda: drained(journal))
@@ -380,7 +382,7 @@ def test_a_base_that_refuses_every_row_has_none_set_aside(
 
 
 def test_rows_of_a_kind_that_may_not_be_sent_wait_and_the_others_arrive(
-    journal: Journal, tmp_path: Path, start_courier: Callable[..., Courier]
+    journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     rules = tmp_path / "acl"
     rules.write_text("topic readwrite #\ntopic deny anura/v1/s/d/effort\n")
@@ -388,9 +390,9 @@ def test_rows_of_a_kind_that_may_not_be_sent_wait_and_the_others_arrive(
     broker.start()
     base = FakeBase(broker.port)
     ids = keep(journal, 300)
-    courier = start_courier(broker.port)
+    worker = start_worker(broker.port)
     eventually(lambda: ids <= set(base.rows.values()))
-    eventually(lambda: "Not authorized" in (courier.problem or ""))
+    eventually(lambda: "Not authorized" in (worker.problem or ""))
     eventually(lambda: journal.pending_count() == 1)
     rules.write_text("topic readwrite #\n")
     assert broker.process
@@ -402,25 +404,25 @@ def test_rows_of_a_kind_that_may_not_be_sent_wait_and_the_others_arrive(
 
 
 def test_a_broker_that_says_nothing_more_is_left(
-    journal: Journal, broker: Broker, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port)
-    courier = start_courier(broker.port, keepalive_s=5)
-    eventually(lambda: courier.problem is None)
+    worker = start_worker(broker.port, keepalive_s=5)
+    eventually(lambda: worker.problem is None)
     assert broker.process
     broker.process.send_signal(signal.SIGSTOP)  # TCP goes on, as if the other end were cut off without a word
     keep(journal, 3)
-    courier.wake()
-    eventually(lambda: courier.problem is not None)
+    worker.wake()
+    eventually(lambda: worker.problem is not None)
     broker.process.send_signal(signal.SIGCONT)
     eventually(lambda: drained(journal))
     base.stop()
 
 
 def test_two_devices_of_one_name_are_told_and_wait_longer_and_longer(
-    journal: Journal, broker: Broker, base: FakeBase, start_courier: Callable[..., Courier]
+    journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
-    couriers = [start_courier(broker.port) for _ in range(2)]
-    eventually(lambda: any("give each its own" in (courier.problem or "") for courier in couriers))
+    workers = [start_worker(broker.port) for _ in range(2)]
+    eventually(lambda: any("give each its own" in (worker.problem or "") for worker in workers))
     keep(journal, 10)
     eventually(lambda: drained(journal))

@@ -195,15 +195,15 @@ def test_a_file_with_less_than_its_header_promises_says_so(tape: Tape, two_calls
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30, -3e38])
 @pytest.mark.parametrize("channel", [0, "loudest"])
 def test_samples_that_are_no_sound_do_not_poison_the_rest(
-    tape: Tape, two_calls: TwoCalls, detector: Detector, made_by: Provenance, bad: float, channel: Any
+    tape: Tape, two_calls: TwoCalls, detector: Detector, provenance: Provenance, bad: float, channel: Any
 ) -> None:
     samples = np.hstack([two_calls(), 1e-3 * two_calls()])
     samples[4_000:4_100] = bad
     events, efforts, _ = hear(tape(samples, chunk=8_000), detector, channel)
     assert [event.label for event in events if event.onset_sample > 8_000] == ["LOW", "HIGH"]
     for seq, event in enumerate(events):
-        assert event_row(seq, event, made_by), "the wire takes it"
-    assert effort_row(0, efforts[0], made_by)
+        assert event_row(seq, event, provenance), "the wire takes it"
+    assert effort_row(0, efforts[0], provenance)
 
 
 def test_a_broken_channel_is_not_the_loudest(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:

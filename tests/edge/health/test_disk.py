@@ -16,7 +16,7 @@ from anura_edge.events import NoticeKind
 from anura_edge.health import disk as disk_module
 from anura_edge.health.disk import RELIEF, DiskWatch, missing
 from anura_edge.store.journal import Journal
-from anura_edge.store.writer import Keeper
+from anura_edge.store.writer import ResultWriter
 from anura_edge.system.hardware import Space
 from anura_edge.wire import NoticeRow, Provenance
 
@@ -49,14 +49,14 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def keeper(config: Config, made_by: Provenance) -> Iterator[Keeper]:
+def writer(config: Config, provenance: Provenance) -> Iterator[ResultWriter]:
     journal = Journal(config.journal_path)
-    yield Keeper(journal, made_by, lambda _: None, lambda: None)
+    yield ResultWriter(journal, provenance, lambda _: None, lambda: None)
     journal.close()
 
 
-def told(keeper: Keeper) -> list[NoticeRow]:
-    return [row for row in keeper.journal.pending(0, 100) if isinstance(row, NoticeRow)]
+def told(writer: ResultWriter) -> list[NoticeRow]:
+    return [row for row in writer.journal.pending(0, 100) if isinstance(row, NoticeRow)]
 
 
 @given(st.integers(0, 10**7), st.none() | st.integers(0, 500))
@@ -69,20 +69,20 @@ def test_the_disk_is_low_below_the_floor_until_a_quarter_more_is_free(free_bytes
         assert ((lacks.free_inodes or 0) > 0) == (inodes is not None and inodes < 100 * relief)
 
 
-def test_the_base_station_is_told_once_each_time(config: Config, keeper: Keeper, left: Left) -> None:
-    watch = DiskWatch(config, keeper, None)
+def test_the_base_station_is_told_once_each_time(config: Config, writer: ResultWriter, left: Left) -> None:
+    watch = DiskWatch(config, writer, None)
     for space, problem in ((PLENTY, False), (LOW, True), (BETWEEN, True), (LOW, True), (PLENTY, False), (LOW, True)):
         left.space = space
         watch.look()
         assert bool(watch.problem) == problem
-    assert [(row.what, row.amount) for row in told(keeper)] == [(NoticeKind.DISK_LOW, 900_000)] * 2
-    assert "the disk is nearly full: 1 MB and room for 1,000,000 files left; make room" in told(keeper)[0].detail
+    assert [(row.what, row.amount) for row in told(writer)] == [(NoticeKind.DISK_LOW, 900_000)] * 2
+    assert "the disk is nearly full: 1 MB and room for 1,000,000 files left; make room" in told(writer)[0].detail
 
 
 def test_too_few_inodes_are_a_full_disk_and_a_file_system_without_them_is_not(
-    config: Config, keeper: Keeper, left: Left
+    config: Config, writer: ResultWriter, left: Left
 ) -> None:
-    watch = DiskWatch(config, keeper, None)
+    watch = DiskWatch(config, writer, None)
     left.space = Space(10**9, 99)
     watch.look()
     assert watch.problem
@@ -91,14 +91,14 @@ def test_too_few_inodes_are_a_full_disk_and_a_file_system_without_them_is_not(
     assert not watch.problem
 
 
-def test_a_disk_that_is_gone_is_not_guessed_at(config: Config, keeper: Keeper) -> None:
-    watch = DiskWatch(config.model_copy(update={"state_dir": Path("/nowhere")}), keeper, None)
+def test_a_disk_that_is_gone_is_not_guessed_at(config: Config, writer: ResultWriter) -> None:
+    watch = DiskWatch(config.model_copy(update={"state_dir": Path("/nowhere")}), writer, None)
     watch.look()
     assert (watch.space, watch.problem) == (None, None)
 
 
 def test_saved_audio_goes_first_and_saving_ends_only_when_that_was_not_enough(
-    config: Config, keeper: Keeper, left: Left, tmp_path: Path
+    config: Config, writer: ResultWriter, left: Left, tmp_path: Path
 ) -> None:
     store = ClipStore(tmp_path / "clips", Clips(), UTC)
     for minute in range(10):
@@ -108,16 +108,16 @@ def test_saved_audio_goes_first_and_saving_ends_only_when_that_was_not_enough(
     recorder = ClipRecorder(Clips(), store, 60)
 
     left.store, left.space = store, Space(1_900_000, 10**6)
-    watch = DiskWatch(config, keeper, recorder)
+    watch = DiskWatch(config, writer, recorder)
     watch.look()
     assert len(store.clips) == 6, "1.25 MB are free again"
     assert not recorder.is_paused
-    assert told(keeper) == []
+    assert told(writer) == []
     left.space = Space(0, 10**6)
     watch.look()
     assert len(store.clips) == 0
     assert recorder.is_paused
-    assert "no audio is saved" in told(keeper)[0].detail
+    assert "no audio is saved" in told(writer)[0].detail
     left.space = PLENTY
     watch.look()
     assert not recorder.is_paused

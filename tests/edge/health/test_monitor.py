@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support import Broker, eventually, free_port
 
 from anura_edge import wire
-from anura_edge.app.device import Daemon
+from anura_edge.app.device import DeviceRuntime
 from anura_edge.config.device import Battery, Config, Device, Energy, Health, Model, Mqtt
 from anura_edge.errors import ModelError
 from anura_edge.health.monitor import Backlog
@@ -71,10 +71,10 @@ def test_a_source_that_blocks_starves_the_watchdog_and_one_that_goes_on_feeds_it
         go_on.wait(30)
         yield from ()
 
-    with Daemon(config, print, Event()) as daemon:
+    with DeviceRuntime(config, print, Event()) as runtime:
         assert word(manager) == "READY=1"
         words_until(manager, "WATCHDOG=1")
-        hearing = Thread(target=daemon.hear_files, args=[blocks()])
+        hearing = Thread(target=runtime.scan_files, args=[blocks()])
         hearing.start()
         words_until(manager, "no audio comes and no file is read")
         statuses_without_food(manager)
@@ -88,9 +88,9 @@ def test_a_microphone_that_gives_nothing_is_a_problem(
     config: Config, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("anura_edge.health.monitor.SILENCE_S", 0.3)
-    with Daemon(config, print, Event()) as daemon:
+    with DeviceRuntime(config, print, Event()) as runtime:
         words_until(manager, "STATUS=well")
-        daemon.heartbeats.is_live = True
+        runtime.heartbeats.is_live = True
         words_until(manager, "check the microphone")
         words_until(manager, "WATCHDOG=1")
 
@@ -102,16 +102,16 @@ def test_a_device_whose_battery_is_empty_pauses_and_says_so(config: Config, tmp_
     health = Health(interval_s=0.1, prometheus_file=told)
     clock, stop = SimulatedClock(1_795_000_000.0), Event()
     device = SimulatedMicrophone(clock, clock.monotonic_s + 60, stop, faint_noise())
-    with Daemon(config.model_copy(update={"energy": energy, "health": health}), print, stop) as daemon:
+    with DeviceRuntime(config.model_copy(update={"energy": energy, "health": health}), print, stop) as runtime:
         eventually(lambda: told.exists() and "anura_battery_percent 9\n" in told.read_text())
-        daemon.hear_microphone(device.open, clock)
+        runtime.run_microphone(device.open, clock)
         eventually(lambda: "anura_audio_paused_seconds_total 60" in told.read_text())
-    assert daemon.summary.seconds == {"paused": pytest.approx(60, abs=0.3)}
+    assert runtime.summary.seconds == {"paused": pytest.approx(60, abs=0.3)}
 
 
 def test_a_broker_that_is_away_is_named_and_starves_nobody(config: Config, manager: socket.socket) -> None:
     away = Mqtt(host="127.0.0.1", port=free_port())
-    with Daemon(config.model_copy(update={"mqtt": away}), print, Event()):
+    with DeviceRuntime(config.model_copy(update={"mqtt": away}), print, Event()):
         words_until(manager, "0 rows wait: broker 127.0.0.1")
         for _ in range(10):
             words_until(manager, "WATCHDOG=1")
@@ -176,7 +176,7 @@ def test_a_model_that_hangs_starves_the_watchdog_of_the_real_program(
 
 def test_a_device_that_cannot_start_is_never_ready(manager: socket.socket, config: Config, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        Daemon(config.model_copy(update={"model": Model(bundle=tmp_path)}), print, Event())
+        DeviceRuntime(config.model_copy(update={"model": Model(bundle=tmp_path)}), print, Event())
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         word(manager)
@@ -184,7 +184,7 @@ def test_a_device_that_cannot_start_is_never_ready(manager: socket.socket, confi
 
 def test_a_report_that_fails_does_not_starve_the_watchdog(config: Config, manager: socket.socket) -> None:
     nowhere = config.health.model_copy(update={"prometheus_file": Path("/proc/none/anura.prom")})
-    with Daemon(config.model_copy(update={"health": nowhere}), print, Event()):
+    with DeviceRuntime(config.model_copy(update={"health": nowhere}), print, Event()):
         for _ in range(3):
             words_until(manager, "WATCHDOG=1")
 
@@ -198,7 +198,7 @@ def test_the_broker_and_prometheus_are_told_how_the_device_is(
         "mqtt": Mqtt(host="127.0.0.1", port=broker.port, delivery="broker"),
         "health": config.health.model_copy(update={"prometheus_file": tmp_path / "anura.prom"}),
     }
-    with Daemon(config.model_copy(update=changes), print, Event()) as daemon:
+    with DeviceRuntime(config.model_copy(update=changes), print, Event()) as runtime:
         eventually(lambda: len(heard) > 1)
         eventually((tmp_path / "anura.prom").exists)
         health = wire.Health.from_bytes(heard[-1].payload)
@@ -206,7 +206,7 @@ def test_the_broker_and_prometheus_are_told_how_the_device_is(
         assert health.disk_free_bytes
         assert health.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         assert (health.pending, health.oldest_pending_s, health.since_sample_s) == (0, None, None)
-        assert daemon.heartbeats.overdue() == []
+        assert runtime.heartbeats.overdue() == []
     late_comer = hear_topic(broker.port, "anura/v1/pond/one/health")
     (kept,) = eventually(lambda: late_comer)
     assert kept.retain

@@ -9,7 +9,7 @@ from anura_edge.dsp.gating import Saving, Step
 from anura_edge.events import NoticeKind
 from anura_edge.health.power import Power, PowerWatch, power
 from anura_edge.store.journal import Journal
-from anura_edge.store.writer import Keeper
+from anura_edge.store.writer import ResultWriter
 from anura_edge.wire import NoticeRow, Provenance
 
 
@@ -40,11 +40,11 @@ def test_a_charge_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None
 
 
 def test_each_step_is_told_once_and_a_charge_that_nobody_knows_changes_nothing(
-    tmp_path: Path, made_by: Provenance
+    tmp_path: Path, provenance: Provenance
 ) -> None:
     journal, saving, charge = Journal(tmp_path / "journal.db"), Saving(), tmp_path / "charge"
-    keeper = Keeper(journal, made_by, lambda _: None, lambda: None)
-    watch = PowerWatch(Battery(capacity_file=charge), saving, keeper)
+    writer = ResultWriter(journal, provenance, lambda _: None, lambda: None)
+    watch = PowerWatch(Battery(capacity_file=charge), saving, writer)
     steps = []
     for text in ("", "55", "54.5", "10", "lost", "12", "100"):
         charge.write_text(text)
@@ -56,9 +56,9 @@ def test_each_step_is_told_once_and_a_charge_that_nobody_knows_changes_nothing(
     assert [(row.what, row.amount) for row in told] == [(NoticeKind.ENERGY, charge) for charge in (55, 10, 100)]
 
 
-def test_a_battery_without_settings_is_shown_and_changes_nothing(made_by: Provenance, tmp_path: Path) -> None:
+def test_a_battery_without_settings_is_shown_and_changes_nothing(provenance: Provenance, tmp_path: Path) -> None:
     saving = Saving()
     journal = Journal(tmp_path / "journal.db")
-    PowerWatch(None, saving, Keeper(journal, made_by, lambda _: None, lambda: None)).look()
+    PowerWatch(None, saving, ResultWriter(journal, provenance, lambda _: None, lambda: None)).look()
     journal.close()
     assert saving.step == Step.FULL

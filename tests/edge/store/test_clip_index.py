@@ -15,7 +15,7 @@ from anura_edge.clips.store import ClipStore
 from anura_edge.config.device import Clips, Config
 from anura_edge.config.device import Journal as Policy
 from anura_edge.events import Event
-from anura_edge.store.clip_index import ClipNotes, NotedClip
+from anura_edge.store.clip_index import ClipIndex, IndexedClip
 from anura_edge.store.database import damaged_mark
 from anura_edge.store.journal import Journal
 from anura_edge.store.recovery import open_journal
@@ -37,9 +37,9 @@ def journal(path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def keep(make_event: Callable[..., Event], made_by: Provenance) -> Callable[..., list[EventRow]]:
+def keep(make_event: Callable[..., Event], provenance: Provenance) -> Callable[..., list[EventRow]]:
     def keep(journal: Journal, count: int = 1) -> list[EventRow]:
-        rows = journal.commit([make_event(n) for n in range(count)], [], made_by)
+        rows = journal.commit([make_event(n) for n in range(count)], [], provenance)
         return [row for row in rows if isinstance(row, EventRow)]
 
     return keep
@@ -48,15 +48,15 @@ def keep(make_event: Callable[..., Event], made_by: Provenance) -> Callable[...,
 def test_a_note_is_found_until_its_call_is_gone(
     path: Path, journal: Journal, keep: Callable[..., list[EventRow]]
 ) -> None:
-    events, notes = keep(journal, 3), ClipNotes(journal)
+    events, notes = keep(journal, 3), ClipIndex(journal)
     notes.note("b.flac", 7, events[:2])
     notes.note("a.flac", 5, events[2:])
-    assert notes.find(events[0].id) == NotedClip(events[0].id, "b.flac", 7)
+    assert notes.find(events[0].id) == IndexedClip(events[0].id, "b.flac", 7)
     assert [noted.name for noted in notes.unsettled()] == ["a.flac", "b.flac", "b.flac"]
     notes.settle(events[2].id)
     assert [noted.name for noted in notes.unsettled()] == ["b.flac", "b.flac"]
     with closing(Journal(path)) as again:
-        assert ClipNotes(again).find(events[2].id)
+        assert ClipIndex(again).find(events[2].id)
     journal.settle([1, 2, 3])
     Retention(journal, Policy(keep_days=1)).step(datetime.now(UTC) + timedelta(days=2))
     assert [notes.find(event.id) for event in events] == [None] * 3
@@ -66,10 +66,10 @@ def test_a_note_is_found_until_its_call_is_gone(
 def test_notes_are_taken_over_from_a_damaged_journal(path: Path, keep: Callable[..., list[EventRow]]) -> None:
     with closing(Journal(path)) as journal:
         (event,) = keep(journal)
-        ClipNotes(journal).note("a.flac", 5, [event])
+        ClipIndex(journal).note("a.flac", 5, [event])
     damaged_mark(path).touch()
     with closing(open_journal(path)) as journal:
-        assert ClipNotes(journal).find(event.id) == NotedClip(event.id, "a.flac", 5)
+        assert ClipIndex(journal).find(event.id) == IndexedClip(event.id, "a.flac", 5)
 
 
 def test_what_a_recorder_saves_is_found_by_each_of_its_calls(
@@ -77,17 +77,17 @@ def test_what_a_recorder_saves_is_found_by_each_of_its_calls(
     journal: Journal,
     tape: Callable[..., Any],
     make_event: Callable[..., Event],
-    made_by: Provenance,
+    provenance: Provenance,
 ) -> None:
     config = Config(state_dir=tmp_path, clips=Clips(enabled=True, before_s=1, after_s=1))
-    notes = ClipNotes(journal)
+    notes = ClipIndex(journal)
     recorder = ClipRecorder(config.clips, ClipStore(config.clips_path, config.clips, UTC), 60, notes.note)
     recorder.start()
     sound = tape(np.full((10 * RATE_HZ, 1), 0.5, np.float32), chunk=10 * RATE_HZ, live=True)
     calls = [
         make_event(at * RATE_HZ, sound.recording.id, offset_sample=(at + 1) * RATE_HZ, rate_hz=RATE_HZ) for at in (5, 6)
     ]
-    rows = [row for row in journal.commit(calls, [], made_by) if isinstance(row, EventRow)]
+    rows = [row for row in journal.commit(calls, [], provenance) if isinstance(row, EventRow)]
     for _ in recorder.tap(sound, channel=0).chunks():
         for row in rows:
             recorder.note(row)

@@ -18,7 +18,7 @@ from anura_edge.audio import Recording
 from anura_edge.errors import JournalDamagedError, JournalError
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
 from anura_edge.store.journal import Journal
-from anura_edge.store.scan_history import HeardFile, Past
+from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis
 from anura_edge.store.schema import STEPS, VERSION
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance, Row
 
@@ -39,18 +39,18 @@ from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, un
 from anura_edge.store.journal import Journal
 from anura_edge.wire import Provenance
 journal = Journal(Path(sys.argv[1]))
-made_by = Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
+provenance = Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
 start, gps = datetime(2026, 1, 1, tzinfo=UTC), ClockSource.GPS
 while True:
     events = [Event(uuid4(), "A", "A a", "r", "r.wav", 0, 1, 9, start, start, gps, 0.9, 0.8, -30.0) for _ in range(3)]
     effort = Effort(uuid4(), "r", "r.wav", EffortState.ANALYSED, 0, 9, 9, start, gps)
-    rows = journal.commit(events, [effort], made_by)
+    rows = journal.commit(events, [effort], provenance)
     print(*[f"{row.seq}:{row.id}" for row in rows], flush=True)
 """
 
 
-def heard_file(recording: Recording) -> HeardFile:
-    return HeardFile(recording, 1_000, "a head", b"a glance", is_whole=True)
+def heard_file(recording: Recording) -> AnalysedFile:
+    return AnalysedFile(recording, 1_000, "a head", b"a glance", is_whole=True)
 
 
 @pytest.fixture
@@ -69,18 +69,18 @@ def seqs(journal: Journal) -> list[int]:
 
 
 def test_rows_of_all_kinds_share_one_sequence_and_come_back_as_they_went(
-    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
-    first = journal.commit([make_event(0), make_event(1)], [make_effort(0)], made_by)
+    first = journal.commit([make_event(0), make_event(1)], [make_effort(0)], provenance)
     lost = Notice(UUID(int=1), NoticeKind.MICROPHONE_LOST, START, "no audio for 3 s")
-    second = journal.commit([make_event(2)], [make_effort(1)], made_by, notices=[lost])
+    second = journal.commit([make_event(2)], [make_effort(1)], provenance, notices=[lost])
     assert [row.seq for row in (*first, *second)] == [1, 2, 3, 4, 5, 6]
     assert journal.pending(0, 100) == [*first, *second]
     assert [row.kind for row in journal.pending(0, 100)] == ["event", "event", "effort", "event", "effort", "notice"]
 
 
 def test_a_journal_of_the_first_version_keeps_its_rows_and_its_sequence(
-    path: Path, make_event: MakeEvent, made_by: Provenance
+    path: Path, make_event: MakeEvent, provenance: Provenance
 ) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as first:
@@ -93,14 +93,14 @@ def test_a_journal_of_the_first_version_keeps_its_rows_and_its_sequence(
         first.commit()
     with closing(Journal(path)) as journal:
         assert (journal.id, journal.floor()) == (UUID(int=7), 42)
-        assert [row.seq for row in journal.commit([make_event()], [], made_by)] == [42]
+        assert [row.seq for row in journal.commit([make_event()], [], provenance)] == [42]
 
 
 def test_pending_rows_come_in_order_above_a_number_and_not_too_many(
-    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     for n in range(10):
-        journal.commit([make_event(n)], [make_effort(n)], made_by)
+        journal.commit([make_event(n)], [make_effort(n)], provenance)
     for after in range(21):
         for limit in (0, 1, 3, 100):
             found = [row.seq for row in journal.pending(after, limit)]
@@ -108,46 +108,46 @@ def test_pending_rows_come_in_order_above_a_number_and_not_too_many(
 
 
 def test_an_error_in_the_middle_of_a_commit_leaves_nothing(
-    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, recording: Recording
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, recording: Recording
 ) -> None:
     def breaking_off() -> Iterator[Effort]:
         yield make_effort(0)
         raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError, match="power cut"):
-        journal.commit([make_event(0)], breaking_off(), made_by, heard_file(recording))
+        journal.commit([make_event(0)], breaking_off(), provenance, heard_file(recording))
     assert (len(journal.event_ids()), journal.pending_count()) == (0, 0)
-    assert journal.past(recording.id, made_by.model_sha256) is None
-    assert [row.seq for row in journal.commit([make_event(0)], [], made_by)] == [1]
+    assert journal.past(recording.id, provenance.model_sha256) is None
+    assert [row.seq for row in journal.commit([make_event(0)], [], provenance)] == [1]
 
 
 def test_what_is_there_already_is_neither_kept_nor_sent_again(
-    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
-    journal.commit([make_event(0), make_event(0)], [make_effort(0)], made_by)
-    again = journal.commit([make_event(0, p_peak=0.1), make_event(1)], [make_effort(0)], made_by)
+    journal.commit([make_event(0), make_event(0)], [make_effort(0)], provenance)
+    again = journal.commit([make_event(0, p_peak=0.1), make_event(1)], [make_effort(0)], provenance)
     assert [row.seq for row in again] == [3]
     assert (len(journal.event_ids()), journal.pending_count()) == (2, 3)
     journal.settle([1, 2, 3])
-    assert journal.commit([make_event(0)], [make_effort(0)], made_by) == []
+    assert journal.commit([make_event(0)], [make_effort(0)], provenance) == []
     assert (len(journal.event_ids()), journal.pending_count()) == (2, 0)
     assert journal.event_ids() == {make_event(0).id, make_event(1).id}
 
 
-def test_a_number_is_never_used_twice(path: Path, make_event: MakeEvent, made_by: Provenance) -> None:
+def test_a_number_is_never_used_twice(path: Path, make_event: MakeEvent, provenance: Provenance) -> None:
     used: list[int] = []
     for n in range(5):
         with closing(Journal(path)) as journal:
-            used += [row.seq for row in journal.commit([make_event(2 * n), make_event(2 * n + 1)], [], made_by)]
+            used += [row.seq for row in journal.commit([make_event(2 * n), make_event(2 * n + 1)], [], provenance)]
             journal.settle(used)
     assert used == list(range(1, 11))
 
 
 def test_the_floor_is_the_lowest_number_that_can_still_come(
-    journal: Journal, make_event: MakeEvent, made_by: Provenance
+    journal: Journal, make_event: MakeEvent, provenance: Provenance
 ) -> None:
     assert journal.floor() == 1
-    journal.commit([make_event(n) for n in range(3)], [], made_by)
+    journal.commit([make_event(n) for n in range(3)], [], provenance)
     assert journal.floor() == 1
     journal.settle([2])
     assert journal.floor() == 1
@@ -156,32 +156,32 @@ def test_the_floor_is_the_lowest_number_that_can_still_come(
     journal.settle([3])
     assert journal.floor() == 4
     journal.settle([99])
-    assert [row.seq for row in journal.commit([make_event(9)], [], made_by)] == [4]
+    assert [row.seq for row in journal.commit([make_event(9)], [], provenance)] == [4]
     assert journal.floor() == 4
 
 
 def test_a_recording_is_known_to_the_model_that_heard_it(
-    journal: Journal, made_by: Provenance, recording: Recording
+    journal: Journal, provenance: Provenance, recording: Recording
 ) -> None:
     for _ in range(2):
-        journal.commit([], [], made_by, heard_file(recording))
-    expected = Past(recording.id, made_by.config_hash, 1_000, is_whole=True, is_replaced=False)
-    assert journal.past(recording.id, made_by.model_sha256) == expected
-    assert journal.past_at_glance(b"a glance", made_by.model_sha256) == expected
-    assert journal.past_of_head("a head", made_by.model_sha256) == expected
+        journal.commit([], [], provenance, heard_file(recording))
+    expected = PreviousAnalysis(recording.id, provenance.config_hash, 1_000, is_whole=True, is_replaced=False)
+    assert journal.past(recording.id, provenance.model_sha256) == expected
+    assert journal.find_by_fingerprint(b"a glance", provenance.model_sha256) == expected
+    assert journal.find_by_head("a head", provenance.model_sha256) == expected
     assert journal.past(recording.id, "another model") is None
-    assert journal.past("another recording", made_by.model_sha256) is None
+    assert journal.past("another recording", provenance.model_sha256) is None
     journal.remember({b"another place": recording.id})
-    assert journal.past_at_glance(b"another place", made_by.model_sha256) == expected
+    assert journal.find_by_fingerprint(b"another place", provenance.model_sha256) == expected
 
 
 def test_a_withdrawn_hearing_leaves_nothing_that_counts_twice(
-    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, recording: Recording
+    journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, recording: Recording
 ) -> None:
     def hear() -> list[Row]:
-        old = recording.id if journal.past(recording.id, made_by.model_sha256) else None
+        old = recording.id if journal.past(recording.id, provenance.model_sha256) else None
         return journal.commit(
-            [make_event(0)], [make_effort(0)], made_by, replace(heard_file(recording), in_place_of=old)
+            [make_event(0)], [make_effort(0)], provenance, replace(heard_file(recording), in_place_of=old)
         )
 
     first, second, third = hear(), hear(), hear()
@@ -194,11 +194,11 @@ def test_a_withdrawn_hearing_leaves_nothing_that_counts_twice(
             assert db.execute(f"SELECT withdrawn FROM {table} ORDER BY withdrawn").fetchall() == [(0,), (1,), (1,)]
 
 
-def test_a_bad_file_is_news_once_for_each_change_and_so_is_its_notice(journal: Journal, made_by: Provenance) -> None:
+def test_a_bad_file_is_news_once_for_each_change_and_so_is_its_notice(journal: Journal, provenance: Provenance) -> None:
     for name, mtime_ns, is_news in (("a.wav", 1, True), ("a.wav", 1, False), ("a.wav", 2, True), ("b.wav", 1, True)):
         notice_id = unreadable_id(journal.id, name, 0, mtime_ns, "empty")
         notice = Notice(notice_id, NoticeKind.UNREADABLE, START, f"empty: {name}", amount=0)
-        assert journal.set_aside(name, 0, mtime_ns, "empty", f"{name}: 0 bytes", notice, made_by) == is_news
+        assert journal.set_aside(name, 0, mtime_ns, "empty", f"{name}: 0 bytes", notice, provenance) == is_news
     kept = [row.detail for row in journal.pending(0, 10) if isinstance(row, NoticeRow)]
     assert kept == ["empty: a.wav", "empty: a.wav", "empty: b.wav"]
 
@@ -254,15 +254,15 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_rots_under_us_is_a_journal_error(
-    path: Path, make_event: MakeEvent, made_by: Provenance, recording: Recording
+    path: Path, make_event: MakeEvent, provenance: Provenance, recording: Recording
 ) -> None:
     with closing(Journal(path)) as journal:
-        journal.commit([make_event(n) for n in range(500)], [], made_by, heard_file(recording))
+        journal.commit([make_event(n) for n in range(500)], [], provenance, heard_file(recording))
     content = bytearray(path.read_bytes())
     content[4_096:] = b"\xff" * (len(content) - 4_096)  # the first page holds the schema
     path.write_bytes(content)
     with pytest.raises(JournalError), closing(Journal(path)) as journal:
-        journal.past(recording.id, made_by.model_sha256)
+        journal.past(recording.id, provenance.model_sha256)
     content[:4_096], content[8_192:] = content[:4_096], b""
     path.write_bytes(content)
     with pytest.raises(JournalError), closing(Journal(path)) as journal:
@@ -281,13 +281,13 @@ def test_every_reading_of_a_damaged_table_is_a_journal_error(path: Path, read: s
             getattr(journal, read)(*arguments)
 
 
-def test_threads_share_a_journal(journal: Journal, make_event: MakeEvent, made_by: Provenance) -> None:
+def test_threads_share_a_journal(journal: Journal, make_event: MakeEvent, provenance: Provenance) -> None:
     errors: list[BaseException] = []
 
     def work(first: int) -> None:
         try:
             for n in range(first, first + 20):
-                journal.commit([make_event(n)], [], made_by)
+                journal.commit([make_event(n)], [], provenance)
                 journal.pending(0, 10)
                 journal.floor()
         except BaseException as error:
@@ -342,39 +342,39 @@ def test_what_was_reported_is_there_after_a_kill_and_nothing_is_half(path: Path)
 
 
 def test_a_row_that_the_wire_would_refuse_is_refused_before_anything_is_kept(
-    journal: Journal, make_event: MakeEvent, made_by: Provenance
+    journal: Journal, make_event: MakeEvent, provenance: Provenance
 ) -> None:
     with pytest.raises(ValueError, match="level_dbfs"):
-        journal.commit([make_event(0), make_event(1, level_dbfs=float("inf"))], [], made_by)
+        journal.commit([make_event(0), make_event(1, level_dbfs=float("inf"))], [], provenance)
     assert (len(journal.event_ids()), journal.pending_count()) == (0, 0)
 
 
-def test_effort_of_every_state_is_kept(journal: Journal, make_effort: MakeEffort, made_by: Provenance) -> None:
+def test_effort_of_every_state_is_kept(journal: Journal, make_effort: MakeEffort, provenance: Provenance) -> None:
     efforts = [make_effort(n, state=state) for n, state in enumerate(EffortState)]
-    assert [row.state for row in journal.commit([], efforts, made_by)] == list(EffortState)
+    assert [row.state for row in journal.commit([], efforts, provenance)] == list(EffortState)
     assert len(journal.pending(0, 10)) == len(EffortState)
 
 
 def test_effort_that_still_grew_is_queued_when_the_books_are_closed(
-    journal: Journal, make_effort: MakeEffort, made_by: Provenance
+    journal: Journal, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     def progress(recording: str, hour: int, samples: int) -> None:
         values = {"recording": recording, "start_utc": START.replace(hour=hour)}
         stretch = make_effort(0, id=uuid4(), samples=samples, **values)
         end = make_effort(samples, id=uuid4(), state=EffortState.OFF, samples=0, **values)
-        journal.commit([], [], made_by, progress=[stretch, end])
+        journal.commit([], [], provenance, progress=[stretch, end])
 
-    assert journal.close_books() is None
+    assert journal.finalise_open_effort() is None
     progress("first", 1, 100)
     progress("first", 1, 160)
     progress("second", 2, 80)  # with the first one's books still open
     assert journal.pending_count() == 0
-    end = journal.close_books()
+    end = journal.finalise_open_effort()
     assert end
     assert (end.recording, end.first_sample, end.samples) == ("second", 80, 0)
     rows = [row for row in journal.pending(0, 10) if isinstance(row, EffortRow)]
     assert [(row.recording, row.samples) for row in rows] == [("first", 160), ("second", 80)]
-    assert journal.close_books() == end
+    assert journal.finalise_open_effort() == end
     assert journal.pending_count() == 2
 
 
@@ -385,11 +385,11 @@ from pathlib import Path
 from uuid import uuid4
 from anura_edge.errors import JournalError
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.store.journal import OWN, Journal
+from anura_edge.store.journal import DEVICE_PROVENANCE, Journal
 journal = Journal(Path(sys.argv[1]))
 def commit():
     notice = Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), "x" * 500)
-    journal.commit([], [], OWN, notices=[notice])
+    journal.commit([], [], DEVICE_PROVENANCE, notices=[notice])
 commit()
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # the system answers EFBIG, which SQLite takes for a bad disk

@@ -20,7 +20,7 @@ from anura_edge.events import Effort, Event, NoticeKind
 from anura_edge.store.database import damaged_mark
 from anura_edge.store.journal import Journal
 from anura_edge.store.recovery import open_journal
-from anura_edge.store.scan_history import HeardFile
+from anura_edge.store.scan_history import AnalysedFile
 from anura_edge.wire import NoticeRow, Provenance
 
 MakeEvent = Callable[..., Event]
@@ -55,10 +55,10 @@ for free in range(1, 9):  # in thirds of the journal
 """
 
 
-def filled(path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, rows: int = 600) -> None:
+def filled(path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, rows: int = 600) -> None:
     """Write a journal of which the first third was delivered and one row was refused."""
     with closing(Journal(path)) as journal:
-        journal.commit([make_event(n) for n in range(rows)], [make_effort(n) for n in range(20)], made_by)
+        journal.commit([make_event(n) for n in range(rows)], [make_effort(n) for n in range(20)], provenance)
         journal.settle(range(1, rows // 3 + 1))
         journal.refuse(rows // 3 + 1, "too large")
 
@@ -68,22 +68,22 @@ def ids(journal: Journal) -> set[str]:
 
 
 def test_an_undamaged_journal_is_opened_as_it_is(
-    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     path = tmp_path / "journal.db"
-    filled(path, make_event, make_effort, made_by)
+    filled(path, make_event, make_effort, provenance)
     with closing(open_journal(path)) as journal:
         assert len(journal.event_ids()) == 600
     assert [file.name for file in tmp_path.iterdir()] == ["journal.db"]
 
 
 def test_what_can_be_read_is_taken_over_and_what_is_not_known_to_be_delivered_is_queued_again(
-    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, recording: Recording
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, recording: Recording
 ) -> None:
     path = tmp_path / "journal.db"
-    filled(path, make_event, make_effort, made_by)
+    filled(path, make_event, make_effort, provenance)
     with closing(Journal(path)) as journal:
-        journal.commit([], [], made_by, HeardFile(recording, 1_000, "head", b"glance", is_whole=True))
+        journal.commit([], [], provenance, AnalysedFile(recording, 1_000, "head", b"glance", is_whole=True))
         before, identity, events = ids(journal), journal.id, journal.event_ids()
     damaged_mark(path).touch()  # as if it had been found damaged while it was used
     content = path.read_bytes()
@@ -93,7 +93,7 @@ def test_what_can_be_read_is_taken_over_and_what_is_not_known_to_be_delivered_is
         ]
         assert ids(journal) - {str(notice.id)} == before
         assert (journal.event_ids(), journal.id == identity) == (events, False)
-        assert journal.past(recording.id, made_by.model_sha256)
+        assert journal.past(recording.id, provenance.model_sha256)
         assert journal.resend(None) == 201
         assert notice.amount == 621
     (aside,) = tmp_path.glob("journal.db.corrupt-*[Zn]")
@@ -110,11 +110,11 @@ def test_damage_anywhere_costs_only_what_it_hides(
     tmp_path_factory: pytest.TempPathFactory,
     make_event: MakeEvent,
     make_effort: MakeEffort,
-    made_by: Provenance,
+    provenance: Provenance,
     data: st.DataObject,
 ) -> None:
     path = tmp_path_factory.mktemp("state") / "journal.db"
-    filled(path, make_event, make_effort, made_by)
+    filled(path, make_event, make_effort, provenance)
     with closing(Journal(path)) as journal:
         events = journal.event_ids()
     content = bytearray(path.read_bytes())
@@ -126,7 +126,7 @@ def test_damage_anywhere_costs_only_what_it_hides(
         assert journal.event_ids() <= events
         waiting = journal.pending(0, 10**6)
         assert len({row.id for row in waiting}) == len(waiting)
-        made = journal.commit([make_event(10**6)], [], made_by)
+        made = journal.commit([make_event(10**6)], [], provenance)
         assert made, "it goes on"
 
 
@@ -135,7 +135,7 @@ def test_damage_anywhere_costs_only_what_it_hides(
 def test_a_recording_whose_rows_may_be_lost_is_not_known_any_more(
     tmp_path_factory: pytest.TempPathFactory,
     make_effort: MakeEffort,
-    made_by: Provenance,
+    provenance: Provenance,
     recording: Recording,
     where: float,
     seed: int,
@@ -144,8 +144,8 @@ def test_a_recording_whose_rows_may_be_lost_is_not_known_any_more(
     names = [f"{n:032x}" for n in range(100)]
     with closing(Journal(path)) as journal:
         for name in names:
-            done = HeardFile(replace(recording, id=name), 1_000, None, name.encode(), is_whole=True)
-            journal.commit([], [make_effort(0, name)], made_by, done)
+            done = AnalysedFile(replace(recording, id=name), 1_000, None, name.encode(), is_whole=True)
+            journal.commit([], [make_effort(0, name)], provenance, done)
     content = bytearray(path.read_bytes())
     at = PAGE + int(where * (len(content) - PAGE))
     content[at : at + 20_000] = np.random.default_rng(seed).bytes(min(20_000, len(content) - at))
@@ -153,7 +153,7 @@ def test_a_recording_whose_rows_may_be_lost_is_not_known_any_more(
     for _ in range(2):  # a flipped byte within a value is found out by who reads it: then the next start salvages
         with closing(open_journal(path)) as journal, suppress(JournalDamagedError):
             rows = {row.recording for row in journal.pending(0, 10**6)}
-            assert {name for name in names if journal.past(name, made_by.model_sha256)} <= rows
+            assert {name for name in names if journal.past(name, provenance.model_sha256)} <= rows
             break
     else:
         pytest.fail("the second start should have salvaged it")
@@ -169,7 +169,7 @@ def test_no_set_aside_journal_takes_the_name_of_an_earlier_one(tmp_path: Path) -
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
 def test_a_file_of_which_nothing_can_be_read_is_set_aside(
-    tmp_path: Path, make_event: MakeEvent, made_by: Provenance, content: bytes
+    tmp_path: Path, make_event: MakeEvent, provenance: Provenance, content: bytes
 ) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(content)
@@ -183,10 +183,10 @@ def test_a_file_of_which_nothing_can_be_read_is_set_aside(
 
 
 def test_a_journal_without_an_identity_is_salvaged_whole(
-    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     path = tmp_path / "journal.db"
-    filled(path, make_event, make_effort, made_by)
+    filled(path, make_event, make_effort, provenance)
     with closing(sqlite3.connect(path)) as db:
         db.execute("DELETE FROM journal")
         db.commit()
@@ -198,13 +198,13 @@ def test_a_journal_without_an_identity_is_salvaged_whole(
 
 @pytest.mark.parametrize("renamed", [False, True])
 def test_a_power_cut_in_the_middle_of_setting_aside_costs_nothing(
-    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance, renamed: bool
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, renamed: bool
 ) -> None:
     path, fresh = tmp_path / "journal.db", tmp_path / "journal.db.fresh"
-    filled(path, make_event, make_effort, made_by)
+    filled(path, make_event, make_effort, provenance)
     damaged_mark(path).touch()
     if renamed:  # the new journal was complete, and the old one had its new name
-        filled(fresh, make_event, make_effort, made_by)
+        filled(fresh, make_event, make_effort, provenance)
         path.rename(tmp_path / "journal.db.corrupt-then")
     else:  # the new journal was half written
         fresh.write_bytes(path.read_bytes()[: 3 * PAGE])
@@ -216,10 +216,10 @@ def test_a_power_cut_in_the_middle_of_setting_aside_costs_nothing(
 
 
 def test_a_disk_too_full_for_a_second_journal_costs_no_row(
-    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, made_by: Provenance
+    tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     path, disk = tmp_path / "journal.db", tmp_path / "disk"
-    filled(path, make_event, make_effort, made_by)
+    filled(path, make_event, make_effort, provenance)
     disk.mkdir()
     mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"', str(disk)]
     if not shutil.which("unshare") or subprocess.run([*mount, "true"], check=False).returncode:
@@ -232,13 +232,13 @@ def test_a_disk_too_full_for_a_second_journal_costs_no_row(
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_torn_or_flipped_tail_of_the_wal_costs_only_what_was_committed_after_it(
-    tmp_path_factory: pytest.TempPathFactory, make_event: MakeEvent, made_by: Provenance, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, make_event: MakeEvent, provenance: Provenance, data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("state")
     with closing(Journal(folder / "live.db")) as journal:
         sizes = []
         for n in range(8):
-            journal.commit([make_event(n)], [], made_by)
+            journal.commit([make_event(n)], [], provenance)
             sizes.append((folder / "live.db-wal").stat().st_size)
         main, wal = (folder / "live.db").read_bytes(), bytearray((folder / "live.db-wal").read_bytes())
     tear = data.draw(st.integers(sizes[0], len(wal) - 1))

@@ -19,11 +19,11 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture
 def journal(
-    tmp_path: Path, make_event: Callable[..., Event], make_effort: Callable[..., Effort], made_by: Provenance
+    tmp_path: Path, make_event: Callable[..., Event], make_effort: Callable[..., Effort], provenance: Provenance
 ) -> Iterator[Journal]:
     """4,800 events of which 600 were delivered, and 600 stretches of effort: above 2 MB."""
     with closing(Journal(tmp_path / "journal.db")) as journal:
-        journal.commit([make_event(n) for n in range(4_800)], [make_effort(n) for n in range(600)], made_by)
+        journal.commit([make_event(n) for n in range(4_800)], [make_effort(n) for n in range(600)], provenance)
         journal.settle(range(1, 601))
         yield journal
 
@@ -86,13 +86,13 @@ def test_what_was_refused_was_never_delivered_and_goes_only_when_counted(journal
 
 
 def test_a_commit_of_any_size_leaves_the_journal_within_its_limit(
-    tmp_path: Path, make_event: Callable[..., Event], made_by: Provenance, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_event: Callable[..., Event], provenance: Provenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention_module, "TICK_S", 600.0)  # a slow machine takes more ticks
     with closing(Journal(tmp_path / "large.db")) as journal:
         retention = Retention(journal, Policy(max_mb=1))
         for file in range(6):
-            journal.commit([make_event(n) for n in range(3_000 * file, 3_000 * (file + 1))], [], made_by)
+            journal.commit([make_event(n) for n in range(3_000 * file, 3_000 * (file + 1))], [], provenance)
             retention.tick()
             pages = journal.number("PRAGMA page_count") - journal.number("PRAGMA freelist_count")
             assert pages * journal.number("PRAGMA page_size") <= 1e6

@@ -90,9 +90,9 @@ json_values = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def event_batch(make_event: Callable[..., Event], made_by: Provenance) -> dict[str, Any]:
+def event_batch(make_event: Callable[..., Event], provenance: Provenance) -> dict[str, Any]:
     """An honest batch, as JSON."""
-    rows = [wire.event_row(seq, make_event(seq), made_by) for seq in (1, 2)]
+    rows = [wire.event_row(seq, make_event(seq), provenance) for seq in (1, 2)]
     return json.loads(wire.batch(UUID(int=1), 1, rows))
 
 
@@ -102,9 +102,9 @@ def encode(message: object) -> bytes:
 
 @given(st.uuids(), counts, st.lists(st.tuples(counts, events), min_size=1, max_size=3), provenances)
 def test_events_come_back_as_they_went(
-    journal: UUID, floor: int, numbered: list[tuple[int, Event]], made_by: Provenance
+    journal: UUID, floor: int, numbered: list[tuple[int, Event]], provenance: Provenance
 ) -> None:
-    rows = tuple(wire.event_row(seq, event, made_by) for seq, event in numbered)
+    rows = tuple(wire.event_row(seq, event, provenance) for seq, event in numbered)
     assert EventBatch.from_bytes(wire.batch(journal, floor, rows)) == EventBatch(
         journal=journal, floor=floor, rows=rows
     )
@@ -112,18 +112,18 @@ def test_events_come_back_as_they_went(
 
 @given(st.uuids(), counts, st.lists(st.tuples(counts, efforts), min_size=1, max_size=3), provenances)
 def test_effort_comes_back_as_it_went(
-    journal: UUID, floor: int, numbered: list[tuple[int, Effort]], made_by: Provenance
+    journal: UUID, floor: int, numbered: list[tuple[int, Effort]], provenance: Provenance
 ) -> None:
-    rows = tuple(wire.effort_row(seq, effort, made_by) for seq, effort in numbered)
+    rows = tuple(wire.effort_row(seq, effort, provenance) for seq, effort in numbered)
     payload = wire.batch(journal, floor, rows)
     assert EffortBatch.from_bytes(payload) == EffortBatch(journal=journal, floor=floor, rows=rows)
 
 
 @given(st.uuids(), counts, st.lists(st.tuples(counts, notices), min_size=1, max_size=3), provenances)
 def test_notices_come_back_as_they_went(
-    journal: UUID, floor: int, numbered: list[tuple[int, Notice]], made_by: Provenance
+    journal: UUID, floor: int, numbered: list[tuple[int, Notice]], provenance: Provenance
 ) -> None:
-    rows = tuple(wire.notice_row(seq, notice, made_by) for seq, notice in numbered)
+    rows = tuple(wire.notice_row(seq, notice, provenance) for seq, notice in numbered)
     payload = wire.batch(journal, floor, rows)
     assert NoticeBatch.from_bytes(payload) == NoticeBatch(journal=journal, floor=floor, rows=rows)
 

@@ -25,9 +25,9 @@ def graph_of(bundle: Bundle) -> onnx.GraphProto:
 
 def test_only_layers_between_the_first_and_the_last_are_integers_and_no_depthwise_ones(quantised: Quantised) -> None:
     graph = graph_of(quantised.bundle)
-    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    provenance = {name: node.op_type for node in graph.node for name in node.output}
     layers = [node for node in graph.node if node.op_type in ("Conv", "MatMul", "Gemm", "GRU")]
-    integers = {node.name for node in layers if made_by.get(node.input[1]) == "DequantizeLinear"}
+    integers = {node.name for node in layers if provenance.get(node.input[1]) == "DequantizeLinear"}
     assert integers == {
         *(f"/layers.{number}/pointwise/pointwise.0/Conv" for number in range(1, 5)),
         "/bands/bands.0/MatMul",

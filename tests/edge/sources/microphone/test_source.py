@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from anura_edge.app.listen_microphone import MicrophoneHearing
+from anura_edge.app.listen_microphone import MicrophoneSession
 from anura_edge.audio import ClockSource, FloatArray
 from anura_edge.config.device import Audio, Battery, Duty, Energy, Gate
 from anura_edge.detection.detector import Detector
@@ -23,7 +23,7 @@ from anura_edge.health.heartbeats import Heartbeats
 from anura_edge.inference.bundle import Bundle
 from anura_edge.sources.microphone.devices import NoPortAudioError, usb_id
 from anura_edge.store.journal import Journal
-from anura_edge.store.writer import Keeper
+from anura_edge.store.writer import ResultWriter
 from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance
 
@@ -71,7 +71,7 @@ class Field:
     """A place to put simulated microphones."""
 
     detector: Detector
-    made_by: Provenance
+    provenance: Provenance
     path: Path
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START_UTC_S))
     energy: Energy = field(default_factory=Energy)
@@ -85,9 +85,9 @@ class Field:
             faults[name] = [(began_s + at, began_s + to if name == "away" else to) for at, to in faults.get(name, ())]
         device = SimulatedMicrophone(self.clock, began_s + seconds, stop, sound or faint_noise(), **faults)
         journal = Journal(self.path)
-        keeper = Keeper(journal, self.made_by, lambda _: None, lambda: None)
-        MicrophoneHearing(
-            *(keeper, self.detector, Audio(block_s=1), self.energy, self.saving),
+        writer = ResultWriter(journal, self.provenance, lambda _: None, lambda: None)
+        MicrophoneSession(
+            *(writer, self.detector, Audio(block_s=1), self.energy, self.saving),
             *(stop, self.heartbeats, None, device.open, self.clock),
         ).hear()
         rows = journal.pending(0, 100_000)
@@ -103,8 +103,8 @@ def detector(detector_for: Callable[..., Detector], stream_bundle: Bundle) -> De
 
 
 @pytest.fixture
-def pond(detector: Detector, made_by: Provenance, tmp_path: Path) -> Field:
-    return Field(detector, made_by, tmp_path / "journal.db")
+def pond(detector: Detector, provenance: Provenance, tmp_path: Path) -> Field:
+    return Field(detector, provenance, tmp_path / "journal.db")
 
 
 def check_sums(heard: Heard, seconds: float) -> None:
@@ -212,7 +212,7 @@ def test_a_quartz_that_is_off_moves_no_event_by_more_than_a_tenth_of_a_second(
 def test_whatever_happens_no_sample_is_unaccounted_and_no_time_runs_backwards_in_a_row(
     tmp_path_factory: pytest.TempPathFactory,
     detector: Detector,
-    made_by: Provenance,
+    provenance: Provenance,
     steps: list[tuple[int, float]],
     away: list[int],
     lost: list[tuple[int, float]],
@@ -221,7 +221,7 @@ def test_whatever_happens_no_sample_is_unaccounted_and_no_time_runs_backwards_in
     clock = SimulatedClock(START_UTC_S, known=known)
     for at_s, forward_s in steps:
         clock.plan_step(clock.monotonic_s + at_s, forward_s)
-    pond = Field(detector, made_by, tmp_path_factory.mktemp("pond") / "journal.db", clock)
+    pond = Field(detector, provenance, tmp_path_factory.mktemp("pond") / "journal.db", clock)
     call = np.sin(np.arange(800) / 8 * 2 * np.pi).astype(np.float32) / 2
     quiet = faint_noise()
 
@@ -361,16 +361,16 @@ def test_an_empty_battery_pauses_and_a_fuller_one_hears_on(pond: Field, tone: Ca
     assert [event.onset_sample // RATE_HZ // 60 for event in heard.events] == [0, 1, 2, 5, 6]
 
 
-def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, made_by: Provenance, tmp_path: Path) -> None:
+def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, provenance: Provenance, tmp_path: Path) -> None:
     def no_portaudio(device: object, rate_hz: object) -> Any:
         raise NoPortAudioError("apt install libportaudio2")
 
     journal = Journal(tmp_path / "journal.db")
-    keeper = Keeper(journal, made_by, lambda _: None, lambda: None)
+    writer = ResultWriter(journal, provenance, lambda _: None, lambda: None)
     with pytest.raises(SourceError, match="libportaudio2"):
-        MicrophoneHearing(
+        MicrophoneSession(
             *(
-                keeper,
+                writer,
                 pond.detector,
                 Audio(),
                 Energy(),
