@@ -53,7 +53,7 @@ class Base:
         highest = max(row.seq for row in batch.rows)
         seq = min(self.progress.contiguous, highest)
         came = tuple((row.seq, row.seq) for row in batch.rows)
-        missing = self.progress.lacking(highest, 32)
+        missing = self.progress.gaps_below(highest, 32)
         return wire.Ack(journal=batch.journal, seq=seq, received=came, missing=missing).to_bytes()
 
 
