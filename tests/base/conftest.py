@@ -20,11 +20,10 @@ from uuid import UUID, uuid4
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, inspect, text
 from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port
 
 from anura_base.db.engine import open_database
-from anura_base.db.schema import metadata
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.wire import (
@@ -214,8 +213,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url = request.getfixturevalue("postgresql").url
     yield url
     engine = create_engine(url)
-    metadata.drop_all(engine)
+    _empty(engine)
     engine.dispose()
+
+
+def _empty(engine: Engine) -> None:
+    """Delete all rows and restart the numbers. This takes a tenth of the time that new tables take."""
+    there = inspect(engine).get_table_names()
+    if there:
+        with engine.begin() as connection:
+            connection.execute(text(f"TRUNCATE {', '.join(there)} RESTART IDENTITY CASCADE"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -226,7 +233,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine = open_database(url)
     yield engine
     if not sqlite:
-        metadata.drop_all(engine)
+        _empty(engine)
     engine.dispose()
 
 

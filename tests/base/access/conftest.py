@@ -1,26 +1,18 @@
-"""The application with a real database, asked in this process."""
+"""A database for the tests of accounts."""
 
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 from argon2 import PasswordHasher
-from fastapi import FastAPI
 from sqlalchemy import Engine, insert
-from starlette.testclient import TestClient
 
 from anura_base.access.roles import Role
 from anura_base.access.tables import users
 from anura_base.db.engine import open_database
-from anura_base.web.app import create_app
-from anura_base.web.auth import Admin, Reviewer, Viewer, csrf_token
 
-PASSWORD = "frogs call after the rain"
-CHEAP_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-"""A hash says how it was made: this one takes no second to check."""
-NOW = datetime.now(UTC)
+CHEAP_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("frogs call after the rain")
+"""A hash contains its parameters. The check of this one is fast."""
 
 
 @pytest.fixture
@@ -33,68 +25,8 @@ def engine(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def add_user(engine: Engine) -> Callable[[str, Role], None]:
     def add(name: str, role: Role) -> None:
-        row = {"name": name, "role": role.value, "password_hash": CHEAP_HASH, "created_utc": NOW}
+        row = {"name": name, "role": role.value, "password_hash": CHEAP_HASH, "created_utc": datetime.now(UTC)}
         with engine.begin() as connection:
             connection.execute(insert(users).values(row))
 
     return add
-
-
-@pytest.fixture
-def app_of(engine: Engine) -> Callable[..., FastAPI]:
-    """Build the application, and routes beside its own that change something."""
-
-    def build(**options: bool) -> FastAPI:
-        app = create_app(
-            engine,
-            SimpleNamespace(commits=0, healthy=True),
-            SimpleNamespace(connected=True),
-            threading.Event(),
-            **options,
-        )
-
-        @app.post("/judge")
-        async def judge(reviewer: Reviewer) -> str:
-            return reviewer.name
-
-        @app.post("/rule")
-        async def rule(admin: Admin) -> str:
-            return admin.name
-
-        @app.post("/forgotten")
-        async def forgotten() -> str:
-            """A route whose author thought of no role."""
-            return "done"
-
-        @app.get("/me")
-        async def me(viewer: Viewer) -> str:
-            return f"{viewer.name} {viewer.role}"
-
-        app.add_api_route("/token", csrf_token, response_model=str)
-        return app
-
-    return build
-
-
-@pytest.fixture
-def client_of(app_of: Callable[..., FastAPI]) -> Callable[..., TestClient]:
-    """A browser at this machine: it says nothing of its own accord, so each test says what a browser would."""
-
-    def client(url: str = "http://127.0.0.1:8080", **options: bool) -> TestClient:
-        return TestClient(app_of(**options), base_url=url, follow_redirects=False)
-
-    return client
-
-
-@pytest.fixture
-def log_in() -> Callable[[TestClient, str], str]:
-    """Log in as a user, and return the token for what changes something."""
-
-    def enter(client: TestClient, name: str) -> str:
-        page = client.get("/login").text
-        token = page.split('name="csrf_token" value="')[1].split('"')[0]
-        answer = client.post("/login", data={"name": name, "password": PASSWORD, "csrf_token": token})
-        assert answer.status_code == 303, answer.text
-        return str(client.get("/token").json())
-
-    return enter

@@ -4,6 +4,7 @@ import threading
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import pytest
 from sqlalchemy import Engine, insert
 from starlette.testclient import TestClient
 
@@ -17,6 +18,7 @@ ALERTS = Alerts.model_validate(
 )
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_rules_state_history_and_delivery_are_shown_and_escaped(engine: Engine) -> None:
     firing = {
         "rule": "quiet", "subject": "pond/one", "occasion": "1", "site": "pond", "device": "one", "moment_utc": NOW,

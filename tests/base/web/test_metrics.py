@@ -20,6 +20,8 @@ from anura_base.web.app import create_app
 from anura_edge.wire import Status, batch, topic
 
 DASHBOARD = Path(__file__).parents[3] / "deploy" / "grafana" / "anura-base.json"
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
 NAME = re.compile(r"\banura_[a-z_]+")
 
 

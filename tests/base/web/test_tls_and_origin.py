@@ -174,7 +174,7 @@ def test_with_a_certificate_it_speaks_tls_and_nothing_else(start, certificate) -
     [
         ({"tls_key_file": None}, "go together"),
         ({"tls_key_file": "/none.key"}, "/none.key"),
-        ({"tls_cert_file": __file__}, "test_door.py"),
+        ({"tls_cert_file": __file__}, "test_tls_and_origin.py"),
         ({"trusted_proxies": ["proxy.local"]}, "127.0.0.1 or 10.0.0.0/8"),
     ],
 )
