@@ -1,4 +1,4 @@
-"""What Prometheus reads, and whether the dashboard asks for what there is."""
+"""The metrics for Prometheus, and the queries of the Grafana dashboard."""
 
 import json
 import re
@@ -20,15 +20,14 @@ from anura_base.web.app import create_app
 from anura_edge.wire import Status, batch, topic
 
 DASHBOARD = Path(__file__).parents[3] / "deploy" / "grafana" / "anura-base.json"
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
-
+BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 NAME = re.compile(r"\banura_[a-z_]+")
 
 
 @pytest.fixture
 def client(engine: Engine, make) -> TestClient:  # noqa: ANN001
-    """A base station that has got a message of each kind through its own worker."""
-    journal, inbox, stop = uuid4(), IngestQueue(), threading.Event()
+    """A base station whose worker has stored a message of each kind."""
+    journal, queue, stop = uuid4(), IngestQueue(), threading.Event()
     health = make.health(temperature_c=50, oldest_pending_s=9, disk_free_bytes=10**9, clock_synchronised=True)
     sent = [
         ("event", batch(journal, 1, [make.event(1), make.event(2), make.event(2)])),
@@ -38,8 +37,8 @@ def client(engine: Engine, make) -> TestClient:  # noqa: ANN001
         ("health", health.model_copy(update={"since_inference_s": 3.0}).to_bytes()),
     ]
     for kind, payload in sent:
-        assert inbox.offer(RawMessage(topic("pond", "one", kind), payload, False, datetime.now(UTC)))
-    worker = IngestWorker(engine, inbox, lambda *_: None)
+        assert queue.offer(RawMessage(topic("pond", "one", kind), payload, False, datetime.now(UTC)))
+    worker = IngestWorker(engine, queue, lambda *_: None)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     while not worker.commits:
@@ -58,9 +57,10 @@ def read(client: TestClient) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_it_counts_what_came_and_says_how_devices_are(client: TestClient) -> None:
+@BOTH
+def test_metrics_count_rows_and_report_the_devices(client: TestClient) -> None:
     found = read(client)
-    assert found["anura_base_rows_total",] == 3, "what comes twice is one"
+    assert found["anura_base_rows_total",] == 3, "a repeated row counts once"
     assert found["anura_base_dead_letters_total",] == 1
     assert found["anura_base_devices", "online"] == 1
     assert found["anura_base_broker_connected",] == 1
@@ -71,17 +71,21 @@ def test_it_counts_what_came_and_says_how_devices_are(client: TestClient) -> Non
     assert found["anura_base_commit_seconds_count",] >= 1
 
 
-def test_the_dashboard_asks_only_for_what_there_is(client: TestClient) -> None:
+def test_the_dashboard_queries_only_existing_metrics(client: TestClient) -> None:
     board = json.loads(DASHBOARD.read_text(encoding="utf-8"))
-    asked = {name for panel in board["panels"] for target in panel["targets"] for name in NAME.findall(target["expr"])}
-    asked |= {name for item in board["templating"]["list"] for name in NAME.findall(json.dumps(item.get("query", "")))}
+    queried = {
+        name for panel in board["panels"] for target in panel["targets"] for name in NAME.findall(target["expr"])
+    }
+    queried |= {
+        name for item in board["templating"]["list"] for name in NAME.findall(json.dumps(item.get("query", "")))
+    }
     families = list(text_string_to_metric_families(client.get("/metrics").text))
-    there = {sample.name for family in families for sample in family.samples} | {family.name for family in families}
-    assert len(asked) > 15
-    assert asked - there == set()
+    exported = {sample.name for family in families for sample in family.samples} | {family.name for family in families}
+    assert len(queried) > 15
+    assert queried - exported == set()
 
 
-def test_the_dashboard_overlaps_nowhere_and_names_its_source_by_a_variable() -> None:
+def test_dashboard_panels_do_not_overlap_and_use_the_source_variable() -> None:
     board = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     cells = [
         (place["x"] + dx, place["y"] + dy)
