@@ -1,0 +1,84 @@
+"""The shipped report: fixed figures for fixed scores, so that a change of the code cannot change them unseen."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anura_train.checkpoints.final import HELD_OUT, Checkpoint, save_checkpoint, save_rows
+from anura_train.data import Corpus, Recording, Taxon, WeakLabel
+from anura_train.data.folds import all_folds
+from anura_train.evaluation.shipped import Report, evaluate, load_report
+from anura_train.models import build
+from anura_train.recipe import Recipe
+from anura_train.training.folds import describe
+
+CODES = ("AAA", "BBB", "CCC", "DDD")
+FRAMES = 200
+
+
+def make_recording(name: str, group: str, *codes: str) -> Recording:
+    weak = tuple(map(WeakLabel, codes))
+    return Recording(Path(name), name, group, weak, licence="CC0", held_out=name.startswith("held-out"))
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    """Two to eight recordings for each species, three with two species, twelve and four backgrounds."""
+    frogs = [
+        make_recording(f"frogs/{code}_{number}", f"{code}{number}", code)
+        for code, count in zip(CODES, (2, 4, 6, 8), strict=True)
+        for number in range(count)
+    ]
+    frogs += [make_recording(f"frogs/both_{number}", f"both{number}", "CCC", "DDD") for number in range(3)]
+    backgrounds = [make_recording(f"background/{number}", f"background{number}") for number in range(12)]
+    held_out = [make_recording(f"held-out/{number}", f"held-out{number}") for number in range(4)]
+    return Corpus((*frogs, *backgrounds, *held_out), tuple(Taxon(code) for code in CODES))
+
+
+@pytest.fixture
+def out(tmp_path: Path, corpus: Corpus, recipe: Recipe) -> Path:
+    """A folder as `fit` leaves it, with scores drawn at random, higher where a species is."""
+    rng = np.random.default_rng(5)
+    recipe = recipe.model_copy(update={"golden": None})
+    model = build(recipe.model, len(CODES))
+    save_checkpoint(tmp_path, Checkpoint(model, describe(recipe, corpus, corpus.frogs[0])))
+    folds = all_folds(recipe, corpus)
+
+    def draw(recording: Recording) -> np.ndarray:
+        present = np.isin(CODES, recording.codes)
+        return (rng.normal(-3, 0.8, (FRAMES, len(CODES))) + rng.normal(1.3, 1, len(CODES)) * present).astype(np.float32)
+
+    for fold in range(recipe.folds):
+        tested = [each for each in corpus.frogs + corpus.backgrounds if folds[each.name] == fold]
+        save_rows(tmp_path / f"fold-{fold}.npz", {each.name: draw(each) for each in tested})
+    save_rows(tmp_path / HELD_OUT, {each.name: draw(each) for each in corpus.held_out})
+    return tmp_path
+
+
+def test_figures_match_the_recorded_ones(out: Path, corpus: Corpus) -> None:
+    report = evaluate(out, corpus)
+    assert load_report(out) == report
+    assert (report.slope, report.offset) == pytest.approx((2.765523, 0.0312006), abs=1e-4)
+    assert rounded(report) == [
+        ("mean average precision", 0.8843, 0.7672, 0.9769),
+        ("macro-F1 at 0.5", 0.7392, 0.4658, 0.9024),
+        ("macro-F1 at the shared threshold", 0.6648, 0.4387, 0.8439),
+        ("macro-F1 at the shipped thresholds", 0.6986, 0.4316, 0.8605),
+        ("false alarms an hour, background seen", 33.75, 0.8545, 188.0430),
+        ("false alarms an hour, background unseen", 101.25, 2.5634, 564.1289),
+    ]
+    species = [
+        (each.code, each.threshold, round(each.average_precision, 4), each.found, each.wrong) for each in report.species
+    ]
+    assert species == [
+        ("AAA", 0.5, 1.0, 1, 0),
+        ("BBB", 0.5, 0.6935, 2, 1),
+        ("CCC", 0.5, 0.8493, 5, 0),
+        ("DDD", 0.69, 0.9526, 8, 0),
+    ]
+
+
+def rounded(report: Report) -> list[tuple[str, float, float, float]]:
+    metrics = [(each.name, each.value, each.low or 0.0, each.high or 0.0) for each in report.metrics]
+    return [(name, round(value, 4), round(low, 4), round(high, 4)) for name, value, low, high in metrics]
