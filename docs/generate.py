@@ -5,7 +5,7 @@ from pathlib import Path
 
 from anura_edge import wire
 from anura_edge.config.device import Config
-from anura_train.benchmark.cost import LABELS, catalogue, table
+from anura_train.benchmark.cost import LABEL_COUNT, cost_table, model_costs
 
 DOCS = Path(__file__).parent
 REFERENCE = DOCS / "reference"
@@ -29,10 +29,10 @@ def models() -> str:
 
 A recipe's name is its file in `train/recipes`, followed by the variant that changes its network. Parameters and million
 multiply-adds for a second of sound (MMAC / s) are counted by `anura-train models` with torch's own counter, for
-{LABELS} species, front end included. A network that takes 3 s is asked each second; a stream computes every moment
+{LABEL_COUNT} species, front end included. A network that takes 3 s is asked each second; a stream computes every moment
 once. `python docs/generate.py` writes this page.
 
-{table(catalogue(RECIPES))}
+{cost_table(model_costs(RECIPES))}
 """
 
 

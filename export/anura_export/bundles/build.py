@@ -32,7 +32,7 @@ from anura_export.bundles.model_card import exported_section, model_card
 from anura_export.bundles.onnx_graph import calibrated, to_onnx
 from anura_export.bundles.parity import Proof, check_parity
 from anura_train.checkpoints.final import GOLDEN, Checkpoint, load_checkpoint
-from anura_train.evaluation.shipped import Report, load_report
+from anura_train.evaluation.shipped import ShippedReport, load_shipped_report
 from anura_train.models import Net
 from anura_train.models.stream import StreamNet
 
@@ -45,7 +45,7 @@ def export(trained: Path, out: Path) -> tuple[Bundle, Proof]:
 
     OUT is replaced only when the bundle has passed every check. Raises ModelError when it does not.
     """
-    checkpoint, report = load_checkpoint(trained), load_report(trained)
+    checkpoint, report = load_checkpoint(trained), load_shipped_report(trained)
     model = calibrated(checkpoint.model, report.slope, report.offset)
     return publish(
         model, manifest(checkpoint, report), model_card(checkpoint.provenance, report), trained / GOLDEN, out
@@ -98,7 +98,7 @@ def seal(folder: Path, draft: Manifest) -> None:
     write_manifest(folder, draft.model_copy(update={"files": files}))
 
 
-def manifest(checkpoint: Checkpoint, report: Report) -> Manifest:
+def manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
     """Say of a trained model what a bundle says of itself, except for its files."""
     model, provenance = checkpoint.model, checkpoint.provenance
     recipe = provenance.recipe

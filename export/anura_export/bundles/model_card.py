@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from anura_edge.inference.bundle import Cost, Manifest, Metric
 from anura_train.checkpoints.final import Provenance
-from anura_train.evaluation.shipped import Report
+from anura_train.evaluation.shipped import ShippedReport
 
 LIMITS = """\
 - Learnt from half an hour of recordings, most of them made by people who held a phone near a frog. A recorder in a
@@ -16,7 +16,7 @@ LIMITS = """\
 """
 
 
-def model_card(provenance: Provenance, report: Report) -> str:
+def model_card(provenance: Provenance, report: ShippedReport) -> str:
     """Return the card in Markdown."""
     recipe = provenance.recipe
     sections = [
@@ -82,7 +82,7 @@ def _cost_line(precision: str, cost: Cost) -> str:
     )
 
 
-def _species_table(provenance: Provenance, report: Report) -> Iterable[str]:
+def _species_table(provenance: Provenance, report: ShippedReport) -> Iterable[str]:
     yield "| code | species | common name | recordings | groups | threshold | AP | found | wrong |"
     yield "|---|---|---|--:|--:|--:|--:|--:|--:|"
     for species, figures in zip(provenance.species, report.species, strict=True):

@@ -14,11 +14,11 @@ from anura_export.bundles.onnx_graph import calibrated, to_onnx
 from anura_export.quantization.calibration_clips import SEED, choose_ranges, range_clips
 from anura_export.quantization.int8 import to_int8
 from anura_train.checkpoints.final import Checkpoint, load_checkpoint
-from anura_train.checkpoints.resume import load_result
+from anura_train.checkpoints.resume import load_final_weights
 from anura_train.data import Corpus, Recording, load
 from anura_train.data.folds import Folds, all_folds
 from anura_train.evaluation.metrics import Truth, bootstrap, macro_f1
-from anura_train.evaluation.shipped import Report, load_report
+from anura_train.evaluation.shipped import ShippedReport, load_shipped_report
 from anura_train.models import build
 
 LOSS = "macro-F1 that int8 costs at the shipped thresholds"
@@ -30,7 +30,7 @@ def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
     A fold's ranges come from the recordings that its model has learnt from. Raises ModelError when the folder is of
     another model than the bundle, or a fold's model is not in it.
     """
-    checkpoint, report = load_checkpoint(trained), load_report(trained)
+    checkpoint, report = load_checkpoint(trained), load_shipped_report(trained)
     codes = tuple(species.code for species in checkpoint.provenance.species)
     if codes != tuple(label.code for label in bundle.manifest.labels) or codes != corpus.labels():
         raise ModelError(f"{trained}, {bundle.path} and the data have different labels; name those of one model")
@@ -59,9 +59,9 @@ def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
     )
 
 
-def _fold_graph(checkpoint: Checkpoint, report: Report, trained: Path, fold: int) -> bytes:
+def _fold_graph(checkpoint: Checkpoint, report: ShippedReport, trained: Path, fold: int) -> bytes:
     model = build(checkpoint.provenance.recipe.model, len(checkpoint.provenance.species))
-    model.load_state_dict(load_result(trained / "state" / f"fold-{fold}.pt"))
+    model.load_state_dict(load_final_weights(trained / "state" / f"fold-{fold}.pt"))
     return to_onnx(calibrated(model.eval(), report.slope, report.offset))
 
 

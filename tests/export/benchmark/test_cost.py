@@ -11,7 +11,7 @@ from anura_export.benchmark.cost import multiply_adds, time_in_turn
 from anura_export.bundles.onnx_graph import to_onnx
 from anura_export.cli import app
 from anura_export.quantization.build import Quantised
-from anura_train.benchmark.cost import LABELS, measure
+from anura_train.benchmark.cost import LABEL_COUNT, measure_cost
 from anura_train.models import build
 from anura_train.models.settings import CrnnSettings, ModelSettings, StreamSettings
 from anura_train.models.stream import StreamNet
@@ -26,7 +26,7 @@ from anura_train.models.stream import StreamNet
     ids=lambda settings: settings.kind,
 )
 def test_the_graph_has_as_many_multiply_adds_as_torch_counts(bundle: Bundle, settings: ModelSettings) -> None:
-    model = build(settings, LABELS).eval()
+    model = build(settings, LABEL_COUNT).eval()
     streams = isinstance(model, StreamNet)
     states = tuple(State(name=name, shape=shape) for name, shape in model.state_shapes.items()) if streams else ()
     changes = {
@@ -36,7 +36,7 @@ def test_the_graph_has_as_many_multiply_adds_as_torch_counts(bundle: Bundle, set
         "hop_samples": model.step_samples,
     }
     made = replace(bundle, model=to_onnx(model), manifest=bundle.manifest.model_copy(update=changes))
-    assert multiply_adds(made) / 1e6 == pytest.approx(measure("", settings).mmac_per_s, rel=0.01)
+    assert multiply_adds(made) / 1e6 == pytest.approx(measure_cost("", settings).mmac_per_s, rel=0.01)
 
 
 def test_integers_do_not_change_the_count(bundle: Bundle, quantised: Quantised) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from anura_train.benchmark.cost import catalogue, measure
+from anura_train.benchmark.cost import measure_cost, model_costs
 from anura_train.cli import main
 from anura_train.models.settings import AstSettings, StreamSettings
 
@@ -14,7 +14,7 @@ RECIPES = Path(__file__).parents[3] / "train/recipes"
 
 def test_ast_costs_what_is_published() -> None:
     settings = AstSettings(kind="ast", size="base", stride=10, mean=0, spread=1, dropout=0)
-    entry = measure("ast", settings)
+    entry = measure_cost("ast", settings)
     # 86 M parameters; its attention and layers over 350 tokens, and the front end's DFT of 514 by 400 in 298 frames.
     tokens, width = 2 + 12 * 29, 768
     layers = 12 * (12 * tokens * width**2 + 2 * tokens**2 * width) + 16 * 16 * width * 12 * 29 + width * 42
@@ -24,13 +24,13 @@ def test_ast_costs_what_is_published() -> None:
 
 
 def test_a_stream_costs_the_same_for_each_second() -> None:
-    entry = measure("stream", StreamSettings(kind="stream", width=24, hidden=96, dropout=0.3))
+    entry = measure_cost("stream", StreamSettings(kind="stream", width=24, hidden=96, dropout=0.3))
     assert 10 < entry.mmac_per_s < 15
     assert entry.seconds == 0.044
 
 
 def test_variants_are_listed_where_they_change_the_network() -> None:
-    names = [entry.name for entry in catalogue([RECIPES / "cnn_thesis.yaml"])]
+    names = [entry.name for entry in model_costs([RECIPES / "cnn_thesis.yaml"])]
     assert {"cnn_thesis", "cnn_thesis densenet121", "cnn_thesis inceptionv3"} <= set(names)
     assert "cnn_thesis time-mask" not in names
 

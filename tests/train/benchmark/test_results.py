@@ -12,15 +12,15 @@ import soundfile
 import yaml
 
 from anura_edge.errors import ConfigError
-from anura_train.benchmark.leakage import cut_twice
+from anura_train.benchmark.leakage import write_both_splits
 from anura_train.benchmark.page import BEGIN
 from anura_train.benchmark.plan import read_plan
 from anura_train.cli import main
 from anura_train.data import read_corpus
 from anura_train.evaluation.results import JSON
 from anura_train.recipe import Recipe
-from anura_train.training.folds import Bench, fit_fold
-from anura_train.training.processes import Place, Task
+from anura_train.training.folds import RunContext, fit_fold
+from anura_train.training.processes import ComputeSettings, TrainingTask
 
 RATE_HZ = 16_000
 
@@ -61,11 +61,11 @@ def plan(recipe: Recipe, tmp_path: Path) -> Path:
     return path
 
 
-def train_here(tasks: Sequence[Task], place: Place, jobs: int) -> None:
+def train_here(tasks: Sequence[TrainingTask], place: ComputeSettings, jobs: int) -> None:
     """Train as `train_all` does, but without processes, each of which imports torch."""
     for task in tasks:
         assert task.fold is not None
-        fit_fold(task.recipe, read_corpus(task.data), task.fold, Bench(task.out, place.fabric()), lambda _: None)
+        fit_fold(task.recipe, read_corpus(task.data), task.fold, RunContext(task.out, place.fabric()), lambda _: None)
 
 
 def results(monkeypatch: pytest.MonkeyPatch, plan: Path, data: Path, out: Path, page: Path) -> int:
@@ -108,7 +108,7 @@ def test_one_command_makes_the_page_and_does_nothing_twice(
 
 def test_windows_are_those_of_the_recordings_and_only_their_groups_differ(data: Path, tmp_path: Path) -> None:
     corpus = read_corpus(data)
-    made = cut_twice(corpus, tmp_path / "windows")
+    made = write_both_splits(corpus, tmp_path / "windows")
     grouped, random = (read_corpus(tmp_path / "windows" / split) for split in ("grouped", "random"))
     assert [each.codes for each in made.recordings] == [each.codes for each in grouped.recordings]
     assert [each.path for each in grouped.recordings] == [each.path for each in random.recordings]

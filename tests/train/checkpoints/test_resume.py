@@ -11,10 +11,10 @@ import torch
 from lightning_fabric import Fabric
 
 from anura_edge.errors import ModelError
-from anura_train.checkpoints.final import load_rows
+from anura_train.checkpoints.final import load_logits
 from anura_train.data import Corpus
 from anura_train.recipe import Recipe
-from anura_train.training.folds import Bench, fit_fold
+from anura_train.training.folds import RunContext, fit_fold
 
 TRAINING = """
 import sys
@@ -58,8 +58,8 @@ def lively(request: pytest.FixtureRequest, recipe: Recipe) -> Recipe:
     return Recipe.model_validate(recipe.model_dump() | {"batch": 4} | changes)
 
 
-def bench(out: Path, keep_every: int = 5) -> Bench:
-    return Bench(out, Fabric(accelerator="cpu", devices=1), keep_every=keep_every)
+def bench(out: Path, keep_every: int = 5) -> RunContext:
+    return RunContext(out, Fabric(accelerator="cpu", devices=1), keep_every=keep_every)
 
 
 def killed(arguments: list[str], at: int) -> None:
@@ -75,7 +75,7 @@ def killed(arguments: list[str], at: int) -> None:
 
 def left_behind(out: Path) -> tuple[dict[str, np.ndarray], str, dict[str, torch.Tensor]]:
     state = torch.load(out / "state/fold-1.pt", weights_only=True)
-    return load_rows(out / "fold-1.npz"), (out / "log/fold-1.csv").read_text(), state["result"]
+    return load_logits(out / "fold-1.npz"), (out / "log/fold-1.csv").read_text(), state["result"]
 
 
 def test_a_training_killed_at_a_random_step_ends_as_if_it_had_not_been(
@@ -113,9 +113,9 @@ def steps_of(recipe: Recipe, corpus: Corpus, out: Path) -> list[int]:
 
 def test_what_has_ended_is_not_done_again(short: Recipe, corpus: Corpus, tmp_path: Path) -> None:
     assert steps_of(short, corpus, tmp_path) == [1, 2]
-    before = load_rows(tmp_path / "fold-0.npz")
+    before = load_logits(tmp_path / "fold-0.npz")
     assert steps_of(short, corpus, tmp_path) == []
-    after = load_rows(tmp_path / "fold-0.npz")
+    after = load_logits(tmp_path / "fold-0.npz")
     assert all(np.array_equal(after[name], rows) for name, rows in before.items())
 
 

@@ -12,17 +12,17 @@ from data_sets import write_raw
 from lightning_fabric import Fabric
 from typer.testing import CliRunner
 
-from anura_train.checkpoints.final import TESTED, load_checkpoint, load_rows
+from anura_train.checkpoints.final import TEST_LOGITS, load_checkpoint, load_logits
 from anura_train.checkpoints.resume import fingerprint
 from anura_train.cli import main
 from anura_train.data import Corpus, Recording, Taxon, WeakLabel, read_corpus
 from anura_train.data.folds import own_count
-from anura_train.evaluation.assess import assess
-from anura_train.evaluation.predictions import Trial
-from anura_train.evaluation.results import lines_of_test, load_evaluation
+from anura_train.evaluation.evaluate import evaluate
+from anura_train.evaluation.predictions import Predictions
+from anura_train.evaluation.results import load_evaluation, summary_of_test_part
 from anura_train.recipe import Recipe
-from anura_train.training.folds import Bench, fit_final, fit_fold
-from anura_train.training.processes import Place, Task
+from anura_train.training.folds import RunContext, fit_final, fit_fold
+from anura_train.training.processes import ComputeSettings, TrainingTask
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,7 +45,7 @@ def test_labels_are_learnt_and_can_be_tested() -> None:
     assert not {each.name for each in corpus.test} & {each.name for each in corpus.frogs + corpus.backgrounds}
 
 
-def trials() -> tuple[Corpus, Trial, Trial]:
+def trials() -> tuple[Corpus, Predictions, Predictions]:
     """Labels A and B are heard without fault, C is in no test; D is in the test alone."""
     rng = np.random.default_rng(0)
     rows = [(f"t{number}", ["ABC"[number % 3]] if number % 4 else [], "train") for number in range(48)]
@@ -57,29 +57,29 @@ def trials() -> tuple[Corpus, Trial, Trial]:
         for each in corpus.recordings
     }
     learnt = corpus.frogs + corpus.backgrounds
-    trial = Trial(learnt, ("A", "B", "C"), np.arange(len(learnt)) % 3, logits, 1.0, 3.0)
+    trial = Predictions(learnt, ("A", "B", "C"), np.arange(len(learnt)) % 3, logits, 1.0, 3.0)
     return corpus, trial, replace(trial, recordings=corpus.test, fold=np.full(len(corpus.test), -1))
 
 
 def test_a_mean_over_every_species_counts_those_that_cannot_be_found(recipe: Recipe) -> None:
     corpus, trial, test = trials()
-    found = assess(recipe, corpus, trial, test=test)
+    found = evaluate(recipe, corpus, trial, test=test)
     assert (found.species, found.test_labels) == (4, 2)
     assert (found.test_recordings, found.test_with_species) == (24, 18)
     for condition in ("test", "test, recordings with a species"):
         assert found.figure("macro-F1 at 0.5", "all", condition).value == pytest.approx(1.0)
         assert found.figure("macro-F1 at 0.5", "every species", condition).value == pytest.approx(2 / 4)
     assert found.figure("macro-F1 at 0.5", "every species") is None  # out of fold, there is no such published figure
-    said = "\n".join(lines_of_test(found))
+    said = "\n".join(summary_of_test_part(found))
     assert "2 of 4 species" in said
-    assert not list(lines_of_test(assess(recipe, corpus, trial)))
+    assert not list(summary_of_test_part(evaluate(recipe, corpus, trial)))
 
 
 def test_a_species_of_one_fold_is_left_out_of_the_mean_of_several(recipe: Recipe) -> None:
     corpus, trial, _ = trials()
     fold = np.array([0 if "C" in each.codes else 1 + number % 2 for number, each in enumerate(trial.recordings)])
     alone = replace(trial, fold=fold, rows={name: np.where([0, 0, 1], -9, row) for name, row in trial.rows.items()})
-    found = assess(recipe, corpus, alone)
+    found = evaluate(recipe, corpus, alone)
     assert found.figure("macro-F1 at 0.5", "several folds").value == pytest.approx(1.0)
     assert found.figure("macro-F1 at 0.5", "all").value == pytest.approx(2 / 3)
 
@@ -92,9 +92,9 @@ def with_test(corpus: Corpus) -> Corpus:
 
 def test_the_test_part_is_scored_and_never_learnt_from(recipe: Recipe, corpus: Corpus, tmp_path: Path) -> None:
     quick, parted = recipe.model_copy(update={"steps": 2, "folds": 2}), with_test(corpus)
-    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
+    bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
     fit_final(quick, parted, bench, lambda _: None)
-    assert set(load_rows(tmp_path / TESTED)) == {each.name for each in parted.test}
+    assert set(load_logits(tmp_path / TEST_LOGITS)) == {each.name for each in parted.test}
     less = parted.only(lambda each: each.split != "test")
     assert fingerprint(quick, parted) == fingerprint(quick, less)
     species = load_checkpoint(tmp_path).provenance.species
@@ -115,10 +115,10 @@ def test_folds_by_site_become_the_folds_of_the_data(tmp_path: Path) -> None:
     assert {each.split for each in corpus.test} == {"test"}
 
 
-def train_here(tasks: Sequence[Task], place: Place, jobs: int) -> None:
+def train_here(tasks: Sequence[TrainingTask], place: ComputeSettings, jobs: int) -> None:
     """Train as `train_all` does, but without processes, each of which imports torch."""
     for task in tasks:
-        bench, corpus = Bench(task.out, place.fabric()), read_corpus(task.data)
+        bench, corpus = RunContext(task.out, place.fabric()), read_corpus(task.data)
         if task.fold is None:
             fit_final(task.recipe, corpus, bench, lambda _: None)
         else:

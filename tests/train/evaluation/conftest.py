@@ -9,13 +9,13 @@ import pytest
 import soundfile
 
 from anura_train.data import Corpus, Recording, StrongLabel, Taxon, WeakLabel
-from anura_train.evaluation.predictions import Trial
+from anura_train.evaluation.predictions import Predictions
 
 CODES = ("AAA", "BBB", "CCC")
 DURATION_S, RATE_HZ = 10, 100
 
 
-def make_trial(root: Path, skill: float, seed: int = 0, groups: int = 30) -> tuple[Corpus, Trial]:
+def make_trial(root: Path, skill: float, seed: int = 0, groups: int = 30) -> tuple[Corpus, Predictions]:
     """Return recordings of two per group and rows of 1 s, whose logits are `skill` above noise where a frog calls."""
     rng = np.random.default_rng(seed)
     recordings, rows = [], {}
@@ -40,15 +40,15 @@ def make_trial(root: Path, skill: float, seed: int = 0, groups: int = 30) -> tup
             row[onset_s : onset_s + 3, CODES.index(code)] += skill
         rows[f"{index:03}.wav"] = row.astype(np.float32)
     fold = np.arange(2 * groups) // 2 % 3
-    trial = Trial(tuple(recordings), CODES, fold, rows, step_s=1.0, span_s=1.0)
+    trial = Predictions(tuple(recordings), CODES, fold, rows, step_s=1.0, span_s=1.0)
     return Corpus(tuple(recordings), tuple(Taxon(code) for code in CODES)), trial
 
 
-def shuffled(trial: Trial, seed: int) -> Trial:
+def shuffled(trial: Predictions, seed: int) -> Predictions:
     order = np.random.default_rng(seed).permutation(len(trial.recordings))
     return replace(trial, recordings=tuple(trial.recordings[each] for each in order), fold=trial.fold[order])
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> tuple[Corpus, Trial]:
+def made(tmp_path: Path) -> tuple[Corpus, Predictions]:
     return make_trial(tmp_path, skill=4.0)

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_train.evaluation.events import (
-    Counts,
+    DetectionCounts,
     detections,
-    match,
-    merge,
+    match_detections,
+    merge_spans,
     psds,
     segment_scores,
     segment_truth,
@@ -20,8 +20,8 @@ def spans(*pairs: tuple[float, float]) -> np.ndarray:
     return np.array(pairs, float).reshape(-1, 2)
 
 
-def counted(found: list[float], false: list[float], calls: int, hours: float) -> Counts:
-    return Counts(np.array([found]), np.array([false]), np.array([calls], float), np.array([hours]))
+def counted(found: list[float], false: list[float], calls: int, hours: float) -> DetectionCounts:
+    return DetectionCounts(np.array([found]), np.array([false]), np.array([calls], float), np.array([hours]))
 
 
 def test_psds_is_the_area_that_one_draws_by_hand() -> None:
@@ -55,7 +55,7 @@ def test_psds_of_perfect_and_of_deaf_detection() -> None:
     ],
 )
 def test_detections_and_calls_meet(heard: np.ndarray, calls: np.ndarray, found: int, false: int) -> None:
-    assert match(heard, calls) == (found, false)
+    assert match_detections(heard, calls) == (found, false)
 
 
 def test_rows_become_stretches_of_time() -> None:
@@ -69,7 +69,7 @@ def test_rows_become_stretches_of_time() -> None:
 def test_detecting_the_truth_finds_all_of_it(calling: list[bool]) -> None:
     row = np.array(calling, np.float32)
     heard = detections(row, 0.5, 1.0, 1.0, float(len(row)))
-    assert match(heard, heard) == (len(heard), 0)
+    assert match_detections(heard, heard) == (len(heard), 0)
     assert segment_truth(heard, len(row)).tolist() == calling
     assert (segment_scores(row[:, None], 1.0, 1.0, len(row))[:, 0] > 0.5).tolist() == calling
 
@@ -82,9 +82,9 @@ def test_a_second_takes_its_highest_row_or_the_nearest() -> None:
 
 
 def test_boxes_that_touch_are_one_call() -> None:
-    assert merge([(2, 3), (0, 1), (0.5, 2)]).tolist() == [[0, 3]]
-    assert merge([(0, 1), (1.5, 2)]).tolist() == [[0, 1], [1.5, 2]]
-    assert merge([]).shape == (0, 2)
+    assert merge_spans([(2, 3), (0, 1), (0.5, 2)]).tolist() == [[0, 3]]
+    assert merge_spans([(0, 1), (1.5, 2)]).tolist() == [[0, 1], [1.5, 2]]
+    assert merge_spans([]).shape == (0, 2)
 
 
 @pytest.mark.parametrize(("seed", "expected"), [(0, 0.312619), (1, 0.177878), (2, 0.235780)])
@@ -99,7 +99,7 @@ def test_psds_is_what_its_authors_program_says(seed: int, expected: float) -> No
         for label in range(labels):
             onsets = np.cumsum(rng.uniform(3, 15, 20))
             drawn = [(onset, onset + rng.uniform(1, 3)) for onset in onsets if onset < duration - 4]
-            there = merge(drawn[:: rng.integers(1, 3)])
+            there = merge_spans(drawn[:: rng.integers(1, 3)])
             row = rng.random(duration) * 0.6
             for onset, offset in there:
                 row[int(onset) : int(offset) + 1] += rng.uniform(0, 0.5)
@@ -107,7 +107,7 @@ def test_psds_is_what_its_authors_program_says(seed: int, expected: float) -> No
             calls[label, recording] = len(there)
             for place, threshold in enumerate(grid):
                 heard = detections(row, threshold, 1.0, 1.0, duration)
-                found[label, recording, place], false[label, recording, place] = match(heard, there)
+                found[label, recording, place], false[label, recording, place] = match_detections(heard, there)
     hours = np.full(recordings, duration / 3600)
-    counts = [Counts(found[label], false[label], calls[label], hours) for label in range(labels)]
+    counts = [DetectionCounts(found[label], false[label], calls[label], hours) for label in range(labels)]
     assert psds(np.ones((1, recordings)), counts).mean() == pytest.approx(expected, abs=1e-6)

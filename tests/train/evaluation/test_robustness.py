@@ -12,11 +12,11 @@ from anura_edge.errors import ModelError
 from anura_train.cli import main
 from anura_train.data import Corpus, Recording
 from anura_train.evaluation import robustness
-from anura_train.evaluation.predictions import read_trial
+from anura_train.evaluation.predictions import read_predictions
 from anura_train.evaluation.results import load_evaluation
-from anura_train.evaluation.robustness import Noises, perturbed_trials
+from anura_train.evaluation.robustness import BackgroundNoise, perturbed_predictions
 from anura_train.recipe import Recipe
-from anura_train.training.folds import Bench, fit_fold
+from anura_train.training.folds import RunContext, fit_fold
 
 RNG = np.random.default_rng(0)
 RATE_HZ = 16_000
@@ -31,14 +31,14 @@ def sound() -> np.ndarray:
 def fitted(recipe: Recipe, corpus: Corpus, tmp_path: Path) -> Recipe:
     quick = recipe.model_copy(update={"steps": 2})
     for fold in range(quick.folds):
-        fit_fold(quick, corpus, fold, Bench(tmp_path, Fabric(accelerator="cpu", devices=1)), lambda _: None)
+        fit_fold(quick, corpus, fold, RunContext(tmp_path, Fabric(accelerator="cpu", devices=1)), lambda _: None)
     return quick
 
 
 @pytest.mark.parametrize("snr_db", [20, 0])
 def test_background_is_as_loud_as_it_says(sound: np.ndarray, snr_db: int) -> None:
     rain = Recording(Path("rain.wav"), "rain", "rain", kind="rain")
-    noises = Noises((rain,), RATE_HZ, {"rain": RNG.normal(0, 0.3, RATE_HZ // 2).astype(np.float32)})
+    noises = BackgroundNoise((rain,), RATE_HZ, {"rain": RNG.normal(0, 0.3, RATE_HZ // 2).astype(np.float32)})
     added = robustness._noisy(sound, RNG, noises=noises, snr_db=snr_db) - sound
     assert 10 * np.log10(np.mean(sound**2) / np.mean(added**2)) == pytest.approx(snr_db, abs=0.1)
 
@@ -54,8 +54,8 @@ def test_a_narrow_recorder_takes_away_what_lies_above_its_half(sound: np.ndarray
 def test_every_condition_hears_the_same_recordings(
     fitted: Recipe, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = read_trial(tmp_path, fitted, corpus)
-    heard = dict(perturbed_trials(tmp_path, fitted, corpus, trial))
+    trial = read_predictions(tmp_path, fitted, corpus)
+    heard = dict(perturbed_predictions(tmp_path, fitted, corpus, trial))
     assert next(iter(heard)) == "first 30 s"
     assert {"background at 0 dB SNR", "rain at 10 dB SNR", "gain of -20 dB", "recorder of 8 kHz"} <= set(heard)
     for worse in heard.values():
@@ -64,7 +64,7 @@ def test_every_condition_hears_the_same_recordings(
     # The recordings are shorter than what is heard again, so the folds' own models score them as they did.
     for name, rows in heard["first 30 s"].rows.items():
         assert rows == pytest.approx(trial.rows[name], abs=1e-5)
-    again = dict(perturbed_trials(tmp_path, fitted, corpus, trial))
+    again = dict(perturbed_predictions(tmp_path, fitted, corpus, trial))
     for name, worse in heard.items():
         assert all((again[name].rows[each] == rows).all() for each, rows in worse.rows.items())
 
@@ -72,9 +72,9 @@ def test_every_condition_hears_the_same_recordings(
 def test_no_background_is_used_that_was_learnt_from(
     fitted: Recipe, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = read_trial(tmp_path, fitted, corpus)
+    trial = read_predictions(tmp_path, fitted, corpus)
     used: set[str] = set()
-    monkeypatch.setattr(robustness, "Noises", lambda recordings, _: used.update(each.name for each in recordings))
+    monkeypatch.setattr(robustness, "BackgroundNoise", lambda recordings, _: used.update(each.name for each in recordings))
     for fold in range(fitted.folds):
         used.clear()
         robustness._conditions(fold, trial, corpus, RATE_HZ)
@@ -84,10 +84,10 @@ def test_no_background_is_used_that_was_learnt_from(
 
 
 def test_without_the_weights_of_a_fold_it_says_so(fitted: Recipe, corpus: Corpus, tmp_path: Path) -> None:
-    trial = read_trial(tmp_path, fitted, corpus)
+    trial = read_predictions(tmp_path, fitted, corpus)
     (tmp_path / "state/fold-1.pt").unlink()
     with pytest.raises(ModelError, match="anura-train fit"):
-        list(perturbed_trials(tmp_path, fitted, corpus, trial))
+        list(perturbed_predictions(tmp_path, fitted, corpus, trial))
 
 
 def test_the_command_measures_all_of_it(

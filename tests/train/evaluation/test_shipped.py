@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anura_train.checkpoints.final import HELD_OUT, Checkpoint, save_checkpoint, save_rows
+from anura_train.checkpoints.final import HELD_OUT_LOGITS, Checkpoint, save_checkpoint, save_logits
 from anura_train.data import Corpus, Recording, Taxon, WeakLabel
 from anura_train.data.folds import all_folds
-from anura_train.evaluation.shipped import Report, evaluate, load_report
+from anura_train.evaluation.shipped import ShippedReport, load_shipped_report, write_shipped_report
 from anura_train.models import build
 from anura_train.recipe import Recipe
 from anura_train.training.folds import describe
@@ -51,14 +51,14 @@ def out(tmp_path: Path, corpus: Corpus, recipe: Recipe) -> Path:
 
     for fold in range(recipe.folds):
         tested = [each for each in corpus.frogs + corpus.backgrounds if folds[each.name] == fold]
-        save_rows(tmp_path / f"fold-{fold}.npz", {each.name: draw(each) for each in tested})
-    save_rows(tmp_path / HELD_OUT, {each.name: draw(each) for each in corpus.held_out})
+        save_logits(tmp_path / f"fold-{fold}.npz", {each.name: draw(each) for each in tested})
+    save_logits(tmp_path / HELD_OUT_LOGITS, {each.name: draw(each) for each in corpus.held_out})
     return tmp_path
 
 
 def test_figures_match_the_recorded_ones(out: Path, corpus: Corpus) -> None:
-    report = evaluate(out, corpus)
-    assert load_report(out) == report
+    report = write_shipped_report(out, corpus)
+    assert load_shipped_report(out) == report
     assert (report.slope, report.offset) == pytest.approx((2.765523, 0.0312006), abs=1e-4)
     assert rounded(report) == [
         ("mean average precision", 0.8843, 0.7672, 0.9769),
@@ -79,6 +79,6 @@ def test_figures_match_the_recorded_ones(out: Path, corpus: Corpus) -> None:
     ]
 
 
-def rounded(report: Report) -> list[tuple[str, float, float, float]]:
+def rounded(report: ShippedReport) -> list[tuple[str, float, float, float]]:
     metrics = [(each.name, each.value, each.low or 0.0, each.high or 0.0) for each in report.metrics]
     return [(name, round(value, 4), round(low, 4), round(high, 4)) for name, value, low, high in metrics]

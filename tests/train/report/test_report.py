@@ -14,21 +14,21 @@ from lightning_fabric import Fabric
 
 from anura_train.cli import main
 from anura_train.data import Corpus, Recording, Taxon, WeakLabel
-from anura_train.evaluation.assess import assess
-from anura_train.evaluation.predictions import Trial, read_trial
+from anura_train.evaluation.evaluate import evaluate
+from anura_train.evaluation.predictions import Predictions, read_predictions
 from anura_train.evaluation.results import write_evaluation
 from anura_train.recipe import Recipe
-from anura_train.report.activity import activity
+from anura_train.report.activity import count_activity
 from anura_train.report.embedding import cells, project
 from anura_train.report.page import write_report
-from anura_train.report.performance import candidate, confusion, reliability
-from anura_train.report.plate import OTHER, OWN
-from anura_train.training.folds import Bench, fit_final, fit_fold
+from anura_train.report.performance import confusion, make_candidate, reliability
+from anura_train.report.plot import OTHER_COLOUR, OWN_COLOUR
+from anura_train.training.folds import RunContext, fit_final, fit_fold
 
 EVIL = "<script>alert(1)</script>"
 
 
-def made(skill: float) -> tuple[Corpus, Trial]:
+def made(skill: float) -> tuple[Corpus, Predictions]:
     """Return two species that call at 20 and at 23 o'clock, in a place with an evil name."""
     rng = np.random.default_rng(0)
     recordings, rows = [], {}
@@ -41,7 +41,7 @@ def made(skill: float) -> tuple[Corpus, Trial]:
         for each in code:
             row[:3, ("AAA", "BBB").index(each)] += skill
         rows[name] = row.astype(np.float32)
-    trial = Trial(tuple(recordings), ("AAA", "BBB"), np.arange(40) // 4 % 2, rows, 1.0, 1.0)
+    trial = Predictions(tuple(recordings), ("AAA", "BBB"), np.arange(40) // 4 % 2, rows, 1.0, 1.0)
     return Corpus(tuple(recordings), (Taxon("AAA"), Taxon("BBB"))), trial
 
 
@@ -60,10 +60,10 @@ class Links(HTMLParser):
 
 def test_a_page_of_two_models_needs_nothing_else(recipe: Recipe, tmp_path: Path) -> None:
     candidates = []
-    for skill, colour in ((40.0, OWN), (2.0, OTHER)):
+    for skill, colour in ((40.0, OWN_COLOUR), (2.0, OTHER_COLOUR)):
         corpus, trial = made(skill)
-        evaluation = assess(recipe, corpus, trial).model_copy(update={"title": f"{EVIL} {skill}"})
-        candidates.append(candidate(evaluation, trial, colour))
+        evaluation = evaluate(recipe, corpus, trial).model_copy(update={"title": f"{EVIL} {skill}"})
+        candidates.append(make_candidate(evaluation, trial, colour))
     text = write_report(tmp_path, candidates, ()).read_text(encoding="utf-8")
     links = Links()
     links.feed(text)
@@ -78,7 +78,7 @@ def test_a_page_of_two_models_needs_nothing_else(recipe: Recipe, tmp_path: Path)
 
 def test_activity_is_time_heard_over_time_listened(recipe: Recipe) -> None:
     corpus, trial = made(40.0)
-    found = activity(candidate(assess(recipe, corpus, trial), trial, OWN))
+    found = count_activity(make_candidate(evaluate(recipe, corpus, trial), trial, OWN_COLOUR))
     assert found is not None
     # Three seconds before the hour and three behind it; a frog calls in the first three.
     assert found.listened_s[0, [20, 21, 23, 0]] == pytest.approx([30, 30, 90, 90])
@@ -91,9 +91,9 @@ def test_activity_is_time_heard_over_time_listened(recipe: Recipe) -> None:
 def test_without_times_there_is_no_activity(recipe: Recipe, tmp_path: Path) -> None:
     corpus, trial = made(40.0)
     untimed = tuple(Recording(each.path, each.name, each.group, each.weak) for each in trial.recordings)
-    trial = Trial(untimed, trial.labels, trial.fold, trial.rows, 1.0, 1.0)
-    own = candidate(assess(recipe, corpus, trial), trial, OWN)
-    assert activity(own) is None
+    trial = Predictions(untimed, trial.labels, trial.fold, trial.rows, 1.0, 1.0)
+    own = make_candidate(evaluate(recipe, corpus, trial), trial, OWN_COLOUR)
+    assert count_activity(own) is None
     assert "nothing is known of the time of day" in write_report(tmp_path, [own], ()).read_text()
 
 
@@ -138,11 +138,11 @@ def test_the_command_shows_what_was_trained(
     root: Path, recipe: Recipe, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick, out = recipe.model_copy(update={"steps": 2}), tmp_path / "out"
-    bench = Bench(out, Fabric(accelerator="cpu", devices=1))
+    bench = RunContext(out, Fabric(accelerator="cpu", devices=1))
     for fold in range(quick.folds):
         fit_fold(quick, corpus, fold, bench, lambda _: None)
     fit_final(quick, corpus, bench, lambda _: None)
-    write_evaluation(out, assess(quick, corpus, read_trial(out, quick, corpus)))
+    write_evaluation(out, evaluate(quick, corpus, read_predictions(out, quick, corpus)))
     monkeypatch.setattr(sys, "argv", ["anura-train", "report", "--data", str(root), "--out", str(out)])
     with pytest.raises(SystemExit) as ended:
         main.main()

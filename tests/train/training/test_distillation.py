@@ -13,17 +13,17 @@ from typer.testing import CliRunner
 
 from anura_edge.errors import ConfigError, ModelError
 from anura_train.batches.build import open_lesson
-from anura_train.checkpoints.final import load_checkpoint, load_rows
-from anura_train.checkpoints.resume import fingerprint, load_result
+from anura_train.checkpoints.final import load_checkpoint, load_logits
+from anura_train.checkpoints.resume import fingerprint, load_final_weights
 from anura_train.cli import main
 from anura_train.data import Corpus
 from anura_train.data.folds import all_folds
 from anura_train.models import Net, build
 from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe
-from anura_train.training.distillation import Teachers, by_second
-from anura_train.training.folds import Bench, fit_final, fit_fold
-from anura_train.training.logit_cache import Memory
+from anura_train.training.distillation import Teachers, logits_per_second
+from anura_train.training.folds import RunContext, fit_final, fit_fold
+from anura_train.training.logit_cache import LogitCache
 from anura_train.training.loop import fit
 from anura_train.training.teachers import load_teachers
 
@@ -43,7 +43,7 @@ def taught(recipe: Recipe) -> Recipe:
 @pytest.fixture
 def folder(recipe: Recipe, corpus: Corpus, tmp_path: Path) -> Path:
     """What a teacher of two steps left."""
-    teacher, bench = recipe.model_copy(update={"steps": 2}), Bench(tmp_path / "teacher", BENCH)
+    teacher, bench = recipe.model_copy(update={"steps": 2}), RunContext(tmp_path / "teacher", BENCH)
     for fold in range(teacher.folds):
         fit_fold(teacher, corpus, fold, bench, lambda _: None)
     fit_final(teacher, corpus, bench, lambda _: None)
@@ -122,7 +122,7 @@ def test_teachers_of_any_kind_speak_of_the_whole_and_those_with_rows_of_each_sec
 def test_what_was_said_is_remembered_and_not_of_other_sounds_or_other_teachers(recipe: Recipe, tmp_path: Path) -> None:
     torch.manual_seed(0)
     one, other = (build(recipe.model, 3).eval() for _ in range(2))
-    memory = Memory(tmp_path / "said.db")
+    memory = LogitCache(tmp_path / "said.db")
     audio = noise(2, recipe.example_s)
     for network in (one, other):
         for sound in (audio, 0.5 * audio):
@@ -139,12 +139,12 @@ def test_a_memory_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     damaged.write_bytes(b"no database at all, but as long as a header of one would be: " * 40)
     for path in (damaged, damaged / "below" / "said.db"):
         with pytest.raises(ModelError, match=r"said\.db"):
-            Memory(path)
+            LogitCache(path)
 
 
 def test_a_second_is_the_mean_of_its_rows() -> None:
     rows = torch.arange(12.0).reshape(1, 12, 1)
-    assert by_second(rows, 3).flatten().tolist() == [1.5, 5.5, 9.5]
+    assert logits_per_second(rows, 3).flatten().tolist() == [1.5, 5.5, 9.5]
 
 
 def test_teachers_are_of_the_fold_and_learnt_from_no_recording_that_is_tested(
@@ -155,7 +155,7 @@ def test_teachers_are_of_the_fold_and_learnt_from_no_recording_that_is_tested(
         learnt = corpus.only(lambda each, fold=fold: folds.get(each.name, fold) != fold)  # type: ignore[misc]
         teachers = load_teachers([folder], taught, corpus, learnt, fold)
         assert teachers
-        own = load_result(folder / f"state/fold-{fold}.pt")
+        own = load_final_weights(folder / f"state/fold-{fold}.pt")
         for name, value in teachers.networks[0].state_dict().items():
             torch.testing.assert_close(value, own[name])
         with pytest.raises(ModelError, match="other recordings"):
@@ -165,10 +165,10 @@ def test_teachers_are_of_the_fold_and_learnt_from_no_recording_that_is_tested(
 def test_a_distilled_training_leaves_what_any_other_leaves_and_says_who_taught(
     taught: Recipe, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
-    bench = Bench(tmp_path / "student", BENCH)
+    bench = RunContext(tmp_path / "student", BENCH)
     fit_fold(taught, corpus, 0, bench, lambda _: None, [folder])
     fit_final(taught, corpus, bench, lambda _: None, [folder])
-    assert set(load_rows(bench.out / "fold-0.npz")) == set(load_rows(folder / "fold-0.npz"))
+    assert set(load_logits(bench.out / "fold-0.npz")) == set(load_logits(folder / "fold-0.npz"))
     assert load_checkpoint(bench.out).provenance.teachers == ("Three tones",)
     assert load_checkpoint(folder).provenance.teachers == ()
 
@@ -210,7 +210,7 @@ def test_the_command_distils_a_fold(taught: Recipe, folder: Path, root: Path, tm
     wanted = ["distill", "--recipe", str(path), "--teacher", str(folder), "--data", str(root), "--fold", "0"]
     done = CliRunner().invoke(main.app, [*wanted, "--out", str(tmp_path / "student"), "--accelerator", "cpu"])
     assert done.exit_code == 0, done.output
-    assert load_rows(tmp_path / "student/fold-0.npz")
+    assert load_logits(tmp_path / "student/fold-0.npz")
 
 
 def test_weights_of_the_command_line_take_the_place_of_the_recipe_s(recipe: Recipe, root: Path, tmp_path: Path) -> None:

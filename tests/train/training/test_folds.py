@@ -10,14 +10,14 @@ import yaml
 from lightning_fabric import Fabric
 
 from anura_edge.errors import ConfigError, ModelError, SourceError
-from anura_train.checkpoints.final import HELD_OUT, load_checkpoint, load_rows
+from anura_train.checkpoints.final import HELD_OUT_LOGITS, load_checkpoint, load_logits
 from anura_train.cli import main
 from anura_train.data import Corpus
 from anura_train.data.folds import all_folds
 from anura_train.evaluation.calibration import LOWEST_THRESHOLD
-from anura_train.evaluation.shipped import evaluate, load_report
+from anura_train.evaluation.shipped import load_shipped_report, write_shipped_report
 from anura_train.recipe import Recipe
-from anura_train.training.folds import Bench, fit_final, fit_fold
+from anura_train.training.folds import RunContext, fit_final, fit_fold
 from anura_train.training.loop import Step
 
 
@@ -33,16 +33,16 @@ def quick(recipe: Recipe) -> Recipe:
 
 
 def test_what_fit_leaves_behind_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
+    bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
     for fold in range(quick.folds):
         fit_fold(quick, corpus, fold, bench, no_report)
     fit_final(quick, corpus, bench, no_report)
-    tested = [set(load_rows(tmp_path / f"fold-{fold}.npz")) for fold in range(quick.folds)]
+    tested = [set(load_logits(tmp_path / f"fold-{fold}.npz")) for fold in range(quick.folds)]
     assert set.union(*tested) == {clip.name for clip in corpus.frogs + corpus.backgrounds}
     assert sum(map(len, tested)) == len(set.union(*tested))
-    assert set(load_rows(tmp_path / HELD_OUT)) == {clip.name for clip in corpus.held_out}
-    report = evaluate(tmp_path, corpus)
-    assert load_report(tmp_path) == report
+    assert set(load_logits(tmp_path / HELD_OUT_LOGITS)) == {clip.name for clip in corpus.held_out}
+    report = write_shipped_report(tmp_path, corpus)
+    assert load_shipped_report(tmp_path) == report
     assert [row.code for row in report.species] == list(corpus.labels())
     for metric in report.metrics:
         assert metric.protocol
@@ -65,18 +65,18 @@ def test_a_fold_learns_from_no_group_that_it_is_tested_on(recipe: Recipe, corpus
 def test_a_golden_clip_must_exist_and_be_free(
     recipe: Recipe, corpus: Corpus, tmp_path: Path, golden: str, remedy: str
 ) -> None:
-    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
+    bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
     with pytest.raises(ConfigError, match=remedy):
         fit_final(recipe.model_copy(update={"golden": golden}), corpus, bench, no_report)
 
 
 def test_what_was_not_fitted_is_named(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="anura-train fit"):
-        evaluate(tmp_path, corpus)
+        write_shipped_report(tmp_path, corpus)
     with pytest.raises(SourceError, match="anura-train fit"):
-        load_rows(tmp_path / "fold-0.npz")
+        load_logits(tmp_path / "fold-0.npz")
     with pytest.raises(ModelError, match="anura-train evaluate"):
-        load_report(tmp_path)
+        load_shipped_report(tmp_path)
 
 
 def test_the_command_says_what_is_wrong_without_a_traceback(
@@ -103,11 +103,11 @@ def test_the_authors_folds_are_taken_where_they_made_as_many(recipe: Recipe, cor
 
 
 def test_data_without_a_background_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Fabric(accelerator="cpu", devices=1))
+    bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
     frogs = corpus.only(lambda clip: bool(clip.codes))
     for fold in range(quick.folds):
         fit_fold(quick, frogs, fold, bench, no_report)
     fit_final(quick, frogs, bench, no_report)
-    report = evaluate(tmp_path, frogs)
+    report = write_shipped_report(tmp_path, frogs)
     assert not [metric for metric in report.metrics if "false alarms" in metric.name]
     assert all(row.threshold == LOWEST_THRESHOLD for row in report.species)

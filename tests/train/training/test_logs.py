@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anura_edge.errors import ConfigError, SourceError
-from anura_train.training.logs import CsvLog, Stopwatch, TensorBoardLog, read_seconds
+from anura_train.training.logs import CpuTimeLog, CsvLog, TensorBoardLog, read_cpu_seconds
 from anura_train.training.loop import Step
 
 
@@ -63,11 +63,11 @@ def test_without_tensorboard_its_package_is_named(tmp_path: Path, monkeypatch: p
 
 def test_a_stopwatch_goes_on_after_a_kill_and_begins_anew_with_a_training(tmp_path: Path) -> None:
     path = tmp_path / "log/fold-0.seconds"
-    Stopwatch(path).write(Step(1, 9, 0.0, 0.0))
+    CpuTimeLog(path).write(Step(1, 9, 0.0, 0.0))
     path.write_text("100.0\n")
-    Stopwatch(path).write(Step(5, 9, 0.0, 0.0))
-    assert read_seconds(path) >= 100
-    Stopwatch(path).write(Step(1, 9, 0.0, 0.0))
-    assert read_seconds(path) < 100
+    CpuTimeLog(path).write(Step(5, 9, 0.0, 0.0))
+    assert read_cpu_seconds(path) >= 100
+    CpuTimeLog(path).write(Step(1, 9, 0.0, 0.0))
+    assert read_cpu_seconds(path) < 100
     with pytest.raises(SourceError, match="anura-train fit"):
-        read_seconds(tmp_path / "none")
+        read_cpu_seconds(tmp_path / "none")

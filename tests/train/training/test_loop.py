@@ -17,14 +17,14 @@ from anura_train.evaluation.metrics import mean_average_precision
 from anura_train.models import build
 from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe, WindowSettings
-from anura_train.training.folds import score
+from anura_train.training.folds import predict_all
 from anura_train.training.loop import Step, features_of, fit, make_optimizer, make_schedule, mask
 
 
 def test_training_learns_to_tell_the_species_apart(corpus: Corpus, recipe: Recipe) -> None:
     model = fit(recipe, open_lesson(recipe, corpus, corpus.labels()), lambda _: None)
     frogs = [clip for clip in corpus.frogs if clip.codes[0] in corpus.labels()]
-    scores = np.stack([rows.max(0) for rows in score(model, frogs).values()])
+    scores = np.stack([rows.max(0) for rows in predict_all(model, frogs).values()])
     truth = np.array([[clip.codes[0] == label for label in corpus.labels()] for clip in frogs])
     assert mean_average_precision(scores, truth) > 0.8
 

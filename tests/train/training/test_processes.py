@@ -10,14 +10,14 @@ import yaml
 from typer.testing import CliRunner
 
 from anura_edge.errors import ConfigError
-from anura_train.checkpoints.final import load_rows
+from anura_train.checkpoints.final import load_logits
 from anura_train.cli import main
 from anura_train.data import Corpus
 from anura_train.recipe import Recipe
-from anura_train.training.folds import Bench, fit_fold
+from anura_train.training.folds import RunContext, fit_fold
 from anura_train.training.loop import Step
-from anura_train.training.processes import Accelerator, Place, Task, train
-from anura_train.training.progress import Bars, News
+from anura_train.training.processes import Accelerator, ComputeSettings, TrainingTask, train_one
+from anura_train.training.progress import ProgressDisplay, ProgressUpdate
 
 
 def test_fit_takes_variants_and_tells_of_its_training(recipe: Recipe, root: Path, tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_fit_takes_variants_and_tells_of_its_training(recipe: Recipe, root: Path
     done = CliRunner().invoke(main.app, [*arguments, "--variant", "short", "--variant", "small"])
     assert done.exit_code == 0, done.output
     assert "tiny-short-small, fold 1: step 2 of 2, loss" in done.output
-    assert load_rows(out / "fold-1.npz")
+    assert load_logits(out / "fold-1.npz")
 
 
 def test_a_training_that_fails_ends_the_command_with_its_reason(recipe: Recipe, root: Path, tmp_path: Path) -> None:
@@ -42,30 +42,32 @@ def test_a_training_that_fails_ends_the_command_with_its_reason(recipe: Recipe, 
 
 def test_two_devices_leave_behind_what_one_does(recipe: Recipe, root: Path, corpus: Corpus, tmp_path: Path) -> None:
     short = recipe.model_copy(update={"steps": 2})
-    bench = Bench(tmp_path / "one", Place(Accelerator.CPU).fabric())
+    bench = RunContext(tmp_path / "one", ComputeSettings(Accelerator.CPU).fabric())
     fit_fold(short, corpus, 0, bench, lambda _: None)
     news = get_context("spawn").Queue()
-    train(Task("short", short, root, tmp_path / "two", 0), Place(Accelerator.CPU, devices=2), news)
+    train_one(
+        TrainingTask("short", short, root, tmp_path / "two", 0), ComputeSettings(Accelerator.CPU, devices=2), news
+    )
     assert [news.get(timeout=10).step.number for _ in range(2)] == [1, 2]
-    one, two = (load_rows(tmp_path / name / "fold-0.npz") for name in ("one", "two"))
+    one, two = (load_logits(tmp_path / name / "fold-0.npz") for name in ("one", "two"))
     # Nearly the same: batch normalisation takes each device's part of a batch by itself.
     assert all(np.allclose(one[name], two[name], atol=0.2) for name in one)
 
 
 def test_devices_that_are_missing_are_named() -> None:
     with pytest.raises(ConfigError, match="99 wanted"):
-        Place(Accelerator.CUDA, devices=99).fabric()
+        ComputeSettings(Accelerator.CUDA, devices=99).fabric()
 
 
 def test_a_person_sees_bars_and_a_log_gets_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    news: Queue[News] = Queue()
+    news: Queue[ProgressUpdate] = Queue()
 
     def shown() -> str:
         for number in range(1, 101):
-            news.put(News("fold 0", Step(number, of=100, loss=0.25, learning_rate=0.1)))
-        with Bars() as bars:
+            news.put(ProgressUpdate("fold 0", Step(number, of=100, loss=0.25, learning_rate=0.1)))
+        with ProgressDisplay() as bars:
             bars.show(news)
         return capsys.readouterr().err
 

@@ -11,30 +11,30 @@ from anura_train.data import Corpus
 from anura_train.models import build
 from anura_train.recipe import Recipe
 from anura_train.training.loop import fit
-from anura_train.training.qat import learn_rounded, round_to_int8, rounded_layers
+from anura_train.training.qat import enable_qat, fake_quantize, quantized_layers
 
 
 @given(st.integers(0, 1_000), st.floats(1e-3, 1e3))
 def test_rounding_moves_no_value_by_more_than_half_a_step_of_its_channel(seed: int, scale: float) -> None:
     values = scale * torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(seed))
-    rounded = round_to_int8(values, channels=True)
+    rounded = fake_quantize(values, channels=True)
     steps = values.abs().flatten(1).amax(1) / 127
     assert ((rounded - values).abs().flatten(1).amax(1) <= 0.5001 * steps).all()
     assert all(len(channel.unique()) <= 255 for channel in rounded.flatten(1))
-    torch.testing.assert_close(round_to_int8(rounded, channels=True), rounded)
-    together = round_to_int8(values, channels=False)
+    torch.testing.assert_close(fake_quantize(rounded, channels=True), rounded)
+    together = fake_quantize(values, channels=False)
     assert (together - values).abs().max() <= 0.5001 * values.abs().max() / 127
 
 
 def test_gradients_pass_as_if_nothing_was_rounded() -> None:
     values = torch.randn(3, 4, requires_grad=True)
-    round_to_int8(values, channels=True).mul(torch.arange(12.0).reshape(3, 4)).sum().backward()
+    fake_quantize(values, channels=True).mul(torch.arange(12.0).reshape(3, 4)).sum().backward()
     torch.testing.assert_close(values.grad, torch.arange(12.0).reshape(3, 4))
 
 
 def test_the_first_the_last_and_depthwise_layers_stay_exact(recipe: Recipe) -> None:
     model = build(recipe.model, 3)
-    rounded = rounded_layers(model)
+    rounded = quantized_layers(model)
     layers = [each for each in model.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
     assert rounded
     assert layers[0] not in rounded
@@ -49,9 +49,9 @@ def test_a_rounded_network_computes_something_else_with_the_same_weights(recipe:
     features = torch.randn(1, 40, 64)
     with torch.no_grad():
         exact, before = model.learn(features), {name: value.clone() for name, value in model.state_dict().items()}
-        learn_rounded(model)
+        enable_qat(model)
         rounded = model.learn(features)
-        learn_rounded(model)
+        enable_qat(model)
         assert torch.equal(model.learn(features), rounded), "once more changes nothing"
     assert 0 < (rounded - exact).abs().max() < 0.3
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -12,7 +12,7 @@ from anura_train.models.settings import ModelSettings, StreamSettings
 from anura_train.models.window import HOP_S, WINDOW_S
 from anura_train.recipe import read_recipe, variants_of
 
-LABELS = 42
+LABEL_COUNT = 42
 """AnuraSet's species."""
 
 STREAM_S = 60
@@ -20,7 +20,7 @@ STREAM_S = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ModelCost:
     """A network's cost."""
 
     name: str
@@ -32,7 +32,7 @@ class Entry:
     rate_hz: int
 
 
-def catalogue(paths: Sequence[Path]) -> list[Entry]:
+def model_costs(paths: Sequence[Path]) -> list[ModelCost]:
     """Measure the networks of recipes, and of those of their variants that change the network."""
     entries = []
     for path in paths:
@@ -41,11 +41,11 @@ def catalogue(paths: Sequence[Path]) -> list[Entry]:
             recipe = read_recipe(path, variant)
             if recipe.model not in seen:
                 seen.append(recipe.model)
-                entries.append(measure(" ".join([path.stem, *variant]), recipe.model))
+                entries.append(measure_cost(" ".join([path.stem, *variant]), recipe.model))
     return entries
 
 
-def table(entries: Sequence[Entry]) -> str:
+def cost_table(entries: Sequence[ModelCost]) -> str:
     """Return entries as a table in Markdown."""
     lines = ["| recipe | parameters | MMAC / s | input |", "|---|--:|--:|---|"]
     lines += [
@@ -55,19 +55,19 @@ def table(entries: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
-def measure(name: str, settings: ModelSettings) -> Entry:
+def measure_cost(name: str, settings: ModelSettings) -> ModelCost:
     """Count a network's parameters and multiply-adds by torch's own counter.
 
     Only the front end's numbers are made: the rest is a sketch on torch's "meta" device, so the largest costs nothing.
     """
     streams = isinstance(settings, StreamSettings)
     with torch.device("cpu" if streams else "meta"):
-        model = build(settings, LABELS).eval()
+        model = build(settings, LABEL_COUNT).eval()
     sound_s = STREAM_S if streams else WINDOW_S
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         features = model.features(torch.zeros(1, sound_s * model.rate_hz))
         model.learn(features.to(next(model.parameters()).device))
-    return Entry(
+    return ModelCost(
         name=name,
         parameters=sum(weight.numel() for weight in model.parameters()),
         # A window is scored each second, whatever its length.

@@ -21,7 +21,7 @@ from anura_train.recipe import WindowSettings
 SPLITS = ("random", "grouped")
 
 
-def cut_twice(corpus: Corpus, out: Path) -> Corpus:
+def write_both_splits(corpus: Corpus, out: Path) -> Corpus:
     """Write the windows of recordings with a species, and tables of them in OUT/random and OUT/grouped.
 
     In the first each window is a group of its own. Returns the corpus of the second; windows that are there stay.

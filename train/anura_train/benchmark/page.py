@@ -9,7 +9,7 @@ import torch
 from anura_edge.errors import ConfigError
 from anura_train.benchmark.leakage import SPLITS
 from anura_train.benchmark.plan import Comparison
-from anura_train.benchmark.runs import SETS, Run, difference, shared_groups
+from anura_train.benchmark.runs import SETS, BenchmarkResult, difference, seen_group_share
 from anura_train.evaluation.bootstrap import Estimate
 from anura_train.evaluation.results import Evaluation
 
@@ -18,7 +18,7 @@ BEGIN, END = "<!-- begin of what `anura-train results` writes -->", "<!-- end --
 EMPTY = f"# Every recipe on the same folds\n\n{BEGIN}\n{END}\n"
 
 
-def write_page(path: Path, runs: Sequence[Run], comparison: Comparison | None) -> None:
+def write_page(path: Path, runs: Sequence[BenchmarkResult], pairs: Comparison | None) -> None:
     """Write the figures between two marks of a page; what people wrote around them stays.
 
     Raises ConfigError when the page is there without its marks.
@@ -29,17 +29,17 @@ def write_page(path: Path, runs: Sequence[Run], comparison: Comparison | None) -
     if not begin or not end:
         raise ConfigError(f"{path} has no line {BEGIN!r} and {END!r} behind it; add them, or move the page away")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figures = "\n\n".join(_sections(runs, comparison))
+    figures = "\n\n".join(_sections(runs, pairs))
     path.write_text(f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}", encoding="utf-8")
 
 
-def comparison(runs: Sequence[Run]) -> str:
+def comparison_table(runs: Sequence[BenchmarkResult]) -> str:
     """Return the table of runs on the same data, and by how much each differs from the first, as Markdown."""
     others = Comparison(baseline=runs[0].name, others=tuple(each.name for each in runs[1:]))
-    return "\n\n".join([_about(runs[0].evaluation), table(runs), "\n".join(_compared(runs, others))])
+    return "\n\n".join([_about(runs[0].evaluation), results_table(runs), "\n".join(_compared(runs, others))])
 
 
-def _sections(runs: Sequence[Run], comparison: Comparison | None) -> Iterator[str]:
+def _sections(runs: Sequence[BenchmarkResult], pairs: Comparison | None) -> Iterator[str]:
     minutes = sum(each.seconds for each in runs) / 60
     yield (
         f"Trained in {minutes:.0f} core-minutes on a machine of {os.cpu_count()} cores with torch {torch.__version__}, "
@@ -52,12 +52,12 @@ def _sections(runs: Sequence[Run], comparison: Comparison | None) -> Iterator[st
         if lines:
             yield f"## {title}"
             yield _about(lines[0].evaluation)
-            yield table(lines)
+            yield results_table(lines)
             if lines[0].evaluation.test_recordings:
                 yield _about_test(lines[0].evaluation)
                 yield _test_table(lines)
-            if comparison and data != "esc10":
-                yield "\n".join(_compared(lines, comparison))
+            if pairs and data != "esc10":
+                yield "\n".join(_compared(lines, pairs))
     yield "## Budgets"
     yield "What was laid over each recipe so that all of it takes so little time; seeds are the recipes'."
     yield "\n".join(["| recipe | changes |", "|---|---|", *dict.fromkeys(_budget(each) for each in runs)])
@@ -74,14 +74,14 @@ def _about(evaluation: Evaluation) -> str:
     )
 
 
-def table(runs: Sequence[Run]) -> str:
+def results_table(runs: Sequence[BenchmarkResult]) -> str:
     """Return a line of figures for each run, as Markdown."""
     lines = [
         "| recipe | macro-F1, tuned | macro-F1 at 0.5 | mAP | parameters | MMAC / s | core-s |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for each in runs:
-        figures = (shown(each.evaluation, name) for name in ("macro-F1 tuned", "macro-F1 at 0.5", "mAP"))
+        figures = (format_metric(each.evaluation, name) for name in ("macro-F1 tuned", "macro-F1 at 0.5", "mAP"))
         cost = f"{each.cost.parameters:,} | {each.cost.mmac_per_s:,.0f} | {each.seconds:,.0f}"
         lines.append(f"| {each.name} | {' | '.join(figures)} | {cost} |")
     return "\n".join(lines)
@@ -96,7 +96,7 @@ def _about_test(evaluation: Evaluation) -> str:
     )
 
 
-def _test_table(runs: Sequence[Run]) -> str:
+def _test_table(runs: Sequence[BenchmarkResult]) -> str:
     one = runs[0].evaluation
     columns = [
         (f"macro-F1 at 0.5, {one.species} species", "macro-F1 uncalibrated, at 0.5", "every species", "test"),
@@ -107,24 +107,24 @@ def _test_table(runs: Sequence[Run]) -> str:
     ]
     lines = [f"| recipe | {' | '.join(name for name, *_ in columns)} |", "|---|" + "--:|" * len(columns)]
     for each in runs:
-        figures = (shown(each.evaluation, measure, of, condition) for _, measure, of, condition in columns)
+        figures = (format_metric(each.evaluation, measure, of, condition) for _, measure, of, condition in columns)
         lines.append(f"| {each.name} | {' | '.join(figures)} |")
     return "\n".join(lines)
 
 
-def _compared(runs: Sequence[Run], comparison: Comparison) -> Iterator[str]:
+def _compared(runs: Sequence[BenchmarkResult], pairs: Comparison) -> Iterator[str]:
     by_name = {each.name: each for each in runs}
-    for name in comparison.others:
-        found = difference(by_name[name], by_name[comparison.baseline])
-        yield f"- `{name}` against `{comparison.baseline}`, tuned macro-F1 on the same recordings: {_signed(found)}."
+    for name in pairs.others:
+        found = difference(by_name[name], by_name[pairs.baseline])
+        yield f"- `{name}` against `{pairs.baseline}`, tuned macro-F1 on the same recordings: {_signed(found)}."
 
 
-def _budget(done: Run) -> str:
+def _budget(done: BenchmarkResult) -> str:
     changes = ", ".join(f"`{key}: {value}`" for key, value in done.changes.items())
     return f"| {done.name} | {changes or 'none'} |".replace("None", "null")
 
 
-def _leakage(split: dict[str, Run]) -> Iterator[str]:
+def _leakage(split: dict[str, BenchmarkResult]) -> Iterator[str]:
     one = next(iter(split.values()))
     yield (
         f"The same {one.evaluation.recordings:,} windows of 3 s, a second apart, the same model (`{one.name}`), seed, "
@@ -136,12 +136,12 @@ def _leakage(split: dict[str, Run]) -> Iterator[str]:
     ]
     for name, done in split.items():
         names = ("micro-F1 uncalibrated, at 0.5", "macro-F1 uncalibrated, at 0.5", "mAP")
-        figures = " | ".join(shown(done.evaluation, each) for each in names)
-        lines.append(f"| {name} | {100 * shared_groups(done):.0f} % | {figures} |")
+        figures = " | ".join(format_metric(done.evaluation, each) for each in names)
+        lines.append(f"| {name} | {100 * seen_group_share(done):.0f} % | {figures} |")
     yield "\n".join(lines)
 
 
-def shown(evaluation: Evaluation, measure: str, of: str = "all", condition: str = "as recorded") -> str:
+def format_metric(evaluation: Evaluation, measure: str, of: str = "all", condition: str = "as recorded") -> str:
     """Return a figure with its interval; a dash where it is not defined."""
     figure = evaluation.figure(measure, of, condition)
     if figure is None or figure.value is None:

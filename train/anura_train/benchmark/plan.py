@@ -14,7 +14,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Entry(_Strict):
+class PlanEntry(_Strict):
     """One line of the table."""
 
     recipe: Path
@@ -44,9 +44,9 @@ class Comparison(_Strict):
 class Plan(_Strict):
     """All of the table."""
 
-    recipes: tuple[Entry, ...] = Field(min_length=1)
+    recipes: tuple[PlanEntry, ...] = Field(min_length=1)
     comparison: Comparison | None = None
-    leakage: Entry | None = None
+    leakage: PlanEntry | None = None
     """The recipe that learns windows split at random, and windows split by group."""
 
 

@@ -27,9 +27,9 @@ from anura_train.models.weights import load_saved
 from anura_train.recipe import Recipe
 
 CHECKPOINT, GOLDEN, REPORT = "model.pt", "golden.flac", "report.json"
-HELD_OUT, TESTED = "held-out.npz", "test.npz"
+HELD_OUT_LOGITS, TEST_LOGITS = "held-out.npz", "test.npz"
 
-Rows = Mapping[str, FloatArray]
+FrameLogits = Mapping[str, FloatArray]
 """Clip name -> logits (rows, labels)."""
 
 
@@ -90,7 +90,7 @@ def load_checkpoint(out: Path) -> Checkpoint:
     return Checkpoint(model.eval(), provenance)
 
 
-def save_rows(path: Path, rows: Rows) -> None:
+def save_logits(path: Path, rows: FrameLogits) -> None:
     """Write logits by clip name; a file that is there is whole."""
     young = path.with_suffix(".new")
     with young.open("wb") as file:
@@ -98,7 +98,7 @@ def save_rows(path: Path, rows: Rows) -> None:
     young.replace(path)
 
 
-def load_rows(path: Path) -> dict[str, FloatArray]:
+def load_logits(path: Path) -> dict[str, FloatArray]:
     """Read logits by clip name; SourceError when the fold was not fitted."""
     try:
         with np.load(path, allow_pickle=False) as saved:

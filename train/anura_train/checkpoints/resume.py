@@ -24,7 +24,7 @@ Weights = dict[str, Tensor]
 
 
 @dataclass(slots=True, eq=False)
-class Training:
+class TrainState:
     """Everything that changes from step to step."""
 
     model: Net
@@ -103,7 +103,7 @@ def fingerprint(recipe: Recipe, learnt: Corpus, teachers_digest: str | None = No
     return f"{own}-{teachers_digest}" if teachers_digest else own
 
 
-def load_result(path: Path, mark: str | None = None) -> Weights:
+def load_final_weights(path: Path, mark: str | None = None) -> Weights:
     """Read the weights that a finished training was kept with.
 
     Raises ModelError when there are none, or they are of another training than the fingerprint `mark` says.
@@ -121,7 +121,7 @@ def load_result(path: Path, mark: str | None = None) -> Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
+class CheckpointFile:
     """Keeps one training in one file, which is always whole: it is replaced, never written into."""
 
     path: Path
@@ -130,16 +130,16 @@ class Keeper:
     every: int = 50
     """Steps between."""
 
-    def keep(self, training: Training) -> None:
+    def keep(self, training: TrainState) -> None:
         """Write the training down when it is time to."""
         if training.step % self.every == 0:
             self._write({"training": training.state()})
 
-    def finish(self, training: Training) -> None:
+    def finish(self, training: TrainState) -> None:
         """Write down the result alone, which is a fourth of the state."""
         self._write({"step": training.step, "result": training.result().state_dict()})
 
-    def restore(self, training: Training) -> None:
+    def restore(self, training: TrainState) -> None:
         """Bring a training to where it was kept; leave it at its beginning when nothing of it was.
 
         Raises ModelError for a file that cannot be read.

@@ -25,7 +25,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=__doc__)
 Layout = StrEnum("Layout", {name: name for name in LAYOUTS})  # type: ignore[misc]
 
 
-class Wholes(StrEnum):
+class FoldUnit(StrEnum):
     """What folds are made of."""
 
     GROUPS = "groups"
@@ -108,7 +108,7 @@ def anuraset_command(
 def folds_command(
     data: Annotated[Path, typer.Option(help="A data set, as `fit` takes it.")],
     out: Out,
-    by: Annotated[Wholes, typer.Option(help="What no split may part.")],
+    by: Annotated[FoldUnit, typer.Option(help="What no split may part.")],
     folds: Annotated[int, typer.Option(min=2, max=100, help="How many; sites are a fold each.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Decides what goes into which fold.")] = 0,
 ) -> None:
@@ -118,9 +118,9 @@ def folds_command(
     """
     corpus = examine(data, layout_of(data))
     learnt = corpus.frogs + corpus.backgrounds
-    if by is Wholes.SITES:
+    if by is FoldUnit.SITES:
         dealt = site_folds(learnt)
-    elif by is Wholes.NIGHTS:
+    elif by is FoldUnit.NIGHTS:
         dealt = night_folds(learnt, folds, seed)
     else:
         dealt = corpus_folds(corpus, folds, seed)

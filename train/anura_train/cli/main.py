@@ -9,26 +9,26 @@ import typer
 
 from anura_edge.errors import AnuraError
 from anura_train.benchmark import runs as results
-from anura_train.benchmark.cost import catalogue, table
-from anura_train.benchmark.page import comparison, shown, write_page
+from anura_train.benchmark.cost import cost_table, model_costs
+from anura_train.benchmark.page import comparison_table, format_metric, write_page
 from anura_train.benchmark.plan import read_plan
 from anura_train.checkpoints.final import load_checkpoint
 from anura_train.cli import data as data_commands
 from anura_train.data import read_corpus
 from anura_train.data.folds import own_count
 from anura_train.data.readers.layouts import layout_of
-from anura_train.evaluation.assess import assess
-from anura_train.evaluation.offset_delay import ending_figures
-from anura_train.evaluation.predictions import read_test, read_trial
-from anura_train.evaluation.results import lines_of_test, load_evaluation, write_evaluation
-from anura_train.evaluation.robustness import perturbed_trials
-from anura_train.evaluation.shipped import Report, evaluate
+from anura_train.evaluation.evaluate import evaluate
+from anura_train.evaluation.offset_delay import offset_delay_metrics
+from anura_train.evaluation.predictions import read_predictions, read_test_predictions
+from anura_train.evaluation.results import load_evaluation, summary_of_test_part, write_evaluation
+from anura_train.evaluation.robustness import perturbed_predictions
+from anura_train.evaluation.shipped import ShippedReport, write_shipped_report
 from anura_train.recipe import Recipe, read_recipe
-from anura_train.report.embedding import embedding_plates
+from anura_train.report.embedding import embedding_plots
 from anura_train.report.page import write_report
-from anura_train.report.performance import candidate
-from anura_train.report.plate import OTHER, OWN
-from anura_train.training.processes import Accelerator, Place, Precision, Task, train_all
+from anura_train.report.performance import make_candidate
+from anura_train.report.plot import OTHER_COLOUR, OWN_COLOUR
+from anura_train.training.processes import Accelerator, ComputeSettings, Precision, TrainingTask, train_all
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
 app.add_typer(data_commands.app, name="data")
@@ -74,7 +74,7 @@ def fit_command(
 
     Example: anura-train fit --recipe train/recipes/student_stream.yaml --data ../data --out build/train/student_stream
     """
-    place = Place(accelerator, devices, precision, tensorboard, workers)
+    place = ComputeSettings(accelerator, devices, precision, tensorboard, workers)
     weights = {"model": {"pretrained": pretrained}} if pretrained else None
     _train(read_recipe(recipe, variant, weights), data, out, fold, place, jobs, ())
 
@@ -103,19 +103,25 @@ def distill_command(
     Example: anura-train distill --recipe train/recipes/student_distilled.yaml --teacher build/train/teacher_yamnet
     --data ../data --out build/train/student_distilled
     """
-    place = Place(accelerator, devices, precision, tensorboard, workers)
+    place = ComputeSettings(accelerator, devices, precision, tensorboard, workers)
     _train(read_recipe(recipe, variant), data, out, fold, place, jobs, tuple(teacher))
 
 
 def _train(
-    settings: Recipe, data: Path, out: Path, fold: int | None, place: Place, jobs: int, teachers: tuple[Path, ...]
+    settings: Recipe,
+    data: Path,
+    out: Path,
+    fold: int | None,
+    place: ComputeSettings,
+    jobs: int,
+    teachers: tuple[Path, ...],
 ) -> None:
     corpus = data_commands.examine(data, layout_of(data))
     if (own := own_count(corpus)) and own != settings.folds:
         typer.echo(f"The data comes in {own} folds of its own; they take the place of the recipe's {settings.folds}.")
         settings = settings.model_copy(update={"folds": own})
     wanted: list[int | None] = [*range(settings.folds), None] if fold is None else [fold]
-    train_all([Task(settings.id, settings, data, out, each, teachers) for each in wanted], place, jobs)
+    train_all([TrainingTask(settings.id, settings, data, out, each, teachers) for each in wanted], place, jobs)
 
 
 @app.command("models")
@@ -126,7 +132,7 @@ def models_command(
 
     Example: anura-train models train/recipes/*.yaml
     """
-    typer.echo(table(catalogue(recipes)))
+    typer.echo(cost_table(model_costs(recipes)))
 
 
 @app.command("evaluate")
@@ -144,16 +150,16 @@ def evaluate_command(
     Example: anura-train evaluate --data ../data --out build/train/student_stream --robustness
     """
     corpus = read_corpus(data)
-    _print(evaluate(out, corpus))
+    _print(write_shipped_report(out, corpus))
     recipe = load_checkpoint(out).provenance.recipe
-    trial = read_trial(out, recipe, corpus)
-    conditions = perturbed_trials(out, recipe, corpus, trial) if robustness else ()
-    evaluation = assess(recipe, corpus, trial, conditions, read_test(out, trial, corpus))
+    trial = read_predictions(out, recipe, corpus)
+    conditions = perturbed_predictions(out, recipe, corpus, trial) if robustness else ()
+    evaluation = evaluate(recipe, corpus, trial, conditions, read_test_predictions(out, trial, corpus))
     if robustness:
-        figures = (*evaluation.figures, *ending_figures(out, recipe, trial))
+        figures = (*evaluation.figures, *offset_delay_metrics(out, recipe, trial))
         evaluation = evaluation.model_copy(update={"figures": figures})
     write_evaluation(out, evaluation)
-    for line in lines_of_test(evaluation):
+    for line in summary_of_test_part(evaluation):
         typer.echo(line)
 
 
@@ -171,11 +177,11 @@ def report_command(
     """
     corpus = read_corpus(data)
     candidates = []
-    for folder, colour in ((out, OWN), (baseline, OTHER)):
+    for folder, colour in ((out, OWN_COLOUR), (baseline, OTHER_COLOUR)):
         if folder:
-            trial = read_trial(folder, load_checkpoint(folder).provenance.recipe, corpus)
-            candidates.append(candidate(load_evaluation(folder), trial, colour))
-    plates = embedding_plates(load_checkpoint(out).model, corpus, corpus.labels())
+            trial = read_predictions(folder, load_checkpoint(folder).provenance.recipe, corpus)
+            candidates.append(make_candidate(load_evaluation(folder), trial, colour))
+    plates = embedding_plots(load_checkpoint(out).model, corpus, corpus.labels())
     typer.echo(write_report(out / "report", candidates, tuple(plates)))
 
 
@@ -191,8 +197,8 @@ def compare_command(
     Example: anura-train compare build/train/student_stream build/train/student_distilled --data ../data
     """
     corpus = read_corpus(data)
-    runs = [results.judge_folder(out, load_checkpoint(out).provenance.recipe, corpus) for out in outs]
-    typer.echo(comparison(runs))
+    runs = [results.evaluate_folder(out, load_checkpoint(out).provenance.recipe, corpus) for out in outs]
+    typer.echo(comparison_table(runs))
 
 
 @app.command("results")
@@ -215,16 +221,16 @@ def results_command(
     """
     listed = read_plan(plan)
     data_commands.examine(data, layout_of(data))
-    train = partial(train_all, place=Place(accelerator, precision=precision), jobs=jobs)
-    bench = results.Bench(data, out, plan.parent, train)
+    train = partial(train_all, place=ComputeSettings(accelerator, precision=precision), jobs=jobs)
+    bench = results.BenchmarkContext(data, out, plan.parent, train)
     runs = []
     for run in results.run_plan(listed, bench):
         runs.append(run)
-        typer.echo(f"{run.data}, {run.name}: macro-F1 {shown(run.evaluation, 'macro-F1 tuned')}", err=True)
+        typer.echo(f"{run.data}, {run.name}: macro-F1 {format_metric(run.evaluation, 'macro-F1 tuned')}", err=True)
     write_page(page, runs, listed.comparison)
 
 
-def _print(report: Report) -> None:
+def _print(report: ShippedReport) -> None:
     for metric in report.metrics:
         interval = "" if metric.low is None else f" [{metric.low:.2f}, {metric.high:.2f}]"
         typer.echo(f"{metric.name:45} {metric.value:6.2f}{interval} {metric.unit}")

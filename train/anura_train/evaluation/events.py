@@ -17,16 +17,16 @@ from anura_train.evaluation.measures import Figures, Weights
 from anura_train.evaluation.metrics import Truth
 
 SEGMENT_S = 1.0
-OVERLAP = 0.5
+MIN_OVERLAP = 0.5
 """Share of a detection, and of a call, that must lie in the other's kind."""
-MOST_FALSE_PER_HOUR = 100.0
+MAX_FALSE_PER_HOUR = 100.0
 
 Spans = NDArray[np.float64]
 """Onset and offset in seconds, (n, 2), in order and apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Counts:
+class DetectionCounts:
     """What detection found in each recording, for one label and each threshold."""
 
     found: NDArray[np.float64]
@@ -71,20 +71,20 @@ def detections(row: FloatArray, threshold: float, step_s: float, span_s: float, 
     return np.asarray(bounds[edges].reshape(-1, 2), np.float64)
 
 
-def match(heard: Spans, calls: Spans) -> tuple[int, int]:
+def match_detections(heard: Spans, calls: Spans) -> tuple[int, int]:
     """Return how many calls were found, and how many detections are wrong."""
     overlap = _overlap(heard, calls)
-    right = overlap.sum(1) >= OVERLAP * np.diff(heard)[:, 0]
-    found = overlap[right].sum(0) >= OVERLAP * np.diff(calls)[:, 0]
+    right = overlap.sum(1) >= MIN_OVERLAP * np.diff(heard)[:, 0]
+    found = overlap[right].sum(0) >= MIN_OVERLAP * np.diff(calls)[:, 0]
     return int(found.sum()), int((~right).sum())
 
 
-def psds(weights: Weights, counts: Sequence[Counts]) -> Figures:
+def psds(weights: Weights, counts: Sequence[DetectionCounts]) -> Figures:
     """Return each label's area under its PSD-ROC, 0 to 1, (draws, labels), for weights (draws, recordings)."""
     return np.stack([_area(weights, each) for each in counts], axis=1)
 
 
-def merge(spans: Sequence[tuple[float, float]]) -> Spans:
+def merge_spans(spans: Sequence[tuple[float, float]]) -> Spans:
     """Return spans in order, those that touch made one."""
     merged: list[list[float]] = []
     for onset_s, offset_s in sorted(spans):
@@ -101,13 +101,13 @@ def _overlap(heard: Spans, calls: Spans) -> NDArray[np.float64]:
     return np.asarray(np.clip(until - np.maximum(heard[:, None, 0], calls[None, :, 0]), 0, None))
 
 
-def _area(weights: Weights, counts: Counts) -> Figures:
+def _area(weights: Weights, counts: DetectionCounts) -> Figures:
     """Integrate the share of calls found over false detections an hour, a staircase, up to the most allowed."""
     calls, hours = weights @ counts.calls, weights @ counts.hours
     found = weights @ counts.found / np.maximum(calls, 1e-9)[:, None]  # (draws, thresholds)
     false = weights @ counts.false / hours[:, None]
     order = np.argsort(false, axis=1, kind="stable")
     reached = np.maximum.accumulate(np.take_along_axis(found, order, 1), axis=1)
-    steps = np.minimum(np.take_along_axis(false, order, 1), MOST_FALSE_PER_HOUR)
-    widths = np.diff(steps, axis=1, append=MOST_FALSE_PER_HOUR)
-    return np.where(calls > 0, (reached * widths).sum(1) / MOST_FALSE_PER_HOUR, np.nan)
+    steps = np.minimum(np.take_along_axis(false, order, 1), MAX_FALSE_PER_HOUR)
+    widths = np.diff(steps, axis=1, append=MAX_FALSE_PER_HOUR)
+    return np.where(calls > 0, (reached * widths).sum(1) / MAX_FALSE_PER_HOUR, np.nan)

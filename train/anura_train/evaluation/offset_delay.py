@@ -11,10 +11,10 @@ from anura_edge.audio import FloatArray
 from anura_train.data import Recording, load
 from anura_train.evaluation.bootstrap import Redraws, estimate
 from anura_train.evaluation.measures import Figures, Weights
-from anura_train.evaluation.predictions import Trial
-from anura_train.evaluation.results import Figure
-from anura_train.evaluation.robustness import chance_of, load_fold
-from anura_train.evaluation.thresholds import Choice, choose_nested
+from anura_train.evaluation.predictions import Predictions
+from anura_train.evaluation.results import MetricResult
+from anura_train.evaluation.robustness import load_fold_model, recording_rng
+from anura_train.evaluation.thresholds import Thresholds, fit_nested_thresholds
 from anura_train.models import Net
 from anura_train.recipe import Recipe
 
@@ -27,7 +27,7 @@ ON, OFF = 0.5, 0.25
 """A call is there from ON up and lasts down to OFF, as on a device that is told nothing else (`detect.release`)."""
 
 
-def ending_figures(out: Path, recipe: Recipe, trial: Trial) -> Iterator[Figure]:
+def offset_delay_metrics(out: Path, recipe: Recipe, trial: Predictions) -> Iterator[MetricResult]:
     """Yield for how many seconds species are heard after the sound of which they were heard, in the mean.
 
     Each recording by the model that did not learn from it, calibrated on the other folds; nothing where none is heard.
@@ -35,9 +35,9 @@ def ending_figures(out: Path, recipe: Recipe, trial: Trial) -> Iterator[Figure]:
     """
     late_s: list[float] = []
     groups: list[str] = []
-    choices = choose_nested(trial)
+    choices = fit_nested_thresholds(trial)
     for fold, choice in choices.items():
-        model = load_fold(out, recipe, len(trial.labels), fold)
+        model = load_fold_model(out, recipe, len(trial.labels), fold)
         for recording in (trial.recordings[number] for number in np.flatnonzero(trial.fold == fold)):
             found = [*_endings(recording, model, choice, trial)] if recording.codes else []
             late_s += found
@@ -46,7 +46,7 @@ def ending_figures(out: Path, recipe: Recipe, trial: Trial) -> Iterator[Figure]:
         return
     value, draws = Redraws(groups).measure(partial(_mean, late_s=np.array(late_s)))
     mean = estimate(value[0], draws[:, 0])
-    yield Figure(
+    yield MetricResult(
         measure="seconds heard after the end",
         condition="then a faint hiss",
         value=mean.value,
@@ -57,20 +57,20 @@ def ending_figures(out: Path, recipe: Recipe, trial: Trial) -> Iterator[Figure]:
 
 
 @torch.no_grad()
-def _endings(recording: Recording, model: Net, choice: Choice, trial: Trial) -> Iterator[float]:
+def _endings(recording: Recording, model: Net, choice: Thresholds, trial: Predictions) -> Iterator[float]:
     """Yield the seconds of each species that is in a recording, and is heard in it."""
     sound = load(recording, model.rate_hz)[: SOUND_S * model.rate_hz]
-    hiss = chance_of(recording).normal(0, HISS_RMS, HISS_S * model.rate_hz)
+    hiss = recording_rng(recording).normal(0, HISS_RMS, HISS_S * model.rate_hz)
     rows = model.rows(torch.from_numpy(np.concatenate([sound, hiss]).astype(np.float32))).numpy()
     probabilities = choice.probabilities(rows)
     for code in set(recording.codes) & set(trial.labels):
         column = probabilities[:, trial.labels.index(code)]
         ends_s = np.asarray(np.arange(len(column)) * trial.step_s + trial.span_s, np.float64)
-        if (late_s := heard_after(column, ends_s, len(sound) / model.rate_hz)) is not None:
+        if (late_s := offset_delay_s(column, ends_s, len(sound) / model.rate_hz)) is not None:
             yield late_s
 
 
-def heard_after(column: FloatArray, ends_s: Figures, sound_s: float) -> float | None:
+def offset_delay_s(column: FloatArray, ends_s: Figures, sound_s: float) -> float | None:
     """Return for how long a species is heard after its sound, of probabilities and ends of rows, both (rows,).
 
     None where it was not heard in its sound.

@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
-from anura_train.checkpoints.final import TESTED, Rows, load_rows
+from anura_train.checkpoints.final import TEST_LOGITS, FrameLogits, load_logits
 from anura_train.data import Corpus, Recording
 from anura_train.data.folds import all_folds
 from anura_train.evaluation.metrics import Truth
 from anura_train.models import build
 from anura_train.recipe import Recipe
 
-ALL_FOLDS = -1
+NO_FOLD = -1
 """Stands for the fold of what was in none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class Predictions:
     """Recordings, what is in them, and what the model of another fold scored them."""
 
     recordings: tuple[Recording, ...]
@@ -29,7 +29,7 @@ class Trial:
     """In the order of the scores."""
     fold: NDArray[np.int64]
     """The fold that each recording was tested in, (recordings,)."""
-    rows: Rows
+    rows: FrameLogits
     """Logits of each recording by its name, (rows, labels)."""
     step_s: float
     """From row to row."""
@@ -56,16 +56,16 @@ class Trial:
         return tuple(each.group for each in self.recordings)
 
 
-def read_trial(out: Path, recipe: Recipe, corpus: Corpus) -> Trial:
+def read_predictions(out: Path, recipe: Recipe, corpus: Corpus) -> Predictions:
     """Read the folds that `fit` left in OUT; SourceError when they were fitted on other data or not at all."""
     folds = all_folds(corpus, recipe.folds, recipe.split_seed)
     rows: dict[str, FloatArray] = {}
     for fold in range(recipe.folds):
-        rows |= load_rows(out / f"fold-{fold}.npz")
+        rows |= load_logits(out / f"fold-{fold}.npz")
     recordings = corpus.frogs + corpus.backgrounds
-    check_rows(recordings, corpus.labels(), rows, out)
+    check_logits(recordings, corpus.labels(), rows, out)
     model = build(recipe.model, len(corpus.labels()))
-    return Trial(
+    return Predictions(
         recordings=recordings,
         labels=corpus.labels(),
         fold=np.array([folds[each.name] for each in recordings]),
@@ -75,16 +75,16 @@ def read_trial(out: Path, recipe: Recipe, corpus: Corpus) -> Trial:
     )
 
 
-def read_test(out: Path, trial: Trial, corpus: Corpus) -> Trial | None:
+def read_test_predictions(out: Path, trial: Predictions, corpus: Corpus) -> Predictions | None:
     """Read the final model's scores of what the authors set aside, if they did; SourceError when `fit` left none."""
     if not corpus.test:
         return None
-    rows = load_rows(out / TESTED)
-    check_rows(corpus.test, trial.labels, rows, out)
-    return replace(trial, recordings=corpus.test, rows=rows, fold=np.full(len(corpus.test), ALL_FOLDS))
+    rows = load_logits(out / TEST_LOGITS)
+    check_logits(corpus.test, trial.labels, rows, out)
+    return replace(trial, recordings=corpus.test, rows=rows, fold=np.full(len(corpus.test), NO_FOLD))
 
 
-def check_rows(recordings: Sequence[Recording], labels: Sequence[str], rows: Rows, out: Path) -> None:
+def check_logits(recordings: Sequence[Recording], labels: Sequence[str], rows: FrameLogits, out: Path) -> None:
     """Raise SourceError when a recording has no scores, or scores of other labels."""
     for each in recordings:
         if each.name not in rows or rows[each.name].shape[1] != len(labels):

@@ -14,13 +14,13 @@ TEST_MEASURES = ("macro-F1 uncalibrated, at 0.5", "macro-F1 at 0.5", "macro-F1 t
 JSON, CSV = "evaluation.json", "evaluation.csv"
 
 
-class Strict(BaseModel):
+class StrictResult(BaseModel):
     """A part of an evaluation: frozen, an unknown key is an error, and so is a figure that is no number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Figure(Strict):
+class MetricResult(StrictResult):
     """A figure with its 95 % interval. docs/reference/metrics.md says what each measure is."""
 
     measure: str
@@ -38,7 +38,7 @@ class Figure(Strict):
     """How many were listened to."""
 
 
-class Label(Strict):
+class LabelSummary(StrictResult):
     """A label and what it was judged on."""
 
     code: str
@@ -49,7 +49,7 @@ class Label(Strict):
     """Folds that have any: of one alone, no model had learnt it that was tested on it."""
 
 
-class Evaluation(Strict):
+class Evaluation(StrictResult):
     """Everything that was measured of a recipe on a data set."""
 
     schema_version: Literal[1] = 1
@@ -71,10 +71,10 @@ class Evaluation(Strict):
     """How many labels they have."""
     draws: int
     """Redraws behind each interval."""
-    labels: tuple[Label, ...]
-    figures: tuple[Figure, ...]
+    labels: tuple[LabelSummary, ...]
+    figures: tuple[MetricResult, ...]
 
-    def figure(self, measure: str, of: str = "all", condition: str = "as recorded") -> Figure | None:
+    def figure(self, measure: str, of: str = "all", condition: str = "as recorded") -> MetricResult | None:
         """Return a figure by its names; None where it was not measured."""
         wanted = (measure, of, condition)
         return next((each for each in self.figures if (each.measure, each.of, each.condition) == wanted), None)
@@ -84,7 +84,7 @@ def write_evaluation(out: Path, evaluation: Evaluation) -> None:
     """Write OUT/evaluation.json and OUT/evaluation.csv."""
     (out / JSON).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
     with (out / CSV).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(Figure.model_fields))
+        writer = csv.DictWriter(file, list(MetricResult.model_fields))
         writer.writeheader()
         writer.writerows(each.model_dump() for each in evaluation.figures)
 
@@ -97,7 +97,7 @@ def load_evaluation(out: Path) -> Evaluation:
         raise ModelError(f"no evaluation in {out}: {error}; run `anura-train evaluate` first") from error
 
 
-def lines_of_test(evaluation: Evaluation) -> Iterator[str]:
+def summary_of_test_part(evaluation: Evaluation) -> Iterator[str]:
     """Yield, for people, the figures of what the authors set aside, with all that these need beside them."""
     if not evaluation.test_recordings:
         return

@@ -11,13 +11,13 @@ import soxr
 import torch
 
 from anura_edge.audio import FloatArray
-from anura_train.checkpoints.resume import load_result
+from anura_train.checkpoints.resume import load_final_weights
 from anura_train.data import Corpus, Recording, load
-from anura_train.evaluation.predictions import Trial
+from anura_train.evaluation.predictions import Predictions
 from anura_train.models import Net, build
 from anura_train.recipe import Recipe
 
-LONGEST_S = 30
+MAX_DURATION_S = 30
 """Of each recording so much is heard again, from its beginning."""
 
 SNRS_DB = (20, 10, 0)
@@ -31,7 +31,7 @@ Perturbation = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
-class Noises:
+class BackgroundNoise:
     """Backgrounds that a model has not learnt from."""
 
     recordings: tuple[Recording, ...]
@@ -46,7 +46,9 @@ class Noises:
         return np.resize(self.decoded[chosen.name], length)
 
 
-def perturbed_trials(out: Path, recipe: Recipe, corpus: Corpus, trial: Trial) -> Iterator[tuple[str, Trial]]:
+def perturbed_predictions(
+    out: Path, recipe: Recipe, corpus: Corpus, trial: Predictions
+) -> Iterator[tuple[str, Predictions]]:
     """Score the recordings with a species again under each condition, `as recorded` first.
 
     Raises ModelError when a fold's weights are not in OUT.
@@ -54,7 +56,7 @@ def perturbed_trials(out: Path, recipe: Recipe, corpus: Corpus, trial: Trial) ->
     frogs = np.array([bool(each.codes) for each in trial.recordings])
     recordings = tuple(each for each, frog in zip(trial.recordings, frogs, strict=True) if frog)
     plain = replace(trial, recordings=recordings, fold=trial.fold[frogs])
-    models = {int(fold): load_fold(out, recipe, len(trial.labels), int(fold)) for fold in np.unique(plain.fold)}
+    models = {int(fold): load_fold_model(out, recipe, len(trial.labels), int(fold)) for fold in np.unique(plain.fold)}
     by_fold = {fold: _conditions(fold, trial, corpus, model.rate_hz) for fold, model in models.items()}
     # A condition that one fold has no background for is left out, so that all conditions hear the same recordings.
     for name in next(iter(by_fold.values())):
@@ -64,31 +66,31 @@ def perturbed_trials(out: Path, recipe: Recipe, corpus: Corpus, trial: Trial) ->
 
 
 @torch.no_grad()
-def _score(plain: Trial, models: Mapping[int, Net], changes: Mapping[int, Perturbation]) -> dict[str, FloatArray]:
+def _score(plain: Predictions, models: Mapping[int, Net], changes: Mapping[int, Perturbation]) -> dict[str, FloatArray]:
     rows = {}
     for recording, fold in zip(plain.recordings, plain.fold.tolist(), strict=True):
         model = models[fold]
-        samples = load(recording, model.rate_hz)[: LONGEST_S * model.rate_hz]
-        changed = np.ascontiguousarray(np.clip(changes[fold](samples, chance_of(recording)), -1, 1), np.float32)
+        samples = load(recording, model.rate_hz)[: MAX_DURATION_S * model.rate_hz]
+        changed = np.ascontiguousarray(np.clip(changes[fold](samples, recording_rng(recording)), -1, 1), np.float32)
         rows[recording.name] = model.rows(torch.from_numpy(changed)).numpy().astype(np.float32)
     return rows
 
 
-def chance_of(recording: Recording) -> np.random.Generator:
+def recording_rng(recording: Recording) -> np.random.Generator:
     """Return a recording's own chance: the same for each condition, so that these differ by what they say alone."""
     return np.random.default_rng(int.from_bytes(sha256(recording.name.encode()).digest()[:8]))
 
 
-def _conditions(fold: int, trial: Trial, corpus: Corpus, rate_hz: int) -> dict[str, Perturbation]:
+def _conditions(fold: int, trial: Predictions, corpus: Corpus, rate_hz: int) -> dict[str, Perturbation]:
     """Return every condition that there are backgrounds for, by its name."""
     tested = zip(trial.recordings, trial.fold.tolist(), strict=True)
     unheard = [each for each, part in tested if part == fold and not each.codes] + list(corpus.held_out)
     conditions: dict[str, Perturbation] = {"first 30 s": lambda samples, _: samples}
     if unheard:
-        noises = Noises(tuple(unheard), rate_hz)
+        noises = BackgroundNoise(tuple(unheard), rate_hz)
         conditions |= {f"background at {snr} dB SNR": partial(_noisy, noises=noises, snr_db=snr) for snr in SNRS_DB}
     if rain := _rain(unheard):
-        noises = Noises(rain, rate_hz)
+        noises = BackgroundNoise(rain, rate_hz)
         conditions[f"rain at {RAIN_SNR_DB} dB SNR"] = partial(_noisy, noises=noises, snr_db=RAIN_SNR_DB)
     conditions |= {f"gain of {gain:+d} dB": partial(_louder, gain_db=gain) for gain in GAINS_DB}
     return conditions | {
@@ -102,7 +104,7 @@ def _rain(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
     return tuple(each for each in recordings if "rain" in each.kind.lower())
 
 
-def _noisy(samples: FloatArray, rng: np.random.Generator, *, noises: Noises, snr_db: float) -> FloatArray:
+def _noisy(samples: FloatArray, rng: np.random.Generator, *, noises: BackgroundNoise, snr_db: float) -> FloatArray:
     """Add background of so many decibels less mean power than the recording."""
     noise = noises.draw(len(samples), rng)
     power, noise_power = float(np.mean(np.square(samples))), float(np.mean(np.square(noise)))
@@ -120,8 +122,8 @@ def _narrow(samples: FloatArray, _: np.random.Generator, *, through_hz: int, rat
     return np.resize(np.asarray(soxr.resample(there, through_hz, rate_hz), np.float32), len(samples))
 
 
-def load_fold(out: Path, recipe: Recipe, labels: int, fold: int) -> Net:
+def load_fold_model(out: Path, recipe: Recipe, labels: int, fold: int) -> Net:
     """Return the model that was tested on a fold; ModelError when its weights are not in OUT."""
     model = build(recipe.model, labels)
-    model.load_state_dict(load_result(out / "state" / f"fold-{fold}.pt"))
+    model.load_state_dict(load_final_weights(out / "state" / f"fold-{fold}.pt"))
     return model.eval()

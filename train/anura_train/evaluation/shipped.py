@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Metric
-from anura_train.checkpoints.final import HELD_OUT, REPORT, Rows, load_checkpoint, load_rows
+from anura_train.checkpoints.final import HELD_OUT_LOGITS, REPORT, FrameLogits, load_checkpoint, load_logits
 from anura_train.data import Corpus, Recording
 from anura_train.data.folds import all_folds
 from anura_train.evaluation.calibration import GRID, Platt, best_threshold, fit_platt, shipped_thresholds
@@ -43,7 +43,7 @@ class SpeciesFigures(_Frozen):
     """Recordings of other species in which an event of it begins."""
 
 
-class Report(_Frozen):
+class ShippedReport(_Frozen):
     """Everything that evaluation decides and measures."""
 
     slope: float
@@ -94,13 +94,13 @@ class Alarms:
         return int(self.events[np.arange(len(chosen)), chosen].sum())
 
 
-def evaluate(out: Path, corpus: Corpus) -> Report:
+def write_shipped_report(out: Path, corpus: Corpus) -> ShippedReport:
     """Read what `fit` left in OUT, write OUT/report.json and return it."""
     checkpoint = load_checkpoint(out)
     recipe, model = checkpoint.provenance.recipe, checkpoint.model
     rows: dict[str, FloatArray] = {}
     for fold in range(recipe.folds):
-        rows |= load_rows(out / f"fold-{fold}.npz")
+        rows |= load_logits(out / f"fold-{fold}.npz")
     folds = all_folds(corpus, recipe.folds, recipe.split_seed)
     tested = collect(corpus.frogs, corpus.labels(), rows, [folds[clip.name] for clip in corpus.frogs])
     step_s, span_s = model.step_samples / model.rate_hz, model.span_samples / model.rate_hz
@@ -113,9 +113,9 @@ def evaluate(out: Path, corpus: Corpus) -> Report:
         alarms([clip for clip in corpus.backgrounds if folds[clip.name] == fold], rows=rows)
         for fold in range(recipe.folds)
     ]
-    unseen = alarms(corpus.held_out, rows=load_rows(out / HELD_OUT))
+    unseen = alarms(corpus.held_out, rows=load_logits(out / HELD_OUT_LOGITS))
     thresholds = np.array(shipped_thresholds(reduce(Alarms.__add__, seen).per_hour))
-    report = Report(
+    report = ShippedReport(
         slope=platt.slope,
         offset=platt.offset,
         species=_species_figures(labels, calibrated, tested.truth, thresholds),
@@ -125,15 +125,15 @@ def evaluate(out: Path, corpus: Corpus) -> Report:
     return report
 
 
-def load_report(out: Path) -> Report:
+def load_shipped_report(out: Path) -> ShippedReport:
     """Read OUT/report.json; ModelError when the model was not evaluated."""
     try:
-        return Report.model_validate_json((out / REPORT).read_bytes())
+        return ShippedReport.model_validate_json((out / REPORT).read_bytes())
     except (OSError, ValidationError) as error:
         raise ModelError(f"no report in {out}: {error}; run `anura-train evaluate` first") from error
 
 
-def collect(frogs: Sequence[Recording], labels: Sequence[str], rows: Rows, folds: Sequence[int]) -> Tested:
+def collect(frogs: Sequence[Recording], labels: Sequence[str], rows: FrameLogits, folds: Sequence[int]) -> Tested:
     """Reduce rows of logits to one score for each recording and label."""
     return Tested(
         logits=np.stack([rows[clip.name].max(0) for clip in frogs]),
@@ -212,7 +212,7 @@ def _species_figures(
 
 
 def _false_alarms(
-    clips: Sequence[Recording], labels: int, rows: Rows, platt: Platt, step_s: float, span_s: float
+    clips: Sequence[Recording], labels: int, rows: FrameLogits, platt: Platt, step_s: float, span_s: float
 ) -> Alarms:
     events = np.zeros((labels, len(GRID)))
     for clip in clips:

@@ -9,19 +9,19 @@ from scipy.special import expit
 from anura_edge.audio import FloatArray
 from anura_train.evaluation.calibration import Platt, best_threshold, fit_platt
 from anura_train.evaluation.metrics import Truth
-from anura_train.evaluation.predictions import ALL_FOLDS, Trial
+from anura_train.evaluation.predictions import NO_FOLD, Predictions
 
-ENOUGH_GROUPS = 20
+MIN_OWN_GROUPS = 20
 """Groups with a species from which on it gets a calibration and a threshold of its own; fewer share one."""
 
 
-THRESHOLDS = np.asarray(expit(np.linspace(-7, 4, 111)), np.float32)
+THRESHOLD_GRID = np.asarray(expit(np.linspace(-7, 4, 111)), np.float32)
 """Thresholds tried, even in log-odds. The best for F1 is half of that F1 (Lipton, Elkan, Naryanaswamy 2014), so a weak
 model of rare species has very low ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Thresholds:
     """What was chosen for each label."""
 
     calibration: tuple[Platt, ...]
@@ -36,7 +36,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class CalibratedScores:
     """What became of logits: all arrays (recordings, labels), each recording's by what other folds chose."""
 
     raw: FloatArray
@@ -46,37 +46,37 @@ class Judged:
     """Decisions at the chosen thresholds."""
 
 
-def choose(logits: FloatArray, truth: Truth, groups: Sequence[str]) -> Choice:
+def fit_thresholds(logits: FloatArray, truth: Truth, groups: Sequence[str]) -> Thresholds:
     """Choose on logits and truth, both (recordings, labels), and each recording's group."""
     shared = fit_platt(logits, truth)
     own = _have_enough(truth, groups)
     calibration = tuple(
         fit_platt(logits[:, [label]], truth[:, [label]]) if own[label] else shared for label in range(truth.shape[1])
     )
-    probabilities = Choice(calibration, ()).probabilities(logits)
-    threshold = best_threshold(probabilities, truth, THRESHOLDS)
+    probabilities = Thresholds(calibration, ()).probabilities(logits)
+    threshold = best_threshold(probabilities, truth, THRESHOLD_GRID)
     thresholds = tuple(
-        best_threshold(probabilities[:, [label]], truth[:, [label]], THRESHOLDS) if own[label] else threshold
+        best_threshold(probabilities[:, [label]], truth[:, [label]], THRESHOLD_GRID) if own[label] else threshold
         for label in range(truth.shape[1])
     )
-    return Choice(calibration, thresholds)
+    return Thresholds(calibration, thresholds)
 
 
-def choose_nested(trial: Trial) -> dict[int, Choice]:
+def fit_nested_thresholds(trial: Predictions) -> dict[int, Thresholds]:
     """Return for each fold what the other folds choose."""
     logits, truth, groups = trial.logits, trial.truth, np.array(trial.groups)
     return {
-        int(fold): choose(logits[trial.fold != fold], truth[trial.fold != fold], groups[trial.fold != fold])
+        int(fold): fit_thresholds(logits[trial.fold != fold], truth[trial.fold != fold], groups[trial.fold != fold])
         for fold in np.unique(trial.fold)
     }
 
 
-def choose_for_test(trial: Trial) -> dict[int, Choice]:
+def fit_test_thresholds(trial: Predictions) -> dict[int, Thresholds]:
     """Return what all folds together choose for what was in none of them."""
-    return {ALL_FOLDS: choose(trial.logits, trial.truth, trial.groups)}
+    return {NO_FOLD: fit_thresholds(trial.logits, trial.truth, trial.groups)}
 
 
-def judge(trial: Trial, choices: dict[int, Choice]) -> Judged:
+def apply_thresholds(trial: Predictions, choices: dict[int, Thresholds]) -> CalibratedScores:
     """Apply to each recording what was chosen without its fold."""
     logits = trial.logits
     calibrated = np.zeros_like(logits)
@@ -85,16 +85,16 @@ def judge(trial: Trial, choices: dict[int, Choice]) -> Judged:
         here = trial.fold == fold
         calibrated[here] = choice.probabilities(logits[here])
         tuned[here] = calibrated[here] >= np.array(choice.thresholds)
-    return Judged(np.asarray(expit(logits), np.float32), calibrated, tuned)
+    return CalibratedScores(np.asarray(expit(logits), np.float32), calibrated, tuned)
 
 
-def threshold_curve(probability: FloatArray, true: Truth) -> FloatArray:
+def f1_curve(probability: FloatArray, true: Truth) -> FloatArray:
     """Return one label's F1 at each of THRESHOLDS, of probabilities and truth, both (recordings,)."""
-    heard = probability[None] >= THRESHOLDS[:, None]
+    heard = probability[None] >= THRESHOLD_GRID[:, None]
     return np.asarray(2 * (heard & true).sum(1) / np.maximum(heard.sum(1) + true.sum(), 1), np.float32)
 
 
 def _have_enough(truth: Truth, groups: Sequence[str]) -> list[bool]:
     """Say of each label whether enough groups have it, and any lacks it."""
     names = np.asarray(groups)
-    return [len(set(names[column])) >= ENOUGH_GROUPS and not column.all() for column in truth.T]
+    return [len(set(names[column])) >= MIN_OWN_GROUPS and not column.all() for column in truth.T]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from anura_edge.audio import FloatArray
 from anura_train.data import Corpus, Recording, load
 from anura_train.models import Net
-from anura_train.report.plate import QUIET, Plate, clear, finish, open_figure
+from anura_train.report.plot import GREY, Plot, new_figure, style_axes, to_plot
 
 MOST_RECORDINGS = 600
 NEIGHBOURS = 15
@@ -24,22 +24,22 @@ TINTS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC7
 """Okabe and Ito (2008). Species are told by their codes; tints only part neighbours."""
 SHAPES = "os^vDP*X<>"
 
-Plane = NDArray[np.float64]
+Points = NDArray[np.float64]
 """Positions, (recordings, 2)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Atlas:
+class Embedding:
     """Recordings in a plane."""
 
-    plane: Plane
+    plane: Points
     species: tuple[str, ...]
     """The first species of each."""
     method: str
     """How the plane was made."""
 
 
-def embedding_plates(model: Net, corpus: Corpus, labels: tuple[str, ...]) -> Iterator[Plate]:
+def embedding_plots(model: Net, corpus: Corpus, labels: tuple[str, ...]) -> Iterator[Plot]:
     """Yield the map of species and the map of recordings; nothing where there are too few."""
     recordings = [each for each in corpus.frogs if set(each.codes) & set(labels)]
     if len(recordings) > MOST_RECORDINGS:
@@ -49,7 +49,7 @@ def embedding_plates(model: Net, corpus: Corpus, labels: tuple[str, ...]) -> Ite
     if len(recordings) < 3:
         return
     plane, method = project(np.stack([embed(model, each) for each in recordings]))
-    atlas = Atlas(plane, species, method)
+    atlas = Embedding(plane, species, method)
     yield _voronoi(atlas)
     yield _scatter(atlas)
 
@@ -67,7 +67,7 @@ def embed(model: Net, recording: Recording) -> FloatArray:
     return np.asarray(torch.cat(seen).mean(0).numpy(), np.float32)
 
 
-def project(vectors: FloatArray) -> tuple[Plane, str]:
+def project(vectors: FloatArray) -> tuple[Points, str]:
     """Bring vectors (recordings, dimensions) into a plane; return it and how.
 
     UMAP (McInnes, Healy, Melville 2018) needs some neighbours; fewer recordings are laid out by their main axes.
@@ -84,13 +84,13 @@ def project(vectors: FloatArray) -> tuple[Plane, str]:
     return np.asarray(plane, np.float64), "UMAP"
 
 
-def centres(atlas: Atlas) -> dict[str, FloatArray]:
+def centres(atlas: Embedding) -> dict[str, FloatArray]:
     """Return the middle of each species' recordings, (2,)."""
     owner = np.array(atlas.species)
     return {code: atlas.plane[owner == code].mean(0) for code in sorted(set(atlas.species))}
 
 
-def cells(points: Plane, low: FloatArray, high: FloatArray) -> list[Plane]:
+def cells(points: Points, low: FloatArray, high: FloatArray) -> list[Points]:
     """Return the Voronoi cell of each point (points, 2): the corners of all that is nearer to it than to the others.
 
     Four points far away close the outer cells, well beyond `low` and `high`.
@@ -102,8 +102,8 @@ def cells(points: Plane, low: FloatArray, high: FloatArray) -> list[Plane]:
     return [found.vertices[found.regions[found.point_region[index]]] for index in range(len(points))]
 
 
-def _voronoi(atlas: Atlas) -> Plate:
-    figure = open_figure(6.4)
+def _voronoi(atlas: Embedding) -> Plot:
+    figure = new_figure(6.4)
     axes = figure.add_subplot()
     where = centres(atlas)
     margin = 0.08 * np.ptp(atlas.plane, axis=0) + 1e-6
@@ -113,9 +113,9 @@ def _voronoi(atlas: Atlas) -> Plate:
     ):
         axes.fill(*cell.T, color=TINTS[number % len(TINTS)], alpha=0.28, edgecolor="white", linewidth=1.5)
         axes.text(centre[0], centre[1], code, ha="center", va="center", fontsize=8, weight="bold", zorder=3)
-    axes.plot(*atlas.plane.T, ".", color=QUIET, markersize=4, alpha=0.6)
+    axes.plot(*atlas.plane.T, ".", color=GREY, markersize=4, alpha=0.6)
     _bare(figure, low, high)
-    return finish(
+    return to_plot(
         "embedding-voronoi",
         "Map of species",
         f"The space of the model's last layer in a plane ({atlas.method}). A cell is all that is nearer to the middle "
@@ -125,8 +125,8 @@ def _voronoi(atlas: Atlas) -> Plate:
     )
 
 
-def _scatter(atlas: Atlas) -> Plate:
-    figure = open_figure(6.4)
+def _scatter(atlas: Embedding) -> Plot:
+    figure = new_figure(6.4)
     axes = figure.add_subplot()
     owner = np.array(atlas.species)
     for number, code in enumerate(sorted(set(atlas.species))):
@@ -137,7 +137,7 @@ def _scatter(atlas: Atlas) -> Plate:
     margin = 0.08 * np.ptp(atlas.plane, axis=0) + 1e-6
     _bare(figure, atlas.plane.min(0) - margin, atlas.plane.max(0) + margin)
     figure.legend(loc="outside right center", fontsize=7, frameon=False)
-    return finish(
+    return to_plot(
         "embedding",
         f"{atlas.method} of recordings",
         "The same plane, each recording with the colour and shape of its (first) species. Distances between far groups "
@@ -148,7 +148,7 @@ def _scatter(atlas: Atlas) -> Plate:
 
 def _bare(figure: Figure, low: FloatArray, high: FloatArray) -> None:
     axes = figure.axes[0]
-    clear(axes)
+    style_axes(axes)
     axes.grid(visible=False)
     axes.set(xticks=(), yticks=(), xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     axes.spines[["left", "bottom"]].set_visible(False)

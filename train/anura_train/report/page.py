@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from anura_train.evaluation.results import Evaluation, Figure
-from anura_train.report.activity import HOURS, Activity, activity, activity_plates
-from anura_train.report.performance import Candidate, performance_plates
-from anura_train.report.plate import Plate
+from anura_train.evaluation.results import Evaluation, MetricResult
+from anura_train.report.activity import HOURS, Activity, activity_plots, count_activity
+from anura_train.report.performance import Candidate, performance_plots
+from anura_train.report.plot import Plot
 
 HERE = Path(__file__).parent
 PAGE = "index.html"
@@ -40,18 +40,18 @@ TEST_SUMMARY = (
 CONDITIONS = ("macro-F1 tuned", "macro-F1 at 0.5", "mAP", "AUROC")
 
 
-def write_report(out: Path, candidates: Sequence[Candidate], plates: Sequence[Plate]) -> Path:
+def write_report(out: Path, candidates: Sequence[Candidate], plates: Sequence[Plot]) -> Path:
     """Write OUT/index.html and every plate as OUT/NAME.png; return the page's path."""
     out.mkdir(parents=True, exist_ok=True)
-    found = activity(candidates[0])
-    shown = [*performance_plates(candidates), *plates, *(activity_plates(found) if found else ())]
+    found = count_activity(candidates[0])
+    shown = [*performance_plots(candidates), *plates, *(activity_plots(found) if found else ())]
     for plate in shown:
         (out / f"{plate.name}.png").write_bytes(plate.png)
     (out / PAGE).write_text("\n".join(_page(candidates, shown, found)), encoding="utf-8")
     return out / PAGE
 
 
-def _page(candidates: Sequence[Candidate], plates: Sequence[Plate], found: Activity | None) -> Iterator[str]:
+def _page(candidates: Sequence[Candidate], plates: Sequence[Plot], found: Activity | None) -> Iterator[str]:
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     own = candidates[0].evaluation
     # Whatever a data set calls its species or sites, nothing but this style and this script can take effect.
@@ -132,7 +132,7 @@ def _species(own: Evaluation) -> Iterator[str]:
     yield "</tbody>\n</table>"
 
 
-def _plate(plate: Plate) -> str:
+def _plate(plate: Plot) -> str:
     source = b64encode(plate.png).decode("ascii")
     return (
         f'<section>\n<h2>{escape(plate.title)}</h2>\n<figure><img alt="{escape(plate.title)}" '
@@ -166,13 +166,13 @@ def _cell(share: float, top: float) -> str:
     return f'<td class="h{round(share / top * SHADES)}">{100 * share:.0f}</td>'
 
 
-def _row(name: str, figures: Sequence[Figure | None]) -> str:
+def _row(name: str, figures: Sequence[MetricResult | None]) -> str:
     return (
         f'<tr><th scope="row">{escape(name)}</th>' + "".join(f"<td>{_shown(each)}</td>" for each in figures) + "</tr>"
     )
 
 
-def _shown(figure: Figure | None) -> str:
+def _shown(figure: MetricResult | None) -> str:
     if figure is None or figure.value is None:
         return ""
     if figure.low is None or figure.high is None:

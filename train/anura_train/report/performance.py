@@ -8,10 +8,17 @@ import numpy as np
 from anura_edge.audio import FloatArray
 from anura_train.evaluation.measures import BINS
 from anura_train.evaluation.metrics import Truth
-from anura_train.evaluation.predictions import Trial
+from anura_train.evaluation.predictions import Predictions
 from anura_train.evaluation.results import Evaluation
-from anura_train.evaluation.thresholds import THRESHOLDS, Choice, Judged, choose_nested, judge, threshold_curve
-from anura_train.report.plate import HEAT, OTHER, OWN, QUIET, Plate, clear, finish, open_figure
+from anura_train.evaluation.thresholds import (
+    THRESHOLD_GRID,
+    CalibratedScores,
+    Thresholds,
+    apply_thresholds,
+    f1_curve,
+    fit_nested_thresholds,
+)
+from anura_train.report.plot import GREY, HEATMAP, OTHER_COLOUR, OWN_COLOUR, Plot, new_figure, style_axes, to_plot
 
 F1 = "F1 tuned"
 MARKS = {"frequent": "o", "common": "s", "rare": "^"}
@@ -27,9 +34,9 @@ class Candidate:
     """A model and all that was measured of it."""
 
     evaluation: Evaluation
-    trial: Trial
-    choices: dict[int, Choice]
-    judged: Judged
+    trial: Predictions
+    choices: dict[int, Thresholds]
+    judged: CalibratedScores
     colour: str
 
     @property
@@ -43,13 +50,13 @@ class Candidate:
         return figure.value if figure else None
 
 
-def candidate(evaluation: Evaluation, trial: Trial, colour: str) -> Candidate:
+def make_candidate(evaluation: Evaluation, trial: Predictions, colour: str) -> Candidate:
     """Calibrate and decide as the evaluation did."""
-    choices = choose_nested(trial)
-    return Candidate(evaluation, trial, choices, judge(trial, choices), colour)
+    choices = fit_nested_thresholds(trial)
+    return Candidate(evaluation, trial, choices, apply_thresholds(trial, choices), colour)
 
 
-def performance_plates(candidates: Sequence[Candidate]) -> Iterator[Plate]:
+def performance_plots(candidates: Sequence[Candidate]) -> Iterator[Plot]:
     """Yield the plates; those of one model alone are the first one's."""
     own = candidates[0]
     yield _by_frequency(candidates)
@@ -59,8 +66,8 @@ def performance_plates(candidates: Sequence[Candidate]) -> Iterator[Plate]:
     yield _thresholds(own)
 
 
-def _by_frequency(candidates: Sequence[Candidate]) -> Plate:
-    figure = open_figure(4.8)
+def _by_frequency(candidates: Sequence[Candidate]) -> Plot:
+    figure = new_figure(4.8)
     axes = figure.add_subplot()
     for place, each in enumerate(candidates):
         side = (place - (len(candidates) - 1) / 2) * 0.06
@@ -87,9 +94,9 @@ def _by_frequency(candidates: Sequence[Candidate]) -> Plate:
     axes.set_xticks([tick for tick in ROUND if low <= tick <= high], minor=False)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
-    clear(axes)
+    style_axes(axes)
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
-    return finish(
+    return to_plot(
         "f1-by-frequency",
         "Class imbalance and performance",
         "F1 of each species at nested thresholds against the number of its recordings, with 95 % intervals. Points are "
@@ -98,8 +105,8 @@ def _by_frequency(candidates: Sequence[Candidate]) -> Plate:
     )
 
 
-def _strip(candidates: Sequence[Candidate]) -> Plate:
-    figure = open_figure(1.6 + 0.9 * len(candidates))
+def _strip(candidates: Sequence[Candidate]) -> Plot:
+    figure = new_figure(1.6 + 0.9 * len(candidates))
     axes = figure.add_subplot()
     rng = np.random.default_rng(0)
     for place, each in enumerate(candidates):
@@ -111,13 +118,13 @@ def _strip(candidates: Sequence[Candidate]) -> Plate:
         middle = float(np.median([value for _, value in found])) if found else np.nan
         axes.plot([middle, middle], [place - 0.35, place + 0.35], color="black", linewidth=1.5)
     for frequency, mark in MARKS.items():
-        axes.plot([], [], mark, color=QUIET, label=frequency, linestyle="none")
+        axes.plot([], [], mark, color=GREY, label=frequency, linestyle="none")
     axes.plot([], [], color="black", label="median")
     axes.set(xlim=(-0.03, 1.03), ylim=(len(candidates) - 0.4, -0.6), xlabel="F1")
     axes.set_yticks(range(len(candidates)), [each.title for each in candidates])
-    clear(axes)
+    style_axes(axes)
     figure.legend(loc="outside upper left", ncols=4, frameon=False)
-    return finish(
+    return to_plot(
         "f1-strip",
         "F1 of every species",
         "Each mark is a species, its shape says how frequent it is; they are spread upwards only to be told apart.",
@@ -125,13 +132,13 @@ def _strip(candidates: Sequence[Candidate]) -> Plate:
     )
 
 
-def _confusion(own: Candidate) -> Plate:
+def _confusion(own: Candidate) -> Plot:
     codes = [label.code for label in own.evaluation.labels]
     shares = confusion(own.judged.tuned, own.trial.truth)
     size = max(4.0, min(WIDEST_IN, 1.6 + 0.3 * len(codes)))
-    figure = open_figure(size)
+    figure = new_figure(size)
     axes = figure.add_subplot()
-    image = axes.imshow(shares, cmap=HEAT, vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap=HEATMAP, vmin=0, vmax=1)
     axes.set_xticks(range(len(codes)), codes, rotation=90, fontsize=7)
     axes.set_yticks(range(len(codes)), codes, fontsize=7)
     axes.set(xlabel="heard", ylabel="in the recording")
@@ -141,7 +148,7 @@ def _confusion(own: Candidate) -> Plate:
                 tone = "white" if share > 0.55 else "black"
                 axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=6, color=tone)
     figure.colorbar(image, ax=axes, shrink=0.7, label="share of recordings")
-    return finish(
+    return to_plot(
         "confusion",
         "Confusions",
         "Of the recordings with the species of a row, the share (in percent, where numbered) in which the species of a "
@@ -164,13 +171,13 @@ def confusion(heard: Truth, truth: Truth) -> FloatArray:
     return shares
 
 
-def _reliability(own: Candidate) -> Plate:
-    figure = open_figure(4.6)
+def _reliability(own: Candidate) -> Plot:
+    figure = new_figure(4.6)
     axes = figure.add_subplot()
-    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=":")
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
     for name, probabilities, colour, mark in (
-        ("before", own.judged.raw, OTHER, "^--"),
-        ("after", own.judged.calibrated, OWN, "o-"),
+        ("before", own.judged.raw, OTHER_COLOUR, "^--"),
+        ("after", own.judged.calibrated, OWN_COLOUR, "o-"),
     ):
         said, came, count = reliability(probabilities, own.trial.truth)
         error = own.evaluation.figure(f"ECE {name} calibration")
@@ -179,9 +186,9 @@ def _reliability(own: Candidate) -> Plate:
         for x, y, number in zip(said, came, count, strict=True):
             axes.annotate(f"{number:,}", (x, y), xytext=(5, -9), textcoords="offset points", fontsize=6.5, color=colour)
     axes.set(xlim=(-0.02, 1.04), ylim=(-0.06, 1.04), xlabel="probability said", ylabel="share that came true")
-    clear(axes)
+    style_axes(axes)
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
-    return finish(
+    return to_plot(
         "reliability",
         "Reliability",
         "How often a species is there when it is said to be there with a probability, all species together; beside "
@@ -199,28 +206,28 @@ def reliability(probabilities: FloatArray, truth: Truth) -> tuple[FloatArray, Fl
     return said, came, [int((bins == each).sum()) for each in filled]
 
 
-def _thresholds(own: Candidate) -> Plate:
+def _thresholds(own: Candidate) -> Plot:
     columns = 6
     rows = -(-len(own.trial.labels) // columns)
-    figure = open_figure(0.9 + 1.25 * rows)
+    figure = new_figure(0.9 + 1.25 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
     for panel in panels:
         panel.set_axis_off()
     truth = own.trial.truth
     for number, (code, panel) in enumerate(zip(own.trial.labels, figure.axes, strict=False)):
         panel.set_axis_on()
-        panel.plot(THRESHOLDS, threshold_curve(own.judged.calibrated[:, number], truth[:, number]), color=OWN)
+        panel.plot(THRESHOLD_GRID, f1_curve(own.judged.calibrated[:, number], truth[:, number]), color=OWN_COLOUR)
         for choice in own.choices.values():
-            panel.axvline(choice.thresholds[number], color=OTHER, linewidth=0.8, linestyle="--")
+            panel.axvline(choice.thresholds[number], color=OTHER_COLOUR, linewidth=0.8, linestyle="--")
         panel.set_title(code, fontsize=8)
         panel.set(xscale="log", xlim=(0.001, 1), ylim=(0, 1.03), yticks=(0, 0.5, 1))
         panel.set_xticks((0.001, 0.01, 0.1, 1), ("0.001", "0.01", "0.1", "1"))
         panel.minorticks_off()
         panel.tick_params(labelsize=7)
-        clear(panel)
+        style_axes(panel)
     figure.supxlabel("threshold of the calibrated probability", fontsize=9)
     figure.supylabel("F1", fontsize=9)
-    return finish(
+    return to_plot(
         "thresholds",
         "F1 and thresholds",
         "F1 of each species at every threshold. Dashed: the thresholds that each fold was given by the others.",

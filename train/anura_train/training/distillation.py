@@ -14,10 +14,10 @@ from torch import Tensor
 from torchaudio.functional import resample
 
 from anura_train.models import Net
-from anura_train.training.logit_cache import Memory
-from anura_train.training.losses import surest_rows
+from anura_train.training.logit_cache import LogitCache
+from anura_train.training.losses import topk_pooling
 
-SILENCE = 1.0
+SILENT_FRAME_WEIGHT = 1.0
 """Weight of rows in which no frog was put, beside what teachers say. Without it a student that remembers goes on
 hearing what has ended (docs/explanation/default-model.md)."""
 
@@ -25,7 +25,7 @@ hearing what has ended (docs/explanation/default-model.md)."""
 class Teachers:
     """Networks that heard nothing of what the student is tested on."""
 
-    def __init__(self, networks: Sequence[Net], example_s: float, memory: Memory | None = None) -> None:
+    def __init__(self, networks: Sequence[Net], example_s: float, memory: LogitCache | None = None) -> None:
         """Let networks, in evaluation mode, listen to examples of a length."""
         self.networks = networks
         self.seconds = max(1, round(example_s))
@@ -41,12 +41,12 @@ class Teachers:
         whole, seconds = self.hear(audio, rate_hz)
         calling = logits.new_ones(len(logits), self.seconds) if calling is None else calling
         heard = torch.sigmoid(whole) * calling.amax(1, keepdim=True)
-        loss = F.binary_cross_entropy_with_logits(surest_rows(logits), heard)
+        loss = F.binary_cross_entropy_with_logits(topk_pooling(logits), heard)
         if seconds is not None:
             heard = torch.sigmoid(seconds) * F.adaptive_max_pool1d(calling, self.seconds).unsqueeze(2)
-            loss = (loss + F.binary_cross_entropy_with_logits(by_second(logits, self.seconds), heard)) / 2
+            loss = (loss + F.binary_cross_entropy_with_logits(logits_per_second(logits, self.seconds), heard)) / 2
         silent = 1 - F.adaptive_max_pool1d(calling, logits.shape[1]).unsqueeze(2)  # (B, rows, 1)
-        return loss + SILENCE * (silent * F.softplus(logits)).mean()
+        return loss + SILENT_FRAME_WEIGHT * (silent * F.softplus(logits)).mean()
 
     def hear(self, audio: Tensor, rate_hz: int) -> tuple[Tensor, Tensor | None]:
         """Return the mean of what they say of examples (B, N) and of each second: logits (B, labels), (B, S, labels).
@@ -56,7 +56,7 @@ class Teachers:
         said = self._recall(self._memory, audio, rate_hz) if self._memory else self._listen(audio, rate_hz)
         return said[:, 0], said[:, 1:] if said.shape[1] > 1 else None
 
-    def _recall(self, memory: Memory, audio: Tensor, rate_hz: int) -> Tensor:
+    def _recall(self, memory: LogitCache, audio: Tensor, rate_hz: int) -> Tensor:
         sound = sha256(self.digest.encode() + audio.cpu().numpy().tobytes()).digest()
         said = memory.get(sound)
         if said is None:
@@ -68,12 +68,12 @@ class Teachers:
     def _listen(self, audio: Tensor, rate_hz: int) -> Tensor:
         """Return logits of the whole and, where a teacher says when, of each second, (B, 1 or 1 + S, labels)."""
         rows = [_rows(network, audio, rate_hz) for network in self.networks]
-        whole = torch.stack([surest_rows(each) for each in rows]).mean(0).unsqueeze(1)
-        timed = [by_second(each, self.seconds) for each in rows if each.shape[1] >= self.seconds]
+        whole = torch.stack([topk_pooling(each) for each in rows]).mean(0).unsqueeze(1)
+        timed = [logits_per_second(each, self.seconds) for each in rows if each.shape[1] >= self.seconds]
         return torch.cat([whole, torch.stack(timed).mean(0)], 1) if timed else whole
 
 
-def by_second(rows: Tensor, seconds: int) -> Tensor:
+def logits_per_second(rows: Tensor, seconds: int) -> Tensor:
     """Return the mean logits of each second (B, seconds, labels) of rows (B, rows, labels)."""
     return F.adaptive_avg_pool1d(rows.transpose(1, 2), seconds).transpose(1, 2)
 

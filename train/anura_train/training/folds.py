@@ -15,22 +15,22 @@ from anura_edge.errors import ConfigError
 from anura_train.batches.build import open_lesson
 from anura_train.checkpoints.final import (
     GOLDEN,
-    HELD_OUT,
-    TESTED,
+    HELD_OUT_LOGITS,
+    TEST_LOGITS,
     Checkpoint,
     Provenance,
     Species,
     load_checkpoint,
     save_checkpoint,
-    save_rows,
+    save_logits,
 )
-from anura_train.checkpoints.resume import Keeper, fingerprint
+from anura_train.checkpoints.resume import CheckpointFile, fingerprint
 from anura_train.data import FREE_LICENCES, Corpus, Recording, load
 from anura_train.data.folds import all_folds
 from anura_train.models import Net
 from anura_train.recipe import Recipe
 from anura_train.training.distillation import Teachers
-from anura_train.training.logs import CsvLog, Log, Stopwatch, TensorBoardLog
+from anura_train.training.logs import CpuTimeLog, CsvLog, Log, TensorBoardLog
 from anura_train.training.loop import OnStep, Step, fit
 from anura_train.training.teachers import load_teachers
 
@@ -40,7 +40,7 @@ MAX_NAMES_A_LINE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class RunContext:
     """Where a training is done and what it leaves behind."""
 
     out: Path
@@ -53,7 +53,7 @@ class Bench:
 
 
 def fit_fold(
-    recipe: Recipe, corpus: Corpus, fold: int, bench: Bench, on_step: OnStep, teachers: Sequence[Path] = ()
+    recipe: Recipe, corpus: Corpus, fold: int, bench: RunContext, on_step: OnStep, teachers: Sequence[Path] = ()
 ) -> None:
     """Train on all folds but one, score that one, write OUT/fold-K.npz.
 
@@ -65,10 +65,12 @@ def fit_fold(
     model = _fit(recipe, learnt, corpus.labels(), f"fold-{fold}", bench, on_step, taught)
     tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]
     if bench.fabric.is_global_zero:
-        save_rows(bench.out / f"fold-{fold}.npz", score(model, tested))
+        save_logits(bench.out / f"fold-{fold}.npz", predict_all(model, tested))
 
 
-def fit_final(recipe: Recipe, corpus: Corpus, bench: Bench, on_step: OnStep, teachers: Sequence[Path] = ()) -> None:
+def fit_final(
+    recipe: Recipe, corpus: Corpus, bench: RunContext, on_step: OnStep, teachers: Sequence[Path] = ()
+) -> None:
     """Train on everything that may be learnt from; write the checkpoint, the golden clip and the scores of the rest."""
     golden = _golden_clip(recipe, corpus)
     taught = load_teachers(teachers, recipe, corpus, corpus, None)
@@ -79,8 +81,8 @@ def fit_final(recipe: Recipe, corpus: Corpus, bench: Bench, on_step: OnStep, tea
         names = [load_checkpoint(each).provenance.recipe.title for each in teachers]
         provenance = describe(recipe, corpus, golden, names)
         save_checkpoint(bench.out, Checkpoint(model, provenance))
-        save_rows(bench.out / HELD_OUT, score(model, corpus.held_out))
-        save_rows(bench.out / TESTED, score(model, corpus.test))
+        save_logits(bench.out / HELD_OUT_LOGITS, predict_all(model, corpus.held_out))
+        save_logits(bench.out / TEST_LOGITS, predict_all(model, corpus.test))
 
 
 def _fit(
@@ -88,14 +90,14 @@ def _fit(
     learnt: Corpus,
     labels: tuple[str, ...],
     name: str,
-    bench: Bench,
+    bench: RunContext,
     on_step: OnStep,
     teachers: Teachers | None,
 ) -> Net:
     """Train, go on where the same training was killed, and write each step down."""
     logs: list[Log] = []
     if bench.fabric.is_global_zero:
-        logs = [CsvLog(bench.out / "log" / f"{name}.csv"), Stopwatch(bench.out / "log" / f"{name}.seconds")]
+        logs = [CsvLog(bench.out / "log" / f"{name}.csv"), CpuTimeLog(bench.out / "log" / f"{name}.seconds")]
         if bench.tensorboard:
             logs.append(TensorBoardLog(bench.out / "tensorboard" / name))
 
@@ -105,12 +107,12 @@ def _fit(
         on_step(step)
 
     mark = fingerprint(recipe, learnt, teachers.digest if teachers else None)
-    keeper = Keeper(bench.out / "state" / f"{name}.pt", mark, bench.keep_every)
+    keeper = CheckpointFile(bench.out / "state" / f"{name}.pt", mark, bench.keep_every)
     return fit(recipe, open_lesson(recipe, learnt, labels), write, keeper, bench.fabric, bench.workers, teachers)
 
 
 @torch.no_grad()
-def score(model: Net, clips: Iterable[Recording]) -> dict[str, FloatArray]:
+def predict_all(model: Net, clips: Iterable[Recording]) -> dict[str, FloatArray]:
     """Return the logits of each recording, (rows, labels), by its name."""
     device = next(model.parameters()).device
     sounds = ((clip.name, torch.from_numpy(load(clip, model.rate_hz)).to(device)) for clip in clips)

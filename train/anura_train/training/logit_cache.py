@@ -13,7 +13,7 @@ WAIT_S = 600.0
 """Trainings that run side by side may share a file; each keeps it for the moment of one write."""
 
 
-class Memory:
+class LogitCache:
     """A file of arrays by key. Losing it costs time alone."""
 
     def __init__(self, path: Path) -> None:

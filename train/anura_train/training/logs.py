@@ -43,7 +43,7 @@ class CsvLog:
         self.begun = True
 
 
-class Stopwatch:
+class CpuTimeLog:
     """The core-seconds that a training has taken, in a file; one that is taken up again goes on counting.
 
     Of the processor, so that what else the machine does is not counted; who waits for a GPU keeps a core busy, too.
@@ -57,13 +57,13 @@ class Stopwatch:
     def write(self, step: Step) -> None:
         """Write down the time."""
         if not self.begun and step.number > 1:
-            self.begun_s -= read_seconds(self.path)
+            self.begun_s -= read_cpu_seconds(self.path)
         self.begun = True
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(f"{time.process_time() - self.begun_s:.3f}\n", encoding="utf-8")
 
 
-def read_seconds(path: Path) -> float:
+def read_cpu_seconds(path: Path) -> float:
     """Return what a stopwatch wrote; SourceError when it did not."""
     try:
         return float(path.read_text(encoding="utf-8"))

@@ -17,13 +17,13 @@ from anura_edge.errors import ConfigError
 from anura_train.batches.build import Lesson
 from anura_train.batches.loader import batches
 from anura_train.batches.windows import Windows
-from anura_train.checkpoints.resume import Keeper, Training
+from anura_train.checkpoints.resume import CheckpointFile, TrainState
 from anura_train.evaluation.metrics import micro_f1
 from anura_train.models import Net, build, load_pretrained
 from anura_train.recipe import AugmentSettings, Recipe, WindowSettings
 from anura_train.training.distillation import Teachers
 from anura_train.training.losses import make_loss
-from anura_train.training.qat import learn_rounded
+from anura_train.training.qat import enable_qat
 
 CHECK_BATCH = 32
 
@@ -48,7 +48,7 @@ def fit(
     recipe: Recipe,
     lesson: Lesson,
     on_step: OnStep,
-    keeper: Keeper | None = None,
+    keeper: CheckpointFile | None = None,
     fabric: Fabric | None = None,
     workers: int = 0,
     teachers: Teachers | None = None,
@@ -72,7 +72,7 @@ def fit(
     optimizer = make_optimizer(model, recipe)
     average, schedule = copy.deepcopy(model).eval(), make_schedule(optimizer, recipe, steps)
     rng = lesson.examples.rng
-    training = Training(model, average, optimizer, schedule, rng, dict(rng.bit_generator.state))
+    training = TrainState(model, average, optimizer, schedule, rng, dict(rng.bit_generator.state))
     if keeper:
         keeper.restore(training)
     learner, optimizer = fabric.setup(model, optimizer)
@@ -87,7 +87,7 @@ def fit(
     left = range(training.step + 1, 1 if training.finished else steps + 1)
     for batch, chance in batches(lesson.examples, left, recipe.batch, workers):
         if training.step >= exact_steps:
-            learn_rounded(model)
+            enable_qat(model)
         training.step, training.chance = training.step + 1, chance
         waveform, target = (fabric.to_device(torch.from_numpy(each[own])) for each in (batch.waveforms, batch.targets))
         cells, calling = (
@@ -111,10 +111,10 @@ def fit(
         optimizer.step()
         training.schedule.step()
         # A young average would hold the random beginning: its decay grows with the steps (Tarvainen, Valpola 2017).
-        follow(training.average, model, min(recipe.average, training.step / (training.step + 10)))
+        update_ema(training.average, model, min(recipe.average, training.step / (training.step + 10)))
         checked = None
         if lesson.check and recipe.early_stopping and training.step % epoch_steps == 0:
-            checked = check(training.average, lesson.check)
+            checked = check_micro_f1(training.average, lesson.check)
             training.judge(checked, recipe.early_stopping.patience)
         on_step(Step(training.step, steps, loss.item(), rate, checked))
         if keeper and fabric.is_global_zero:
@@ -175,7 +175,7 @@ def mask(features: Tensor, settings: AugmentSettings | WindowSettings | None) ->
 
 
 @torch.no_grad()
-def follow(average: Net, model: Net, decay: float) -> None:
+def update_ema(average: Net, model: Net, decay: float) -> None:
     """Move the averaged weights, and the statistics of batch normalisation, a little towards the model's."""
     for kept, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
         if kept.is_floating_point():
@@ -185,7 +185,7 @@ def follow(average: Net, model: Net, decay: float) -> None:
 
 
 @torch.no_grad()
-def check(model: Net, windows: Windows) -> float:
+def check_micro_f1(model: Net, windows: Windows) -> float:
     """Return micro-F1 at 0.5 over all windows at once."""
     device = next(model.parameters()).device
     heard = []

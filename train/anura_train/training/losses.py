@@ -20,10 +20,10 @@ from anura_train.recipe import (
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """Of logits (B, rows, labels), targets (B, labels) and, for networks with a grid, cells (B, rows, labels)."""
 
-PRESENT_SHARE = 0.3
+TOPK_SHARE = 0.3
 """Share of an example's rows that decide whether a species is there: it calls in most of an example, not in all."""
 
-RAREST = 1e-3
+MIN_PREVALENCE = 1e-3
 """A label is taken to be in no fewer examples than this; one that is in none has no odds."""
 
 
@@ -33,7 +33,7 @@ def make_loss(settings: LossSettings, prevalence: Tensor) -> Loss:
         return lambda logits, target, _: weak_label_loss(logits, target)
     if isinstance(settings, BoxLoss):
         return lambda logits, target, cells: box_loss(logits, target, cells, settings)
-    example = _example_loss(settings, prevalence.clamp(RAREST, 1 - RAREST))
+    example = _example_loss(settings, prevalence.clamp(MIN_PREVALENCE, 1 - MIN_PREVALENCE))
     # A window model has one row; of several, the surest speaks for the example.
     return lambda logits, target, _: example(logits.amax(1), target)
 
@@ -44,14 +44,14 @@ def weak_label_loss(logits: Tensor, target: Tensor) -> Tensor:
     A species that is there is judged by its surest rows, so that rows between calls may stay low. A species that is
     not there is not there in any row.
     """
-    example = F.binary_cross_entropy_with_logits(surest_rows(logits), target, reduction="none")
+    example = F.binary_cross_entropy_with_logits(topk_pooling(logits), target, reduction="none")
     absent = F.softplus(logits).mean(1)  # (B, labels)
     return (example + 0.5 * (1 - target) * absent).mean()
 
 
-def surest_rows(logits: Tensor) -> Tensor:
+def topk_pooling(logits: Tensor) -> Tensor:
     """Return the mean logits (B, labels) of the PRESENT_SHARE of rows (B, rows, labels) that are surest of a label."""
-    return logits.topk(max(1, int(PRESENT_SHARE * logits.shape[1])), dim=1).values.mean(1)
+    return logits.topk(max(1, int(TOPK_SHARE * logits.shape[1])), dim=1).values.mean(1)
 
 
 def focal_loss(logits: Tensor, target: Tensor, gamma: float) -> Tensor:

@@ -17,9 +17,9 @@ from lightning_fabric import Fabric
 from anura_edge.errors import ConfigError
 from anura_train.data import read_corpus
 from anura_train.recipe import Recipe
-from anura_train.training.folds import Bench, fit_final, fit_fold
+from anura_train.training.folds import RunContext, fit_final, fit_fold
 from anura_train.training.loop import Step
-from anura_train.training.progress import News, follow
+from anura_train.training.progress import ProgressUpdate, show_progress
 
 
 class Accelerator(StrEnum):
@@ -37,14 +37,14 @@ class Precision(StrEnum):
     MIXED = "bf16-mixed"
 
 
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 
-_news: "Queue[News]"
+_news: "Queue[ProgressUpdate]"
 """Where the training in this process tells how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ComputeSettings:
     """Where trainings are done."""
 
     accelerator: Accelerator = Accelerator.AUTO
@@ -69,7 +69,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TrainingTask:
     """One training: of a fold of a recipe, or the final one."""
 
     name: str
@@ -82,14 +82,14 @@ class Task:
     """Folders of what it is distilled from."""
 
 
-def train_all(tasks: Sequence[Task], place: Place, jobs: int) -> None:
+def train_all(tasks: Sequence[TrainingTask], place: ComputeSettings, jobs: int) -> None:
     """Do trainings in processes of their own, so many at a time; raise what the first of them to fail raised."""
     # Spawned, not forked: a forked torch may wait for ever on threads that the fork left behind.
     context = get_context("spawn")
-    news: Queue[News] = context.Queue()  # type: ignore[assignment]  # it has a queue's methods
+    news: Queue[ProgressUpdate] = context.Queue()  # type: ignore[assignment]  # it has a queue's methods
     with ProcessPoolExecutor(jobs, context, initializer=_tell, initargs=(news,)) as pool:
         try:
-            follow([pool.submit(_train_here, task, place) for task in tasks], news)
+            show_progress([pool.submit(_train_here, task, place) for task in tasks], news)
         except BaseException:
             # What the others have done is kept.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -98,22 +98,22 @@ def train_all(tasks: Sequence[Task], place: Place, jobs: int) -> None:
             raise
 
 
-def train(task: Task, place: Place, news: "Queue[News]") -> None:
+def train_one(task: TrainingTask, place: ComputeSettings, news: "Queue[ProgressUpdate]") -> None:
     """Do a training here."""
     place.fabric().launch(partial(_train, task=task, place=place, news=news))
 
 
-def _tell(news: "Queue[News]") -> None:
+def _tell(news: "Queue[ProgressUpdate]") -> None:
     """Take what a process tells its news to. A queue can be given to a process at its birth alone."""
     global _news
     _news = news
 
 
-def _train_here(task: Task, place: Place) -> None:
-    train(task, place, _news)
+def _train_here(task: TrainingTask, place: ComputeSettings) -> None:
+    train_one(task, place, _news)
 
 
-def _train(fabric: Fabric, task: Task, place: Place, news: "Queue[News]") -> None:
+def _train(fabric: Fabric, task: TrainingTask, place: ComputeSettings, news: "Queue[ProgressUpdate]") -> None:
     torch.set_num_threads(1)
     name = f"{task.name}, {'final' if task.fold is None else f'fold {task.fold}'}"
     parent = parent_process()
@@ -123,11 +123,11 @@ def _train(fabric: Fabric, task: Task, place: Place, news: "Queue[News]") -> Non
             # Nobody is left to train for; who gives the command again must not meet a second training here.
             os.kill(os.getpid(), signal.SIGKILL)
         if fabric.is_global_zero:
-            news.put(News(name, step))
+            news.put(ProgressUpdate(name, step))
 
-    ahead = 0 if fabric.device.type == "cpu" else min(MOST_WORKERS, os.cpu_count() or 1)
+    ahead = 0 if fabric.device.type == "cpu" else min(MAX_WORKERS, os.cpu_count() or 1)
     workers = ahead if place.workers is None else place.workers
-    corpus, bench = read_corpus(task.data), Bench(task.out, fabric, place.tensorboard, workers=workers)
+    corpus, bench = read_corpus(task.data), RunContext(task.out, fabric, place.tensorboard, workers=workers)
     if task.fold is None:
         fit_final(task.recipe, corpus, bench, on_step, task.teachers)
     else:

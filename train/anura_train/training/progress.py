@@ -14,33 +14,33 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from anura_train.training.loop import Step
 
-REPORT_EVERY = 50
+LINE_INTERVAL_STEPS = 50
 """Steps from line to line where there is no terminal."""
 
-LOOK_EVERY_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class ProgressUpdate:
     """A training's step."""
 
     name: str
     step: Step
 
 
-def follow(running: Iterable[Future[None]], news: "Queue[News]") -> None:
+def show_progress(running: Iterable[Future[None]], news: "Queue[ProgressUpdate]") -> None:
     """Show news until all trainings have ended; raise what the first of them to fail raised."""
     left = set(running)
-    with Bars() as bars:
+    with ProgressDisplay() as bars:
         while left:
-            done, left = wait(left, LOOK_EVERY_S)
+            done, left = wait(left, POLL_INTERVAL_S)
             bars.show(news)
             for each in done:
                 each.result()
         bars.show(news)
 
 
-class Bars:
+class ProgressDisplay:
     """A bar for each training where a person looks on; lines in a log."""
 
     def __init__(self) -> None:
@@ -59,21 +59,21 @@ class Bars:
         """Leave the terminal as it was found."""
         self.progress.stop()
 
-    def show(self, news: "Queue[News]") -> None:
+    def show(self, news: "Queue[ProgressUpdate]") -> None:
         """Show all news that have come."""
         with suppress(Empty):
             while True:
                 one = news.get_nowait()
                 (self._draw if self.terminal else _say)(one)
 
-    def _draw(self, news: News) -> None:
+    def _draw(self, news: ProgressUpdate) -> None:
         step = news.step
         if news.name not in self.tasks:
             self.tasks[news.name] = self.progress.add_task(news.name, total=step.of, loss=step.loss)
         self.progress.update(self.tasks[news.name], completed=step.number, loss=step.loss)
 
 
-def _say(news: News) -> None:
+def _say(news: ProgressUpdate) -> None:
     step = news.step
-    if step.number % REPORT_EVERY == 0 or step.number == step.of:
+    if step.number % LINE_INTERVAL_STEPS == 0 or step.number == step.of:
         typer.echo(f"{news.name}: step {step.number} of {step.of}, loss {step.loss:.3f}", err=True)

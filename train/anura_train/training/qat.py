@@ -10,37 +10,37 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LARGEST = 127
+INT8_MAX = 127
 
 
-def learn_rounded(model: nn.Module) -> None:
+def enable_qat(model: nn.Module) -> None:
     """Let a network compute with rounded weights and inputs from now on; its weights themselves stay as exact.
 
     Once more changes nothing.
     """
-    for layer in rounded_layers(model):
+    for layer in quantized_layers(model):
         compute = partial(_convolve, layer) if isinstance(layer, nn.Conv2d) else partial(_multiply, layer)
         layer.forward = compute  # type: ignore[method-assign]  # the layer stays where it is, so its weights keep names
 
 
-def rounded_layers(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+def quantized_layers(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
     """Return the layers that are rounded, in the order of their working."""
     layers = [each for each in model.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
     return [each for each in layers[1:-1] if isinstance(each, nn.Linear) or each.groups == 1]
 
 
-def round_to_int8(values: Tensor, *, channels: bool) -> Tensor:
+def fake_quantize(values: Tensor, *, channels: bool) -> Tensor:
     """Return values at the nearest of 255 steps, of each channel (the first axis) or of all; gradients pass."""
     exact = values.detach()
     largest = exact.abs().flatten(1).amax(1).view(-1, *[1] * (exact.ndim - 1)) if channels else exact.abs().amax()
-    step = largest.clamp_min(1e-8) / LARGEST
+    step = largest.clamp_min(1e-8) / INT8_MAX
     return values + ((exact / step).round() * step - exact)
 
 
 def _convolve(layer: nn.Conv2d, heard: Tensor) -> Tensor:
-    heard, weight = round_to_int8(heard, channels=False), round_to_int8(layer.weight, channels=True)
+    heard, weight = fake_quantize(heard, channels=False), fake_quantize(layer.weight, channels=True)
     return F.conv2d(heard, weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
 def _multiply(layer: nn.Linear, heard: Tensor) -> Tensor:
-    return F.linear(round_to_int8(heard, channels=False), round_to_int8(layer.weight, channels=True), layer.bias)
+    return F.linear(fake_quantize(heard, channels=False), fake_quantize(layer.weight, channels=True), layer.bias)

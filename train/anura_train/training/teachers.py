@@ -5,14 +5,14 @@ from pathlib import Path
 
 from anura_edge.errors import ConfigError
 from anura_train.checkpoints.final import Checkpoint, load_checkpoint
-from anura_train.checkpoints.resume import fingerprint, load_result
+from anura_train.checkpoints.resume import fingerprint, load_final_weights
 from anura_train.data import Corpus
 from anura_train.data.folds import all_folds
 from anura_train.models import Net, build
 from anura_train.models.window import WINDOW_S, WindowNet
 from anura_train.recipe import Recipe
 from anura_train.training.distillation import Teachers
-from anura_train.training.logit_cache import Memory
+from anura_train.training.logit_cache import LogitCache
 
 
 def load_teachers(
@@ -29,7 +29,7 @@ def load_teachers(
     if not folders:
         return None
     networks = [_load(each, recipe, corpus, learnt, fold) for each in folders]
-    memory = Memory(folders[0] / "said" / f"{'final' if fold is None else f'fold-{fold}'}.db")
+    memory = LogitCache(folders[0] / "said" / f"{'final' if fold is None else f'fold-{fold}'}.db")
     return Teachers(networks, recipe.example_s, memory)
 
 
@@ -40,7 +40,7 @@ def _load(folder: Path, recipe: Recipe, corpus: Corpus, learnt: Corpus, fold: in
         return checkpoint.model.requires_grad_(requires_grad=False)
     teacher = checkpoint.provenance.recipe
     model = build(teacher.model, len(checkpoint.provenance.species))
-    model.load_state_dict(load_result(folder / "state" / f"fold-{fold}.pt", fingerprint(teacher, learnt)))
+    model.load_state_dict(load_final_weights(folder / "state" / f"fold-{fold}.pt", fingerprint(teacher, learnt)))
     return model.eval().requires_grad_(requires_grad=False)
 
 

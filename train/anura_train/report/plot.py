@@ -6,18 +6,18 @@ from io import BytesIO
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-OWN, OTHER = "#0072B2", "#D55E00"
+OWN_COLOUR, OTHER_COLOUR = "#0072B2", "#D55E00"
 """Blue and vermilion of Okabe and Ito (2008), which differ in lightness too."""
-QUIET = "#555555"
-HEAT = "Blues"
+GREY = "#555555"
+HEATMAP = "Blues"
 """One hue from white to dark (Brewer 2003): nothing is the paper's colour, and grey prints keep the order."""
-UNKNOWN = "#dddddd"
+NO_DATA_COLOUR = "#dddddd"
 
 WIDTH_IN, DPI = 9.0, 160
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
+class Plot:
     """One picture of the page."""
 
     name: str
@@ -28,20 +28,20 @@ class Plate:
     png: bytes
 
 
-def open_figure(height_in: float) -> Figure:
+def new_figure(height_in: float) -> Figure:
     """Return an empty figure of the page's width."""
     return Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
 
 
-def finish(name: str, title: str, caption: str, figure: Figure) -> Plate:
+def to_plot(name: str, title: str, caption: str, figure: Figure) -> Plot:
     """Return a figure as a plate."""
     file = BytesIO()
     # Without the program's version, the same figure is the same file.
     figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
-    return Plate(name, title, caption, file.getvalue())
+    return Plot(name, title, caption, file.getvalue())
 
 
-def clear(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
     """Leave only what tells something: no box, faint lines behind."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
