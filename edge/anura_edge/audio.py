@@ -99,6 +99,11 @@ def as_float(samples: SampleArray) -> FloatArray:
     return scaled
 
 
+def to_pcm16(samples: FloatArray) -> NDArray[np.int16]:
+    """Return samples of any shape as int16, clipped to full scale and rounded to the nearest value."""
+    return np.rint(samples.clip(-1, 1) * np.float32(2**15 - 1)).astype(np.int16)
+
+
 class Sound(Protocol):
     """A recording that can be heard."""
 

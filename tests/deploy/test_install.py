@@ -27,7 +27,7 @@ print(json.dumps({
 
 
 @pytest.mark.timeout(600)
-def test_the_base_install_is_the_device_alone_and_small(tmp_path: Path) -> None:
+def test_base_install_is_small(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]

@@ -18,7 +18,7 @@ MAX_EXPOSURE = 3.0
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_systemd_understands_a_unit(unit: Path, tmp_path: Path) -> None:
+def test_unit_file_is_valid(unit: Path, tmp_path: Path) -> None:
     copy = tmp_path / unit.name
     copy.write_text(unit.read_text(encoding="utf-8").replace("/opt/anura/bin", str(BIN)), encoding="utf-8")
     done = subprocess.run([need("systemd-analyze"), "verify", copy], capture_output=True, text=True)
@@ -29,7 +29,7 @@ def test_systemd_understands_a_unit(unit: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
-def test_a_service_is_exposed_little(service: Path) -> None:
+def test_service_has_a_low_exposure_level(service: Path) -> None:
     command = [need("systemd-analyze"), "security", "--offline=true", "--no-pager", service]
     done = subprocess.run(command, capture_output=True, text=True)
     exposure = re.search(rf"exposure level for {service.name}: ([\d.]+)", done.stdout)
@@ -37,7 +37,7 @@ def test_a_service_is_exposed_little(service: Path) -> None:
     assert float(exposure[1]) <= MAX_EXPOSURE
 
 
-def test_the_device_is_restarted_for_ever_and_watched() -> None:
+def test_device_service_restarts_and_has_a_watchdog() -> None:
     text = (ROOT / "deploy" / "systemd" / "anura-edge.service").read_text(encoding="utf-8")
     for line in ("Type=notify", "WatchdogSec=60", "Restart=always", "StartLimitIntervalSec=0"):
         assert f"\n{line}\n" in text

@@ -9,7 +9,7 @@ import anura_edge
 HEAVY = ["torch", "torchaudio", "onnx", "scipy", "sklearn", "fastapi", "sqlalchemy", "pandas", "matplotlib"]
 
 
-def test_no_module_of_the_device_loads_what_a_device_cannot_carry() -> None:
+def test_device_loads_no_large_library() -> None:
     modules = [module.name for module in pkgutil.walk_packages(anura_edge.__path__, "anura_edge.")]
     assert {"anura_edge.cli.main", "anura_edge.sources.microphone.source", "anura_edge.inference.classifier"} < set(
         modules
@@ -19,11 +19,11 @@ def test_no_module_of_the_device_loads_what_a_device_cannot_carry() -> None:
     assert answer.stdout.split() == []
 
 
-def test_microphones_are_no_reason_to_load_portaudio_before_one_is_wanted() -> None:
+def test_command_does_not_load_portaudio() -> None:
     assert loaded_by_the_command("sounddevice") == []
 
 
-def test_a_microphone_can_be_opened_before_what_hears_it_is_loaded() -> None:
+def test_command_does_not_load_the_model_runtime() -> None:
     assert loaded_by_the_command("onnxruntime", "soundfile", "soxr", "paho", "rich.progress") == []
 
 

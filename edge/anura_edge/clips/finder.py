@@ -10,7 +10,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from anura_edge.audio import AudioChunk
+from anura_edge.audio import AudioChunk, to_pcm16
 from anura_edge.clips.ranking import parse_clip_name
 from anura_edge.clips.store import to_flac
 from anura_edge.config.device import Config
@@ -99,8 +99,7 @@ class ClipFinder:
                 if channel is None:  # chosen by the first chunk, as when it was heard
                     channel = chunk.loudest() if wanted == "loudest" else min(wanted, block.shape[1] - 1)
                 if chunk.end_sample > first:
-                    part = chunk.channel(channel)[max(0, first - at) : last - at]
-                    yield (part * 32_767).round().astype(np.int16)
+                    yield to_pcm16(chunk.channel(channel)[max(0, first - at) : last - at])
                 at = chunk.end_sample
                 if at >= last:
                     return

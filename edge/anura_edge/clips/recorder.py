@@ -11,7 +11,7 @@ from threading import Lock, Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound
+from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound, to_pcm16
 from anura_edge.clips.ranking import make_clip
 from anura_edge.clips.store import ClipStore, to_flac
 from anura_edge.config.device import Clips
@@ -48,7 +48,7 @@ class RecentAudio:
         lost = min(max(0, first_sample - self.end), len(self._samples))
         self.end = first_sample - lost
         self._put(np.zeros(lost, np.int16))
-        self._put((samples.clip(-1, 1) * 32_767).astype(np.int16))
+        self._put(to_pcm16(samples))
 
     def _put(self, samples: NDArray[np.int16]) -> None:
         self._samples[(self.end + np.arange(len(samples))) % len(self._samples)] = samples

@@ -1,5 +1,5 @@
-"""Looks into one recording: its sound, what the model made of it, and the calls that come of that under any settings.
+"""The explorer: shows one recording, the model's scores for it, and the calls that any settings give.
 
-`hearing` makes numbers of a file, `static` draws them in a browser; `server` brings both together on a device, and the
-base station does so on a page of its own.
+`analysis` runs the model over a file, and the scripts in `static` draw the result in a browser. `server` serves both on
+a device; the base station serves them on a page of its own.
 """

@@ -1,22 +1,24 @@
-"""What the page is made of, wherever it is served: pieces of HTML, and files beside them."""
+"""The page's HTML fragments and static files, for the device and for the base station."""
 
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 STATIC = Path(str(files("anura_edge.explore") / "static"))
-"""Scripts, styles and what is vendored; served under `static/explore/`."""
+"""Scripts, styles and vendored libraries; served under `static/explore/`."""
 
 WAVESURFER_STYLE = "'sha256-YfOCfTH/jpiZwwDEWghNjme91S3Bbi2/3jQ3JSGWz5Y='"
-"""The one inline style that a policy must let through, by its hash: wavesurfer.js writes it, for a waveform as high as
-ours. It changes with either, and browsers then say which hash they saw."""
+"""Hash of the one inline style that the content security policy must allow. wavesurfer.js writes it.
+
+It depends on the library's version and on the waveform's height. After a change, the browser's log names the new hash.
+"""
 
 _STYLES = ("vendor/uPlot.min.css", "explore.css")
 _SCRIPTS = ("vendor/uPlot.iife.min.js", "vendor/wavesurfer.min.js", "vendor/wavesurfer.regions.min.js")
 
 
 def head(root: str) -> str:
-    """Return what belongs into the page's head, below a root path such as `/anura`."""
+    """Return the elements for the page's head. `root` is the path below which the page is served, as in `/anura`."""
     base = f"{escape(root)}/static/explore"
     styles = [f'<link rel="stylesheet" href="{base}/{file}">' for file in _STYLES]
     scripts = [f'<script src="{base}/{file}" defer></script>' for file in _SCRIPTS]
@@ -24,6 +26,6 @@ def head(root: str) -> str:
 
 
 def content(root: str, token: str) -> str:
-    """Return the page's content, with the token that its requests carry."""
+    """Return the page's content. `token` is the CSRF token that its requests send."""
     text = (STATIC / "explore.html").read_text(encoding="utf-8")
     return text.replace("{root}", escape(root)).replace("{token}", escape(token))

@@ -1,4 +1,4 @@
-"""Takes what somebody sends, as a file for as long as it is heard."""
+"""Store an uploaded recording as a temporary file while it is analysed."""
 
 import re
 import shutil
@@ -11,28 +11,28 @@ from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES, PROPRIETARY_SUFF
 from anura_edge.sources.files.scan import printable
 
 MAX_BYTES = 2**28
-"""268 MB: 48 minutes of 16 bits at 96 kHz. The disk has room for as many as there are places."""
+"""268 MB: 48 minutes of 16 bits at 96 kHz. The disk needs room for `MAX_CONCURRENT` uploads."""
 
 _ANY_FORMAT = ".au"
-"""Given to a file whose suffix is none of a recorder's, so that libsndfile alone decides whether it is audio."""
+"""Suffix for files with an unknown suffix: libsndfile then decides by content whether the file is audio."""
 
 
 class TooLargeError(SourceError):
-    """More was sent than is taken."""
+    """An upload is larger than the limit."""
 
 
 class Upload:
-    """A file in a folder of its own, which is gone when this is left. A context manager.
+    """A context manager that owns a temporary folder with one file, and deletes both at its end.
 
-    Only what is harmless in the name that was sent becomes the file's name: recorders write times there.
+    The file's name contains the safe characters of the name that was sent, because recorders write times into names.
     """
 
     def __init__(self, name: str, within: Path | None = None, max_bytes: int = MAX_BYTES) -> None:
-        """Make the folder `within` another one, or else where the system wants such folders."""
+        """Create the folder in `within`, or in the system's temporary folder."""
         self._within, self._max_bytes = within, max_bytes
-        own = name.replace("\\", "/").replace("\0", "").rpartition("/")[2]
-        self.name = printable(Path(own if own.strip(".") else "recording"))
-        """For people."""
+        base_name = name.replace("\\", "/").replace("\0", "").rpartition("/")[2]
+        self.name = printable(Path(base_name if base_name.strip(".") else "recording"))
+        """The name that messages and the page show."""
         stem, suffix = Path(self.name).stem, Path(self.name).suffix.lower()
         suffix = suffix if suffix in AUDIO_SUFFIXES | PROPRIETARY_SUFFIXES else _ANY_FORMAT
         self._file_name = (re.sub(r"[^A-Za-z0-9_+-]", "_", stem)[-100:] or "_") + suffix
@@ -42,7 +42,7 @@ class Upload:
             self.path = Path(tempfile.mkdtemp(prefix="anura-explore-", dir=self._within)) / self._file_name
             self._file = self.path.open("xb", buffering=0)
         except OSError as error:
-            raise self._cannot_keep(error) from error
+            raise self._disk_error(error) from error
         self._bytes = 0
         return self
 
@@ -50,32 +50,32 @@ class Upload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        shutil.rmtree(self.path.parent, ignore_errors=True)  # whoever made the folder around it may have been first
+        shutil.rmtree(self.path.parent, ignore_errors=True)  # the server's own temporary folder may already be deleted
 
-    def write(self, piece: bytes) -> None:
-        """Take the next bytes.
+    def write(self, data: bytes) -> None:
+        """Append bytes.
 
-        Raises TooLargeError when that makes too many, SourceError when the disk does not take them.
+        Raises TooLargeError above the limit, SourceError if the disk cannot store them.
         """
-        self._bytes += len(piece)
+        self._bytes += len(data)
         check_size(self._bytes, self._max_bytes)
         try:
-            self._file.write(piece)
+            self._file.write(data)
         except OSError as error:
-            raise self._cannot_keep(error) from error
+            raise self._disk_error(error) from error
 
-    def _cannot_keep(self, error: OSError) -> SourceError:
+    def _disk_error(self, error: OSError) -> SourceError:
         where = self._within or tempfile.gettempdir()
-        return SourceError(f"cannot keep {self.name} while it is heard: {error.strerror}; make room in {where}")
+        return SourceError(f"cannot store {self.name} for the analysis: {error.strerror}; make room in {where}")
 
 
 def check_size(size: int, max_bytes: int = MAX_BYTES) -> None:
-    """Raise TooLargeError for more than is taken."""
+    """Raise TooLargeError if `size` bytes are more than `max_bytes`."""
     if size > max_bytes:
         raise TooLargeError(f"larger than {max_bytes / 1e6:.0f} MB; cut it, or save it as FLAC")
 
 
 def status_of(error: AnuraError) -> int:
-    """Return the status of HTTP that says what an error says."""
+    """Return the HTTP status for an error."""
     statuses = {BusyError: 503, TooLargeError: 413, SourceError: 422, ConfigError: 422}
     return next((status for kind, status in statuses.items() if isinstance(error, kind)), 500)

@@ -35,7 +35,7 @@ def look(folder: Path) -> tuple[Card, list[CardFile]]:
 
 
 @pytest.mark.parametrize("broken", FILES.values(), ids=FILES.keys())
-def test_each_broken_file_is_judged_rightly(tmp_path: Path, broken: BrokenFile) -> None:
+def test_broken_file_has_its_state(tmp_path: Path, broken: BrokenFile) -> None:
     (tmp_path / broken.name).write_bytes(broken.content)
     card, (file,) = look(tmp_path)
     assert (file.state, file.seconds, file.missing_s) == (broken.state, broken.seconds, broken.missing_s), file.detail
@@ -45,7 +45,7 @@ def test_each_broken_file_is_judged_rightly(tmp_path: Path, broken: BrokenFile) 
 
 
 @pytest.mark.parametrize("broken", FILES.values(), ids=FILES.keys())
-def test_each_broken_file_is_heard_as_far_as_it_goes(tmp_path: Path, broken: BrokenFile) -> None:
+def test_broken_file_is_read_up_to_the_damage(tmp_path: Path, broken: BrokenFile) -> None:
     path = tmp_path / broken.name
     path.write_bytes(broken.content)
     seconds, reason = 0.0, None
@@ -60,7 +60,7 @@ def test_each_broken_file_is_heard_as_far_as_it_goes(tmp_path: Path, broken: Bro
 
 
 @pytest.mark.parametrize("broken", FILES.values(), ids=FILES.keys())
-def test_no_broken_file_takes_much_memory(tmp_path: Path, broken: BrokenFile) -> None:
+def test_broken_file_takes_little_memory(tmp_path: Path, broken: BrokenFile) -> None:
     (tmp_path / broken.name).write_bytes(broken.content)
     tracemalloc.start()
     list(survey(tmp_path, BRT))
@@ -79,12 +79,12 @@ def on(card: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("seen", [card], indirect=True)
 
 
-def test_there_are_enough_of_them() -> None:
+def test_at_least_sixty_broken_cases_exist() -> None:
     assert len(FILES) + len(CARDS) >= 60
 
 
 @on("good")
-def test_a_good_card_has_nothing_to_remark(seen: tuple[Card, list[CardFile]]) -> None:
+def test_good_card_has_no_findings(seen: tuple[Card, list[CardFile]]) -> None:
     card, files = seen
     (recorder,) = card.recorders
     assert (card.audio_files, card.seconds, card.unreadable, card.duplicates) == (12, 24, 0, {})
@@ -104,7 +104,7 @@ def test_a_good_card_has_nothing_to_remark(seen: tuple[Card, list[CardFile]]) ->
     ],
     indirect=["seen"],
 )
-def test_a_broken_file_is_no_gap(seen: tuple[Card, list[CardFile]], states: dict[str, int]) -> None:
+def test_broken_file_is_no_gap(seen: tuple[Card, list[CardFile]], states: dict[str, int]) -> None:
     card, _ = seen
     assert card.states == states
     assert card.recorders[0].interval_s == 900
@@ -112,7 +112,7 @@ def test_a_broken_file_is_no_gap(seen: tuple[Card, list[CardFile]], states: dict
 
 
 @on("wa003")
-def test_recordings_that_run_into_the_next_are_flagged_and_no_copies(seen: tuple[Card, list[CardFile]]) -> None:
+def test_overlapping_recordings_are_reported(seen: tuple[Card, list[CardFile]]) -> None:
     card, files = seen
     (recorder,) = card.recorders
     assert [overlap.seconds for overlap in recorder.overlaps] == [2.5] * 5
@@ -122,7 +122,7 @@ def test_recordings_that_run_into_the_next_are_flagged_and_no_copies(seen: tuple
 
 
 @on("battery_died")
-def test_a_dying_battery_is_to_be_seen(seen: tuple[Card, list[CardFile]]) -> None:
+def test_dying_battery_is_reported(seen: tuple[Card, list[CardFile]]) -> None:
     card, files = seen
     (recorder,) = card.recorders
     assert card.states == {"whole": 3, "recovered": 1, "empty": 1}
@@ -141,31 +141,31 @@ def test_missing_recordings_are_counted(seen: tuple[Card, list[CardFile]]) -> No
 
 
 @on("nights_only")
-def test_the_time_at_which_nothing_is_recorded_is_no_gap(seen: tuple[Card, list[CardFile]]) -> None:
+def test_unscheduled_time_is_no_gap(seen: tuple[Card, list[CardFile]]) -> None:
     (gap,) = seen[0].recorders[0].gaps
     assert (gap.recordings, gap.from_utc) == (1, datetime(2019, 5, 25, 0, tzinfo=UTC))
 
 
 @on("clock_fell_back")
-def test_a_clock_that_goes_back_is_told(seen: tuple[Card, list[CardFile]]) -> None:
+def test_clock_that_goes_back_is_reported(seen: tuple[Card, list[CardFile]]) -> None:
     (fault,) = seen[0].recorders[0].clock_faults
     assert fault.startswith("REC0002.WAV: the clock went back from 2019-05-22 22:10:00 to 2019-05-22 01:00:00")
 
 
 @on("ahead")
-def test_a_clock_in_the_future_is_told(seen: tuple[Card, list[CardFile]]) -> None:
+def test_clock_in_the_future_is_reported(seen: tuple[Card, list[CardFile]]) -> None:
     (fault,) = seen[0].recorders[0].clock_faults
     assert "in the future" in fault
 
 
-def test_a_clock_that_nobody_set_is_told(tmp_path: Path) -> None:
+def test_clock_that_was_never_set_is_reported(tmp_path: Path) -> None:
     (tmp_path / "00000000.WAV").write_bytes(FILES["no clock"].content)
     (fault,) = look(tmp_path)[0].recorders[0].clock_faults
     assert "never set" in fault
 
 
 @on("copies")
-def test_a_copy_counts_once(seen: tuple[Card, list[CardFile]]) -> None:
+def test_copy_counts_once(seen: tuple[Card, list[CardFile]]) -> None:
     card, _ = seen
     first = "a/S4A03895_20190522_223000.wav"
     assert card.duplicates == {"b/S4A03895_20190522_223000.wav": first, "copy of it.wav": first}
@@ -173,14 +173,14 @@ def test_a_copy_counts_once(seen: tuple[Card, list[CardFile]]) -> None:
 
 
 @on("dead_microphone")
-def test_a_dead_and_a_clipped_channel_are_told(seen: tuple[Card, list[CardFile]]) -> None:
+def test_silent_and_clipped_channels_are_reported(seen: tuple[Card, list[CardFile]]) -> None:
     card, (file,) = seen
     assert (file.silent, file.clipped) == ((1,), (2,))
     assert "channel 1" in card_text(card, [file])
 
 
 @on("two_slots")
-def test_the_summaries_of_two_slots_are_one_story(seen: tuple[Card, list[CardFile]]) -> None:
+def test_logs_of_two_slots_are_merged(seen: tuple[Card, list[CardFile]]) -> None:
     card, files = seen
     log = card.logs["S4A03895"]
     assert (log.rows, log.power_ons, log.position) == (12, 3, Position(-22.9, -47.06))
@@ -192,7 +192,7 @@ def test_the_summaries_of_two_slots_are_one_story(seen: tuple[Card, list[CardFil
     assert "6.4 to 6.3 V" in card_text(card, files)
 
 
-def test_every_real_recorders_file_is_judged_rightly(data: Path) -> None:
+def test_real_recorder_files_have_their_states(data: Path) -> None:
     files = list(survey(data / "recorders", None))
     card = report(files, NOW)
     broken = {file.name: file.state for file in files if file.is_audio and file.state != "whole"}
@@ -208,14 +208,14 @@ def test_every_real_recorders_file_is_judged_rightly(data: Path) -> None:
     assert {serial for recorder in card.recorders for serial in recorder.serials} >= {"0FE081F80FE081F0", "22060166"}
 
 
-def test_a_day_of_a_real_song_meter_is_whole(data: Path) -> None:
+def test_real_song_meter_day_has_no_findings(data: Path) -> None:
     card = report(list(survey(data / "sm4_day", BRT)), NOW)
     (recorder,) = card.recorders
     assert (recorder.name, recorder.recordings, recorder.interval_s) == ("S4A03895", 96, 900)
     assert (recorder.gaps, recorder.overlaps, recorder.clock_faults, card.unreadable) == ((), (), (), 0)
 
 
-def test_what_a_stranger_wrote_cannot_take_over_the_terminal(tmp_path: Path) -> None:
+def test_control_characters_never_reach_the_terminal(tmp_path: Path) -> None:
     evil = "\x1b]0;owned\x07\x1b[2J"
     content = riff(fmt(), chunk(b"data", pcm16(noise(100))), guano(Model=evil, Serial=evil, Firmware_Version=evil))
     (tmp_path / f"{evil.replace('/', '')}_20190522_223000.wav").write_bytes(content)
@@ -231,16 +231,14 @@ def test_what_a_stranger_wrote_cannot_take_over_the_terminal(tmp_path: Path) -> 
         (bytes(10_000), ()),
     ],
 )
-def test_an_audiomoths_settings_are_shown_as_far_as_they_go(
-    tmp_path: Path, content: bytes, expected: tuple[MothConfig, ...]
-) -> None:
+def test_partial_audiomoth_settings_are_shown(tmp_path: Path, content: bytes, expected: tuple[MothConfig, ...]) -> None:
     (tmp_path / "CONFIG.TXT").write_bytes(content)
     card, files = look(tmp_path)
     assert card.configs == expected
     assert ("CONFIG.TXT of 24" in card_text(card, files)) == bool(expected)
 
 
-def test_a_card_that_is_not_there_is_an_error_and_an_empty_one_is_not(tmp_path: Path) -> None:
+def test_missing_card_is_an_error_and_empty_card_is_not(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         look(tmp_path / "nothing")
     card, files = look(tmp_path)

@@ -74,7 +74,7 @@ def objects(result: Result, kind: str) -> list[Any]:
     return [line[kind] for line in lines if kind in line]
 
 
-def test_a_card_is_heard_and_told_in_json_and_for_people(run: Run, card: Path) -> None:
+def test_run_prints_events_and_summary(run: Run, card: Path) -> None:
     result = run("run", "--source", f"folder:{card}", "--json")
     assert result.returncode == 0, result.stderr
     assert [event["label"] for event in objects(result, "event")] == ["LOW", "HIGH"]
@@ -87,7 +87,7 @@ def test_a_card_is_heard_and_told_in_json_and_for_people(run: Run, card: Path) -
     assert "0 new recordings, 1 known, 0 unreadable" in again.stdout
 
 
-def test_a_scan_is_a_run_once_whatever_its_jobs(run: Run, card: Path) -> None:
+def test_scan_with_jobs_equals_run(run: Run, card: Path) -> None:
     result = run("scan", str(card), "--jobs", "3", "--json")
     assert result.returncode == 0, result.stderr
     assert [event["label"] for event in objects(result, "event")] == ["LOW", "HIGH"]
@@ -96,7 +96,7 @@ def test_a_scan_is_a_run_once_whatever_its_jobs(run: Run, card: Path) -> None:
     assert "0 new recordings, 1 known" in run("run", "--source", f"folder:{card}").stdout
 
 
-def test_one_file_is_heard_whatever_its_name(run: Run, card: Path) -> None:
+def test_file_with_an_undecodable_name_is_analysed(run: Run, card: Path) -> None:
     (card / "A_20261120_193000.wav").rename(card / os.fsdecode(b"for\xeat_20261120_193000.wav"))
     (path,) = card.iterdir()
     result = run("run", "--source", f"file:{path}")
@@ -104,7 +104,7 @@ def test_one_file_is_heard_whatever_its_name(run: Run, card: Path) -> None:
     assert "Tonus gravis" in result.stdout
 
 
-def test_unreadable_files_end_with_a_code_of_their_own(run: Run, card: Path) -> None:
+def test_unreadable_files_have_their_exit_code(run: Run, card: Path) -> None:
     for name in ("B_20261120_200000.wav", os.fsdecode(b"C_\xff_20261120_200000.wav")):
         (card / name).touch()
         os.utime(card / name, (LONG_AGO, LONG_AGO))
@@ -123,7 +123,7 @@ def test_unreadable_files_end_with_a_code_of_their_own(run: Run, card: Path) -> 
     assert (summary["known"], summary["unreadable"], summary["known_unreadable"]) == (1, {}, 2)
 
 
-def test_what_was_heard_under_other_settings_is_told_and_heard_again_on_demand(run: Run, card: Path) -> None:
+def test_other_settings_are_reanalysed_on_demand(run: Run, card: Path) -> None:
     run("run", "--source", f"folder:{card}")
     told = run("run", "--source", f"folder:{card}", AUDIO__UTC_OFFSET="'+10:00'")
     assert told.returncode == 0
@@ -133,9 +133,7 @@ def test_what_was_heard_under_other_settings_is_told_and_heard_again_on_demand(r
     assert "2026-11-20 09:30:02Z  Tonus gravis" in again.stdout
 
 
-def test_on_a_terminal_a_scan_shows_how_far_it_is_and_what_goes_elsewhere_stays_clean(
-    environment: dict[str, str], card: Path
-) -> None:
+def test_progress_is_shown_on_a_terminal_only(environment: dict[str, str], card: Path) -> None:
     terminal, ours = pty.openpty()
     command = [*COMMAND, "run", "--json", "--source", f"folder:{card}"]
     env = {**environment, "TERM": "xterm-256color"}
@@ -171,7 +169,7 @@ def test_on_a_terminal_a_scan_shows_how_far_it_is_and_what_goes_elsewhere_stays_
         (["--source", "folder:/tmp", "--config", "/no/such.yaml"], {}, 2, "/no/such.yaml"),
     ],
 )
-def test_a_mistake_has_a_message_and_a_code(
+def test_user_error_has_a_message_and_an_exit_code(
     run: Run, arguments: list[str], settings: dict[str, str], code: int, words: str
 ) -> None:
     result = run("run", *arguments, **settings)
@@ -180,7 +178,7 @@ def test_a_mistake_has_a_message_and_a_code(
     assert result.returncode == code
 
 
-def test_a_damaged_bundle_is_named(run: Run, card: Path, own_bundle: Path) -> None:
+def test_damaged_bundle_is_reported(run: Run, card: Path, own_bundle: Path) -> None:
     content = bytearray((own_bundle / MODEL).read_bytes())
     content[-1] ^= 1
     (own_bundle / MODEL).write_bytes(content)
@@ -194,13 +192,13 @@ def test_a_damaged_bundle_is_named(run: Run, card: Path, own_bundle: Path) -> No
         assert "model.onnx is damaged" in result.stderr
 
 
-def test_a_sound_bundle_is_shown_and_verified(run: Run, stream_path: Path) -> None:
+def test_valid_bundle_is_shown_and_verified(run: Run, stream_path: Path) -> None:
     assert "4 files as listed" in run("model", "verify", stream_path).stdout
     assert "Tonus gravis" in run("model", "info", stream_path).stdout
     assert json.loads(run("model", "info", stream_path, "--json").stdout)["id"] == "tones"
 
 
-def test_config_check_says_what_is_wrong_and_where(run: Run, tmp_path: Path) -> None:
+def test_config_check_names_the_line_and_the_key(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "anura.yaml"
     path.write_text("device:\n  site: pond\n")
     assert run("config", "check", path).stdout == f"{path}: no mistakes\n"
@@ -210,7 +208,7 @@ def test_config_check_says_what_is_wrong_and_where(run: Run, tmp_path: Path) -> 
     assert result.stderr == f"anura-edge: {path}:2: unknown key 'device.stie'; did you mean 'site'?\n"
 
 
-def test_config_show_prints_a_file_to_start_from(run: Run, tmp_path: Path) -> None:
+def test_config_show_prints_a_valid_file(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "anura.yaml"
     path.write_text(run("config", "show").stdout)
     assert yaml.safe_load(path.read_text())["schema"] == 1
@@ -218,11 +216,11 @@ def test_config_show_prints_a_file_to_start_from(run: Run, tmp_path: Path) -> No
     assert run("config", "show", "--config", path).stdout == path.read_text()
 
 
-def test_the_settings_schema_is_json(run: Run) -> None:
+def test_config_schema_is_json(run: Run) -> None:
     assert json.loads(run("config", "schema").stdout)["type"] == "object"
 
 
-def test_a_reader_who_has_seen_enough_is_no_error(environment: dict[str, str], card: Path) -> None:
+def test_closed_output_pipe_is_no_traceback(environment: dict[str, str], card: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "run", "--json", "--source", f"folder:{card}"],
         stdout=subprocess.PIPE,
@@ -238,7 +236,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(environment: dict[str, str], c
     assert process.wait() == 1
 
 
-def test_hearing_goes_on_where_nothing_can_be_printed(environment: dict[str, str], card: Path) -> None:
+def test_full_output_device_does_not_stop_the_analysis(environment: dict[str, str], card: Path) -> None:
     with Path("/dev/full").open("w") as full:
         command = [*COMMAND, "run", "--source", f"folder:{card}"]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
@@ -249,7 +247,7 @@ def test_hearing_goes_on_where_nothing_can_be_printed(environment: dict[str, str
         assert len(journal.event_ids()) == 2
 
 
-def test_nothing_is_left_in_the_users_home(environment: dict[str, str], card: Path, tmp_path: Path) -> None:
+def test_home_folder_stays_empty(environment: dict[str, str], card: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     command = [*COMMAND, "run", "--source", f"folder:{card}"]
@@ -258,7 +256,7 @@ def test_nothing_is_left_in_the_users_home(environment: dict[str, str], card: Pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_watch_tells_of_new_files_until_it_is_interrupted(
+def test_watch_reports_new_files_until_a_signal(
     environment: dict[str, str], card: Path, number: signal.Signals, two_calls: Callable[..., FloatArray]
 ) -> None:
     with subprocess.Popen(
@@ -283,19 +281,19 @@ def test_a_watch_tells_of_new_files_until_it_is_interrupted(
         assert "set audio.utc_offset" in errors  # the names' local time is all that is known
 
 
-def test_help_has_an_example_for_every_command(run: Run) -> None:
+def test_every_command_has_help_with_an_example(run: Run) -> None:
     for command in (["run"], ["demo"], ["devices"], ["config", "check"], ["config", "show"], ["model", "info"]):
         result = run(*command, "--help")
         assert result.returncode == 0
         assert "Example: anura-edge" in result.stdout
 
 
-def test_the_version_is_printed(run: Run) -> None:
+def test_version_is_printed(run: Run) -> None:
     assert run("--version").stdout.strip()
     assert run("--no-such-option").returncode == 2
 
 
-def test_a_card_is_checked_for_people_and_in_json_and_not_changed(run: Run, card: Path) -> None:
+def test_card_check_changes_nothing(run: Run, card: Path) -> None:
     before = sorted((path.name, path.stat().st_mtime_ns) for path in card.iterdir())
     result = run("card", "check", card)
     assert result.returncode == 0, result.stderr
@@ -310,7 +308,7 @@ def test_a_card_is_checked_for_people_and_in_json_and_not_changed(run: Run, card
     assert sorted((path.name, path.stat().st_mtime_ns) for path in card.iterdir()) == before
 
 
-def test_a_card_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
+def test_missing_card_is_named(run: Run, tmp_path: Path) -> None:
     result = run("card", "check", tmp_path / "nothing")
     assert result.returncode == 4
     assert "nothing" in result.stderr

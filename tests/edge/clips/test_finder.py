@@ -70,7 +70,7 @@ def heard(
 @pytest.mark.parametrize(
     ("begin_s", "end_s", "first_s", "last_s"), [(10, 12, 8, 14), (0.5, 1, 0, 3), (29, 30, 27, 30), (1, 29, 0, 15)]
 )
-def test_a_call_is_cut_from_its_recording_with_what_is_around_it(
+def test_call_is_cut_from_its_recording_with_margins(
     card: Path,
     heard: Callable[[float, float], EventRow],
     finder: Callable[..., ClipFinder],
@@ -93,7 +93,7 @@ def test_a_call_is_cut_from_its_recording_with_what_is_around_it(
     assert np.abs(samples.astype(int) - recorded[first:last, number]).max() <= 1
 
 
-def test_another_recording_under_the_same_name_is_not_taken_for_it(
+def test_other_recording_of_the_same_name_is_refused(
     card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder]
 ) -> None:
     event, looking = heard(1, 2), finder()
@@ -104,7 +104,7 @@ def test_another_recording_under_the_same_name_is_not_taken_for_it(
     assert refused.value.reason == finder_module.GONE
 
 
-def test_what_was_saved_goes_before_what_can_be_cut(
+def test_saved_clip_is_preferred_to_the_recording(
     card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder], tmp_path: Path
 ) -> None:
     event, looking = heard(1, 2), finder()
@@ -118,7 +118,7 @@ def test_what_was_saved_goes_before_what_can_be_cut(
     assert looking.find(event.id).flac.startswith(b"fLaC")
 
 
-def test_a_clip_that_is_too_large_to_send_says_what_to_lower(
+def test_too_large_clip_names_the_setting_to_lower(
     card: Path,
     heard: Callable[[float, float], EventRow],
     finder: Callable[..., ClipFinder],
@@ -131,7 +131,7 @@ def test_a_clip_that_is_too_large_to_send_says_what_to_lower(
         looking.find(event.id)
 
 
-def test_a_name_that_is_no_clips_is_never_opened(
+def test_path_outside_the_clip_folder_is_never_opened(
     card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder], tmp_path: Path
 ) -> None:
     event, looking = heard(1, 2), finder()

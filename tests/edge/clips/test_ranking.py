@@ -25,7 +25,7 @@ folders = st.lists(clips, max_size=20, unique=True)
     st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
     st.lists(st.tuples(st.text(max_size=70), st.floats(0, 1)), min_size=1, max_size=20),
 )
-def test_a_name_says_all_and_is_safe_as_a_path(utc: datetime, calls: list[tuple[str, float]]) -> None:
+def test_clip_name_round_trips_and_is_a_safe_path(utc: datetime, calls: list[tuple[str, float]]) -> None:
     clip = make_clip(utc, calls)
     assert parse_clip_name(clip.name, 0) == clip
     assert abs(clip.utc - utc) < timedelta(milliseconds=1)
@@ -34,7 +34,7 @@ def test_a_name_says_all_and_is_safe_as_a_path(utc: datetime, calls: list[tuple[
     assert len(clip.name) <= 255
 
 
-def test_a_name_is_for_people_too() -> None:
+def test_clip_name_is_readable() -> None:
     clip = make_clip(
         datetime(2026, 11, 20, 19, 30, 2, 500_900, UTC), [("HYLVER", 0.551), ("PSECRU", 0.9), ("PSECRU", 0.974)]
     )
@@ -44,7 +44,7 @@ def test_a_name_is_for_people_too() -> None:
 @pytest.mark.parametrize(
     "name", ["", "notes.txt", "a.flac", "20261120T193002500Z.flac", "20261399T193002500Z_A-1.flac"]
 )
-def test_another_file_is_none_of_ours(name: str) -> None:
+def test_other_file_name_is_no_clip(name: str) -> None:
     assert parse_clip_name(name, 0) is None
 
 
@@ -53,7 +53,7 @@ def _scores(clips: Iterable[Clip], group: tuple[str, date]) -> list[int]:
 
 
 @given(folders, st.integers(1, 4))
-def test_of_each_species_and_night_the_best_stay_and_nothing_else(folder: list[Clip], best: int) -> None:
+def test_only_the_best_of_each_species_and_night_stay(folder: list[Clip], best: int) -> None:
     kept = set(folder) - surplus(folder, best, UTC)
     groups = {(label, clip.night(UTC)) for clip in folder for label, _ in clip.scores}
     for group in groups:
@@ -63,7 +63,7 @@ def test_of_each_species_and_night_the_best_stay_and_nothing_else(folder: list[C
 
 
 @given(folders)
-def test_the_last_clip_of_a_species_goes_only_when_all_that_is_left_is_as_rare(folder: list[Clip]) -> None:
+def test_clips_are_removed_from_common_to_rare(folder: list[Clip]) -> None:
     left = [*folder]
     for lost in least_valuable_first(folder):
         counts = Counter(label for clip in left for label, _ in clip.scores)
@@ -75,7 +75,7 @@ def test_the_last_clip_of_a_species_goes_only_when_all_that_is_left_is_as_rare(f
     assert left == []
 
 
-def test_each_clip_is_looked_at_a_few_times_however_many_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removal_order_takes_linear_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """To look at every clip for each that goes would take 16 million looks here, and trip the watchdog."""
     looks = Counter[str]()
     rarest = ranking._rarest
@@ -86,14 +86,14 @@ def test_each_clip_is_looked_at_a_few_times_however_many_go(monkeypatch: pytest.
     assert looks["x"] < 10 * len(minutes)
 
 
-def test_of_common_clips_the_unsure_go_first_and_then_the_old() -> None:
+def test_removal_order_is_by_score_then_age() -> None:
     sure, unsure, old = (
         make_clip(EVENING + timedelta(minutes=minute), [("A", p)]) for minute, p in ((3, 0.9), (2, 0.5), (1, 0.5))
     )
     assert [*least_valuable_first([sure, unsure, old])] == [old, unsure, sure]
 
 
-def test_a_night_goes_from_noon_to_noon_where_the_recorder_is() -> None:
+def test_night_is_noon_to_noon_in_the_site_zone() -> None:
     before_midnight, after = (
         make_clip(EVENING, [("A", 1)]),
         make_clip(EVENING + timedelta(hours=3), [("A", 1)]),

@@ -81,7 +81,7 @@ def hear(recorder: ClipRecorder, sound: Any, calls: dict[float, list[Any]]) -> N
     recorder.stop()
 
 
-def test_a_clip_holds_the_call_and_what_is_around_it(
+def test_clip_contains_the_call_and_its_margins(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
     hear(recorder_for(before_s=2, after_s=1), ramp, {12: [call(ramp, 10, 11, p_peak=0.937)]})
@@ -93,7 +93,7 @@ def test_a_clip_holds_the_call_and_what_is_around_it(
     assert clip.scores == (("LOW", 937),)
 
 
-def test_calls_that_overlap_share_a_clip_and_others_do_not(
+def test_overlapping_calls_share_one_clip(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
     calls = [call(ramp, 5, 6), call(ramp, 7, 8, label="HIGH"), call(ramp, 20, 21)]
@@ -104,7 +104,7 @@ def test_calls_that_overlap_share_a_clip_and_others_do_not(
     assert seconds_in(second) == [19, 19, 20, 20, 21, 21]
 
 
-def test_a_long_chorus_is_cut_and_a_call_at_the_edges_has_what_there_is(
+def test_clip_is_limited_by_max_s_and_by_the_recording(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
     hear(recorder_for(max_s=5), ramp, {29: [call(ramp, 1, 20), call(ramp, 28, 29, label="HIGH")]})
@@ -114,7 +114,7 @@ def test_a_long_chorus_is_cut_and_a_call_at_the_edges_has_what_there_is(
     assert seconds_in(last) == [26, 26, 27, 27, 28, 28, 29, 29]
 
 
-def test_audio_that_was_lost_is_silence_of_its_length(
+def test_dropped_audio_is_zeros_of_the_same_length(
     tape: Callable[..., Any], folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
     seconds = np.repeat(np.arange(30, dtype=np.float32), RATE_HZ) * SECOND
@@ -124,14 +124,14 @@ def test_audio_that_was_lost_is_silence_of_its_length(
     assert seconds_in(path) == [8, 8, 9, 9, 0, 0, 0, 0, 12, 12]
 
 
-def test_a_call_of_another_recording_is_none_of_its_business(
+def test_call_of_another_recording_is_ignored(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
     hear(recorder_for(), ramp, {12: [call(ramp, 10, 11).model_copy(update={"recording": "card"})]})
     assert [*folder.iterdir()] == []
 
 
-def test_a_disk_that_hangs_costs_clips_and_not_sound(
+def test_hung_disk_drops_clips_but_no_audio(
     ramp: Any, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Flag()
@@ -146,7 +146,7 @@ def test_a_disk_that_hangs_costs_clips_and_not_sound(
     assert recorder.saved == 5
 
 
-def test_a_full_disk_costs_clips_and_nothing_else(
+def test_full_disk_drops_the_clip(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -159,7 +159,7 @@ def test_a_full_disk_costs_clips_and_nothing_else(
     assert (recorder.saved, recorder.dropped, [*folder.iterdir()]) == (0, 1, [])
 
 
-def test_audio_that_cannot_be_encoded_costs_that_clip_and_is_said_once(
+def test_encoding_error_drops_the_clip_and_is_logged_once(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -171,7 +171,7 @@ def test_audio_that_cannot_be_encoded_costs_that_clip_and_is_said_once(
     assert caplog.text.count("cannot save audio") == 1
 
 
-def test_paused_it_saves_nothing(
+def test_paused_recorder_saves_nothing(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
     recorder = recorder_for()
@@ -180,7 +180,7 @@ def test_paused_it_saves_nothing(
     assert (recorder.dropped, [*folder.iterdir()]) == (1, [])
 
 
-def test_the_best_of_the_night_replace_the_others_and_what_is_common_is_not_written(
+def test_best_clips_of_a_night_replace_worse_ones(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -194,7 +194,7 @@ def test_the_best_of_the_night_replace_the_others_and_what_is_common_is_not_writ
     assert sorted(path.name.split("_")[1] for path in folder.iterdir()) == ["LOW-800.flac", "LOW-900.flac"]
 
 
-def test_the_shelf_gives_back_what_is_asked_of_it_and_leaves_other_files_alone(
+def test_free_space_removes_clips_but_no_other_files(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
     folder.mkdir()
@@ -219,7 +219,7 @@ def test_the_shelf_gives_back_what_is_asked_of_it_and_leaves_other_files_alone(
     st.integers(0, 300),
     st.integers(0, 50),
 )
-def test_recent_audio_is_what_was_written_lately(
+def test_recent_audio_returns_the_last_samples(
     parts: list[tuple[int, int]], capacity: int, first: int, count: int
 ) -> None:
     recent = RecentAudio(capacity)

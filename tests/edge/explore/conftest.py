@@ -1,4 +1,4 @@
-"""An explorer of a tiny model, served to whoever asks."""
+"""Run `anura-edge explore` as a process, with a small model."""
 
 import os
 import re
@@ -24,11 +24,11 @@ class Explored:
     process: subprocess.Popen[str]
     url: str
     temporary: Path
-    """Where the system lets it keep files for a while."""
+    """Its folder for temporary files."""
 
     @property
-    def kept(self) -> list[Path]:
-        """What it keeps of what it was sent."""
+    def stored_files(self) -> list[Path]:
+        """The uploads that it stores at the moment."""
         return [file for file in self.temporary.rglob("*") if file.is_file()]
 
     def stop(self) -> tuple[int, str]:
@@ -44,14 +44,14 @@ def command() -> list[str]:
 
 @pytest.fixture(scope="session")
 def settings() -> dict[str, str]:
-    """The environment of a command that reads no settings of this machine, and sees no screen."""
+    """Return an environment without this machine's settings and without a screen."""
     hidden = ("ANURA__", "DISPLAY", "WAYLAND")
     return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
 
 
 @pytest.fixture(scope="module")
 def explore(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Explored]]:
-    """Serve recordings with a bundle: `explore(bundle, file, ...)`."""
+    """Start a server: `explore(bundle, file, ...)`."""
     started: list[subprocess.Popen[str]] = []
 
     def start(bundle: Path, *recordings: Path) -> Explored:
@@ -74,7 +74,7 @@ def explore(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory, two_calls: Callable[..., FloatArray]) -> Path:
-    """Two calls, at a rate that is not the model's."""
+    """Write two calls, at another rate than the model's."""
     path = tmp_path_factory.mktemp("card") / "A_20261120_193000.wav"
     sf.write(path, two_calls(22_050), 22_050)
     return path

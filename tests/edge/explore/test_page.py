@@ -1,4 +1,4 @@
-"""The explorer in a real browser: what it shows is what a scan gives, and its sliders ask nobody."""
+"""The explorer in a real browser: it shows the calls of a scan, and its sliders send no request."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ REGIONS = """document.querySelector('#wave > div').shadowRoot.querySelectorAll('
 
 def shown(page: Page) -> bool:
     return bool(
-        page.evaluate("!document.getElementById('shown').hidden && !document.getElementById('told').textContent")
+        page.evaluate("!document.getElementById('result').hidden && !document.getElementById('status').textContent")
     )
 
 
@@ -42,26 +42,26 @@ def text(page: Page, name: str) -> str:
 
 
 def move(page: Page, slider: str, value: float) -> None:
-    """Move a slider, as a person does."""
+    """Move a slider, with the events of a user's action."""
     page.evaluate(f"var slider = document.getElementById('{slider}'); slider.value = {value}")
     page.evaluate("for (const kind of ['input', 'change']) slider.dispatchEvent(new Event(kind, {bubbles: true}))")
 
 
 def choose(page: Page, file: Path) -> None:
-    """Choose a file, as a person does."""
+    """Choose a file in the file input."""
     node = page.call("Runtime.evaluate", expression="document.getElementById('file')")["result"]["objectId"]
     page.call("DOM.setFileInputFiles", files=[str(file)], objectId=node)
 
 
 @pytest.fixture(scope="module")
 def url(explore: Callable[..., Any], stream_path: Path, recording: Path) -> str:
-    """A page with a recording and the stream model."""
+    """The address of a page with a recording and the stream model."""
     return str(explore(stream_path, recording).url)
 
 
 @pytest.fixture
 def scanned(settings: dict[str, str], command: list[str], tmp_path: Path) -> Callable[..., set[tuple[Any, ...]]]:
-    """What a scan finds: `scanned(bundle, file, SECTION__KEY=value)`."""
+    """Return the calls that a scan finds: `scanned(bundle, file, SECTION__KEY=value)`."""
 
     def scan(bundle: Path, file: Path, **changes: float) -> set[tuple[Any, ...]]:
         state = tmp_path / f"state-{len(list(tmp_path.iterdir()))}"
@@ -75,7 +75,7 @@ def scanned(settings: dict[str, str], command: list[str], tmp_path: Path) -> Cal
 
 
 @pytest.mark.parametrize("kind", ["stream", "window"])
-def test_it_shows_the_calls_of_a_scan_and_its_sliders_ask_nobody(
+def test_page_shows_the_calls_of_a_scan(
     explore: Callable[..., Any],
     scanned: Callable[..., set[tuple[Any, ...]]],
     open_page: Callable[[str], Page],
@@ -106,7 +106,7 @@ def test_it_shows_the_calls_of_a_scan_and_its_sliders_ask_nobody(
     assert page.complaints == []
 
 
-def test_calls_are_found_as_a_device_finds_them(url: str, open_page: Callable[[str], Page]) -> None:
+def test_browser_tracker_equals_the_device_tracker(url: str, open_page: Callable[[str], Page]) -> None:
     random = np.random.default_rng(5)
     cases, expected = [], []
     for _ in range(300):
@@ -120,8 +120,8 @@ def test_calls_are_found_as_a_device_finds_them(url: str, open_page: Callable[[s
         tracker = CallTracker([rule], step, span)
         found = [*tracker.update(Scores(p, power, 0, step, span)), *tracker.flush()]
         expected.append([[call.onset_sample, call.offset_sample, call.p_peak, call.p_mean] for call in found])
-        told = {"on": rule.on, "off": rule.off, "merge_gap": rule.merge_gap, "max_length": rule.max_length}
-        cases.append([p[:, 0].tolist(), 1, 0, power.tolist(), step, span, told])
+        limits = {"on": rule.on, "off": rule.off, "merge_gap": rule.merge_gap, "max_length": rule.max_length}
+        cases.append([p[:, 0].tolist(), 1, 0, power.tolist(), step, span, limits])
     page = open_page(url)
     eventually(lambda: page.evaluate("document.readyState === 'complete'"))
     run = f"""import('/static/explore/calls.js').then(({{track}}) => JSON.stringify(
@@ -130,7 +130,7 @@ def test_calls_are_found_as_a_device_finds_them(url: str, open_page: Callable[[s
     assert json.loads(answer["result"]["value"]) == expected
 
 
-def test_it_plays_from_where_one_clicks_and_obeys_keys(url: str, open_page: Callable[[str], Page]) -> None:
+def test_clicks_and_keys_control_the_player(url: str, open_page: Callable[[str], Page]) -> None:
     page = open_page(url)
     page.call("Emulation.setDeviceMetricsOverride", width=1200, height=1000, deviceScaleFactor=1, mobile=False)
     eventually(lambda: shown(page))
@@ -151,7 +151,7 @@ def test_it_plays_from_where_one_clicks_and_obeys_keys(url: str, open_page: Call
     eventually(lambda: is_playing() and position_s() > 0)
     page.press(" ", 32, " ")
     eventually(lambda: not is_playing())
-    page.evaluate("document.getElementById('threshold').focus()")  # a slider leaves the keys that it has no use for
+    page.evaluate("document.getElementById('threshold').focus()")  # the space bar does not move a slider
     page.press(" ", 32, " ")
     eventually(is_playing)
     page.press(" ", 32, " ")
@@ -184,7 +184,7 @@ def test_it_plays_from_where_one_clicks_and_obeys_keys(url: str, open_page: Call
     assert page.complaints == []
 
 
-def test_markup_in_names_is_shown_as_text_and_rubbish_is_told(
+def test_markup_in_names_is_shown_as_text(
     explore: Callable[..., Any],
     open_page: Callable[[str], Page],
     write_bundle: Callable[..., Path],
@@ -192,7 +192,7 @@ def test_markup_in_names_is_shown_as_text_and_rubbish_is_told(
     recording: Path,
     tmp_path: Path,
 ) -> None:
-    def told(name: str) -> bool:
+    def is_reported(name: str) -> bool:
         return name in text(page, "problem")
 
     labels = [Label(code=code, scientific_name=HOSTILE, common_name=HOSTILE, threshold=0.5) for code in ("LOW", "HIGH")]
@@ -207,24 +207,24 @@ def test_markup_in_names_is_shown_as_text_and_rubbish_is_told(
     assert text(page, "calls").count(HOSTILE) == 2
 
     for name, content in ((f"{HOSTILE}.txt", b"DATE,TIME,LAT"), ("cut.wav", b"RIFF\x10"), ("none.wav", b"")):
-        rubbish = tmp_path / name
-        rubbish.write_bytes(content)
-        choose(page, rubbish)
-        eventually(partial(told, name))
+        invalid = tmp_path / name
+        invalid.write_bytes(content)
+        choose(page, invalid)
+        eventually(partial(is_reported, name))
         assert page.evaluate("document.getElementById('problem').getAttribute('role')") == "alert"
     choose(page, recording)
     eventually(lambda: text(page, "name") == recording.name)
     assert text(page, "problem") == ""
     assert len(calls(page)) == 2
-    assert served.kept == []
+    assert served.stored_files == []
     assert page.evaluate("document.querySelector('img[src=x]')") is None
     assert page.evaluate("document.title") == "anura: explore"
-    # What the server refuses is in the browser's log, as it should be; nothing else is.
+    # The browser logs each refused request, and nothing else may be in its log.
     assert all("422" in complaint for complaint in page.complaints)
     assert page.evaluate("document.querySelectorAll('[style*=\"expression\"], style, script:not([src])').length") == 0
 
 
-def test_an_address_names_a_recording_and_another_can_be_chosen(
+def test_url_selects_a_recording(
     explore: Callable[..., Any], open_page: Callable[[str], Page], recording: Path, stream_path: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "B_20261120_203000.wav"
@@ -238,7 +238,7 @@ def test_an_address_names_a_recording_and_another_can_be_chosen(
     eventually(lambda: "no recording '7'" in text(page, "problem"))
 
 
-def test_a_window_model_is_asked_again_for_another_window(
+def test_window_slider_starts_another_analysis(
     explore: Callable[..., Any], open_page: Callable[[str], Page], recording: Path, window_path: Path
 ) -> None:
     page = open_page(explore(window_path, recording).url)
@@ -249,12 +249,12 @@ def test_a_window_model_is_asked_again_for_another_window(
     move(page, "threshold", 0.4)
     move(page, "hop", 0.1)
     eventually(lambda: shown(page) and calls(page) != before)
-    assert text(page, "hop-said") == "0.10 s"
-    assert text(page, "threshold-said") == "0.40"
+    assert text(page, "hop-value") == "0.10 s"
+    assert text(page, "threshold-value") == "0.40"
     assert page.complaints == []
 
 
-def test_a_stream_model_has_no_windows_to_choose(url: str, open_page: Callable[[str], Page]) -> None:
+def test_stream_model_has_no_window_sliders(url: str, open_page: Callable[[str], Page]) -> None:
     page = open_page(url)
     eventually(lambda: shown(page))
     assert page.evaluate("[...document.querySelectorAll('.framing')].every(({offsetParent}) => !offsetParent)")
@@ -267,7 +267,7 @@ def test_a_stream_model_has_no_windows_to_choose(url: str, open_page: Callable[[
     assert page.evaluate(unnamed) == 0
 
 
-def test_the_browsers_microphone_is_heard(
+def test_browser_microphone_is_analysed(
     explore: Callable[..., Any], tmp_path: Path, two_calls: Callable[..., FloatArray], stream_path: Path
 ) -> None:
     sound = tmp_path / "pond.wav"
@@ -278,7 +278,7 @@ def test_the_browsers_microphone_is_heard(
         eventually(lambda: page.evaluate("document.readyState === 'complete'"))
         press = "document.getElementById('microphone').click()"
         page.call("Runtime.evaluate", expression=press, userGesture=True)
-        seconds = "Number(document.getElementById('told').textContent.match(/0:(\\d+)/)?.[1])"
+        seconds = "Number(document.getElementById('status').textContent.match(/0:(\\d+)/)?.[1])"
         eventually(lambda: page.evaluate(f"{seconds} >= 7"))
         page.evaluate(press)
         eventually(lambda: shown(page) and text(page, "name") == "microphone.wav")

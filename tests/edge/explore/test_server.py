@@ -1,4 +1,4 @@
-"""The explorer's server: for this machine alone, for its own page alone, for the files that were named alone."""
+"""The explorer's server answers only this machine, only its own page, and only for named files and uploads."""
 
 import http.client
 import io
@@ -25,22 +25,22 @@ def served(explore: Callable[..., Any], stream_path: Path, recording: Path) -> A
 
 @pytest.fixture
 def ask(served: Any) -> Ask:
-    """Ask as a program does: `ask("GET", "/")` is the status, and what was said or sent."""
+    """Send a request: `ask("GET", "/")` returns the status and the body, decoded if it is JSON."""
 
     def send(method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
         connection = http.client.HTTPConnection(urlsplit(served.url).netloc, timeout=DEADLINE_S)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, named)
-        answer = connection.getresponse()
-        sent = answer.read()
+        response = connection.getresponse()
+        content = response.read()
         connection.close()
-        kind = answer.headers["Content-Type"]
-        return answer.status, json.loads(sent) if kind.endswith("json") else sent
+        is_json = response.headers["Content-Type"].endswith("json")
+        return response.status, json.loads(content) if is_json else content
 
     return send
 
 
-def test_it_serves_its_page_and_what_that_needs(ask: Ask) -> None:
+def test_page_and_its_files_are_served(ask: Ask) -> None:
     status, page = ask("GET", "/")
     assert status == 200
     for part in page.decode().split('"'):
@@ -54,37 +54,37 @@ def test_it_serves_its_page_and_what_that_needs(ask: Ask) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/etc/passwd", "/static/explore/../hearing.py", "/static/explore/%2e%2e/hearing.py", "//etc/passwd",
+        "/etc/passwd", "/static/explore/../analysis.py", "/static/explore/%2e%2e/analysis.py", "//etc/passwd",
         "/static/explore/", "/explore/hear", "/static/explore/vendor", "/A_20261120_193000.wav",
     ],
 )  # fmt: skip
-def test_it_serves_nothing_else(ask: Ask, path: str) -> None:
-    status, said = ask("GET", path)
-    assert (status, said["title"]) == (404, "Not Found")
+def test_other_paths_are_not_found(ask: Ask, path: str) -> None:
+    status, problem = ask("GET", path)
+    assert (status, problem["title"]) == (404, "Not Found")
 
 
-def test_a_named_recording_is_heard_and_no_other(ask: Ask) -> None:
-    status, sent = ask("POST", "/explore/hear?recording=0")
+def test_only_named_recordings_are_analysed(ask: Ask) -> None:
+    status, content = ask("POST", "/explore/hear?recording=0")
     assert status == 200
-    assert b'"A_20261120_193000.wav"' in sent
+    assert b'"A_20261120_193000.wav"' in content
     for number in ("1", "-1", "0x0", "9" * 5_000, "../x"):
         assert ask("POST", f"/explore/hear?recording={number}")[0] == 404
 
 
-def test_what_is_sent_is_heard_and_nothing_of_it_stays(served: Any, ask: Ask, recording: Path) -> None:
-    status, sent = ask("POST", "/explore/hear?name=mine.wav", recording.read_bytes())
+def test_upload_is_analysed_and_deleted(served: Any, ask: Ask, recording: Path) -> None:
+    status, content = ask("POST", "/explore/hear?name=mine.wav", recording.read_bytes())
     assert status == 200
-    assert b'"mine.wav"' in sent
-    assert served.kept == []
+    assert b'"mine.wav"' in content
+    assert served.stored_files == []
 
 
 @pytest.mark.parametrize("format_", ["AIFF", "AU", "CAF", "FLAC", "MP3", "OGG", "RF64", "VOC", "W64", "WAVEX"])
-def test_any_format_that_libsndfile_reads_is_heard(ask: Ask, recording: Path, format_: str) -> None:
+def test_every_libsndfile_format_is_analysed(ask: Ask, recording: Path, format_: str) -> None:
     samples, rate_hz = sf.read(recording)
     encoded = io.BytesIO()
     sf.write(encoded, samples, rate_hz, format=format_)
-    status, sent = ask("POST", f"/explore/hear?name=x.{format_.lower()}", encoded.getvalue())
-    assert status == 200, sent
+    status, content = ask("POST", f"/explore/hear?name=x.{format_.lower()}", encoded.getvalue())
+    assert status == 200, content
 
 
 @pytest.mark.parametrize(
@@ -95,33 +95,33 @@ def test_any_format_that_libsndfile_reads_is_heard(ask: Ask, recording: Path, fo
         ("x.wac", b"WAC "), ("", b"OggS" + bytes(500)),
     ],
 )  # fmt: skip
-def test_rubbish_is_refused_in_words_and_nothing_of_it_stays(served: Any, ask: Ask, name: str, body: bytes) -> None:
-    status, said = ask("POST", f"/explore/hear?name={name}", body)
+def test_invalid_upload_is_refused_and_deleted(served: Any, ask: Ask, name: str, body: bytes) -> None:
+    status, problem = ask("POST", f"/explore/hear?name={name}", body)
     assert status == 422
-    assert len(said["detail"]) > 10
-    assert str(served.temporary) not in said["detail"]
-    assert served.kept == []
+    assert len(problem["detail"]) > 10
+    assert str(served.temporary) not in problem["detail"]
+    assert served.stored_files == []
 
 
-def test_too_much_is_refused_before_it_is_taken(served: Any, ask: Ask) -> None:
-    status, said = ask("POST", "/explore/hear?name=x.wav", b"RIFF", Content_Length=str(MAX_BYTES + 1))
+def test_too_large_upload_is_refused_before_it_is_read(served: Any, ask: Ask) -> None:
+    status, problem = ask("POST", "/explore/hear?name=x.wav", b"RIFF", Content_Length=str(MAX_BYTES + 1))
     assert status == 413
-    assert "larger than 268 MB" in said["detail"]
-    assert served.kept == []
+    assert "larger than 268 MB" in problem["detail"]
+    assert served.stored_files == []
 
 
-@pytest.mark.parametrize("asked", ["window_s=soon", "hop_s=nan", "window_s=1e999", "hop_s=0.5"])
-def test_a_window_that_is_none_for_this_model_is_refused(ask: Ask, asked: str) -> None:
-    assert ask("POST", f"/explore/hear?recording=0&{asked}")[0] == 422
+@pytest.mark.parametrize("query", ["window_s=soon", "hop_s=nan", "window_s=1e999", "hop_s=0.5"])
+def test_invalid_query_is_refused(ask: Ask, query: str) -> None:
+    assert ask("POST", f"/explore/hear?recording=0&{query}")[0] == 422
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "192.0.2.7", "", "127.0.0.1.evil.example", "["])
-def test_another_name_for_this_machine_gets_nothing(ask: Ask, host: str) -> None:
+def test_foreign_host_name_is_forbidden(ask: Ask, host: str) -> None:
     for method, path in (("GET", "/"), ("GET", "/explore/recordings"), ("POST", "/explore/hear?recording=0")):
         assert ask(method, path, Host=host)[0] == 403
 
 
-def test_its_own_names_are_known(ask: Ask) -> None:
+def test_loopback_host_names_are_allowed(ask: Ask) -> None:
     for host in ("localhost", "localhost:1234", "127.0.0.1:80", "[::1]:80"):
         assert ask("GET", "/", Host=host)[0] == 200
 
@@ -129,43 +129,40 @@ def test_its_own_names_are_known(ask: Ask) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Sec_Fetch_Site": "cross-site"}, {"Origin": "http://evil.example"}, {"Origin": "null"}]
 )
-def test_another_sites_page_cannot_have_anything_heard(ask: Ask, headers: dict[str, str]) -> None:
+def test_cross_site_request_is_forbidden(ask: Ask, headers: dict[str, str]) -> None:
     assert ask("POST", "/explore/hear?recording=0", **headers)[0] == 403
 
 
-def test_every_answer_has_the_policy(served: Any) -> None:
+def test_every_response_has_security_headers(served: Any) -> None:
     connection = http.client.HTTPConnection(urlsplit(served.url).netloc, timeout=DEADLINE_S)
     for path in ("/", "/static/explore/explore.js", "/nothing"):
         connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'; style-src 'self' 'sha256-")
-        assert "unsafe" not in answer.headers["Content-Security-Policy"]
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        response = connection.getresponse()
+        response.read()
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'self'; style-src 'self' 'sha256-")
+        assert "unsafe" not in response.headers["Content-Security-Policy"]
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
         connection.close()
 
 
-def test_told_to_stop_it_ends_and_leaves_nothing_even_of_what_is_being_sent(
-    explore: Callable[..., Any], stream_path: Path
-) -> None:
+def test_stop_during_an_upload_leaves_no_files(explore: Callable[..., Any], stream_path: Path) -> None:
     served = explore(stream_path)
     connection = http.client.HTTPConnection(urlsplit(served.url).netloc, timeout=DEADLINE_S)
     connection.putrequest("POST", "/explore/hear?name=x.wav")
     connection.putheader("Content-Length", "1000")
     connection.endheaders(b"RIFF")
-    eventually(lambda: served.kept)
+    eventually(lambda: served.stored_files)
     ended = served.stop()
     connection.close()
     assert ended == (0, "")
     assert list(served.temporary.iterdir()) == []
 
 
-def test_a_mistake_on_the_command_line_is_told_before_anything_is_served(
+def test_invalid_argument_is_refused_before_serving(
     settings: dict[str, str], command: list[str], tmp_path: Path, stream_path: Path
 ) -> None:
     (tmp_path / "x.wav").write_bytes(b"nothing")
-    told = [("x.wav", 4), ("none.wav", 4)]
-    for argument, code in told:
+    for argument, code in [("x.wav", 4), ("none.wav", 4)]:
         chosen = {**settings, "ANURA__MODEL__BUNDLE": str(stream_path)}
         done = subprocess.run([*command, "explore", argument], cwd=tmp_path, env=chosen, capture_output=True, text=True)
         assert done.returncode == code

@@ -1,4 +1,4 @@
-"""What is sent is a file while it is heard, and nothing afterwards, whatever it calls itself."""
+"""An upload is a temporary file with a safe name."""
 
 import tempfile
 from pathlib import Path
@@ -18,7 +18,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @given(st.text(max_size=400))
-def test_any_name_is_a_file_in_a_folder_of_its_own_that_goes(name: str) -> None:
+def test_upload_of_any_name_is_stored_and_deleted(name: str) -> None:
     folder = Path(tempfile.gettempdir())
     with Upload(name) as upload:
         upload.write(b"sound")
@@ -30,7 +30,7 @@ def test_any_name_is_a_file_in_a_folder_of_its_own_that_goes(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "known", "file"),
+    ("name", "display_name", "file_name"),
     [
         ("SITE_20261120_193000.wav", "SITE_20261120_193000.wav", "SITE_20261120_193000.wav"),
         ("../../etc/passwd", "passwd", "passwd.au"),
@@ -40,12 +40,12 @@ def test_any_name_is_a_file_in_a_folder_of_its_own_that_goes(name: str) -> None:
         ("", "recording", "recording.au"),
     ],
 )
-def test_a_name_is_kept_for_people_and_made_harmless_for_the_disk(name: str, known: str, file: str) -> None:
+def test_upload_has_a_display_name_and_a_safe_file_name(name: str, display_name: str, file_name: str) -> None:
     with Upload(name) as upload:
-        assert (upload.name, upload.path.name) == (known, file)
+        assert (upload.name, upload.path.name) == (display_name, file_name)
 
 
-def test_too_much_is_refused_and_goes(own_folder: Path) -> None:
+def test_too_large_upload_is_refused_and_deleted(own_folder: Path) -> None:
     with Upload("a.wav", max_bytes=10) as upload:
         upload.write(bytes(6))
         with pytest.raises(TooLargeError, match="cut it"):
@@ -53,11 +53,18 @@ def test_too_much_is_refused_and_goes(own_folder: Path) -> None:
     assert list(own_folder.iterdir()) == []
 
 
-def test_where_nothing_can_be_kept_it_says_so(own_folder: Path) -> None:
+def test_unusable_folder_is_reported(own_folder: Path) -> None:
     with pytest.raises(SourceError, match="make room"), Upload("a.wav", own_folder / "gone"):
         pass
 
 
-def test_every_error_has_a_status() -> None:
-    told = [TooLargeError(""), UnreadableError("", ""), SourceError(""), ConfigError(""), BusyError(""), ModelError("")]
-    assert [status_of(error) for error in told] == [413, 422, 422, 422, 503, 500]
+def test_every_error_has_an_http_status() -> None:
+    errors = [
+        TooLargeError(""),
+        UnreadableError("", ""),
+        SourceError(""),
+        ConfigError(""),
+        BusyError(""),
+        ModelError(""),
+    ]
+    assert [status_of(error) for error in errors] == [413, 422, 422, 422, 503, 500]

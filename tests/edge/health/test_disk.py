@@ -60,7 +60,7 @@ def told(writer: ResultWriter) -> list[NoticeRow]:
 
 
 @given(st.integers(0, 10**7), st.none() | st.integers(0, 500))
-def test_the_disk_is_low_below_the_floor_until_a_quarter_more_is_free(free_bytes: int, inodes: int | None) -> None:
+def test_low_disk_ends_a_quarter_above_the_floor(free_bytes: int, inodes: int | None) -> None:
     left = Space(free_bytes, inodes)
     for was_low, relief in ((False, 1.0), (True, RELIEF)):
         lacks = missing(left, FLOOR, was_low=was_low)
@@ -69,7 +69,7 @@ def test_the_disk_is_low_below_the_floor_until_a_quarter_more_is_free(free_bytes
         assert ((lacks.free_inodes or 0) > 0) == (inodes is not None and inodes < 100 * relief)
 
 
-def test_the_base_station_is_told_once_each_time(config: Config, writer: ResultWriter, left: Left) -> None:
+def test_low_disk_is_one_notice_each_time(config: Config, writer: ResultWriter, left: Left) -> None:
     watch = DiskWatch(config, writer, None)
     for space, problem in ((PLENTY, False), (LOW, True), (BETWEEN, True), (LOW, True), (PLENTY, False), (LOW, True)):
         left.space = space
@@ -79,7 +79,7 @@ def test_the_base_station_is_told_once_each_time(config: Config, writer: ResultW
     assert "the disk is nearly full: 1 MB and room for 1,000,000 files left; make room" in told(writer)[0].detail
 
 
-def test_too_few_inodes_are_a_full_disk_and_a_file_system_without_them_is_not(
+def test_low_inodes_count_as_a_low_disk(
     config: Config, writer: ResultWriter, left: Left
 ) -> None:
     watch = DiskWatch(config, writer, None)
@@ -91,13 +91,13 @@ def test_too_few_inodes_are_a_full_disk_and_a_file_system_without_them_is_not(
     assert not watch.problem
 
 
-def test_a_disk_that_is_gone_is_not_guessed_at(config: Config, writer: ResultWriter) -> None:
+def test_unmounted_disk_is_unknown(config: Config, writer: ResultWriter) -> None:
     watch = DiskWatch(config.model_copy(update={"state_dir": Path("/nowhere")}), writer, None)
     watch.look()
     assert (watch.space, watch.problem) == (None, None)
 
 
-def test_saved_audio_goes_first_and_saving_ends_only_when_that_was_not_enough(
+def test_low_disk_removes_clips_before_it_pauses_saving(
     config: Config, writer: ResultWriter, left: Left, tmp_path: Path
 ) -> None:
     store = ClipStore(tmp_path / "clips", Clips(), UTC)

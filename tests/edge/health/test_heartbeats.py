@@ -40,14 +40,12 @@ def heartbeats(clock: Clock) -> Heartbeats:
     return Heartbeats(PATIENCE_S, clock)
 
 
-def test_who_never_began_is_not_late() -> None:
+def test_stage_that_never_started_is_not_overdue() -> None:
     assert Heartbeats(PATIENCE_S).overdue() == []
 
 
 @given(pause_s=st.floats(0, 1e6), waited_s=st.floats(0, 2e6))
-def test_a_stage_is_late_when_it_is_silent_for_longer_than_it_said_and_our_patience(
-    pause_s: float, waited_s: float
-) -> None:
+def test_stage_is_overdue_after_its_pause_and_the_timeout(pause_s: float, waited_s: float) -> None:
     clock = Clock(0.0)
     heartbeats = Heartbeats(PATIENCE_S, clock)
     heartbeats.record(Stage.DELIVERY, pause_s)
@@ -57,7 +55,7 @@ def test_a_stage_is_late_when_it_is_silent_for_longer_than_it_said_and_our_patie
     assert heartbeats.overdue() == []
 
 
-def test_one_that_works_hides_no_other_that_hangs(heartbeats: Heartbeats, clock: Clock) -> None:
+def test_working_stage_does_not_hide_a_hung_one(heartbeats: Heartbeats, clock: Clock) -> None:
     heartbeats.record(Stage.DELIVERY)
     heartbeats.record_samples()
     clock.now += PATIENCE_S + 1
@@ -67,14 +65,14 @@ def test_one_that_works_hides_no_other_that_hangs(heartbeats: Heartbeats, clock:
     assert heartbeats.overdue() == []
 
 
-def test_a_model_that_does_not_answer_is_named(heartbeats: Heartbeats, clock: Clock) -> None:
+def test_hung_model_is_overdue(heartbeats: Heartbeats, clock: Clock) -> None:
     heartbeats.record_samples()
     heartbeats.record(Stage.MODEL)
     clock.now += PATIENCE_S + 1
     assert heartbeats.overdue() == [Stage.INPUT, Stage.MODEL]
 
 
-def test_finished_model_does_not_hide_a_hung_one(heartbeats: Heartbeats, clock: Clock) -> None:
+def test_finished_worker_does_not_hide_a_hung_one(heartbeats: Heartbeats, clock: Clock) -> None:
     heartbeats.record(Stage.MODEL, worker=1)
     clock.now += PATIENCE_S / 2
     heartbeats.record(Stage.MODEL, worker=2)
@@ -97,7 +95,7 @@ class Failing:
         pass
 
 
-def test_a_model_that_failed_is_not_waited_for(bundle: Bundle, heartbeats: Heartbeats, clock: Clock) -> None:
+def test_failed_model_is_not_overdue(bundle: Bundle, heartbeats: Heartbeats, clock: Clock) -> None:
     detector = InstrumentedDetector(heartbeats, bundle, Failing(), Detect(), 1.0)
     detector.begin(bundle.manifest.rate_hz)
     with pytest.raises(RuntimeError):
@@ -107,7 +105,7 @@ def test_a_model_that_failed_is_not_waited_for(bundle: Bundle, heartbeats: Heart
     assert heartbeats.overdue() == []
 
 
-def test_the_speed_is_that_of_the_last_minutes(heartbeats: Heartbeats, clock: Clock) -> None:
+def test_real_time_factor_covers_the_last_minutes(heartbeats: Heartbeats, clock: Clock) -> None:
     assert heartbeats.real_time_factor is None
     heartbeats.record_inference(audio_s=60.0, work_s=90.0)
     assert (heartbeats.real_time_factor, heartbeats.overruns) == (1.5, 1)
@@ -119,7 +117,7 @@ def test_the_speed_is_that_of_the_last_minutes(heartbeats: Heartbeats, clock: Cl
     assert heartbeats.real_time_factor is None, "it has been idle for as long"
 
 
-def test_a_detector_that_is_attended_hears_the_same_and_its_pulse_is_taken(
+def test_instrumented_detector_gives_the_same_events(
     bundle: Bundle, heartbeats: Heartbeats, clock: Clock, two_calls: Callable[..., FloatArray]
 ) -> None:
     def hear(detector: Detector) -> list[object]:

@@ -62,9 +62,7 @@ def statuses_without_food(manager: socket.socket, count: int = 5) -> None:
     assert all(text.startswith("STATUS=") for text in said), said
 
 
-def test_a_source_that_blocks_starves_the_watchdog_and_one_that_goes_on_feeds_it(
-    config: Config, manager: socket.socket
-) -> None:
+def test_blocked_source_stops_the_watchdog(config: Config, manager: socket.socket) -> None:
     go_on = Event()
 
     def blocks() -> Iterator[FoundFile]:
@@ -84,7 +82,7 @@ def test_a_source_that_blocks_starves_the_watchdog_and_one_that_goes_on_feeds_it
     assert words_until(manager, "STOPPING=1")
 
 
-def test_a_microphone_that_gives_nothing_is_a_problem(
+def test_silent_microphone_driver_is_a_problem(
     config: Config, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("anura_edge.health.monitor.SILENCE_S", 0.3)
@@ -95,7 +93,7 @@ def test_a_microphone_that_gives_nothing_is_a_problem(
         words_until(manager, "WATCHDOG=1")
 
 
-def test_a_device_whose_battery_is_empty_pauses_and_says_so(config: Config, tmp_path: Path) -> None:
+def test_empty_battery_pauses_the_device(config: Config, tmp_path: Path) -> None:
     (tmp_path / "charge").write_text("9")
     told = tmp_path / "anura.prom"
     energy = Energy(battery=Battery(capacity_file=tmp_path / "charge"))
@@ -109,7 +107,7 @@ def test_a_device_whose_battery_is_empty_pauses_and_says_so(config: Config, tmp_
     assert runtime.summary.seconds == {"paused": pytest.approx(60, abs=0.3)}
 
 
-def test_a_broker_that_is_away_is_named_and_starves_nobody(config: Config, manager: socket.socket) -> None:
+def test_unreachable_broker_is_a_problem_but_no_hang(config: Config, manager: socket.socket) -> None:
     away = Mqtt(host="127.0.0.1", port=free_port())
     with DeviceRuntime(config.model_copy(update={"mqtt": away}), print, Event()):
         words_until(manager, "0 rows wait: broker 127.0.0.1")
@@ -151,7 +149,7 @@ def hanging_bundle(write_bundle: Callable[..., Path], window_model: Any, tmp_pat
     return write_bundle(tmp_path / "hanging", window_model)
 
 
-def test_a_model_that_hangs_starves_the_watchdog_of_the_real_program(
+def test_hung_model_stops_the_watchdog_of_the_program(
     manager: socket.socket, hanging_bundle: Path, tmp_path: Path
 ) -> None:
     sf.write(tmp_path / "loud.wav", np.ones(160_000, np.float32), 8_000, subtype="FLOAT")
@@ -174,7 +172,7 @@ def test_a_model_that_hangs_starves_the_watchdog_of_the_real_program(
         process.wait()
 
 
-def test_a_device_that_cannot_start_is_never_ready(manager: socket.socket, config: Config, tmp_path: Path) -> None:
+def test_failed_start_is_never_reported_ready(manager: socket.socket, config: Config, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         DeviceRuntime(config.model_copy(update={"model": Model(bundle=tmp_path)}), print, Event())
     manager.setblocking(False)
@@ -182,14 +180,14 @@ def test_a_device_that_cannot_start_is_never_ready(manager: socket.socket, confi
         word(manager)
 
 
-def test_a_report_that_fails_does_not_starve_the_watchdog(config: Config, manager: socket.socket) -> None:
+def test_failed_report_does_not_stop_the_watchdog(config: Config, manager: socket.socket) -> None:
     nowhere = config.health.model_copy(update={"prometheus_file": Path("/proc/none/anura.prom")})
     with DeviceRuntime(config.model_copy(update={"health": nowhere}), print, Event()):
         for _ in range(3):
             words_until(manager, "WATCHDOG=1")
 
 
-def test_the_broker_and_prometheus_are_told_how_the_device_is(
+def test_health_reaches_the_broker_and_prometheus(
     config: Config, broker: Broker, tmp_path: Path, hear_topic: Callable[..., list[Any]]
 ) -> None:
     heard = hear_topic(broker.port, "anura/v1/pond/one/health")
@@ -214,7 +212,7 @@ def test_the_broker_and_prometheus_are_told_how_the_device_is(
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 50), st.integers(0, 50)), max_size=40))
-def test_the_oldest_row_has_waited_since_it_came_to_the_last_look(steps: list[tuple[float, int, int]]) -> None:
+def test_backlog_age_is_that_of_the_oldest_row(steps: list[tuple[float, int, int]]) -> None:
     """Against a model that knows when each row came: rows come just before a look, and are settled in order."""
     now, floor, came = 0.0, 1, []
     backlog = Backlog(lambda: now)

@@ -22,7 +22,7 @@ def supply(sys: Path, name: str, **files: str) -> Path:
     return folder
 
 
-def test_the_emptiest_of_the_machines_batteries_counts(tmp_path: Path) -> None:
+def test_lowest_charge_of_the_machines_batteries_counts(tmp_path: Path) -> None:
     assert power(sys=tmp_path) == Power(None, None)
     supply(tmp_path, "AC", type="Mains", online="0")
     supply(tmp_path, "mouse", type="Battery", scope="Device", capacity="3", status="Discharging")
@@ -34,12 +34,12 @@ def test_the_emptiest_of_the_machines_batteries_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "full", "nan", "-1", "101", "\xff"])
-def test_a_charge_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
+def test_invalid_charge_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "charge").write_text(text, encoding="latin-1")
     assert power(tmp_path / "charge", tmp_path).battery_percent is None
 
 
-def test_each_step_is_told_once_and_a_charge_that_nobody_knows_changes_nothing(
+def test_each_mode_change_is_one_notice(
     tmp_path: Path, provenance: Provenance
 ) -> None:
     journal, saving, charge = Journal(tmp_path / "journal.db"), Saving(), tmp_path / "charge"
@@ -56,7 +56,7 @@ def test_each_step_is_told_once_and_a_charge_that_nobody_knows_changes_nothing(
     assert [(row.what, row.amount) for row in told] == [(NoticeKind.ENERGY, charge) for charge in (55, 10, 100)]
 
 
-def test_a_battery_without_settings_is_shown_and_changes_nothing(provenance: Provenance, tmp_path: Path) -> None:
+def test_battery_without_settings_changes_no_mode(provenance: Provenance, tmp_path: Path) -> None:
     saving = Saving()
     journal = Journal(tmp_path / "journal.db")
     PowerWatch(None, saving, ResultWriter(journal, provenance, lambda _: None, lambda: None)).look()

@@ -31,7 +31,7 @@ def values(text: str) -> dict[str, str]:
     return dict(re.findall(r"^(\w+) (\S+)$", text, re.MULTILINE))
 
 
-def test_the_names_are_public_and_the_values_are_the_messages() -> None:
+def test_metric_values_are_those_of_the_health_message() -> None:
     assert values(prometheus.text(HEALTH)) == {
         "anura_audio_analysed_seconds_total": "100000",
         "anura_audio_dropped_seconds_total": "0.25",
@@ -47,7 +47,7 @@ def test_the_names_are_public_and_the_values_are_the_messages() -> None:
     }
 
 
-def test_what_is_known_appears() -> None:
+def test_optional_values_appear_when_known() -> None:
     more = HEALTH.model_copy(update={"temperature_c": -3.5, "oldest_pending_s": 7.0, "throttled": 0})
     assert values(prometheus.text(more)).items() >= {
         ("anura_temperature_celsius", "-3.5"),
@@ -56,12 +56,12 @@ def test_what_is_known_appears() -> None:
     }
 
 
-def test_every_line_is_of_prometheus_text_format() -> None:
+def test_every_line_has_the_prometheus_text_format() -> None:
     for line in prometheus.text(HEALTH).splitlines():
         assert re.fullmatch(r'# TYPE \w+ (gauge|counter)|\w+(\{(\w+="[^"\\]*",?)+\})? [-+.e\d]+', line)
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+def test_file_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "anura.prom"
     prometheus.write(path, HEALTH)
     prometheus.write(path, HEALTH.model_copy(update={"pending": 7}))

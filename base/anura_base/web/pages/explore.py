@@ -25,7 +25,7 @@ from anura_edge.explore.page import content, head
 from anura_edge.explore.upload import MAX_BYTES, Upload, status_of
 
 if TYPE_CHECKING:  # at work it is loaded when it is wanted first: ONNX Runtime takes memory that ingest may need
-    from anura_edge.explore.hearing import Explorer, Hearing
+    from anura_edge.explore.analysis import Analysis, Explorer
 
 LONGEST_S = 900.0
 """The station has other work; `anura-edge explore` takes longer recordings, where they lie."""
@@ -81,14 +81,14 @@ def routes(frame: Frame, settings: Explore) -> APIRouter:
     ) -> StreamingResponse:
         try:
             explorer = await run_in_threadpool(model.explorer)
-            with explorer.place(), Upload(f"{recording}.flac" if recording else name) as upload:
+            with explorer.slot(), Upload(f"{recording}.flac" if recording else name) as upload:
                 known = upload.name
                 if recording:
                     known, flac = await run_in_threadpool(_clip, frame, recording)
                     upload.write(flac)
                 else:
                     await _receive(request, upload)
-                hearing = await run_in_threadpool(explorer.hear, upload.path, known, window_s, hop_s)
+                hearing = await run_in_threadpool(explorer.analyse, upload.path, known, window_s, hop_s)
         except AnuraError as error:
             raise HTTPException(status_of(error), str(error)) from error
         return StreamingResponse(_pieces(hearing), media_type="application/octet-stream")
@@ -131,11 +131,11 @@ class _Model:
 
         Raises ModelError.
         """
-        from anura_edge.explore.hearing import explorer
+        from anura_edge.explore.analysis import load_explorer
 
         with self._lock:
             if self._explorer is None:
-                self._explorer = explorer(self._settings.bundle, LONGEST_S)
+                self._explorer = load_explorer(self._settings.bundle, LONGEST_S)
             return self._explorer
 
 
@@ -150,7 +150,7 @@ async def _receive(request: Request, upload: Upload) -> None:
         raise HTTPException(400, "the recording broke off while it was sent") from error
 
 
-def _pieces(hearing: "Hearing") -> Iterator[bytes]:
+def _pieces(hearing: "Analysis") -> Iterator[bytes]:
     for part in hearing.parts():
         for first in range(0, len(part), _SEND):
             yield bytes(part[first : first + _SEND])

@@ -1,35 +1,35 @@
-// Draws the probabilities of some species over time, with uPlot.
+// Draws the probabilities of the chosen species over time, with uPlot.
 
-import { clock } from "./clock.js";
+import { formatTime } from "./format.js";
 import { DASHES, colour, speciesColour } from "./colours.js";
 
 export class Curves {
-  /** `go` is called with the time that was clicked at, `look` with begin and end of a stretch that was marked. */
-  constructor(element, gutter, go, look) {
-    Object.assign(this, { element, gutter, go, look });
+  /** `onSeek` is called with the clicked time, `onSelect` with the begin and end of a selection, all in seconds. */
+  constructor(element, gutter, onSeek, onSelect) {
+    Object.assign(this, { element, gutter, onSeek, onSelect });
     this.plot = null;
   }
 
-  /** Show a hearing's species, [{label, highest}], with `thresholds` by label. */
+  /** Show species of an analysis, [{label, highest}], with `thresholds` by label. */
   show({ about, arrays }, species, thresholds) {
     this.thresholds = species.map(({ label }) => thresholds[label]);
     const count = about.labels.length;
-    const rows = arrays.power.length;
+    const frames = arrays.power.length;
     const key = species.map(({ label }) => label).join();
     if (this.plot && this.arrays === arrays && this.key === key) return this.plot.redraw(false);
     this.arrays = arrays;
     this.key = key;
-    const middle = (row) => (row * about.step + about.span / 2) / about.model.rate_hz;
-    const times = Float64Array.from({ length: rows }, (_, row) => middle(row));
+    const centre_s = (frame) => (frame * about.step + about.span / 2) / about.model.rate_hz;
+    const times = Float64Array.from({ length: frames }, (_, frame) => centre_s(frame));
     const curves = species.map(({ label }) =>
-      Float32Array.from({ length: rows }, (_, row) => arrays.probabilities[row * count + label]),
+      Float32Array.from({ length: frames }, (_, frame) => arrays.probabilities[frame * count + label]),
     );
     const view = this.plot && this.view;
     this.clear();
     this.plot = new uPlot(this._options(about, species), [times, ...curves], this.element);
     this.plot.over.addEventListener("click", (click) => {
-      if (!this.marked) this.go(this.plot.posToVal(click.offsetX, "x"));
-      this.marked = false;
+      if (!this.selected) this.onSeek(this.plot.posToVal(click.offsetX, "x"));
+      this.selected = false;
     });
     if (view) this.range(...view);
   }
@@ -39,7 +39,7 @@ export class Curves {
     this.plot = null;
   }
 
-  /** Show this stretch, in seconds. */
+  /** Show the time from `begin` to `end`, in seconds. */
   range(begin, end) {
     this.view = [begin, end];
     this.plot?.setScale("x", { min: begin, max: end });
@@ -64,22 +64,22 @@ export class Curves {
       ],
       series: [
         {},
-        ...species.map(({ label }, place) => ({
+        ...species.map(({ label }, rank) => ({
           label: about.labels[label].code,
-          stroke: speciesColour(place),
-          dash: DASHES[place],
+          stroke: speciesColour(rank),
+          dash: DASHES[rank],
           width: 1.75,
           points: { show: false },
         })),
       ],
-      hooks: { draw: [(plot) => this._drawThresholds(plot)], setSelect: [(plot) => this._mark(plot)] },
+      hooks: { draw: [(plot) => this._drawThresholds(plot)], setSelect: [(plot) => this._select(plot)] },
     };
   }
 
-  /** Write a time below its line; none where the right edge would cut it off. */
+  /** Return a tick's label; it is empty where the right edge would cut it off. */
   _tick(plot, tick, step) {
     const { min, max } = plot.scales.x;
-    return (tick - min) / (max - min) > 0.98 ? "" : clock(tick, step < 1 ? 1 : 0);
+    return (tick - min) / (max - min) > 0.98 ? "" : formatTime(tick, step < 1 ? 1 : 0);
   }
 
   _drawThresholds(plot) {
@@ -98,11 +98,11 @@ export class Curves {
     pen.restore();
   }
 
-  _mark(plot) {
+  _select(plot) {
     const { left, width } = plot.select;
     if (width < 4) return;
-    this.marked = true; // so that the click at its end plays nothing
-    this.look(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+    this.selected = true; // the click that ends the selection must not start the player
+    this.onSelect(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
   }
 }

@@ -1,9 +1,9 @@
-// The explorer: takes a recording, has it heard once, and shows what follows from that under the settings of the sliders.
+// The explorer's page: sends a recording to be analysed once, then computes and shows the calls for the sliders' settings.
 
-import { findCalls, ranked } from "./calls.js";
-import { clock } from "./clock.js";
+import { findCalls, rankLabels } from "./calls.js";
+import { Client, RequestError } from "./client.js";
 import { Curves } from "./curves.js";
-import { Refused, Server } from "./hear.js";
+import { formatTime } from "./format.js";
 import { listCalls, listSpecies } from "./lists.js";
 import { Microphone } from "./microphone.js";
 import { Player } from "./player.js";
@@ -12,214 +12,214 @@ import { Waveform } from "./waveform.js";
 
 const GUTTER = 48;
 
-const SETTLED_MS = 250; // a key that is held moves a slider many times, and each hearing takes its time
+const DEBOUNCE_MS = 250; // a held key moves a slider many times, and each analysis takes time
 
-const at = (id) => document.getElementById(id);
-const page = at("explorer");
-const server = new Server(page.dataset.root, page.dataset.token);
+const byId = (id) => document.getElementById(id);
+const page = byId("explorer");
+const client = new Client(page.dataset.root, page.dataset.token);
 const microphone = new Microphone(page.dataset.root);
-const spectrogram = new Spectrogram(at("spectrogram"), GUTTER);
-const curves = new Curves(at("curves"), GUTTER, playFrom, (begin, end) => shown?.waveform.look(begin, end));
+const spectrogram = new Spectrogram(byId("spectrogram"), GUTTER);
+const curves = new Curves(byId("curves"), GUTTER, playFrom, (begin, end) => shown?.waveform.setView(begin, end));
 
-/** What is on the page: {source, hearing, order, places, calls, player, waveform}; null before the first recording. */
+/** The page's state: {source, analysis, order, ranks, calls, player, waveform}; null before the first recording. */
 let shown = null;
 let about = null;
-let asked = 0;
-let settling = null;
+let requests = 0;
+let debounce = null;
 
-// What the server is asked for.
+// Requests.
 
-async function hear(source, frames = {}) {
-  const turn = ++asked;
-  complain("");
+async function analyse(source, framing = {}) {
+  const request = ++requests;
+  showError("");
   if (source.file && about && source.file.size > about.max_bytes) {
-    complain(`${source.name} is larger than ${Math.round(about.max_bytes / 1e6)} MB; cut it, or save it as FLAC.`);
+    showError(`${source.name} is larger than ${Math.round(about.max_bytes / 1e6)} MB; cut it, or save it as FLAC.`);
     return;
   }
-  tell("Hearing …");
+  showStatus("Analysing …");
   try {
-    const hearing = await server.hear(source, frames);
-    if (turn !== asked) return; // something else was asked for meanwhile
-    show(source, hearing, frames);
-    tell("");
+    const analysis = await client.analyse(source, framing);
+    if (request !== requests) return; // a newer request replaces this one
+    show(source, analysis, framing);
+    showStatus("");
   } catch (error) {
-    if (turn !== asked) return;
-    tell("");
-    if (!(error instanceof Refused)) throw error;
-    complain(error.message);
+    if (request !== requests) return;
+    showStatus("");
+    if (!(error instanceof RequestError)) throw error;
+    showError(error.message);
   }
 }
 
-function framing() {
-  return { window_s: at("window").value, hop_s: Math.min(at("hop").value, at("window").value) };
+function chosenFraming() {
+  return { window_s: byId("window").value, hop_s: Math.min(byId("hop").value, byId("window").value) };
 }
 
-// What is shown of it.
+// Display.
 
-function show(source, hearing, frames) {
+function show(source, analysis, framing) {
   const isNew = shown?.source !== source;
-  const place = isNew ? 0 : shown.player.currentTime;
+  const position = isNew ? 0 : shown.player.currentTime;
   const view = isNew ? null : shown.waveform.view;
   shown?.player.close();
   shown?.waveform.close();
   curves.clear();
-  const order = ranked(hearing);
-  const places = order.reduce((all, { label }, number) => Object.assign(all, { [label]: number }), []);
-  const player = new Player(hearing.arrays.audio, hearing.about.model.rate_hz);
-  at("shown").hidden = false;
-  shown = { source, hearing, order, places, player, calls: [] };
-  shown.waveform = new Waveform(at("wave"), player, look);
-  player.currentTime = place;
-  for (const event of ["play", "pause", "seeking"]) player.addEventListener(event, follow);
-  if (isNew) describe(hearing);
-  if (Object.keys(frames).length === 0) offerFraming(hearing.about);
-  settle();
-  if (view) shown.waveform.wave.once("ready", () => shown.waveform.look(...view));
-  follow();
+  const order = rankLabels(analysis);
+  const ranks = order.reduce((all, { label }, number) => Object.assign(all, { [label]: number }), []);
+  const player = new Player(analysis.arrays.audio, analysis.about.model.rate_hz);
+  byId("result").hidden = false;
+  shown = { source, analysis, order, ranks, player, calls: [] };
+  shown.waveform = new Waveform(byId("wave"), player, showRange);
+  player.currentTime = position;
+  for (const event of ["play", "pause", "seeking"]) player.addEventListener(event, updatePlayback);
+  if (isNew) describe(analysis);
+  if (Object.keys(framing).length === 0) showFraming(analysis.about);
+  update();
+  if (view) shown.waveform.wave.once("ready", () => shown.waveform.setView(...view));
+  updatePlayback();
 }
 
 function describe({ about: { name, start_utc, clock_source, rate_hz, samples, model, warnings, detect } }) {
-  at("name").textContent = name;
+  byId("name").textContent = name;
   const when = `${start_utc.slice(0, 19).replace("T", " ")} UTC (clock: ${clock_source})`;
   const parts = [
-    clock(samples / rate_hz), `${rate_hz.toLocaleString("en")} Hz`,
-    ...(clock_source === "file" ? [] : [when]), // else the file's own time, which is often that of its copy
+    formatTime(samples / rate_hz), `${rate_hz.toLocaleString("en")} Hz`,
+    ...(clock_source === "file" ? [] : [when]), // a file's modification time is often the time of its copy
     `${model.title} ${model.version}`, ...warnings,
   ];
-  at("facts").textContent = parts.join(" · ");
-  at("gap").value = detect.merge_gap_s;
+  byId("facts").textContent = parts.join(" · ");
+  byId("gap").value = detect.merge_gap_s;
 }
 
-/** A window model can look through other windows; a stream model's steps are its own. */
-function offerFraming({ model, own }) {
+/** Show the sliders for window and hop; only a window model has them. */
+function showFraming({ model, own }) {
   const isWindow = model.kind === "window";
   for (const label of document.querySelectorAll(".framing")) label.hidden = !isWindow;
   if (!isWindow) return;
   const window_s = own.window_samples / model.rate_hz;
-  Object.assign(at("window"), { min: Math.min(0.5, window_s), max: window_s, value: window_s });
-  Object.assign(at("hop"), { min: 0.05, max: window_s, value: own.hop_samples / model.rate_hz });
+  Object.assign(byId("window"), { min: Math.min(0.5, window_s), max: window_s, value: window_s });
+  Object.assign(byId("hop"), { min: 0.05, max: window_s, value: own.hop_samples / model.rate_hz });
 }
 
 function settings() {
-  return { threshold: at("own").checked ? null : Number(at("threshold").value), gap_s: Number(at("gap").value) };
+  return { threshold: byId("own").checked ? null : Number(byId("threshold").value), gap_s: Number(byId("gap").value) };
 }
 
-/** Show what follows from the settings. Nothing is asked for. */
-function settle() {
+/** Compute and show the calls for the current settings. Sends no request. */
+function update() {
   if (!shown) return;
-  const { hearing, order, places } = shown;
+  const { analysis, order, ranks } = shown;
   const { threshold, gap_s } = settings();
-  const top = Math.min(Number(at("top").value), order.length);
-  at("threshold-said").textContent = threshold === null ? "own" : threshold.toFixed(2);
-  at("gap-said").textContent = `${gap_s.toFixed(1)} s`;
-  at("top-said").textContent = top;
-  at("window-said").textContent = `${Number(at("window").value).toFixed(2)} s`;
-  at("hop-said").textContent = `${Math.min(at("hop").value, at("window").value).toFixed(2)} s`;
-  shown.calls = findCalls(hearing, { threshold, gap_s });
-  shown.waveform.mark(shown.calls, places, hearing.about.rate_hz);
-  curves.show(hearing, order.slice(0, top), hearing.about.rules.map(({ on }) => threshold ?? on));
-  listCalls(at("calls").tBodies[0], hearing.about, shown.calls, places);
-  at("count").textContent = shown.calls.length === 1 ? "1 call" : `${shown.calls.length} calls`;
-  listSpecies(at("legend"), hearing.about, order.slice(0, top));
+  const top = Math.min(Number(byId("top").value), order.length);
+  byId("threshold-value").textContent = threshold === null ? "own" : threshold.toFixed(2);
+  byId("gap-value").textContent = `${gap_s.toFixed(1)} s`;
+  byId("top-value").textContent = top;
+  byId("window-value").textContent = `${Number(byId("window").value).toFixed(2)} s`;
+  byId("hop-value").textContent = `${Math.min(byId("hop").value, byId("window").value).toFixed(2)} s`;
+  shown.calls = findCalls(analysis, { threshold, gap_s });
+  shown.waveform.showRegions(shown.calls, ranks, analysis.about.rate_hz);
+  curves.show(analysis, order.slice(0, top), analysis.about.rules.map(({ on }) => threshold ?? on));
+  listCalls(byId("calls").tBodies[0], analysis.about, shown.calls, ranks);
+  byId("count").textContent = shown.calls.length === 1 ? "1 call" : `${shown.calls.length} calls`;
+  listSpecies(byId("legend"), analysis.about, order.slice(0, top));
   const own = threshold === null ? "" : `threshold: ${threshold}, `;
-  at("settings").textContent = `detect: {${own}merge_gap_s: ${gap_s}}`;
+  byId("settings").textContent = `detect: {${own}merge_gap_s: ${gap_s}}`;
 }
 
-/** Show another stretch of time. */
-function look(begin, end) {
+/** Show the time from `begin` to `end`, in seconds, in all panels. */
+function showRange(begin, end) {
   if (!shown?.waveform) return;
-  spectrogram.draw(shown.hearing, begin, end);
+  spectrogram.draw(shown.analysis, begin, end);
   curves.range(begin, end);
-  at("zoom").value = shown.waveform.zoom;
-  point();
+  byId("zoom").value = shown.waveform.zoom;
+  updatePlayhead();
 }
 
-// What is heard of it.
+// Playback.
 
 function playFrom(seconds) {
   shown.player.currentTime = seconds;
   shown.player.play();
 }
 
-function toggle() {
+function togglePlayback() {
   if (shown.player.paused) shown.player.play();
   else shown.player.pause();
 }
 
-/** Keep the pictures with the sound, for as long as it plays. */
-function follow() {
+/** Update button, position and playhead; while the player plays, in every animation frame. */
+function updatePlayback() {
   const { player } = shown;
   const isPlaying = !player.paused;
-  at("play").textContent = isPlaying ? "Pause" : "Play";
-  at("play").setAttribute("aria-pressed", isPlaying);
+  byId("play").textContent = isPlaying ? "Pause" : "Play";
+  byId("play").setAttribute("aria-pressed", isPlaying);
   player.dispatchEvent(new Event("timeupdate"));
-  point();
+  updatePlayhead();
   if (isPlaying && !shown.frame) {
     shown.frame = requestAnimationFrame(() => {
       shown.frame = null;
-      follow();
+      updatePlayback();
     });
   }
 }
 
-function point() {
+function updatePlayhead() {
   const { player, waveform } = shown;
   const [begin, end] = waveform.view;
   const share = (player.currentTime - begin) / Math.max(end - begin, 1e-9);
-  at("position").textContent = `${clock(player.currentTime)} / ${clock(player.duration)}`;
-  at("playhead").hidden = share < 0 || share > 1;
-  at("playhead").style.left = `${GUTTER + share * (at("spectrogram").clientWidth - GUTTER)}px`;
-  const now = player.currentTime * shown.hearing.about.rate_hz;
-  for (const row of at("calls").tBodies[0].rows) {
+  byId("position").textContent = `${formatTime(player.currentTime)} / ${formatTime(player.duration)}`;
+  byId("playhead").hidden = share < 0 || share > 1;
+  byId("playhead").style.left = `${GUTTER + share * (byId("spectrogram").clientWidth - GUTTER)}px`;
+  const now = player.currentTime * shown.analysis.about.rate_hz;
+  for (const row of byId("calls").tBodies[0].rows) {
     row.classList.toggle("now", !player.paused && row.dataset.onset <= now && now < row.dataset.offset);
   }
 }
 
 function playCall(step) {
-  const { calls, player, hearing } = shown;
-  const now = Math.round(player.currentTime * hearing.about.rate_hz);
-  const next = step > 0 ? calls.find(({ onset }) => onset > now + 1) : calls.findLast(({ onset }) => onset < now - hearing.about.rate_hz / 2);
-  if (next) playFrom(next.onset / hearing.about.rate_hz);
+  const { calls, player, analysis } = shown;
+  const now = Math.round(player.currentTime * analysis.about.rate_hz);
+  const next = step > 0 ? calls.find(({ onset }) => onset > now + 1) : calls.findLast(({ onset }) => onset < now - analysis.about.rate_hz / 2);
+  if (next) playFrom(next.onset / analysis.about.rate_hz);
 }
 
-// What a person does.
+// Controls.
 
-function complain(text) {
-  at("problem").textContent = text;
-  at("problem").hidden = !text;
+function showError(text) {
+  byId("problem").textContent = text;
+  byId("problem").hidden = !text;
 }
 
-function tell(text) {
-  at("told").textContent = text;
+function showStatus(text) {
+  byId("status").textContent = text;
 }
 
-async function record() {
-  const button = at("microphone");
+async function toggleRecording() {
+  const button = byId("microphone");
   if (microphone.recording) {
     button.textContent = "Record";
     button.setAttribute("aria-pressed", false);
     const file = await microphone.stop();
-    hear({ file, name: "microphone.wav" });
+    analyse({ file, name: "microphone.wav" });
     return;
   }
-  complain(microphone.missing ?? "");
-  if (microphone.missing) return;
+  showError(microphone.unavailable ?? "");
+  if (microphone.unavailable) return;
   try {
-    await microphone.start((seconds, isEnough) => {
-      if (microphone.recording) tell(`Recording: ${clock(seconds)}`);
-      if (isEnough && microphone.recording) record();
+    await microphone.start((seconds, isFull) => {
+      if (microphone.recording) showStatus(`Recording: ${formatTime(seconds)}`);
+      if (isFull && microphone.recording) toggleRecording();
     });
-    button.textContent = "Stop and hear";
+    button.textContent = "Stop and analyse";
     button.setAttribute("aria-pressed", true);
   } catch (error) {
-    complain(`The browser lends no microphone: ${error.message}`);
+    showError(`The browser gives no access to a microphone: ${error.message}`);
   }
 }
 
 const KEYS = {
-  " ": toggle,
-  ArrowLeft: (press) => (shown.player.currentTime -= press.shiftKey ? 10 : 1),
-  ArrowRight: (press) => (shown.player.currentTime += press.shiftKey ? 10 : 1),
+  " ": togglePlayback,
+  ArrowLeft: (event) => (shown.player.currentTime -= event.shiftKey ? 10 : 1),
+  ArrowRight: (event) => (shown.player.currentTime += event.shiftKey ? 10 : 1),
   n: () => playCall(1),
   p: () => playCall(-1),
   "+": () => (shown.waveform.zoom += 0.1),
@@ -227,77 +227,77 @@ const KEYS = {
   0: () => (shown.waveform.zoom = 0),
 };
 
-document.addEventListener("keydown", (press) => {
-  if (!shown || press.ctrlKey || press.metaKey || press.altKey) return;
-  if (press.target.closest?.("input:not([type=range]), select")) return;
-  if (press.target.closest?.("[type=range]") && press.key.startsWith("Arrow")) return; // it moves that
-  if (press.key === " " && press.target.closest?.("button, a")) return; // it presses that
-  const act = KEYS[press.key.length === 1 ? press.key.toLowerCase() : press.key];
-  if (!act) return;
-  press.preventDefault();
-  act(press);
+document.addEventListener("keydown", (event) => {
+  if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest?.("input:not([type=range]), select")) return;
+  if (event.target.closest?.("[type=range]") && event.key.startsWith("Arrow")) return; // the key moves the slider
+  if (event.key === " " && event.target.closest?.("button, a")) return; // the key activates the button
+  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!action) return;
+  event.preventDefault();
+  action(event);
 });
 
 for (const id of ["threshold", "own", "gap", "top"]) {
-  at(id).addEventListener("input", () => {
-    if (id === "threshold") at("own").checked = false;
-    settle();
+  byId(id).addEventListener("input", () => {
+    if (id === "threshold") byId("own").checked = false;
+    update();
   });
 }
 for (const id of ["window", "hop"]) {
-  at(id).addEventListener("input", settle);
-  at(id).addEventListener("change", () => {
-    clearTimeout(settling);
-    settling = setTimeout(() => hear(shown.source, framing()), SETTLED_MS);
+  byId(id).addEventListener("input", update);
+  byId(id).addEventListener("change", () => {
+    clearTimeout(debounce);
+    debounce = setTimeout(() => analyse(shown.source, chosenFraming()), DEBOUNCE_MS);
   });
 }
-at("zoom").addEventListener("input", () => (shown.waveform.zoom = Number(at("zoom").value)));
-at("play").addEventListener("click", toggle);
-at("microphone").addEventListener("click", record);
-at("recording").addEventListener("change", () => {
-  if (at("recording").value) hear({ recording: at("recording").value });
+byId("zoom").addEventListener("input", () => (shown.waveform.zoom = Number(byId("zoom").value)));
+byId("play").addEventListener("click", togglePlayback);
+byId("microphone").addEventListener("click", toggleRecording);
+byId("recording").addEventListener("change", () => {
+  if (byId("recording").value) analyse({ recording: byId("recording").value });
 });
-at("file").addEventListener("change", () => {
-  const [file] = at("file").files;
-  if (file) hear({ file, name: file.name });
+byId("file").addEventListener("change", () => {
+  const [file] = byId("file").files;
+  if (file) analyse({ file, name: file.name });
 });
-at("spectrogram").addEventListener("click", (click) => {
+byId("spectrogram").addEventListener("click", (click) => {
   const [begin, end] = shown.waveform.view;
-  const share = (click.offsetX - GUTTER) / (at("spectrogram").clientWidth - GUTTER);
+  const share = (click.offsetX - GUTTER) / (byId("spectrogram").clientWidth - GUTTER);
   if (share >= 0) playFrom(begin + share * (end - begin));
 });
-at("wave").addEventListener("click", () => shown?.player.play());
-at("calls").addEventListener("click", (click) => {
+byId("wave").addEventListener("click", () => shown?.player.play());
+byId("calls").addEventListener("click", (click) => {
   const row = click.target.closest("button")?.closest("tr");
-  if (row) playFrom(row.dataset.onset / shown.hearing.about.rate_hz);
+  if (row) playFrom(row.dataset.onset / shown.analysis.about.rate_hz);
 });
 new ResizeObserver(() => {
   if (!shown?.waveform) return;
   curves.resize();
-  look(...shown.waveform.view);
-}).observe(at("curves"));
+  showRange(...shown.waveform.view);
+}).observe(byId("curves"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  if (shown) show(shown.source, shown.hearing, { again: true }); // canvases keep the colours that they were drawn in
+  if (shown) show(shown.source, shown.analysis, chosenFraming()); // redraw the canvases in the new colours
 });
 
-async function begin() {
+async function start() {
   try {
-    about = await server.about();
+    about = await client.about();
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    complain(error.message);
+    if (!(error instanceof RequestError)) throw error;
+    showError(error.message);
     return;
   }
   const { recordings, begin, refusal } = about;
-  complain(refusal ?? "");
-  at("file").disabled = at("microphone").disabled = at("recording").disabled = refusal !== null;
-  const wanted = new URLSearchParams(location.search).get("recording") ?? begin;
-  const known = recordings.map(({ id, name }) => new Option(name, id, false, id === wanted));
-  if (wanted === null) known.unshift(new Option("choose", "", true));
-  else if (!recordings.some(({ id }) => id === wanted)) known.unshift(new Option(wanted, wanted, true));
-  at("recording").replaceChildren(...known);
-  at("listed").hidden = known.length === 1 && wanted === null;
-  if (wanted !== null && refusal === null) await hear({ recording: wanted });
+  showError(refusal ?? "");
+  byId("file").disabled = byId("microphone").disabled = byId("recording").disabled = refusal !== null;
+  const selected = new URLSearchParams(location.search).get("recording") ?? begin;
+  const options = recordings.map(({ id, name }) => new Option(name, id, false, id === selected));
+  if (selected === null) options.unshift(new Option("choose", "", true));
+  else if (!recordings.some(({ id }) => id === selected)) options.unshift(new Option(selected, selected, true));
+  byId("recording").replaceChildren(...options);
+  byId("listed").hidden = options.length === 1 && selected === null;
+  if (selected !== null && refusal === null) await analyse({ recording: selected });
 }
 
-begin();
+start();

@@ -1,21 +1,21 @@
-// Lists the calls and the species. Whatever a name has in it is put in as text.
+// Lists the calls and the species. All names are inserted as text, never as HTML.
 
-import { clock } from "./clock.js";
+import { formatTime } from "./format.js";
 import { speciesColour } from "./colours.js";
 
-/** Show the species of the curves, [{label, highest}], in their order. */
+/** Show the legend: species as [{label, highest}], in order of rank. */
 export function listSpecies(list, { labels }, species) {
-  const entries = species.map(({ label, highest }, place) => {
+  const entries = species.map(({ label, highest }, rank) => {
     const name = element("em", "", labels[label].scientific_name);
-    return element("li", "", swatch(place), name, ` ${labels[label].code} `, element("span", "quiet", highest.toFixed(2)));
+    return element("li", "", swatch(rank), name, ` ${labels[label].code} `, element("span", "quiet", highest.toFixed(2)));
   });
   list.replaceChildren(...entries);
 }
 
-/** Show calls as rows that say of themselves where they are; `places` says which place of the order a label has. */
-export function listCalls(body, { labels, rate_hz }, calls, places) {
+/** Show calls as table rows. The rows carry their position in data attributes; `ranks` is the rank of each label. */
+export function listCalls(body, { labels, rate_hz }, calls, ranks) {
   const rows = calls.map((call) => {
-    const begin = clock(call.onset / rate_hz);
+    const begin = formatTime(call.onset / rate_hz);
     const button = element("button", "", begin);
     button.type = "button";
     button.setAttribute("aria-label", `Play from ${begin}`);
@@ -24,7 +24,7 @@ export function listCalls(body, { labels, rate_hz }, calls, places) {
       "tr",
       "",
       element("td", "", button),
-      element("td", "", swatch(places[call.label]), name, ` ${call.code}`),
+      element("td", "", swatch(ranks[call.label]), name, ` ${call.code}`),
       element("td", "n", call.p_peak.toFixed(2)),
       element("td", "n", `${((call.offset - call.onset) / rate_hz).toFixed(1)} s`),
       element("td", "n", `${call.level_dbfs.toFixed(0)} dBFS`),
@@ -36,14 +36,14 @@ export function listCalls(body, { labels, rate_hz }, calls, places) {
 }
 
 function element(name, className, ...content) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  made.append(...content);
-  return made;
+  const node = document.createElement(name);
+  if (className) node.className = className;
+  node.append(...content);
+  return node;
 }
 
-function swatch(place) {
-  const made = element("span", "swatch");
-  made.style.backgroundColor = speciesColour(place);
-  return made;
+function swatch(rank) {
+  const node = element("span", "swatch");
+  node.style.backgroundColor = speciesColour(rank);
+  return node;
 }

@@ -1,4 +1,4 @@
-// Runs where the browser's audio runs, and hands over what the microphone gives, about eight times a second.
+// Runs in the browser's audio thread. Posts the microphone's samples in blocks, about eight a second.
 
 const SIZE = 4096;
 

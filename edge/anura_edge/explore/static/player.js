@@ -1,4 +1,4 @@
-// Plays samples that are already here. To wavesurfer.js it looks like an <audio> element, which would need an address.
+// Plays samples from memory. It has the interface of an <audio> element, as wavesurfer.js needs it, but no URL.
 
 export class Player extends EventTarget {
   constructor(audio, rate) {
@@ -11,10 +11,10 @@ export class Player extends EventTarget {
     this.volume = this.playbackRate = 1;
     this.muted = this.seeking = this.ended = false;
     this.paused = true;
-    this.at = 0;
+    this.position_s = 0;
   }
 
-  /** A browser makes sound only after a key or a click: so not before the first. */
+  /** Created at the first use: a browser allows sound only after a key or a click. */
   get context() {
     this._context ??= new AudioContext();
     return this._context;
@@ -30,33 +30,33 @@ export class Player extends EventTarget {
   }
 
   get currentTime() {
-    return this.paused ? this.at : Math.min(this.duration, this.at + this.context.currentTime - this.since);
+    return this.paused ? this.position_s : Math.min(this.duration, this.position_s + this.context.currentTime - this.startedAt_s);
   }
 
   set currentTime(seconds) {
     const playing = !this.paused;
-    this._silence();
-    this.at = Math.max(0, Math.min(seconds, this.duration));
-    this._tell("seeking", "timeupdate", "seeked");
-    if (playing) this._sound();
+    this._stopNode();
+    this.position_s = Math.max(0, Math.min(seconds, this.duration));
+    this._dispatch("seeking", "timeupdate", "seeked");
+    if (playing) this._startNode();
   }
 
   async play() {
     if (!this.paused) return;
-    if (this.at >= this.duration) this.at = 0;
-    this._sound();
-    this._tell("play");
+    if (this.position_s >= this.duration) this.position_s = 0;
+    this._startNode();
+    this._dispatch("play");
     await this.context.resume();
   }
 
   pause() {
     if (this.paused) return;
-    this.at = this.currentTime;
-    this._silence();
-    this._tell("pause");
+    this.position_s = this.currentTime;
+    this._stopNode();
+    this._dispatch("pause");
   }
 
-  /** Be quiet for good. */
+  /** Stop and release the audio device. */
   close() {
     this.pause();
     this._context?.close();
@@ -69,27 +69,27 @@ export class Player extends EventTarget {
     return "";
   }
 
-  _sound() {
+  _startNode() {
     this.node = new AudioBufferSourceNode(this.context, { buffer: this.buffer });
     this.node.connect(this.context.destination);
     this.node.onended = () => {
-      this.at = this.duration;
-      this._silence();
-      this._tell("timeupdate", "pause", "ended");
+      this.position_s = this.duration;
+      this._stopNode();
+      this._dispatch("timeupdate", "pause", "ended");
     };
-    this.since = this.context.currentTime;
-    this.node.start(0, this.at);
+    this.startedAt_s = this.context.currentTime;
+    this.node.start(0, this.position_s);
     this.paused = false;
   }
 
-  _silence() {
+  _stopNode() {
     if (this.node) this.node.onended = null;
     this.node?.stop();
     this.node = null;
     this.paused = true;
   }
 
-  _tell(...names) {
+  _dispatch(...names) {
     for (const name of names) this.dispatchEvent(new Event(name));
   }
 }

@@ -1,17 +1,17 @@
-// Draws the stretch of a spectrogram that is in view.
+// Draws the visible part of the spectrogram.
 
 import { SCALE, colour } from "./colours.js";
 
 const TICKS_HZ = [250, 500, 1000, 2000, 4000, 8000, 16000];
 
 export class Spectrogram {
-  /** Draw into a canvas, to the right of a gutter of so many pixels. */
+  /** `gutter` is the width at the left for the labels of the frequency axis, in pixels. */
   constructor(canvas, gutter) {
     this.canvas = canvas;
     this.gutter = gutter;
   }
 
-  /** Draw from `begin` to `end`, in seconds. */
+  /** Draw the time from `begin` to `end`, in seconds. */
   draw({ about, arrays }, begin, end) {
     const ratio = window.devicePixelRatio || 1;
     const { clientWidth, clientHeight } = this.canvas;
@@ -20,12 +20,12 @@ export class Spectrogram {
     const gutter = Math.round(this.gutter * ratio);
     Object.assign(this.canvas, { width, height });
     const pen = this.canvas.getContext("2d");
-    this._picture(pen, { about, arrays }, begin, end, gutter, width - gutter, height);
+    this._drawLevels(pen, { about, arrays }, begin, end, gutter, width - gutter, height);
     pen.scale(ratio, ratio);
-    this._ticks(pen, about.bands_hz, clientHeight);
+    this._drawTicks(pen, about.bands_hz, clientHeight);
   }
 
-  _picture(pen, { about, arrays }, begin, end, left, width, height) {
+  _drawLevels(pen, { about, arrays }, begin, end, left, width, height) {
     if (width < 1) return;
     const bands = about.bands_hz.length;
     const columns = arrays.levels.length / bands;
@@ -36,24 +36,24 @@ export class Spectrogram {
       const first = Math.min(columns - 1, Math.max(0, Math.round(begin / about.column_s + x * perPixel)));
       const last = Math.min(columns - 1, Math.max(first, Math.ceil(begin / about.column_s + (x + 1) * perPixel) - 1));
       for (let band = 0; band < bands; band++) {
-        let level = 0; // the loudest of the columns behind a pixel, or a short call would be lost between two
+        let level = 0; // the maximum of all columns of this pixel, so that a short call stays visible
         for (let column = first; column <= last; column++) level = Math.max(level, arrays.levels[column * bands + band]);
         pixels[(bands - 1 - band) * width + x] = SCALE[level];
       }
     }
-    const sheet = new OffscreenCanvas(width, bands);
-    sheet.getContext("2d").putImageData(image, 0, 0);
-    pen.drawImage(sheet, left, 0, width, height);
+    const buffer = new OffscreenCanvas(width, bands);
+    buffer.getContext("2d").putImageData(image, 0, 0);
+    pen.drawImage(buffer, left, 0, width, height);
   }
 
-  _ticks(pen, bands, height) {
+  _drawTicks(pen, bands, height) {
     pen.fillStyle = colour("--quiet");
     pen.font = "11px system-ui, sans-serif";
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    for (const hz of TICKS_HZ.filter((each) => each < bands.at(-1))) {
-      const above = bands.findIndex((middle) => middle >= hz);
-      const y = height * (1 - (above + 0.5) / bands.length);
+    for (const hz of TICKS_HZ.filter((hz) => hz < bands.at(-1))) {
+      const band = bands.findIndex((centre) => centre >= hz);
+      const y = height * (1 - (band + 0.5) / bands.length);
       if (y > 6) pen.fillText(hz >= 1000 ? `${hz / 1000} kHz` : `${hz} Hz`, this.gutter - 6, y);
     }
   }
