@@ -79,9 +79,7 @@ def test_low_disk_is_one_notice_each_time(config: Config, writer: ResultWriter, 
     assert "the disk is nearly full: 1 MB and room for 1,000,000 files left; make room" in told(writer)[0].detail
 
 
-def test_low_inodes_count_as_a_low_disk(
-    config: Config, writer: ResultWriter, left: Left
-) -> None:
+def test_low_inodes_count_as_a_low_disk(config: Config, writer: ResultWriter, left: Left) -> None:
     watch = DiskWatch(config, writer, None)
     left.space = Space(10**9, 99)
     watch.look()

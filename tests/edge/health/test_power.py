@@ -39,9 +39,7 @@ def test_invalid_charge_is_none(tmp_path: Path, text: str) -> None:
     assert power(tmp_path / "charge", tmp_path).battery_percent is None
 
 
-def test_each_mode_change_is_one_notice(
-    tmp_path: Path, provenance: Provenance
-) -> None:
+def test_each_mode_change_is_one_notice(tmp_path: Path, provenance: Provenance) -> None:
     journal, saving, charge = Journal(tmp_path / "journal.db"), Saving(), tmp_path / "charge"
     writer = ResultWriter(journal, provenance, lambda _: None, lambda: None)
     watch = PowerWatch(Battery(capacity_file=charge), saving, writer)

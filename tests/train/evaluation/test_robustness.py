@@ -74,7 +74,9 @@ def test_no_background_is_used_that_was_learnt_from(
 ) -> None:
     trial = read_predictions(tmp_path, fitted, corpus)
     used: set[str] = set()
-    monkeypatch.setattr(robustness, "BackgroundNoise", lambda recordings, _: used.update(each.name for each in recordings))
+    monkeypatch.setattr(
+        robustness, "BackgroundNoise", lambda recordings, _: used.update(each.name for each in recordings)
+    )
     for fold in range(fitted.folds):
         used.clear()
         robustness._conditions(fold, trial, corpus, RATE_HZ)
