@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support import DEADLINE_S, Broker, eventually, free_port
 
-from anura_base.analysis.rollup import call_slots, stale_days
+from anura_base.analysis.rollup_tables import call_slots, stale_days
 from anura_base.db.schema import effort, events, notices
 from anura_base.simulate.demo import AS_IF, yesterday
 from anura_base.simulate.messages import SimulatedMessage, season_messages

@@ -17,6 +17,7 @@ from anura_base.alerts.channels import open_channels
 from anura_base.alerts.delivery import AlertDelivery
 from anura_base.alerts.evaluator import AlertEvaluator
 from anura_base.analysis import rollup
+from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.clips.request_loop import Asking
 from anura_base.config.settings import Settings, Web
 from anura_base.db.engine import open_database
@@ -42,7 +43,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     engine = open_database(settings.database_url())
-    rollup.install_triggers(engine)
+    install_triggers(engine)
     try:
         with _listen(settings.web) as listener:
             _check_door(settings.web, listener, engine)

@@ -1,7 +1,7 @@
 """What the device says about the sound: scores, then calls, then events, and the effort behind them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid5
 
@@ -169,6 +169,14 @@ class Notice:
     """Id of the recording that it is about, if any."""
     amount: float | None = None
     """A number whose unit `what` decides."""
+
+
+def night_of_local_time(local: datetime) -> date:
+    """Return the date of the night that contains a moment, given as local time with or without a time zone.
+
+    A night lasts from noon to noon and has the date of its first noon.
+    """
+    return (local.replace(tzinfo=None) - timedelta(hours=12)).date()
 
 
 def event_id(recording: str, onset_sample: int, label: str, model_sha256: str) -> UUID:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, select
 from anura_base.analysis import heatmaps
 from anura_base.analysis.heatmaps import CallsAndEffort
 from anura_base.analysis.nights import night
-from anura_base.analysis.rollup import species_of
+from anura_base.analysis.rollup_tables import species_of
 from anura_base.config.settings import Site
 from anura_base.db.schema import events, unknown_clock
 from anura_edge.events import EffortState

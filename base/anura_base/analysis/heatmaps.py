@@ -1,7 +1,7 @@
-"""Who called how often for each hour of listening: by night, by hours since sunset, by hour of the day, by site.
+"""Calls per hour analysed: by night, by hours since sunset, by hour of the day, by site.
 
-A rate is calls divided by hours analysed, of the same sites, nights and times. Where nothing was analysed there is no
-rate: unsampled is not zero. A recording that two models heard counts twice on both sides of the division.
+A rate is the number of calls divided by the hours analysed, of the same sites, nights and times. Without analysed audio
+there is no rate: not sampled is not zero. A recording that two models analysed counts twice in both numbers.
 """
 
 from collections import defaultdict
@@ -11,21 +11,22 @@ from datetime import date
 
 from sqlalchemy import CTE, ColumnElement, Connection, Integer, Select, Table, Text, column, func, select, values
 
+from anura_base.analysis.effort import S_PER_HOUR
 from anura_base.analysis.nights import SLOTS_PER_HOUR, Night, nights, split_at_clock_changes
-from anura_base.analysis.rollup import call_slots, effort_slots
+from anura_base.analysis.rollup_tables import call_slots, effort_slots
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
 
 MAX_NIGHTS = 400
-"""As far as one heatmap reaches."""
+"""Most nights in one heatmap."""
 
 SUN_HOURS = range(-6, 18)
-"""Hours since sunset that a heatmap shows: from the afternoon to the next noon in any season."""
+"""Hours since sunset in a heatmap: from the afternoon to the next noon in any season."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What was heard in some listening."""
+    """Calls and effort of one cell of a heatmap."""
 
     calls: int
     hours: float
@@ -33,41 +34,41 @@ class Cell:
 
     @property
     def rate(self) -> float | None:
-        """Calls per hour of listening; None where nobody listened."""
+        """Calls per hour analysed; None if nothing was analysed."""
         return self.calls / self.hours if self.hours > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A heatmap's numbers."""
+    """The numbers of a heatmap."""
 
     columns: Sequence[int]
-    """What the columns are: ordinals of dates, or hours."""
+    """Ordinals of dates, or hours."""
     rows: Mapping[str, Mapping[int, Cell]]
     """For each species or site, a cell for each column."""
     hours: Mapping[int, float]
-    """Hours analysed in each column, of all rows' sites together."""
+    """Hours analysed in each column, of the sites of all rows together."""
 
     @property
     def highest(self) -> float:
-        """The highest rate of all."""
+        """The highest rate of all cells."""
         rates = (cell.rate for cells in self.rows.values() for cell in cells.values())
         return max((rate for rate in rates if rate), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class SlotRange:
-    """Slots that belong together, of one night of one site."""
+    """Consecutive slots of one night of one site."""
 
     site: str
     first: int
     end: int
     column: int
-    """What the whole stretch counts for; or where its hours are counted from, as a slot."""
+    """The column of all its slots; for heatmaps by hour, the slot from which hours are counted."""
 
 
 def night_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
-    """One column for each night."""
+    """Return the ranges for one column per night."""
     return [
         SlotRange(name, night.first_slot, night.end_slot, night.evening.toordinal())
         for name, night in _all_nights(sites, first, last)
@@ -75,7 +76,7 @@ def night_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[Slo
 
 
 def sunset_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
-    """Hours are counted from the sunset, to the quarter of an hour; a night without one has no stretch."""
+    """Return the ranges for columns of hours since sunset, to a quarter of an hour. A night without sunset has none."""
     return [
         SlotRange(name, night.first_slot, night.end_slot, night.sunset_slot)
         for name, night in _all_nights(sites, first, last)
@@ -84,7 +85,7 @@ def sunset_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[Sl
 
 
 def clock_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
-    """Hours are counted from noon as the site's clocks show it, on nights when they are changed, too."""
+    """Return the ranges for columns of hours since noon on the local clock, also when daylight saving time changes."""
     return [
         SlotRange(name, start, end, noon)
         for name, night in _all_nights(sites, first, last)
@@ -96,26 +97,36 @@ def _all_nights(sites: Mapping[str, Site], first: date, last: date) -> Iterable[
     return ((name, night) for name, site in sites.items() for night in nights(site, first, last))
 
 
-def species_by_night(connection: Connection, stretches: Sequence[SlotRange]) -> Grid:
+def species_by_night(connection: Connection, ranges: Sequence[SlotRange]) -> Grid:
     """Return the rate of each species in each night, of all sites together."""
-    return _grid(connection, stretches, call_slots.c.species.name, hourly=False)
+    return _species_grid(connection, ranges, hourly=False)
 
 
-def species_by_hour(connection: Connection, stretches: Sequence[SlotRange], hours: range) -> Grid:
+def species_by_hour(connection: Connection, ranges: Sequence[SlotRange], hours: range) -> Grid:
     """Return the rate of each species in each hour, over all nights and sites."""
-    grid = _grid(connection, stretches, call_slots.c.species.name, hourly=True)
+    grid = _species_grid(connection, ranges, hourly=True)
     rows = {name: {h: cells.get(h, Cell(0, 0.0)) for h in hours} for name, cells in grid.rows.items()}
     return Grid(hours, rows, {h: grid.hours.get(h, 0.0) for h in hours})
 
 
-def site_by_night(connection: Connection, stretches: Sequence[SlotRange], species: str) -> Grid:
+def site_by_night(connection: Connection, ranges: Sequence[SlotRange], species: str) -> Grid:
     """Return the rate of one species at each site in each night."""
-    return _grid(connection, stretches, call_slots.c.site.name, hourly=False, species=species)
+    if not ranges:
+        return Grid((), {}, {})
+    spans = _as_table(ranges)
+    calls = _calls(connection, spans, call_slots.c.site, hourly=False, species=species)
+    analysed = _analysed_hours(connection, spans, hourly=False)
+    columns = _night_columns(ranges)
+    rows = {
+        name: {n: Cell(calls.get(name, {}).get(n, 0), analysed.get((name, n), 0.0)) for n in columns}
+        for name in sorted({each.site for each in ranges})
+    }
+    return Grid(columns, rows, _hours_of_all_sites(analysed))
 
 
 @dataclass(frozen=True, slots=True)
 class CallsAndEffort:
-    """Calls and listening of each site, model and night."""
+    """Calls and effort of each site, model and night."""
 
     calls: Mapping[tuple[str, str, str, int], int]
     """By site, species, model and column."""
@@ -123,77 +134,84 @@ class CallsAndEffort:
     """By site, state of effort, model and column."""
 
 
-def calls_and_effort(connection: Connection, stretches: Sequence[SlotRange]) -> CallsAndEffort:
-    """Return calls and listening without adding up sites or models."""
-    if not stretches:
+def calls_and_effort(connection: Connection, ranges: Sequence[SlotRange]) -> CallsAndEffort:
+    """Return calls and effort without adding up sites or models."""
+    if not ranges:
         return CallsAndEffort({}, {})
-    spans = _as_table(stretches)
+    spans = _as_table(ranges)
     found = []
-    for table, what, amount in ((call_slots, "species", "calls"), (effort_slots, "state", "seconds")):
-        keys = table.c.site, table.c[what], table.c.model_sha256, spans.c.zero
-        query = _joined(spans, table).add_columns(*keys, func.sum(table.c[amount])).group_by(*keys)
+    for table, kind, amount in ((call_slots, "species", "calls"), (effort_slots, "state", "seconds")):
+        keys = table.c.site, table.c[kind], table.c.model_sha256, spans.c.zero
+        query = _join(spans, table).add_columns(*keys, func.sum(table.c[amount])).group_by(*keys)
         found.append({tuple(key): total for *key, total in connection.execute(query)})
     calls, seconds = found
-    return CallsAndEffort(calls, {key: total / 3_600 for key, total in seconds.items()})
+    return CallsAndEffort(calls, {key: total / S_PER_HOUR for key, total in seconds.items()})
 
 
-def _grid(
-    connection: Connection, stretches: Sequence[SlotRange], rows: str, *, hourly: bool, species: str | None = None
-) -> Grid:
-    if not stretches:
+def _species_grid(connection: Connection, ranges: Sequence[SlotRange], *, hourly: bool) -> Grid:
+    if not ranges:
         return Grid((), {}, {})
-    spans = _as_table(stretches)
-    where = _column(spans, call_slots, hourly=hourly)
-    calls: dict[str, dict[int, int]] = defaultdict(dict)
-    query = _joined(spans, call_slots).add_columns(call_slots.c[rows], where, func.sum(call_slots.c.calls))
+    spans = _as_table(ranges)
+    calls = _calls(connection, spans, call_slots.c.species, hourly=hourly)
+    hours = _hours_of_all_sites(_analysed_hours(connection, spans, hourly=hourly))
+    columns = sorted(hours) if hourly else _night_columns(ranges)
+    rows = {
+        name: {n: Cell(calls[name].get(n, 0), hours.get(n, 0.0)) for n in columns}
+        for name in sorted(calls, key=lambda name: (-sum(calls[name].values()), name))
+    }
+    return Grid(columns, rows, hours)
+
+
+def _night_columns(ranges: Sequence[SlotRange]) -> list[int]:
+    return sorted({each.column for each in ranges})
+
+
+def _calls(
+    connection: Connection, spans: CTE, row: ColumnElement[str], *, hourly: bool, species: str | None = None
+) -> dict[str, dict[int, int]]:
+    """Return the number of calls, by the value of `row` (site or species) and by column."""
+    number = _column(spans, call_slots, hourly=hourly)
+    query = _join(spans, call_slots).add_columns(row, number, func.sum(call_slots.c.calls)).group_by(row, number)
     if species is not None:
         query = query.where(call_slots.c.species == species)
-    for name, number, count in connection.execute(query.group_by(call_slots.c[rows], where)):
-        calls[name][number] = int(count)
-    heard = _hours(connection, spans, hourly=hourly)
-    hours: dict[int, float] = defaultdict(float)
-    for (_, number), h in heard.items():
-        hours[number] += h
-    columns = sorted(hours if hourly else {stretch.column for stretch in stretches})
-    if species is None:
-        names = sorted(calls, key=lambda name: (-sum(calls[name].values()), name))
-    else:
-        names = sorted({stretch.site for stretch in stretches})
-
-    def cell(name: str, number: int) -> Cell:
-        listened = hours.get(number, 0.0) if species is None else heard.get((name, number), 0.0)
-        return Cell(calls.get(name, {}).get(number, 0), listened)
-
-    return Grid(columns, {name: {n: cell(name, n) for n in columns} for name in names}, hours)
+    calls: dict[str, dict[int, int]] = defaultdict(dict)
+    for name, n, count in connection.execute(query):
+        calls[name][n] = int(count)
+    return calls
 
 
-def _hours(connection: Connection, spans: CTE, *, hourly: bool) -> dict[tuple[str, int], float]:
+def _analysed_hours(connection: Connection, spans: CTE, *, hourly: bool) -> dict[tuple[str, int], float]:
     """Return the hours analysed at each site in each column."""
-    where = _column(spans, effort_slots, hourly=hourly)
-    query = _joined(spans, effort_slots).add_columns(effort_slots.c.site, where, func.sum(effort_slots.c.seconds))
-    query = query.where(effort_slots.c.state == EffortState.ANALYSED).group_by(effort_slots.c.site, where)
-    return {(site, number): seconds / 3_600 for site, number, seconds in connection.execute(query)}
+    number = _column(spans, effort_slots, hourly=hourly)
+    query = _join(spans, effort_slots).add_columns(effort_slots.c.site, number, func.sum(effort_slots.c.seconds))
+    query = query.where(effort_slots.c.state == EffortState.ANALYSED).group_by(effort_slots.c.site, number)
+    return {(site, n): seconds / S_PER_HOUR for site, n, seconds in connection.execute(query)}
 
 
-def _as_table(stretches: Sequence[SlotRange]) -> CTE:
+def _hours_of_all_sites(analysed: Mapping[tuple[str, int], float]) -> dict[int, float]:
+    hours: dict[int, float] = defaultdict(float)
+    for (_, number), h in analysed.items():
+        hours[number] += h
+    return hours
+
+
+def _as_table(ranges: Sequence[SlotRange]) -> CTE:
     names = ("site", "first", "end_", "zero")
-    # Written into the statement: a season of many sites is more values than a database takes as parameters.
+    # Literals, not parameters: a season of many sites has more values than a database accepts as parameters.
     rows = values(column("site", Text), *(column(name, Integer) for name in names[1:]), name="v", literal_binds=True)
-    data = [(s.site, s.first, s.end, s.column) for s in stretches]
-    return rows.data(data).cte("spans")
+    return rows.data([(each.site, each.first, each.end, each.column) for each in ranges]).cte("spans")
 
 
-def _joined(spans: CTE, table: Table) -> Select[tuple[()]]:
+def _join(spans: CTE, table: Table) -> Select[tuple[()]]:
     inside = (table.c.site == spans.c.site) & (table.c.slot >= spans.c.first) & (table.c.slot < spans.c.end_)
     return select().select_from(spans.join(table, inside))
 
 
-_DAYS = 4
-"""Added before a division, so that it rounds down below zero, too."""
+_SHIFT_H = 4 * 24
+"""Added before a division, so that it rounds down for negative hours, too."""
 
 
 def _column(spans: CTE, table: Table, *, hourly: bool) -> ColumnElement[int]:
     if not hourly:
         return spans.c.zero
-    shift = _DAYS * 24
-    return (table.c.slot - spans.c.zero + shift * SLOTS_PER_HOUR) // SLOTS_PER_HOUR - shift
+    return (table.c.slot - spans.c.zero + _SHIFT_H * SLOTS_PER_HOUR) // SLOTS_PER_HOUR - _SHIFT_H

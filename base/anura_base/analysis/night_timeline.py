@@ -1,25 +1,26 @@
-"""One night of one site: when each species called, and when somebody listened."""
+"""One night of one site: when each species called, and what the devices recorded."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Double, literal, select
+from sqlalchemy import Connection, select
 
+from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN, S_PER_HOUR
 from anura_base.analysis.nights import Night
-from anura_base.analysis.rollup import MAX_EFFORT_SPAN, species_of
+from anura_base.analysis.rollup_tables import species_of
 from anura_base.db.schema import effort, events, unknown_clock
 from anura_edge.events import EffortState
 
 INDEX_S = 300
-"""A calling index is told for five minutes, as in NAAMP's protocol (OMB 1028-0078)."""
+"""The calling index is given for each five minutes, as in NAAMP's protocol (OMB 1028-0078)."""
 
 INDEX_FROM = (0.0, 0.25, 0.75)
-"""From which share of the listening that calls of the species fill, index 1, 2 and 3 begin.
+"""The shares of the analysed time, filled with calls of the species, at which index 1, 2 and 3 begin.
 
-NAAMP says: 1, calls with space between them; 2, some overlap; 3, a full chorus, continuous. Overlap of one species is
-not heard by a model that says when it calls, so this is a proxy: how much of the time is filled.
+NAAMP defines: 1, calls with space between them; 2, some calls overlap; 3, a full chorus, continuous. The model gives
+the time of calls but not the number of frogs that call together, so the filled share of the time is a proxy.
 """
 
 Interval = tuple[float, float]
@@ -28,82 +29,89 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class SpeciesTimeline:
-    """What one species did."""
+    """The calls of one species in a night."""
 
     name: str
     calls: int
     intervals: Sequence[Interval]
-    """When it called, in order, without overlap."""
+    """When it called, in order, merged where calls overlap."""
     index: Mapping[float, int]
-    """The calling index proxy, 1 to 3, by the begin of its five minutes; left out where it is 0."""
+    """The calling index proxy, 1 to 3, by the begin of its five minutes. Five minutes with index 0 are not included."""
 
 
 @dataclass(frozen=True, slots=True)
 class NightTimeline:
-    """What is known of a night."""
+    """Calls and effort of a night."""
 
     begin: float
     end: float
-    """Of what is shown, whole hours of UTC, in seconds since 1970."""
+    """The period to show, in whole hours of UTC, as seconds since 1970."""
     species: Sequence[SpeciesTimeline]
     """The most frequent first."""
     effort: Mapping[str, Mapping[str, Sequence[Interval]]]
-    """For each device and state, when it was in that state."""
+    """For each device and state, the intervals in that state."""
     unsampled: Sequence[Interval]
-    """When no device analysed anything."""
+    """When no device analysed audio."""
     analysed_s: float
-    """How long at least one device did."""
+    """How long at least one device analysed audio."""
 
 
 def read_timeline(connection: Connection, site: str, night: Night) -> NightTimeline:
-    """Read what is known of a night of a site."""
+    """Read the calls and the effort of a night of a site."""
     states = _effort(connection, site, night)
-    heard = merge_intervals(span for device in states.values() for span in device.get(EffortState.ANALYSED, ()))
+    analysed = merge_intervals(span for device in states.values() for span in device.get(EffortState.ANALYSED, ()))
     calls: dict[str, list[Interval]] = defaultdict(list)
-    for species, start, end in _calls(connection, site, night):
-        calls[species].append((start.timestamp(), end.timestamp()))
-    found = sorted((_species(name, spans, heard) for name, spans in calls.items()), key=lambda s: (-s.calls, s.name))
+    for name, start, end in _calls(connection, site, night):
+        calls[name].append((start.timestamp(), end.timestamp()))
+    species = [_species(name, spans, analysed) for name, spans in calls.items()]
     on = [spans for device in states.values() for state, spans in device.items() if state != EffortState.OFF]
-    first, last = _window(night, [span for spans in on for span in spans])
+    first, last = _shown_hours(night, [span for spans in on for span in spans])
     shown = {
         device: {state: inside for state, spans in of_device.items() if (inside := _clipped(spans, first, last))}
         for device, of_device in states.items()
     }
-    return NightTimeline(first, last, found, shown, gaps(heard, first, last), sum(b - a for a, b in heard))
+    return NightTimeline(
+        begin=first,
+        end=last,
+        species=sorted(species, key=lambda each: (-each.calls, each.name)),
+        effort=shown,
+        unsampled=gaps(analysed, first, last),
+        analysed_s=sum(end - begin for begin, end in analysed),
+    )
 
 
 def merge_intervals(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[Interval]:
-    """Join intervals that overlap, or that are no more than a gap apart."""
-    joined: list[Interval] = []
+    """Merge intervals that overlap or are at most `gap_s` apart. Return them in order."""
+    merged: list[Interval] = []
     for begin, end in sorted(intervals):
-        if joined and begin <= joined[-1][1] + gap_s:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        if merged and begin <= merged[-1][1] + gap_s:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
         else:
-            joined.append((begin, end))
-    return joined
+            merged.append((begin, end))
+    return merged
 
 
 def gaps(intervals: Sequence[Interval], begin: float, end: float) -> list[Interval]:
-    """Return what is left of a stretch; the intervals are in order and do not overlap."""
-    free, at = [], begin
+    """Return the parts from `begin` to `end` outside the intervals, which are in order and do not overlap."""
+    found, position = [], begin
     for first, last in intervals:
-        if first > at:
-            free.append((at, min(first, end)))
-        at = max(at, last)
-    return [*free, (at, end)] if at < end else free
+        if first > position:
+            found.append((position, min(first, end)))
+        position = max(position, last)
+    return [*found, (position, end)] if position < end else found
 
 
-def calling_index(calls: Sequence[Interval], heard: Sequence[Interval]) -> dict[float, int]:
-    """Return the proxy of the calling index of each five minutes in which the species called and somebody listened."""
-    filled, listened = _by_cell(calls), _by_cell(heard)
+def calling_index(calls: Sequence[Interval], analysed: Sequence[Interval]) -> dict[float, int]:
+    """Return the calling index proxy of each five minutes with calls and with analysed audio."""
+    called_s, analysed_s = _seconds_by_cell(calls), _seconds_by_cell(analysed)
     return {
-        cell: max(number for number, least in enumerate(INDEX_FROM, 1) if seconds / listened[cell] >= least)
-        for cell, seconds in filled.items()
-        if listened.get(cell)
+        cell: max(index for index, share in enumerate(INDEX_FROM, 1) if seconds / analysed_s[cell] >= share)
+        for cell, seconds in called_s.items()
+        if analysed_s.get(cell)
     }
 
 
-def _by_cell(intervals: Sequence[Interval]) -> dict[float, float]:
+def _seconds_by_cell(intervals: Sequence[Interval]) -> dict[float, float]:
     seconds: dict[float, float] = defaultdict(float)
     for begin, end in intervals:
         cell = begin // INDEX_S * INDEX_S
@@ -113,9 +121,9 @@ def _by_cell(intervals: Sequence[Interval]) -> dict[float, float]:
     return seconds
 
 
-def _species(name: str, spans: Sequence[Interval], heard: Sequence[Interval]) -> SpeciesTimeline:
-    joined = merge_intervals(spans)
-    return SpeciesTimeline(name, len(spans), joined, calling_index(joined, heard))
+def _species(name: str, calls: Sequence[Interval], analysed: Sequence[Interval]) -> SpeciesTimeline:
+    merged = merge_intervals(calls)
+    return SpeciesTimeline(name, len(calls), merged, calling_index(merged, analysed))
 
 
 def _calls(connection: Connection, site: str, night: Night) -> Iterator[tuple[str, datetime, datetime]]:
@@ -123,13 +131,13 @@ def _calls(connection: Connection, site: str, night: Night) -> Iterator[tuple[st
     query = select(species_of(events), c.start_utc, c.end_utc).where(
         c.site == site, c.start_utc >= night.begin_utc, c.start_utc < night.end_utc, ~unknown_clock(events)
     )
-    latest = night.end_utc + timedelta(hours=1)  # whatever a device says of how long a call was
+    latest = night.end_utc + timedelta(hours=1)  # a call of an absurd length ends here
     return ((name, start, min(max(start, end), latest)) for name, start, end in connection.execute(query))
 
 
 def _effort(connection: Connection, site: str, night: Night) -> dict[str, dict[str, list[Interval]]]:
     c = effort.c
-    query = select(c.device, c.state, c.start_utc, c.samples * literal(1.0, Double) / c.rate_hz).where(
+    query = select(c.device, c.state, c.start_utc, DURATION_S).where(
         c.site == site,
         c.start_utc > night.begin_utc - MAX_EFFORT_SPAN,
         c.start_utc < night.end_utc,
@@ -151,13 +159,13 @@ def _clipped(spans: Iterable[Interval], first: float, last: float) -> list[Inter
     return [(max(a, first), min(b, last)) for a, b in spans if a < last and b > first]
 
 
-def _window(night: Night, known: Sequence[Interval]) -> Interval:
-    """Return the hours to show: those of darkness, and all in which a device was on."""
+def _shown_hours(night: Night, on: Sequence[Interval]) -> Interval:
+    """Return the whole hours to show: the dark hours, and all hours in which a device was on."""
     hour = timedelta(hours=1)
-    marks = [span[0] for span in known], [span[1] for span in known]
+    begins, ends = [begin for begin, _ in on], [end for _, end in on]
     if night.sunset_utc and night.sunrise_utc:
-        marks[0].append((night.sunset_utc - hour).timestamp())
-        marks[1].append((night.sunrise_utc + hour).timestamp())
+        begins.append((night.sunset_utc - hour).timestamp())
+        ends.append((night.sunrise_utc + hour).timestamp())
     first, last = night.begin_utc.timestamp(), night.end_utc.timestamp()
-    begin, end = (min(marks[0]), max(marks[1])) if marks[0] else (first, last)
-    return max(first, begin // 3_600 * 3_600), min(last, -(-end // 3_600) * 3_600)
+    begin, end = (min(begins), max(ends)) if begins else (first, last)
+    return max(first, begin // S_PER_HOUR * S_PER_HOUR), min(last, -(-end // S_PER_HOUR) * S_PER_HOUR)

@@ -1,20 +1,20 @@
-"""Nights of a site, from noon to noon by its own clock, and when the sun sets and rises in them.
+"""Nights of a site, from noon to noon in its time zone, with sunset and sunrise.
 
-Time is counted in slots: quarters of an hour since 1970 in UTC. Every zone's offset of today is a whole number of them,
-so a night begins and ends with a slot.
+Time is counted in slots: quarters of an hour since 1970 in UTC. Every UTC offset in use today is a multiple of a
+quarter of an hour, so a night begins and ends at the edge of a slot.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from astral import Observer
 from astral.sun import sunrise, sunset
 
 from anura_base.config.settings import Site
+from anura_edge.events import night_of_local_time
 
 SLOT_S = 900
 
@@ -23,74 +23,76 @@ SLOTS_PER_HOUR = 3_600 // SLOT_S
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """From one local noon to the next: 24 hours, or 23 or 25 where the clocks are changed."""
+    """From one local noon to the next: 24 hours, or 23 or 25 when daylight saving time begins or ends."""
 
     evening: date
-    """The local date of its evening, which is its name."""
+    """The local date of its first noon, which identifies the night."""
     begin_utc: datetime
     end_utc: datetime
     sunset_utc: datetime | None
-    """None where the site's place is not known, and where the sun does not set."""
+    """None if the site has no position, or if the sun does not set."""
     sunrise_utc: datetime | None
 
     @property
     def first_slot(self) -> int:
-        """The slot that it begins with."""
+        """Its first slot."""
         return slot(self.begin_utc)
 
     @property
     def end_slot(self) -> int:
-        """The slot that the next night begins with."""
+        """The first slot of the next night."""
         return slot(self.end_utc)
 
     @property
     def sunset_slot(self) -> int | None:
-        """The slot whose begin is nearest to the sunset."""
+        """The slot whose begin is nearest to sunset; None without a sunset."""
         return None if self.sunset_utc is None else slot(self.sunset_utc + timedelta(seconds=SLOT_S / 2))
 
 
 def slot(moment: datetime) -> int:
-    """Return the slot that a moment lies in."""
+    """Return the slot that contains a moment."""
     return int(moment.timestamp() // SLOT_S)
 
 
 def night_date(moment: datetime, site: Site) -> date:
-    """Return the name of the night that a moment lies in."""
-    return (moment.astimezone(ZoneInfo(site.zone)).replace(tzinfo=None) - timedelta(hours=12)).date()
+    """Return the date of the night of a site that contains a moment."""
+    return night_of_local_time(moment.astimezone(ZoneInfo(site.zone)))
 
 
 def nights(site: Site, first: date, last: date) -> Iterator[Night]:
-    """Return the nights of a site from one evening to another, both included."""
+    """Yield the nights of a site from one date to another, both included."""
     for day in range((last - first).days + 1):
         yield night(site, first + timedelta(days=day))
 
 
 def night(site: Site, evening: date) -> Night:
-    """Return the night of a site that begins at noon of a date."""
+    """Return the night of a site that begins at noon of a date.
+
+    Raises OverflowError when the night is outside the calendar.
+    """
     return _night(site.latitude_deg, site.longitude_deg, site.zone, evening)
 
 
-# The sun's times take a quarter of a millisecond to compute, and each page asks for some hundred of the same.
+# Sunset and sunrise take a quarter of a millisecond to compute, and each page needs some hundred of the same nights.
 @lru_cache(maxsize=20_000)
 def _night(latitude_deg: float | None, longitude_deg: float | None, zone: str, evening: date) -> Night:
     begin, end = _noon(evening, zone), _noon(evening + timedelta(days=1), zone)
     if latitude_deg is None or longitude_deg is None:
         return Night(evening, begin, end, None, None)
-    place = Observer(latitude_deg, longitude_deg)
-    set_, rise = (_sun("sunset", place, begin, end), _sun("sunrise", place, begin, end))
-    return Night(evening, begin, end, set_, rise)
+    observer = Observer(latitude_deg, longitude_deg)
+    return Night(evening, begin, end, _sun_time(sunset, observer, begin, end), _sun_time(sunrise, observer, begin, end))
 
 
 def _noon(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(12), ZoneInfo(zone)).astimezone(UTC)
 
 
-def _sun(what: Literal["sunset", "sunrise"], place: Observer, begin: datetime, end: datetime) -> datetime | None:
-    ask = sunset if what == "sunset" else sunrise
-    # Asked for a date in UTC, astral answers with a moment near it, which far from Greenwich lies in a neighbour's.
+def _sun_time(compute: Callable[..., datetime], observer: Observer, begin: datetime, end: datetime) -> datetime | None:
+    """Return the sunset or sunrise between two moments, None if there is none; `compute` is astral's function."""
+    # For a date in UTC, astral returns a moment near that date, which far from Greenwich is in a neighbouring night.
     for day in (begin.date(), end.date(), begin.date() - timedelta(days=1)):
         try:
-            moment = ask(place, date=day, tzinfo=UTC)
+            moment = compute(observer, date=day, tzinfo=UTC)
         except ValueError:  # the sun stays above or below the horizon on that day
             continue
         if begin <= moment < end:
@@ -99,9 +101,9 @@ def _sun(what: Literal["sunset", "sunrise"], place: Observer, begin: datetime, e
 
 
 def split_at_clock_changes(night: Night, zone: str) -> list[tuple[int, int, int]]:
-    """Return the parts of a night between changes of the clock: first slot, end slot, and the slot of its local noon.
+    """Split a night where daylight saving time begins or ends: first slot, end slot, and the slot of local noon.
 
-    `(slot - noon) / SLOTS_PER_HOUR` is then the time since noon as a clock on the wall shows it.
+    `(slot - noon) / SLOTS_PER_HOUR` is the time since noon on a local clock, in hours.
     """
     first, end = night.first_slot, night.end_slot
     if _noon_slot(night, zone, first) == _noon_slot(night, zone, end - 1):

@@ -1,4 +1,4 @@
-"""Where each site is: as the settings say, or else as its devices do."""
+"""All sites: from the settings, and from the status messages of the devices."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,15 @@ from anura_edge.config.yaml_loader import is_zone
 
 
 def all_sites(connection: Connection, known: Mapping[str, Site]) -> dict[str, Site]:
-    """Return every site that the settings (`known`) or a device name, by name.
+    """Return every site, by name. `known` are the sites of the settings, which have priority.
 
-    A site that the settings do not have is where the first of its devices says; a zone that nobody knows is UTC.
+    Any other site takes position and time zone from the first of its devices that has a position. An unknown time zone
+    is replaced by UTC.
     """
     found = dict(known)
-    place = devices.c.site, devices.c.latitude_deg, devices.c.longitude_deg, devices.c.zone
-    # NULLs last: a device that does not say must not hide one that does.
-    query = select(*place).order_by(devices.c.latitude_deg.is_(None), devices.c.device)
+    columns = devices.c.site, devices.c.latitude_deg, devices.c.longitude_deg, devices.c.zone
+    # NULLs last: a device without a position must not hide one that has a position.
+    query = select(*columns).order_by(devices.c.latitude_deg.is_(None), devices.c.device)
     for name, latitude_deg, longitude_deg, zone in connection.execute(query):
         zone = zone if zone and is_zone(zone) else "UTC"
         found.setdefault(name, Site(latitude_deg=latitude_deg, longitude_deg=longitude_deg, zone=zone))

@@ -1,1 +1,1 @@
-"""The database: engine, tables, and queries that several packages share."""
+"""The database: connection, tables, and queries that several packages share."""

@@ -1,4 +1,4 @@
-"""A lock that threads get in the order in which they asked: none waits for more than one turn of each other."""
+"""A lock that threads get in the order of their requests: no thread waits longer than one turn of each other thread."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -7,35 +7,35 @@ from threading import Lock
 
 
 class FifoLock:
-    """Whoever asks is next after those who asked before; `threading.Lock` goes to whoever is quickest."""
+    """First come, first served. A `threading.Lock` goes to any of the waiting threads, so one of them can starve."""
 
     def __init__(self) -> None:
-        self._changes = Lock()
+        self._mutex = Lock()
         self._waiting: deque[Lock] = deque()
         self._taken = False
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Wait for a turn, and give it on at the end."""
-        self._take()
+        """Wait for the lock, hold it, and release it at the end."""
+        self._acquire()
         try:
             yield
         finally:
-            self._give_on()
+            self._release()
 
-    def _take(self) -> None:
-        with self._changes:
+    def _acquire(self) -> None:
+        with self._mutex:
             if not self._taken:
                 self._taken = True
                 return
-            called = Lock()
-            called.acquire()
-            self._waiting.append(called)
-        called.acquire()
+            turn = Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()  # blocks until `_release` of the thread before
 
-    def _give_on(self) -> None:
-        with self._changes:
+    def _release(self) -> None:
+        with self._mutex:
             if self._waiting:
-                self._waiting.popleft().release()  # it stays taken: who asks just now is behind
+                self._waiting.popleft().release()  # the lock stays taken, so a new thread cannot overtake
             else:
                 self._taken = False

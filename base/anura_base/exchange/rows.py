@@ -1,17 +1,16 @@
 """Rows of the database in the order that an export wants, however many: they are never in memory together."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Table, select
 
+from anura_base.analysis.effort import analysed_hours_by_night
 from anura_base.config.settings import Site
-from anura_base.db.schema import effort
-from anura_edge.events import EffortState
+from anura_edge.events import night_of_local_time
 
 CHUNK_ROWS = 5_000
 
@@ -48,8 +47,8 @@ class Context:
         return start.astimezone(ZoneInfo(self.site(record["site"]).zone))
 
     def night(self, record: Record) -> date:
-        """Return the date of the evening: nights go from noon to noon, by the site's clock."""
-        return (self.local(record) - timedelta(hours=12)).date()
+        """Return the date of the night in which a row begins."""
+        return night_of_local_time(self.local(record))
 
 
 def records(connection: Connection, table: Table, *order: str) -> Iterator[Record]:
@@ -61,18 +60,9 @@ def records(connection: Connection, table: Table, *order: str) -> Iterator[Recor
 
 
 def analysed_h(connection: Connection, context: Context) -> dict[tuple[str, str, date], float]:
-    """Return the hours that were listened to, by site, device and night."""
-    hours: defaultdict[tuple[str, str, date], float] = defaultdict(float)
-    heard: set[tuple[Any, ...]] = set()
-    for record in records(connection, effort):
-        # An hour that two models heard, one after the other, is one hour of sound.
-        sound = record["site"], record["device"], record["recording"], record["first_sample"], record["samples"]
-        if record["state"] == EffortState.ANALYSED and sound not in heard:
-            heard.add(sound)
-            hours[record["site"], record["device"], context.night(record)] += (
-                record["samples"] / record["rate_hz"] / 3_600
-            )
-    return hours
+    """Return the hours analysed, by site, device and night."""
+    hours = analysed_hours_by_night(connection, context.sites)
+    return {(*device, night): h for device, nights in hours.items() for night, h in nights.items()}
 
 
 def taxon(name: str) -> str:

@@ -13,8 +13,8 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy import Engine, Table, select
 
+from anura_base.analysis.devices import DeviceView, device_views
 from anura_base.db import queries
-from anura_base.db.queries import DeviceView
 from anura_base.db.schema import effort, events, notices
 from anura_base.web.auth import Viewer
 from anura_base.web.problems import MEDIA_TYPE, Problem
@@ -119,7 +119,7 @@ def api_routes(engine: Engine) -> APIRouter:
     def read_devices(_viewer: Viewer) -> list[DeviceView]:
         """Return every device: when it was last seen, what came from it, and how it said it is."""
         with engine.connect() as connection:
-            return queries.device_views(connection)
+            return device_views(connection)
 
     return router
 

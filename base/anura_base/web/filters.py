@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from anura_base.analysis.heatmaps import MAX_NIGHTS
 from anura_base.analysis.nights import SLOT_S, SLOTS_PER_HOUR, night_date, slot
-from anura_base.analysis.rollup import call_slots, effort_slots
+from anura_base.analysis.rollup_tables import call_slots, effort_slots
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
 

@@ -8,8 +8,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from heapq import heappop, heappush
+
+from anura_edge.events import night_of_local_time
 
 _NAME = re.compile(r"(\d{8}T\d{9})Z((?:_[A-Za-z0-9]{1,16}-\d{1,4})+)\.flac", re.ASCII)
 _MAX_LABELS = 8
@@ -33,8 +35,8 @@ class Clip:
         return "_".join([moment, *(f"{label}-{score}" for label, score in self.scores)]) + ".flac"
 
     def night(self, zone: tzinfo) -> date:
-        """Return the evening's date: nights go from noon to noon."""
-        return (self.utc.astimezone(zone) - timedelta(hours=12)).date()
+        """Return the date of the night in which it begins."""
+        return night_of_local_time(self.utc.astimezone(zone))
 
 
 def make_clip(utc: datetime, calls: Iterable[tuple[str, float]]) -> Clip:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, insert
 
 from anura_base.analysis import rollup
 from anura_base.analysis.anomalies import MIN_NIGHTS, ODD_SCORE, Anomaly, AnomalyKind, find_anomalies, modified_z_score
+from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
 
@@ -46,7 +47,7 @@ def look(engine: Engine) -> list[Anomaly]:
 @pytest.fixture
 def usual(engine: Engine) -> Engine:
     """A site with ten nights of about five calls an hour."""
-    rollup.install_triggers(engine)
+    install_triggers(engine)
     for back in range(1, 11):
         put(engine, back, calls=18 + back % 5)
     return engine
@@ -98,14 +99,14 @@ def test_a_species_that_is_new_here_is_told_with_how_sure_the_model_was(usual: E
 
 
 def test_a_rate_that_changes_with_the_model_is_told(engine: Engine) -> None:
-    rollup.install_triggers(engine)
+    install_triggers(engine)
     for back in range(10):
         put(engine, back, calls=20 if back > 4 else 90, model="aa" if back > 4 else "bb")
     assert AnomalyKind.MODEL in {found.kind for found in look(engine)}
 
 
 def test_nothing_is_said_of_a_site_that_is_new(engine: Engine) -> None:
-    rollup.install_triggers(engine)
+    install_triggers(engine)
     for back in range(MIN_NIGHTS - 2):
         put(engine, back, calls=0 if back else 500)
     assert look(engine) == []

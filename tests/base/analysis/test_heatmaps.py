@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, insert
 
 from anura_base.analysis import heatmaps, rollup
 from anura_base.analysis.heatmaps import SUN_HOURS, Cell, Grid
+from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
 
@@ -60,7 +61,7 @@ def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
 @pytest.fixture
 def connection(engine: Engine, rows: tuple[pd.DataFrame, pd.DataFrame]) -> Iterator[Connection]:
     calls, listened = rows
-    rollup.install_triggers(engine)
+    install_triggers(engine)
     with engine.begin() as connection:
         for table, frame in ((events, calls), (effort, listened)):
             connection.execute(

@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy import Engine, delete, func, insert, inspect, select, text, update
 
 from anura_base.analysis import rollup
+from anura_base.analysis.effort import MAX_EFFORT_SPAN
 from anura_base.analysis.nights import SLOT_S, slot
-from anura_base.analysis.rollup import call_slots, effort_slots, stale_days
+from anura_base.analysis.rollup_tables import call_slots, effort_slots, stale_days
+from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.db.schema import effort, events
 from anura_edge.audio import ClockSource
 
@@ -35,7 +37,7 @@ def listening(start: datetime, seconds: float, **changes: object) -> dict[str, o
 
 @pytest.fixture
 def summed(engine: Engine) -> Engine:
-    rollup.install_triggers(engine)
+    install_triggers(engine)
     return engine
 
 
@@ -106,13 +108,13 @@ def test_a_row_whose_time_nobody_knows_is_in_no_sum_until_it_is_known(summed: En
 def test_a_stretch_that_nobody_could_hear_does_not_fill_the_database(summed: Engine) -> None:
     put(summed, listening(DAY, 1e9, rate_hz=1), listening(datetime(9999, 12, 31, 23, tzinfo=UTC), 1e6))
     rollup.refresh(summed)
-    assert len(seconds(summed)) <= rollup.MAX_EFFORT_SPAN.total_seconds() / SLOT_S + 4
+    assert len(seconds(summed)) <= MAX_EFFORT_SPAN.total_seconds() / SLOT_S + 4
 
 
 def test_what_an_older_version_stored_is_summed_up(engine: Engine) -> None:
     put(engine, call(DAY), listening(DAY, 900))
-    rollup.install_triggers(engine)
-    rollup.install_triggers(engine)
+    install_triggers(engine)
+    install_triggers(engine)
     rollup.refresh(engine)
     assert (len(calls(engine)), len(seconds(engine))) == (1, 1)
 
@@ -131,7 +133,7 @@ def test_what_an_older_version_summed_up_by_device_is_summed_up_anew(engine: Eng
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE call_slots (site TEXT)"))
         connection.execute(text("CREATE TRIGGER events_stale_insert AFTER INSERT ON events BEGIN SELECT 1; END"))
-    rollup.install_triggers(engine)
+    install_triggers(engine)
     rollup.refresh(engine)
     assert len(calls(engine)) == 1
     assert not inspect(engine).has_table("call_slots")

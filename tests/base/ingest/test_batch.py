@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, inspect, select, text
 from sqlalchemy.event import listen
 
+from anura_base.analysis import devices as device_analysis
 from anura_base.db import queries
 from anura_base.db.engine import check_writable, open_database
 from anura_base.db.schema import dead_letters, effort, events, notices
@@ -75,9 +76,9 @@ class Sender:
         with self.engine.begin() as connection:
             return ingest(connection, [RawMessage(topic, payload, retained, received_utc)])
 
-    def view(self) -> queries.DeviceView:
+    def view(self) -> device_analysis.DeviceView:
         with self.engine.connect() as connection:
-            return next(view for view in queries.device_views(connection) if view.device == self.device)
+            return next(view for view in device_analysis.device_views(connection) if view.device == self.device)
 
     def count(self, table) -> int:  # noqa: ANN001
         with self.engine.connect() as connection:
@@ -339,7 +340,7 @@ def test_no_payload_stops_it(engine: Engine, make, data: st.DataObject) -> None:
         for _, answer in ingest(connection, [RawMessage(topic, payload, False, NOW)]):
             parse_answer(answer)
     with engine.connect() as connection:
-        queries.device_views(connection)
+        device_analysis.device_views(connection)
 
 
 def test_a_database_that_takes_writes_is_writable(engine: Engine) -> None:

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, func, select
 
+from anura_base.analysis.devices import device_views
 from anura_base.analysis.sites import all_sites
-from anura_base.db import queries
 from anura_base.db.schema import dead_letters, devices, journals, metadata, received
 from anura_base.ingest import batch as ingest_module
 from anura_base.ingest import writer as store_module
@@ -154,7 +154,7 @@ def test_it_is_all_the_same_how_messages_are_grouped(engine: Engine, sent: list[
     for groups in ([[each] for each in sent], [sent], [sent[at : at + size] for at in range(0, len(sent), size)]):
         with engine.connect() as connection, connection.begin() as transaction:
             found.append(outcome(connection, groups))
-            queries.device_views(connection)
+            device_views(connection)
             read_now(connection, all_sites(connection, {}))
             transaction.rollback()
     assert found[0] == found[1] == found[2]

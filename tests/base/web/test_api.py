@@ -27,6 +27,7 @@ from starlette.testclient import TestClient
 from anura_base.access import tokens
 from anura_base.access.roles import Role
 from anura_base.analysis import rollup
+from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.db.engine import open_database
 from anura_base.exchange.export import EXPORTS, export
 from anura_base.ingest.batch import RawMessage, ingest
@@ -97,7 +98,7 @@ def test_whatever_it_is_asked_it_answers_as_it_says(app: FastAPI, engine: Engine
 
 def test_no_page_form_or_download_ends_in_an_error_of_ours(engine: Engine) -> None:
     """Every route, also those for people, which the API's description leaves out."""
-    rollup.install_triggers(engine)
+    install_triggers(engine)
     rollup.refresh(engine)
     stopped = threading.Event()
     stopped.set()  # so that the stream ends

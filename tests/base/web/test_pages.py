@@ -20,7 +20,8 @@ from support import eventually, free_port
 
 from anura_base.analysis import rollup
 from anura_base.analysis.reviews import reviews
-from anura_base.analysis.rollup import call_slots, stale_days
+from anura_base.analysis.rollup_tables import call_slots, stale_days
+from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.config.settings import Site
 from anura_base.db.engine import open_database
 from anura_base.db.schema import devices, effort, events, health
@@ -49,7 +50,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def engine(database: Path) -> Iterator[Engine]:
     engine = open_database(f"sqlite:///{database}")
-    rollup.install_triggers(engine)
+    install_triggers(engine)
     now = datetime.now(UTC)
     with engine.begin() as connection:
         for parcel in season_messages(7, NIGHTS, 1, yesterday(), AS_IF):

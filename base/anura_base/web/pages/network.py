@@ -4,7 +4,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from anura_base.analysis.network_status import HEIGHT, WIDTH, DeviceStatus, device_statuses, project_sites
+from anura_base.analysis.network_status import DeviceStatus, device_statuses
+from anura_base.analysis.site_map import HEIGHT, WIDTH, project_sites
 from anura_base.web.auth import Viewer
 from anura_base.web.layout import Frame
 

@@ -1,8 +1,10 @@
 """What the names of files and species tell where no table does."""
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
+
+from anura_edge.events import night_of_local_time
 
 STEM = re.compile(r"(?P<site>[^_]+)_(?P<day>\d{8})_(?P<time>\d{6})(?:_.*)?")
 """`SITE_YYYYMMDD_HHMMSS`, as recorders and AnuraSet write it; one of AnuraSet's has a further field, `_000`."""
@@ -24,8 +26,8 @@ def site_and_time(stem: str) -> tuple[str, datetime | None]:
 
 
 def night_of(local: datetime | None) -> date | None:
-    """Return the date of a night's evening, from noon to noon of local time."""
-    return local and (local - timedelta(hours=12)).date()
+    """Return the date of the night that contains a local time, None for None."""
+    return local and night_of_local_time(local)
 
 
 def source_of(file: str) -> str:

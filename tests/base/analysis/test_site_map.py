@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from anura_base.analysis.network_status import HEIGHT, MARGIN, WIDTH, project_sites
+from anura_base.analysis.site_map import HEIGHT, MARGIN, WIDTH, project_sites
 from anura_base.config.settings import Site
 
 PLACES = {
@@ -22,15 +22,15 @@ def sites(places: list[tuple[float, float]]) -> dict[str, Site]:
 @pytest.mark.parametrize("places", PLACES.values(), ids=PLACES)
 def test_every_site_is_on_the_map(places: list[tuple[float, float]]) -> None:
     found = project_sites(sites(places))
-    assert len(found.places) == len(places)
-    for place in found.places:
+    assert len(found.points) == len(places)
+    for place in found.points:
         assert MARGIN - 1 <= place.x <= WIDTH - MARGIN + 1
         assert MARGIN - 1 <= place.y <= HEIGHT - MARGIN + 1
 
 
 def test_distances_are_those_of_the_bar_and_north_is_up() -> None:
     found = project_sites(sites([(-22.0, -47.0), (-22.1, -47.0), (-22.0, -46.9)]))
-    north, south, east = found.places
+    north, south, east = found.points
     per_km = found.bar_width / found.bar_km
     assert (south.y - north.y) / per_km == pytest.approx(11.12, rel=0.01)
     assert (east.x - north.x) / per_km == pytest.approx(11.12 * math.cos(math.radians(22.05)), rel=0.01)
@@ -38,13 +38,13 @@ def test_distances_are_those_of_the_bar_and_north_is_up() -> None:
 
 def test_neighbours_across_the_date_line_are_neighbours() -> None:
     found = project_sites(sites(PLACES["across the date line"]))
-    west, east = found.places
+    west, east = found.points
     assert west.x < east.x
     assert found.bar_km <= 10
 
 
 def test_a_site_without_a_place_is_named_beside_the_map() -> None:
     found = project_sites({"here": Site(latitude_deg=1, longitude_deg=1), "nowhere": Site()})
-    assert [place.name for place in found.places] == ["here"]
+    assert [place.name for place in found.points] == ["here"]
     assert found.sites_without_position == ["nowhere"]
-    assert project_sites({"nowhere": Site()}).places == ()
+    assert project_sites({"nowhere": Site()}).points == ()

@@ -1,0 +1,85 @@
+"""Every device with what the base station has received from it, as the API returns it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from anura_base.analysis.effort import hours_by_state
+from anura_base.db.queries import latest_health, missing_row_counts
+from anura_base.db.schema import devices, events
+from anura_edge.events import EffortState
+from anura_edge.wire import Health
+
+MISSED = 3
+"""After so many missed health messages the state of a device is unknown."""
+
+MAX_STALE_S = 7 * 24 * 3600.0
+"""Upper limit, whatever interval a device declares."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """A device and what the base station has received from it."""
+
+    site: str
+    device: str
+    state: str | None
+    """`online` or `offline`; None if the device has never sent a status."""
+    last_seen_utc: datetime | None
+    app_version: str | None
+    model_id: str | None
+    events: int
+    effort_h: dict[str, float]
+    """Hours of audio in each state of effort."""
+    missing: int
+    """Rows that the device deleted before the base station received them."""
+    health: Health | None
+    """Its last health message."""
+    health_is_stale: bool
+    """Whether that message is too old to be trusted."""
+
+
+def device_views(connection: Connection) -> list[DeviceView]:
+    """Return every device, by site and name."""
+    calls, hours = _calls(connection), hours_by_state(connection)
+    missing, reports = missing_row_counts(connection), health_with_staleness(connection)
+    views = []
+    for row in connection.execute(select(devices).order_by(devices.c.site, devices.c.device)):
+        key = row.site, row.device
+        health, stale = reports.get(key, (None, False))
+        views.append(
+            DeviceView(
+                site=row.site,
+                device=row.device,
+                state=row.state,
+                last_seen_utc=row.last_seen_utc,
+                app_version=row.app_version,
+                model_id=row.model_id,
+                events=calls.get(key, 0),
+                effort_h={state: hours.get((*key, state), 0.0) for state in EffortState},
+                missing=missing.get(key, 0),
+                health=health,
+                health_is_stale=stale,
+            )
+        )
+    return views
+
+
+def health_with_staleness(connection: Connection) -> dict[tuple[str, str], tuple[Health, bool]]:
+    """Return the last health message of each (site, device), and whether it is too old to be trusted."""
+    return {
+        key: (report, _is_stale(report, received_utc))
+        for key, (report, received_utc) in latest_health(connection).items()
+    }
+
+
+def _is_stale(report: Health, received_utc: datetime | None) -> bool:
+    if received_utc is None:
+        return True
+    return datetime.now(UTC) - received_utc > timedelta(seconds=min(MISSED * report.every_s, MAX_STALE_S))
+
+
+def _calls(connection: Connection) -> dict[tuple[str, str], int]:
+    query = select(events.c.site, events.c.device, func.count()).group_by(events.c.site, events.c.device)
+    return {(site, device): count for site, device, count in connection.execute(query)}
