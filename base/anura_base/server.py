@@ -12,7 +12,7 @@ from ipaddress import ip_address
 import uvicorn
 from sqlalchemy import Engine
 
-from anura_base.access.accounts import any_user
+from anura_base.access.accounts import has_users
 from anura_base.alerts.channels import open_channels
 from anura_base.alerts.delivery import AlertDelivery
 from anura_base.alerts.evaluator import AlertEvaluator
@@ -111,7 +111,7 @@ def _check_door(web: Web, listener: socket.socket, engine: Engine) -> None:
     if not _needs_login(web, listener):
         return
     with engine.connect() as connection:
-        if not any_user(connection):
+        if not has_users(connection):
             raise ConfigError(
                 "web: others than this machine may ask, and there is no user who could log in; add one with"
                 " `anura-base user add NAME --role admin`, or listen on 127.0.0.1 without trusted_proxies"

@@ -1,1 +1,1 @@
-"""Who may see and change what at the base station: users, sessions, tokens, and the guard before every route."""
+"""Authentication at the base station: users, roles, passwords, sessions, invitation links and tokens."""

@@ -1,7 +1,7 @@
-"""Users: who they are, and whether a password is theirs.
+"""Users: their names, roles and passwords.
 
-What changes something writes first and looks afterwards, in one transaction: SQLite refuses a transaction that has
-looked, and then wants to write after the ingest did.
+Each change writes before it checks, in one transaction. SQLite refuses a transaction that has read and then wants to
+write after the ingest has written.
 """
 
 import re
@@ -20,42 +20,46 @@ from anura_edge.errors import ConfigError
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
 
 
-def any_user(connection: Connection) -> bool:
-    """Say whether there is a user at all."""
+def has_users(connection: Connection) -> bool:
+    """Return whether at least one user exists."""
     return connection.execute(select(users.c.name).limit(1)).first() is not None
 
 
-def all_users(connection: Connection) -> Sequence[Row[Any]]:
-    """Return name, role, creation and since when disabled of every user, by name, with sessions and their last use."""
+def list_users(connection: Connection) -> Sequence[Row[Any]]:
+    """Return every user, sorted by name.
+
+    Columns: name, role, created_utc, disabled_utc, sessions (their number) and used_utc (their last use).
+    """
     columns = users.c.name, users.c.role, users.c.created_utc, users.c.disabled_utc
     used = func.count(sessions.c.hash).label("sessions"), func.max(sessions.c.used_utc).label("used_utc")
-    both = users.outerjoin(sessions, sessions.c.user_name == users.c.name)
-    return connection.execute(select(*columns, *used).select_from(both).group_by(*columns).order_by(users.c.name)).all()
+    joined = users.outerjoin(sessions, sessions.c.user_name == users.c.name)
+    query = select(*columns, *used).select_from(joined).group_by(*columns).order_by(users.c.name)
+    return connection.execute(query).all()
 
 
-def role_of(connection: Connection, name: str) -> Role:
-    """Return what a user may.
+def user_role(connection: Connection, name: str) -> Role:
+    """Return the role of a user.
 
-    Raises ConfigError when there is no such user.
+    Raises ConfigError if the user does not exist.
     """
     role = connection.scalar(select(users.c.role).where(users.c.name == name))
-    _must_have_been_there(connection, name, role is not None)
+    _require_found(connection, name, role is not None)
     return Role(str(role))
 
 
-def check_new(connection: Connection, name: str, role: Role) -> None:
-    """Raise ConfigError unless a user of this name and role may be added."""
+def check_new_user(connection: Connection, name: str, role: Role) -> None:
+    """Raise ConfigError unless a user with this name and role can be added."""
     _check_name(name)
     if connection.execute(select(users.c.name).where(users.c.name == name)).first():
         raise _taken(name)
-    if role is not Role.ADMIN and not any_user(connection):
-        raise ConfigError("the first user is an admin: nobody else could add the others")
+    if role is not Role.ADMIN and not has_users(connection):
+        raise ConfigError("the first user must be an admin, who can then add the others; use the role admin")
 
 
 def add_user(connection: Connection, name: str, role: Role, password: str, now: datetime) -> None:
-    """Let a user in from now on.
+    """Add a user, who can log in at once.
 
-    Raises ConfigError when the name is taken or no name, or the password will not do.
+    Raises ConfigError if the name is taken or not valid, or if the password is too short or too long.
     """
     _check_name(name)
     hashed = passwords.hash_password(password)
@@ -66,96 +70,100 @@ def add_user(connection: Connection, name: str, role: Role, password: str, now: 
 
 
 def change_password(connection: Connection, name: str, password: str) -> None:
-    """Give a user another password, and end what was begun with the old one.
+    """Replace the password of a user and end all sessions of that user.
 
-    Raises ConfigError when there is no such user, or the password will not do.
+    Raises ConfigError if the user does not exist, or if the password is too short or too long.
     """
     hashed = passwords.hash_password(password)
     changed = connection.execute(update(users).where(users.c.name == name).values(password_hash=hashed))
-    _must_have_been_there(connection, name, changed.rowcount)
+    _require_found(connection, name, changed.rowcount)
     end_sessions(connection, name)
 
 
 def change_role(connection: Connection, name: str, role: Role) -> None:
-    """Let a user do more or less; it holds at once.
+    """Change the role of a user. Open sessions have the new role at once.
 
-    Raises ConfigError when there is no such user, or nobody could administer the station afterwards.
+    Raises ConfigError if the user does not exist, or if no admin would remain.
     """
     changed = connection.execute(update(users).where(users.c.name == name).values(role=role.value))
-    _must_have_been_there(connection, name, changed.rowcount)
-    _must_leave_an_admin(connection, name)
+    _require_found(connection, name, changed.rowcount)
+    _require_admin(connection, name)
 
 
 def disable_user(connection: Connection, name: str, now: datetime) -> None:
-    """Let a user in no longer, until enabled again; it holds at once.
+    """Disable the login of a user and end all sessions of that user.
 
-    Raises ConfigError when there is no such user, or nobody could administer the station afterwards.
+    Raises ConfigError if the user does not exist, or if no admin would remain.
     """
     end_sessions(connection, name)
     changed = connection.execute(update(users).where(users.c.name == name).values(disabled_utc=now))
-    _must_have_been_there(connection, name, changed.rowcount)
-    _must_leave_an_admin(connection, name)
+    _require_found(connection, name, changed.rowcount)
+    _require_admin(connection, name)
 
 
 def enable_user(connection: Connection, name: str) -> None:
-    """Let a user in again, with the password and role of before.
+    """Enable the login of a user again, with the same password and role.
 
-    Raises ConfigError when there is no such user.
+    Raises ConfigError if the user does not exist.
     """
     changed = connection.execute(update(users).where(users.c.name == name).values(disabled_utc=None))
-    _must_have_been_there(connection, name, changed.rowcount)
+    _require_found(connection, name, changed.rowcount)
 
 
 def end_sessions(connection: Connection, name: str) -> int:
-    """Let a user log in again wherever they are; return how many sessions that ended.
+    """End all sessions of a user, who must log in again. Return their number.
 
-    Raises ConfigError when there is no such user.
+    Raises ConfigError if the user does not exist.
     """
     ended = connection.execute(delete(sessions).where(sessions.c.user_name == name)).rowcount
-    role_of(connection, name)
+    user_role(connection, name)
     return ended
 
 
 def remove_user(connection: Connection, name: str) -> None:
-    """Let a user in no longer; it holds at once.
+    """Delete a user and all sessions of that user.
 
-    Raises ConfigError when there is no such user, or the others would be left without an admin.
+    Raises ConfigError if the user does not exist, or if other users would remain without an admin.
     """
     end_sessions(connection, name)
     removed = connection.execute(delete(users).where(users.c.name == name))
-    _must_have_been_there(connection, name, removed.rowcount)
-    if any_user(connection):
-        _must_leave_an_admin(connection, name)
+    _require_found(connection, name, removed.rowcount)
+    if has_users(connection):
+        _require_admin(connection, name)
 
 
 def authenticate(engine: Engine, name: str, password: str) -> Principal | None:
-    """Return who this is, or None: whether the name or the password is wrong, nobody learns, not by the time either."""
+    """Return the user with this name and password, or None.
+
+    The time that it takes does not reveal whether the name or the password is wrong.
+    """
     with engine.connect() as connection:
         query = select(users.c.role, users.c.password_hash).where(users.c.name == name, users.c.disabled_utc.is_(None))
         row = connection.execute(query).first()
-    if not passwords.matches(row.password_hash if row else None, password) or row is None:
+    if not passwords.verify(row.password_hash if row else None, password) or row is None:
         return None
     return Principal(name, Role(row.role))
 
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is no user's name; use up to 64 of a-z, 0-9 and . _ @ -, as in maria.silva")
+        raise ConfigError(f"{name!r} is not a user name; use up to 64 of a-z, 0-9 and . _ @ -, as in maria.silva")
 
 
 def _taken(name: str) -> ConfigError:
-    return ConfigError(f"there is a user {name} already; `anura-base user password {name}` gives a new password")
+    return ConfigError(f"the user {name} exists already; `anura-base user password {name}` sets a new password")
 
 
-def _must_have_been_there(connection: Connection, name: str, changed: int) -> None:
-    if not changed:
-        names = ", ".join(row.name for row in all_users(connection)) or "nobody yet"
-        raise ConfigError(f"there is no user {name}; there are: {names}")
+def _require_found(connection: Connection, name: str, found: int) -> None:
+    if not found:
+        names = ", ".join(row.name for row in list_users(connection)) or "none yet"
+        raise ConfigError(f"there is no user {name}; the users are: {names}")
 
 
-def _must_leave_an_admin(connection: Connection, name: str) -> None:
+def _require_admin(connection: Connection, name: str) -> None:
     admins = select(users.c.name).where(users.c.role == Role.ADMIN.value, users.c.disabled_utc.is_(None))
     if connection.execute(admins).first() is None:
         raise ConfigError(
-            f"no admin would be left without {name}; make another first: `anura-base user role NAME admin`"
+            f"no admin would be left without {name};"
+            " make another user an admin first: `anura-base user role NAME admin`"
         )

@@ -1,4 +1,7 @@
-"""Links with which somebody chooses a password: a new user, or one who has lost theirs. No admin ever knows it."""
+"""Links with which a person chooses a password: for a new user, or for a user who has lost the password.
+
+The admin who makes a link never learns the password.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,38 +13,38 @@ from anura_base.access import accounts, secret
 from anura_base.access.roles import Role
 from anura_base.access.tables import invitations, users
 
-LASTS = timedelta(days=3)
+VALID_FOR = timedelta(days=3)
 
 
-def invite(connection: Connection, name: str, role: Role, by: str, now: datetime) -> str:
-    """Make a link's secret, for the user that its first use makes; an earlier link for this name holds no longer.
+def invite_user(connection: Connection, name: str, role: Role, by: str, now: datetime) -> str:
+    """Return the secret of a link whose first use adds this user. Earlier links for this name become invalid.
 
-    Raises ConfigError when the name is taken or no name, or when nobody could administer the station afterwards.
+    Raises ConfigError if the name is taken or not valid, or if the first user would not be an admin.
     """
     withdraw(connection, name)
-    accounts.check_new(connection, name, role)
+    accounts.check_new_user(connection, name, role)
     return _add(connection, name, role, by, now)
 
 
-def invite_again(connection: Connection, name: str, by: str, now: datetime) -> str:
-    """Make a link's secret for a user that there is; the password so far holds until the link is used.
+def invite_to_reset(connection: Connection, name: str, by: str, now: datetime) -> str:
+    """Return the secret of a link for a new password. The old password is valid until the link is used.
 
-    Raises ConfigError when there is no such user.
+    Raises ConfigError if the user does not exist.
     """
     withdraw(connection, name)
-    return _add(connection, name, accounts.role_of(connection, name), by, now)
+    return _add(connection, name, accounts.user_role(connection, name), by, now)
 
 
-def name_of(connection: Connection, key: str, now: datetime) -> str | None:
-    """Return whom a link is for; None when it does not hold."""
+def invited_user(connection: Connection, key: str, now: datetime) -> str | None:
+    """Return the user name of a link, or None if the link is not valid."""
     found = _find(connection, key, now)
     return found.user_name if found else None
 
 
 def accept(connection: Connection, key: str, password: str, now: datetime) -> str | None:
-    """Give whom a link is for this password, and return the name; None when it does not hold.
+    """Add the user of a link, or change the user's password. Return the name, or None if the link is not valid.
 
-    Raises ConfigError when the password will not do.
+    Raises ConfigError if the password is too short or too long.
     """
     found = _find(connection, key, now)
     if found is None:
@@ -56,12 +59,12 @@ def accept(connection: Connection, key: str, password: str, now: datetime) -> st
 
 
 def withdraw(connection: Connection, name: str) -> None:
-    """Let nobody in with a link for this name."""
+    """Delete the links for a user name."""
     connection.execute(delete(invitations).where(invitations.c.user_name == name))
 
 
-def open_ones(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
-    """Return every link that holds, by name."""
+def list_valid(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
+    """Return every valid link, sorted by user name."""
     query = select(invitations).where(invitations.c.until_utc > now)
     return connection.execute(query.order_by(invitations.c.user_name)).all()
 
@@ -73,7 +76,7 @@ def _add(connection: Connection, name: str, role: Role, by: str, now: datetime) 
         "user_name": name,
         "role": role.value,
         "made_by": by,
-        "until_utc": now + LASTS,
+        "until_utc": now + VALID_FOR,
     }
     connection.execute(insert(invitations).values(row))
     return key

@@ -1,4 +1,4 @@
-"""Passwords, hashed by Argon2id with RFC 9106's parameters for machines with little memory: 64 MiB, three passes."""
+"""Password hashes: Argon2id with RFC 9106's parameters for machines with little memory (64 MiB, three passes)."""
 
 import threading
 import unicodedata
@@ -13,35 +13,35 @@ MAX_CHARACTERS = 256
 
 _hasher = PasswordHasher()
 
-# Each hash takes 64 MiB: a crowd at the door must not take the memory that the ingest needs.
+# Each hash takes 64 MiB. Many logins at once must not take the memory that the ingest needs.
 _one_at_a_time = threading.BoundedSemaphore(1)
 
-_NOBODY = _hasher.hash("nobody has this password")
-"""Checked where there is no such user, so that an answer takes as long as with one."""
+_DUMMY_HASH = _hasher.hash("no user has this password")
+"""Checked if the user does not exist, so that the answer takes the same time."""
 
 
 def hash_password(password: str) -> str:
-    """Return what to keep of a password.
+    """Return the hash to store.
 
-    Raises ConfigError when it is too short or too long.
+    Raises ConfigError if the password is too short or too long.
     """
     if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
-        raise ConfigError(f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters; take a sentence")
+        raise ConfigError(f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters; use a sentence")
     with _one_at_a_time:
-        return _hasher.hash(_same_everywhere(password))
+        return _hasher.hash(_normalise(password))
 
 
-def matches(kept: str | None, password: str) -> bool:
-    """Say whether this is the password. With nothing kept it is not, which takes as long to find out."""
+def verify(stored_hash: str | None, password: str) -> bool:
+    """Return whether a password fits a hash. Without a hash the result is False, after the same time."""
     if len(password) > MAX_CHARACTERS:
         return False
     with _one_at_a_time:
         try:
-            return _hasher.verify(kept or _NOBODY, _same_everywhere(password)) and kept is not None
+            return _hasher.verify(stored_hash or _DUMMY_HASH, _normalise(password)) and stored_hash is not None
         except (Argon2Error, InvalidHashError):
             return False
 
 
-def _same_everywhere(password: str) -> bytes:
-    # One keyboard sends é as one character, another as two (RFC 8265 asks for this form).
+def _normalise(password: str) -> bytes:
+    # Some keyboards send é as one character, others as two. RFC 8265 requires the form NFC.
     return unicodedata.normalize("NFC", password).encode(errors="surrogatepass")

@@ -1,32 +1,32 @@
-"""What a person or a program may do."""
+"""Roles of users and programs."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """Each may do what the one before may, and more."""
+    """Roles in rising order. Each role includes the rights of the roles before it."""
 
     VIEW = "view"
-    """See and hear everything that was heard."""
+    """See all pages and play all clips."""
     REVIEW = "review"
-    """Judge calls, ask devices for their audio, and have recordings heard, too."""
+    """Also review calls, request clips from devices, and have recordings analysed."""
     ADMIN = "admin"
-    """Change whatever can be changed."""
+    """Also change users and delete clips."""
 
     def allows(self, needed: "Role") -> bool:
-        """Say whether this role may do what `needed` may."""
+        """Return whether this role includes the rights of `needed`."""
         order = list(Role)
         return order.index(self) >= order.index(needed)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks."""
+    """The user or the token that sends a request."""
 
     name: str
     role: Role
 
 
-LOCAL = Principal("local", Role.ADMIN)
-"""The one person at a base station that listens on its own machine alone and has no users."""
+LOCAL_ADMIN = Principal("local", Role.ADMIN)
+"""The person at a base station that accepts local connections only and has no users."""

@@ -1,4 +1,4 @@
-"""Who may come in. Nothing here lets anybody in who reads it: passwords, sessions and tokens are kept as hashes."""
+"""Tables of users, links, sessions and tokens. All secrets are stored as hashes, so the tables give no access."""
 
 from sqlalchemy import Column, Index, Table, Text
 
@@ -41,5 +41,5 @@ tokens = Table(
     Column("role", Text, nullable=False),
     Column("hash", Text, nullable=False, unique=True),
     Column("created_utc", UtcDateTime, nullable=False),
-    Column("used_utc", UtcDateTime),  # NULL until somebody has used it
+    Column("used_utc", UtcDateTime),  # NULL until its first use
 )

@@ -1,4 +1,4 @@
-"""Tokens for programs: shown once, kept as hashes, and removed by name."""
+"""Tokens for programs. A token is shown once, stored as a hash, and removed by name."""
 
 import re
 from collections.abc import Sequence
@@ -15,54 +15,54 @@ from anura_base.db.engine import write_transaction
 from anura_edge.errors import ConfigError
 
 PREFIX = "anura_"
-"""So that people, and programs that look for secrets in the wrong place, know what it is."""
+"""People and secret scanners recognise a token by it."""
 
-NOTE_USE_EVERY = timedelta(minutes=1)
+UPDATE_USED_EVERY = timedelta(minutes=1)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
-def all_tokens(connection: Connection) -> Sequence[Row[Any, Any, Any, Any]]:
-    """Return name, role, creation and last use of every token, by name."""
+def list_tokens(connection: Connection) -> Sequence[Row[Any, Any, Any, Any]]:
+    """Return name, role, created_utc and used_utc of every token, sorted by name."""
     columns = tokens.c.name, tokens.c.role, tokens.c.created_utc, tokens.c.used_utc
     return connection.execute(select(*columns).order_by(tokens.c.name)).all()
 
 
 def add_token(connection: Connection, name: str, role: Role, now: datetime) -> str:
-    """Make a token, and return it: nobody can read it later.
+    """Add a token and return it. It cannot be read later.
 
-    Raises ConfigError when the name is taken or no name.
+    Raises ConfigError if the name is taken or not valid.
     """
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is no token's name; use up to 64 letters, digits and . _ -, as in weekly-report")
+        raise ConfigError(f"{name!r} is not a token name; use up to 64 letters, digits and . _ -, as in weekly-report")
     token = PREFIX + secret.new()
     row = {"name": name, "role": role.value, "hash": secret.digest(token), "created_utc": now}
     try:
         connection.execute(insert(tokens).values(row))
     except IntegrityError as error:
-        remedy = f"take another name, or `anura-base token remove {name}` first"
-        raise ConfigError(f"there is a token {name} already; {remedy}") from error
+        remedy = f"choose another name, or run `anura-base token remove {name}` first"
+        raise ConfigError(f"the token {name} exists already; {remedy}") from error
     return token
 
 
 def remove_token(connection: Connection, name: str) -> None:
-    """Let a token in no longer; it holds at once.
+    """Delete a token. It is invalid at once.
 
-    Raises ConfigError when there is no such token.
+    Raises ConfigError if the token does not exist.
     """
     if not connection.execute(delete(tokens).where(tokens.c.name == name)).rowcount:
-        names = ", ".join(row.name for row in all_tokens(connection)) or "none yet"
-        raise ConfigError(f"there is no token {name}; there are: {names}")
+        names = ", ".join(row.name for row in list_tokens(connection)) or "none yet"
+        raise ConfigError(f"there is no token {name}; the tokens are: {names}")
 
 
 def find(engine: Engine, token: str, now: datetime) -> Principal | None:
-    """Return what a token stands for, or None."""
-    this = tokens.c.hash == secret.digest(token)
+    """Return the name and the role of a token, or None if the token is not valid."""
+    this_token = tokens.c.hash == secret.digest(token)
     with engine.connect() as connection:
-        row = connection.execute(select(tokens).where(this)).first()
+        row = connection.execute(select(tokens).where(this_token)).first()
     if row is None:
         return None
-    if row.used_utc is None or now - row.used_utc > NOTE_USE_EVERY:
+    if row.used_utc is None or now - row.used_utc > UPDATE_USED_EVERY:
         with write_transaction(engine) as connection:
-            connection.execute(update(tokens).where(this).values(used_utc=now))
+            connection.execute(update(tokens).where(this_token).values(used_utc=now))
     return Principal(f"token {row.name}", Role(row.role))

@@ -90,7 +90,7 @@ def remove_user(name: Name, config_file: ConfigFile = None, database: Database =
     """
     with _database(config_file, database) as connection:
         accounts.remove_user(connection, name)
-        alone = not accounts.any_user(connection)
+        alone = not accounts.has_users(connection)
     typer.echo(f"{name} is removed" + ("; there is no user any more" if alone else ""))
 
 
@@ -123,7 +123,7 @@ def list_users(as_json: Json = False, config_file: ConfigFile = None, database: 
     Example: anura-base user list
     """
     with _database(config_file, database) as connection:
-        rows = accounts.all_users(connection)
+        rows = accounts.list_users(connection)
     _show(
         [dict(row._mapping) for row in rows],
         ("name", "role", "created_utc", "disabled_utc", "sessions", "used_utc"),
@@ -167,7 +167,7 @@ def list_tokens(as_json: Json = False, config_file: ConfigFile = None, database:
     Example: anura-base token list
     """
     with _database(config_file, database) as connection:
-        rows = tokens.all_tokens(connection)
+        rows = tokens.list_tokens(connection)
     _show([dict(row._mapping) for row in rows], ("name", "role", "created_utc", "used_utc"), as_json)
 
 

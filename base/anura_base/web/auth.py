@@ -30,7 +30,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anura_base.access import accounts, secret, sessions, tokens
-from anura_base.access.roles import LOCAL, Principal, Role
+from anura_base.access.roles import LOCAL_ADMIN, Principal, Role
 from anura_base.web.origin import SAFE_METHODS, came_through_a_proxy, is_foreign, names_this_machine
 from anura_base.web.problems import problem
 
@@ -139,7 +139,7 @@ class Guard:
         if (key := session_key(request)) and (principal := sessions.find(self._engine, key, now)):
             return Visit(principal, secret.derive(key, "csrf"), key)
         with self._engine.connect() as connection:
-            if self._login_always or accounts.any_user(connection):
+            if self._login_always or accounts.has_users(connection):
                 raise _RefusedError(401, "log in, or send a token: `Authorization: Bearer ...`")
         return self._alone(request)
 
@@ -150,7 +150,7 @@ class Guard:
             )
         if not names_this_machine(request):
             raise _RefusedError(403, "without users the base station answers to 127.0.0.1 and localhost alone")
-        return Visit(LOCAL, secret.derive(self._local_secret, "csrf"), None)
+        return Visit(LOCAL_ADMIN, secret.derive(self._local_secret, "csrf"), None)
 
     def _refuse(self, request: Request, refused: _RefusedError) -> Response:
         wants_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")

@@ -23,7 +23,7 @@ def invitation_routes(engine: Engine) -> APIRouter:
     router = APIRouter()
 
     def form(request: Request, name: str | None, key: str, said: str, status: int) -> Response:
-        shown = {"name": name, "key": key, "said": said, "days": invitations.LASTS.days}
+        shown = {"name": name, "key": key, "said": said, "days": invitations.VALID_FOR.days}
         page = render(
             request, "invitation.html", csrf_token=csrf_token(request), least=passwords.MIN_CHARACTERS, **shown
         )
@@ -32,7 +32,7 @@ def invitation_routes(engine: Engine) -> APIRouter:
     @router.get("/invitation")
     def ask(request: Request, key: str = "") -> Response:
         with engine.connect() as connection:
-            name = invitations.name_of(connection, key, datetime.now(UTC))
+            name = invitations.invited_user(connection, key, datetime.now(UTC))
         return form(request, name, key, "", 200 if name else 404)
 
     @router.post("/invitation")
@@ -44,7 +44,7 @@ def invitation_routes(engine: Engine) -> APIRouter:
     ) -> Response:
         now = datetime.now(UTC)
         with engine.connect() as connection:
-            name = invitations.name_of(connection, key, now)
+            name = invitations.invited_user(connection, key, now)
         if name is None:
             return form(request, None, "", "", 404)
         if password != again:

@@ -50,10 +50,10 @@ class Door:
             log.warning("a wrong password from %s", address)
             return None
         with self._lock:
-            self._users.forget(name)
-            self._addresses.give_back(address, time.monotonic())
+            self._users.reset(name)
+            self._addresses.refund(address, time.monotonic())
         with write_transaction(self._engine) as connection:
-            return sessions.begin(connection, who.name, datetime.now(UTC))
+            return sessions.start(connection, who.name, datetime.now(UTC))
 
     def _count_try(self, name: str, address: str) -> None:
         now_s = time.monotonic()
@@ -62,8 +62,8 @@ class Door:
             if wait_s > 0:
                 after = {"Retry-After": str(math.ceil(wait_s))}
                 raise HTTPException(429, f"too many tries; wait {math.ceil(wait_s / 60)} min", headers=after)
-            self._addresses.take(address, now_s)
-            self._users.take(name, now_s)
+            self._addresses.count(address, now_s)
+            self._users.count(name, now_s)
 
 
 def login_routes(engine: Engine) -> APIRouter:
@@ -92,7 +92,7 @@ def login_routes(engine: Engine) -> APIRouter:
         answer = RedirectResponse(_ours(request, next), 303)
         secure = request.url.scheme == "https"
         name_of_cookie = SECURE_COOKIE if secure else COOKIE
-        lasts_s = int(sessions.LONGEST.total_seconds())
+        lasts_s = int(sessions.MAX_AGE.total_seconds())
         answer.set_cookie(name_of_cookie, key, max_age=lasts_s, path="/", secure=secure, httponly=True, samesite="lax")
         return answer
 

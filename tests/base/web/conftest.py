@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from argon2 import PasswordHasher
+from cheap_passwords import HASH, PASSWORD, use_cheap_hashes
 from clip_device import Speaker, make_flac
 from fastapi import FastAPI
 from sqlalchemy import Engine, insert
@@ -18,14 +18,12 @@ from anura_base.db.engine import open_database
 from anura_base.web.app import create_app
 from anura_base.web.auth import Admin, Reviewer, Viewer, csrf_token
 
-PASSWORD = "frogs call after the rain"
-CHEAP_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-"""A hash says how it was made: this one takes no second to check."""
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    use_cheap_hashes(monkeypatch)
     engine = open_database(database_url)
     yield engine
     engine.dispose()
@@ -34,7 +32,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def add_user(engine: Engine) -> Callable[[str, Role], None]:
     def add(name: str, role: Role) -> None:
-        row = {"name": name, "role": role.value, "password_hash": CHEAP_HASH, "created_utc": NOW}
+        row = {"name": name, "role": role.value, "password_hash": HASH, "created_utc": NOW}
         with engine.begin() as connection:
             connection.execute(insert(users).values(row))
 

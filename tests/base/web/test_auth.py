@@ -167,7 +167,7 @@ def test_what_an_admin_takes_away_is_gone_at_once(client_of, engine, add_user, l
 
 def test_a_session_ends_when_it_is_idle_or_old(client_of, engine, add_user, log_in) -> None:  # noqa: ANN001
     add_user("maria", Role.ADMIN)
-    for column, after in (("used_utc", sessions.IDLE), ("begun_utc", sessions.LONGEST)):
+    for column, after in (("used_utc", sessions.MAX_IDLE), ("begun_utc", sessions.MAX_AGE)):
         client = client_of()
         log_in(client, "maria")
         with engine.begin() as connection:

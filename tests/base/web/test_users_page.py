@@ -33,7 +33,7 @@ def admin(client_of, add_user, log_in) -> TestClient:  # noqa: ANN001
 
 def listed(engine: Engine) -> dict[str, tuple[str, bool]]:
     with engine.connect() as connection:
-        return {row.name: (row.role, row.disabled_utc is None) for row in accounts.all_users(connection)}
+        return {row.name: (row.role, row.disabled_utc is None) for row in accounts.list_users(connection)}
 
 
 def link_in(answer: Any) -> str:

@@ -31,9 +31,15 @@ def routes(frame: Frame) -> APIRouter:
 
     def show(request: Request, link: dict[str, str] | None = None) -> HTMLResponse:
         with frame.engine.connect() as connection:
-            users = accounts.all_users(connection)
-            invited = invitations.open_ones(connection, datetime.now(UTC))
-        values = {"users": users, "invited": invited, "roles": [*Role], "days": invitations.LASTS.days, "link": link}
+            users = accounts.list_users(connection)
+            invited = invitations.list_valid(connection, datetime.now(UTC))
+        values = {
+            "users": users,
+            "invited": invited,
+            "roles": [*Role],
+            "days": invitations.VALID_FOR.days,
+            "link": link,
+        }
         return frame.page(request, "users.html", **values)
 
     def change(who: Principal, said: str, work: Callable[[Connection], T]) -> T:
@@ -65,14 +71,14 @@ def routes(frame: Frame) -> APIRouter:
         request: Request, admin: Admin, name: Annotated[str, Form(max_length=64)], role: Annotated[Role, Form()]
     ) -> HTMLResponse:
         def make(connection: Connection) -> str:
-            return invitations.invite(connection, name, role, admin.name, datetime.now(UTC))
+            return invitations.invite_user(connection, name, role, admin.name, datetime.now(UTC))
 
         return give_link(request, admin, name, f"a link for {name}, who may {role}", make)
 
     @router.post("/users/{name}/link")
     def link(request: Request, admin: Admin, name: str) -> HTMLResponse:
         def make(connection: Connection) -> str:
-            return invitations.invite_again(connection, name, admin.name, datetime.now(UTC))
+            return invitations.invite_to_reset(connection, name, admin.name, datetime.now(UTC))
 
         return give_link(request, admin, name, f"a link for a new password of {name}", make)
 
