@@ -63,7 +63,7 @@ def test_who_does_not_know_it_stays_out_and_learns_nothing(client_of, maria, nam
 
 def test_a_name_that_is_not_there_takes_as_much_work_as_one_that_is(client_of, maria, monkeypatch) -> None:  # noqa: ANN001
     checked = []
-    monkeypatch.setattr(passwords, "_NOBODY", "the hash of nobody's password")
+    monkeypatch.setattr(passwords, "_DUMMY_HASH", "the hash of nobody's password")
     monkeypatch.setattr(
         passwords, "_hasher", type("Hasher", (), {"verify": lambda _, kept, __: checked.append(kept)})()
     )
