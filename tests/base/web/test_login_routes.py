@@ -107,7 +107,7 @@ def test_a_user_is_tried_only_so_often_even_with_the_right_password_at_last(clie
 
 
 def test_an_address_is_allowed_only_so_many_names(client_of, maria, monkeypatch) -> None:  # noqa: ANN001
-    monkeypatch.setattr(passwords, "matches", lambda *_: False)
+    monkeypatch.setattr(passwords, "verify", lambda *_: False)
     client = client_of()
     answers = [enter(client, f"name{number}").status_code for number in range(login_routes.TRIES_PER_ADDRESS + 1)]
     assert answers == [401] * login_routes.TRIES_PER_ADDRESS + [429]
