@@ -10,10 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from anura_base.config.alerts import CallRule, DeviceHealth, DeviceSilent, EffortLow, FirstCall, RareSpecies, Rule
-from anura_edge.wire import Health
-
-MISSED = 3
-"""After so many messages about health that did not come nobody knows how the device is."""
+from anura_edge.wire import Health, is_stale
 
 SETTLED = timedelta(hours=6)
 """A night's effort is judged so long after its end: what a device could not send at once still comes."""
@@ -239,15 +236,11 @@ def _silence(
 
 def _complaints(rule: DeviceHealth, device: DeviceState, now: datetime) -> Iterator[tuple[str, str | None]]:
     """Yield each part that the rule watches with what is wrong: nothing, or None where nobody knows."""
-    said, received_utc = device.health, device.health_received_utc
-    if said is None or received_utc is None or now - received_utc > _lasts(said):
+    said = device.health
+    if said and is_stale(said, device.health_received_utc, now):
         said = None
     for part, judge in _judges(rule).items():
         yield part, None if said is None else judge(said)
-
-
-def _lasts(said: Health) -> timedelta:
-    return timedelta(seconds=MISSED * min(said.every_s, 86_400.0))
 
 
 Judge = Callable[[Health], str | None]

@@ -1,7 +1,7 @@
 """Every device with what the base station has received from it, as the API returns it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select
 
@@ -9,13 +9,7 @@ from anura_base.analysis.effort import hours_by_state
 from anura_base.db.queries import latest_health, missing_row_counts
 from anura_base.db.schema import devices, events
 from anura_edge.events import EffortState
-from anura_edge.wire import Health
-
-MISSED = 3
-"""After so many missed health messages the state of a device is unknown."""
-
-MAX_STALE_S = 7 * 24 * 3600.0
-"""Upper limit, whatever interval a device declares."""
+from anura_edge.wire import Health, is_stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +61,12 @@ def device_views(connection: Connection) -> list[DeviceView]:
 
 
 def health_with_staleness(connection: Connection) -> dict[tuple[str, str], tuple[Health, bool]]:
-    """Return the last health message of each (site, device), and whether it is too old to be trusted."""
+    """Return the last health message of each (site, device), and whether it is stale."""
+    now = datetime.now(UTC)
     return {
-        key: (report, _is_stale(report, received_utc))
+        key: (report, is_stale(report, received_utc, now))
         for key, (report, received_utc) in latest_health(connection).items()
     }
-
-
-def _is_stale(report: Health, received_utc: datetime | None) -> bool:
-    if received_utc is None:
-        return True
-    return datetime.now(UTC) - received_utc > timedelta(seconds=min(MISSED * report.every_s, MAX_STALE_S))
 
 
 def _calls(connection: Connection) -> dict[tuple[str, str], int]:

@@ -34,7 +34,7 @@ from anura_edge.wire.batches import (
     parse_answer,
 )
 from anura_edge.wire.clips import ClipDenial, ClipPart, ClipSettled, ClipWanted, parse_clip, parse_command
-from anura_edge.wire.health import Health, Status
+from anura_edge.wire.health import Health, Status, is_stale
 from anura_edge.wire.rows import EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 from anura_edge.wire.schema import json_schema
 from anura_edge.wire.topics import parse_topic, topic
@@ -99,6 +99,7 @@ __all__ = [
     "digest",
     "effort_row",
     "event_row",
+    "is_stale",
     "json_schema",
     "notice_row",
     "pack",

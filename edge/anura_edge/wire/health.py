@@ -1,10 +1,17 @@
 """Payloads of `status` and `health`: the state of a device."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from anura_edge.wire.types import SCHEMA, Amount, Code, Count, Message, Text, Utc
+
+STALE_AFTER_MESSAGES = 3
+"""A device's health is stale when this many messages are overdue."""
+
+MAX_INTERVAL_S = 86_400.0
+"""Longest time between two health messages that a device's settings allow. A longer `every_s` counts as this."""
 
 
 class Status(Message):
@@ -88,3 +95,13 @@ class Health(Message):
     """A Raspberry Pi's throttling bits, as `vcgencmd get_throttled` shows them."""
     clock_synchronised: bool | None = None
     """Whether something, NTP as a rule, keeps the device's clock right."""
+
+
+def is_stale(health: Health, received_utc: datetime | None, now: datetime) -> bool:
+    """Tell whether a device's last health message is too old to describe it now.
+
+    `received_utc` is None for a message that the broker had retained: its age is not known, so it is stale.
+    """
+    if received_utc is None:
+        return True
+    return now - received_utc > timedelta(seconds=STALE_AFTER_MESSAGES * min(health.every_s, MAX_INTERVAL_S))
