@@ -33,7 +33,8 @@ from support import PulseAudio  # noqa: E402
 
 from anura_edge.clocks.monotonic import monotonic_s  # noqa: E402
 from anura_edge.clocks.sample_clock import SystemClock  # noqa: E402
-from anura_edge.config.device import Audio, Battery, Detect, Energy, Gate  # noqa: E402
+from anura_edge.config.analysis import AudioSettings, DetectionSettings  # noqa: E402
+from anura_edge.config.energy import BatterySettings, EnergySettings, GateSettings  # noqa: E402
 from anura_edge.detection.detector import Detector  # noqa: E402
 from anura_edge.detection.pipeline import listen  # noqa: E402
 from anura_edge.dsp.gating import Attention, Saving, Step  # noqa: E402
@@ -83,7 +84,7 @@ def memory_with_children_mb(pid: int) -> float:
 def carry(seconds: float) -> None:
     """Print the cost of taking audio from the driver to us, without a model."""
     began = time.perf_counter()
-    capture = CountedCapture("pulse", None, 0, Audio().block_s, Event())
+    capture = CountedCapture("pulse", None, 0, AudioSettings().block_s, Event())
     capture.read(10)
     print(f"opened after {time.perf_counter() - began:.2f} s, at {capture.rate_hz} Hz")
     began, child_s, own_s = time.perf_counter(), capture.cpu_s(), time.process_time()
@@ -101,7 +102,7 @@ def carry(seconds: float) -> None:
 def hear(seconds: float, block_s: float, *timers: Timer) -> None:
     """Print how long after the driver had it a block has been heard by the model, and what the timers bring about."""
     bundle, stop = load_bundle(DEFAULT_BUNDLE), Event()
-    detector = Detector(bundle, load_classifier(bundle), Detect(), block_s, is_live=True)
+    detector = Detector(bundle, load_classifier(bundle), DetectionSettings(), block_s, is_live=True)
     captures: list[CountedCapture] = []
 
     def open_capture(device: int | str | None, rate_hz: int | None) -> CaptureProcess:
@@ -135,18 +136,18 @@ def save() -> None:
     """Print what hearing a quiet place takes without the driver and the pipe, under each way to save energy."""
     bundle = load_bundle(DEFAULT_BUNDLE)
     ways = {
-        "all is heard": (Energy(), Step.FULL),
-        "battery, coarse": (Energy(battery=Battery()), Step.COARSE),
-        "gate, shut": (Energy(gate=Gate()), Step.FULL),
-        "paused": (Energy(battery=Battery()), Step.PAUSED),
+        "all is heard": (EnergySettings(), Step.FULL),
+        "battery, coarse": (EnergySettings(battery=BatterySettings()), Step.COARSE),
+        "gate, shut": (EnergySettings(gate=GateSettings()), Step.FULL),
+        "paused": (EnergySettings(battery=BatterySettings()), Step.PAUSED),
     }
     for name, (energy, step) in ways.items():
         saving, stop, clock = Saving(), Event(), SimulatedClock(START_UTC_S)
         saving.step = step
         quiet = faint_noise(amplitude=1e-4)
         device = SimulatedMicrophone(clock, clock.monotonic_s + SAVED_S, stop, quiet, RATE_HZ)
-        detector = Detector(bundle, load_classifier(bundle), Detect(), Audio().block_s)
-        attention = Attention(energy, saving, RATE_HZ, Audio().block_s)
+        detector = Detector(bundle, load_classifier(bundle), DetectionSettings(), AudioSettings().block_s)
+        attention = Attention(energy, saving, RATE_HZ, AudioSettings().block_s)
         with Microphone(None, device.open, clock, lambda _: None, lambda: None, stop, retry_s=8) as sound:
             began_s = time.process_time() if sound.wait() else 0.0
             for _ in listen(sound, detector, 0, attention):
@@ -206,7 +207,7 @@ def main() -> None:
         sound = Path(folder) / "frogs.wav"
         sf.write(sound, frogs(LONGEST_S, RATE_HZ), RATE_HZ)
         with _play(sound, f"--latency-msec={LIVELY_MS}") as player:
-            warm = CaptureProcess("pulse", None, 0, Audio().block_s, Event())
+            warm = CaptureProcess("pulse", None, 0, AudioSettings().block_s, Event())
             warm.read(10)  # the player plays now
             warm.close()
             for _ in range(STARTS):
@@ -216,7 +217,7 @@ def main() -> None:
         carry(options.seconds)
         for block_s in options.block_s:
             hear(options.seconds, block_s)
-        hear(options.seconds + 15, Audio().block_s, Timer(options.seconds, _kill_and_start, [pulse]))
+        hear(options.seconds + 15, AudioSettings().block_s, Timer(options.seconds, _kill_and_start, [pulse]))
         player.wait()
         pulse.kill()
 

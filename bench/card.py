@@ -19,7 +19,7 @@ from pathlib import Path
 
 from anura_edge.app.scan_files import BLOCK_S
 from anura_edge.audio import AudioChunk, FloatArray, Recording
-from anura_edge.config.device import Detect
+from anura_edge.config.analysis import DetectionSettings
 from anura_edge.demo.card import write_card
 from anura_edge.detection.detector import Detector
 from anura_edge.detection.pipeline import listen
@@ -103,7 +103,7 @@ def measure(path: Path, data: Path) -> dict[str, float | str]:
 
 def _round(path: Path, classifier: Classifier, data: Path) -> dict[str, float]:
     spent: Seconds = defaultdict(float)
-    detector = TimedDetector(load_bundle(path), TimedClassifier(classifier, spent), Detect(), BLOCK_S)
+    detector = TimedDetector(load_bundle(path), TimedClassifier(classifier, spent), DetectionSettings(), BLOCK_S)
     detector.spent = spent
     audio_s = 0.0
     began = time.perf_counter()

@@ -21,7 +21,8 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from anura_edge.audio import ClockSource
-from anura_edge.config.device import Config, Device, Mqtt
+from anura_edge.config.device import Config, DeviceSettings
+from anura_edge.config.operation import MqttSettings
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.events import Effort, EffortState, Event, effort_id, event_id
 from anura_edge.store.journal import Journal
@@ -134,8 +135,8 @@ def ids_at(base: Path) -> set[UUID]:
 def measure(folder: Path, kbit: int, rows: int) -> None:
     """Drain once, and print what it took."""
     dice = random.Random(7)
-    mqtt = Mqtt(host=BROKER, port=1883)
-    config = Config(device=Device(site="pond", name="one"), mqtt=mqtt)
+    mqtt = MqttSettings(host=BROKER, port=1883)
+    config = Config(device=DeviceSettings(site="pond", name="one"), mqtt=mqtt)
     conf, base = folder / "mosquitto.conf", folder / "base.db"
     conf.write_text("user root\nlistener 1883\nallow_anonymous true\n", encoding="utf-8")
     run_base = "import sys; from anura_base.cli.main import main; main()"

@@ -20,7 +20,8 @@ import numpy as np
 import soundfile as sf
 
 from anura_edge.app.device import DeviceRuntime
-from anura_edge.config.device import Config, Watch
+from anura_edge.config.device import Config
+from anura_edge.config.operation import WatchSettings
 from anura_edge.sources.files.scan import scan
 from anura_edge.sources.files.watch import Folder
 
@@ -52,7 +53,7 @@ def measure(what: str, root: Path) -> None:
         count = sum(1 for _ in scan(card))
     elif what == "watch":
         stop, count = Event(), 0
-        for count, _ in enumerate(Folder(card, Watch(), stop).watch(), 1):
+        for count, _ in enumerate(Folder(card, WatchSettings(), stop).watch(), 1):
             if count == int((root / "files").read_text()):
                 stop.set()
     else:

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 from sidelab import measures  # noqa: E402
 from sidelab.subjects import PUBLISHED, Subject  # noqa: E402
 
-from anura_edge.config.device import Audio  # noqa: E402
+from anura_edge.config.analysis import AudioSettings  # noqa: E402
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
@@ -63,7 +63,7 @@ def main() -> None:
         bundles = [resnet18, small[0], *options.bundle, DEFAULT_BUNDLE, small[1]]
         subjects = [*PUBLISHED, *map(_bundle, bundles)]
         rows = [_row(subject, options.seconds) for subject in subjects]
-        delivery = measures.delivery(DEFAULT_BUNDLE, max(20.0, options.seconds), Audio().block_s)
+        delivery = measures.delivery(DEFAULT_BUNDLE, max(20.0, options.seconds), AudioSettings().block_s)
     table = "\n".join(["| " + " | ".join(COLUMNS) + " |", "|---|" + "--:|" * (len(COLUMNS) - 1), *map(_line, rows)])
     text = f"{table}\n\n{delivery}"
     print(text)

@@ -18,7 +18,7 @@ from faultlab.link import HERE, Link
 SAMPLE_EVERY_S = 0.05
 LONGEST_DRAIN_S = 1_800
 
-QUICK = {"WATCH__INTERVAL_S": "0.2", "WATCH__SETTLE_S": "0.2"}
+QUICK = {"WATCH__INTERVAL_S": "0.2", "WATCH__DEBOUNCE_S": "0.2"}
 """So that a new file on the card is heard at once."""
 
 RESEND_S = 30

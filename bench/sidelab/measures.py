@@ -21,7 +21,9 @@ from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.clocks.monotonic import monotonic_s
 from anura_edge.clocks.sample_clock import SystemClock
-from anura_edge.config.device import Audio, Config, Detect, Device, Model, Mqtt
+from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
+from anura_edge.config.device import Config, DeviceSettings
+from anura_edge.config.operation import MqttSettings
 from anura_edge.demo.card import CLIPS
 from anura_edge.inference.bundle import load_bundle
 from anura_edge.sources.microphone.capture_client import Block
@@ -136,11 +138,11 @@ def delivery(bundle: Path, seconds: float, block_s: float) -> str:
         client = _listen(broker.port, arrived)
         config = Config(
             state_dir=Path(folder) / "state",
-            device=Device(site="bench", name="bench"),
-            audio=Audio(trust_clock=True, block_s=block_s),
-            model=Model(bundle=bundle),
-            detect=Detect(threshold=LIKELY, merge_gap_s=GAP_S),
-            mqtt=Mqtt(host="127.0.0.1", port=broker.port, delivery="broker"),
+            device=DeviceSettings(site="bench", name="bench"),
+            audio=AudioSettings(trust_clock=True, block_s=block_s),
+            model=ModelSettings(bundle=bundle),
+            detect=DetectionSettings(threshold=LIKELY, merge_gap_s=GAP_S),
+            mqtt=MqttSettings(host="127.0.0.1", port=broker.port, delivery="broker"),
         )
         with DeviceRuntime(config, lambda _: None, stop) as runtime:
             began_s, began_cpu_s = time.perf_counter(), time.process_time()

@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import DEADLINE_S
 
 from anura_edge.audio import AudioChunk, ClockSource, FloatArray, Recording
-from anura_edge.config.device import Detect
+from anura_edge.config.analysis import DetectionSettings
 from anura_edge.detection.detector import Detector
 from anura_edge.errors import UnreadableError
 from anura_edge.events import Effort, EffortState, Event, effort_id, event_id
@@ -400,6 +400,6 @@ def detector_for() -> Callable[..., Detector]:
     """Make a detector of a bundle, with settings."""
 
     def make(bundle: Bundle, block_s: float = 60.0, **detect: Any) -> Detector:
-        return Detector(bundle, load_classifier(bundle), Detect(**detect), block_s)
+        return Detector(bundle, load_classifier(bundle), DetectionSettings(**detect), block_s)
 
     return make

@@ -60,7 +60,7 @@ def test_a_clip_goes_on_where_it_was_when_device_base_and_broker_are_killed(
     on_the_wire: dict[str, str],
     card: Path,
 ) -> None:
-    settings = {**on_the_wire, "CLIPS__SEND": "asked", "WATCH__INTERVAL_S": "0.2", "WATCH__SETTLE_S": "0"}
+    settings = {**on_the_wire, "CLIPS__UPLOAD": "on_request", "WATCH__INTERVAL_S": "0.2", "WATCH__DEBOUNCE_S": "0"}
 
     def start() -> Any:
         return start_device("--source", f"folder:{card}", "--watch", **settings)
@@ -99,7 +99,7 @@ def test_a_device_that_sends_none_says_so_and_a_file_that_is_gone_is_gone(
     on_the_wire: dict[str, str],
     card: Path,
 ) -> None:
-    settings = {**on_the_wire, "WATCH__INTERVAL_S": "0.2", "WATCH__SETTLE_S": "0"}
+    settings = {**on_the_wire, "WATCH__INTERVAL_S": "0.2", "WATCH__DEBOUNCE_S": "0"}
     source = ("--source", f"folder:{card}", "--watch")
     base, device = start_base(), start_device(*source, **settings)
     event = eventually(lambda: base.get("api/events"))[0]["id"]
@@ -108,7 +108,7 @@ def test_a_device_that_sends_none_says_so_and_a_file_that_is_gone_is_gone(
     assert device.stop() == 0
     for file in card.iterdir():
         file.unlink()
-    device = start_device(*source, **settings, CLIPS__SEND="asked")
+    device = start_device(*source, **settings, CLIPS__UPLOAD="on_request")
     ask(base, event)
     clip = eventually(lambda: found if (found := clip_of(base, event))["state"] == "gone" else None)
     assert "POND_20260412_213000.wav is not there" in clip["detail"]
@@ -129,7 +129,7 @@ def test_what_a_microphone_heard_can_be_heard_at_the_base_station(
     frog = tmp_path / "frog.wav"
     sf.write(frog, np.concatenate([call[: 5 * rate_hz] / 4, np.zeros(rate_hz, np.float32)]), rate_hz)
     pulse.start()
-    clips = {"CLIPS__ENABLED": "true", "CLIPS__AFTER_S": "0.5", "CLIPS__SEND": "asked"}
+    clips = {"CLIPS__ENABLED": "true", "CLIPS__AFTER_S": "0.5", "CLIPS__UPLOAD": "on_request"}
     environment = pulse.environment
     device = start_device("--source", "mic", environment=environment, AUDIO__MICROPHONE="pulse", **on_the_wire, **clips)
     base = start_base()

@@ -65,7 +65,7 @@ def test_a_broker_killed_and_restarted_while_the_device_works_loses_nothing(
     for file in late:
         file.rename(held_back / file.name)
 
-    watching = {"WATCH__INTERVAL_S": "0.1", "WATCH__SETTLE_S": "0.1"}
+    watching = {"WATCH__INTERVAL_S": "0.1", "WATCH__DEBOUNCE_S": "0.1"}
     device = start_device("--source", f"folder:{data}", "--watch", **on_the_wire, **watching)
     eventually(lambda: device.events and len(base_ids(base)) == len(device.events))
     broker.kill()
@@ -84,7 +84,7 @@ def test_a_base_station_killed_and_restarted_has_everything_once(
 ) -> None:
     data = write_card(tmp_path / "card")
     base = start_base()
-    watching = {"WATCH__INTERVAL_S": "0.1", "WATCH__SETTLE_S": "0.1"}
+    watching = {"WATCH__INTERVAL_S": "0.1", "WATCH__DEBOUNCE_S": "0.1"}
     device = start_device("--source", f"folder:{data}", "--watch", **on_the_wire, **watching)
     eventually(lambda: base_ids(base))
     base.process.kill()

@@ -15,7 +15,7 @@ from support import eventually
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording
 from anura_edge.clocks.sample_clock import SystemClock
-from anura_edge.config.device import Detect
+from anura_edge.config.analysis import DetectionSettings
 from anura_edge.demo.card import CLIPS
 from anura_edge.detection.detector import Detector
 from anura_edge.detection.pipeline import Heard, listen
@@ -86,7 +86,7 @@ def test_what_a_real_microphone_hears_is_what_a_card_with_the_same_audio_gives(
     clock = SystemClock(trust=True, stop=stop)
 
     def detector(block_s: float) -> Detector:
-        return Detector(bundle, load_classifier(bundle), Detect(threshold=0.2), block_s)
+        return Detector(bundle, load_classifier(bundle), DetectionSettings(threshold=0.2), block_s)
 
     def calls(heard: Iterable[Heard], first: int = 0) -> Calls:
         events = [event for part in heard for event in part.events]

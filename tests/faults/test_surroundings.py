@@ -17,7 +17,7 @@ from faultlab.field import Field
 from faultlab.ledger import ids_in, settle
 from support import eventually, need
 
-QUICK = {"WATCH__INTERVAL_S": "0.2", "WATCH__SETTLE_S": "0.2"}
+QUICK = {"WATCH__INTERVAL_S": "0.2", "WATCH__DEBOUNCE_S": "0.2"}
 
 
 def everything_arrived(field: Field, device: str, edge: Edge, promised: dict[str, int]) -> bool:

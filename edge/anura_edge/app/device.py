@@ -54,7 +54,7 @@ class DeviceRuntime:
         )
         self._alone = acquire_lock(config.journal_path)
         self.journal = open_journal(config.journal_path)
-        self.heartbeats = Heartbeats(config.health.patience_s)
+        self.heartbeats = Heartbeats(config.health.watchdog_timeout_s)
         self.heartbeats.provider = self._classifier.provider
         beat = partial(self.heartbeats.record, Stage.DELIVERY)
         self.delivery = (

@@ -12,7 +12,8 @@ from uuid import uuid4
 from anura_edge.audio import ClockSource, Recording
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clocks.sample_clock import Clock, SystemClock
-from anura_edge.config.device import Audio, Energy
+from anura_edge.config.analysis import AudioSettings
+from anura_edge.config.energy import EnergySettings
 from anura_edge.detection.detector import Detector
 from anura_edge.detection.pipeline import Heard, listen
 from anura_edge.dsp.gating import Attention, Saving, described
@@ -36,8 +37,8 @@ class MicrophoneSession:
         self,
         writer: ResultWriter,
         detector: Detector,
-        audio: Audio,
-        energy: Energy,
+        audio: AudioSettings,
+        energy: EnergySettings,
         saving: Saving,
         stop: Event,
         heartbeats: Heartbeats,

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from threading import Event, Semaphore
 
 from anura_edge.audio import ClockSource
-from anura_edge.config.device import Audio
+from anura_edge.config.analysis import AudioSettings
 from anura_edge.detection.detector import Detector
 from anura_edge.detection.pipeline import Heard, listen
 from anura_edge.errors import UnreadableError
@@ -40,7 +40,7 @@ class FileScanner:
         self,
         writer: ResultWriter,
         detectors: Sequence[Detector],
-        audio: Audio,
+        audio: AudioSettings,
         stop: Event,
         retry: Callable[[FoundFile], None],
         *,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound, to_pcm16
 from anura_edge.clips.ranking import make_clip
 from anura_edge.clips.store import ClipStore, to_flac
-from anura_edge.config.device import Clips
+from anura_edge.config.operation import ClipSettings
 from anura_edge.wire import EventRow
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class ClipRecorder:
 
     def __init__(
         self,
-        settings: Clips,
+        settings: ClipSettings,
         store: ClipStore,
         max_call_s: float,
         note: Callable[[str, int, list[EventRow]], None] = lambda *_: None,

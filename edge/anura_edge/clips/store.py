@@ -14,7 +14,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from anura_edge.clips.ranking import Clip, least_valuable_first, parse_clip_name, surplus
-from anura_edge.config.device import Clips
+from anura_edge.config.operation import ClipSettings
 from anura_edge.errors import JournalError
 from anura_edge.system.hardware import Space
 
@@ -26,7 +26,7 @@ UNFINISHED = ".part"
 class ClipStore:
     """A folder of clips. Threads may share it."""
 
-    def __init__(self, folder: Path, settings: Clips, zone: tzinfo) -> None:
+    def __init__(self, folder: Path, settings: ClipSettings, zone: tzinfo) -> None:
         """Look at what is there; a file that is none of ours is left alone.
 
         Raises JournalError if the folder cannot be used.

@@ -1,1 +1,1 @@
-"""Settings of the device: types, defaults and loading."""
+"""Settings of the device: sections, defaults and the strict YAML loader."""

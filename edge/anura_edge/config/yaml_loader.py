@@ -1,10 +1,15 @@
-"""Strict YAML settings: every mistake is named with its file, line, value, allowed range and nearest key."""
+"""The YAML loader of device, base station and training. It is strict.
 
+Each error names the file, the line, the value, the allowed range and the nearest key.
+"""
+
+import copy
 import difflib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -17,7 +22,7 @@ T = TypeVar("T", bound="Section")
 
 
 def is_zone(name: str) -> bool:
-    """Say whether the time zone database has a zone of this name; any text may be asked about."""
+    """Return whether the time zone database contains this name. Any text is allowed."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError):
@@ -40,27 +45,63 @@ Longitude = Annotated[float, Field(ge=-180, le=180)]
 
 
 class Section(BaseModel):
-    """A group of settings; a key that it does not have is a mistake."""
+    """A group of settings. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
+    renamed_keys: ClassVar[Mapping[str, str]] = {}
+    """Of a root section: old keys with their section, and the new key. An old key is refused, and the error names the
+    new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """A file that contains one YAML mapping, read but not validated."""
+
+    path: Path
+    values: dict[str, Any]
+    root: yaml.Node | None
+    """The parsed file, for line numbers. None for an empty file."""
+
+
+NO_FILE = YamlFile(Path(), {}, None)
+
 
 def load(model: type[T], path: Path | None, environment: Mapping[str, str] = os.environ, prefix: str = "ANURA__") -> T:
-    """Read settings from a file and from {prefix}SECTION__KEY variables, which go before the file.
+    """Read settings from a file. Variables {prefix}SECTION__KEY override the file.
 
     Raises ConfigError.
     """
-    root = _compose(path) if path else None
-    values = _values(root, path)
-    sources = _apply_environment(values, environment, prefix)
+    file = read(path) if path else NO_FILE
+    values = copy.deepcopy(file.values)
+    return validate(model, values, file, _apply_environment(values, environment, prefix))
+
+
+def read(path: Path) -> YamlFile:
+    """Read a file that contains `key: value` lines.
+
+    Raises ConfigError.
+    """
+    root = _compose(path)
+    return YamlFile(path, _values(root, path) if root else {}, root)
+
+
+def validate(
+    model: type[T], values: Mapping[str, Any], file: YamlFile, variables: Mapping[tuple[str, ...], str] | None = None
+) -> T:
+    """Make a section of values, most of which come from a file. `variables` names what set a key instead of the file.
+
+    Raises ConfigError, one line for each mistake.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(model, root, path, sources, e) for e in error.errors())) from error
+        explained = (_explain(model, file, variables or {}, each) for each in error.errors())
+        raise ConfigError("\n".join(explained)) from error
 
 
 def read_password(path: Path, setting: str = "mqtt.password_file") -> SecretStr:
-    """Return the first line of a file that holds nothing but a password; `setting` names what asks for it.
+    """Return the first line of a password file. `setting` is the key that names the file.
 
     Raises ConfigError.
     """
@@ -71,17 +112,17 @@ def read_password(path: Path, setting: str = "mqtt.password_file") -> SecretStr:
 
 
 def _compose(path: Path) -> yaml.Node | None:
-    if path.exists() and not path.is_file():  # nobody may ever write to a pipe
-        raise ConfigError(f"{path} is not a file; `anura-edge config show` prints one to start from")
+    if path.exists() and not path.is_file():  # reading a pipe could block for ever
+        raise ConfigError(f"{path} is not a file; name a YAML file")
     try:
         text = path.read_text(encoding="utf-8")
-        # An alias can make a small file endless, and settings have no use for one.
+        # Nested aliases can expand a small file without limit, and settings do not need them.
         events = yaml.parse(text, yaml.SafeLoader)
         if alias := next((event.start_mark for event in events if isinstance(event, yaml.AliasEvent)), None):
-            raise ConfigError(f"{path}:{alias.line + 1}: settings are `key: value` lines without aliases")
+            raise ConfigError(f"{path}:{alias.line + 1}: write `key: value` lines without aliases")
         return yaml.compose(text, yaml.SafeLoader)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; `anura-edge config show` prints a file to start from") from error
+        raise ConfigError(f"{path}: {error.strerror}; check the path") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
     except yaml.MarkedYAMLError as error:
@@ -91,42 +132,38 @@ def _compose(path: Path) -> yaml.Node | None:
         raise ConfigError(f"{path}: not YAML: {error}") from error
 
 
-def _values(root: yaml.Node | None, path: Path | None) -> dict[str, Any]:
-    if root is None:
-        return {}
-    _refuse_twins(root, path)
+def _values(root: yaml.Node, path: Path) -> dict[str, Any]:
+    _refuse_duplicates(root, path)
     try:
         values = yaml.SafeLoader("").construct_document(root)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: {error.problem}") from error
-    except Exception as error:  # whatever PyYAML meets: `2026-13-01` looks like a date, and is none
+    except Exception as error:  # PyYAML raises any type: `2026-13-01` looks like a date but is not valid
         raise ConfigError(f"{path}: {error}; put text in quotes") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}:1: settings are `key: value` lines, not {str(values)[:40]!r}")
+        raise ConfigError(f"{path}:1: write `key: value` lines, not {str(values)[:40]!r}")
     return values
 
 
-def _refuse_twins(node: yaml.Node, path: Path | None) -> None:
-    """YAML keeps the last of two equal keys and says nothing."""
+def _refuse_duplicates(node: yaml.Node, path: Path) -> None:
+    """Raise ConfigError for two equal keys: PyYAML silently takes the last one."""
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise ConfigError(f"{path}:{key.start_mark.line + 1}: settings are `key: value` lines")
+                raise ConfigError(f"{path}:{key.start_mark.line + 1}: write `key: value` lines")
             if key.value in seen:
-                raise ConfigError(
-                    f"{path}:{key.start_mark.line + 1}: {key.value!r} stands here a second time; keep one"
-                )
+                raise ConfigError(f"{path}:{key.start_mark.line + 1}: duplicate key {key.value!r}; delete one")
             seen.add(key.value)
-            _refuse_twins(value, path)
+            _refuse_duplicates(value, path)
 
 
 def _apply_environment(
     values: dict[str, Any], environment: Mapping[str, str], prefix: str
 ) -> dict[tuple[str, ...], str]:
-    """Put variables into `values`; return which variable set which key."""
-    sources = {}
+    """Write environment variables into `values`. Return which variable set which key."""
+    variables = {}
     for name in sorted(environment):
         if not name.startswith(prefix):
             continue
@@ -138,60 +175,72 @@ def _apply_environment(
             target = target[section]
         try:
             target[key] = yaml.safe_load(environment[name])
-        except Exception as error:  # whatever PyYAML meets, as above
-            raise ConfigError(f"{name}: not YAML: put its text in quotes inside the variable, too") from error
-        sources[tuple(keys)] = name
-    return sources
+        except Exception as error:  # PyYAML raises any type, as above
+            raise ConfigError(f"{name}: not YAML; put quotes around the text inside the variable") from error
+        variables[tuple(keys)] = name
+    return variables
 
 
 def _explain(
-    model: type[Section],
-    root: yaml.Node | None,
-    path: Path | None,
-    sources: dict[tuple[str, ...], str],
-    error: ErrorDetails,
+    model: type[Section], file: YamlFile, variables: Mapping[tuple[str, ...], str], error: ErrorDetails
 ) -> str:
     loc = tuple(str(part) for part in error["loc"])
-    variables = [name for keys, name in sources.items() if loc and keys[: len(loc)] == loc[: len(keys)]]
-    where = variables[0] if variables else f"{path}:{_line(root, loc)}" if path else "settings"
     key = ".".join(loc)
+    where = _where(file, variables, loc)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(loc[-1], _keys(model, loc[:-1]), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_keys(model, loc[:-1]))}"
-        return f"{where}: unknown key {key!r}; {hint}"
+        return f"{where}: {_unknown_key(model, key, loc)}"
     if error["type"] == "missing":
         return f"{where}: {key!r} is missing; add it"
     message = error["msg"].removeprefix("Value error, ")
     return f"{where}: {key + ': ' if key else ''}{message}" + ("" if not key else f", not {error['input']!r}")
 
 
+def _unknown_key(model: type[Section], key: str, loc: tuple[str, ...]) -> str:
+    if renamed := model.renamed_keys.get(key):
+        return f"{key!r} was renamed; write {renamed}"
+    known = _keys(model, loc[:-1])
+    near = difflib.get_close_matches(loc[-1], known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    return f"unknown key {key!r}; {hint}"
+
+
+def _where(file: YamlFile, variables: Mapping[tuple[str, ...], str], loc: tuple[str, ...]) -> str:
+    """Return the variable, or the file and line, that set the value at `loc`."""
+    for keys, name in variables.items():
+        if loc and keys[: len(loc)] == loc[: len(keys)]:
+            return name
+    if file is NO_FILE:
+        return "settings"
+    return f"{file.path}:{_line(file.root, loc)}" if file.root else str(file.path)
+
+
 def _line(node: yaml.Node | None, loc: tuple[str, ...]) -> int:
-    """Return the line of the deepest part of `loc` that the file has."""
+    """Return the line of the deepest part of `loc` that the file contains."""
     line = 1
     for part in loc:
         if not isinstance(node, yaml.MappingNode):
             break
         entry = next(((key, value) for key, value in node.value if key.value == part), None)
-        if entry is not None:  # what a union decided by is named in `loc`, too, but is no key
+        if entry is not None:  # the tag of a union is in `loc` too, but is not a key
             line, node = entry[0].start_mark.line + 1, entry[1]
     return line
 
 
 def _keys(model: type[BaseModel], loc: tuple[str, ...]) -> list[str]:
-    """Return the keys that a section has."""
+    """Return the keys of the section at `loc`."""
     sections: list[type[BaseModel]] = [model]
     for part in loc:
         fields = [field for section in sections if (field := section.model_fields.get(part))]
         if fields:
             sections = [section for field in fields for section in _sections(field.annotation)]
-        else:  # a name that the user chose, or what decides which of a union it is
+        else:  # a name that the user chose, or the tag of a union
             tagged = [section for section in sections if part in _tags(section)]
             sections = tagged or sections
     return list(dict.fromkeys(f.alias or name for section in sections for name, f in section.model_fields.items()))
 
 
 def _sections(annotation: object) -> list[type[BaseModel]]:
-    """Return the sections that an annotation speaks of: `Web`, `Web | None`, `dict[Name, Web]`."""
+    """Return the sections in an annotation: `Web`, `Web | None`, `dict[Name, Web]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [section for part in get_args(annotation) for section in _sections(part)]

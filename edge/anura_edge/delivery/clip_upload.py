@@ -90,7 +90,7 @@ class ClipUploader:
             return
         if self._wanted:
             self._answer(next(iter(self._wanted.values())))
-        elif self._config.clips.send == "best":
+        elif self._config.clips.upload == "best":
             self._offer()
 
     def _obey(self, command: wire.ClipWanted | wire.ClipSettled) -> None:
@@ -110,8 +110,8 @@ class ClipUploader:
             self._offer_at = self._look_at = 0.0
 
     def _answer(self, wanted: wire.ClipWanted) -> None:
-        if self._config.clips.send == "off":
-            self._deny(wanted, "off", "clips.send is off in the settings of this device")
+        if self._config.clips.upload == "off":
+            self._deny(wanted, "off", "clips.upload is off in the settings of this device")
             return
         try:
             if clip := self._look_for(wanted.event):
@@ -145,8 +145,8 @@ class ClipUploader:
         offset = wanted.offset if wanted.sha256 in (None, clip.sha256) and wanted.offset < len(clip.flac) else 0
         data = clip.flac[offset : offset + self._room()]
         if not self._may_spend(len(data)):
-            megabytes = self._config.clips.send_mb_per_day
-            self._deny(wanted, "later", f"today's {megabytes:g} MB are spent (clips.send_mb_per_day)")
+            megabytes = self._config.clips.upload_mb_per_day
+            self._deny(wanted, "later", f"today's {megabytes:g} MB are spent (clips.upload_mb_per_day)")
             return
         self._publish(self._part(clip, offset, data))
         del self._wanted[wanted.event]
@@ -156,7 +156,7 @@ class ClipUploader:
         return max(1, min(self._part_bytes, (self._max_packet_bytes - _HEADER_BYTES) * 9 // 10))
 
     def _may_spend(self, size: int) -> bool:
-        at_most = round(self._config.clips.send_mb_per_day * 1e6)
+        at_most = round(self._config.clips.upload_mb_per_day * 1e6)
         return self._notes.spend(size, at_most, datetime.now(UTC))
 
     def _part(self, clip: FoundClip, offset: int, data: bytes) -> wire.ClipPart:

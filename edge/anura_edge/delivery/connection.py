@@ -17,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import SecretStr
 
-from anura_edge.config.device import Mqtt
+from anura_edge.config.operation import MqttSettings
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import content_type
 
@@ -84,7 +84,7 @@ class MqttConnection:
 
     def __init__(
         self,
-        mqtt: Mqtt,
+        mqtt: MqttSettings,
         password: SecretStr | None,
         client_id: str,
         *,

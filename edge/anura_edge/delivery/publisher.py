@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from time import monotonic
 
 from anura_edge import wire
-from anura_edge.config.device import Config, Mqtt
+from anura_edge.config.device import Config
+from anura_edge.config.operation import MqttSettings
 from anura_edge.delivery.connection import AckReceived, Closed, ConnectionEvent, MqttConnection, Published
 from anura_edge.delivery.poison_rows import PoisonRowFinder
 from anura_edge.delivery.send_order import SendQueue
@@ -79,7 +80,7 @@ class RowPublisher:
         self,
         journal: Journal,
         config: Config,
-        mqtt: Mqtt,
+        mqtt: MqttSettings,
         link: MqttConnection,
         max_packet_bytes: int,
         poison_rows: PoisonRowFinder,

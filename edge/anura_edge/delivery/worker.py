@@ -13,7 +13,8 @@ from time import monotonic
 
 from anura_edge import wire
 from anura_edge.clips.finder import ClipFinder
-from anura_edge.config.device import Config, Mqtt
+from anura_edge.config.device import Config
+from anura_edge.config.operation import MqttSettings
 from anura_edge.delivery.clip_upload import ClipUploader
 from anura_edge.delivery.connection import TIMEOUT_S, MqttConnection
 from anura_edge.delivery.poison_rows import PoisonRowFinder
@@ -43,7 +44,7 @@ class DeliveryWorker:
         self,
         journal: Journal,
         config: Config,
-        mqtt: Mqtt,
+        mqtt: MqttSettings,
         online_status: wire.Status,
         beat: Callable[[float], None] = lambda _: None,
         give_up: Callable[[], None] = lambda: None,

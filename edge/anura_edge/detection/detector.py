@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Detect
+from anura_edge.config.analysis import DetectionSettings
 from anura_edge.detection.tracker import CallTracker, Rule
 from anura_edge.dsp.framer import Window
 from anura_edge.dsp.resample import Resampler
@@ -18,7 +18,13 @@ class Detector:
     """Turns one contiguous stretch of mono audio after another into calls."""
 
     def __init__(
-        self, bundle: Bundle, classifier: Classifier, detect: Detect, block_s: float, *, is_live: bool = False
+        self,
+        bundle: Bundle,
+        classifier: Classifier,
+        detect: DetectionSettings,
+        block_s: float,
+        *,
+        is_live: bool = False,
     ) -> None:
         """Score about `block_s` seconds at a time: long for files, short for a microphone.
 
@@ -59,7 +65,7 @@ class Detector:
             yield from self._tracker.update(self._classifier.score(window))
 
 
-def rules_for(bundle: Bundle, detect: Detect) -> list[Rule]:
+def rules_for(bundle: Bundle, detect: DetectionSettings) -> list[Rule]:
     """Put the bundle's thresholds and the settings together.
 
     Raises ConfigError if the settings name a label that the model does not have.
@@ -73,4 +79,4 @@ def rules_for(bundle: Bundle, detect: Detect) -> list[Rule]:
     rate_hz = bundle.manifest.rate_hz
     thresholds = [own.get(code, detect.threshold or default) for code, default in labels.items()]
     merge_gap, max_length = round(detect.merge_gap_s * rate_hz), round(detect.max_call_s * rate_hz)
-    return [Rule(on, on * detect.release, merge_gap, max_length) for on in thresholds]
+    return [Rule(on, on * detect.release_ratio, merge_gap, max_length) for on in thresholds]

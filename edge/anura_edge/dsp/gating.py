@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Battery, Duty, Energy, Gate
+from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
 from anura_edge.events import EffortState
 
 FRAME_S = 0.1
@@ -38,7 +38,7 @@ class Step(StrEnum):
 _STEPS = tuple(Step)
 
 
-def next_step(step: Step, percent: float, settings: Battery) -> Step:
+def next_step(step: Step, percent: float, settings: BatterySettings) -> Step:
     """Return the step for a battery's charge: down at once, up only when it is clearly above the threshold."""
 
     def deepest(charge: float) -> int:
@@ -59,7 +59,7 @@ class Saving:
 class LevelGate:
     """Opens for sound that could be a frog, and lets pass what came just before it, too."""
 
-    def __init__(self, settings: Gate, rate_hz: int) -> None:
+    def __init__(self, settings: GateSettings, rate_hz: int) -> None:
         frame = round(FRAME_S * rate_hz)
         self._hold, self._keep = (round(seconds / FRAME_S) for seconds in (settings.hold_s, settings.before_s))
         # A window that ends softly: with hard edges a gust at 20 Hz would be heard at 500 Hz, too.
@@ -118,12 +118,12 @@ class LevelGate:
 class Attention:
     """Divides a microphone's sound into what the model hears and what is left out."""
 
-    def __init__(self, settings: Energy, saving: Saving, rate_hz: int, block_s: float) -> None:
+    def __init__(self, settings: EnergySettings, saving: Saving, rate_hz: int, block_s: float) -> None:
         """Give the model `block_s` at a time while there is no reason to give it more."""
         self._duty, self._battery, self._saving = settings.duty, settings.battery, saving
         self._rate_hz, self._block_s = rate_hz, block_s
         self._always_gates = settings.gate is not None
-        self._gate = LevelGate(settings.gate or Gate(), rate_hz)
+        self._gate = LevelGate(settings.gate or GateSettings(), rate_hz)
 
     @property
     def block_s(self) -> float:
@@ -159,13 +159,13 @@ class Attention:
         if not self._duty:
             return True, 2**31
         # A sample that is a change's by a tenth of its own length is past it: times are rounded to microseconds.
-        phase_s = (at_s + 0.1 / self._rate_hz) % self._duty.every_s
-        is_on = phase_s < self._duty.listen_s
-        left_s = (self._duty.listen_s if is_on else self._duty.every_s) - phase_s
+        phase_s = (at_s + 0.1 / self._rate_hz) % self._duty.period_s
+        is_on = phase_s < self._duty.on_s
+        left_s = (self._duty.on_s if is_on else self._duty.period_s) - phase_s
         return is_on, max(1, math.ceil(left_s * self._rate_hz))
 
 
-def described(settings: Energy) -> str | None:
+def described(settings: EnergySettings) -> str | None:
     """Say in a sentence what the settings leave out, whatever the battery does; None if that is nothing."""
     parts = []
     if duty := settings.duty:
@@ -177,5 +177,5 @@ def described(settings: Energy) -> str | None:
     return "to save energy, " + "; ".join(parts) if parts else None
 
 
-def _duty_text(duty: Duty) -> str:
-    return f"the device listens for {duty.listen_s:g} s of every {duty.every_s:g} s"
+def _duty_text(duty: DutyCycleSettings) -> str:
+    return f"the device listens for {duty.on_s:g} s of every {duty.period_s:g} s"

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anura_edge.audio import FloatArray, to_pcm16
-from anura_edge.config.device import Config, Model
+from anura_edge.config.analysis import ModelSettings
+from anura_edge.config.device import Config
 from anura_edge.detection.detector import Detector, rules_for
 from anura_edge.detection.pipeline import Heard, listen
 from anura_edge.dsp.framer import Window
@@ -177,7 +178,10 @@ class Explorer:
             "span": manifest.window_samples,
             "labels": [label.model_dump() for label in manifest.labels],
             "rules": [asdict(rule) for rule in self._rules],
-            "detect": self._config.detect.model_dump(include={"release", "merge_gap_s"}),
+            "detect": {
+                "release": self._config.detect.release_ratio,
+                "merge_gap_s": self._config.detect.merge_gap_s,
+            },
             "column_s": spectrogram.column_s,
             "bands_hz": spectrogram.bands_hz.tolist(),
         }
@@ -191,7 +195,7 @@ def load_explorer(bundle: Path | None, max_duration_s: float) -> Explorer:
 
     Raises ModelError.
     """
-    return Explorer(Config(model=Model(bundle=bundle)), max_duration_s)
+    return Explorer(Config(model=ModelSettings(bundle=bundle)), max_duration_s)
 
 
 class _RecordingClassifier:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from anura_edge.clips.recorder import ClipRecorder
-from anura_edge.config.device import Config, Disk
+from anura_edge.config.device import Config
+from anura_edge.config.operation import DiskSettings
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.store.writer import ResultWriter
 from anura_edge.system.hardware import Space, space
@@ -17,7 +18,7 @@ RELIEF = 1.25
 """The disk is low until this much of the floor is free again: a file more or less must not make it flicker."""
 
 
-def missing(left: Space, disk: Disk, *, was_low: bool) -> Space:
+def missing(left: Space, disk: DiskSettings, *, was_low: bool) -> Space:
     """Return how much more the settings want to be free; nothing if there is enough."""
     relief = RELIEF if was_low else 1.0
     wanted_inodes = 0 if left.free_inodes is None else disk.min_free_inodes * relief

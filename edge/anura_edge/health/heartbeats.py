@@ -10,7 +10,7 @@ from enum import StrEnum
 from threading import Lock
 
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Detect
+from anura_edge.config.analysis import DetectionSettings
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.framer import Window
 from anura_edge.events import Call, Scores
@@ -115,7 +115,7 @@ class InstrumentedDetector(Detector):
         heartbeats: Heartbeats,
         bundle: Bundle,
         classifier: Classifier,
-        detect: Detect,
+        detect: DetectionSettings,
         block_s: float,
         *,
         is_live: bool = False,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from anura_edge.config.device import Battery
+from anura_edge.config.energy import BatterySettings
 from anura_edge.dsp.gating import Saving, Step, next_step
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.store.writer import ResultWriter
@@ -43,7 +43,7 @@ def power(capacity_file: Path | None = None, sys: Path = Path("/sys")) -> Power:
 class PowerWatch:
     """Looks at the battery now and then."""
 
-    def __init__(self, settings: Battery | None, saving: Saving, writer: ResultWriter) -> None:
+    def __init__(self, settings: BatterySettings | None, saving: Saving, writer: ResultWriter) -> None:
         self._settings, self._saving, self._writer = settings, saving, writer
         self.power = Power()
         """As of the last look."""

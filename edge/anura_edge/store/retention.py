@@ -16,7 +16,7 @@ from sqlite3 import Connection
 from time import monotonic
 from uuid import uuid4
 
-from anura_edge.config.device import Journal as Policy
+from anura_edge.config.operation import JournalSettings
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.store.journal import DEVICE_PROVENANCE, Journal, enqueue_row
@@ -37,7 +37,7 @@ _UNDELIVERED = (("dead_letter", "refused"), ("outbox", "waiting"))
 class Retention:
     """Removes what the policy does not keep, a step at a time."""
 
-    def __init__(self, journal: Journal, policy: Policy) -> None:
+    def __init__(self, journal: Journal, policy: JournalSettings) -> None:
         self._journal, self._policy = journal, policy
         self._next_at = 0.0
 
@@ -57,7 +57,7 @@ class Retention:
 
     def step(self, now: datetime) -> int:
         """Remove some rows, if there are too many, and return how many."""
-        old = (now - timedelta(days=self._policy.keep_days)).isoformat()
+        old = (now - timedelta(days=self._policy.retention_days)).isoformat()
         with self._journal.transaction() as db:
             removed = _remove_delivered(db, old)
             if removed or not self._is_too_large():

@@ -85,7 +85,7 @@ def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
         ("mqtt:\n  prot: 1883\n", "base.yaml:2: unknown key 'mqtt.prot'; did you mean 'port'?"),
         (
             "\n\nfrogs: yes\n",
-            "base.yaml:3: unknown key 'frogs'; there are: schema, state_dir, database, mqtt, web, retention, clips",
+            "base.yaml:3: unknown key 'frogs'; known keys: schema, state_dir, database, mqtt, web, retention, clips",
         ),
         (
             "web:\n  host: 0.0.0.0\n  port: 70000\n",
@@ -94,7 +94,7 @@ def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
         ("sites:\n  pond:\n    zone: Sao_Paulo\n", "base.yaml:3: sites.pond.zone: not a zone"),
         ("sites:\n  a pond: {}\n", "base.yaml:2: sites.a pond"),
         ("schema: 2\n", "base.yaml:1: schema: Input should be 1"),
-        ("- a list\n", "base.yaml:1: settings are"),
+        ("- a list\n", "base.yaml:1: write"),
         ("mqtt: [\n", "base.yaml:2: not YAML"),
         ("database: 2026-13-01\n", "base.yaml: month must be in"),
     ],

@@ -14,7 +14,8 @@ import soundfile as sf
 import anura_edge.app.scan_files as hear_files_module
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Audio, Config, Detect, Model
+from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
+from anura_edge.config.device import Config
 from anura_edge.errors import ConfigError, JournalError, ModelError
 from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES
 from anura_edge.sources.files.scan import scan
@@ -27,7 +28,9 @@ RATE_HZ = 8_000
 
 @pytest.fixture
 def config(tmp_path: Path, stream_path: Path) -> Config:
-    return Config(state_dir=tmp_path / "state", model=Model(bundle=stream_path), audio=Audio(utc_offset="-03:00"))
+    return Config(
+        state_dir=tmp_path / "state", model=ModelSettings(bundle=stream_path), audio=AudioSettings(utc_offset="-03:00")
+    )
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_a_copy_under_another_name_is_known(config: Config, card: Path, tmp_path
 
 def test_another_model_hears_everything_again(config: Config, card: Path, window_path: Path) -> None:
     hear(config, card)
-    summary, rows = hear(config.model_copy(update={"model": Model(bundle=window_path)}), card)
+    summary, rows = hear(config.model_copy(update={"model": ModelSettings(bundle=window_path)}), card)
     assert summary.new == 2
     assert {row.label for row in rows} == {"LOUD"}
 
@@ -163,11 +166,11 @@ def test_what_cannot_work_is_said_before_anything_is_heard(config: Config, tmp_p
             pass
 
     with pytest.raises(ModelError, match="no model bundle"):
-        start(model=Model(bundle=tmp_path))
+        start(model=ModelSettings(bundle=tmp_path))
     (tmp_path / "file").touch()
     with pytest.raises(JournalError, match="journal"):
         start(state_dir=tmp_path / "file")
-    mistaken = config.model_copy(update={"detect": Detect(thresholds={"X": 0.5})})
+    mistaken = config.model_copy(update={"detect": DetectionSettings(thresholds={"X": 0.5})})
     with pytest.raises(ConfigError, match="the model has no"), DeviceRuntime(mistaken, print, Stop()) as runtime:
         runtime.scan_files([])
 

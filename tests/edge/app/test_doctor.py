@@ -11,7 +11,9 @@ from support import Broker, free_port
 
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.app.doctor import Finding, Verdict, examine
-from anura_edge.config.device import Config, Device, Disk, Model, Mqtt
+from anura_edge.config.analysis import ModelSettings
+from anura_edge.config.device import Config, DeviceSettings
+from anura_edge.config.operation import DiskSettings, MqttSettings
 from anura_edge.system import hardware
 
 
@@ -20,9 +22,9 @@ def config(tmp_path: Path, stream_path: Path, broker: Broker) -> Config:
     return Config(
         state_dir=tmp_path / "state",
         source="folder:/media/card",
-        model=Model(bundle=stream_path),
-        device=Device(site="pond", name="one"),
-        mqtt=Mqtt(host="127.0.0.1", port=broker.port),
+        model=ModelSettings(bundle=stream_path),
+        device=DeviceSettings(site="pond", name="one"),
+        mqtt=MqttSettings(host="127.0.0.1", port=broker.port),
     )
 
 
@@ -49,11 +51,13 @@ def test_a_device_that_is_well_or_at_work_has_nothing_that_fails(config: Config)
 
 def test_a_model_that_changed_fails(config: Config, own_bundle: Path) -> None:
     (own_bundle / "model.onnx").write_bytes(b"x")
-    assert "model.onnx" in only_one_fails(config.model_copy(update={"model": Model(bundle=own_bundle)}), "model")
+    assert "model.onnx" in only_one_fails(
+        config.model_copy(update={"model": ModelSettings(bundle=own_bundle)}), "model"
+    )
 
 
 def test_a_broker_that_is_away_fails_and_none_at_all_is_a_warning(config: Config) -> None:
-    away = config.model_copy(update={"mqtt": Mqtt(host="127.0.0.1", port=free_port())})
+    away = config.model_copy(update={"mqtt": MqttSettings(host="127.0.0.1", port=free_port())})
     assert "Connection refused" in only_one_fails(away, "broker")
     assert look(config.model_copy(update={"mqtt": None}))["broker"].verdict == Verdict.WARN
 
@@ -95,7 +99,7 @@ def test_a_damaged_journal_fails_and_is_left_as_it_is(config: Config) -> None:
 
 
 def test_a_disk_below_its_floor_fails(config: Config) -> None:
-    assert "make room" in only_one_fails(config.model_copy(update={"disk": Disk(min_free_mb=1e9)}), "disk")
+    assert "make room" in only_one_fails(config.model_copy(update={"disk": DiskSettings(min_free_mb=1e9)}), "disk")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_a_full_disk_is_survived(
         "ANURA__STATE_DIR": str(small_disk / "state"),
         "ANURA__MODEL__BUNDLE": str(stream_path),
         "ANURA__WATCH__INTERVAL_S": "0.1",
-        "ANURA__WATCH__SETTLE_S": "0.1",
+        "ANURA__WATCH__DEBOUNCE_S": "0.1",
         "ANURA__HEALTH__INTERVAL_S": "0.1",
         "ANURA__DISK__MIN_FREE_MB": "1",
         "ANURA__DISK__MIN_FREE_INODES": "10",

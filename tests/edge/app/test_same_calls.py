@@ -11,7 +11,8 @@ import soundfile as sf
 
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Audio, Config, Model
+from anura_edge.config.analysis import AudioSettings, ModelSettings
+from anura_edge.config.device import Config
 from anura_edge.inference.bundle import Bundle
 from anura_edge.sources.files.scan import scan
 from anura_edge.testing import BLOCK_S, SimulatedClock, SimulatedMicrophone
@@ -73,8 +74,8 @@ def test_a_microphone_and_a_card_with_the_same_audio_have_the_same_calls(
     tmp_path: Path, bundle: Bundle, two_calls: Callable[..., FloatArray], block_s: float
 ) -> None:
     sound = np.concatenate([two_calls(LIVE_HZ)[:, 0]] * 2)
-    model = Model(bundle=bundle.path)
-    live = of_microphone(Config(state_dir=tmp_path / "live", model=model, audio=Audio(block_s=block_s)), sound)
+    model = ModelSettings(bundle=bundle.path)
+    live = of_microphone(Config(state_dir=tmp_path / "live", model=model, audio=AudioSettings(block_s=block_s)), sound)
     read = of_card(Config(state_dir=tmp_path / "read", model=model), sound)
     assert len(live) >= 2
     for heard, expected in zip(said(live), said(read), strict=True):

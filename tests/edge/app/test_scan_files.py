@@ -21,7 +21,8 @@ from support import DEADLINE_S, tmpfs
 import anura_edge.app.scan_files as hear_files_module
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Audio, Config, Detect, Model
+from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
+from anura_edge.config.device import Config
 from anura_edge.dsp.framer import Window
 from anura_edge.errors import JournalError
 from anura_edge.events import Scores
@@ -37,7 +38,9 @@ NAME = "A_20261120_193000.wav"
 
 @pytest.fixture
 def config(tmp_path: Path, stream_path: Path) -> Config:
-    return Config(state_dir=tmp_path / "state", model=Model(bundle=stream_path), audio=Audio(utc_offset="-03:00"))
+    return Config(
+        state_dir=tmp_path / "state", model=ModelSettings(bundle=stream_path), audio=AudioSettings(utc_offset="-03:00")
+    )
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ def test_the_journal_is_the_same_for_any_number_of_jobs(
     write_many(tmp_path / "card", two_calls)
     found = []
     for name, at_a_time in (("one", 1), ("many", jobs)):
-        config = Config(state_dir=tmp_path / name, model=Model(bundle=stream_path))
+        config = Config(state_dir=tmp_path / name, model=ModelSettings(bundle=stream_path))
         with DeviceRuntime(config, lambda _: None, Stop()) as runtime:
             runtime.scan_files(scan(tmp_path / "card"), jobs=at_a_time)
         rows = [row.model_dump(exclude={"utc", "id"} if row.kind == "notice" else set()) for row in sent(config)]
@@ -176,7 +179,9 @@ def test_other_settings_are_told_and_with_again_their_hearing_takes_the_place_of
     config: Config, card: Path
 ) -> None:
     hear(config, card)
-    other = config.model_copy(update={"audio": Audio(utc_offset="+10:00"), "detect": Detect(thresholds={"HIGH": 1.0})})
+    other = config.model_copy(
+        update={"audio": AudioSettings(utc_offset="+10:00"), "detect": DetectionSettings(thresholds={"HIGH": 1.0})}
+    )
     first = hear(other, card)
     assert (first.new, first.known, first.other_settings) == (0, 1, 1)
     again = hear(other, card, again=True)
@@ -216,7 +221,7 @@ def test_a_copy_that_is_completed_later_counts_once(config: Config, tmp_path: Pa
     path.write_bytes(whole[: len(whole) // 3])  # a part that was never heard by itself
     assert hear(config, tmp_path / "card").known == 2
     path.write_bytes(whole[: len(whole) // 2])  # a part that was
-    other = config.model_copy(update={"audio": Audio(utc_offset="+10:00")})
+    other = config.model_copy(update={"audio": AudioSettings(utc_offset="+10:00")})
     hear(other, tmp_path / "card", again=True)
     assert count(config)[0] == 60
 
@@ -272,7 +277,7 @@ def test_the_effort_is_the_audio_that_a_header_promises_to_the_sample(
     content = path.read_bytes()
     cut = int(share * len(content))
     path.write_bytes(content[:cut] + damage)
-    config = Config(state_dir=tmp_path / "state", model=Model(bundle=stream_path))
+    config = Config(state_dir=tmp_path / "state", model=ModelSettings(bundle=stream_path))
     summary = hear(config, tmp_path / "card")
     if not summary.new:
         assert sum(summary.unreadable.values()) == 1

@@ -35,7 +35,7 @@ def environment(tmp_path: Path, stream_path: Path) -> dict[str, str]:
         "COLUMNS": "200",
         "ANURA__STATE_DIR": str(tmp_path / "state"),
         "ANURA__MODEL__BUNDLE": str(stream_path),
-        "ANURA__WATCH__SETTLE_S": "0",
+        "ANURA__WATCH__DEBOUNCE_S": "0",
         "ANURA__WATCH__INTERVAL_S": "0.05",
     }
 

@@ -12,7 +12,9 @@ import soundfile as sf
 
 from anura_edge.clips import finder as finder_module
 from anura_edge.clips.finder import ClipFinder
-from anura_edge.config.device import Audio, Clips, Config
+from anura_edge.config.analysis import AudioSettings
+from anura_edge.config.device import Config
+from anura_edge.config.operation import ClipSettings
 from anura_edge.errors import UnreadableError
 from anura_edge.events import Event
 from anura_edge.sources.files.audio_file import open_file
@@ -32,7 +34,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 @pytest.fixture
 def finder(journal: Journal, tmp_path: Path) -> Callable[..., ClipFinder]:
     def make(channel: Any = "loudest", **clips: Any) -> ClipFinder:
-        config = Config(state_dir=tmp_path, audio=Audio(channel=channel), clips=Clips.model_validate(clips))
+        config = Config(
+            state_dir=tmp_path, audio=AudioSettings(channel=channel), clips=ClipSettings.model_validate(clips)
+        )
         return ClipFinder(ClipIndex(journal), config)
 
     return make

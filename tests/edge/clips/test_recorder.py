@@ -16,7 +16,7 @@ from anura_edge.audio import FloatArray
 from anura_edge.clips.ranking import parse_clip_name
 from anura_edge.clips.recorder import ClipRecorder, RecentAudio
 from anura_edge.clips.store import ClipStore
-from anura_edge.config.device import Clips
+from anura_edge.config.operation import ClipSettings
 from anura_edge.system.hardware import Space
 from anura_edge.wire import Provenance, event_row
 
@@ -42,7 +42,7 @@ def recorder_for(folder: Path) -> Iterator[Callable[..., ClipRecorder]]:
     started: list[ClipRecorder] = []
 
     def make(**settings: Any) -> ClipRecorder:
-        clips = Clips(enabled=True, **settings)
+        clips = ClipSettings(enabled=True, **settings)
         recorder = ClipRecorder(clips, ClipStore(folder, clips, UTC), MAX_CALL_S)
         recorder.start()
         started.append(recorder)
@@ -201,7 +201,7 @@ def test_free_space_removes_clips_but_no_other_files(
     (folder / "notes.txt").write_text("mine")
     (folder / "20261120T193002500Z_A-1.part").write_text("torn")
     hear(recorder_for(before_s=0, after_s=0), ramp, {n: [call(ramp, n - 2, n - 1)] for n in (3.0, 6.0, 9.0)})
-    store = ClipStore(folder, Clips(), UTC)
+    store = ClipStore(folder, ClipSettings(), UTC)
     assert len(store.clips) == 3
     store.free_space(Space(0, 0))
     assert len(store.clips) == 3

@@ -9,7 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.config.device import Audio, Config, Detect, Device, Model, Mqtt, Watch
+from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
+from anura_edge.config.device import Config, DeviceSettings
+from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
+from anura_edge.config.operation import MqttSettings, WatchSettings
 from anura_edge.config.yaml_loader import load
 from anura_edge.errors import ConfigError
 
@@ -28,27 +31,29 @@ configs = st.builds(
     Config,
     source=optional(st.text(st.characters(exclude_categories=["Cs"]))),
     state_dir=paths,
-    device=st.builds(Device, site=names.filter(lambda n: n != "site"), name=names.filter(lambda n: n != "device")),
+    device=st.builds(
+        DeviceSettings, site=names.filter(lambda n: n != "site"), name=names.filter(lambda n: n != "device")
+    ),
     audio=st.builds(
-        Audio,
+        AudioSettings,
         channel=st.integers(0, 63) | st.just("loudest"),
         utc_offset=optional(st.from_regex(r"[+-]0[0-9]:[0-5][0-9]", fullmatch=True)),
         microphone=optional(st.integers(0, 99) | st.text(max_size=20)),
         block_s=st.floats(0.02, 10),
     ),
-    model=st.builds(Model, bundle=optional(paths), threads=st.integers(1, 64)),
+    model=st.builds(ModelSettings, bundle=optional(paths), threads=st.integers(1, 64)),
     detect=st.builds(
-        Detect,
+        DetectionSettings,
         threshold=optional(shares),
         thresholds=st.dictionaries(st.text(max_size=8), shares, max_size=4),
-        release=shares,
+        release_ratio=shares,
         merge_gap_s=st.floats(0, 86_400),
         max_call_s=st.floats(1, 3_600),
     ),
-    watch=st.builds(Watch, interval_s=st.floats(0.05, 3_600), settle_s=st.floats(0, 3_600)),
+    watch=st.builds(WatchSettings, interval_s=st.floats(0.05, 3_600), debounce_s=st.floats(0, 3_600)),
     mqtt=optional(
         st.builds(
-            Mqtt,
+            MqttSettings,
             host=names,
             port=st.integers(1, 65_535),
             username=optional(st.text(max_size=9)),
@@ -62,8 +67,8 @@ configs = st.builds(
 @pytest.fixture
 def with_secret(tmp_path: Path) -> Config:
     (tmp_path / "password").write_text(SECRET + "\nsecond line\n")
-    mqtt = Mqtt(host="pond", username="frog", password_file=tmp_path / "password")
-    return Config(device=Device(site="pond", name="one"), mqtt=mqtt)
+    mqtt = MqttSettings(host="pond", username="frog", password_file=tmp_path / "password")
+    return Config(device=DeviceSettings(site="pond", name="one"), mqtt=mqtt)
 
 
 @given(configs)
@@ -75,9 +80,14 @@ def test_what_show_prints_loads_back_to_the_same(tmp_path_factory: pytest.TempPa
 
 @given(configs)
 def test_the_hash_changes_only_with_what_shapes_detection(config: Config) -> None:
-    other = config.model_copy(update={"source": "mic", "watch": Watch(interval_s=7), "state_dir": Path("elsewhere")})
+    other = config.model_copy(
+        update={"source": "mic", "watch": WatchSettings(interval_s=7), "state_dir": Path("elsewhere")}
+    )
     assert other.hash() == config.hash()
-    assert config.model_copy(update={"detect": Detect(release=0.123)}).hash() != config.hash()
+    assert config.model_copy(update={"detect": DetectionSettings(release_ratio=0.123)}).hash() != config.hash()
+
+
+SAVING = EnergySettings(duty=DutyCycleSettings(on_s=60, period_s=300), gate=GateSettings(), battery=BatterySettings())
 
 
 @pytest.mark.parametrize(
@@ -85,14 +95,19 @@ def test_the_hash_changes_only_with_what_shapes_detection(config: Config) -> Non
     [
         (Config(), "9216da915ed6"),
         (
-            Config(audio=Audio(channel=1, microphone="USB", trust_clock=True), detect=Detect(threshold=0.4)),
+            Config(
+                audio=AudioSettings(channel=1, microphone="USB", trust_clock=True),
+                detect=DetectionSettings(threshold=0.4),
+            ),
             "6dff2a18ace5",
         ),
-        (Config(audio=Audio(block_s=2)), "9216da915ed6"),
+        (Config(audio=AudioSettings(block_s=2)), "9216da915ed6"),
+        (Config(detect=DetectionSettings(release_ratio=0.3, thresholds={"A": 0.2})), "da29f9a65184"),
+        (Config(energy=SAVING), "bf9d2fccef74"),
     ],
 )
-def test_a_hash_stays_what_it_was_when_settings_are_added_that_change_no_call(config: Config, known: str) -> None:
-    """It stands on rows that were sent years ago, and decides what is heard again."""
+def test_hash_of_equal_settings_is_the_same_in_every_version(config: Config, known: str) -> None:
+    """Rows that were sent years ago contain it, and it decides which recordings are analysed again."""
     assert config.hash() == known
 
 
@@ -125,7 +140,7 @@ def test_a_password_in_the_settings_is_refused_and_not_repeated(tmp_path: Path) 
 def test_a_password_file_without_a_password_is_a_mistake(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "password").write_bytes(content)
     with pytest.raises(ConfigError, match=r"mqtt\.password_file"):
-        Mqtt(host="x", password_file=tmp_path / "password").password()
+        MqttSettings(host="x", password_file=tmp_path / "password").password()
 
 
 @pytest.mark.parametrize("device", ["", "device: {site: pond}", "device: {name: one}"])
@@ -147,7 +162,7 @@ def test_nobody_meets_a_broker_with_the_names_that_show_printed(tmp_path: Path) 
     ("text", "minutes"), [("+00:00", 0), ("-05:00", -300), ("+05:45", 345), ("-03:30", -210), ("+14:00", 840)]
 )
 def test_an_offset_is_what_the_clock_is_ahead_of_utc(text: str, minutes: int) -> None:
-    zone = Audio(utc_offset=text).zone
+    zone = AudioSettings(utc_offset=text).zone
     assert zone
     assert zone.utcoffset(None) == timedelta(minutes=minutes)
-    assert Audio().zone is None
+    assert AudioSettings().zone is None

@@ -18,7 +18,8 @@ from anura_edge import wire
 from anura_edge.clips.finder import ClipFinder
 from anura_edge.clips.ranking import make_clip
 from anura_edge.clips.store import to_flac
-from anura_edge.config.device import Clips, Config, Device, Mqtt
+from anura_edge.config.device import Config, DeviceSettings
+from anura_edge.config.operation import ClipSettings, MqttSettings
 from anura_edge.delivery.clip_upload import MIN_PART_BYTES, ClipUploader
 from anura_edge.delivery.connection import CommandReceived, Published
 from anura_edge.delivery.worker import DeliveryWorker
@@ -50,8 +51,8 @@ class Recorder:
     """A lane over one journal and one folder of clips."""
 
     def __init__(self, folder: Path, journal: Journal, **clips: Any) -> None:
-        device = Device(site="s", name="d")
-        self.config = Config(state_dir=folder, device=device, clips=Clips.model_validate(clips))
+        device = DeviceSettings(site="s", name="d")
+        self.config = Config(state_dir=folder, device=device, clips=ClipSettings.model_validate(clips))
         self.notes = ClipIndex(journal)
         self._woken: SimpleQueue[None] = SimpleQueue()
         self.lane = ClipUploader(
@@ -129,7 +130,7 @@ LONG_AGO = datetime(2026, 4, 12, 3, 0, tzinfo=UTC)
 def test_a_clip_is_sent_piece_by_piece_as_it_is_asked_for(
     device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
 ) -> None:
-    one, event = device(send="asked"), call()
+    one, event = device(upload="on_request"), call()
     one.save(event, LONG_AGO)
     came, sha256 = b"", None
     while len(came) < len(FLAC):
@@ -144,7 +145,7 @@ def test_a_clip_is_sent_piece_by_piece_as_it_is_asked_for(
 
 
 def test_one_piece_is_on_its_way_at_a_time(device: Callable[..., Recorder], call: Callable[..., wire.EventRow]) -> None:
-    one, events = device(send="asked"), [call(n) for n in range(3)]
+    one, events = device(upload="on_request"), [call(n) for n in range(3)]
     for event in events:
         one.save(event, LONG_AGO)
         one.want(event.id)
@@ -164,7 +165,7 @@ def test_one_piece_is_on_its_way_at_a_time(device: Callable[..., Recorder], call
 def test_of_a_file_that_has_changed_the_first_piece_is_sent(
     device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
 ) -> None:
-    one, event = device(send="asked"), call()
+    one, event = device(upload="on_request"), call()
     one.save(event, LONG_AGO)
     one.want(event.id, 16_000, "0" * 64)
     part = one.next()
@@ -172,12 +173,12 @@ def test_of_a_file_that_has_changed_the_first_piece_is_sent(
     assert part.offset == 0
 
 
-@pytest.mark.parametrize(("send", "why"), [("off", "off"), ("asked", "gone"), ("best", "gone")])
+@pytest.mark.parametrize(("upload", "why"), [("off", "off"), ("on_request", "gone"), ("best", "gone")])
 def test_what_does_not_come_is_denied_with_the_reason(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow], send: str, why: str
+    device: Callable[..., Recorder], call: Callable[..., wire.EventRow], upload: str, why: str
 ) -> None:
-    one, event = device(send=send), call()
-    if send == "off":
+    one, event = device(upload=upload), call()
+    if upload == "off":
         one.save(event, LONG_AGO)
     for wanted in (event.id, uuid4()):
         one.want(wanted)
@@ -191,9 +192,9 @@ def test_nothing_leaves_unless_the_settings_say_so(
     device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
 ) -> None:
     event = call()
-    assert Clips().send == "off"
-    for send in ("off", "asked"):
-        one = device(send=send)
+    assert ClipSettings().upload == "off"
+    for upload in ("off", "on_request"):
+        one = device(upload=upload)
         one.save(event, LONG_AGO)
         assert one.says_nothing()
 
@@ -204,7 +205,7 @@ def test_the_budget_of_a_day_outlives_the_program(
     event = call()
     sent = 0
     for _ in range(2):
-        one = device(send="asked", send_mb_per_day=0.04)
+        one = device(upload="on_request", upload_mb_per_day=0.04)
         one.save(event, LONG_AGO)
         for _ in range(3):
             one.want(event.id, sent)
@@ -222,7 +223,7 @@ def test_the_budget_of_a_day_outlives_the_program(
 def test_the_best_of_nights_that_are_over_are_offered_until_they_are_settled(
     device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
 ) -> None:
-    one, old, older, tonight = device(send="best"), call(1), call(2), call(3)
+    one, old, older, tonight = device(upload="best"), call(1), call(2), call(3)
     one.save(old, LONG_AGO + timedelta(days=1))
     one.save(older, LONG_AGO)
     one.save(tonight, datetime.now(UTC))
@@ -235,7 +236,7 @@ def test_the_best_of_nights_that_are_over_are_offered_until_they_are_settled(
             one.connect()
         one.settle(event.id)
     assert one.says_nothing()
-    another = device(send="best")
+    another = device(upload="best")
     assert another.says_nothing(), "what is settled stays so"
     another.want(old.id)
     assert isinstance(another.next(), wire.ClipPart), "and can be asked for"
@@ -244,7 +245,7 @@ def test_the_best_of_nights_that_are_over_are_offered_until_they_are_settled(
 def test_a_clip_that_was_given_up_for_a_better_one_is_offered_no_more(
     device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
 ) -> None:
-    one, event = device(send="best"), call()
+    one, event = device(upload="best"), call()
     one.save(event, LONG_AGO)
     for file in one.config.clips_path.iterdir():
         file.unlink()
@@ -255,7 +256,7 @@ def test_a_clip_that_was_given_up_for_a_better_one_is_offered_no_more(
 def test_a_connection_that_ends_at_a_piece_gets_smaller_ones_until_they_pass(
     device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
 ) -> None:
-    one, event = device(send="asked"), call()
+    one, event = device(upload="on_request"), call()
     one.save(event, LONG_AGO)
     sizes = []
     for _ in range(9):
@@ -280,7 +281,7 @@ def test_a_connection_that_ends_at_a_piece_gets_smaller_ones_until_they_pass(
 def test_a_piece_keeps_below_the_brokers_largest_packet(
     device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
 ) -> None:
-    one, event = device(send="asked"), call()
+    one, event = device(upload="on_request"), call()
     one.save(event, LONG_AGO)
     one.connect(max_packet=1_024)
     one.want(event.id)
@@ -291,7 +292,7 @@ def test_a_piece_keeps_below_the_brokers_largest_packet(
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=80) | st.sampled_from([b"{}", b'{"command": "reboot"}', wire.pack(b" " * 2_000_000)]))
 def test_no_command_stops_it(device: Callable[..., Recorder], payload: bytes) -> None:
-    one = device(send="asked")
+    one = device(upload="on_request")
     one.lane.take(CommandReceived(payload))
     assert one.says_nothing()
 
@@ -300,11 +301,11 @@ def test_rows_go_before_pieces_and_each_waits_for_one_at_most(
     broker: Broker, tmp_path: Path, journal: Journal, call: Callable[..., wire.EventRow], hear_topic: Callable[..., Any]
 ) -> None:
     event = call()
-    mqtt = Mqtt(host="127.0.0.1", port=broker.port, delivery="broker")
+    mqtt = MqttSettings(host="127.0.0.1", port=broker.port, delivery="broker")
     config = Config(
         state_dir=tmp_path,
-        device=Device(site="s", name="d"),
-        clips=Clips(send="asked"),
+        device=DeviceSettings(site="s", name="d"),
+        clips=ClipSettings(upload="on_request"),
         mqtt=mqtt,
     )
     (tmp_path / "clips").mkdir()

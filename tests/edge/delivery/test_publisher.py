@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from anura_base.ingest.sequence import JournalProgress
 from anura_edge import wire
-from anura_edge.config.device import Config, Mqtt
+from anura_edge.config.device import Config
+from anura_edge.config.operation import MqttSettings
 from anura_edge.delivery import publisher as publisher_module
 from anura_edge.delivery.connection import AckReceived, Closed, Published
 from anura_edge.delivery.poison_rows import PoisonRowFinder
@@ -79,7 +80,7 @@ def test_the_base_has_exactly_what_was_committed_whatever_happens_on_the_way(
 ) -> None:
     base, committed, poison_rows = Base(), set[UUID](), PoisonRowFinder()
     base.progress = JournalProgress(received=((1, known),) if known else ())  # of another life of the journal
-    mqtt = Mqtt(host="h", resend_s=3_600)
+    mqtt = MqttSettings(host="h", resend_s=3_600)
     with closing(Journal(tmp_path_factory.mktemp("state") / "journal.db")) as journal:
 
         def connect() -> tuple[Air, RowPublisher]:
@@ -132,7 +133,7 @@ def test_the_base_has_exactly_what_was_committed_whatever_happens_on_the_way(
 
 def over(air: Air, journal: Journal) -> RowPublisher:
     link: Any = air
-    return RowPublisher(journal, Config(), Mqtt(host="h", resend_s=3_600), link, 100_000, PoisonRowFinder())
+    return RowPublisher(journal, Config(), MqttSettings(host="h", resend_s=3_600), link, 100_000, PoisonRowFinder())
 
 
 def test_what_was_lost_is_not_settled_by_a_base_that_counts_further(

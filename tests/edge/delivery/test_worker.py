@@ -15,7 +15,8 @@ from support import Broker, eventually, free_port
 from anura_base.ingest.sequence import JournalProgress
 from anura_edge import wire
 from anura_edge.audio import ClockSource
-from anura_edge.config.device import Config, Device, Mqtt
+from anura_edge.config.device import Config, DeviceSettings
+from anura_edge.config.operation import MqttSettings
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.events import Effort, EffortState, Event
 from anura_edge.store.journal import Journal
@@ -107,8 +108,8 @@ def start_worker(journal: Journal) -> Iterator[Callable[..., DeliveryWorker]]:
     workers: list[DeliveryWorker] = []
 
     def start(port: int, **settings: object) -> DeliveryWorker:
-        mqtt = Mqtt.model_validate({"host": "127.0.0.1", "port": port, "resend_s": 0.3, **settings})
-        config = Config(device=Device(site="s", name="d"), mqtt=mqtt)
+        mqtt = MqttSettings.model_validate({"host": "127.0.0.1", "port": port, "resend_s": 0.3, **settings})
+        config = Config(device=DeviceSettings(site="s", name="d"), mqtt=mqtt)
         worker = DeliveryWorker(journal, config, mqtt, wire.Status(state="online"))
         worker.start()
         workers.append(worker)

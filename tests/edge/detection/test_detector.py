@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Detect
+from anura_edge.config.analysis import DetectionSettings
 from anura_edge.detection.detector import Detector, rules_for
 from anura_edge.errors import ConfigError
 from anura_edge.events import Call
@@ -90,20 +90,20 @@ def test_even_one_sample_is_heard(detector: Detector) -> None:
 
 
 def test_a_setting_goes_before_the_bundles_own_threshold(stream_bundle: Bundle) -> None:
-    ons = [rule.on for rule in rules_for(stream_bundle, Detect())]
+    ons = [rule.on for rule in rules_for(stream_bundle, DetectionSettings())]
     assert ons == [0.5, 0.5]
-    ons = [rule.on for rule in rules_for(stream_bundle, Detect(threshold=0.7, thresholds={"HIGH": 0.9}))]
+    ons = [rule.on for rule in rules_for(stream_bundle, DetectionSettings(threshold=0.7, thresholds={"HIGH": 0.9}))]
     assert ons == [0.7, 0.9]
-    (rule, _) = rules_for(stream_bundle, Detect(release=0.25, merge_gap_s=0.5, max_call_s=2))
+    (rule, _) = rules_for(stream_bundle, DetectionSettings(release_ratio=0.25, merge_gap_s=0.5, max_call_s=2))
     assert (rule.off, rule.merge_gap, rule.max_length) == (0.125, 4_000, 16_000)
 
 
 def test_a_threshold_for_a_label_that_the_model_lacks_is_a_mistake(stream_bundle: Bundle) -> None:
     with pytest.raises(ConfigError, match=r"no \['MIDDLE'\]; it has LOW, HIGH"):
-        rules_for(stream_bundle, Detect(thresholds={"MIDDLE": 0.5}))
+        rules_for(stream_bundle, DetectionSettings(thresholds={"MIDDLE": 0.5}))
 
 
 def test_a_threshold_is_that_of_its_label_in_any_case(stream_bundle: Bundle) -> None:
     code = stream_bundle.manifest.labels[0].code
     for name in (code, code.lower()):
-        assert rules_for(stream_bundle, Detect(thresholds={name: 0.123}))[0].on == 0.123
+        assert rules_for(stream_bundle, DetectionSettings(thresholds={name: 0.123}))[0].on == 0.123

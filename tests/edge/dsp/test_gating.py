@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Battery, Duty, Energy, Gate
+from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
 from anura_edge.dsp.gating import Attention, LevelGate, Part, Saving, Step, described, next_step
 from anura_edge.events import EffortState
 
@@ -47,7 +47,9 @@ def pond(tone: Callable[..., FloatArray]) -> FloatArray:
     return sound
 
 
-SETTINGS = Energy(duty=Duty(listen_s=14, every_s=16), gate=Gate(level_dbfs=-40, high_hz=3_900, hold_s=2, before_s=1))
+SETTINGS = EnergySettings(
+    duty=DutyCycleSettings(on_s=14, period_s=16), gate=GateSettings(level_dbfs=-40, high_hz=3_900, hold_s=2, before_s=1)
+)
 
 
 @given(sizes=st.lists(st.integers(1, 9_000).map(lambda n: n * n // 4_000 + 37), min_size=1, max_size=5))
@@ -62,7 +64,7 @@ def test_every_sample_comes_once_in_order_and_its_fate_does_not_depend_on_the_ch
 
 
 def test_the_gate_lets_pass_what_came_before_a_call_and_shuts_after_it(pond: FloatArray) -> None:
-    gate = LevelGate(Gate(level_dbfs=-40, high_hz=3_900, hold_s=2, before_s=1), RATE_HZ)
+    gate = LevelGate(GateSettings(level_dbfs=-40, high_hz=3_900, hold_s=2, before_s=1), RATE_HZ)
     parts = joined([*gate.feed(pond), *gate.end()])
     lengths = [(state, len(samples) / RATE_HZ) for state, samples in parts]
     # The first call begins at 4.03 s, so the frame that opens it begins at 4.0 s, and the last loud one ends at 5.1 s.
@@ -76,7 +78,7 @@ def test_the_gate_lets_pass_what_came_before_a_call_and_shuts_after_it(pond: Flo
 
 
 def test_wind_below_the_band_opens_no_gate(tone: Callable[..., FloatArray]) -> None:
-    gate = LevelGate(Gate(level_dbfs=-60, low_hz=300, high_hz=3_900), RATE_HZ)
+    gate = LevelGate(GateSettings(level_dbfs=-60, low_hz=300, high_hz=3_900), RATE_HZ)
     parts = [*gate.feed(tone(RATE_HZ, 20, hz=23, amplitude=0.3)), *gate.end()]
     assert {state for state, _ in parts} == {EffortState.GATED}
 
@@ -85,17 +87,17 @@ def test_wind_below_the_band_opens_no_gate(tone: Callable[..., FloatArray]) -> N
 def test_the_level_is_that_of_a_sine_in_the_band(tone: Callable[..., FloatArray], db: float) -> None:
     """A sine's mean square is half of its amplitude's square, as everywhere in anura-edge."""
     amplitude = 2**0.5 * 10 ** ((-40 + db) / 20)
-    gate = LevelGate(Gate(level_dbfs=-40, high_hz=3_900), RATE_HZ)
+    gate = LevelGate(GateSettings(level_dbfs=-40, high_hz=3_900), RATE_HZ)
     states = {state for state, _ in [*gate.feed(tone(RATE_HZ, 1, amplitude=amplitude)), *gate.end()]}
     assert states == {EffortState.ANALYSED if db > 0 else EffortState.GATED}
 
 
-@given(start_s=st.floats(0, 1e9), listen_s=st.floats(1, 50), more_s=st.floats(0.01, 50), chunk=st.integers(50, 5_000))
+@given(start_s=st.floats(0, 1e9), on_s=st.floats(1, 50), more_s=st.floats(0.01, 50), chunk=st.integers(50, 5_000))
 def test_devices_with_one_duty_cycle_listen_at_the_same_moments_whenever_they_start(
-    start_s: float, listen_s: float, more_s: float, chunk: int
+    start_s: float, on_s: float, more_s: float, chunk: int
 ) -> None:
-    duty = Duty(listen_s=listen_s, every_s=listen_s + more_s)
-    attention = Attention(Energy(duty=duty), Saving(), 100, 0.1)
+    duty = DutyCycleSettings(on_s=on_s, period_s=on_s + more_s)
+    attention = Attention(EnergySettings(duty=duty), Saving(), 100, 0.1)
     at_s = start_s
     for _ in range(5):
         sample_s = at_s
@@ -103,8 +105,8 @@ def test_devices_with_one_duty_cycle_listen_at_the_same_moments_whenever_they_st
             np.zeros(chunk, np.float32), datetime.fromtimestamp(0, UTC) + timedelta(seconds=at_s)
         ):
             middle_s = sample_s + len(part) / 200
-            if 0.02 < middle_s % duty.every_s % duty.listen_s < duty.listen_s - 0.02:
-                is_on = middle_s % duty.every_s < duty.listen_s
+            if 0.02 < middle_s % duty.period_s % duty.on_s < duty.on_s - 0.02:
+                is_on = middle_s % duty.period_s < duty.on_s
                 assert (state == EffortState.ANALYSED) == is_on
             sample_s += len(part) / 100
         at_s += chunk / 100
@@ -112,7 +114,7 @@ def test_devices_with_one_duty_cycle_listen_at_the_same_moments_whenever_they_st
 
 @given(charges=st.lists(st.floats(0, 100), min_size=1, max_size=30))
 def test_a_battery_saves_at_once_and_takes_back_only_what_is_clearly_possible_again(charges: list[float]) -> None:
-    settings, step, order = Battery(), Step.FULL, list(Step)
+    settings, step, order = BatterySettings(), Step.FULL, list(Step)
     for charge in charges:
         deepest = sum(charge < limit for limit in (60, 40, 15))
         before, step = order.index(step), next_step(step, charge, settings)
@@ -126,14 +128,14 @@ def test_a_battery_saves_at_once_and_takes_back_only_what_is_clearly_possible_ag
 def test_a_charge_around_a_threshold_makes_no_flicker() -> None:
     step, steps = Step.FULL, []
     for charge in (61, 59, 61, 59, 64, 59, 66, 61, 59):
-        step = next_step(step, charge, Battery())
+        step = next_step(step, charge, BatterySettings())
         steps.append(step)
     full, coarse = Step.FULL, Step.COARSE
     assert steps == [full, coarse, coarse, coarse, coarse, coarse, full, full, coarse]
 
 
 def test_what_is_left_out_is_said_and_nothing_if_that_is_nothing() -> None:
-    assert described(Energy(battery=Battery())) is None
+    assert described(EnergySettings(battery=BatterySettings())) is None
     assert described(SETTINGS) == (
         "to save energy, the device listens for 14 s of every 16 s; "
         "what stays below -40 dBFS from 300 to 3900 Hz is not analysed"

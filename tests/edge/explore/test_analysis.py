@@ -12,7 +12,8 @@ import pytest
 import soundfile as sf
 
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Config, Model
+from anura_edge.config.analysis import ModelSettings
+from anura_edge.config.device import Config
 from anura_edge.errors import BusyError, ConfigError, UnreadableError
 from anura_edge.explore import analysis
 from anura_edge.explore.analysis import MAX_CONCURRENT, Explorer
@@ -24,12 +25,12 @@ RATE_HZ = 8_000
 
 @pytest.fixture
 def explorer(bundle: Bundle) -> Explorer:
-    return Explorer(Config(model=Model(bundle=bundle.path)))
+    return Explorer(Config(model=ModelSettings(bundle=bundle.path)))
 
 
 @pytest.fixture
 def window_explorer(window_bundle: Bundle) -> Explorer:
-    return Explorer(Config(model=Model(bundle=window_bundle.path)))
+    return Explorer(Config(model=ModelSettings(bundle=window_bundle.path)))
 
 
 @pytest.fixture
@@ -99,14 +100,14 @@ def test_invalid_window_or_hop_is_refused(
 
 
 def test_stream_model_refuses_a_hop(stream_bundle: Bundle, recording_8k: Path) -> None:
-    explorer = Explorer(Config(model=Model(bundle=stream_bundle.path)))
+    explorer = Explorer(Config(model=ModelSettings(bundle=stream_bundle.path)))
     with pytest.raises(ConfigError, match="fixed hop"):
         explorer.analyse(recording_8k, "plain.wav", hop_s=0.5)
 
 
 def test_too_long_recording_is_refused(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "CHUNK_S", 1.0)
-    explorer = Explorer(Config(model=Model(bundle=bundle.path)), max_duration_s=5)
+    explorer = Explorer(Config(model=ModelSettings(bundle=bundle.path)), max_duration_s=5)
     for name in ("long.wav", "long.mp3"):
         sf.write(tmp_path / name, np.random.default_rng(0).normal(0, 0.1, 90 * RATE_HZ).clip(-1, 1), RATE_HZ)
         with pytest.raises(UnreadableError, match="cut it"):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from anura_edge.clips.ranking import make_clip
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.store import ClipStore
-from anura_edge.config.device import Clips, Config, Disk
+from anura_edge.config.device import Config
+from anura_edge.config.operation import ClipSettings, DiskSettings
 from anura_edge.events import NoticeKind
 from anura_edge.health import disk as disk_module
 from anura_edge.health.disk import RELIEF, DiskWatch, missing
@@ -20,7 +21,7 @@ from anura_edge.store.writer import ResultWriter
 from anura_edge.system.hardware import Space
 from anura_edge.wire import NoticeRow, Provenance
 
-FLOOR = Disk(min_free_mb=1, min_free_inodes=100)
+FLOOR = DiskSettings(min_free_mb=1, min_free_inodes=100)
 PLENTY, LOW, BETWEEN = Space(10**9, 10**6), Space(900_000, 10**6), Space(1_100_000, 10**6)
 
 
@@ -98,12 +99,12 @@ def test_unmounted_disk_is_unknown(config: Config, writer: ResultWriter) -> None
 def test_low_disk_removes_clips_before_it_pauses_saving(
     config: Config, writer: ResultWriter, left: Left, tmp_path: Path
 ) -> None:
-    store = ClipStore(tmp_path / "clips", Clips(), UTC)
+    store = ClipStore(tmp_path / "clips", ClipSettings(), UTC)
     for minute in range(10):
         store.add(
             make_clip(datetime(2026, 11, 20, 22, minute, tzinfo=UTC), [("A" * (minute + 1), 0.9)]), bytes(100_000)
         )
-    recorder = ClipRecorder(Clips(), store, 60)
+    recorder = ClipRecorder(ClipSettings(), store, 60)
 
     left.store, left.space = store, Space(1_900_000, 10**6)
     watch = DiskWatch(config, writer, recorder)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.config.device import Detect
+from anura_edge.config.analysis import DetectionSettings
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.framer import Window
 from anura_edge.events import Scores
@@ -96,7 +96,7 @@ class Failing:
 
 
 def test_failed_model_is_not_overdue(bundle: Bundle, heartbeats: Heartbeats, clock: Clock) -> None:
-    detector = InstrumentedDetector(heartbeats, bundle, Failing(), Detect(), 1.0)
+    detector = InstrumentedDetector(heartbeats, bundle, Failing(), DetectionSettings(), 1.0)
     detector.begin(bundle.manifest.rate_hz)
     with pytest.raises(RuntimeError):
         [*detector.feed(np.zeros(10 * bundle.manifest.rate_hz, np.float32))]
@@ -124,7 +124,7 @@ def test_instrumented_detector_gives_the_same_events(
         detector.begin(bundle.manifest.rate_hz)
         return [*detector.feed(two_calls()[:, 0]), *detector.end()]
 
-    parts = bundle, load_classifier(bundle), Detect(), 1.0
+    parts = bundle, load_classifier(bundle), DetectionSettings(), 1.0
     assert hear(InstrumentedDetector(heartbeats, *parts)) == hear(Detector(*parts)) != []
     clock.now += 5
     assert heartbeats.since_sample_s == heartbeats.since_inference_s == 5

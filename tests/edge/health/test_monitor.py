@@ -18,7 +18,10 @@ from support import Broker, eventually, free_port
 
 from anura_edge import wire
 from anura_edge.app.device import DeviceRuntime
-from anura_edge.config.device import Battery, Config, Device, Energy, Health, Model, Mqtt
+from anura_edge.config.analysis import ModelSettings
+from anura_edge.config.device import Config, DeviceSettings
+from anura_edge.config.energy import BatterySettings, EnergySettings
+from anura_edge.config.operation import HealthSettings, MqttSettings
 from anura_edge.errors import ModelError
 from anura_edge.health.monitor import Backlog
 from anura_edge.sources.files.scan import FoundFile
@@ -40,8 +43,8 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 
 @pytest.fixture
 def config(tmp_path: Path, stream_path: Path) -> Config:
-    health = Health(interval_s=0.1, patience_s=PATIENCE_S)
-    return Config(state_dir=tmp_path / "state", model=Model(bundle=stream_path), health=health)
+    health = HealthSettings(interval_s=0.1, watchdog_timeout_s=PATIENCE_S)
+    return Config(state_dir=tmp_path / "state", model=ModelSettings(bundle=stream_path), health=health)
 
 
 def word(manager: socket.socket) -> str:
@@ -96,8 +99,8 @@ def test_silent_microphone_driver_is_a_problem(
 def test_empty_battery_pauses_the_device(config: Config, tmp_path: Path) -> None:
     (tmp_path / "charge").write_text("9")
     told = tmp_path / "anura.prom"
-    energy = Energy(battery=Battery(capacity_file=tmp_path / "charge"))
-    health = Health(interval_s=0.1, prometheus_file=told)
+    energy = EnergySettings(battery=BatterySettings(capacity_file=tmp_path / "charge"))
+    health = HealthSettings(interval_s=0.1, prometheus_file=told)
     clock, stop = SimulatedClock(1_795_000_000.0), Event()
     device = SimulatedMicrophone(clock, clock.monotonic_s + 60, stop, faint_noise())
     with DeviceRuntime(config.model_copy(update={"energy": energy, "health": health}), print, stop) as runtime:
@@ -108,7 +111,7 @@ def test_empty_battery_pauses_the_device(config: Config, tmp_path: Path) -> None
 
 
 def test_unreachable_broker_is_a_problem_but_no_hang(config: Config, manager: socket.socket) -> None:
-    away = Mqtt(host="127.0.0.1", port=free_port())
+    away = MqttSettings(host="127.0.0.1", port=free_port())
     with DeviceRuntime(config.model_copy(update={"mqtt": away}), print, Event()):
         words_until(manager, "0 rows wait: broker 127.0.0.1")
         for _ in range(10):
@@ -157,7 +160,7 @@ def test_hung_model_stops_the_watchdog_of_the_program(
         "ANURA__STATE_DIR": str(tmp_path / "state"),
         "ANURA__MODEL__BUNDLE": str(hanging_bundle),
         "ANURA__HEALTH__INTERVAL_S": "0.1",
-        "ANURA__HEALTH__PATIENCE_S": str(PATIENCE_S),
+        "ANURA__HEALTH__WATCHDOG_TIMEOUT_S": str(PATIENCE_S),
     }
     program = [sys.executable, "-c", "from anura_edge.cli.main import main; main()", "run", "--source"]
     process = subprocess.Popen([*program, f"file:{tmp_path / 'loud.wav'}"], env={**os.environ, **settings})
@@ -174,7 +177,7 @@ def test_hung_model_stops_the_watchdog_of_the_program(
 
 def test_failed_start_is_never_reported_ready(manager: socket.socket, config: Config, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        DeviceRuntime(config.model_copy(update={"model": Model(bundle=tmp_path)}), print, Event())
+        DeviceRuntime(config.model_copy(update={"model": ModelSettings(bundle=tmp_path)}), print, Event())
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         word(manager)
@@ -192,8 +195,8 @@ def test_health_reaches_the_broker_and_prometheus(
 ) -> None:
     heard = hear_topic(broker.port, "anura/v1/pond/one/health")
     changes = {
-        "device": Device(site="pond", name="one"),
-        "mqtt": Mqtt(host="127.0.0.1", port=broker.port, delivery="broker"),
+        "device": DeviceSettings(site="pond", name="one"),
+        "mqtt": MqttSettings(host="127.0.0.1", port=broker.port, delivery="broker"),
         "health": config.health.model_copy(update={"prometheus_file": tmp_path / "anura.prom"}),
     }
     with DeviceRuntime(config.model_copy(update=changes), print, Event()) as runtime:

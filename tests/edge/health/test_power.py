@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from anura_edge.config.device import Battery
+from anura_edge.config.energy import BatterySettings
 from anura_edge.dsp.gating import Saving, Step
 from anura_edge.events import NoticeKind
 from anura_edge.health.power import Power, PowerWatch, power
@@ -42,7 +42,7 @@ def test_invalid_charge_is_none(tmp_path: Path, text: str) -> None:
 def test_each_mode_change_is_one_notice(tmp_path: Path, provenance: Provenance) -> None:
     journal, saving, charge = Journal(tmp_path / "journal.db"), Saving(), tmp_path / "charge"
     writer = ResultWriter(journal, provenance, lambda _: None, lambda: None)
-    watch = PowerWatch(Battery(capacity_file=charge), saving, writer)
+    watch = PowerWatch(BatterySettings(capacity_file=charge), saving, writer)
     steps = []
     for text in ("", "55", "54.5", "10", "lost", "12", "100"):
         charge.write_text(text)

@@ -12,8 +12,8 @@ import pytest
 from anura_edge.clips.finder import ClipFinder
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.store import ClipStore
-from anura_edge.config.device import Clips, Config
-from anura_edge.config.device import Journal as Policy
+from anura_edge.config.device import Config
+from anura_edge.config.operation import ClipSettings, JournalSettings
 from anura_edge.events import Event
 from anura_edge.store.clip_index import ClipIndex, IndexedClip
 from anura_edge.store.database import damaged_mark
@@ -58,7 +58,7 @@ def test_a_note_is_found_until_its_call_is_gone(
     with closing(Journal(path)) as again:
         assert ClipIndex(again).find(events[2].id)
     journal.settle([1, 2, 3])
-    Retention(journal, Policy(keep_days=1)).step(datetime.now(UTC) + timedelta(days=2))
+    Retention(journal, JournalSettings(retention_days=1)).step(datetime.now(UTC) + timedelta(days=2))
     assert [notes.find(event.id) for event in events] == [None] * 3
     assert notes.event(events[0].id) is None
 
@@ -79,7 +79,7 @@ def test_what_a_recorder_saves_is_found_by_each_of_its_calls(
     make_event: Callable[..., Event],
     provenance: Provenance,
 ) -> None:
-    config = Config(state_dir=tmp_path, clips=Clips(enabled=True, before_s=1, after_s=1))
+    config = Config(state_dir=tmp_path, clips=ClipSettings(enabled=True, before_s=1, after_s=1))
     notes = ClipIndex(journal)
     recorder = ClipRecorder(config.clips, ClipStore(config.clips_path, config.clips, UTC), 60, notes.note)
     recorder.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anura_edge.config.device import Journal as Policy
+from anura_edge.config.operation import JournalSettings
 from anura_edge.events import Effort, Event
 from anura_edge.store import retention as retention_module
 from anura_edge.store.journal import Journal
@@ -36,7 +36,7 @@ def drain(retention: Retention, now: datetime) -> list[int]:
 
 
 def test_what_was_delivered_goes_when_it_is_old_and_what_waits_stays(journal: Journal) -> None:
-    retention = Retention(journal, Policy(keep_days=30))
+    retention = Retention(journal, JournalSettings(retention_days=30))
     assert drain(retention, NOW + timedelta(days=29)) == []
     assert drain(retention, NOW + timedelta(days=31)) == [STEP_ROWS, 100]
     assert (journal.pending_count(), len(journal.event_ids())) == (4_800, 4_200)
@@ -47,7 +47,7 @@ def test_above_the_limit_delivered_rows_go_first_then_effort_then_events_and_eac
     journal: Journal,
 ) -> None:
     waiting = {row.seq: row for row in journal.pending(0, 10_000)}
-    retention = Retention(journal, Policy(max_mb=1))
+    retention = Retention(journal, JournalSettings(max_mb=1))
     gone: list[str] = []
     while removed := retention.step(NOW + timedelta(hours=1)):
         left = {row.seq: row for row in journal.pending(0, 10_000)}
@@ -66,7 +66,7 @@ def test_above_the_limit_delivered_rows_go_first_then_effort_then_events_and_eac
 
 
 def test_a_tick_goes_on_until_nothing_is_left_to_do(journal: Journal) -> None:
-    retention = Retention(journal, Policy(keep_days=0))
+    retention = Retention(journal, JournalSettings(retention_days=0))
     for _ in range(5):
         retention.tick()
     assert len(journal.event_ids()) == 4_200
@@ -74,7 +74,7 @@ def test_a_tick_goes_on_until_nothing_is_left_to_do(journal: Journal) -> None:
 
 def test_what_was_refused_was_never_delivered_and_goes_only_when_counted(journal: Journal) -> None:
     journal.refuse(601, "too large")
-    retention = Retention(journal, Policy(keep_days=30, max_mb=1))
+    retention = Retention(journal, JournalSettings(retention_days=30, max_mb=1))
     events = len(journal.event_ids())
     while not (counted := [row for row in journal.pending(0, 10_000) if "gave up" in getattr(row, "detail", "")]):
         events = len(journal.event_ids())
@@ -90,7 +90,7 @@ def test_a_commit_of_any_size_leaves_the_journal_within_its_limit(
 ) -> None:
     monkeypatch.setattr(retention_module, "TICK_S", 600.0)  # a slow machine takes more ticks
     with closing(Journal(tmp_path / "large.db")) as journal:
-        retention = Retention(journal, Policy(max_mb=1))
+        retention = Retention(journal, JournalSettings(max_mb=1))
         for file in range(6):
             journal.commit([make_event(n) for n in range(3_000 * file, 3_000 * (file + 1))], [], provenance)
             retention.tick()

@@ -24,7 +24,8 @@ SOUND_S, HISS_S = 10, 20
 HISS_RMS = 10 ** (-62 / 20)
 
 ON, OFF = 0.5, 0.25
-"""A call is there from ON up and lasts down to OFF, as on a device that is told nothing else (`detect.release`)."""
+"""A call begins at ON and lasts until the score is below OFF, as on a device with the defaults of
+`detect.release_ratio`."""
 
 
 def offset_delay_metrics(out: Path, recipe: Recipe, trial: Predictions) -> Iterator[MetricResult]:

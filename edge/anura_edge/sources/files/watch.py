@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
-from anura_edge.config.device import Watch
+from anura_edge.config.operation import WatchSettings
 from anura_edge.errors import SourceError
 from anura_edge.sources.files.audio_file import is_finished
 from anura_edge.sources.files.fs_events import Hints, MountTable
@@ -27,7 +27,7 @@ class Folder:
     def __init__(
         self,
         root: Path,
-        settings: Watch,
+        settings: WatchSettings,
         stop: Event,
         left: Left = leave_silently,
         beat: Callable[[float], None] = lambda _: None,
@@ -36,7 +36,7 @@ class Folder:
         self._root, self._settings, self._stop = root, settings, stop
         self._left, self._beat = left, beat
         self._seen = Seen()
-        self._settling = Settling(settings.settle_s)
+        self._settling = Settling(settings.debounce_s)
 
     def once(self) -> Iterator[FoundFile]:
         """Yield what is there, the youngest files last. What is not finished after a second look is left.
@@ -73,7 +73,7 @@ class Folder:
                 yield from self._new(self._scan_if_there(told))
                 # A scan must not follow the other while a file grows, or take all of a small machine's time.
                 pause_s = min(self._settings.interval_s, max(1.0, 4 * (time.monotonic() - began)))
-                most_s = self._settings.settle_s if self._settling.is_soon else self._settings.interval_s
+                most_s = self._settings.debounce_s if self._settling.is_soon else self._settings.interval_s
                 self._beat(max(pause_s, most_s))
                 hints.wait(pause_s, max(pause_s, most_s), self._stop)
 
@@ -93,8 +93,8 @@ class Folder:
 
     def _pause(self) -> bool:
         """Wait for the young files to settle; say whether we were told to stop."""
-        self._beat(self._settings.settle_s)
-        return self._stop.wait(self._settings.settle_s)
+        self._beat(self._settings.debounce_s)
+        return self._stop.wait(self._settings.debounce_s)
 
     def _scan_if_there(self, told: set[str]) -> Iterator[FoundFile]:
         def tell_once(reason: str, detail: str, count: int) -> None:

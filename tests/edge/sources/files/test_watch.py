@@ -13,16 +13,16 @@ import pytest
 import soundfile as sf
 from support import eventually, tmpfs
 
-from anura_edge.config.device import Watch
+from anura_edge.config.operation import WatchSettings
 from anura_edge.errors import SourceError
 from anura_edge.sources.files import settling
 from anura_edge.sources.files.fs_events import Hints, MountTable
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.sources.files.watch import Folder
 
-QUICK = Watch(interval_s=0.05, settle_s=0.3)
-NEVER = Watch(interval_s=0.05, settle_s=3_600)
-AT_ONCE = Watch(interval_s=0.05, settle_s=0)
+QUICK = WatchSettings(interval_s=0.05, debounce_s=0.3)
+NEVER = WatchSettings(interval_s=0.05, debounce_s=3_600)
+AT_ONCE = WatchSettings(interval_s=0.05, debounce_s=0)
 LONG_AGO = 1_000_000_000
 
 Left = list[tuple[str, str, int]]
@@ -42,14 +42,14 @@ def wav(path: Path, samples: int = 1_000) -> Path:
     return path
 
 
-def once(root: Path, settings: Watch = AT_ONCE) -> tuple[list[str], Left]:
+def once(root: Path, settings: WatchSettings = AT_ONCE) -> tuple[list[str], Left]:
     left: Left = []
     found = [file.name for file in Folder(root, settings, Event(), lambda *what: left.append(what)).once()]
     return found, left
 
 
 @contextmanager
-def watching(root: Path, settings: Watch = QUICK) -> Iterator[list[FoundFile]]:
+def watching(root: Path, settings: WatchSettings = QUICK) -> Iterator[list[FoundFile]]:
     """Collect what a watch yields, in a thread, until the block ends."""
     found: list[FoundFile] = []
     errors: list[BaseException] = []
@@ -127,7 +127,7 @@ def test_a_card_that_is_not_in_yet_is_waited_for_and_may_come_back(tmp_path: Pat
 
 
 def test_a_watch_ends_when_told(tmp_path: Path) -> None:
-    with watching(tmp_path, Watch(interval_s=3_600, settle_s=3_600)) as found:
+    with watching(tmp_path, WatchSettings(interval_s=3_600, debounce_s=3_600)) as found:
         put(tmp_path / "a.wav")
     assert found == []
 

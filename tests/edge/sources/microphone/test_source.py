@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from anura_edge.app.listen_microphone import MicrophoneSession
 from anura_edge.audio import ClockSource, FloatArray
-from anura_edge.config.device import Audio, Battery, Duty, Energy, Gate
+from anura_edge.config.analysis import AudioSettings
+from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import Saving, Step
 from anura_edge.errors import SourceError
@@ -74,7 +75,7 @@ class Field:
     provenance: Provenance
     path: Path
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START_UTC_S))
-    energy: Energy = field(default_factory=Energy)
+    energy: EnergySettings = field(default_factory=EnergySettings)
     saving: Saving = field(default_factory=Saving)
     heartbeats: Heartbeats = field(default_factory=lambda: Heartbeats(60))
 
@@ -87,7 +88,7 @@ class Field:
         journal = Journal(self.path)
         writer = ResultWriter(journal, self.provenance, lambda _: None, lambda: None)
         MicrophoneSession(
-            *(writer, self.detector, Audio(block_s=1), self.energy, self.saving),
+            *(writer, self.detector, AudioSettings(block_s=1), self.energy, self.saving),
             *(stop, self.heartbeats, None, device.open, self.clock),
         ).hear()
         rows = journal.pending(0, 100_000)
@@ -305,7 +306,7 @@ def test_a_duty_cycle_listens_in_step_with_utc_and_counts_the_rest_as_paused(
     pond: Field, tone: Callable[..., FloatArray]
 ) -> None:
     """The start, 1,795,000,000, is 40 s after a full minute."""
-    pond.energy = Energy(duty=Duty(listen_s=20, every_s=60))
+    pond.energy = EnergySettings(duty=DutyCycleSettings(on_s=20, period_s=60))
     heard = pond.hear(600, calls_every_minute(tone))
     assert heard.told() == [NoticeKind.ENERGY]
     assert "20 s of every 60 s" in heard.notices[0].detail
@@ -325,7 +326,7 @@ def test_a_gate_leaves_out_what_is_quiet_and_no_call(pond: Field, tone: Callable
     sound = calls_every_minute(tone)
     everything = pond.hear(600, sound)
     pond.path = pond.path.with_name("gated.db")
-    pond.energy = Energy(gate=Gate(level_dbfs=-50, low_hz=500, high_hz=3_500, hold_s=5, before_s=2))
+    pond.energy = EnergySettings(gate=GateSettings(level_dbfs=-50, low_hz=500, high_hz=3_500, hold_s=5, before_s=2))
     heard = pond.hear(600, sound)
     assert heard.samples(EffortState.ANALYSED, EffortState.GATED) == heard.device.delivered
     assert 0.8 < heard.samples(EffortState.GATED) / heard.device.delivered < 0.9
@@ -339,14 +340,14 @@ def test_a_gate_leaves_out_what_is_quiet_and_no_call(pond: Field, tone: Callable
 
 
 def test_a_dead_microphone_is_silent_behind_a_gate_too(pond: Field) -> None:
-    pond.energy = Energy(gate=Gate())
+    pond.energy = EnergySettings(gate=GateSettings())
     heard = pond.hear(400, sound=lambda _, count: np.zeros(count, np.float32))
     assert NoticeKind.SOUND_FAULT in heard.told()
     assert heard.samples(EffortState.SILENT) > 380 * RATE_HZ
 
 
 def test_an_empty_battery_pauses_and_a_fuller_one_hears_on(pond: Field, tone: Callable[..., FloatArray]) -> None:
-    pond.energy = Energy(battery=Battery())
+    pond.energy = EnergySettings(battery=BatterySettings())
     call = calls_every_minute(tone)
     steps = Step.FULL, Step.COARSE, Step.GATED, Step.PAUSED, Step.PAUSED, Step.COARSE, Step.FULL
 
@@ -372,8 +373,8 @@ def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, provenan
             *(
                 writer,
                 pond.detector,
-                Audio(),
-                Energy(),
+                AudioSettings(),
+                EnergySettings(),
                 Saving(),
                 Stop(),
                 Heartbeats(60),
