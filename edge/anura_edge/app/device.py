@@ -22,8 +22,11 @@ from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import Saving
 from anura_edge.errors import JournalError
+from anura_edge.health.disk import DiskWatch
 from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
 from anura_edge.health.monitor import Monitor
+from anura_edge.health.power import PowerWatch
+from anura_edge.health.report import DeviceParts
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import load_classifier
 from anura_edge.sources.files.scan import FoundFile
@@ -67,7 +70,7 @@ class DeviceRuntime:
         self._clips = self._recorder() if config.clips.enabled else None
         self._writer = ResultWriter(self.journal, self._made_by(), self._noted(on_event), self._kept)
         self._saving = Saving()
-        self._monitor = Monitor(config, self._writer, self.delivery, self.heartbeats, self._clips, self._saving)
+        self._monitor = Monitor(self._parts())
 
     @property
     def summary(self) -> RunSummary:
@@ -143,6 +146,18 @@ class DeviceRuntime:
                 fewest, since = pending, time.monotonic()
             if time.monotonic() - since > DELIVERY_PATIENCE_S:
                 return
+
+    def _parts(self) -> DeviceParts:
+        config = self._config
+        return DeviceParts(
+            settings=config.health,
+            writer=self._writer,
+            delivery=self.delivery,
+            heartbeats=self.heartbeats,
+            clips=self._clips,
+            disk=DiskWatch(config.journal_path.parent, config.disk, self._writer, self._clips),
+            power=PowerWatch(config.energy.battery, self._saving, self._writer),
+        )
 
     def _recorder(self) -> ClipRecorder:
         config = self._config

@@ -17,7 +17,7 @@ from anura_edge.audio import FloatArray
 from anura_edge.config.device import Config
 from anura_edge.delivery.connection import MqttConnection
 from anura_edge.errors import AnuraError, SourceError
-from anura_edge.health.disk import missing
+from anura_edge.health.disk import shortfall
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import golden_change, load_classifier
 from anura_edge.sources.microphone.capture_client import Capture, CaptureProcess
@@ -159,7 +159,7 @@ def _disk(config: Config) -> tuple[Verdict, str]:
     folder = next(parent for parent in config.journal_path.parents if parent.exists())
     left = hardware.space(folder)
     detail = f"{left.free_bytes / 1e6:,.0f} MB free at {folder}"
-    if missing(left, config.disk, was_low=False) != Space(0, 0):
+    if shortfall(left, config.disk, was_low=False) != Space(0, 0):
         return Verdict.FAIL, f"{detail}, less than disk.min_free_mb or disk.min_free_inodes want; make room"
     return Verdict.OK, detail
 

@@ -1,1 +1,1 @@
-"""How the device is: what its stages and its machine say, and who is told."""
+"""Health of the device: heartbeats of its stages, disk, battery, and the reports about them."""

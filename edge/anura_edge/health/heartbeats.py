@@ -1,6 +1,6 @@
-"""What the stages say of themselves while they work: that they do, when they last heard something, and how fast.
+"""Heartbeats of the device's stages, and the speed of the model.
 
-Health is *the model ran on fresh audio lately*, not "the process exists": a check of the latter says OK while dead.
+A device is healthy if the model ran on new audio a short time ago. A process that exists may still be hung.
 """
 
 import time
@@ -18,68 +18,69 @@ from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.classifier import Classifier
 
 SPEED_WINDOW_MIN = 5
-"""Minutes over which the speed is told."""
+"""The real-time factor covers the last minutes, this many."""
 
 
 class Stage(StrEnum):
-    """Who promises to be heard of again."""
+    """A stage that sends heartbeats."""
 
     INPUT = "input"
-    """A microphone gives audio, a folder is scanned, a file is read."""
+    """A microphone gives audio, a folder is scanned, or a file is read."""
     MODEL = "model"
-    """It is scoring at the moment."""
+    """The model scores a window."""
     DELIVERY = "delivery"
-    """Rows are sent, or the broker is tried again: a broker that is away is no fault of ours."""
+    """Rows are sent, or the connection to the broker is tried again. An unreachable broker is no hang."""
 
 
 class Heartbeats:
-    """The device's pulse. Threads may share it."""
+    """The last heartbeat of each stage, and counters of their work. Threads may share it."""
 
     def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Call a stage hung when it is silent for `timeout_s` longer than it said."""
+        """Treat a stage as hung when its next heartbeat is more than `timeout_s` late."""
         self._timeout_s, self._clock = timeout_s, clock
         self._lock = Lock()
-        self._due: dict[tuple[Stage, int], float] = {}
-        self._sample_at: float | None = None
-        self._inference_at: float | None = None
+        self._deadlines_s: dict[tuple[Stage, int], float] = {}
+        self._sample_at_s: float | None = None
+        self._inference_at_s: float | None = None
         self._minutes: deque[tuple[int, float, float]] = deque(maxlen=SPEED_WINDOW_MIN)
+        """For each minute: its number, seconds of audio, seconds of work."""
         self.is_live = False
-        """Whether sound should come without a pause: from a microphone."""
+        """Whether the source is a microphone, so that audio should arrive without a pause."""
         self.overflows = 0
-        """How often a microphone's driver said that it lost audio."""
+        """How often the microphone's driver reported lost audio."""
         self.drift_ppm: float | None = None
-        """How much too fast the microphone samples, in parts per million; None until that is clear."""
+        """How much faster the microphone samples than its nominal rate, in parts per million; None until measured."""
         self.provider: str | None = None
-        """What the model runs on."""
+        """The execution provider of the model."""
         self.overruns = 0
-        """How often the model took longer than the audio lasts that it scored."""
+        """How often the model needed longer than the duration of the audio."""
 
     def record(self, stage: Stage, pause_s: float = 0.0, worker: int = 0) -> None:
-        """Say that a stage works, and for how long it may now pause. Of several workers each speaks for itself."""
+        """Record a heartbeat. The next one may come `pause_s` later. Each worker of a stage has its own."""
         with self._lock:
-            self._due[stage, worker] = self._clock() + pause_s + self._timeout_s
+            self._deadlines_s[stage, worker] = self._clock() + pause_s + self._timeout_s
 
     def remove(self, stage: Stage, worker: int = 0) -> None:
-        """Say that nothing more is expected of a stage, or of one of its workers."""
+        """Expect no more heartbeats of a stage, or of one of its workers."""
         with self._lock:
-            self._due.pop((stage, worker), None)
+            self._deadlines_s.pop((stage, worker), None)
 
     def overdue(self) -> list[Stage]:
-        """Name the stages that have hung."""
+        """Return the stages that have hung."""
         with self._lock:
-            now = self._clock()
-            late = {stage for (stage, _), due in self._due.items() if due < now}
-            return [stage for stage in Stage if stage in late]
+            now_s = self._clock()
+            overdue = {stage for (stage, _), deadline_s in self._deadlines_s.items() if deadline_s < now_s}
+            return [stage for stage in Stage if stage in overdue]
 
     def record_samples(self) -> None:
-        """Note that samples have come."""
-        self._sample_at = self._clock()
+        """Record that samples have arrived."""
+        self._sample_at_s = self._clock()
         self.record(Stage.INPUT)
 
     def record_inference(self, audio_s: float, work_s: float) -> None:
-        """Note that the model has scored some audio, and how long that took."""
-        self._inference_at = self._clock()
-        minute = int(self._inference_at // 60)
+        """Record that the model scored `audio_s` of audio in `work_s`."""
+        self._inference_at_s = self._clock()
+        minute = int(self._inference_at_s // 60)
         with self._lock:
             self.overruns += work_s > audio_s
             if self._minutes and self._minutes[-1][0] == minute:
@@ -89,26 +90,26 @@ class Heartbeats:
 
     @property
     def since_sample_s(self) -> float | None:
-        """Time since the last sample came, or None before the first."""
-        return None if self._sample_at is None else self._clock() - self._sample_at
+        """Time since the last sample, or None before the first."""
+        return None if self._sample_at_s is None else self._clock() - self._sample_at_s
 
     @property
     def since_inference_s(self) -> float | None:
-        """Time since the model last answered, or None before the first answer."""
-        return None if self._inference_at is None else self._clock() - self._inference_at
+        """Time since the model's last scores, or None before the first."""
+        return None if self._inference_at_s is None else self._clock() - self._inference_at_s
 
     @property
     def real_time_factor(self) -> float | None:
-        """The model's work for a second of audio, over the last minutes: above 1 it cannot keep up. None if idle."""
+        """Seconds of work for a second of audio, over the last minutes. Above 1 is too slow. None if idle."""
         oldest = self._clock() // 60 - SPEED_WINDOW_MIN
         with self._lock:
-            lately = [(audio_s, work_s) for minute, audio_s, work_s in self._minutes if minute > oldest]
-        audio_s, work_s = (sum(column) for column in zip(*lately, strict=True)) if lately else (0.0, 0.0)
+            recent = [(audio_s, work_s) for minute, audio_s, work_s in self._minutes if minute > oldest]
+        audio_s, work_s = (sum(column) for column in zip(*recent, strict=True)) if recent else (0.0, 0.0)
         return work_s / audio_s if audio_s else None
 
 
 class InstrumentedDetector(Detector):
-    """A detector whose pulse is taken while it works."""
+    """A detector that records heartbeats while it works."""
 
     def __init__(
         self,
@@ -120,12 +121,12 @@ class InstrumentedDetector(Detector):
         *,
         is_live: bool = False,
     ) -> None:
-        attended = _InstrumentedClassifier(heartbeats, classifier, bundle.manifest.rate_hz)
-        super().__init__(bundle, attended, detect, block_s, is_live=is_live)
+        instrumented = _InstrumentedClassifier(heartbeats, classifier, bundle.manifest.rate_hz)
+        super().__init__(bundle, instrumented, detect, block_s, is_live=is_live)
         self._heartbeats = heartbeats
 
     def feed(self, samples: FloatArray) -> Iterator[Call]:
-        """Take the next mono samples of the stretch."""
+        """Analyse the next mono samples of the segment, shape (n,)."""
         self._heartbeats.record_samples()
         return super().feed(samples)
 
@@ -135,16 +136,16 @@ class _InstrumentedClassifier:
         self._heartbeats, self._classifier, self._rate_hz = heartbeats, classifier, rate_hz
 
     def score(self, window: Window) -> Scores:
-        """Score the next stretch of a stream."""
-        # Several recordings may be scored at a time: one that is done must not hide another that hangs.
+        """Score the next window of a stream."""
+        # Several recordings may be scored at the same time. The end of one must not hide that another hangs.
         self._heartbeats.record(Stage.MODEL, worker=id(self))
-        began = time.monotonic()
+        began_s = time.monotonic()
         try:
             scores = self._classifier.score(window)
         finally:
             self._heartbeats.remove(Stage.MODEL, worker=id(self))
-        # Not the window's length: the windows of some models overlap.
-        self._heartbeats.record_inference(len(scores.power) * scores.step / self._rate_hz, time.monotonic() - began)
+        # The duration is that of the new frames, because the windows of some models overlap.
+        self._heartbeats.record_inference(len(scores.power) * scores.step / self._rate_hz, time.monotonic() - began_s)
         return scores
 
     def reset(self) -> None:

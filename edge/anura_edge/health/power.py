@@ -1,4 +1,4 @@
-"""Looks at the battery, and decides how much the device saves."""
+"""Read the battery, and choose how much energy the device saves."""
 
 import logging
 from dataclasses import dataclass
@@ -14,47 +14,55 @@ from anura_edge.store.writer import ResultWriter
 log = logging.getLogger(__name__)
 
 _MEANING = {
-    Step.FULL: "all is heard again, as the settings say",
-    Step.COARSE: "the model is given more sound at a time, and calls are told later",
-    Step.GATED: "what is too quiet for a frog is not analysed",
-    Step.PAUSED: "nothing is heard until there is more charge",
+    Step.FULL: "all audio is analysed as the settings say",
+    Step.COARSE: "the model gets longer blocks, and calls are reported later",
+    Step.GATED: "audio that is too quiet for a frog is not analysed",
+    Step.PAUSED: "no audio is analysed until the charge is higher",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Power:
-    """What the machine lives on. What it does not say is None."""
+class PowerSupply:
+    """State of the machine's batteries. Values that it does not report are None."""
 
     battery_percent: float | None = None
-    """Charge of the emptiest battery."""
+    """The lowest charge of all batteries."""
     on_battery: bool | None = None
-    """Whether a battery is being emptied."""
+    """Whether a battery is being discharged."""
 
 
-def power(capacity_file: Path | None = None, sys: Path = Path("/sys")) -> Power:
-    """Ask the kernel (its documentation, "sysfs-class-power"), and a file for the charge if there is one."""
-    batteries = [folder for folder in sys.glob("class/power_supply/*") if _is_of_machine(folder)]
+def read_power_supply(capacity_file: Path | None = None, sys: Path = Path("/sys")) -> PowerSupply:
+    """Read the batteries from the kernel (Linux documentation, "sysfs-class-power").
+
+    The charge comes from `capacity_file` if there is one.
+    """
+    batteries = [folder for folder in sys.glob("class/power_supply/*") if _powers_the_machine(folder)]
     files = [capacity_file] if capacity_file else [folder / "capacity" for folder in batteries]
     charges = [charge for file in files if (charge := _percent(file)) is not None]
     states = [state for folder in batteries if (state := _text(folder / "status"))]
-    return Power(min(charges, default=None), "Discharging" in states if states else None)
+    return PowerSupply(min(charges, default=None), "Discharging" in states if states else None)
 
 
 class PowerWatch:
-    """Looks at the battery now and then."""
+    """Checks the battery, and sets the power mode."""
 
     def __init__(self, settings: BatterySettings | None, saving: Saving, writer: ResultWriter) -> None:
         self._settings, self._saving, self._writer = settings, saving, writer
-        self.power = Power()
-        """As of the last look."""
+        self.supply = PowerSupply()
+        """As of the last check."""
 
-    def look(self) -> None:
-        """Look, save more or less, and tell the base station of each step.
+    @property
+    def step(self) -> Step:
+        """The current power mode."""
+        return self._saving.step
 
-        A charge that nobody knows changes nothing.
+    def check(self) -> None:
+        """Read the battery, set the power mode, and publish a notice when it changes.
+
+        An unknown charge changes nothing.
         """
-        self.power = power(self._settings.capacity_file if self._settings else None)
-        percent = self.power.battery_percent
+        self.supply = read_power_supply(self._settings.capacity_file if self._settings else None)
+        percent = self.supply.battery_percent
         if self._settings is None or percent is None:
             return
         step = next_step(self._saving.step, percent, self._settings)
@@ -65,8 +73,8 @@ class PowerWatch:
             self._writer.notice(Notice(uuid4(), NoticeKind.ENERGY, datetime.now(UTC), detail, amount=percent))
 
 
-def _is_of_machine(folder: Path) -> bool:
-    # A wireless mouse's battery has the scope "Device".
+def _powers_the_machine(folder: Path) -> bool:
+    # The battery of a wireless mouse has the scope "Device".
     return _text(folder / "type") == "Battery" and _text(folder / "scope") != "Device"
 
 
@@ -81,5 +89,5 @@ def _percent(file: Path) -> float | None:
 def _text(file: Path) -> str | None:
     try:
         return file.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):  # a battery may be taken out
+    except (OSError, ValueError):  # a battery may be removed at any time
         return None

@@ -1,4 +1,4 @@
-"""Writes how the device is for node_exporter's textfile collector: text that Prometheus reads, in a file."""
+"""Write the health message as a metrics file for the textfile collector of Prometheus' node_exporter."""
 
 from pathlib import Path
 
@@ -31,21 +31,21 @@ _METRICS = {
     "anura_running_seconds": "running_s",
     "anura_problems": "problems",
 }
-"""Metrics by name, and the field of the health message that each one shows: read about them there."""
+"""Metric names, and the field of the health message that each shows. `wire.Health` describes the fields."""
 
 
 def write(path: Path, health: Health) -> None:
-    """Replace the file, so that its reader never sees half of it.
+    """Replace the file atomically, so that its reader never sees an incomplete one.
 
     Raises OSError.
     """
-    unfinished = path.with_suffix(".tmp")  # the collector reads only what ends in .prom
+    unfinished = path.with_suffix(".tmp")  # the collector reads only files that end in .prom
     unfinished.write_text(text(health), encoding="utf-8")
     unfinished.replace(path)
 
 
 def text(health: Health) -> str:
-    """Put a health message into Prometheus' text format, version 0.0.4. What the device does not know is left out."""
+    """Return a health message in Prometheus' text format, version 0.0.4. Unknown values are left out."""
     labels = f'version="{health.app_version}",model_sha256="{health.model_sha256}",config_hash="{health.config_hash}"'
     lines = ["# TYPE anura_info gauge", f"anura_info{{{labels}}} 1"]
     for name, field in _METRICS.items():

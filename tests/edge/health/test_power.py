@@ -1,4 +1,4 @@
-"""The battery is what the kernel says, and each step that it makes the device take is told once."""
+"""The battery is read from the kernel, and each change of the power mode is one notice."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ import pytest
 from anura_edge.config.energy import BatterySettings
 from anura_edge.dsp.gating import Saving, Step
 from anura_edge.events import NoticeKind
-from anura_edge.health.power import Power, PowerWatch, power
+from anura_edge.health.power import PowerSupply, PowerWatch, read_power_supply
 from anura_edge.store.journal import Journal
 from anura_edge.store.writer import ResultWriter
 from anura_edge.wire import NoticeRow, Provenance
 
 
 def supply(sys: Path, name: str, **files: str) -> Path:
-    """Write what the kernel shows of a power supply."""
+    """Write the kernel's files for a power supply."""
     folder = sys / "class/power_supply" / name
     folder.mkdir(parents=True)
     for file, text in files.items():
@@ -23,20 +23,20 @@ def supply(sys: Path, name: str, **files: str) -> Path:
 
 
 def test_lowest_charge_of_the_machines_batteries_counts(tmp_path: Path) -> None:
-    assert power(sys=tmp_path) == Power(None, None)
+    assert read_power_supply(sys=tmp_path) == PowerSupply(None, None)
     supply(tmp_path, "AC", type="Mains", online="0")
     supply(tmp_path, "mouse", type="Battery", scope="Device", capacity="3", status="Discharging")
-    assert power(sys=tmp_path) == Power(None, None)
+    assert read_power_supply(sys=tmp_path) == PowerSupply(None, None)
     supply(tmp_path, "BAT0", type="Battery", capacity="81", status="Charging")
-    assert power(sys=tmp_path) == Power(81, on_battery=False)
+    assert read_power_supply(sys=tmp_path) == PowerSupply(81, on_battery=False)
     supply(tmp_path, "BAT1", type="Battery", capacity="64", status="Discharging")
-    assert power(sys=tmp_path) == Power(64, on_battery=True)
+    assert read_power_supply(sys=tmp_path) == PowerSupply(64, on_battery=True)
 
 
 @pytest.mark.parametrize("text", ["", "full", "nan", "-1", "101", "\xff"])
 def test_invalid_charge_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "charge").write_text(text, encoding="latin-1")
-    assert power(tmp_path / "charge", tmp_path).battery_percent is None
+    assert read_power_supply(tmp_path / "charge", tmp_path).battery_percent is None
 
 
 def test_each_mode_change_is_one_notice(tmp_path: Path, provenance: Provenance) -> None:
@@ -46,17 +46,17 @@ def test_each_mode_change_is_one_notice(tmp_path: Path, provenance: Provenance) 
     steps = []
     for text in ("", "55", "54.5", "10", "lost", "12", "100"):
         charge.write_text(text)
-        watch.look()
+        watch.check()
         steps.append(saving.step)
-    told = [row for row in journal.pending(0, 100) if isinstance(row, NoticeRow)]
+    notices = [row for row in journal.pending(0, 100) if isinstance(row, NoticeRow)]
     journal.close()
     assert steps == [Step.FULL, Step.COARSE, Step.COARSE, Step.PAUSED, Step.PAUSED, Step.PAUSED, Step.FULL]
-    assert [(row.what, row.amount) for row in told] == [(NoticeKind.ENERGY, charge) for charge in (55, 10, 100)]
+    assert [(row.what, row.amount) for row in notices] == [(NoticeKind.ENERGY, charge) for charge in (55, 10, 100)]
 
 
 def test_battery_without_settings_changes_no_mode(provenance: Provenance, tmp_path: Path) -> None:
     saving = Saving()
     journal = Journal(tmp_path / "journal.db")
-    PowerWatch(None, saving, ResultWriter(journal, provenance, lambda _: None, lambda: None)).look()
+    PowerWatch(None, saving, ResultWriter(journal, provenance, lambda _: None, lambda: None)).check()
     journal.close()
     assert saving.step == Step.FULL

@@ -1,4 +1,4 @@
-"""What Prometheus reads is what the health message says, and never half of it."""
+"""The metrics equal the health message, and the file is never incomplete."""
 
 import re
 from datetime import UTC, datetime
