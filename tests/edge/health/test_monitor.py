@@ -1,4 +1,4 @@
-"""HealthSettings reports and watchdog signals, received by a simulated service manager."""
+"""Health reports and watchdog signals, received by a simulated service manager."""
 
 import os
 import socket
