@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Row
 from anura_base.analysis.reviews import find_event
 from anura_base.clips import transfer
 from anura_base.config.settings import Clips
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_edge.wire import ClipDenial, ClipPart, ClipSettled, ClipWanted, batch, pack, parse_command, parse_topic
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)

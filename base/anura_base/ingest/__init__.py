@@ -1,1 +1,1 @@
-"""From MQTT message to committed row to acknowledgement."""
+"""From a message of the broker to committed rows to the acknowledgement."""

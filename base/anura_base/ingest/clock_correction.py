@@ -1,8 +1,8 @@
-"""Corrects the times of rows that were heard before their device knew the time.
+"""Correct the times of rows that were recorded before their device knew the time.
 
-A device without a clock of its own says later, in a notice of the kind `clock_known`, by how much the times of a
-recording were off. Rows and notice may come in any order, and each more than once: what has come is corrected whenever
-either comes, and a row whose time is known is never touched again.
+A device without a battery-backed clock reports later, in a notice `clock_known`, by how much the times of a recording
+were wrong. Rows and notice may arrive in any order and more than once: the correction is applied whenever either
+arrives, and a row whose clock source is known is never changed.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,33 +18,32 @@ from anura_edge.events import NoticeKind
 
 
 def correct_clocks(connection: Connection, journal: Mapping[str, Any], recordings: Collection[str]) -> None:
-    """Shift the times of some recordings' rows whose clock is `unknown` as the device's notices say."""
-    told = [*key_matches(notices, journal), notices.c.what == NoticeKind.CLOCK_KNOWN]
-    # One for each recording: the others would find no row whose time is unknown, however many a device sends.
-    first = (
-        select(func.min(notices.c.seq)).where(*told, notices.c.recording.in_(recordings)).group_by(notices.c.recording)
-    )
-    known = select(notices.c.recording, notices.c.amount).where(*told, notices.c.seq.in_(first))
-    for recording, seconds in connection.execute(known).all():
-        _shift(connection, {**journal, "recording": recording}, seconds or 0.0)
+    """Shift the times of the rows of some recordings with an `unknown` clock by the amount in the device's notices."""
+    clock_known = [*key_matches(notices, journal), notices.c.what == NoticeKind.CLOCK_KNOWN]
+    # The first notice of each recording is enough: after it, no row of the recording has an unknown clock.
+    in_recordings = notices.c.recording.in_(recordings)
+    first = select(func.min(notices.c.seq)).where(*clock_known, in_recordings).group_by(notices.c.recording)
+    query = select(notices.c.recording, notices.c.amount).where(*clock_known, notices.c.seq.in_(first))
+    for recording, shift_s in connection.execute(query).all():
+        _shift(connection, {**journal, "recording": recording}, shift_s or 0.0)
 
 
-def _shift(connection: Connection, which: Mapping[str, Any], seconds: float) -> None:
+def _shift(connection: Connection, recording: Mapping[str, Any], shift_s: float) -> None:
     for table in (events, effort):
         times = [name for name in ("start_utc", "end_utc") if name in table.c]
         rows = connection.execute(
             select(table.c.arrival, *(table.c[name] for name in times)).where(
-                *key_matches(table, which), unknown_clock(table)
+                *key_matches(table, recording), unknown_clock(table)
             )
         )
         try:
-            moved = [
-                {"b_arrival": row.arrival, **{name: getattr(row, name) + timedelta(seconds=seconds) for name in times}}
+            shifted = [
+                {"b_arrival": row.arrival, **{name: getattr(row, name) + timedelta(seconds=shift_s) for name in times}}
                 for row in rows
             ]
         except OverflowError:
-            return  # no such time: the notice is nonsense, and the rows keep their clock `unknown`
-        if moved:
+            return  # outside the calendar: the notice is invalid, and the clock of the rows stays `unknown`
+        if shifted:
             values: dict[str, Any] = {name: bindparam(name) for name in times}
             query = update(table).where(table.c.arrival == bindparam("b_arrival"))
-            connection.execute(query.values({**values, "clock_source": ClockSource.SYSTEM}), moved)
+            connection.execute(query.values({**values, "clock_source": ClockSource.SYSTEM}), shifted)

@@ -1,57 +1,57 @@
-"""Where messages wait between the network thread and the ingest worker."""
+"""The queue between the network thread and the ingest worker."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from threading import Condition
 
-from anura_base.ingest.batch import RawMessage
+from anura_base.ingest.messages import RawMessage
 
-MAX_INBOX_BYTES = 32_000_000
-"""Room for all that a broker holds after a night away, yet not for hostile devices to fill our memory."""
+MAX_QUEUE_BYTES = 32_000_000
+"""Room for all messages that a broker holds after a night without the base station, but a limit for hostile devices."""
 
-MAX_DEVICE_BYTES = MAX_INBOX_BYTES // 4
-"""One device's share: a thousand times what an honest one has on its way, yet room for the others is left."""
+MAX_DEVICE_BYTES = MAX_QUEUE_BYTES // 4
+"""One device's share. It is a thousand times what a normal device has on the way, and leaves room for the others."""
 
 OVERHEAD_BYTES = 1_000
-"""What a message takes besides its payload, generously."""
+"""Memory of a message apart from its payload, rounded up."""
 
-MAX_NAMES = 1_000
-"""So many devices are counted by name; a hostile one may think of any number of names."""
+MAX_COUNTED_DEVICES = 1_000
+"""Devices whose dropped messages are counted by name: a hostile device can invent any number of names."""
 
 OTHERS = "others"
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """What waits of one device, in order."""
+class _DeviceQueue:
+    """The waiting messages of one device, in order."""
 
     messages: deque[RawMessage] = field(default_factory=deque)
     size_bytes: int = 0
 
 
 class IngestQueue:
-    """A queue for each device, of which each is served in its turn. Threads may share it.
+    """A queue for each device, served in turn. Thread-safe.
 
-    It is bounded in bytes, not in messages: a status takes 200 bytes, a batch up to a million. A device that sends
-    faster than can be stored fills its own share, and waits for none but itself.
+    The limits are in bytes, not in messages: a status has 200 bytes, a batch up to a million. A device that sends
+    faster than the base station can store fills its own share only, and delays only itself.
     """
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._waiting: dict[str, _Waiting] = {}
-        """By device; the next in turn comes first."""
+        self._waiting: dict[str, _DeviceQueue] = {}
+        """By device; the device whose turn is next comes first."""
         self._size_bytes = 0
         self.dropped: Counter[str] = Counter()
-        """Messages that found no room, by device."""
+        """Messages for which there was no room, by device."""
 
     def offer(self, message: RawMessage) -> bool:
-        """Put a message in, or leave it out and count it if there is no room. It never waits."""
+        """Add a message, or drop and count it if there is no room. Never blocks. Return whether it was added."""
         name, size_bytes = _device(message.topic), _size_bytes(message)
         with self._changed:
-            waiting = self._waiting.get(name, _Waiting())
-            if self._size_bytes >= MAX_INBOX_BYTES or waiting.size_bytes >= MAX_DEVICE_BYTES:
-                known = name in self.dropped or len(self.dropped) < MAX_NAMES
-                self.dropped[name if known else OTHERS] += 1
+            waiting = self._waiting.get(name, _DeviceQueue())
+            if self._size_bytes >= MAX_QUEUE_BYTES or waiting.size_bytes >= MAX_DEVICE_BYTES:
+                counted = name in self.dropped or len(self.dropped) < MAX_COUNTED_DEVICES
+                self.dropped[name if counted else OTHERS] += 1
                 return False
             self._waiting[name] = waiting
             waiting.messages.append(message)
@@ -61,9 +61,9 @@ class IngestQueue:
             return True
 
     def take(self, max_messages: int, max_bytes: int, timeout_s: float) -> list[RawMessage]:
-        """Take the next messages out, one of each device by turns; none if none comes in time.
+        """Remove and return the next messages, one of each device in turn. Return none after the timeout.
 
-        They are no more than `max_messages`, and end with the one that reaches `max_bytes`.
+        There are at most `max_messages`; the last one is the one that reaches `max_bytes`.
         """
         taken: list[RawMessage] = []
         with self._changed:
@@ -80,7 +80,7 @@ class IngestQueue:
         waiting.size_bytes -= _size_bytes(message)
         self._size_bytes -= _size_bytes(message)
         if waiting.messages:
-            self._waiting[name] = waiting  # now the last in turn
+            self._waiting[name] = waiting  # the end of the order
         return message
 
 
@@ -89,5 +89,5 @@ def _size_bytes(message: RawMessage) -> int:
 
 
 def _device(topic: str) -> str:
-    """Return the level of a topic that a broker's access rules tie to a device, whatever site it names."""
+    """Return the device level of a topic. The broker's access rules tie it to a device, but not the site level."""
     return (topic.split("/", 4) + [""] * 4)[3][:64]

@@ -1,8 +1,8 @@
-"""Which rows of a journal have come, and up to where they may be acknowledged. No I/O, no clock.
+"""Which rows of a journal were received, and up to which number they may be acknowledged. No I/O, no clock.
 
-A device numbers the rows of its journal 1, 2, 3, ... They may come in any order, more than once, or never. What has
-come is a set of numbers, and what the device has given up is the highest floor that it declared. A set only grows by
-union and a floor only by maximum, so no order, repetition or split of the messages can change the outcome.
+A device numbers the rows of its journal 1, 2, 3, ... They may arrive in any order, more than once, or never. The state
+is the set of received numbers and the highest floor that the device declared. The set changes only by union and the
+floor only by maximum, so the order, repetition and grouping of the messages cannot change the result.
 """
 
 from collections.abc import Iterable
@@ -14,41 +14,41 @@ from anura_edge.wire import Span
 
 @dataclass(frozen=True, slots=True)
 class JournalProgress:
-    """How far one journal has come."""
+    """Which rows of one journal were received."""
 
     floor: int = 1
-    """The lowest number that the device still holds: what is below it and has not come will not be sent again."""
+    """The lowest number that the device still stores. A lower number that was not received is lost."""
 
     received: tuple[Span, ...] = ()
-    """The numbers that are committed, ascending, with a gap between each span and the next."""
+    """The received numbers as (first, last) spans, ascending, with a gap between each span and the next."""
 
     @property
     def contiguous(self) -> int:
-        """The number to acknowledge: everything up to it is committed, or below the floor."""
+        """The number to acknowledge: all rows up to it were received, or are below the floor."""
         return next((last for first, last in self.received if first <= self.floor <= last), self.floor - 1)
 
     @property
     def missing(self) -> int:
-        """How many rows up to `contiguous` never came."""
+        """How many rows up to `contiguous` are lost."""
         return self.contiguous - sum(last - first + 1 for first, last in self.received if last <= self.contiguous)
 
     def add(self, numbers: Iterable[int], floor: int) -> "JournalProgress":
-        """Return the progress after a batch. Numbers below 1 are no rows, and are left out."""
+        """Return the progress after a batch. Numbers below 1 are not valid and are ignored."""
         return JournalProgress(
             max(self.floor, floor), merge_spans([*self.received, *spans(n for n in numbers if n >= 1)])
         )
 
-    def gaps_below(self, below: int, limit: int) -> tuple[Span, ...]:
-        """Return the lowest spans of numbers that can still come, but have not, although `below` has."""
+    def gaps_below(self, number: int, limit: int) -> tuple[Span, ...]:
+        """Return the lowest `limit` spans below `number` that were not received but can still arrive."""
         after = (last + 1 for _, last in self.received)
         begins = (max(self.floor, begin) for begin in (1, *after))
-        ends = (min(below, first) - 1 for first in (*(first for first, _ in self.received), below))
+        ends = (min(number, first) - 1 for first in (*(first for first, _ in self.received), number))
         gaps = ((begin, end) for begin, end in zip(begins, ends, strict=True) if begin <= end)
         return tuple(islice(gaps, limit))
 
 
 def spans(numbers: Iterable[int]) -> tuple[Span, ...]:
-    """Write numbers as spans."""
+    """Return numbers as spans, in ascending order."""
     return merge_spans((number, number) for number in numbers)
 
 

@@ -13,8 +13,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from anura_base.config.settings import Mqtt
-from anura_base.ingest.batch import RawMessage
 from anura_base.ingest.ingest_queue import IngestQueue
+from anura_base.ingest.messages import RawMessage
 from anura_edge.config.yaml_loader import read_password
 from anura_edge.errors import ConfigError, DeliveryError
 from anura_edge.wire import MAX_PAYLOAD_BYTES, Kind, content_type, topic

@@ -1,4 +1,4 @@
-"""Removes what a device took back: a recording was heard again, and what was said of it before must not count twice."""
+"""Remove the rows that a device withdrew: after a reanalysis, the rows of the earlier analysis must not count."""
 
 from collections.abc import Mapping, Set
 from typing import Any
@@ -11,18 +11,22 @@ from anura_base.db.schema import effort, events, notices
 from anura_edge.events import NoticeKind
 
 
-def remove_withdrawn(connection: Connection, stream: Mapping[str, Any], recordings: Set[str]) -> None:
-    """Remove rows of some recordings that a notice with a higher number withdraws, whichever of them came first.
+def remove_withdrawn(connection: Connection, journal: Mapping[str, Any], recordings: Set[str]) -> None:
+    """Remove the rows of some recordings that a notice with a higher number withdraws, in any order of arrival.
 
-    `stream` is the site, device and journal: nobody can take back what another has said.
+    `journal` has the columns site, device and journal: no device can withdraw the rows of another.
     """
-    told = [*key_matches(notices, stream), notices.c.what == NoticeKind.WITHDRAWN, notices.c.recording.in_(recordings)]
-    withdrawn = connection.scalars(select(notices.c.recording).where(*told).distinct()).all()
-    if not withdrawn:  # as good as always
+    withdrawals = [
+        *key_matches(notices, journal),
+        notices.c.what == NoticeKind.WITHDRAWN,
+        notices.c.recording.in_(recordings),
+    ]
+    withdrawn = connection.scalars(select(notices.c.recording).where(*withdrawals).distinct()).all()
+    if not withdrawn:  # the usual case
         return
     for table in (events, effort):
-        alike = [notices.c[name] == table.c[name] for name in ("recording", "model_sha256")]
-        later = select(notices.c.arrival).where(*told, *alike, notices.c.seq > table.c.seq)
-        rows = [*key_matches(table, stream), table.c.recording.in_(withdrawn), exists(later)]
+        same_analysis = [notices.c[name] == table.c[name] for name in ("recording", "model_sha256")]
+        later = select(notices.c.arrival).where(*withdrawals, *same_analysis, notices.c.seq > table.c.seq)
+        rows = [*key_matches(table, journal), table.c.recording.in_(withdrawn), exists(later)]
         connection.execute(delete(table).where(*rows))
     sweep(connection)

@@ -1,4 +1,4 @@
-"""From the inbox to the database, and only then back to the device."""
+"""Take messages from the queue, commit them, and send the acknowledgements after the commit."""
 
 import logging
 import threading
@@ -9,23 +9,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.config.settings import Clips, Retention
 from anura_base.db.engine import root_cause, write_transaction
-from anura_base.ingest.batch import DEFAULT_LIMITS, RawMessage, ingest
+from anura_base.ingest.batch import DEFAULT_LIMITS, ingest
 from anura_base.ingest.counters import ACKNOWLEDGEMENTS, COMMIT_SECONDS, FAILED_COMMITS, MESSAGES
 from anura_base.ingest.ingest_queue import IngestQueue
+from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.retention import RetentionJob
 
 log = logging.getLogger(__name__)
 
 MAX_GROUP = 256
 MAX_GROUP_BYTES = 1_000_000
-"""Messages in one transaction: under load a commit, which waits for the disk, is shared. Ten thousand events compressed
-are a second's work, and nobody waits longer for an acknowledgement."""
+"""Limits of one transaction. Many messages share a commit, which waits for the disk. Ten thousand compressed events
+take about a second, so no acknowledgement waits for long."""
 
 RETRY_S = 1.0
-"""How often a full or locked database is asked again; what comes meanwhile waits in the bounded inbox."""
+"""Pause before a full or locked database is tried again. New messages wait in the queue, which has a limit."""
 
 POLL_S = 0.2
-"""How soon a quiet worker sees that it should stop."""
+"""Longest time until an idle worker notices `stop`."""
 
 
 class IngestWorker:
@@ -34,38 +35,38 @@ class IngestWorker:
     def __init__(
         self,
         engine: Engine,
-        inbox: IngestQueue,
+        queue: IngestQueue,
         publish: Callable[[str, bytes], None],
         retention: Retention | None = None,
         clips: Clips = DEFAULT_LIMITS,
     ) -> None:
         self._engine = engine
         self._clips = clips
-        self._clearing = RetentionJob(retention or Retention(), clips)
-        self._inbox = inbox
+        self._retention = RetentionJob(retention or Retention(), clips)
+        self._queue = queue
         self._publish = publish
         self.commits = 0
-        """Counts the commits: who has seen another number has something new to show."""
+        """Number of commits. A reader that sees a new number has new rows to show."""
         self.healthy = True
         """Whether the last commit succeeded."""
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """Messages that found no room, by device: each will come again."""
-        return self._inbox.dropped
+        """Messages for which the queue had no room, by device. The devices send them again."""
+        return self._queue.dropped
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop. What is left in the inbox then is not acknowledged, so it comes again."""
+        """Work until `stop` is set. Messages that remain in the queue are not acknowledged, so they are sent again."""
         while not stop.is_set():
-            group = self._inbox.take(MAX_GROUP, MAX_GROUP_BYTES, POLL_S)
+            group = self._queue.take(MAX_GROUP, MAX_GROUP_BYTES, POLL_S)
             while group and not self._commit(group) and not stop.wait(RETRY_S):
                 pass
-            if not group and self.healthy:  # what comes goes first
-                self._clear()
+            if not group and self.healthy:  # messages have priority
+                self._remove_old_rows()
 
-    def _clear(self) -> None:
+    def _remove_old_rows(self) -> None:
         try:
-            self._clearing.run_if_due(self._engine)
+            self._retention.run_if_due(self._engine)
         except SQLAlchemyError as error:
             log.warning("cannot remove old rows: %s; trying again in an hour", root_cause(error))
 
@@ -74,16 +75,16 @@ class IngestWorker:
             with COMMIT_SECONDS.time(), write_transaction(self._engine) as connection:
                 acks = ingest(connection, group, self._clips)
         except SQLAlchemyError as error:
-            # Nothing of the group is committed or acknowledged. New connections, because after a failed write an old
-            # one may hold pages that never reached the disk.
+            # No message of the group is committed or acknowledged. The connections are closed, because after a failed
+            # write one of them may hold pages that never reached the disk.
             self._engine.dispose()
             FAILED_COMMITS.inc()
             if self.healthy:
-                log.warning("cannot store: %s; trying again until it works", root_cause(error))
+                log.warning("cannot store rows: %s; trying again until it works", root_cause(error))
             self.healthy = False
             return False
         if not self.healthy:
-            log.info("storing again")
+            log.info("storing rows again")
         self.healthy = True
         self.commits += 1
         MESSAGES.inc(len(group))

@@ -15,7 +15,8 @@ from anura_base.alerts.tables import deliveries, firings
 from anura_base.config.alerts import Alerts
 from anura_base.config.settings import Site
 from anura_base.db.schema import devices
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Row, batch, topic
 

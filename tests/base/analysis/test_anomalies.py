@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from anura_base.analysis import rollup
-from anura_base.analysis.anomalies import MIN_NIGHTS, ODD_SCORE, Anomaly, AnomalyKind, find_anomalies, modified_z_score
+from anura_base.analysis.anomalies import find_anomalies
+from anura_base.analysis.anomaly_rules import MIN_NIGHTS, Z_SCORE_LIMIT, Anomaly, AnomalyKind, modified_z_score
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
@@ -74,7 +75,7 @@ def test_a_change_of_rate_is_told_with_both_rates(usual: Engine, calls: int, wor
 
 def test_silence_clipping_and_nothing_at_all_are_told_apart(usual: Engine) -> None:
     (nothing,) = look(usual)
-    assert (nothing.kind, nothing.what) == (AnomalyKind.SILENCE, "Nothing has come of this night.")
+    assert (nothing.kind, nothing.what) == (AnomalyKind.SILENCE, "No audio of this night was received.")
     put(usual, 0, calls=0, state="silent")
     (flat,) = look(usual)
     assert "flat line" in flat.what
@@ -114,5 +115,5 @@ def test_nothing_is_said_of_a_site_that_is_new(engine: Engine) -> None:
 
 def test_a_few_odd_nights_in_the_history_hide_nothing() -> None:
     calm = [5.0] * 8 + [4.0] * 8
-    assert modified_z_score(30, [*calm, 200, 0]) > ODD_SCORE
-    assert abs(modified_z_score(8, calm)) < ODD_SCORE
+    assert modified_z_score(30, [*calm, 200, 0]) > Z_SCORE_LIMIT
+    assert abs(modified_z_score(8, calm)) < Z_SCORE_LIMIT

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from anura_base.analysis.sites import all_sites
 from anura_base.config.settings import Site
 from anura_base.db.engine import open_database
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_edge.wire import Status
 
 

@@ -14,7 +14,8 @@ from anura_base.config.settings import Clips
 from anura_base.db.engine import open_database, write_transaction
 from anura_base.db.schema import events, metadata
 from anura_base.exchange.backup import back_up, restore
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Ack, ClipPart, Row, Status, batch
 

@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 from anura_base.config.settings import Site
 from anura_base.exchange import camtrap
 from anura_base.exchange.export import EXPORTS, export
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Row, batch
 from anura_train.data.readers.audacity import read_audacity

@@ -15,9 +15,10 @@ from anura_base.analysis import devices as device_analysis
 from anura_base.db import queries
 from anura_base.db.engine import check_writable, open_database
 from anura_base.db.schema import dead_letters, effort, events, notices
-from anura_base.ingest import batch as ingest_module
-from anura_base.ingest import writer as store_module
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest import dead_letters as dead_letter_module
+from anura_base.ingest import progress_table
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_edge.audio import ClockSource
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.wire import (
@@ -171,7 +172,7 @@ def test_missing_rows_beyond_63_bits_are_shown_too(sender: Sender, make) -> None
 
 
 def test_a_journal_of_gaps_is_refused(sender: Sender, make, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
-    monkeypatch.setattr(store_module, "MAX_SPANS", 3)
+    monkeypatch.setattr(progress_table, "MAX_SPANS", 3)
     payload = EventBatch(journal=uuid4(), floor=1, rows=tuple(make.event(seq) for seq in (2, 4, 6, 8))).to_bytes()
     ((_, answer),) = sender.raw("anura/v1/INCT04/swamp-1/event", payload)
     assert "gaps" in Refusal.from_bytes(answer).reason
@@ -235,11 +236,11 @@ def test_what_cannot_be_used_is_set_aside_with_its_reason(
     else:
         assert answers == []
     with sender.engine.connect() as connection:
-        assert len(connection.scalar(select(dead_letters.c.payload_head))) <= ingest_module.MAX_DEAD_LETTER_BYTES
+        assert len(connection.scalar(select(dead_letters.c.payload_head))) <= dead_letter_module.MAX_DEAD_LETTER_BYTES
 
 
 def test_dead_letters_are_bounded(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_module, "MAX_DEAD_LETTERS", 3)
+    monkeypatch.setattr(dead_letter_module, "MAX_DEAD_LETTERS", 3)
     for _ in range(5):
         sender.raw("anura/v1/a/b/event", b"")
     assert sender.count(dead_letters) == 3

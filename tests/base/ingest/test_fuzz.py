@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Engine, func, select
 from anura_base.analysis.devices import device_views
 from anura_base.analysis.sites import all_sites
 from anura_base.db.schema import dead_letters, devices, journals, metadata, received
-from anura_base.ingest import batch as ingest_module
-from anura_base.ingest import writer as store_module
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest import dead_letters as dead_letter_module
+from anura_base.ingest import device_writer, progress_table
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_base.web.recent_activity import read_now
 from anura_edge.wire import (
     Ack,
@@ -210,10 +211,10 @@ def _count(connection: Connection, table: Any) -> int:
 
 def test_nothing_grows_without_bound(engine: Engine, make, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
     """A device that names ever new sites, journals and gaps, and sends nonsense."""
-    monkeypatch.setattr(store_module, "MAX_DEVICES", 5)
-    monkeypatch.setattr(store_module, "MAX_JOURNALS", 4)
-    monkeypatch.setattr(store_module, "MAX_SPANS", 6)
-    monkeypatch.setattr(ingest_module, "MAX_DEAD_LETTERS", 7)
+    monkeypatch.setattr(device_writer, "MAX_DEVICES", 5)
+    monkeypatch.setattr(progress_table, "MAX_JOURNALS", 4)
+    monkeypatch.setattr(progress_table, "MAX_SPANS", 6)
+    monkeypatch.setattr(dead_letter_module, "MAX_DEAD_LETTERS", 7)
 
     def send(connection: Connection, site: int, journal: int, seq: int) -> None:
         payload = EventBatch(journal=UUID(int=journal), floor=1, rows=(make.event(seq),)).to_bytes()

@@ -8,7 +8,8 @@ from sqlalchemy import Engine, Table, func, select
 from anura_base.config.settings import Retention
 from anura_base.db.schema import effort, events
 from anura_base.ingest import retention
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.retention import RetentionJob
 from anura_edge.wire import Ack, Row, batch
 
@@ -50,7 +51,7 @@ def test_what_came_long_ago_goes_however_much_and_leaves_no_hole(
             clearing.run_if_due(engine)
     assert (count(engine, events), count(engine, effort)) == (1, 1)
     assert clearing.removed == {"events": 5}
-    assert caplog.messages == ["removed 5 rows of events that had come before their time in `retention`"]
+    assert caplog.messages == ["removed 5 rows of events that were older than `retention` allows"]
     ack = tell(engine, make.event(8))
     assert (ack.seq, ack.missing) == (8, ())
 

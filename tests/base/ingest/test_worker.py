@@ -16,8 +16,8 @@ from support import eventually
 
 from anura_base.db.engine import open_database, write_transaction
 from anura_base.db.schema import dead_letters
-from anura_base.ingest.batch import RawMessage
 from anura_base.ingest.ingest_queue import IngestQueue
+from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.worker import IngestWorker
 from anura_edge.wire import batch
 

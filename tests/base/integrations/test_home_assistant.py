@@ -12,8 +12,9 @@ from support import eventually
 
 from anura_base.config.settings import Mqtt
 from anura_base.db.engine import open_database
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.batch import ingest
 from anura_base.ingest.ingest_queue import IngestQueue
+from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.subscriber import Subscriber
 from anura_base.integrations.home_assistant import HomeAssistant, discovery, last_call_topic
 from anura_edge.wire import Status, batch, topic

@@ -30,7 +30,8 @@ from anura_base.analysis import rollup
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.db.engine import open_database
 from anura_base.exchange.export import EXPORTS, export
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_base.web.app import create_app
 from anura_base.web.export_routes import MAX_AT_ONCE, Form, export_routes
 from anura_base.web.layout import Frame

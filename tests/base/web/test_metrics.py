@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from anura_base.ingest.batch import RawMessage
 from anura_base.ingest.ingest_queue import IngestQueue
+from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.worker import IngestWorker
 from anura_base.web.app import create_app
 from anura_edge.wire import Status, batch, topic

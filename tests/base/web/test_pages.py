@@ -25,7 +25,8 @@ from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.config.settings import Site
 from anura_base.db.engine import open_database
 from anura_base.db.schema import devices, effort, events, health
-from anura_base.ingest.batch import RawMessage, ingest
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_base.simulate.demo import AS_IF, yesterday
 from anura_base.simulate.fleet import SITES
 from anura_base.simulate.messages import season_messages

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from anura_base.analysis import anomalies
+from anura_base.analysis import anomaly_rules
 from anura_base.analysis.anomalies import find_anomalies
 from anura_base.web.auth import Viewer
 from anura_base.web.filters import as_date, latest_night
@@ -49,7 +49,7 @@ def routes(frame: Frame) -> APIRouter:
             "found": found,
             "names": NAMES,
             "bars": bars,
-            "rules": anomalies,
+            "rules": anomaly_rules,
             "size": (BAR, HIGH),
         }
         return frame.page(request, "anomalies.html", **values)

@@ -1,0 +1,62 @@
+"""Messages that the base station cannot use: stored with the reason, and refused if they are batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from anura_base.db.schema import dead_letters
+from anura_base.ingest.messages import RawMessage
+from anura_edge.errors import DeliveryError
+from anura_edge.wire import Refusal, digest, parse_topic, topic
+
+MAX_DEAD_LETTERS = 1_000
+MAX_DEAD_LETTER_BYTES = 512
+"""Enough of a payload to find its sender, too little to fill a disk."""
+MAX_TEXT = 200
+"""Longest reason or topic that is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that cannot be used."""
+
+    message: RawMessage
+    reason: str
+
+    def refusals(self) -> list[tuple[str, bytes]]:
+        """Return the answer to the device, as topic and payload; for other messages than batches, nothing.
+
+        The device uses it to find the row that the base station cannot read.
+        """
+        try:
+            site, device, kind = parse_topic(self.message.topic)
+        except DeliveryError:
+            return []
+        if kind not in ("event", "effort", "notice"):
+            return []
+        refusal = Refusal(refused=digest(self.message.payload), reason=_storable(self.reason))
+        return [(topic(site, device, "ack"), refusal.to_bytes())]
+
+
+def store_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    """Insert dead letters, and delete the oldest beyond MAX_DEAD_LETTERS."""
+    if not letters:
+        return
+    rows = [
+        {
+            "topic": _storable(each.message.topic),
+            "payload_head": each.message.payload[:MAX_DEAD_LETTER_BYTES],
+            "reason": _storable(each.reason),
+            "received_utc": each.message.received_utc,
+        }
+        for each in letters
+    ]
+    connection.execute(insert(dead_letters), rows)
+    newest = select(func.max(dead_letters.c.arrival)).scalar_subquery()
+    connection.execute(delete(dead_letters).where(dead_letters.c.arrival <= newest - MAX_DEAD_LETTERS))
+
+
+def _storable(text: str) -> str:
+    """Shorten a text and replace NUL, which PostgreSQL cannot store. A reason may quote the message."""
+    return text[:MAX_TEXT].replace("\0", "?")
