@@ -17,7 +17,7 @@ from pathlib import Path
 
 from anura_edge.inference.bundle import load_bundle
 from anura_export.bundles.untrained import NETWORKS, untrained_window_bundle
-from anura_export.quantization.build import quantise
+from anura_export.quantization.build import quantize
 from anura_train.data import read_corpus
 
 
@@ -30,7 +30,7 @@ def measure(name: str, out: Path, data: Path | None) -> None:
     assert manifest.cost
     found |= {"parity": manifest.parity.overall.largest, **numbers(manifest.cost.model_dump(), "")}
     if data:
-        made = quantise(load_bundle(out), read_corpus(data), out.with_name(f"{name}-int8"))
+        made = quantize(load_bundle(out), read_corpus(data), out.with_name(f"{name}-int8"))
         assert made.bundle.manifest.cost
         found |= numbers(made.bundle.manifest.cost.model_dump(), "int8_") | {"ratio": made.ratio}
     print(json.dumps(found))

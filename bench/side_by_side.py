@@ -89,10 +89,10 @@ def _resnet18(folder: Path) -> Path:
 def _int8(path: Path, folder: Path) -> Path:
     """Make a bundle's int8 version, its ranges from what it will hear: how fast it is does not depend on them."""
     from anura_export.quantization.build import write_int8
-    from anura_export.quantization.int8 import to_int8
+    from anura_export.quantization.int8 import quantize_graph
 
     bundle = load_bundle(path)
-    graph = to_int8(bundle, [measures.frogs(30.0, bundle.manifest.rate_hz)])
+    graph = quantize_graph(bundle, [measures.frogs(30.0, bundle.manifest.rate_hz)])
     return write_int8(bundle, graph, folder / f"{path.name}-int8").path
 
 

@@ -117,7 +117,7 @@ def _network(model: str) -> tuple[Any, int]:
     from torch import nn
     from torch.nn import functional
 
-    from anura_train.models import AST_MELS, build, rate_of
+    from anura_train.models import AST_MELS, build_network, sampling_rate_hz
     from anura_train.models.ast import Ast
     from anura_train.recipe import read_recipe
 
@@ -130,12 +130,12 @@ def _network(model: str) -> tuple[Any, int]:
     name, *variants = model.split(":")
     is_padded = "padded" in variants
     recipe = read_recipe(RECIPES / name, [variant for variant in variants if variant != "padded"])
-    net = build(recipe.model, LABELS)
+    net = build_network(recipe.model, LABELS)
     if is_padded:
         settings: Any = recipe.model
         body = Ast(LABELS, HF_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
         net.body = nn.Sequential(Padded(), body)
-    return net.eval(), rate_of(recipe.model)
+    return net.eval(), sampling_rate_hz(recipe.model)
 
 
 def _macs_of_torch(net: Any, window: FloatArray) -> float:  # noqa: ANN401

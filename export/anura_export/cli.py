@@ -13,11 +13,11 @@ from anura_edge.errors import AnuraError
 from anura_edge.inference.bundle import MANIFEST, Bundle, Parity, load_bundle
 from anura_edge.inference.signature import SIGNATURE, sign
 from anura_export.benchmark import measure as benchmark
-from anura_export.benchmark.cost import Times, time_in_turn
-from anura_export.bundles.build import export
-from anura_export.bundles.difference import Difference, compare, parity_of
-from anura_export.quantization.build import TIMING_S, quantise
-from anura_export.quantization.calibration_clips import choose, compared_clips, described
+from anura_export.benchmark.cost import InterleavedTimes, time_interleaved
+from anura_export.bundles.build import export_bundle
+from anura_export.bundles.difference import ProbabilityChanges, compare_bundles, summarise_parity
+from anura_export.quantization.build import TIMING_S, quantize
+from anura_export.quantization.calibration_clips import comparison_clips, describe, select_recordings
 from anura_train.data import read_corpus
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -42,7 +42,7 @@ def bundle(
 
     Example: anura-export bundle --trained build/train/student_stream --out build/models/student_stream
     """
-    made, proof = export(trained, out)
+    made, proof = export_bundle(trained, out)
     size_kb = sum((made.path / name).stat().st_size for name in made.manifest.files) / 1000
     typer.echo(
         f"{made.path}: {made.manifest.id} {made.manifest.version}, {size_kb:,.0f} kB; largest differences: "
@@ -66,7 +66,7 @@ def quantize_command(
 
     Example: anura-export quantize --bundle build/models/resnet18 --data ../data --out build/models/resnet18-int8
     """
-    made = quantise(load_bundle(bundle), read_corpus(data), out, trained)
+    made = quantize(load_bundle(bundle), read_corpus(data), out, trained)
     manifest = made.bundle.manifest
     if as_json:
         _print_json({"bundle": str(out), "verdict": made.verdict, "manifest": manifest.model_dump(mode="json")})
@@ -86,11 +86,11 @@ def parity_command(
     Example: anura-export parity --bundle build/models/resnet18-int8 --against build/models/resnet18 --data ../data
     """
     pair = load_bundle(bundle), load_bundle(against)
-    chosen = choose(read_corpus(data)).compared
-    found = compare(*pair, compared_clips(chosen, pair[0].manifest.rate_hz))
+    chosen = select_recordings(read_corpus(data)).compared
+    found = compare_bundles(*pair, comparison_clips(chosen, pair[0].manifest.rate_hz))
     codes = [label.code for label in pair[0].manifest.labels]
-    parity = parity_of(found.changes, codes, str(against), described(chosen))
-    times = time_in_turn(pair, budget_s=TIMING_S)
+    parity = summarise_parity(found.changes, codes, str(against), describe(chosen))
+    times = time_interleaved(pair, budget_s=TIMING_S)
     if as_json:
         _print_json(_comparison(pair, parity, found, times))
         return
@@ -106,7 +106,7 @@ def bench_command(
 
     Example: anura-export bench --bundle build/models/resnet18 --bundle build/models/resnet18-int8
     """
-    rows = benchmark.bench(bundle)
+    rows = benchmark.measure_bundles(bundle)
     if as_json:
         _print_json([asdict(row) for row in rows])
         return
@@ -127,7 +127,9 @@ def sign_command(
     typer.echo(f"{bundle / SIGNATURE}")
 
 
-def _comparison(pair: tuple[Bundle, Bundle], parity: Parity, found: Difference, times: Times) -> dict[str, object]:
+def _comparison(
+    pair: tuple[Bundle, Bundle], parity: Parity, found: ProbabilityChanges, times: InterleavedTimes
+) -> dict[str, object]:
     return {
         "bundle": str(pair[0].path),
         "parity": parity.model_dump(mode="json"),
@@ -140,7 +142,9 @@ def _comparison(pair: tuple[Bundle, Bundle], parity: Parity, found: Difference, 
     }
 
 
-def _lines(pair: tuple[Bundle, Bundle], parity: Parity, found: Difference, times: Times) -> Iterable[str]:
+def _lines(
+    pair: tuple[Bundle, Bundle], parity: Parity, found: ProbabilityChanges, times: InterleavedTimes
+) -> Iterable[str]:
     yield f"Change of a probability on {parity.audio}:"
     yield f"{'':<12}{'largest':>10}{'99 % below':>12}"
     for code, change in [("all", parity.overall), *parity.labels.items()]:

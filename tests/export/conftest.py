@@ -8,9 +8,9 @@ import soundfile as sf
 from typer.testing import CliRunner
 
 from anura_edge.inference.bundle import Bundle
-from anura_export.bundles.build import export
+from anura_export.bundles.build import export_bundle
 from anura_export.bundles.parity import TOLERANCE
-from anura_export.quantization.build import Quantised, quantise
+from anura_export.quantization.build import QuantizedBundle, quantize
 from anura_train.cli import main as train_cli
 from anura_train.data import Corpus, read_corpus
 
@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle(trained: Path) -> Bundle:
-    made, proof = export(trained, trained.parent / "bundle")
+    made, proof = export_bundle(trained, trained.parent / "bundle")
     assert max(proof.torch_to_onnx, proof.chunked_to_whole) <= TOLERANCE
     return made
 
@@ -70,6 +70,6 @@ def corpus(trained: Path) -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def quantised(bundle: Bundle, corpus: Corpus, trained: Path) -> Quantised:
+def quantised(bundle: Bundle, corpus: Corpus, trained: Path) -> QuantizedBundle:
     """The int8 version, judged out of fold as well."""
-    return quantise(bundle, corpus, trained.parent / "int8", trained)
+    return quantize(bundle, corpus, trained.parent / "int8", trained)

@@ -42,11 +42,11 @@ def recipe() -> Recipe:
             "folds": 3,
             "model": {"kind": "stream", "width": 8, "hidden": 16, "dropout": 0.0},
             "example_s": 2.0,
-            "batch": 8,
+            "batch_size": 8,
             "steps": 80,
             "learning_rate": 0.01,
             "weight_decay": 0.0,
-            "average": 0.8,
+            "ema_decay": 0.8,
             "augment": {
                 "background_only": 0.25,
                 "two_species": 0.25,
@@ -58,6 +58,6 @@ def recipe() -> Recipe:
                 "mask_frames": 8,
                 "mask_mels": 4,
             },
-            "golden": "frogs/audio/AAA_0.flac",
+            "golden_clip": "frogs/audio/AAA_0.flac",
         }
     )

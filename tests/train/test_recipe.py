@@ -7,8 +7,8 @@ import torch
 import yaml
 
 from anura_edge.errors import ConfigError
-from anura_train.models import build
-from anura_train.recipe import Recipe, read_recipe, variants_of
+from anura_train.models import build_network
+from anura_train.recipe import Recipe, read_recipe, variant_names
 from anura_train.training.loop import make_optimizer
 
 RECIPES = sorted((Path(__file__).parents[2] / "train/recipes").glob("*.yaml"))
@@ -16,29 +16,29 @@ RECIPES = sorted((Path(__file__).parents[2] / "train/recipes").glob("*.yaml"))
 
 @pytest.mark.parametrize(
     ("path", "variant"),
-    [(path, variant) for path in RECIPES for variant in [(), *((each,) for each in variants_of(path))]],
+    [(path, variant) for path in RECIPES for variant in [(), *((each,) for each in variant_names(path))]],
     ids=lambda value: value.stem if isinstance(value, Path) else " ".join(value),
 )
 def test_the_recipes_that_we_ship_can_be_read(path: Path, variant: tuple[str, ...]) -> None:
     recipe = read_recipe(path, variant)
     assert recipe.id == "-".join([read_recipe(path).id, *variant])
-    assert Recipe.model_validate_json(recipe.written()) == recipe
+    assert Recipe.model_validate_json(recipe.to_json()) == recipe
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_the_recipes_that_we_ship_learn_what_they_say_they_do(path: Path) -> None:
     """Each network is there, and so are the layers that are learnt otherwise."""
-    for variant in [(), *((each,) for each in variants_of(path))]:
+    for variant in [(), *((each,) for each in variant_names(path))]:
         recipe = read_recipe(path, variant)
         with torch.device("cpu" if recipe.model.kind == "stream" else "meta"):
-            make_optimizer(build(recipe.model, 42), recipe)
+            make_optimizer(build_network(recipe.model, 42), recipe)
 
 
 def test_variants_are_laid_over_the_recipe_one_after_the_other(tmp_path: Path, recipe: Recipe) -> None:
     path = tmp_path / "recipe.yaml"
     variants = {"wide": {"model": {"width": 16}}, "long": {"steps": 9, "model": {"hidden": 99}}, "plain": None}
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | {"variants": variants}, sort_keys=False))
-    assert variants_of(path) == ("wide", "long", "plain")
+    assert variant_names(path) == ("wide", "long", "plain")
     changed = read_recipe(path, ("wide", "long", "plain"))
     assert (changed.id, changed.title) == ("tiny-wide-long-plain", "Three tones, wide, long, plain")
     model = recipe.model.model_copy(update={"width": 16, "hidden": 99})
@@ -50,8 +50,8 @@ def test_variants_are_laid_over_the_recipe_one_after_the_other(tmp_path: Path, r
 
 
 def test_a_recipe_is_written_as_it_was_read(recipe: Recipe) -> None:
-    assert "optimizer" not in recipe.written()
-    assert Recipe.model_validate_json(recipe.written()) == recipe
+    assert "optimizer" not in recipe.to_json()
+    assert Recipe.model_validate_json(recipe.to_json()) == recipe
 
 
 def test_there_are_recipes() -> None:
@@ -67,18 +67,18 @@ def test_there_are_recipes() -> None:
         ({"model": {"kind": "perceptron"}}, "model"),
         ({"windows": {}}, "either `augment` or `windows`"),
         ({"epochs": 3}, "either `steps` or `epochs`"),
-        ({"early_stopping": {"share": 0.1, "split": "groups", "patience": 1}}, "no epochs"),
+        ({"early_stopping": {"validation_share": 0.1, "split": "groups", "patience": 1}}, "no epochs"),
         ({"model": {"kind": "crnn", "width": 8, "hidden": 8, "dropout": 0}}, "examples of 3 s"),
         ({"augment": None, "windows": {}}, "windows are 3 s long"),
-        ({"batch": 9, "joined": 2}, "no multiple of `joined`"),
-        ({"model": {"kind": "yamnet", "dropout": 0}, "example_s": 3, "joined": 2}, "leave out `joined`"),
+        ({"batch_size": 9, "sequence_length": 2}, "not a multiple of `sequence_length`"),
+        ({"model": {"kind": "yamnet", "dropout": 0}, "example_s": 3, "sequence_length": 2}, "remove `sequence_length`"),
         ({"loss": {"kind": "boxes"}}, "kind crnn"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(tmp_path: Path, recipe: Recipe, changes: dict[str, object], named: str) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | changes))
-    with pytest.raises(ConfigError, match=rf"recipe\.yaml: .*{named}"):
+    with pytest.raises(ConfigError, match=rf"recipe\.yaml:\d+: .*{named}"):
         read_recipe(path)
 
 
@@ -93,3 +93,21 @@ def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         read_recipe(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "old", "new"),
+    [
+        ({"average": 0.9}, "average", "ema_decay"),
+        ({"layers": [{"begins": "head."}]}, "layers", "prefix"),
+        ({"augment": None, "windows": {"mixup": 2.0}}, "mixup", "mixup_alpha"),
+        ({"loss": {"kind": "surest_rows"}}, "surest_rows", "topk_pooling"),
+    ],
+)
+def test_renamed_key_is_refused_with_its_new_name(
+    tmp_path: Path, recipe: Recipe, changes: dict[str, object], old: str, new: str
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | changes))
+    with pytest.raises(ConfigError, match=rf"recipe\.yaml:\d+: .*{old}.*{new}"):
+        read_recipe(path)

@@ -1,89 +1,97 @@
-"""A recipe: everything that decides what a model becomes, in one YAML file. An unknown key stops the start."""
+"""A recipe: one YAML file that defines one training. An unknown key is refused."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from anura_edge.config import yaml_loader
+from anura_edge.config.yaml_loader import Section, YamlFile
 from anura_edge.errors import ConfigError
-from anura_train.models.settings import ModelSettings, Share, Strict
+from anura_train.models.settings import ModelSettings, Share
 from anura_train.models.window import WINDOW_S
 
 Range = tuple[float, float]
+"""Smallest and largest value of a uniform distribution."""
 
 
-class AugmentSettings(Strict):
-    """How examples are made of recordings (`augment.py`)."""
+class AugmentSettings(Section):
+    """How examples are mixed from calls and backgrounds (`batches/mixer.py`)."""
 
     background_only: Share
     """Share of examples without a frog."""
     two_species: Share
-    """Share of the others with a second species in them."""
+    """Share of the other examples with a second species in them."""
     with_background: Share
-    """Share of frog examples with background mixed in."""
+    """Share of frog examples that a background is mixed into."""
     snr_db: Range
-    """Call against background, both as mean power over the example."""
+    """Mean power of the call relative to the background, both over the whole example."""
     level_dbfs: Range
     """Level of the finished example: recorders differ by 20 to 30 dB, distances by more."""
     speed: Range
-    """Playback speed; pitch moves with it."""
+    """Factor of the playback speed; the pitch changes with it."""
     low_pass: Share
-    """Share of frog recordings dulled as by distance, leaves or a narrow-band recorder."""
+    """Share of frog recordings that pass a low-pass filter, as distance, leaves or a narrow-band recorder would do."""
     mask_frames: int = Field(ge=0)
     mask_mels: int = Field(ge=0)
-    """SpecAugment's widest masks (Park et al. 2019)."""
+    """Largest width of SpecAugment's masks in time and in frequency (Park et al. 2019)."""
 
 
-class WindowSettings(Strict):
-    """How examples are cut out of recordings (`windows.py`). Every change is made at random in a share of them."""
+class WindowSettings(Section):
+    """How windows are cut out of recordings and augmented (`batches/windows.py`)."""
 
     hop_s: float = Field(default=1.0, gt=0)
-    """From window to window of a recording; AnuraSet's is 1 s."""
+    """Distance between the starts of two windows of a recording; AnuraSet's is 1 s."""
     min_overlap_s: float = Field(default=0.0, ge=0, lt=3)
-    """A boxed call counts in a window when more of it than this lies there; AnuraSet's is 0, so slivers count."""
+    """A box labels a window when more than this part of it lies inside. AnuraSet's is 0, so any part counts."""
     balanced: bool = False
-    """Draw windows so that every label is as likely, instead of each window once an epoch."""
+    """Draw windows so that all labels are equally likely, instead of using each window once an epoch."""
     gain_db: Range = (0.0, 0.0)
-    stretched: Share = 0.0
-    stretch: Range = (1.0, 1.0)
-    """Tempo; pitch stays."""
-    overlaid: Share = 0.0
-    """With a window of another site, or of another group where sites are not known; both windows' species count."""
+    stretch_share: Share = 0.0
+    """Share of examples whose tempo is changed; the pitch stays."""
+    stretch_factor: Range = (1.0, 1.0)
+    """Factor of the tempo."""
+    overlay_share: Share = 0.0
+    """Share of examples that a second window is added to, from another site, or another group where no site is known.
+    The species of both windows count."""
     overlay_snr_db: Range = (0.0, 0.0)
-    mixed_up: Share = 0.0
-    mixup: float = Field(default=1.0, gt=0)
-    """Mixup (Zhang et al. 2018) of waveforms and targets by a share drawn from Beta(mixup, mixup)."""
-    masked: Share = 1.0
+    """Power of the first window relative to the second."""
+    mixup_share: Share = 0.0
+    """Share of examples with mixup (Zhang et al. 2018): a weighted mean of the waveforms and of the targets of two."""
+    mixup_alpha: float = Field(default=1.0, gt=0)
+    """The weight of the first is drawn from Beta(mixup_alpha, mixup_alpha)."""
+    mask_share: Share = 1.0
+    """Share of examples that SpecAugment masks."""
     mask_frames: int = Field(default=0, ge=0)
     mask_mels: int = Field(default=0, ge=0)
-    """SpecAugment's widest masks (Park et al. 2019)."""
+    """Largest width of SpecAugment's masks in time and in frequency (Park et al. 2019)."""
 
 
-class SurestRowsLoss(Strict):
-    """Cross-entropy of the rows that are surest (`losses.weak_label_loss`)."""
+class TopKPoolingLoss(Section):
+    """Cross-entropy of the frames with the highest scores (`training/losses.weak_label_loss`)."""
 
-    kind: Literal["surest_rows"] = "surest_rows"
+    kind: Literal["topk_pooling"] = "topk_pooling"
 
 
-class BceLoss(Strict):
+class BceLoss(Section):
     """Binary cross-entropy."""
 
     kind: Literal["bce"]
     max_pos_weight: float = Field(default=1.0, ge=1)
-    """A label's presences weigh as much as its absences, up to so many times; above about 10 nothing is calibrated."""
+    """Largest weight of a label's positive examples. Up to this limit they weigh as much together as its negative
+    examples. Above about 10 the scores are no longer calibrated."""
 
 
-class FocalLoss(Strict):
+class FocalLoss(Section):
     """Focal loss (Lin et al. 2017)."""
 
     kind: Literal["focal"]
     gamma: float = Field(default=2.0, ge=0)
 
 
-class AsymmetricLoss(Strict):
-    """Asymmetric loss (Ridnik et al. 2021). Its scores are no probabilities until they are calibrated."""
+class AsymmetricLoss(Section):
+    """Asymmetric loss (Ridnik et al. 2021). Its scores are not probabilities before calibration."""
 
     kind: Literal["asymmetric"]
     gamma_absent: float = Field(default=4.0, ge=0)
@@ -91,53 +99,76 @@ class AsymmetricLoss(Strict):
     clip: float = Field(default=0.05, ge=0, lt=1)
 
 
-class LogitAdjustedLoss(Strict):
-    """Cross-entropy that takes each label's prevalence as known (Menon et al. 2021)."""
+class LogitAdjustedLoss(Section):
+    """Cross-entropy with logits that are shifted by each label's prevalence (Menon et al. 2021)."""
 
     kind: Literal["logit_adjusted"]
     tau: float = Field(default=1.0, ge=0)
 
 
-class BoxLoss(Strict):
-    """Cross-entropy and Dice of the cells of a grid (`losses.box_loss`)."""
+class BoxLoss(Section):
+    """Cross-entropy and Dice loss of the cells of a grid (`training/losses.box_loss`)."""
 
     kind: Literal["boxes"]
     pos_weight: float = Field(default=1.0, ge=1)
-    dice: float = Field(default=1.0, ge=0)
+    dice_weight: float = Field(default=1.0, ge=0)
 
 
 LossSettings = Annotated[
-    SurestRowsLoss | BceLoss | FocalLoss | AsymmetricLoss | LogitAdjustedLoss | BoxLoss, Field(discriminator="kind")
+    TopKPoolingLoss | BceLoss | FocalLoss | AsymmetricLoss | LogitAdjustedLoss | BoxLoss, Field(discriminator="kind")
 ]
 
 
-class LayerSettings(Strict):
-    """Parameters that are learnt otherwise than the rest: those whose names begin with a text."""
+class ParameterGroup(Section):
+    """Optimizer settings for the parameters whose names begin with a prefix."""
 
-    begins: str = Field(min_length=1)
+    prefix: str = Field(min_length=1)
     learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float | None = Field(default=None, ge=0)
 
 
-class Distillation(Strict):
-    """How a student learns from teachers (`distil.py`), which `anura-train distill` names."""
+class DistillationSettings(Section):
+    """How a student learns from the teachers that `anura-train distill` names (`training/distillation.py`)."""
 
-    hard: Share = 0.1
-    """Share of the loss that comes from the labels; EfficientAT's (Schmid et al. 2023)."""
+    label_weight: Share = 0.1
+    """Weight of the loss against the labels; the rest is the loss against the teachers. EfficientAT uses 0.1 (Schmid
+    et al. 2023)."""
 
 
-class EarlyStopping(Strict):
-    """Keep the epoch with the best micro-F1 at 0.5 on a part of the recordings that is not learnt from."""
+class EarlyStoppingSettings(Section):
+    """Use the weights of the epoch with the best micro-F1 (threshold 0.5) on validation windows."""
 
-    share: float = Field(gt=0, lt=0.9)
+    validation_share: float = Field(gt=0, lt=0.9)
+    """Share of the recordings, or of the windows, that is used for validation instead of training."""
     split: Literal["groups", "windows"]
-    """By `windows`, neighbours that share two thirds of their sound lie on both sides: figures are far too good."""
+    """What is split as a whole. With `windows`, neighbours that share two thirds of their audio are on both sides, and
+    the figures are far too good."""
     patience: int = Field(ge=1)
-    """Epochs without a better one before training ends."""
+    """Training ends after this many epochs without an improvement."""
 
 
-class Recipe(Strict):
-    """One model, from seed to weights."""
+class Recipe(Section):
+    """Everything that determines a model, from the seed to the final weights."""
+
+    renamed_keys: ClassVar[Mapping[str, str]] = {
+        "joined": "sequence_length",
+        "batch": "batch_size",
+        "layers": "parameter_groups, with `prefix` in place of `begins`",
+        "average": "ema_decay",
+        "distil": "distillation, with `label_weight` in place of `hard`",
+        "rounded": "qat_share",
+        "golden": "golden_clip",
+        "model.ast.spread": "model.std",
+        "model.cnn.features.mel.spread_db": "model.features.std_db",
+        "loss.boxes.dice": "loss.dice_weight",
+        "windows.stretched": "windows.stretch_share",
+        "windows.stretch": "windows.stretch_factor",
+        "windows.overlaid": "windows.overlay_share",
+        "windows.mixed_up": "windows.mixup_share",
+        "windows.mixup": "windows.mixup_alpha",
+        "windows.masked": "windows.mask_share",
+        "early_stopping.share": "early_stopping.validation_share",
+    }
 
     id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")
     title: str
@@ -145,39 +176,40 @@ class Recipe(Strict):
     seed: int
     folds: int = Field(ge=2, le=100)
     fold_seed: int | None = None
-    """How recordings are dealt to folds, where it is not by `seed`: several seeds can be tested on the same folds."""
+    """Seed of the split into folds, if it is not `seed`: several seeds can be tested on the same folds."""
     model: ModelSettings
     example_s: float = Field(gt=0)
     """Length of a training example."""
-    joined: int = Field(default=1, ge=1)
-    """So many examples follow one another in one stream: a network that remembers learns to forget."""
-    batch: int = Field(ge=2)
+    sequence_length: int = Field(default=1, ge=1)
+    """Number of consecutive examples in one stream, so that a recurrent network learns to reset its state."""
+    batch_size: int = Field(ge=2)
     steps: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)
-    """Instead of steps: how often every window is learnt from."""
+    """Instead of steps: how often each window is used."""
     optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
-    layers: tuple[LayerSettings, ...] = ()
-    """Exceptions to the two above."""
+    parameter_groups: tuple[ParameterGroup, ...] = ()
+    """Parameters with another learning rate or weight decay."""
     clip_norm: float | None = Field(default=1.0, gt=0)
-    """Longest gradient."""
-    average: Share
-    """Decay of the moving average of the weights, which is what is kept."""
-    loss: LossSettings = SurestRowsLoss()
+    """Largest norm of the gradient."""
+    ema_decay: Share
+    """Decay of the exponential moving average of the weights. The average is the result of the training."""
+    loss: LossSettings = TopKPoolingLoss()
     augment: AugmentSettings | None = None
     windows: WindowSettings | None = None
-    """Examples are mixed (`augment`) or cut (`windows`)."""
-    early_stopping: EarlyStopping | None = None
-    distil: Distillation | None = None
-    rounded: Share = 0.0
-    """Share of the steps, the last ones, that learn with the integers of the device (`rounding.py`)."""
-    golden: str | None = None
-    """Name of a freely licensed recording whose first seconds travel with the model as its test; the first by name."""
+    """Examples are either mixed (`augment`) or cut (`windows`)."""
+    early_stopping: EarlyStoppingSettings | None = None
+    distillation: DistillationSettings | None = None
+    qat_share: Share = 0.0
+    """Share of the steps, at the end, with quantization-aware training (`training/qat.py`)."""
+    golden_clip: str | None = None
+    """Name of a recording under a free licence; its first seconds become the bundle's golden clip. By default the first
+    such recording in order of names."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_combinations(self) -> Self:
         if (self.augment is None) == (self.windows is None):
             raise ValueError("a recipe has either `augment` or `windows`")
         if (self.steps is None) == (self.epochs is None):
@@ -185,15 +217,16 @@ class Recipe(Strict):
         if self.augment and (self.epochs or self.early_stopping):
             raise ValueError("mixed examples have no epochs; use `steps`, without `early_stopping`")
         if self.model.kind != "stream" and self.example_s != WINDOW_S:
-            raise ValueError(f"a window model learns from examples of {WINDOW_S} s; set example_s")
+            raise ValueError(f"a window model takes examples of {WINDOW_S} s; set example_s")
         if self.model.kind == "stream" and self.windows and self.example_s != WINDOW_S:
             raise ValueError(f"windows are {WINDOW_S} s long; set example_s")
-        if self.batch % self.joined:
-            raise ValueError("`batch` is no multiple of `joined`; change one of them")
-        if self.model.kind != "stream" and self.joined > 1:
-            raise ValueError("windows are heard one by one; leave out `joined`")
-        if isinstance(self.loss, BoxLoss) and (self.model.kind != "crnn" or not self.windows or self.windows.stretched):
-            raise ValueError("the loss of boxes takes a model of kind crnn and `windows` that are not stretched")
+        if self.batch_size % self.sequence_length:
+            raise ValueError("`batch_size` is not a multiple of `sequence_length`; change one of them")
+        if self.model.kind != "stream" and self.sequence_length > 1:
+            raise ValueError("a window model scores windows one by one; remove `sequence_length`")
+        has_boxes = self.model.kind == "crnn" and self.windows and not self.windows.stretch_share
+        if isinstance(self.loss, BoxLoss) and not has_boxes:
+            raise ValueError("the loss `boxes` needs a model of kind crnn, and `windows` without stretch_share")
         return self
 
     @property
@@ -201,51 +234,41 @@ class Recipe(Strict):
         """The seed of the split into folds."""
         return self.seed if self.fold_seed is None else self.fold_seed
 
-    def written(self) -> str:
-        """Return the recipe as JSON, as it was written: without what it leaves to the defaults."""
+    def to_json(self) -> str:
+        """Return the recipe as JSON, without the keys that have their default."""
         return self.model_dump_json(exclude_unset=True)
 
 
 def read_recipe(path: Path, variants: Sequence[str] = (), changes: Mapping[str, Any] | None = None) -> Recipe:
-    """Read a recipe, changed by variants that it names; ConfigError names the file, the key and what is wrong with it.
+    """Read a recipe, with variants and changes merged into it. ConfigError names the file, the key and the problem.
 
-    `variants:` holds parts of recipes by name. They are laid over the rest one after the other, and their names join
-    the recipe's id and title. `changes`, such as a smaller budget, are laid over all of it.
+    `variants:` in the file maps names to parts of a recipe. The named ones are merged in order, and their names are
+    appended to the recipe's id and title. `changes`, such as a smaller number of steps, are merged last.
     """
-    values, known = _read(path)
+    file = yaml_loader.read(path)
+    defined = _variants(file)
+    values = {key: value for key, value in file.values.items() if key != "variants"}
     for name in variants:
-        if name not in known:
-            raise ConfigError(f"{path} has no variant {name!r}; it has {', '.join(known) or 'none'}")
-        values = _laid_over(values, known[name] or {})
+        if name not in defined:
+            raise ConfigError(f"{path} has no variant {name!r}; it has {', '.join(defined) or 'none'}")
+        values = _merge(values, defined[name] or {})
         values |= {"id": f"{values.get('id')}-{name}", "title": f"{values.get('title')}, {name}"}
-    try:
-        return Recipe.model_validate(_laid_over(values, changes or {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        found = f" (found {first['input']!r})" if first["loc"] else ""
-        raise ConfigError(f"{path}: {where}: {first['msg']}{found}; see train/recipes") from error
+    return yaml_loader.validate(Recipe, _merge(values, changes or {}), file)
 
 
-def variants_of(path: Path) -> tuple[str, ...]:
-    """Return the names of a recipe's variants; ConfigError when the file is no recipe."""
-    return tuple(_read(path)[1])
+def variant_names(path: Path) -> tuple[str, ...]:
+    """Return the names of a recipe's variants; ConfigError when the file is not a recipe."""
+    return tuple(_variants(yaml_loader.read(path)))
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a file says, and its variants."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read recipe {path}: {error.strerror}; see train/recipes") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
-    if not isinstance(values, dict) or not isinstance(known := values.pop("variants", {}), dict):
-        raise ConfigError(f"{path} is no recipe; see train/recipes")
-    return values, known
+def _variants(file: YamlFile) -> Mapping[str, Any]:
+    variants = file.values.get("variants", {})
+    if not isinstance(variants, dict):
+        raise ConfigError(f"{file.path}: `variants` is not a mapping of names to parts of a recipe; see train/recipes")
+    return variants
 
 
-def _laid_over(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace values by name, in parts of a recipe too."""
-    both = {key for key in changes if isinstance(changes[key], dict) and isinstance(values.get(key), dict)}
-    return values | {key: _laid_over(values[key], new) if key in both else new for key, new in changes.items()}
+def _merge(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with the changes in place of the old ones; nested mappings are merged key by key."""
+    nested = {key for key in changes if isinstance(changes[key], dict) and isinstance(values.get(key), dict)}
+    return values | {key: _merge(values[key], new) if key in nested else new for key, new in changes.items()}

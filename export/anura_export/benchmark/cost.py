@@ -24,7 +24,7 @@ MIN_ROUNDS, MAX_ROUNDS = 15, 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Times:
+class InterleavedTimes:
     """Calls of several models in turn: what else the machine does disturbs them alike."""
 
     seconds: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Times:
         return float(np.median(self.seconds[:, model] / self.seconds[:, to]))
 
 
-def time_in_turn(bundles: Sequence[Bundle], threads: int = 1, budget_s: float = 1.0) -> Times:
+def time_interleaved(bundles: Sequence[Bundle], threads: int = 1, budget_s: float = 1.0) -> InterleavedTimes:
     """Call models in turn, round after round, forwards and backwards, until about `budget_s` for each has passed.
 
     One thread is timed by what the processor gave it, so that other work on the machine is not counted.
@@ -65,7 +65,7 @@ def time_in_turn(bundles: Sequence[Bundle], threads: int = 1, budget_s: float = 
             classifiers[index].score(windows[index])
             elapsed[index] = clock() - start
         rounds.append(elapsed)
-    return Times(np.array(rounds) / audio_s)
+    return InterleavedTimes(np.array(rounds) / audio_s)
 
 
 def cost_of(bundle: Bundle, seconds_per_audio_s: float) -> Cost:

@@ -12,7 +12,7 @@ import numpy as np
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import load_bundle
 from anura_edge.inference.classifier import load_classifier
-from anura_export.benchmark.cost import multiply_adds, time_in_turn
+from anura_export.benchmark.cost import multiply_adds, time_interleaved
 
 THREADS = (1, 2)
 STARTS = 3
@@ -20,7 +20,7 @@ BUDGET_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BundleFigures:
     """What one bundle takes."""
 
     bundle: str
@@ -41,16 +41,16 @@ class Row:
         return tuple(1e3 / ms for ms in self.ms_per_audio_s)
 
 
-def bench(paths: Sequence[Path]) -> list[Row]:
+def measure_bundles(paths: Sequence[Path]) -> list[BundleFigures]:
     """Measure bundles; the calls and starts of all take turns, so that whatever disturbs them disturbs all alike."""
     bundles = [load_bundle(path) for path in paths]
     for bundle in bundles:
         load_classifier(bundle)
-    medians = np.array([time_in_turn(bundles, threads, BUDGET_S).medians for threads in THREADS])
+    medians = np.array([time_interleaved(bundles, threads, BUDGET_S).medians for threads in THREADS])
     starts = np.array([[_start(path) for path in paths] for _ in range(STARTS)])  # (starts, bundles, 2)
     cold_s, peaks_mb = np.median(starts, axis=0).T
     return [
-        Row(
+        BundleFigures(
             bundle=bundle.path.name,
             precision=bundle.manifest.precision,
             ms_per_audio_s=tuple(float(seconds) for seconds in 1e3 * medians[:, index]),
@@ -63,7 +63,7 @@ def bench(paths: Sequence[Path]) -> list[Row]:
     ]
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[BundleFigures]) -> str:
     """Return rows as a table in Markdown."""
     threads = " | ".join(f"x real time, {count} thread{'s' * (count > 1)} | ms / s" for count in THREADS)
     lines = [f"| bundle | precision | {threads} | MMAC / s | kB | cold start, s | peak MB |"]

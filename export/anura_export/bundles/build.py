@@ -26,11 +26,11 @@ from anura_edge.inference.bundle import (
     write_manifest,
 )
 from anura_edge.inference.classifier import open_model, score_all
-from anura_export.benchmark.cost import cost_of, time_in_turn
-from anura_export.bundles.difference import parity_of
+from anura_export.benchmark.cost import cost_of, time_interleaved
+from anura_export.bundles.difference import summarise_parity
 from anura_export.bundles.model_card import exported_section, model_card
-from anura_export.bundles.onnx_graph import calibrated, to_onnx
-from anura_export.bundles.parity import Proof, check_parity
+from anura_export.bundles.onnx_graph import to_onnx, with_calibration
+from anura_export.bundles.parity import ParityProof, check_parity
 from anura_train.checkpoints.final import GOLDEN, Checkpoint, load_checkpoint
 from anura_train.evaluation.shipped import ShippedReport, load_shipped_report
 from anura_train.models import Net
@@ -40,42 +40,42 @@ LICENCE = "CC-BY-NC-4.0"
 """Of a model that has learnt from CC BY-NC recordings."""
 
 
-def export(trained: Path, out: Path) -> tuple[Bundle, Proof]:
+def export_bundle(trained: Path, out: Path) -> tuple[Bundle, ParityProof]:
     """Write the bundle OUT of what `anura-train fit` and `evaluate` left in a folder.
 
     OUT is replaced only when the bundle has passed every check. Raises ModelError when it does not.
     """
     checkpoint, report = load_checkpoint(trained), load_shipped_report(trained)
-    model = calibrated(checkpoint.model, report.slope, report.offset)
-    return publish(
-        model, manifest(checkpoint, report), model_card(checkpoint.provenance, report), trained / GOLDEN, out
+    model = with_calibration(checkpoint.model, report.slope, report.offset)
+    return write_bundle(
+        model, build_manifest(checkpoint, report), model_card(checkpoint.provenance, report), trained / GOLDEN, out
     )
 
 
-def publish(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> tuple[Bundle, Proof]:
+def write_bundle(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> tuple[Bundle, ParityProof]:
     """Write and prove a bundle; `draft` is its manifest without the files."""
-    with replacing(out) as folder:
+    with replace_bundle(out) as folder:
         (folder / MODEL).write_bytes(to_onnx(model))
         (folder / CARD).write_text(card, encoding="utf-8")
         shutil.copyfile(golden, folder / GOLDEN_CLIP)
         write_golden_scores(folder, draft)
-        seal(folder, draft)
+        write_hashed_manifest(folder, draft)
         bundle = load_bundle(folder)
         proof = check_parity(model, bundle)
         codes = [label.code for label in draft.labels]
         measured = draft.model_copy(
             update={
-                "parity": parity_of(proof.changes, codes, "torch", proof.audio),
-                "cost": cost_of(bundle, float(time_in_turn([bundle]).medians[0])),
+                "parity": summarise_parity(proof.changes, codes, "torch", proof.audio),
+                "cost": cost_of(bundle, float(time_interleaved([bundle]).medians[0])),
             }
         )
         (folder / CARD).write_text(f"{card}\n{exported_section(measured)}", encoding="utf-8")
-        seal(folder, measured)
+        write_hashed_manifest(folder, measured)
     return load_bundle(out), proof
 
 
 @contextmanager
-def replacing(out: Path) -> Iterator[Path]:
+def replace_bundle(out: Path) -> Iterator[Path]:
     """Give an empty bundle folder to fill; it takes the place of OUT when that was done without an error.
 
     Raises ModelError when OUT is something other than a bundle.
@@ -92,13 +92,13 @@ def replacing(out: Path) -> Iterator[Path]:
         folder.rename(out)
 
 
-def seal(folder: Path, draft: Manifest) -> None:
+def write_hashed_manifest(folder: Path, draft: Manifest) -> None:
     """Write the manifest of the files that are in a folder."""
     files = {name: sha256((folder / name).read_bytes()) for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES)}
     write_manifest(folder, draft.model_copy(update={"files": files}))
 
 
-def manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
+def build_manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
     """Say of a trained model what a bundle says of itself, except for its files."""
     model, provenance = checkpoint.model, checkpoint.provenance
     recipe = provenance.recipe
@@ -118,14 +118,14 @@ def manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
             for species in provenance.species
         ),
         rate_hz=model.rate_hz,
-        window_samples=model.span_samples,
-        hop_samples=model.step_samples,
+        window_samples=model.window_samples,
+        hop_samples=model.hop_samples,
         lookahead_samples=model.lookahead_samples,
-        receptive_field_samples=None if isinstance(model, StreamNet) else model.span_samples,
+        receptive_field_samples=None if isinstance(model, StreamNet) else model.window_samples,
         states=_states(model),
         licence=LICENCE,
         training=Training(
-            recipe=recipe.written(),
+            recipe=recipe.to_json(),
             data=provenance.data,
             seed=recipe.seed,
             calibration=(
@@ -147,7 +147,7 @@ def _states(model: Net) -> tuple[State, ...]:
 def write_golden_scores(folder: Path, draft: Manifest) -> None:
     """Let the exported model itself say what the golden clip scores; parity with torch is proven apart."""
     np.save(folder / GOLDEN_SCORES, np.zeros((0, 0), np.float32))
-    seal(folder, draft)
+    write_hashed_manifest(folder, draft)
     bundle = load_bundle(folder)
     clip, rate_hz = soundfile.read(folder / GOLDEN_CLIP, dtype="float32")
     if rate_hz != draft.rate_hz:

@@ -12,7 +12,7 @@ from anura_edge.inference.classifier import load_classifier, score_all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Difference:
+class ProbabilityChanges:
     """What two models make of the same rows."""
 
     changes: FloatArray
@@ -22,7 +22,7 @@ class Difference:
     """A decision is whether a label's highest probability in a clip reaches its threshold; some of them changed."""
 
 
-def compare(bundle: Bundle, against: Bundle, clips: Iterable[FloatArray]) -> Difference:
+def compare_bundles(bundle: Bundle, against: Bundle, clips: Iterable[FloatArray]) -> ProbabilityChanges:
     """Score clips, each (samples,) a stream of its own, with both; ModelError when their rows are not of the same."""
     manifest, other = bundle.manifest, against.manifest
     for field in ("labels", "rate_hz", "window_samples", "hop_samples", "lookahead_samples"):
@@ -36,10 +36,10 @@ def compare(bundle: Bundle, against: Bundle, clips: Iterable[FloatArray]) -> Dif
         changes.append(np.abs(left - right))
         flips = (left.max(0) >= thresholds) != (right.max(0) >= thresholds)
         changed, decisions = changed + int(flips.sum()), decisions + len(flips)
-    return Difference(np.concatenate(changes), changed, decisions)
+    return ProbabilityChanges(np.concatenate(changes), changed, decisions)
 
 
-def parity_of(changes: FloatArray, codes: Iterable[str], against: str, audio: str) -> Parity:
+def summarise_parity(changes: FloatArray, codes: Iterable[str], against: str, audio: str) -> Parity:
     """Sum up changes (rows, labels) for a manifest."""
     return Parity(
         against=against,

@@ -33,8 +33,8 @@ def to_onnx(model: Net) -> bytes:
             "files, so make the model smaller"
         )
     inputs, outputs, states = _names(model)
-    audio = torch.zeros(1, model.step_samples * _EXAMPLE_STEPS if states else model.span_samples)
-    arguments = (audio, *(model.beginning(1) if isinstance(model, StreamNet) else ()))
+    audio = torch.zeros(1, model.hop_samples * _EXAMPLE_STEPS if states else model.window_samples)
+    arguments = (audio, *(model.initial_state(1) if isinstance(model, StreamNet) else ()))
     written = io.BytesIO()
     with warnings.catch_warnings():
         # Only the older exporter writes a GRU as one node; the newer one unrolls it to a fixed length.
@@ -57,7 +57,7 @@ def to_onnx(model: Net) -> bytes:
     return check_graph(_simplified(written.getvalue()))
 
 
-def calibrated(model: Net, slope: float, offset: float) -> Net:
+def with_calibration(model: Net, slope: float, offset: float) -> Net:
     """Return a copy whose scores are sigmoid(slope * logit + offset)."""
     model = copy.deepcopy(model)
     model.calibration.slope, model.calibration.offset = slope, offset

@@ -20,7 +20,7 @@ _WINDOW_S, _WINDOW_CHUNKINGS = 5.0, 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Proof:
+class ParityProof:
     """How far the exported model is from the trained one."""
 
     changes: FloatArray
@@ -36,7 +36,7 @@ class Proof:
         return float(self.changes.max())
 
 
-def check_parity(model: Net, bundle: Bundle, seed: int = 0) -> Proof:
+def check_parity(model: Net, bundle: Bundle, seed: int = 0) -> ParityProof:
     """Score noise of changing loudness in torch, in ONNX Runtime in one piece, and in random chunks.
 
     Raises ModelError where they differ by more than TOLERANCE.
@@ -48,10 +48,10 @@ def check_parity(model: Net, bundle: Bundle, seed: int = 0) -> Proof:
     classifier = load_classifier(bundle)
     whole = score_all(bundle, classifier, audio, rows=10_000)
     with torch.no_grad():
-        expected = torch.sigmoid(model.rows(torch.from_numpy(audio))).numpy()
+        expected = torch.sigmoid(model.predict(torch.from_numpy(audio))).numpy()
     sizes = rng.integers(1, 40 if streams else len(whole), chunkings)
     chunked = [score_all(bundle, classifier, audio, rows=int(size)) for size in sizes]
-    proof = Proof(
+    proof = ParityProof(
         changes=np.abs(whole - expected),
         chunked_to_whole=max(float(np.abs(whole - each).max()) for each in chunked),
         audio=f"{seconds:g} s of noise of changing loudness",

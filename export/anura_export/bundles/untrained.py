@@ -8,13 +8,13 @@ import soundfile
 import torch
 
 from anura_edge.inference.bundle import Label, Manifest, Training
-from anura_export.bundles.build import publish
-from anura_train.models import build
+from anura_export.bundles.build import write_bundle
+from anura_train.models import build_network
 from anura_train.models.settings import (
     AstSettings,
     CnnSettings,
-    ContrastFeatures,
     CrnnSettings,
+    MeanSubtractedFeatures,
     MelFeatures,
     ModelSettings,
     YamnetSettings,
@@ -23,7 +23,9 @@ from anura_train.models.settings import (
 LABELS = 18
 
 
-RESNET18 = CnnSettings(kind="cnn", network="resnet18", features=ContrastFeatures(kind="contrast"), dropout=0.0)
+RESNET18 = CnnSettings(
+    kind="cnn", network="resnet18", features=MeanSubtractedFeatures(kind="mean_subtracted"), dropout=0.0
+)
 
 PHOTOGRAPH = MelFeatures(kind="mel", window_samples=512, hop_samples=128, mels=128, height=224, width=224)
 """A picture of the size that networks for photographs are made for."""
@@ -34,7 +36,7 @@ def _cnn(network: str) -> ModelSettings:
 
 
 def _ast(size: str, stride: int) -> ModelSettings:
-    given = {"kind": "ast", "size": size, "stride": stride, "mean": -4.2677393, "spread": 4.5689974, "dropout": 0.0}
+    given = {"kind": "ast", "size": size, "stride": stride, "mean": -4.2677393, "std": 4.5689974, "dropout": 0.0}
     return AstSettings.model_validate(given)
 
 
@@ -58,7 +60,7 @@ NETWORKS: dict[str, ModelSettings] = {
 def untrained_window_bundle(out: Path, settings: ModelSettings = RESNET18) -> Path:
     """Write a window model's bundle, named like its folder; ModelError when its graph is not the model."""
     torch.manual_seed(0)
-    model = build(settings, LABELS).eval()
+    model = build_network(settings, LABELS).eval()
     draft = Manifest(
         id=out.name,
         version="0.0.0",
@@ -66,16 +68,16 @@ def untrained_window_bundle(out: Path, settings: ModelSettings = RESNET18) -> Pa
         kind="window",
         labels=tuple(Label(code=f"NONE{n}", scientific_name="nothing", threshold=1.0) for n in range(LABELS)),
         rate_hz=model.rate_hz,
-        window_samples=model.span_samples,
-        hop_samples=model.step_samples,
-        receptive_field_samples=model.span_samples,
+        window_samples=model.window_samples,
+        hop_samples=model.hop_samples,
+        receptive_field_samples=model.window_samples,
         licence="Apache-2.0",
         training=Training(recipe="none", data=(), seed=0, calibration="none"),
         files={},
     )
     card = "# Untrained\n\nRandom weights: for measuring speed and memory alone. Its scores mean nothing.\n"
     with tempfile.NamedTemporaryFile(suffix=".flac") as clip:
-        noise = np.random.default_rng(0).normal(0, 0.01, model.span_samples)
+        noise = np.random.default_rng(0).normal(0, 0.01, model.window_samples)
         soundfile.write(clip.name, noise, model.rate_hz, subtype="PCM_16")
-        publish(model, draft, card, Path(clip.name), out)
+        write_bundle(model, draft, card, Path(clip.name), out)
     return out

@@ -21,12 +21,18 @@ from anura_edge.inference.bundle import (
     load_bundle,
 )
 from anura_edge.inference.classifier import StreamClassifier, WindowClassifier, load_classifier, open_model, score_all
-from anura_export.benchmark.cost import Times, cost_of, time_in_turn
-from anura_export.bundles.build import replacing, seal, write_golden_scores
-from anura_export.bundles.difference import Difference, compare, parity_of
+from anura_export.benchmark.cost import InterleavedTimes, cost_of, time_interleaved
+from anura_export.bundles.build import replace_bundle, write_golden_scores, write_hashed_manifest
+from anura_export.bundles.difference import ProbabilityChanges, compare_bundles, summarise_parity
 from anura_export.bundles.model_card import int8_section
-from anura_export.quantization.calibration_clips import Chosen, choose, compared_clips, described, range_clips
-from anura_export.quantization.int8 import to_int8
+from anura_export.quantization.calibration_clips import (
+    RecordingSelection,
+    comparison_clips,
+    describe,
+    range_clips,
+    select_recordings,
+)
+from anura_export.quantization.int8 import quantize_graph
 from anura_export.quantization.out_of_fold import LOSS, macro_f1_loss
 from anura_train.data import Corpus
 
@@ -41,7 +47,7 @@ TIMING_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Quantised:
+class QuantizedBundle:
     """What came of it."""
 
     bundle: Bundle
@@ -52,15 +58,15 @@ class Quantised:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Measurements:
     """What was measured of the int8 model."""
 
-    difference: Difference
-    times: Times
+    difference: ProbabilityChanges
+    times: InterleavedTimes
     loss: Metric | None
 
 
-def quantise(bundle: Bundle, corpus: Corpus, out: Path, trained: Path | None = None) -> Quantised:
+def quantize(bundle: Bundle, corpus: Corpus, out: Path, trained: Path | None = None) -> QuantizedBundle:
     """Write the int8 version of a float bundle to OUT, which is replaced only when all checks have passed.
 
     Ranges are taken from some recordings, the two models are compared on others. With the folder `trained` that
@@ -68,13 +74,13 @@ def quantise(bundle: Bundle, corpus: Corpus, out: Path, trained: Path | None = N
     that cannot be quantised, SourceError for data that is not enough.
     """
     load_classifier(bundle)
-    chosen, rate_hz = choose(corpus), bundle.manifest.rate_hz
-    graph = to_int8(bundle, range_clips(chosen.ranges, rate_hz))
-    with replacing(out) as folder:
+    chosen, rate_hz = select_recordings(corpus), bundle.manifest.rate_hz
+    graph = quantize_graph(bundle, range_clips(chosen.ranges, rate_hz))
+    with replace_bundle(out) as folder:
         young = write_int8(bundle, graph, folder)
-        found = _Found(
-            compare(young, bundle, compared_clips(chosen.compared, rate_hz)),
-            time_in_turn([bundle, young], budget_s=TIMING_S),
+        found = _Measurements(
+            compare_bundles(young, bundle, comparison_clips(chosen.compared, rate_hz)),
+            time_interleaved([bundle, young], budget_s=TIMING_S),
             macro_f1_loss(bundle, corpus, trained) if trained else None,
         )
         measured = _measured(bundle, young, chosen, found)
@@ -82,19 +88,19 @@ def quantise(bundle: Bundle, corpus: Corpus, out: Path, trained: Path | None = N
         section = int8_section(measured, cost_of(bundle, float(found.times.medians[0])), verdict)
         card = (bundle.path / CARD).read_text(encoding="utf-8")
         (folder / CARD).write_text(f"{card}\n{section}", encoding="utf-8")
-        seal(folder, measured)
-    return Quantised(load_bundle(out), verdict, found.times.ratio(1, to=0))
+        write_hashed_manifest(folder, measured)
+    return QuantizedBundle(load_bundle(out), verdict, found.times.ratio(1, to=0))
 
 
 def write_int8(bundle: Bundle, graph: bytes, folder: Path) -> Bundle:
-    """Write a graph that `to_int8` made of a bundle into a folder as a bundle of its own, not measured yet."""
+    """Write a graph that `quantize_graph` made of a bundle into a folder as a bundle of its own, not measured yet."""
     (folder / GOLDEN_CLIP).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(bundle.path / GOLDEN_CLIP, folder / GOLDEN_CLIP)
     shutil.copyfile(bundle.path / CARD, folder / CARD)
     (folder / MODEL).write_bytes(graph)
     draft = _draft(bundle, graph)
     write_golden_scores(folder, draft)
-    seal(folder, draft)
+    write_hashed_manifest(folder, draft)
     return load_bundle(folder)
 
 
@@ -130,19 +136,19 @@ def _tolerance(bundle: Bundle) -> float:
     return min(max(GOLDEN_TOLERANCE, 2 * change), HIGHEST_TOLERANCE)
 
 
-def _measured(bundle: Bundle, young: Bundle, chosen: Chosen, found: _Found) -> Manifest:
+def _measured(bundle: Bundle, young: Bundle, chosen: RecordingSelection, found: _Measurements) -> Manifest:
     draft = young.manifest
-    audio = f"{described(chosen.compared)}, of other groups than those that ranges were taken from"
+    audio = f"{describe(chosen.compared)}, of other groups than those that ranges were taken from"
     against = f"{MODEL} {bundle.model_sha256[:12]}"
     changes = {
-        "parity": parity_of(found.difference.changes, (label.code for label in draft.labels), against, audio),
+        "parity": summarise_parity(found.difference.changes, (label.code for label in draft.labels), against, audio),
         "cost": cost_of(young, float(found.times.medians[1])),
         "metrics": (*draft.metrics, found.loss) if found.loss else draft.metrics,
     }
     return draft.model_copy(update=changes)
 
 
-def _verdict(bundle: Bundle, young: Bundle, found: _Found) -> Iterable[str]:
+def _verdict(bundle: Bundle, young: Bundle, found: _Measurements) -> Iterable[str]:
     ratio, p99 = found.times.ratio(1, to=0), float(np.percentile(found.difference.changes, 99))
     largest, rounds = float(found.difference.changes.max()), len(found.times.seconds)
     is_faster = ratio < WORTHWHILE

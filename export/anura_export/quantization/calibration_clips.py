@@ -11,7 +11,7 @@ import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
-from anura_train.data import Corpus, Recording, load
+from anura_train.data import Corpus, Recording, load_audio
 
 SEED = 0
 
@@ -26,20 +26,20 @@ CLIPPED_GAIN = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class RecordingSelection:
     """Recordings for either purpose."""
 
     ranges: tuple[Recording, ...]
     compared: tuple[Recording, ...]
 
 
-def choose(corpus: Corpus) -> Chosen:
+def select_recordings(corpus: Corpus) -> RecordingSelection:
     """Choose recordings of every species and kind of background; SourceError when there are too few groups for both.
 
     Ranges come from what may be learnt from, and from at most half of it; what no model may learn from is compared on.
     """
     rng = np.random.default_rng(SEED)
-    ranges = choose_ranges(corpus.frogs, corpus.backgrounds, rng)
+    ranges = select_range_recordings(corpus.frogs, corpus.backgrounds, rng)
     groups = {recording.group for recording in ranges}
     frogs = [each for each in corpus.frogs if each.group not in groups]
     backgrounds = [each for each in corpus.backgrounds + corpus.held_out if each.group not in groups]
@@ -49,10 +49,10 @@ def choose(corpus: Corpus) -> Chosen:
     )
     if not ranges or not compared:
         raise SourceError("the data has too few recordings to take ranges from some and to compare on others; add some")
-    return Chosen(ranges, compared)
+    return RecordingSelection(ranges, compared)
 
 
-def choose_ranges(
+def select_range_recordings(
     frogs: Sequence[Recording], backgrounds: Sequence[Recording], rng: np.random.Generator
 ) -> tuple[Recording, ...]:
     """Choose recordings to take ranges from, at most half of them."""
@@ -71,7 +71,7 @@ def range_clips(recordings: Iterable[Recording], rate_hz: int) -> Iterator[Float
     samples = round(RANGE_S * rate_hz)
     loudest: FloatArray | None = None
     for recording in recordings:
-        clip = _excerpt(load(recording, rate_hz), samples, rng)
+        clip = _excerpt(load_audio(recording, rate_hz), samples, rng)
         loudest = clip if loudest is None else loudest
         yield clip
     yield np.zeros(samples // 2, np.float32)
@@ -80,14 +80,14 @@ def range_clips(recordings: Iterable[Recording], rate_hz: int) -> Iterator[Float
         yield np.clip(CLIPPED_GAIN * loudest, -1, 1)
 
 
-def compared_clips(recordings: Iterable[Recording], rate_hz: int) -> Iterator[FloatArray]:
+def comparison_clips(recordings: Iterable[Recording], rate_hz: int) -> Iterator[FloatArray]:
     """Yield up to COMPARE_S seconds of each recording, (samples,)."""
     rng = np.random.default_rng(SEED)
     for recording in recordings:
-        yield _excerpt(load(recording, rate_hz), round(COMPARE_S * rate_hz), rng)
+        yield _excerpt(load_audio(recording, rate_hz), round(COMPARE_S * rate_hz), rng)
 
 
-def described(recordings: Sequence[Recording]) -> str:
+def describe(recordings: Sequence[Recording]) -> str:
     """Say what was chosen, in a few words."""
     frogs = sum(bool(recording.codes) for recording in recordings)
     return f"{frogs} recordings with frogs and {len(recordings) - frogs} of background"

@@ -29,7 +29,7 @@ from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle
 from anura_export.bundles.onnx_graph import check_graph
 
-Feed = dict[str, FloatArray]
+ModelInputs = dict[str, FloatArray]
 """Input name -> value: audio, and the states where there are some."""
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
@@ -38,7 +38,7 @@ CHUNK_S = 1.0
 """Length of the chunks that a stream is fed in."""
 
 
-def to_int8(bundle: Bundle, clips: Iterable[FloatArray]) -> bytes:
+def quantize_graph(bundle: Bundle, clips: Iterable[FloatArray]) -> bytes:
     """Return a bundle's graph with integers, their ranges taken from clips, each (samples,) of a stream of its own.
 
     Raises ModelError when nothing in it can be quantised, or it is quantised already.
@@ -52,13 +52,13 @@ def to_int8(bundle: Bundle, clips: Iterable[FloatArray]) -> bytes:
         floats.write_bytes(bundle.model)
         # The symbolic inference of shapes gives up on the stream's lengths; ONNX's own is enough for these layers.
         quant_pre_process(floats, floats, skip_symbolic_shape=True)
-        layers = quantisable(onnx.load(floats).graph)
+        layers = quantizable_layers(onnx.load(floats).graph)
         if not layers:
             raise ModelError(f"{bundle.path} has no layer between its first and its last; there is nothing to quantise")
         quantize_static(
             floats,
             integers,
-            _Feeds(feeds(bundle, clips)),
+            _CalibrationReader(calibration_inputs(bundle, clips)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QInt8,
@@ -70,14 +70,18 @@ def to_int8(bundle: Bundle, clips: Iterable[FloatArray]) -> bytes:
         return check_graph(integers.read_bytes())
 
 
-def quantisable(graph: onnx.GraphProto) -> list[str]:
+def quantizable_layers(graph: onnx.GraphProto) -> list[str]:
     """Return the names of the layers to quantise; see above for those that stay float."""
-    behind = _reached(graph.node, {name for node in graph.node if node.op_type == "Log" for name in node.output})
+    behind = _downstream_nodes(
+        graph.node, {name for node in graph.node if node.op_type == "Log" for name in node.output}
+    )
     weights = {tensor.name: tensor.dims for tensor in graph.initializer}
     layers = [node for node in behind if node.op_type in WEIGHTED and node.input[1] in weights]
     outputs = {node.name: set(node.output) for node in layers}
     # What a layer reaches, by the layers' names: the first layers are reached by none, the last ones reach none.
-    reached = {name: {other.name for other in _reached(behind, own)} & outputs.keys() for name, own in outputs.items()}
+    reached = {
+        name: {other.name for other in _downstream_nodes(behind, own)} & outputs.keys() for name, own in outputs.items()
+    }
     not_first = set().union(*reached.values())
     return [
         node.name
@@ -86,7 +90,7 @@ def quantisable(graph: onnx.GraphProto) -> list[str]:
     ]
 
 
-def feeds(bundle: Bundle, clips: Iterable[FloatArray]) -> Iterator[Feed]:
+def calibration_inputs(bundle: Bundle, clips: Iterable[FloatArray]) -> Iterator[ModelInputs]:
     """Yield what a model is fed on each clip: its windows, or its chunks in order, with the states that are then."""
     manifest = bundle.manifest
     if manifest.kind == "window":
@@ -96,7 +100,7 @@ def feeds(bundle: Bundle, clips: Iterable[FloatArray]) -> Iterator[Feed]:
     session = ort.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
     names = [state.name for state in manifest.states]
     for clip in clips:
-        feed: Feed = {state.name: np.zeros((1, *state.shape), np.float32) for state in manifest.states}
+        feed: ModelInputs = {state.name: np.zeros((1, *state.shape), np.float32) for state in manifest.states}
         for audio in _pieces(clip, manifest.hop_samples, round(CHUNK_S * manifest.rate_hz / manifest.hop_samples)):
             feed = {**feed, "audio": audio}
             yield feed
@@ -111,7 +115,7 @@ def _pieces(clip: FloatArray, size: int, rows: int) -> Iterator[FloatArray]:
         yield from (window.samples[None].copy() for window in windows)
 
 
-def _reached(nodes: Iterable[onnx.NodeProto], known: set[str]) -> list[onnx.NodeProto]:
+def _downstream_nodes(nodes: Iterable[onnx.NodeProto], known: set[str]) -> list[onnx.NodeProto]:
     """Return the nodes that need one of some tensors, directly or not; nodes come in the order of their working."""
     known, found = set(known), []
     for node in nodes:
@@ -126,11 +130,11 @@ def _is_depthwise(node: onnx.NodeProto, dims: tuple[int, ...]) -> bool:
     return bool(groups > 1 and dims[1] == 1)
 
 
-class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    def __init__(self, feeds: Iterator[Feed]) -> None:
-        self._feeds = feeds
+class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    def __init__(self, calibration_inputs: Iterator[ModelInputs]) -> None:
+        self._feeds = calibration_inputs
 
-    def get_next(self) -> Feed | None:
+    def get_next(self) -> ModelInputs | None:
         return next(self._feeds, None)
 
 

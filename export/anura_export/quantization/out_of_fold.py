@@ -10,16 +10,16 @@ from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle, Metric
 from anura_edge.inference.classifier import open_model, score_all
-from anura_export.bundles.onnx_graph import calibrated, to_onnx
-from anura_export.quantization.calibration_clips import SEED, choose_ranges, range_clips
-from anura_export.quantization.int8 import to_int8
+from anura_export.bundles.onnx_graph import to_onnx, with_calibration
+from anura_export.quantization.calibration_clips import SEED, range_clips, select_range_recordings
+from anura_export.quantization.int8 import quantize_graph
 from anura_train.checkpoints.final import Checkpoint, load_checkpoint
 from anura_train.checkpoints.resume import load_final_weights
-from anura_train.data import Corpus, Recording, load
-from anura_train.data.folds import Folds, all_folds
+from anura_train.data import Corpus, Recording, load_audio
+from anura_train.data.folds import Folds, cross_validation_folds
 from anura_train.evaluation.metrics import Truth, bootstrap, macro_f1
 from anura_train.evaluation.shipped import ShippedReport, load_shipped_report
-from anura_train.models import build
+from anura_train.models import build_network
 
 LOSS = "macro-F1 that int8 costs at the shipped thresholds"
 
@@ -35,7 +35,7 @@ def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
     if codes != tuple(label.code for label in bundle.manifest.labels) or codes != corpus.labels():
         raise ModelError(f"{trained}, {bundle.path} and the data have different labels; name those of one model")
     recipe = checkpoint.provenance.recipe
-    folds = all_folds(corpus, recipe.folds, recipe.split_seed)
+    folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     scores: dict[str, FloatArray] = {}
     for fold in range(checkpoint.provenance.recipe.folds):
         scores |= _score_fold(bundle, corpus, folds, fold, _fold_graph(checkpoint, report, trained, fold))
@@ -60,9 +60,9 @@ def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
 
 
 def _fold_graph(checkpoint: Checkpoint, report: ShippedReport, trained: Path, fold: int) -> bytes:
-    model = build(checkpoint.provenance.recipe.model, len(checkpoint.provenance.species))
+    model = build_network(checkpoint.provenance.recipe.model, len(checkpoint.provenance.species))
     model.load_state_dict(load_final_weights(trained / "state" / f"fold-{fold}.pt"))
-    return to_onnx(calibrated(model.eval(), report.slope, report.offset))
+    return to_onnx(with_calibration(model.eval(), report.slope, report.offset))
 
 
 def _score_fold(bundle: Bundle, corpus: Corpus, folds: Folds, fold: int, graph: bytes) -> dict[str, FloatArray]:
@@ -72,8 +72,8 @@ def _score_fold(bundle: Bundle, corpus: Corpus, folds: Folds, fold: int, graph: 
     def learnt(recordings: tuple[Recording, ...]) -> list[Recording]:
         return [each for each in recordings if folds[each.name] != fold]
 
-    ranges = choose_ranges(learnt(corpus.frogs), learnt(corpus.backgrounds), np.random.default_rng(SEED))
-    integers = replace(bundle, model=to_int8(floats, range_clips(ranges, bundle.manifest.rate_hz)))
+    ranges = select_range_recordings(learnt(corpus.frogs), learnt(corpus.backgrounds), np.random.default_rng(SEED))
+    integers = replace(bundle, model=quantize_graph(floats, range_clips(ranges, bundle.manifest.rate_hz)))
     tested = [each for each in corpus.frogs if folds[each.name] == fold]
     pairs = zip(_highest(floats, tested), _highest(integers, tested), strict=True)
     return {clip.name: np.stack(pair) for clip, pair in zip(tested, pairs, strict=True)}
@@ -82,4 +82,4 @@ def _score_fold(bundle: Bundle, corpus: Corpus, folds: Folds, fold: int, graph: 
 def _highest(bundle: Bundle, recordings: list[Recording]) -> Iterator[FloatArray]:
     classifier = open_model(bundle)
     for recording in recordings:
-        yield score_all(bundle, classifier, load(recording, bundle.manifest.rate_hz)).max(0)
+        yield score_all(bundle, classifier, load_audio(recording, bundle.manifest.rate_hz)).max(0)

@@ -17,7 +17,7 @@ from anura_base.config.settings import Site
 from anura_base.db.schema import events
 from anura_base.exchange.training_set import training_zip
 from anura_train.data.findings import Findings
-from anura_train.data.readers.csv_tables import read_folder
+from anura_train.data.readers.csv_tables import read_tables
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
 
@@ -110,7 +110,7 @@ def test_the_training_set_is_read_by_the_training(engine: Engine, tmp_path: Path
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(tmp_path)
     findings = Findings()
-    (recording,) = read_folder(tmp_path, findings).recordings
+    (recording,) = read_tables(tmp_path, findings).recordings
     assert {label.code for label in recording.weak} == {"BOAFAB", "PHYCUV"}
     assert {(label.code, label.onset_s, label.offset_s) for label in recording.strong} == {
         ("BOAFAB", 1.5, 4.0), ("PHYCUV", 1.5, 4.0),

@@ -7,12 +7,12 @@ import pytest
 from typer.testing import CliRunner
 
 from anura_edge.inference.bundle import Bundle, State
-from anura_export.benchmark.cost import multiply_adds, time_in_turn
+from anura_export.benchmark.cost import multiply_adds, time_interleaved
 from anura_export.bundles.onnx_graph import to_onnx
 from anura_export.cli import app
-from anura_export.quantization.build import Quantised
+from anura_export.quantization.build import QuantizedBundle
 from anura_train.benchmark.cost import LABEL_COUNT, measure_cost
-from anura_train.models import build
+from anura_train.models import build_network
 from anura_train.models.settings import CrnnSettings, ModelSettings, StreamSettings
 from anura_train.models.stream import StreamNet
 
@@ -26,31 +26,33 @@ from anura_train.models.stream import StreamNet
     ids=lambda settings: settings.kind,
 )
 def test_the_graph_has_as_many_multiply_adds_as_torch_counts(bundle: Bundle, settings: ModelSettings) -> None:
-    model = build(settings, LABEL_COUNT).eval()
+    model = build_network(settings, LABEL_COUNT).eval()
     streams = isinstance(model, StreamNet)
     states = tuple(State(name=name, shape=shape) for name, shape in model.state_shapes.items()) if streams else ()
     changes = {
         "kind": "stream" if streams else "window",
         "states": states,
-        "window_samples": model.span_samples,
-        "hop_samples": model.step_samples,
+        "window_samples": model.window_samples,
+        "hop_samples": model.hop_samples,
     }
     made = replace(bundle, model=to_onnx(model), manifest=bundle.manifest.model_copy(update=changes))
     assert multiply_adds(made) / 1e6 == pytest.approx(measure_cost("", settings).mmac_per_s, rel=0.01)
 
 
-def test_integers_do_not_change_the_count(bundle: Bundle, quantised: Quantised) -> None:
+def test_integers_do_not_change_the_count(bundle: Bundle, quantised: QuantizedBundle) -> None:
     assert multiply_adds(bundle) == multiply_adds(quantised.bundle)
 
 
 def test_a_bundle_takes_as_long_as_itself(bundle: Bundle) -> None:
-    times = time_in_turn([bundle, bundle], budget_s=0.01)
+    times = time_interleaved([bundle, bundle], budget_s=0.01)
     assert times.ratio(0, to=0) == 1
     assert times.medians.shape == (2,)
     assert (times.medians > 0).all()
 
 
-def test_the_bench_shows_every_bundle(bundle: Bundle, quantised: Quantised, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bench_shows_every_bundle(
+    bundle: Bundle, quantised: QuantizedBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("anura_export.benchmark.measure.BUDGET_S", 0.05)
     command = ["bench", "--bundle", str(bundle.path), "--bundle", str(quantised.bundle.path)]
     rows = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)

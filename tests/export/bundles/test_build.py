@@ -11,12 +11,12 @@ import torch
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle, load_bundle
 from anura_edge.inference.classifier import load_classifier, score_all
-from anura_export.bundles.build import export
-from anura_export.bundles.onnx_graph import calibrated, to_onnx
+from anura_export.bundles.build import export_bundle
+from anura_export.bundles.onnx_graph import to_onnx, with_calibration
 from anura_export.bundles.parity import TOLERANCE
 from anura_export.bundles.untrained import RESNET18, untrained_window_bundle
-from anura_export.quantization.int8 import quantisable
-from anura_train.models import build
+from anura_export.quantization.int8 import quantizable_layers
+from anura_train.models import build_network
 from anura_train.models.settings import (
     AstSettings,
     CnnSettings,
@@ -53,7 +53,7 @@ def test_a_changed_model_is_refused(bundle: Bundle, tmp_path: Path) -> None:
 
 
 def test_the_graph_needs_nothing_beside_itself_and_keeps_its_gru_whole() -> None:
-    model = build(StreamSettings(kind="stream", width=4, hidden=8, dropout=0.0), labels=2)
+    model = build_network(StreamSettings(kind="stream", width=4, hidden=8, dropout=0.0), labels=2)
     graph = onnx.load_from_string(to_onnx(model)).graph
     operators = [node.op_type for node in graph.node]
     assert operators.count("GRU") == 1
@@ -62,18 +62,18 @@ def test_the_graph_needs_nothing_beside_itself_and_keeps_its_gru_whole() -> None
 
 
 def test_a_model_beyond_what_one_file_holds_is_refused_before_it_is_exported() -> None:
-    model = build(StreamSettings(kind="stream", width=4, hidden=8, dropout=0.0), labels=2)
+    model = build_network(StreamSettings(kind="stream", width=4, hidden=8, dropout=0.0), labels=2)
     model.huge = torch.nn.Parameter(torch.zeros(1).expand(600_000_000))  # 2.4 GB of the same zero
     with pytest.raises(ModelError, match="2 GB"):
         to_onnx(model)
 
 
 def test_calibration_in_the_last_layer_is_calibration_of_the_logits() -> None:
-    model = build(RESNET18, labels=2).eval()
+    model = build_network(RESNET18, labels=2).eval()
     audio = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, 66_150).astype(np.float32))
     with torch.no_grad():
-        expected = 0.5 * model.rows(audio) - 2
-        torch.testing.assert_close(calibrated(model, 0.5, -2).rows(audio), expected, atol=1e-4, rtol=0)
+        expected = 0.5 * model.predict(audio) - 2
+        torch.testing.assert_close(with_calibration(model, 0.5, -2).predict(audio), expected, atol=1e-4, rtol=0)
 
 
 def test_an_untrained_window_bundle_for_benchmarks_is_a_real_bundle(tmp_path: Path) -> None:
@@ -106,24 +106,24 @@ def test_every_window_model_is_the_same_in_a_bundle(settings: ModelSettings, tmp
     assert manifest.parity is not None
     assert manifest.parity.overall.largest <= TOLERANCE
     graph = onnx.load_from_string(bundle.model).graph
-    integers = [node.op_type for node in graph.node if node.name in quantisable(graph)]
+    integers = [node.op_type for node in graph.node if node.name in quantizable_layers(graph)]
     assert set(integers) == {"MatMul"} if settings.kind == "ast" else "Conv" in integers
 
 
 def test_a_folder_that_was_not_trained_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="anura-train fit"):
-        export(tmp_path, tmp_path / "out")
+        export_bundle(tmp_path, tmp_path / "out")
 
 
 def test_a_folder_that_is_no_bundle_is_not_replaced(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("three years")
     with pytest.raises(ModelError, match="is not a bundle"):
-        export(trained, tmp_path)
+        export_bundle(trained, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "three years"
 
 
 def test_a_bundle_is_replaced_by_a_newer_one(trained: Path, tmp_path: Path) -> None:
-    first, _ = export(trained, tmp_path / "bundle")
-    second, _ = export(trained, tmp_path / "bundle")
+    first, _ = export_bundle(trained, tmp_path / "bundle")
+    second, _ = export_bundle(trained, tmp_path / "bundle")
     assert first.model_sha256 == second.model_sha256
     assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]

@@ -7,20 +7,20 @@ import pytest
 
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle
-from anura_export.bundles.difference import compare, parity_of
-from anura_export.quantization.build import Quantised
+from anura_export.bundles.difference import compare_bundles, summarise_parity
+from anura_export.quantization.build import QuantizedBundle
 
 CLIPS = [np.random.default_rng(0).normal(0, 0.1, 30_000).astype(np.float32)]
 
 
 def test_a_bundle_does_not_differ_from_itself(bundle: Bundle) -> None:
-    found = compare(bundle, bundle, CLIPS)
+    found = compare_bundles(bundle, bundle, CLIPS)
     assert not found.changes.any()
     assert (found.changed, found.decisions) == (0, 2)
 
 
-def test_it_does_not_matter_which_of_the_two_comes_first(bundle: Bundle, quantised: Quantised) -> None:
-    there, back = compare(bundle, quantised.bundle, CLIPS), compare(quantised.bundle, bundle, CLIPS)
+def test_it_does_not_matter_which_of_the_two_comes_first(bundle: Bundle, quantised: QuantizedBundle) -> None:
+    there, back = compare_bundles(bundle, quantised.bundle, CLIPS), compare_bundles(quantised.bundle, bundle, CLIPS)
     np.testing.assert_array_equal(there.changes, back.changes)
 
 
@@ -28,12 +28,12 @@ def test_it_does_not_matter_which_of_the_two_comes_first(bundle: Bundle, quantis
 def test_bundles_whose_rows_are_not_of_the_same_are_not_compared(bundle: Bundle, changes: dict[str, object]) -> None:
     other = replace(bundle, manifest=bundle.manifest.model_copy(update=changes))
     with pytest.raises(ModelError, match=f"differ in {next(iter(changes))}"):
-        compare(bundle, other, CLIPS)
+        compare_bundles(bundle, other, CLIPS)
 
 
 def test_a_parity_has_each_label_and_all_of_them() -> None:
     changes = np.array([[0.0, 0.1], [0.3, 0.0]], np.float32)
-    parity = parity_of(changes, ["A", "B"], "torch", "noise")
+    parity = summarise_parity(changes, ["A", "B"], "torch", "noise")
     assert parity.overall.largest == pytest.approx(0.3)
     assert parity.labels["A"].largest == pytest.approx(0.3)
     assert parity.labels["B"].largest == pytest.approx(0.1)

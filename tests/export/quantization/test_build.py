@@ -11,16 +11,16 @@ from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import CARD, Bundle, load_bundle
 from anura_edge.inference.classifier import load_classifier
 from anura_export.cli import app
-from anura_export.quantization.build import Quantised
+from anura_export.quantization.build import QuantizedBundle
 from anura_export.quantization.out_of_fold import LOSS, macro_f1_loss
 from anura_train.data import Corpus
 
 
-def test_a_device_accepts_an_int8_bundle(quantised: Quantised) -> None:
+def test_a_device_accepts_an_int8_bundle(quantised: QuantizedBundle) -> None:
     load_classifier(load_bundle(quantised.bundle.path))
 
 
-def test_the_manifest_says_what_it_was_made_from_and_what_changed(quantised: Quantised, bundle: Bundle) -> None:
+def test_the_manifest_says_what_it_was_made_from_and_what_changed(quantised: QuantizedBundle, bundle: Bundle) -> None:
     manifest = quantised.bundle.manifest
     assert (manifest.id, manifest.precision, manifest.made_from) == ("tiny-int8", "int8", bundle.model_sha256)
     assert manifest.parity is not None
@@ -31,7 +31,7 @@ def test_the_manifest_says_what_it_was_made_from_and_what_changed(quantised: Qua
     assert manifest.golden_tolerance >= 1e-3
 
 
-def test_what_it_costs_out_of_fold_is_a_metric_and_the_rest_is_of_the_float_model(quantised: Quantised) -> None:
+def test_what_it_costs_out_of_fold_is_a_metric_and_the_rest_is_of_the_float_model(quantised: QuantizedBundle) -> None:
     *others, loss = quantised.bundle.manifest.metrics
     assert loss.name == LOSS
     assert loss.low is not None
@@ -41,7 +41,7 @@ def test_what_it_costs_out_of_fold_is_a_metric_and_the_rest_is_of_the_float_mode
     assert all(metric.protocol.endswith("of the float model") for metric in others)
 
 
-def test_the_card_and_the_verdict_say_which_bundle_to_use(quantised: Quantised, bundle: Bundle) -> None:
+def test_the_card_and_the_verdict_say_which_bundle_to_use(quantised: QuantizedBundle, bundle: Bundle) -> None:
     card = (quantised.bundle.path / CARD).read_text()
     assert card.startswith((bundle.path / CARD).read_text())
     for line in quantised.verdict:
@@ -67,7 +67,7 @@ def test_a_missing_fold_is_named(bundle: Bundle, corpus: Corpus, trained: Path, 
         macro_f1_loss(bundle, corpus, copy)
 
 
-def test_the_command_says_how_two_bundles_differ(quantised: Quantised, bundle: Bundle, trained: Path) -> None:
+def test_the_command_says_how_two_bundles_differ(quantised: QuantizedBundle, bundle: Bundle, trained: Path) -> None:
     command = ["parity", "--bundle", str(quantised.bundle.path), "--against", str(bundle.path)]
     command += ["--data", str(trained.parent)]
     shown = CliRunner().invoke(app, command)

@@ -7,7 +7,7 @@ import pytest
 from data_sets import FROGS_RATE_HZ, write_frogs
 
 from anura_edge.errors import SourceError
-from anura_export.quantization.calibration_clips import choose, compared_clips, range_clips
+from anura_export.quantization.calibration_clips import comparison_clips, range_clips, select_recordings
 from anura_train.data import Corpus, read_corpus
 
 
@@ -17,22 +17,22 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def test_the_same_data_gives_the_same_recordings(corpus: Corpus) -> None:
-    assert choose(corpus) == choose(corpus)
+    assert select_recordings(corpus) == select_recordings(corpus)
 
 
 def test_no_group_is_both_a_range_and_compared(corpus: Corpus) -> None:
-    chosen = choose(corpus)
+    chosen = select_recordings(corpus)
     assert {each.group for each in chosen.ranges}.isdisjoint(each.group for each in chosen.compared)
 
 
 def test_each_species_and_background_is_among_the_ranges_and_none_that_may_not_be_learnt_from(corpus: Corpus) -> None:
-    ranges = choose(corpus).ranges
+    ranges = select_recordings(corpus).ranges
     assert Counter(each.codes for each in ranges) == {("AAA",): 2, ("BBB",): 1, ("CCC",): 1, ("DDD",): 1, (): 3}
     assert not any(each.held_out for each in ranges)
 
 
 def test_ranges_see_silence_hiss_and_clipping(corpus: Corpus) -> None:
-    ranges = choose(corpus).ranges
+    ranges = select_recordings(corpus).ranges
     *recorded, silence, hiss, clipped = range_clips(ranges, FROGS_RATE_HZ)
     assert len(recorded) == len(ranges)
     assert not silence.any()
@@ -41,10 +41,10 @@ def test_ranges_see_silence_hiss_and_clipping(corpus: Corpus) -> None:
 
 
 def test_a_comparison_hears_every_recording_that_was_chosen(corpus: Corpus) -> None:
-    compared = choose(corpus).compared
-    assert len(list(compared_clips(compared, FROGS_RATE_HZ))) == len(compared)
+    compared = select_recordings(corpus).compared
+    assert len(list(comparison_clips(compared, FROGS_RATE_HZ))) == len(compared)
 
 
 def test_a_single_recording_is_not_enough(corpus: Corpus) -> None:
     with pytest.raises(SourceError, match="too few"):
-        choose(corpus.only(lambda each: each.name == "frogs/audio/AAA_0.flac"))
+        select_recordings(corpus.only(lambda each: each.name == "frogs/audio/AAA_0.flac"))

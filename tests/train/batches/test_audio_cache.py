@@ -8,23 +8,23 @@ import pytest
 import soundfile
 
 from anura_edge.errors import SourceError
-from anura_train.batches.audio_cache import Library, Shelf
-from anura_train.batches.build import load_sounds, open_lesson
-from anura_train.batches.loader import batches
-from anura_train.batches.mixer import Mixer, Sounds
-from anura_train.batches.windows import Windows, cut
-from anura_train.data import Corpus, Recording, load
+from anura_train.batches.audio_cache import AudioCache, CachedAudio
+from anura_train.batches.build import open_source_audio, prepare_training_data
+from anura_train.batches.loader import generate_batches
+from anura_train.batches.mixer import Mixer, SourceAudio
+from anura_train.batches.windows import WindowExamples, cut_windows
+from anura_train.data import Corpus, Recording, load_audio
 from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe, WindowSettings
 
 
 def test_examples_of_what_is_read_when_wanted_are_those_of_what_is_held(corpus: Corpus, recipe: Recipe) -> None:
-    lazy = load_sounds(corpus, corpus.labels())
-    calls = tuple(load(each, RATE_HZ) for each in corpus.frogs)
-    held = replace(lazy, calls=calls, backgrounds=tuple(load(each, RATE_HZ) for each in corpus.backgrounds))
-    tight = replace(lazy, calls=Shelf(Library(RATE_HZ, room=0), corpus.frogs))
+    lazy = open_source_audio(corpus, corpus.labels())
+    calls = tuple(load_audio(each, RATE_HZ) for each in corpus.frogs)
+    held = replace(lazy, calls=calls, backgrounds=tuple(load_audio(each, RATE_HZ) for each in corpus.backgrounds))
+    tight = replace(lazy, calls=CachedAudio(AudioCache(RATE_HZ, room=0), corpus.frogs))
 
-    def made(sounds: Sounds) -> list[bytes]:
+    def made(sounds: SourceAudio) -> list[bytes]:
         mixer = Mixer(sounds, recipe.augment, recipe.example_s, np.random.default_rng(5))
         drawn = [mixer.batch(step, 8) for step in (1, 2)]
         return [part.tobytes() for each in drawn for part in (each.waveforms, each.targets)]
@@ -33,23 +33,29 @@ def test_examples_of_what_is_read_when_wanted_are_those_of_what_is_held(corpus: 
 
 
 def test_a_lesson_reads_nothing_before_it_is_learnt_from(corpus: Corpus, recipe: Recipe) -> None:
-    mixer = open_lesson(recipe, corpus, corpus.labels()).examples
+    mixer = prepare_training_data(recipe, corpus, corpus.labels()).examples
     assert isinstance(mixer, Mixer)
-    assert isinstance(mixer.sounds.calls, Shelf)
+    assert isinstance(mixer.sounds.calls, CachedAudio)
     assert not mixer.sounds.calls.library.kept
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_batches_made_ahead_are_the_same_and_so_is_chance_behind_each(corpus: Corpus, workers: int) -> None:
     settings = WindowSettings.model_validate(
-        {"balanced": True, "stretched": 0.3, "stretch": [0.8, 1.2], "overlaid": 0.5, "overlay_snr_db": [-5, 5]}
-        | {"mixed_up": 0.5, "gain_db": [-6, 6]}
+        {
+            "balanced": True,
+            "stretch_share": 0.3,
+            "stretch_factor": [0.8, 1.2],
+            "overlay_share": 0.5,
+            "overlay_snr_db": [-5, 5],
+        }
+        | {"mixup_share": 0.5, "gain_db": [-6, 6]}
     )
-    windows = cut(corpus.frogs + corpus.backgrounds, settings)
+    windows = cut_windows(corpus.frogs + corpus.backgrounds, settings)
 
     def made(workers: int) -> list[tuple[bytes, bytes, object]]:
-        examples = Windows(windows, corpus.labels(), settings, Library(RATE_HZ, room=100_000), seed=2)
-        drawn = batches(examples, range(1, 8), 4, workers)
+        examples = WindowExamples(windows, corpus.labels(), settings, AudioCache(RATE_HZ, room=100_000), seed=2)
+        drawn = generate_batches(examples, range(1, 8), 4, workers)
         return [(batch.waveforms.tobytes(), batch.targets.tobytes(), chance) for batch, chance in drawn]
 
     assert made(workers) == made(0)
@@ -57,8 +63,10 @@ def test_batches_made_ahead_are_the_same_and_so_is_chance_behind_each(corpus: Co
 
 def test_batches_that_nobody_waits_for_end_with_the_training(corpus: Corpus) -> None:
     settings = WindowSettings()
-    examples = Windows(cut(corpus.frogs, settings), corpus.labels(), settings, Library(RATE_HZ), seed=0)
-    drawn = batches(examples, range(1, 1_000), 4, workers=1)
+    examples = WindowExamples(
+        cut_windows(corpus.frogs, settings), corpus.labels(), settings, AudioCache(RATE_HZ), seed=0
+    )
+    drawn = generate_batches(examples, range(1, 1_000), 4, workers=1)
     next(drawn)
     drawn.close()  # type: ignore[attr-defined]
     place = examples.rng.bit_generator.state
@@ -66,7 +74,7 @@ def test_batches_that_nobody_waits_for_end_with_the_training(corpus: Corpus) -> 
 
 
 def test_a_library_is_never_fuller_than_it_may_be(corpus: Corpus) -> None:
-    library = Library(RATE_HZ, room=5 * RATE_HZ)
+    library = AudioCache(RATE_HZ, room=5 * RATE_HZ)
     for recording in corpus.recordings * 2:
         assert len(library[recording]) > 0
         assert sum(map(len, library.kept.values())) <= 5 * RATE_HZ
@@ -81,14 +89,14 @@ def test_a_piece_is_a_slice_whether_the_whole_is_kept_or_not(
     sound = np.random.default_rng(0).uniform(-1, 1, (1_000, channels)) * np.arange(1, channels + 1) / channels
     soundfile.write(tmp_path / "a.flac", sound, RATE_HZ)
     recording = Recording(tmp_path / "a.flac", "a", "g")
-    whole = load(recording, RATE_HZ)
+    whole = load_audio(recording, RATE_HZ)
     for room in (0, 1_000):
         assert np.array_equal(
-            Library(RATE_HZ, room=room).piece(recording, start, length), whole[start : start + length]
+            AudioCache(RATE_HZ, room=room).piece(recording, start, length), whole[start : start + length]
         )
 
 
 def test_a_piece_of_what_is_no_sound_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"nothing")
     with pytest.raises(SourceError, match=r"a\.wav"):
-        Library(RATE_HZ, room=0).piece(Recording(tmp_path / "a.wav", "a", "g"), 0, 10)
+        AudioCache(RATE_HZ, room=0).piece(Recording(tmp_path / "a.wav", "a", "g"), 0, 10)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.errors import SourceError
-from anura_train.batches.audio_cache import Library
-from anura_train.batches.windows import Windows, cut, stretch
+from anura_train.batches.audio_cache import AudioCache
+from anura_train.batches.windows import WindowExamples, cut_windows, time_stretch
 from anura_train.data import Corpus, Recording, StrongLabel, WeakLabel
 from anura_train.data.box_grid import BoxGrid
 from anura_train.models import crnn_cell_edges
@@ -36,13 +36,13 @@ def recordings(tmp_path: Path) -> list[Recording]:
     ]
 
 
-def windows(recordings: list[Recording], settings: dict[str, Any], rate_hz: int = RATE_HZ) -> Windows:
+def windows(recordings: list[Recording], settings: dict[str, Any], rate_hz: int = RATE_HZ) -> WindowExamples:
     parsed = WindowSettings.model_validate(settings)
-    return Windows(cut(recordings, parsed), LABELS, parsed, Library(rate_hz), seed=0)
+    return WindowExamples(cut_windows(recordings, parsed), LABELS, parsed, AudioCache(rate_hz), seed=0)
 
 
 def test_windows_are_a_second_apart_and_the_short_recording_has_one(recordings: list[Recording]) -> None:
-    found = [(each.recording.name, each.start_s) for each in cut(recordings, WindowSettings())]
+    found = [(each.recording.name, each.start_s) for each in cut_windows(recordings, WindowSettings())]
     assert found == [("long", 0), ("long", 1), ("long", 2), ("long", 3), ("short", 0)]
 
 
@@ -50,7 +50,7 @@ def test_windows_are_a_second_apart_and_the_short_recording_has_one(recordings: 
 def test_a_boxed_species_is_where_its_box_is_and_a_weak_one_everywhere(
     recordings: list[Recording], overlap: float, boxed: list[int]
 ) -> None:
-    found = cut(recordings[:1], WindowSettings(min_overlap_s=overlap))
+    found = cut_windows(recordings[:1], WindowSettings(min_overlap_s=overlap))
     assert [number for number, each in enumerate(found) if "AAA" in each.codes] == boxed
     assert all("BBB" in each.codes for each in found)
 
@@ -67,7 +67,7 @@ def test_a_window_is_its_stretch_of_sound_filled_up_with_silence(recordings: lis
 @given(st.integers(1, 12))
 def test_each_window_comes_once_an_epoch_whatever_the_batch(size: int) -> None:
     recordings = [Recording(Path("none"), str(number), "g", codes) for number, codes in enumerate([()] * 6)]
-    made = Windows([window(each) for each in recordings], LABELS, WindowSettings(), Library(RATE_HZ), seed=0)
+    made = WindowExamples([window(each) for each in recordings], LABELS, WindowSettings(), AudioCache(RATE_HZ), seed=0)
     turns = np.concatenate([made._in_turn(step, size) for step in range(1, 25)])
     for epoch in range(len(turns) // 6):
         assert sorted(turns[6 * epoch : 6 * epoch + 6]) == list(range(6))
@@ -82,7 +82,7 @@ def window(recording: Recording) -> Any:
 def test_every_label_and_none_is_as_likely_when_balanced(corpus: Corpus) -> None:
     settings = WindowSettings(balanced=True)
     recordings = corpus.frogs[:5] + corpus.backgrounds * 3  # the names repeat, which does not matter here
-    made = Windows(cut(recordings, settings), ("AAA", "BBB"), settings, Library(RATE_HZ), seed=0)
+    made = WindowExamples(cut_windows(recordings, settings), ("AAA", "BBB"), settings, AudioCache(RATE_HZ), seed=0)
     targets = np.concatenate([made.batch(step, 20).targets for step in range(1, 16)])
     drawn = Counter(map(tuple, targets.tolist()))
     assert set(drawn) == {(1, 0), (0, 1), (0, 0)}
@@ -91,7 +91,7 @@ def test_every_label_and_none_is_as_likely_when_balanced(corpus: Corpus) -> None
 
 def test_an_overlay_has_both_windows_species_and_comes_from_another_site(recordings: list[Recording]) -> None:
     frog = replace(recordings[1], weak=(WeakLabel("AAA"),))
-    made = windows([replace(recordings[0], strong=()), frog], {"overlaid": 1.0, "overlay_snr_db": [0, 0]})
+    made = windows([replace(recordings[0], strong=()), frog], {"overlay_share": 1.0, "overlay_snr_db": [0, 0]})
     batch = made.batch(1, 5)
     assert batch.targets.all()
 
@@ -101,7 +101,7 @@ def test_a_mixture_has_the_same_share_of_sound_and_label(recordings: list[Record
     soundfile.write(loud[0].path, np.zeros(3 * RATE_HZ), RATE_HZ)
     other = loud[0].path.with_name("other.wav")
     soundfile.write(other, np.full(3 * RATE_HZ, 0.5), RATE_HZ, subtype="FLOAT")
-    made = windows([loud[0], replace(loud[1], path=other)], {"mixed_up": 1.0, "mixup": 0.5})
+    made = windows([loud[0], replace(loud[1], path=other)], {"mixup_share": 1.0, "mixup_alpha": 0.5})
     batch = made.batch(1, 40)
     assert np.allclose(batch.waveforms[:, 100], 0.5 * batch.targets[:, 0], atol=1e-6)
     assert len(np.unique(batch.targets[:, 0])) > 3
@@ -116,7 +116,7 @@ def test_gain_changes_the_level_alone(recordings: list[Recording]) -> None:
 def test_stretching_keeps_length_and_pitch_and_changes_tempo(factor: float) -> None:
     time_s = np.arange(3 * RATE_HZ) / RATE_HZ
     beep = np.sin(2 * np.pi * 1_000 * time_s) * (time_s < 1)
-    changed = stretch(beep.astype(np.float32), factor)
+    changed = time_stretch(beep.astype(np.float32), factor)
     assert changed.shape == beep.shape
     assert np.abs(np.fft.rfft(changed)).argmax() / 3 == pytest.approx(1_000, abs=5)
     ends_s = np.flatnonzero(np.abs(changed) > 0.1).max() / RATE_HZ
@@ -126,8 +126,13 @@ def test_stretching_keeps_length_and_pitch_and_changes_tempo(factor: float) -> N
 def test_cells_follow_the_boxes_of_a_window_and_are_unknown_without(recordings: list[Recording]) -> None:
     grid = BoxGrid(*crnn_cell_edges())
     weak = replace(recordings[0], name="weak", strong=())
-    made = Windows(
-        cut([*recordings, weak], WindowSettings()), LABELS, WindowSettings(), Library(22_050), seed=0, grid=grid
+    made = WindowExamples(
+        cut_windows([*recordings, weak], WindowSettings()),
+        LABELS,
+        WindowSettings(),
+        AudioCache(22_050),
+        seed=0,
+        grid=grid,
     )
     (found,) = grid.boxes(made.plain(3)[2], LABELS, 0.5)
     assert (found.code, found.onset_s) == ("AAA", pytest.approx(1.0, abs=0.1))
@@ -137,7 +142,7 @@ def test_cells_follow_the_boxes_of_a_window_and_are_unknown_without(recordings: 
 
 
 def test_a_library_keeps_what_it_has_room_for(recordings: list[Recording]) -> None:
-    library = Library(RATE_HZ, room=2 * RATE_HZ)
+    library = AudioCache(RATE_HZ, room=2 * RATE_HZ)
     for _ in range(2):
         assert len(library[recordings[0]]) == 6 * RATE_HZ
         assert len(library[recordings[1]]) == RATE_HZ
@@ -147,4 +152,4 @@ def test_a_library_keeps_what_it_has_room_for(recordings: list[Recording]) -> No
 def test_a_file_that_is_no_sound_is_named(recordings: list[Recording]) -> None:
     recordings[0].path.write_bytes(b"nothing")
     with pytest.raises(SourceError, match=r"long\.wav"):
-        cut(recordings, WindowSettings())
+        cut_windows(recordings, WindowSettings())

@@ -38,14 +38,14 @@ CUT = {
     "epochs": 8,
     "augment": None,
     "schedule": "cosine",
-    "early_stopping": {"share": 0.3, "split": "windows", "patience": 20},
+    "early_stopping": {"validation_share": 0.3, "split": "windows", "patience": 20},
     "loss": {"kind": "boxes"},
     "windows": {
-        "overlaid": 0.5,
+        "overlay_share": 0.5,
         "overlay_snr_db": [0, 10],
-        "mixed_up": 0.5,
+        "mixup_share": 0.5,
         "gain_db": [-6, 6],
-        "masked": 0.5,
+        "mask_share": 0.5,
         "mask_frames": 9,
     },
 }
@@ -55,7 +55,7 @@ CUT = {
 def lively(request: pytest.FixtureRequest, recipe: Recipe) -> Recipe:
     """Two recipes that between them leave everything to chance that a recipe can."""
     changes: dict[str, Any] = request.param
-    return Recipe.model_validate(recipe.model_dump() | {"batch": 4} | changes)
+    return Recipe.model_validate(recipe.model_dump() | {"batch_size": 4} | changes)
 
 
 def bench(out: Path, keep_every: int = 5) -> RunContext:

@@ -15,11 +15,11 @@ from anura_train.data.folds import (
     Folds,
     assign_folds,
     check_disjoint,
-    choose_share,
     corpus_folds,
     night_folds,
-    own_folds,
+    published_folds,
     site_folds,
+    split_share,
 )
 
 
@@ -126,12 +126,12 @@ def test_leaving_a_site_out_leaves_all_of_it_out() -> None:
 
 def test_folds_of_the_authors_are_taken_as_they_are_unless_they_leak() -> None:
     recordings = [replace(clip(index, "AAA", index), split=str(index % 5 + 1)) for index in range(10)]
-    assert own_folds(recordings) == {each.name: int(each.split) - 1 for each in recordings}
+    assert published_folds(recordings) == {each.name: int(each.split) - 1 for each in recordings}
     with pytest.raises(ConfigError, match="group 'g1' is split"):
-        own_folds([*recordings, replace(recordings[0], name="leak", path=Path("leak"), group="g1")])
+        published_folds([*recordings, replace(recordings[0], name="leak", path=Path("leak"), group="g1")])
 
 
-@pytest.mark.parametrize("make", [site_folds, own_folds, lambda recordings: night_folds(recordings, 2, 0)])
+@pytest.mark.parametrize("make", [site_folds, published_folds, lambda recordings: night_folds(recordings, 2, 0)])
 def test_folds_need_what_they_are_made_by(make: Callable[[list[Recording]], Folds]) -> None:
     with pytest.raises(ConfigError, match=r"2 of 2 recordings have no .*, such as 0"):
         make([clip(0, "AAA", 0), clip(1, "AAA", 1)])
@@ -139,16 +139,18 @@ def test_folds_need_what_they_are_made_by(make: Callable[[list[Recording]], Fold
 
 def test_a_split_into_train_and_test_is_no_folds() -> None:
     with pytest.raises(ConfigError, match="test, train, which are no folds"):
-        own_folds([replace(clip(index, "AAA", index), split=split) for index, split in enumerate(("train", "test"))])
+        published_folds(
+            [replace(clip(index, "AAA", index), split=split) for index, split in enumerate(("train", "test"))]
+        )
 
 
 @given(st.integers(0, 20))
 def test_a_chosen_share_holds_that_share_of_every_species(seed: int) -> None:
     recordings = choir([({"A"} | ({"B"} if index % 5 == 0 else set()), index, 1) for index in range(100)])
-    chosen = choose_share(recordings, 0.3, seed)
+    chosen = split_share(recordings, 0.3, seed)
     assert len(chosen) == 30
     assert sum("B" in each.codes for each in recordings if each.name in chosen) == 6
-    assert chosen == choose_share(recordings, 0.3, seed)
+    assert chosen == split_share(recordings, 0.3, seed)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=20, max_size=60), st.integers(0, 20))

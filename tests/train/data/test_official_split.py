@@ -16,7 +16,7 @@ from anura_train.checkpoints.final import TEST_LOGITS, load_checkpoint, load_log
 from anura_train.checkpoints.resume import fingerprint
 from anura_train.cli import main
 from anura_train.data import Corpus, Recording, Taxon, WeakLabel, read_corpus
-from anura_train.data.folds import own_count
+from anura_train.data.folds import published_fold_count
 from anura_train.evaluation.evaluate import evaluate
 from anura_train.evaluation.predictions import Predictions
 from anura_train.evaluation.results import load_evaluation, summary_of_test_part
@@ -110,8 +110,8 @@ def test_folds_by_site_become_the_folds_of_the_data(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0, done.output
     corpus = read_corpus(tmp_path / "sites")
-    assert own_count(corpus) == len({each.site for each in corpus.frogs + corpus.backgrounds})
-    assert len({(each.site, each.split) for each in corpus.frogs + corpus.backgrounds}) == own_count(corpus)
+    assert published_fold_count(corpus) == len({each.site for each in corpus.frogs + corpus.backgrounds})
+    assert len({(each.site, each.split) for each in corpus.frogs + corpus.backgrounds}) == published_fold_count(corpus)
     assert {each.split for each in corpus.test} == {"test"}
 
 
@@ -130,7 +130,7 @@ def small(plan: Path, home: Path) -> Path:
     values = yaml.safe_load(plan.read_text(encoding="utf-8"))
     picture = {"model": {"features": {"height": 32, "width": 32}}}
     for entry in values["recipes"]:
-        entry["changes"] = {"steps": 1, "epochs": None, "batch": 4, "folds": 2}
+        entry["changes"] = {"steps": 1, "epochs": None, "batch_size": 4, "folds": 2}
         if "anuraset" in entry["recipe"]:
             entry["changes"] |= picture
         entry["recipe"] = str(plan.parent / entry["recipe"])

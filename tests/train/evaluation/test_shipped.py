@@ -7,9 +7,9 @@ import pytest
 
 from anura_train.checkpoints.final import HELD_OUT_LOGITS, Checkpoint, save_checkpoint, save_logits
 from anura_train.data import Corpus, Recording, Taxon, WeakLabel
-from anura_train.data.folds import all_folds
+from anura_train.data.folds import cross_validation_folds
 from anura_train.evaluation.shipped import ShippedReport, load_shipped_report, write_shipped_report
-from anura_train.models import build
+from anura_train.models import build_network
 from anura_train.recipe import Recipe
 from anura_train.training.folds import describe
 
@@ -40,10 +40,10 @@ def corpus() -> Corpus:
 def out(tmp_path: Path, corpus: Corpus, recipe: Recipe) -> Path:
     """A folder as `fit` leaves it, with scores drawn at random, higher where a species is."""
     rng = np.random.default_rng(5)
-    recipe = recipe.model_copy(update={"golden": None})
-    model = build(recipe.model, len(CODES))
+    recipe = recipe.model_copy(update={"golden_clip": None})
+    model = build_network(recipe.model, len(CODES))
     save_checkpoint(tmp_path, Checkpoint(model, describe(recipe, corpus, corpus.frogs[0])))
-    folds = all_folds(recipe, corpus)
+    folds = cross_validation_folds(recipe, corpus)
 
     def draw(recording: Recording) -> np.ndarray:
         present = np.isin(CODES, recording.codes)

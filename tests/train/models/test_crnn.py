@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from anura_edge.audio import FloatArray
 from anura_train.data import StrongLabel
 from anura_train.data.box_grid import BoxGrid
-from anura_train.models import build, crnn_cell_edges
+from anura_train.models import build_network, crnn_cell_edges
 from anura_train.models.crnn import BANDS, Crnn
 from anura_train.models.settings import CrnnSettings
 from anura_train.recipe import BoxLoss
@@ -52,7 +52,7 @@ def test_boxes_are_learnt_from_boxes() -> None:
     """A tone that sounds for a while at one of two pitches, each a species."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    net = build(CrnnSettings(kind="crnn", width=8, hidden=16, dropout=0.0), labels=2).train()
+    net = build_network(CrnnSettings(kind="crnn", width=8, hidden=16, dropout=0.0), labels=2).train()
     loss = make_loss(BoxLoss(kind="boxes", pos_weight=5.0), torch.ones(2))
     optimizer = torch.optim.Adam(net.parameters(), 0.02)
 
@@ -69,12 +69,12 @@ def test_boxes_are_learnt_from_boxes() -> None:
         features = net.features(torch.from_numpy(np.stack(sounds)))
         cells = torch.from_numpy(np.stack([GRID.cells([box], LABELS) for box in boxes]))
         optimizer.zero_grad()
-        loss(net.learn(features), cells.amax(1), cells).backward()  # type: ignore[no-untyped-call]
+        loss(net.frame_logits(features), cells.amax(1), cells).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     sound, box = example()
     net.eval()
     with torch.no_grad():
-        cells = torch.sigmoid(net.learn(net.features(torch.from_numpy(sound)[None])))[0]
+        cells = torch.sigmoid(net.frame_logits(net.features(torch.from_numpy(sound)[None])))[0]
     (found,) = GRID.boxes(cells.numpy(), LABELS, 0.5)
     assert found.code == box.code
     assert found.onset_s == pytest.approx(box.onset_s, abs=0.2)

@@ -9,7 +9,16 @@ from torch.nn import functional
 from torchaudio.compliance import kaldi
 from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
-from anura_train.models.frontend import FLOOR, MEAN_DB, SPREAD_DB, Contrast, Fbank, LogMel, MelDecibels, WindowLogMel
+from anura_train.models.frontend import (
+    FLOOR,
+    MEAN_DB,
+    STD_DB,
+    Fbank,
+    LogMel,
+    MelSpectrogramDb,
+    RunningMeanSubtraction,
+    WindowLogMel,
+)
 
 HOP, WINDOW, MELS, RATE_HZ = 245, 490, 64, 22_050
 
@@ -31,7 +40,7 @@ def test_it_is_torchaudios_mel_spectrogram_in_decibels(hop: int, window: int) ->
     padded = functional.pad(audio, (window - hop, 0))
     # Ours is scaled so that a full-scale sine has power 1 in its bin.
     power = reference(padded) * (2 / torch.hann_window(window).sum()) ** 2
-    expected = (10 * torch.log10(power + FLOOR) - MEAN_DB) / SPREAD_DB
+    expected = (10 * torch.log10(power + FLOOR) - MEAN_DB) / STD_DB
     found, _ = log_mel(audio, log_mel.silence(2))
     assert torch.allclose(found, expected.transpose(1, 2), atol=1e-3)
 
@@ -43,13 +52,13 @@ def test_every_band_hears_something(log_mel: LogMel) -> None:
 def test_a_full_scale_sine_has_power_one(log_mel: LogMel) -> None:
     time_s = torch.arange(20 * HOP) / RATE_HZ
     features, _ = log_mel(torch.sin(2 * torch.pi * 4_500 * time_s)[None], log_mel.silence(1))
-    loudest_db = features[0, 5:].max() * SPREAD_DB + MEAN_DB
+    loudest_db = features[0, 5:].max() * STD_DB + MEAN_DB
     assert abs(float(loudest_db)) < 1.5
 
 
 def test_digital_silence_is_the_floor(log_mel: LogMel) -> None:
     features, _ = log_mel(torch.zeros(1, 4 * HOP), log_mel.silence(1))
-    assert torch.allclose(features * SPREAD_DB + MEAN_DB, torch.tensor(10 * np.log10(FLOOR), dtype=torch.float32))
+    assert torch.allclose(features * STD_DB + MEAN_DB, torch.tensor(10 * np.log10(FLOOR), dtype=torch.float32))
 
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=6))
@@ -64,7 +73,7 @@ def test_chunks_make_no_difference(log_mel: LogMel, steps: list[int]) -> None:
 
 
 def test_contrast_takes_gain_away() -> None:
-    contrast = Contrast(4, MELS)
+    contrast = RunningMeanSubtraction(4, MELS)
     features = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 80, MELS)).astype(np.float32))
     past = torch.zeros(1, *contrast.state_shape)
     quiet, _ = contrast(features, past)
@@ -111,5 +120,5 @@ def test_decibels_are_torchaudios_with_its_fault_or_without(bank_rate_hz: int) -
     audio = noise(40)
     reference = MelSpectrogram(bank_rate_hz, n_fft=512, hop_length=128, n_mels=128)
     expected = (AmplitudeToDB()(reference(audio)).transpose(1, 2) + 20) / 10
-    found = MelDecibels(512, 128, 128, bank_rate_hz, mean_db=-20.0, spread_db=10.0)(audio)
+    found = MelSpectrogramDb(512, 128, 128, bank_rate_hz, mean_db=-20.0, spread_db=10.0)(audio)
     assert torch.allclose(found, expected, atol=1e-2)

@@ -10,9 +10,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from anura_train.models import build
-from anura_train.models.settings import CnnSettings, ContrastFeatures
-from anura_train.models.stream import SILENCE_LOGIT, STEP_SAMPLES, StreamNet
+from anura_train.models import build_network
+from anura_train.models.settings import CnnSettings, MeanSubtractedFeatures
+from anura_train.models.stream import FRAME_SAMPLES, SILENCE_LOGIT, StreamNet
 from anura_train.models.window import WindowNet
 
 
@@ -32,8 +32,8 @@ def stream() -> StreamNet:
 @pytest.fixture(scope="module")
 def window() -> WindowNet:
     torch.manual_seed(0)
-    features = ContrastFeatures(kind="contrast")
-    net = build(CnnSettings(kind="cnn", network="resnet18", features=features, dropout=0.3), labels=3).eval()
+    features = MeanSubtractedFeatures(kind="mean_subtracted")
+    net = build_network(CnnSettings(kind="cnn", network="resnet18", features=features, dropout=0.3), labels=3).eval()
     assert isinstance(net, WindowNet)
     return net
 
@@ -41,13 +41,13 @@ def window() -> WindowNet:
 def noise(steps: int, seed: int = 0) -> Tensor:
     """Noise whose loudness changes with each step, (1, samples)."""
     rng = np.random.default_rng(seed)
-    loudness = np.repeat(10 ** rng.uniform(-3, -0.5, steps), STEP_SAMPLES)
-    return torch.from_numpy((rng.normal(size=(1, steps * STEP_SAMPLES)) * loudness).astype(np.float32))
+    loudness = np.repeat(10 ** rng.uniform(-3, -0.5, steps), FRAME_SAMPLES)
+    return torch.from_numpy((rng.normal(size=(1, steps * FRAME_SAMPLES)) * loudness).astype(np.float32))
 
 
 @torch.no_grad()
 def whole(stream: StreamNet, audio: Tensor) -> Tensor:
-    return stream(audio, *stream.beginning(len(audio)))[0]
+    return stream(audio, *stream.initial_state(len(audio)))[0]
 
 
 def test_the_scores_move(stream: StreamNet) -> None:
@@ -58,9 +58,9 @@ def test_the_scores_move(stream: StreamNet) -> None:
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(0, 5))
 def test_chunks_make_no_difference(stream: StreamNet, steps: list[int], seed: int) -> None:
     audio = noise(sum(steps), seed)
-    states, parts = stream.beginning(1), []
+    states, parts = stream.initial_state(1), []
     with torch.no_grad():
-        for chunk in audio.split([step * STEP_SAMPLES for step in steps], dim=1):
+        for chunk in audio.split([step * FRAME_SAMPLES for step in steps], dim=1):
             part, *states = stream(chunk, *states)
             parts.append(part)
     assert torch.allclose(torch.cat(parts, 1), whole(stream, audio), atol=1e-5)
@@ -70,7 +70,7 @@ def test_chunks_make_no_difference(stream: StreamNet, steps: list[int], seed: in
 @given(st.integers(1, 39))
 def test_the_future_does_not_change_the_past(stream: StreamNet, steps: int) -> None:
     heard, changed = noise(40), noise(40)
-    changed[:, steps * STEP_SAMPLES :] = noise(40, seed=9)[:, steps * STEP_SAMPLES :]
+    changed[:, steps * FRAME_SAMPLES :] = noise(40, seed=9)[:, steps * FRAME_SAMPLES :]
     assert torch.equal(whole(stream, heard)[:, :steps], whole(stream, changed)[:, :steps])
     assert not torch.equal(whole(stream, heard)[:, steps:], whole(stream, changed)[:, steps:])
 
@@ -83,44 +83,44 @@ def test_neighbours_in_a_batch_do_not_hear_each_other(stream: StreamNet) -> None
 
 
 def test_states_keep_their_shapes(stream: StreamNet) -> None:
-    states = stream.beginning(2)
+    states = stream.initial_state(2)
     with torch.no_grad():
         _, *news = stream(torch.cat([noise(5), noise(5)]), *states)
     assert [new.shape for new in news] == [old.shape for old in states]
 
 
-@pytest.mark.parametrize(("samples", "rows"), [(1, 1), (STEP_SAMPLES, 1), (STEP_SAMPLES + 1, 2)])
+@pytest.mark.parametrize(("samples", "rows"), [(1, 1), (FRAME_SAMPLES, 1), (FRAME_SAMPLES + 1, 2)])
 def test_a_recording_is_scored_to_its_last_sample(stream: StreamNet, samples: int, rows: int) -> None:
-    assert stream.rows(torch.zeros(samples)).shape == (rows, 3)
+    assert stream.predict(torch.zeros(samples)).shape == (rows, 3)
 
 
 def test_rows_of_a_recording_are_what_the_device_computes(stream: StreamNet) -> None:
     """It gives them late, when it has heard what it looks ahead: silence after the end."""
-    audio, ahead = noise(20), stream.lookahead_samples // STEP_SAMPLES
+    audio, ahead = noise(20), stream.lookahead_samples // FRAME_SAMPLES
     with torch.no_grad():
         given_late = whole(stream, torch.nn.functional.pad(audio, (0, stream.lookahead_samples)))[0, ahead:]
-        assert torch.allclose(torch.sigmoid(stream.rows(audio[0])), given_late, atol=1e-6)
+        assert torch.allclose(torch.sigmoid(stream.predict(audio[0])), given_late, atol=1e-6)
 
 
 def test_a_score_speaks_about_the_middle_of_what_it_is_the_mean_of(stream: StreamNet) -> None:
     steps = 200
     logits = torch.full((1, steps, 3), SILENCE_LOGIT)
     logits[:, 90:110] = 8
-    confirmed = stream.confirmation(logits, stream.beginning(1)[-1])[0][0, :, 0]
-    highest = torch.nonzero(confirmed >= confirmed.max() - 1e-4).squeeze(1) - stream.lookahead_samples // STEP_SAMPLES
+    confirmed = stream.confirmation(logits, stream.initial_state(1)[-1])[0][0, :, 0]
+    highest = torch.nonzero(confirmed >= confirmed.max() - 1e-4).squeeze(1) - stream.lookahead_samples // FRAME_SAMPLES
     assert 99 <= highest.float().mean() <= 100
 
 
 @pytest.mark.parametrize(("seconds", "rows"), [(0.5, 1), (3, 1), (3.1, 2), (4, 2), (5.5, 4)])
 def test_a_window_model_scores_a_window_a_second(window: WindowNet, seconds: float, rows: int) -> None:
     with torch.no_grad():
-        assert window.rows(torch.zeros(round(seconds * 22_050))).shape == (rows, 3)
+        assert window.predict(torch.zeros(round(seconds * 22_050))).shape == (rows, 3)
 
 
 def test_each_window_is_scored_as_if_alone(window: WindowNet) -> None:
     audio = noise(113)[0, : 5 * 22_050]
     with torch.no_grad():
-        rows = torch.sigmoid(window.rows(audio))
+        rows = torch.sigmoid(window.predict(audio))
         alone = [window(audio[None, start : start + 66_150])[0] for start in (0, 22_050, 44_100)]
     assert torch.allclose(rows, torch.stack(alone), atol=1e-5)
 

@@ -11,15 +11,15 @@ from tflite_file import write_tflite
 from torch import Tensor
 
 from anura_edge.errors import ModelError
-from anura_train.models import build, load_pretrained
-from anura_train.models.ast import Ast, place
+from anura_train.models import build_network, load_pretrained
+from anura_train.models.ast import Ast, resample_positions
 from anura_train.models.cnn import Cnn
 from anura_train.models.settings import CnnSettings, ModelSettings
 from anura_train.models.window import WindowNet
 
 MEL = {"kind": "mel", "window_samples": 512, "hop_samples": 128, "mels": 64, "height": 64, "width": 96}
-CNN = {"kind": "cnn", "network": "resnet18", "features": {"kind": "contrast"}, "dropout": 0.0}
-AST = {"kind": "ast", "size": "tiny", "stride": 16, "mean": -4.2677393, "spread": 4.5689974, "dropout": 0.0}
+CNN = {"kind": "cnn", "network": "resnet18", "features": {"kind": "mean_subtracted"}, "dropout": 0.0}
+AST = {"kind": "ast", "size": "tiny", "stride": 16, "mean": -4.2677393, "std": 4.5689974, "dropout": 0.0}
 CRNN = {"kind": "crnn", "width": 8, "hidden": 16, "dropout": 0.0}
 NETWORKS = CnnSettings.model_fields["network"].annotation.__args__  # type: ignore[union-attr]
 
@@ -32,14 +32,14 @@ def settings(values: dict[str, Any], **changes: Any) -> ModelSettings:
 def sketch(values: ModelSettings, labels: int = 3) -> WindowNet:
     """A network of the right shapes and no numbers, so that the largest costs nothing."""
     with torch.device("meta"):
-        net = build(values, labels)
+        net = build_network(values, labels)
     assert isinstance(net, WindowNet)
     return net.eval()
 
 
 def made(values: ModelSettings, labels: int = 3) -> WindowNet:
     torch.manual_seed(0)
-    net = build(values, labels)
+    net = build_network(values, labels)
     assert isinstance(net, WindowNet)
     return net.eval()
 
@@ -48,7 +48,7 @@ def made(values: ModelSettings, labels: int = 3) -> WindowNet:
 @pytest.mark.parametrize("dense", [[], [256], [256, 128]])
 def test_each_network_for_photographs_gives_a_row_of_labels(network: str, dense: list[int]) -> None:
     net = sketch(settings(CNN, network=network, dense=dense, features=MEL | {"height": 128, "width": 128}))
-    assert net.learn(torch.empty(2, 517, 64, device="meta")).shape == (2, 1, 3)
+    assert net.frame_logits(torch.empty(2, 517, 64, device="meta")).shape == (2, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -71,15 +71,15 @@ def test_the_published_resnet_keeps_its_imagenet_head() -> None:
 @pytest.mark.parametrize("values", [CNN, CNN | {"features": MEL, "dense": [8]}, AST, CRNN])
 def test_every_parameter_learns(values: dict[str, Any]) -> None:
     net = made(settings(values)).train()
-    features = net.features(torch.randn(2, net.span_samples) * 0.1)
-    net.learn(features).square().mean().backward()  # type: ignore[no-untyped-call]
+    features = net.features(torch.randn(2, net.window_samples) * 0.1)
+    net.frame_logits(features).square().mean().backward()  # type: ignore[no-untyped-call]
     assert [name for name, weight in net.named_parameters() if weight.grad is None] == []
 
 
 @pytest.mark.parametrize("values", [CNN | {"features": MEL}, AST, CRNN])
 def test_neighbours_in_a_batch_do_not_hear_each_other(values: dict[str, Any]) -> None:
     net = made(settings(values))
-    audio = torch.randn(2, net.span_samples) * 0.1
+    audio = torch.randn(2, net.window_samples) * 0.1
     with torch.no_grad():
         assert torch.allclose(net(audio)[:1], net(audio[:1]), atol=1e-5)
 
@@ -150,7 +150,7 @@ def test_ast_takes_over_imagenets_weights(tmp_path: Path, stride: int, columns: 
 
 def test_positions_on_their_own_grid_stay_as_they_are() -> None:
     grid = torch.randn(1, 4, 12, 101)
-    assert torch.equal(place(grid, 12, 101), grid)
+    assert torch.equal(resample_positions(grid, 12, 101), grid)
 
 
 def test_a_cnn_takes_over_imagenets_weights(tmp_path: Path) -> None:
@@ -211,8 +211,8 @@ YAMNET = {"kind": "yamnet", "dropout": 0.0}
 def test_yamnet_has_the_published_size_and_a_row_for_each_third_of_a_second() -> None:
     net = sketch(settings(YAMNET), labels=521)
     assert sum(each.numel() for each in net.body.parameters()) == 3_729_481
-    assert net.learn(torch.empty(2, 96, 64, device="meta")).shape == (2, 1, 521)
-    assert net.learn(torch.empty(2, 298, 64, device="meta")).shape == (2, 8, 521)
+    assert net.frame_logits(torch.empty(2, 96, 64, device="meta")).shape == (2, 1, 521)
+    assert net.frame_logits(torch.empty(2, 298, 64, device="meta")).shape == (2, 8, 521)
 
 
 def test_yamnet_does_not_care_how_loud_a_window_is() -> None:
@@ -224,7 +224,7 @@ def test_yamnet_does_not_care_how_loud_a_window_is() -> None:
 
 
 def test_yamnet_s_file_gives_back_what_was_in_it(tmp_path: Path) -> None:
-    net, other = made(settings(YAMNET)), build(settings(YAMNET), 3)
+    net, other = made(settings(YAMNET)), build_network(settings(YAMNET), 3)
     path = write_tflite(tmp_path / "yamnet.tflite", net.body)
     load_pretrained(other, settings(YAMNET, pretrained=str(path)))
     for name, value in net.body.state_dict().items():
@@ -238,4 +238,4 @@ def test_a_file_that_is_not_yamnet_is_refused(tmp_path: Path, content: bytes) ->
     path = tmp_path / "yamnet.tflite"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"yamnet\.tflite"):
-        load_pretrained(build(settings(YAMNET), 3), settings(YAMNET, pretrained=str(path)))
+        load_pretrained(build_network(settings(YAMNET), 3), settings(YAMNET, pretrained=str(path)))

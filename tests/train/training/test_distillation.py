@@ -12,13 +12,13 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from anura_edge.errors import ConfigError, ModelError
-from anura_train.batches.build import open_lesson
+from anura_train.batches.build import prepare_training_data
 from anura_train.checkpoints.final import load_checkpoint, load_logits
 from anura_train.checkpoints.resume import fingerprint, load_final_weights
 from anura_train.cli import main
 from anura_train.data import Corpus
-from anura_train.data.folds import all_folds
-from anura_train.models import Net, build
+from anura_train.data.folds import cross_validation_folds
+from anura_train.models import Net, build_network
 from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe
 from anura_train.training.distillation import Teachers, logits_per_second
@@ -37,7 +37,7 @@ def changed(recipe: Recipe, **changes: object) -> Recipe:
 @pytest.fixture
 def taught(recipe: Recipe) -> Recipe:
     """Learns from its teachers alone."""
-    return changed(recipe, id="student", seed=8, fold_seed=recipe.seed, steps=2, distil={"hard": 0.0})
+    return changed(recipe, id="student", seed=8, fold_seed=recipe.seed, steps=2, distillation={"label_weight": 0.0})
 
 
 @pytest.fixture
@@ -56,32 +56,32 @@ def noise(examples: int, seconds: float) -> Tensor:
 
 
 def teacher_of(recipe: Recipe, corpus: Corpus) -> Net:
-    return fit(recipe, open_lesson(recipe, corpus, corpus.labels()), lambda _: None)
+    return fit(recipe, prepare_training_data(recipe, corpus, corpus.labels()), lambda _: None)
 
 
 def test_a_student_of_teachers_alone_hears_what_they_hear(recipe: Recipe, corpus: Corpus) -> None:
     teacher = teacher_of(recipe, corpus)
-    pupil = changed(recipe, seed=8, fold_seed=3, distil={"hard": 0.0})
-    lesson = open_lesson(pupil, corpus, corpus.labels())
+    pupil = changed(recipe, seed=8, fold_seed=3, distillation={"label_weight": 0.0})
+    lesson = prepare_training_data(pupil, corpus, corpus.labels())
     teachers = Teachers([teacher], pupil.example_s)
     student = fit(pupil, lesson, lambda _: None, teachers=teachers)
-    untaught = build(pupil.model, len(corpus.labels())).eval()
+    untaught = build_network(pupil.model, len(corpus.labels())).eval()
     waveforms = torch.from_numpy(lesson.examples.batch(1, 32).waveforms)
 
     def loss(net: Net) -> float:
         with torch.no_grad():
-            return float(teachers.loss(net.learn(net.features(waveforms)), waveforms, net.rate_hz))
+            return float(teachers.loss(net.frame_logits(net.features(waveforms)), waveforms, net.rate_hz))
 
     assert loss(teacher) < loss(student) < 0.7 * loss(untaught)
 
 
 def test_no_loss_is_below_that_of_saying_what_the_teachers_say(recipe: Recipe) -> None:
     torch.manual_seed(0)
-    teacher = build(recipe.model, 3).eval()
+    teacher = build_network(recipe.model, 3).eval()
     audio = noise(4, recipe.example_s)
     teachers = Teachers([teacher], recipe.example_s)
     with torch.no_grad():
-        logits = teacher.learn(teacher.features(audio))
+        logits = teacher.frame_logits(teacher.features(audio))
         best = teachers.loss(logits, audio, RATE_HZ)
         for shift in (-1.0, 1.0):
             assert teachers.loss(logits + shift, audio, RATE_HZ) > best
@@ -89,7 +89,7 @@ def test_no_loss_is_below_that_of_saying_what_the_teachers_say(recipe: Recipe) -
 
 def test_where_no_frog_was_put_there_is_nothing_to_hear_whatever_teachers_say(recipe: Recipe) -> None:
     torch.manual_seed(0)
-    teacher = build(recipe.model, 3).eval()
+    teacher = build_network(recipe.model, 3).eval()
     audio = noise(2, recipe.example_s)
     teachers = Teachers([teacher], recipe.example_s)
     calling = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
@@ -101,15 +101,15 @@ def test_where_no_frog_was_put_there_is_nothing_to_hear_whatever_teachers_say(re
 
     assert loss(calling, 0, -3, -3, -3) > loss(calling, 0, -9, -9, -9)
     with torch.no_grad():
-        heard = teacher.learn(teacher.features(audio))
+        heard = teacher.frame_logits(teacher.features(audio))
         assert teachers.loss(heard, audio, RATE_HZ) == teachers.loss(heard, audio, RATE_HZ, torch.ones(2, 2))
 
 
 def test_teachers_of_any_kind_speak_of_the_whole_and_those_with_rows_of_each_second(recipe: Recipe) -> None:
-    ast = {"kind": "ast", "size": "tiny", "stride": 16, "mean": -4.3, "spread": 4.6, "dropout": 0.0}
+    ast = {"kind": "ast", "size": "tiny", "stride": 16, "mean": -4.3, "std": 4.6, "dropout": 0.0}
     kinds = [{"kind": "yamnet", "dropout": 0.0}, ast]
     wide = changed(recipe, example_s=3.0)
-    yamnet, transformer = (build(changed(wide, model=kind).model, 3).eval() for kind in kinds)
+    yamnet, transformer = (build_network(changed(wide, model=kind).model, 3).eval() for kind in kinds)
     audio = noise(2, 3.0)
     whole, seconds = Teachers([yamnet, transformer], 3.0).hear(audio, RATE_HZ)
     assert whole.shape == (2, 3)
@@ -121,7 +121,7 @@ def test_teachers_of_any_kind_speak_of_the_whole_and_those_with_rows_of_each_sec
 
 def test_what_was_said_is_remembered_and_not_of_other_sounds_or_other_teachers(recipe: Recipe, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    one, other = (build(recipe.model, 3).eval() for _ in range(2))
+    one, other = (build_network(recipe.model, 3).eval() for _ in range(2))
     memory = LogitCache(tmp_path / "said.db")
     audio = noise(2, recipe.example_s)
     for network in (one, other):
@@ -150,7 +150,7 @@ def test_a_second_is_the_mean_of_its_rows() -> None:
 def test_teachers_are_of_the_fold_and_learnt_from_no_recording_that_is_tested(
     taught: Recipe, corpus: Corpus, folder: Path
 ) -> None:
-    folds = all_folds(corpus, taught.folds, taught.split_seed)
+    folds = cross_validation_folds(corpus, taught.folds, taught.split_seed)
     for fold in range(taught.folds):
         learnt = corpus.only(lambda each, fold=fold: folds.get(each.name, fold) != fold)  # type: ignore[misc]
         teachers = load_teachers([folder], taught, corpus, learnt, fold)
@@ -184,7 +184,7 @@ def test_other_teachers_make_another_training(taught: Recipe, corpus: Corpus, fo
 def test_teachers_that_do_not_fit_are_refused(taught: Recipe, recipe: Recipe, corpus: Corpus, folder: Path) -> None:
     for wrong, folders, reason in (
         (taught, [], "names no teacher"),
-        (recipe, [folder], "no `distil`"),
+        (recipe, [folder], "no `distillation`"),
         (changed(taught, fold_seed=1), [folder], "other folds"),
     ):
         with pytest.raises(ConfigError, match=reason):

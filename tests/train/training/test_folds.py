@@ -13,7 +13,7 @@ from anura_edge.errors import ConfigError, ModelError, SourceError
 from anura_train.checkpoints.final import HELD_OUT_LOGITS, load_checkpoint, load_logits
 from anura_train.cli import main
 from anura_train.data import Corpus
-from anura_train.data.folds import all_folds
+from anura_train.data.folds import cross_validation_folds
 from anura_train.evaluation.calibration import LOWEST_THRESHOLD
 from anura_train.evaluation.shipped import load_shipped_report, write_shipped_report
 from anura_train.recipe import Recipe
@@ -54,7 +54,7 @@ def test_what_fit_leaves_behind_can_be_evaluated(quick: Recipe, corpus: Corpus, 
 
 
 def test_a_fold_learns_from_no_group_that_it_is_tested_on(recipe: Recipe, corpus: Corpus) -> None:
-    folds = all_folds(corpus, recipe.folds, recipe.split_seed)
+    folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     clips = corpus.frogs + corpus.backgrounds
     for fold in range(recipe.folds):
         tested = {clip.group for clip in clips if folds[clip.name] == fold}
@@ -67,7 +67,7 @@ def test_a_golden_clip_must_exist_and_be_free(
 ) -> None:
     bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
     with pytest.raises(ConfigError, match=remedy):
-        fit_final(recipe.model_copy(update={"golden": golden}), corpus, bench, no_report)
+        fit_final(recipe.model_copy(update={"golden_clip": golden}), corpus, bench, no_report)
 
 
 def test_what_was_not_fitted_is_named(corpus: Corpus, tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_the_authors_folds_are_taken_where_they_made_as_many(recipe: Recipe, cor
     made = replace(
         corpus, recordings=tuple(replace(clip, split=splits.get(clip.group, "")) for clip in corpus.recordings)
     )
-    folds = all_folds(made, recipe.folds, recipe.split_seed)
+    folds = cross_validation_folds(made, recipe.folds, recipe.split_seed)
     assert all(folds[clip.name] == int(clip.split) - 1 for clip in made.frogs + made.backgrounds)
-    assert all_folds(made, 2, recipe.split_seed) != folds
+    assert cross_validation_folds(made, 2, recipe.split_seed) != folds
 
 
 def test_data_without_a_background_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:

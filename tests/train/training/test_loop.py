@@ -9,12 +9,12 @@ import torch
 from lightning_fabric import Fabric
 
 from anura_edge.errors import ConfigError, ModelError
-from anura_train.batches.build import load_sounds, open_lesson
+from anura_train.batches.build import open_source_audio, prepare_training_data
 from anura_train.batches.mixer import Mixer
-from anura_train.batches.windows import Windows
+from anura_train.batches.windows import WindowExamples
 from anura_train.data import Corpus
 from anura_train.evaluation.metrics import mean_average_precision
-from anura_train.models import build
+from anura_train.models import build_network
 from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe, WindowSettings
 from anura_train.training.folds import predict_all
@@ -22,7 +22,7 @@ from anura_train.training.loop import Step, features_of, fit, make_optimizer, ma
 
 
 def test_training_learns_to_tell_the_species_apart(corpus: Corpus, recipe: Recipe) -> None:
-    model = fit(recipe, open_lesson(recipe, corpus, corpus.labels()), lambda _: None)
+    model = fit(recipe, prepare_training_data(recipe, corpus, corpus.labels()), lambda _: None)
     frogs = [clip for clip in corpus.frogs if clip.codes[0] in corpus.labels()]
     scores = np.stack([rows.max(0) for rows in predict_all(model, frogs).values()])
     truth = np.array([[clip.codes[0] == label for label in corpus.labels()] for clip in frogs])
@@ -33,7 +33,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(corpus: Co
     short = recipe.model_copy(update={"steps": 2})
 
     def weights(recipe: Recipe) -> dict[str, torch.Tensor]:
-        return fit(recipe, open_lesson(recipe, corpus, corpus.labels()), lambda _: None).state_dict()
+        return fit(recipe, prepare_training_data(recipe, corpus, corpus.labels()), lambda _: None).state_dict()
 
     first, second = (weights(short) for _ in range(2))
     other = weights(short.model_copy(update={"seed": 4}))
@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(corpus: Co
 
 def test_examples_have_their_length_their_level_and_their_labels(corpus: Corpus, recipe: Recipe) -> None:
     labels = corpus.labels()
-    mixer = Mixer(load_sounds(corpus, labels), recipe.augment, recipe.example_s, np.random.default_rng(0))
+    mixer = Mixer(open_source_audio(corpus, labels), recipe.augment, recipe.example_s, np.random.default_rng(0))
     batch = mixer.batch(1, 200)
     waveforms, targets = batch.waveforms, batch.targets
     assert waveforms.shape == (200, round(recipe.example_s * RATE_HZ))
@@ -57,24 +57,24 @@ def test_examples_have_their_length_their_level_and_their_labels(corpus: Corpus,
 
 
 def test_joined_examples_are_heard_as_one_stream(recipe: Recipe) -> None:
-    joined = recipe.model_copy(update={"joined": 2, "augment": None})
+    joined = recipe.model_copy(update={"sequence_length": 2, "augment": None})
     torch.manual_seed(0)
-    model = build(recipe.model, 2).eval()
+    model = build_network(recipe.model, 2).eval()
     rows = 5
-    examples = 0.1 * torch.randn(4, rows * model.step_samples - 100)
+    examples = 0.1 * torch.randn(4, rows * model.hop_samples - 100)
     with torch.no_grad():
-        heard = model.learn(features_of(model, examples, joined)).reshape(4, rows, 2)
+        heard = model.frame_logits(features_of(model, examples, joined)).reshape(4, rows, 2)
         silence = torch.zeros(100)
         for first in (0, 2):
             stream = torch.cat([examples[first], silence, examples[first + 1], silence])
-            alone = model.learn(model.features(stream[None]))[0]
+            alone = model.frame_logits(model.features(stream[None]))[0]
             torch.testing.assert_close(torch.cat([*heard[first : first + 2]]), alone)
 
 
 def test_layers_are_learnt_as_the_recipe_says(recipe: Recipe) -> None:
-    layers = [{"begins": "head.", "learning_rate": 0.5}, {"begins": "memory.", "weight_decay": 0.25}]
-    changed = Recipe.model_validate(recipe.model_dump() | {"layers": layers})
-    model = build(changed.model, 3)
+    layers = [{"prefix": "head.", "learning_rate": 0.5}, {"prefix": "memory.", "weight_decay": 0.25}]
+    changed = Recipe.model_validate(recipe.model_dump() | {"parameter_groups": layers})
+    model = build_network(changed.model, 3)
     rest, head, memory = make_optimizer(model, changed).param_groups
     assert (head["lr"], head["weight_decay"]) == (0.5, recipe.weight_decay)
     assert (memory["lr"], memory["weight_decay"]) == (recipe.learning_rate, 0.25)
@@ -83,15 +83,15 @@ def test_layers_are_learnt_as_the_recipe_says(recipe: Recipe) -> None:
 
 
 def test_layers_that_are_not_there_are_named(recipe: Recipe) -> None:
-    changed = Recipe.model_validate(recipe.model_dump() | {"layers": [{"begins": "haed"}]})
+    changed = Recipe.model_validate(recipe.model_dump() | {"parameter_groups": [{"prefix": "haed"}]})
     with pytest.raises(ConfigError, match="haed"):
-        make_optimizer(build(changed.model, 3), changed)
+        make_optimizer(build_network(changed.model, 3), changed)
 
 
 @pytest.mark.parametrize(("schedule", "last"), [("one_cycle", 0.0), ("cosine", 0.0), ("constant", 0.01)])
 def test_a_schedule_ends_where_it_should(recipe: Recipe, schedule: str, last: float) -> None:
     changed = recipe.model_copy(update={"schedule": schedule})
-    optimizer = make_optimizer(build(changed.model, 3), changed)
+    optimizer = make_optimizer(build_network(changed.model, 3), changed)
     rates = []
     steps = make_schedule(optimizer, changed, 50)
     for _ in range(50):
@@ -126,10 +126,10 @@ def windowed(recipe: Recipe, **changes: Any) -> Recipe:
 
 
 def test_early_stopping_keeps_the_best_epoch_and_ends_when_none_follows(corpus: Corpus, recipe: Recipe) -> None:
-    early = {"share": 0.3, "split": "groups", "patience": 2}
+    early = {"validation_share": 0.3, "split": "groups", "patience": 2}
     # Nothing is learnt at this rate, so no epoch is better than the first.
-    changed = windowed(recipe, epochs=9, learning_rate=1e-12, average=0.0, early_stopping=early)
-    lesson = open_lesson(changed, corpus, corpus.labels())
+    changed = windowed(recipe, epochs=9, learning_rate=1e-12, ema_decay=0.0, early_stopping=early)
+    lesson = prepare_training_data(changed, corpus, corpus.labels())
     assert lesson.check
     steps: list[Step] = []
     model = fit(changed, lesson, steps.append)
@@ -139,10 +139,10 @@ def test_early_stopping_keeps_the_best_epoch_and_ends_when_none_follows(corpus: 
 
 
 def test_what_is_checked_is_not_learnt_from(corpus: Corpus, recipe: Recipe) -> None:
-    changed = windowed(recipe, early_stopping={"share": 0.3, "split": "groups", "patience": 2})
-    lesson = open_lesson(changed, corpus, corpus.labels())
+    changed = windowed(recipe, early_stopping={"validation_share": 0.3, "split": "groups", "patience": 2})
+    lesson = prepare_training_data(changed, corpus, corpus.labels())
     assert lesson.check
-    assert isinstance(lesson.examples, Windows)
+    assert isinstance(lesson.examples, WindowExamples)
     learnt, checked = ({window.recording.group for window in part.windows} for part in (lesson.examples, lesson.check))
     assert learnt
     assert checked
@@ -150,10 +150,10 @@ def test_what_is_checked_is_not_learnt_from(corpus: Corpus, recipe: Recipe) -> N
 
 
 def test_pretrained_weights_are_taken_over(corpus: Corpus, recipe: Recipe, tmp_path: Path) -> None:
-    model = {"kind": "cnn", "network": "resnet18", "features": {"kind": "contrast"}, "dropout": 0.0}
+    model = {"kind": "cnn", "network": "resnet18", "features": {"kind": "mean_subtracted"}, "dropout": 0.0}
     missing = windowed(recipe, model=model | {"pretrained": str(tmp_path / "none.pth")})
     with pytest.raises(ModelError, match=r"none\.pth"):
-        fit(missing, open_lesson(missing, corpus, corpus.labels()), lambda _: None)
+        fit(missing, prepare_training_data(missing, corpus, corpus.labels()), lambda _: None)
 
 
 def test_fewer_bits_change_the_sums_and_not_the_weights_that_are_kept(corpus: Corpus, recipe: Recipe) -> None:
@@ -162,7 +162,7 @@ def test_fewer_bits_change_the_sums_and_not_the_weights_that_are_kept(corpus: Co
     for precision in ("32-true", "bf16-mixed"):
         fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
         steps: list[Step] = []
-        model = fit(short, open_lesson(short, corpus, corpus.labels()), steps.append, fabric=fabric)
+        model = fit(short, prepare_training_data(short, corpus, corpus.labels()), steps.append, fabric=fabric)
         assert {weight.dtype for weight in model.parameters()} == {torch.float32}
         losses.append(steps[0].loss)
     assert losses[0] != losses[1]
@@ -174,4 +174,9 @@ def test_a_batch_that_cannot_be_dealt_is_refused(corpus: Corpus, recipe: Recipe)
         world_size = 3
 
     with pytest.raises(ConfigError, match="3 devices"):
-        fit(recipe, open_lesson(recipe, corpus, corpus.labels()), lambda _: None, fabric=Three(accelerator="cpu"))
+        fit(
+            recipe,
+            prepare_training_data(recipe, corpus, corpus.labels()),
+            lambda _: None,
+            fabric=Three(accelerator="cpu"),
+        )

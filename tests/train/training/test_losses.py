@@ -31,7 +31,7 @@ def test_a_call_in_a_third_of_the_rows_is_enough() -> None:
     assert weak_label_loss(sometimes, target) < 0.01
 
 
-@pytest.mark.parametrize("kind", ["surest_rows", "bce", "focal", "asymmetric", "logit_adjusted"])
+@pytest.mark.parametrize("kind", ["topk_pooling", "bce", "focal", "asymmetric", "logit_adjusted"])
 @pytest.mark.parametrize("present", [0, 1])
 def test_every_loss_falls_towards_the_label(kind: str, present: int) -> None:
     target = torch.full((3, 2), float(present))

@@ -22,7 +22,7 @@ from anura_train.training.progress import ProgressDisplay, ProgressUpdate
 
 def test_fit_takes_variants_and_tells_of_its_training(recipe: Recipe, root: Path, tmp_path: Path) -> None:
     path, out = tmp_path / "recipe.yaml", tmp_path / "out"
-    variants = {"short": {"steps": 2}, "small": {"batch": 2}}
+    variants = {"short": {"steps": 2}, "small": {"batch_size": 2}}
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | {"variants": variants}))
     arguments = ["fit", "--recipe", str(path), "--data", str(root), "--out", str(out), "--fold", "1"]
     done = CliRunner().invoke(main.app, [*arguments, "--variant", "short", "--variant", "small"])
@@ -33,7 +33,7 @@ def test_fit_takes_variants_and_tells_of_its_training(recipe: Recipe, root: Path
 
 def test_a_training_that_fails_ends_the_command_with_its_reason(recipe: Recipe, root: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | {"layers": [{"begins": "haed"}]}))
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | {"parameter_groups": [{"prefix": "haed"}]}))
     arguments = ["fit", "--recipe", str(path), "--data", str(root), "--out", str(tmp_path), "--fold", "0"]
     done = CliRunner().invoke(main.app, arguments)
     assert isinstance(done.exception, ConfigError)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from anura_train.batches.build import open_lesson
+from anura_train.batches.build import prepare_training_data
 from anura_train.data import Corpus
-from anura_train.models import build
+from anura_train.models import build_network
 from anura_train.recipe import Recipe
 from anura_train.training.loop import fit
 from anura_train.training.qat import enable_qat, fake_quantize, quantized_layers
@@ -33,7 +33,7 @@ def test_gradients_pass_as_if_nothing_was_rounded() -> None:
 
 
 def test_the_first_the_last_and_depthwise_layers_stay_exact(recipe: Recipe) -> None:
-    model = build(recipe.model, 3)
+    model = build_network(recipe.model, 3)
     rounded = quantized_layers(model)
     layers = [each for each in model.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
     assert rounded
@@ -45,14 +45,17 @@ def test_the_first_the_last_and_depthwise_layers_stay_exact(recipe: Recipe) -> N
 
 def test_a_rounded_network_computes_something_else_with_the_same_weights(recipe: Recipe) -> None:
     torch.manual_seed(0)
-    model = build(recipe.model, 3).eval()
+    model = build_network(recipe.model, 3).eval()
     features = torch.randn(1, 40, 64)
     with torch.no_grad():
-        exact, before = model.learn(features), {name: value.clone() for name, value in model.state_dict().items()}
+        exact, before = (
+            model.frame_logits(features),
+            {name: value.clone() for name, value in model.state_dict().items()},
+        )
         enable_qat(model)
-        rounded = model.learn(features)
+        rounded = model.frame_logits(features)
         enable_qat(model)
-        assert torch.equal(model.learn(features), rounded), "once more changes nothing"
+        assert torch.equal(model.frame_logits(features), rounded), "once more changes nothing"
     assert 0 < (rounded - exact).abs().max() < 0.3
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -60,8 +63,8 @@ def test_a_rounded_network_computes_something_else_with_the_same_weights(recipe:
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_a_training_ends_rounded_and_leaves_an_exact_model(recipe: Recipe, corpus: Corpus, share: float) -> None:
     def trained(rounded: float) -> dict[str, torch.Tensor]:
-        changed = recipe.model_copy(update={"steps": 4, "rounded": rounded})
-        return fit(changed, open_lesson(changed, corpus, corpus.labels()), lambda _: None).state_dict()
+        changed = recipe.model_copy(update={"steps": 4, "qat_share": rounded})
+        return fit(changed, prepare_training_data(changed, corpus, corpus.labels()), lambda _: None).state_dict()
 
     exact, rounded = trained(0.0), trained(share)
     assert exact.keys() == rounded.keys()

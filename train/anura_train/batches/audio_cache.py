@@ -10,14 +10,14 @@ import soundfile
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
-from anura_train.data import Recording, load
+from anura_train.data import Recording, load_audio
 
 MEMORY_SAMPLES = 250_000_000
 """So many decoded samples are kept, 1 GB: three hours at 22,050 Hz. The rest is decoded each time."""
 
 
 @dataclass(slots=True, eq=False)
-class Library:
+class AudioCache:
     """Recordings by name at one rate; several threads may read in it.
 
     What came first is kept: examples are drawn from anywhere, so putting one in another's place would gain nothing.
@@ -31,7 +31,7 @@ class Library:
     def __getitem__(self, recording: Recording) -> FloatArray:
         """Return a recording's samples, (samples,); SourceError when it cannot be decoded."""
         kept = self.kept.get(recording.name)
-        return self._keep(recording.name, load(recording, self.rate_hz)) if kept is None else kept
+        return self._keep(recording.name, load_audio(recording, self.rate_hz)) if kept is None else kept
 
     def piece(self, recording: Recording, start: int, length: int) -> FloatArray:
         """Return up to `length` samples from sample `start`, as slicing the whole recording would.
@@ -58,10 +58,10 @@ class Library:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shelf(Sequence[FloatArray]):
+class CachedAudio(Sequence[FloatArray]):
     """Some recordings of a library, as if all of them were in memory."""
 
-    library: Library
+    library: AudioCache
     recordings: tuple[Recording, ...]
 
     def __len__(self) -> int:
@@ -71,9 +71,9 @@ class Shelf(Sequence[FloatArray]):
     @overload
     def __getitem__(self, index: int) -> FloatArray: ...
     @overload
-    def __getitem__(self, index: slice) -> "Shelf": ...
-    def __getitem__(self, index: int | slice) -> "FloatArray | Shelf":
+    def __getitem__(self, index: slice) -> "CachedAudio": ...
+    def __getitem__(self, index: int | slice) -> "FloatArray | CachedAudio":
         """Return a recording's samples, (samples,)."""
         if isinstance(index, slice):
-            return Shelf(self.library, self.recordings[index])
+            return CachedAudio(self.library, self.recordings[index])
         return self.library[self.recordings[index]]

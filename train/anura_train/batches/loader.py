@@ -13,7 +13,7 @@ from anura_edge.audio import FloatArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Examples of one step."""
+    """ExampleGenerator of one step."""
 
     waveforms: FloatArray
     """Shape (B, samples), full scale is -1.0 to 1.0."""
@@ -26,16 +26,16 @@ class Batch:
     """Shape (B, moments), all as long: 1 where a frog may call, 0 where none was put; None where nobody knows."""
 
 
-Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+MapFunction = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """Applies a function to each of many things, in their order: `map`, or a pool's."""
 
-Chance = dict[str, Any]
+RngState = dict[str, Any]
 """State of a generator."""
 
 BATCHES_AHEAD = 4
 
 
-class Examples(Protocol):
+class ExampleGenerator(Protocol):
     """Makes the examples of a training, step by step."""
 
     rng: np.random.Generator
@@ -49,18 +49,20 @@ class Examples(Protocol):
     def epoch(self) -> int:
         """Number of different examples: an epoch is so many."""
 
-    def batch(self, step: int, size: int, run: Run = map) -> Batch:
+    def batch(self, step: int, size: int, run: MapFunction = map) -> Batch:
         """Return the examples of a step, from 1. `run` may make them in several threads, which changes none."""
 
 
-def batches(examples: Examples, steps: range, size: int, workers: int) -> Iterator[tuple[Batch, Chance]]:
+def generate_batches(
+    examples: ExampleGenerator, steps: range, size: int, workers: int
+) -> Iterator[tuple[Batch, RngState]]:
     """Yield the examples of each step, and what chance is like behind them.
 
     With workers, some batches are made ahead of the step that learns from them, by that many threads: most of the work
     is done by libraries that let others run meanwhile. They are the same batches: chance is asked in the same order.
     """
 
-    def make(step: int, run: Run) -> tuple[Batch, Chance]:
+    def make(step: int, run: MapFunction) -> tuple[Batch, RngState]:
         return examples.batch(step, size, run), dict(examples.rng.bit_generator.state)
 
     if not workers:

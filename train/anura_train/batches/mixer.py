@@ -8,7 +8,7 @@ import soxr
 from scipy.signal import butter, sosfilt
 
 from anura_edge.audio import FloatArray
-from anura_train.batches.loader import Batch, Run
+from anura_train.batches.loader import Batch, MapFunction
 from anura_train.recipe import AugmentSettings, Range
 
 SHORTEST_CALL_S = 2.0
@@ -22,11 +22,11 @@ SYNTHETIC_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sounds:
+class SourceAudio:
     """All recordings that a model may learn from."""
 
     calls: Sequence[FloatArray]
-    """Frog recordings, each (samples,); a Shelf decodes one when it is asked for."""
+    """Frog recordings, each (samples,); a CachedAudio decodes one when it is asked for."""
     codes: tuple[tuple[str, ...], ...]
     """The species in each."""
     backgrounds: Sequence[FloatArray]
@@ -41,7 +41,9 @@ class Sounds:
 class Mixer:
     """Makes examples, one after the other, from a seeded generator."""
 
-    def __init__(self, sounds: Sounds, settings: AugmentSettings, example_s: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self, sounds: SourceAudio, settings: AugmentSettings, example_s: float, rng: np.random.Generator
+    ) -> None:
         self.sounds, self.settings, self.rng = sounds, settings, rng
         self.length = round(example_s * sounds.rate_hz)
         self.edges = np.linspace(0, self.length, MOMENTS_A_SECOND * max(1, round(example_s)) + 1)
@@ -60,7 +62,7 @@ class Mixer:
         share = (1 - self.settings.background_only) * (1 + self.settings.two_species) / len(self.codes)
         return self.sounds.target(*self.codes) * np.float32(share)
 
-    def batch(self, step: int, size: int, run: Run = map) -> Batch:  # noqa: ARG002  # each step is as likely as any other
+    def batch(self, step: int, size: int, run: MapFunction = map) -> Batch:  # noqa: ARG002  # each step is as likely as any other
         """Return the examples of a step, one after the other: what is drawn depends on how long sounds are."""
         waveforms, targets, calling = zip(*(self.example() for _ in range(size)), strict=True)
         return Batch(np.stack(waveforms), np.stack(targets), calling=np.stack(calling))
@@ -72,10 +74,10 @@ class Mixer:
         waveform, codes, calling = self._call(str(self.rng.choice(self.codes)))
         if self.rng.random() < self.settings.two_species:
             second, others, also = self._call(str(self.rng.choice(self.codes)))
-            waveform, codes = _mix(waveform, second, self.rng.uniform(-6, 6)), codes + others
+            waveform, codes = _mix_at_ratio(waveform, second, self.rng.uniform(-6, 6)), codes + others
             calling = np.maximum(calling, also)
         if self.rng.random() < self.settings.with_background:
-            waveform = _mix(waveform, self._background(), self._within(self.settings.snr_db))
+            waveform = _mix_at_ratio(waveform, self._background(), self._within(self.settings.snr_db))
         return self._level(waveform), self.sounds.target(*codes), calling
 
     def _call(self, code: str) -> tuple[FloatArray, tuple[str, ...], FloatArray]:
@@ -138,7 +140,7 @@ class Mixer:
         return float(self.rng.uniform(*bounds))
 
 
-def _mix(first: FloatArray, second: FloatArray, ratio_db: float) -> FloatArray:
+def _mix_at_ratio(first: FloatArray, second: FloatArray, ratio_db: float) -> FloatArray:
     """Add two sounds so that the first has `ratio_db` more power where both have any."""
     gain = _rms(first) / max(_rms(second), 1e-7) * 10 ** (-ratio_db / 20)
     return (first + second * np.float32(gain)).astype(np.float32)

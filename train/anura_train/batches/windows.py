@@ -11,11 +11,11 @@ from torchaudio.functional import phase_vocoder
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
-from anura_train.batches.audio_cache import Library
-from anura_train.batches.loader import Batch, Run
+from anura_train.batches.audio_cache import AudioCache
+from anura_train.batches.loader import Batch, MapFunction
 from anura_train.data import Recording, StrongLabel
 from anura_train.data.box_grid import BoxGrid
-from anura_train.data.overlay import lay_over
+from anura_train.data.overlay import mix_at_snr
 from anura_train.models.window import WINDOW_S
 from anura_train.recipe import WindowSettings
 
@@ -32,7 +32,7 @@ class Window:
     """The species in it."""
 
 
-def cut(recordings: Sequence[Recording], settings: WindowSettings) -> list[Window]:
+def cut_windows(recordings: Sequence[Recording], settings: WindowSettings) -> list[Window]:
     """Cut recordings into windows, as many as fit, at least one; SourceError when a file is no sound."""
     return [
         Window(recording, start_s, _codes(recording, start_s, settings.min_overlap_s))
@@ -42,7 +42,7 @@ def cut(recordings: Sequence[Recording], settings: WindowSettings) -> list[Windo
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Augmentation:
     """What chance decided of an example."""
 
     index: int
@@ -56,7 +56,7 @@ class Plan:
     gain_db: float
 
 
-class Windows:
+class WindowExamples:
     """Makes examples of windows: each once an epoch in a new order, or drawn so that every label is as likely."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Windows:
         windows: Sequence[Window],
         labels: tuple[str, ...],
         settings: WindowSettings,
-        library: Library,
+        library: AudioCache,
         seed: int,
         grid: BoxGrid | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Windows:
         self.rng = np.random.default_rng(seed)
         self.length = WINDOW_S * library.rate_hz
         self.targets = np.array([[label in each.codes for label in labels] for each in windows], np.float32)
-        self.places = np.unique([_place(each) for each in windows], return_inverse=True)[1]
+        self.places = np.unique([_site_or_group(each) for each in windows], return_inverse=True)[1]
         without = ~self.targets.any(1, keepdims=True)
         self.kinds = [np.flatnonzero(column) for column in np.hstack([self.targets, without]).T if column.any()]
 
@@ -88,7 +88,7 @@ class Windows:
         """Share of windows with each label."""
         return np.asarray(self.targets.mean(0), np.float32)
 
-    def batch(self, step: int, size: int, run: Run = map) -> Batch:
+    def batch(self, step: int, size: int, run: MapFunction = map) -> Batch:
         """Return the examples of a step: all that is left to chance is drawn first, then `run` makes them."""
         drawn = self._balanced(size) if self.settings.balanced else self._in_turn(step, size)
         waveforms, targets, cells = zip(*run(self._make, [self._plan(int(index)) for index in drawn]), strict=True)
@@ -101,23 +101,26 @@ class Windows:
         heard = self.library.piece(window.recording, start, self.length)
         return np.pad(heard, (0, self.length - len(heard))), self.targets[index], self._cells(window)
 
-    def _plan(self, index: int) -> Plan:
+    def _plan(self, index: int) -> Augmentation:
         settings = self.settings
-        factor = float(self.rng.uniform(*settings.stretch)) if self._chance(settings.stretched) else None
+        factor = float(self.rng.uniform(*settings.stretch_factor)) if self._chance(settings.stretch_share) else None
         under = mixed = None
-        if self._chance(settings.overlaid):
+        if self._chance(settings.overlay_share):
             under = self._elsewhere(index), float(self.rng.uniform(*settings.overlay_snr_db))
-        if self._chance(settings.mixed_up):
-            mixed = int(self.rng.integers(len(self.windows))), float(self.rng.beta(settings.mixup, settings.mixup))
-        return Plan(index, factor, under, mixed, float(self.rng.uniform(*settings.gain_db)))
+        if self._chance(settings.mixup_share):
+            mixed = (
+                int(self.rng.integers(len(self.windows))),
+                float(self.rng.beta(settings.mixup_alpha, settings.mixup_alpha)),
+            )
+        return Augmentation(index, factor, under, mixed, float(self.rng.uniform(*settings.gain_db)))
 
-    def _make(self, plan: Plan) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _make(self, plan: Augmentation) -> tuple[FloatArray, FloatArray, FloatArray]:
         waveform, target, cells = self.plain(plan.index)
         if plan.factor is not None:
-            waveform = stretch(waveform, plan.factor)
+            waveform = time_stretch(waveform, plan.factor)
         if plan.under:
             other, others, other_cells = self.plain(plan.under[0])
-            waveform, target = lay_over(waveform, other, plan.under[1]), np.maximum(target, others)
+            waveform, target = mix_at_snr(waveform, other, plan.under[1]), np.maximum(target, others)
             cells = np.maximum(cells, other_cells)
         if plan.mixed:
             other, others, other_cells = self.plain(plan.mixed[0])
@@ -150,14 +153,14 @@ class Windows:
         boxes = [each for each in window.recording.strong if each.low_hz is not None and each.high_hz is not None]
         if window.codes and not boxes:
             return self.grid.cells([], self.labels) * np.float32(np.nan)
-        inside = [_moved(each, window.start_s) for each in boxes if _overlap_s(each, window.start_s) > 0]
+        inside = [_relative_to_window(each, window.start_s) for each in boxes if _overlap_s(each, window.start_s) > 0]
         return self.grid.cells(inside, self.labels)
 
     def _chance(self, share: float) -> bool:
         return bool(share) and self.rng.random() < share
 
 
-def stretch(waveform: FloatArray, factor: float) -> FloatArray:
+def time_stretch(waveform: FloatArray, factor: float) -> FloatArray:
     """Make a sound (samples,) faster by a factor while its pitch stays, and bring it back to its length.
 
     A phase vocoder (Flanagan and Golden 1966), as librosa's time_stretch.
@@ -180,13 +183,13 @@ def _overlap_s(label: StrongLabel, start_s: float) -> float:
     return min(label.offset_s, start_s + WINDOW_S) - max(label.onset_s, start_s)
 
 
-def _moved(label: StrongLabel, start_s: float) -> StrongLabel:
+def _relative_to_window(label: StrongLabel, start_s: float) -> StrongLabel:
     """Return a label as seconds of a window, cut to it."""
     onset_s, offset_s = max(label.onset_s - start_s, 0.0), min(label.offset_s - start_s, WINDOW_S)
     return StrongLabel(label.code, onset_s, offset_s, label.low_hz, label.high_hz)
 
 
-def _place(window: Window) -> str:
+def _site_or_group(window: Window) -> str:
     return window.recording.site or window.recording.group
 
 

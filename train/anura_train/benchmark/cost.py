@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from anura_train.models import build
+from anura_train.models import build_network
 from anura_train.models.settings import ModelSettings, StreamSettings
 from anura_train.models.window import HOP_S, WINDOW_S
-from anura_train.recipe import read_recipe, variants_of
+from anura_train.recipe import read_recipe, variant_names
 
 LABEL_COUNT = 42
 """AnuraSet's species."""
@@ -37,7 +37,7 @@ def model_costs(paths: Sequence[Path]) -> list[ModelCost]:
     entries = []
     for path in paths:
         seen: list[ModelSettings] = []
-        for variant in ((), *((name,) for name in variants_of(path))):
+        for variant in ((), *((name,) for name in variant_names(path))):
             recipe = read_recipe(path, variant)
             if recipe.model not in seen:
                 seen.append(recipe.model)
@@ -62,16 +62,16 @@ def measure_cost(name: str, settings: ModelSettings) -> ModelCost:
     """
     streams = isinstance(settings, StreamSettings)
     with torch.device("cpu" if streams else "meta"):
-        model = build(settings, LABEL_COUNT).eval()
+        model = build_network(settings, LABEL_COUNT).eval()
     sound_s = STREAM_S if streams else WINDOW_S
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         features = model.features(torch.zeros(1, sound_s * model.rate_hz))
-        model.learn(features.to(next(model.parameters()).device))
+        model.frame_logits(features.to(next(model.parameters()).device))
     return ModelCost(
         name=name,
         parameters=sum(weight.numel() for weight in model.parameters()),
         # A window is scored each second, whatever its length.
         mmac_per_s=counter.get_total_flops() / 2e6 / (STREAM_S if streams else HOP_S),
-        seconds=round(model.span_samples / model.rate_hz, 3),
+        seconds=round(model.window_samples / model.rate_hz, 3),
         rate_hz=model.rate_hz,
     )

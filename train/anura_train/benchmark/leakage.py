@@ -10,10 +10,10 @@ from pathlib import Path
 
 import soundfile
 
-from anura_train.batches.audio_cache import Library
-from anura_train.batches.windows import cut
+from anura_train.batches.audio_cache import AudioCache
+from anura_train.batches.windows import cut_windows
 from anura_train.data import Corpus, Recording, WeakLabel
-from anura_train.data.readers.csv_tables import write_folder
+from anura_train.data.readers.csv_tables import write_tables
 from anura_train.models.settings import RATE_HZ
 from anura_train.models.window import WINDOW_S
 from anura_train.recipe import WindowSettings
@@ -29,16 +29,16 @@ def write_both_splits(corpus: Corpus, out: Path) -> Corpus:
     windows = replace(corpus, recordings=tuple(_windows(corpus, out / "windows")))
     alone = replace(corpus, recordings=tuple(replace(each, group=each.name) for each in windows.recordings))
     for split, each in zip(SPLITS, (alone, windows), strict=True):
-        write_folder(each, out / split)
+        write_tables(each, out / split)
     return windows
 
 
 def _windows(corpus: Corpus, folder: Path) -> Iterator[Recording]:
     folder.mkdir(parents=True, exist_ok=True)
-    library = Library(RATE_HZ, room=0)
+    library = AudioCache(RATE_HZ, room=0)
     for recording in corpus.frogs:
         sound = None
-        for window in cut([recording], WindowSettings()):
+        for window in cut_windows([recording], WindowSettings()):
             name = f"{recording.name.replace('/', '_')}_{window.start_s:g}"
             path = folder / f"{name}.flac"
             if not path.exists():

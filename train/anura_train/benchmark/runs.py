@@ -16,8 +16,8 @@ from anura_train.benchmark.plan import Plan, PlanEntry
 from anura_train.checkpoints.final import TEST_LOGITS
 from anura_train.checkpoints.resume import fingerprint
 from anura_train.data import Corpus, Findings, read_corpus
-from anura_train.data.folds import own_count
-from anura_train.data.readers.csv_tables import write_folder
+from anura_train.data.folds import published_fold_count
+from anura_train.data.readers.csv_tables import write_tables
 from anura_train.data.readers.esc50 import read_split_table
 from anura_train.data.readers.layouts import layout_of
 from anura_train.evaluation import measures
@@ -106,10 +106,10 @@ def run_plan(plan: Plan, bench: BenchmarkContext) -> Iterator[BenchmarkResult]:
 
 
 def _folder(plan: Plan, bench: BenchmarkContext, corpus: Corpus) -> Iterator[PlannedRun]:
-    own = own_count(corpus)
+    own = published_fold_count(corpus)
     for entry in plan.recipes:
         recipe, name = entry.read(bench.home), entry.name.replace(" ", "-")
-        recipe = recipe.model_copy(update={"folds": own or recipe.folds, "golden": None})
+        recipe = recipe.model_copy(update={"folds": own or recipe.folds, "golden_clip": None})
         yield PlannedRun(entry, recipe, "folder", corpus, bench.data, bench.out / "folder" / name)
 
 
@@ -119,12 +119,12 @@ def _table(plan: Plan, bench: BenchmarkContext, frogs: Corpus) -> Iterator[Plann
     for entry in plan.recipes:
         recipe, name = entry.read(bench.home), entry.name.replace(" ", "-")
         yield PlannedRun(entry, recipe, "frogs", frogs, bench.data, bench.out / "frogs" / name)
-        on_esc10 = recipe.model_copy(update={"folds": own, "golden": None})
+        on_esc10 = recipe.model_copy(update={"folds": own, "golden_clip": None})
         yield PlannedRun(entry, on_esc10, "esc10", esc10, bench.out / "data/esc10", bench.out / "esc10" / name)
 
 
 def _leakage(entry: PlanEntry, bench: BenchmarkContext, windows: Path) -> Iterator[PlannedRun]:
-    recipe = entry.read(bench.home).model_copy(update={"golden": None})
+    recipe = entry.read(bench.home).model_copy(update={"golden_clip": None})
     for split in SPLITS:
         out = bench.out / split / entry.name.replace(" ", "-")
         yield PlannedRun(entry, recipe, split, read_corpus(windows / split), windows / split, out)
@@ -199,5 +199,5 @@ def _esc10(bench: BenchmarkContext) -> Corpus:
     findings = Findings()
     clips = read_split_table(bench.data / "esc10", findings)
     findings.stop_at_faults()
-    write_folder(clips, bench.out / "data/esc10")
+    write_tables(clips, bench.out / "data/esc10")
     return read_corpus(bench.out / "data/esc10")

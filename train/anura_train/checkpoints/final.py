@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError, SourceError
-from anura_train.models import Net, build
-from anura_train.models.weights import load_saved
+from anura_train.models import Net, build_network
+from anura_train.models.weights import load_torch_file
 from anura_train.recipe import Recipe
 
 CHECKPOINT, GOLDEN, REPORT = "model.pt", "golden.flac", "report.json"
@@ -81,9 +81,9 @@ def load_checkpoint(out: Path) -> Checkpoint:
     """Read OUT/model.pt; ModelError when it is missing or not ours."""
     path = out / CHECKPOINT
     try:
-        saved = load_saved(path)
+        saved = load_torch_file(path)
         provenance = Provenance.model_validate_json(saved["provenance"])
-        model = build(provenance.recipe.model, len(provenance.species))
+        model = build_network(provenance.recipe.model, len(provenance.species))
         model.load_state_dict(saved["weights"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(f"cannot load {path}: {error}; run `anura-train fit` again") from error

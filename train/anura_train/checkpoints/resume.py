@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from anura_edge.errors import ModelError
 from anura_train.data import Corpus
 from anura_train.models import Net
-from anura_train.models.weights import load_saved
+from anura_train.models.weights import load_torch_file
 from anura_train.recipe import Recipe
 
 Weights = dict[str, Tensor]
@@ -109,7 +109,7 @@ def load_final_weights(path: Path, mark: str | None = None) -> Weights:
     Raises ModelError when there are none, or they are of another training than the fingerprint `mark` says.
     """
     try:
-        kept = load_saved(path)
+        kept = load_torch_file(path)
         result: Weights = kept["result"]
     except KeyError as error:
         raise ModelError(f"{path} is of a training that has not ended; run `anura-train fit` again") from error
@@ -145,7 +145,7 @@ class CheckpointFile:
         Raises ModelError for a file that cannot be read.
         """
         try:
-            kept = load_saved(self.path)
+            kept = load_torch_file(self.path)
             if kept["fingerprint"] != self.fingerprint:
                 return
             if "training" in kept:

@@ -13,12 +13,12 @@ import typer
 from anura_edge.errors import ConfigError
 from anura_train.data import Corpus, Findings, Recording, Taxon
 from anura_train.data.folds import corpus_folds, night_folds, site_folds
-from anura_train.data.readers.anuraset import read_raw, read_windows
-from anura_train.data.readers.csv_tables import write_folder
+from anura_train.data.readers.anuraset import read_labelled_minutes, read_windows
+from anura_train.data.readers.csv_tables import write_tables
 from anura_train.data.readers.layouts import LAYOUTS, layout_of
-from anura_train.data.tools.anuraset_build import WindowSettings, build_windows
-from anura_train.data.tools.check import OnRecording, check
-from anura_train.data.tools.soundscapes import SynthSettings, synthesise
+from anura_train.data.tools.anuraset_build import AnurasetWindowSettings, build_windows
+from anura_train.data.tools.check import OnRecording, check_corpus
+from anura_train.data.tools.soundscapes import SoundscapeSettings, write_soundscapes
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=__doc__)
 
@@ -58,7 +58,7 @@ def read_command(
     findings = Findings()
     corpus = LAYOUTS[layout.value](folder, findings)
     report(findings, strict)
-    write_folder(corpus, out)
+    write_tables(corpus, out)
     typer.echo(summary(corpus))
 
 
@@ -93,14 +93,14 @@ def anuraset_command(
     Example: anura-train data anuraset --raw ~/anuraset --out build/data/anuraset
     """
     findings = Findings()
-    minutes = read_raw(raw, findings)
+    minutes = read_labelled_minutes(raw, findings)
     report(findings, strict)
-    settings = WindowSettings(min_overlap_s, band_pass, normalise, test_share, seed)
+    settings = AnurasetWindowSettings(min_overlap_s, band_pass, normalise, test_share, seed)
     build_windows(minutes, out, settings, progress("minutes cut"))
     built = Findings()
     windows = read_windows(out, built)
     report(built, strict=False)
-    write_folder(windows, out)
+    write_tables(windows, out)
     typer.echo(summary(windows))
 
 
@@ -128,7 +128,7 @@ def folds_command(
         replace(each, split=str(dealt[each.name] + 1)) if each.name in dealt else each for each in corpus.recordings
     )
     split = replace(corpus, recordings=tuple(recordings))
-    write_folder(split, out)
+    write_tables(split, out)
     typer.echo(summary(split))
 
 
@@ -154,15 +154,15 @@ def synth_command(
     for name, (low, high) in (("calls", calls), ("snr-db", snr_db)):
         if low > high:
             raise ConfigError(f"--{name} {low:g} {high:g}: name the lower one first")
-    settings = SynthSettings(count, duration_s, calls, snr_db, folds, labels.value, seed)
-    typer.echo(summary(synthesise(examine(data, layout_of(data)), out, settings)))
+    settings = SoundscapeSettings(count, duration_s, calls, snr_db, folds, labels.value, seed)
+    typer.echo(summary(write_soundscapes(examine(data, layout_of(data)), out, settings)))
 
 
 def examine(folder: Path, layout: str, strict: bool = False) -> Corpus:
     """Read a data set and listen to all of it; SourceError names every fault in one report."""
     findings = Findings()
     corpus = LAYOUTS[layout](folder, findings)
-    check(corpus, findings, progress("recordings checked"))
+    check_corpus(corpus, findings, progress("recordings checked"))
     report(findings, strict)
     return corpus
 

@@ -15,7 +15,7 @@ from anura_train.benchmark.plan import read_plan
 from anura_train.checkpoints.final import load_checkpoint
 from anura_train.cli import data as data_commands
 from anura_train.data import read_corpus
-from anura_train.data.folds import own_count
+from anura_train.data.folds import published_fold_count
 from anura_train.data.readers.layouts import layout_of
 from anura_train.evaluation.evaluate import evaluate
 from anura_train.evaluation.offset_delay import offset_delay_metrics
@@ -117,7 +117,7 @@ def _train(
     teachers: tuple[Path, ...],
 ) -> None:
     corpus = data_commands.examine(data, layout_of(data))
-    if (own := own_count(corpus)) and own != settings.folds:
+    if (own := published_fold_count(corpus)) and own != settings.folds:
         typer.echo(f"The data comes in {own} folds of its own; they take the place of the recipe's {settings.folds}.")
         settings = settings.model_copy(update={"folds": own})
     wanted: list[int | None] = [*range(settings.folds), None] if fold is None else [fold]

@@ -1,6 +1,6 @@
 """Recordings on disk, brought into one form."""
 
-from anura_train.data.audio import load
+from anura_train.data.audio import load_audio
 from anura_train.data.corpus import Corpus, Recording, StrongLabel, Taxon, WeakLabel
 from anura_train.data.findings import Finding, Findings
 from anura_train.data.readers.frogs import FREE_LICENCES
@@ -15,6 +15,6 @@ __all__ = [
     "StrongLabel",
     "Taxon",
     "WeakLabel",
-    "load",
+    "load_audio",
     "read_corpus",
 ]

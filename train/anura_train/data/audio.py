@@ -12,14 +12,14 @@ FILE_RATE_HZ = 22_050
 """Sampling rate of the files that the data tools write; AnuraSet has the same."""
 
 
-def load(recording: Recording, rate_hz: int) -> FloatArray:
+def load_audio(recording: Recording, rate_hz: int) -> FloatArray:
     """Read a recording as mono float32, shape (samples,), at a rate; SourceError when it cannot be decoded."""
-    samples, original_hz = decode(recording)
+    samples, original_hz = decode_audio(recording)
     mono = loudest_channel(samples)
     return np.asarray(soxr.resample(mono, original_hz, rate_hz) if original_hz != rate_hz else mono, np.float32)
 
 
-def decode(recording: Recording) -> tuple[FloatArray, int]:
+def decode_audio(recording: Recording) -> tuple[FloatArray, int]:
     """Read a recording as it is, shape (samples, channels), and its rate; SourceError when it cannot be decoded."""
     try:
         samples, rate_hz = soundfile.read(recording.path, dtype="float32", always_2d=True)

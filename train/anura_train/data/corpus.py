@@ -51,7 +51,7 @@ class StrongLabel:
             raise ValueError(f"low {self.low_hz:g} Hz is not below high {self.high_hz:g} Hz; correct it")
 
 
-def in_order(labels: Iterable[StrongLabel]) -> tuple[StrongLabel, ...]:
+def sort_by_onset(labels: Iterable[StrongLabel]) -> tuple[StrongLabel, ...]:
     """Return the boxes of a recording in order of onset."""
     return tuple(sorted(labels, key=lambda label: (label.onset_s, label.offset_s, label.code)))
 

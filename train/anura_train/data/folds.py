@@ -5,7 +5,7 @@
 | `assign_folds`, `corpus_folds` | groups | recordings of the same places on other occasions |
 | `night_folds` | groups and nights of a site | other nights: one chorus may fill a night's recordings |
 | `site_folds` | groups and sites | places that the model never heard |
-| `own_folds` | what the data set's authors kept whole | figures that can be compared with theirs |
+| `published_folds` | what the data set's authors kept whole | figures that can be compared with theirs |
 """
 
 import warnings
@@ -26,16 +26,16 @@ Folds = Mapping[str, int]
 """Recording name -> the fold that it is tested in."""
 
 
-def own_count(corpus: Corpus) -> int | None:
+def published_fold_count(corpus: Corpus) -> int | None:
     """Return how many folds a data set comes with; None where it has none."""
     parts = {clip.split for clip in corpus.frogs + corpus.backgrounds}
     return len(parts) if len(parts) > 1 and all(part.isdigit() for part in parts) else None
 
 
-def all_folds(corpus: Corpus, folds: int, seed: int) -> Folds:
+def cross_validation_folds(corpus: Corpus, folds: int, seed: int) -> Folds:
     """Return each recording's fold: the published folds if there are as many as `folds`, else folds by group."""
-    if own_count(corpus) == folds:
-        return own_folds(corpus.frogs + corpus.backgrounds)
+    if published_fold_count(corpus) == folds:
+        return published_folds(corpus.frogs + corpus.backgrounds)
     return corpus_folds(corpus, folds, seed)
 
 
@@ -92,7 +92,7 @@ def site_folds(recordings: Sequence[Recording]) -> Folds:
     return assigned
 
 
-def own_folds(recordings: Sequence[Recording]) -> Folds:
+def published_folds(recordings: Sequence[Recording]) -> Folds:
     """Return the folds that the data set's authors made, from 0; ConfigError when there are none, or they leak."""
     _need(recordings, "split")
     splits = sorted({recording.split for recording in recordings}, key=lambda split: (len(split), split))
@@ -105,11 +105,11 @@ def own_folds(recordings: Sequence[Recording]) -> Folds:
 
 def check_disjoint(recordings: Iterable[Recording], assigned: Mapping[str, Hashable]) -> None:
     """Raise ConfigError when a group or a file lies in two parts, for then a model is tested on what it learnt."""
-    for leak in leaks(recordings, assigned):
+    for leak in find_leaks(recordings, assigned):
         raise ConfigError(leak)
 
 
-def leaks(recordings: Iterable[Recording], assigned: Mapping[str, Hashable]) -> Iterator[str]:
+def find_leaks(recordings: Iterable[Recording], assigned: Mapping[str, Hashable]) -> Iterator[str]:
     """Say of each group and file that lies in two parts which, where and by what recording."""
     part_of: dict[Hashable, Hashable] = {}
     for recording in recordings:
@@ -120,7 +120,7 @@ def leaks(recordings: Iterable[Recording], assigned: Mapping[str, Hashable]) -> 
                 yield f"{kind} {whole!r} is split between {first} and {part} by {recording.name}; keep a {kind} whole"
 
 
-def choose_share(recordings: Sequence[Recording], share: float, seed: int) -> frozenset[str]:
+def split_share(recordings: Sequence[Recording], share: float, seed: int) -> frozenset[str]:
     """Choose about a share of the groups, each species as near to that share as can be; return the recordings' names.
 
     Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011), as AnuraSet was split (Cañas et al. 2023).

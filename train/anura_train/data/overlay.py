@@ -44,17 +44,17 @@ def overlay(
     if not elsewhere:
         raise ConfigError(f"no background of another site than {site!r}; add some or leave the overlay out")
     chosen = elsewhere[rng.integers(len(elsewhere))]
-    piece = stretch(backgrounds.waveforms[chosen], len(waveform), rng)
-    return lay_over(waveform, piece, rng.uniform(*snr_db)), np.maximum(target, backgrounds.targets[chosen])
+    piece = random_piece(backgrounds.waveforms[chosen], len(waveform), rng)
+    return mix_at_snr(waveform, piece, rng.uniform(*snr_db)), np.maximum(target, backgrounds.targets[chosen])
 
 
-def lay_over(waveform: FloatArray, background: FloatArray, snr_db: float) -> FloatArray:
+def mix_at_snr(waveform: FloatArray, background: FloatArray, snr_db: float) -> FloatArray:
     """Return a sound, at its level, over a background of so many decibels less power; all (samples,)."""
     gain = max(rms(waveform), QUIET) / max(rms(background), QUIET) * 10 ** (-snr_db / 20)
     return np.asarray(waveform + background * np.float32(gain), np.float32)
 
 
-def stretch(sound: FloatArray, length: int, rng: np.random.Generator) -> FloatArray:
+def random_piece(sound: FloatArray, length: int, rng: np.random.Generator) -> FloatArray:
     """Return a piece of a sound from anywhere in it, (length,); a shorter sound is repeated."""
     start = int(rng.integers(max(len(sound) - length, 0) + 1))
     return np.resize(sound[start : start + length], length)

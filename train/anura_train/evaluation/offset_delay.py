@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from anura_edge.audio import FloatArray
-from anura_train.data import Recording, load
+from anura_train.data import Recording, load_audio
 from anura_train.evaluation.bootstrap import Redraws, estimate
 from anura_train.evaluation.measures import Figures, Weights
 from anura_train.evaluation.predictions import Predictions
@@ -60,9 +60,9 @@ def offset_delay_metrics(out: Path, recipe: Recipe, trial: Predictions) -> Itera
 @torch.no_grad()
 def _endings(recording: Recording, model: Net, choice: Thresholds, trial: Predictions) -> Iterator[float]:
     """Yield the seconds of each species that is in a recording, and is heard in it."""
-    sound = load(recording, model.rate_hz)[: SOUND_S * model.rate_hz]
+    sound = load_audio(recording, model.rate_hz)[: SOUND_S * model.rate_hz]
     hiss = recording_rng(recording).normal(0, HISS_RMS, HISS_S * model.rate_hz)
-    rows = model.rows(torch.from_numpy(np.concatenate([sound, hiss]).astype(np.float32))).numpy()
+    rows = model.predict(torch.from_numpy(np.concatenate([sound, hiss]).astype(np.float32))).numpy()
     probabilities = choice.probabilities(rows)
     for code in set(recording.codes) & set(trial.labels):
         column = probabilities[:, trial.labels.index(code)]

@@ -11,9 +11,9 @@ from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
 from anura_train.checkpoints.final import TEST_LOGITS, FrameLogits, load_logits
 from anura_train.data import Corpus, Recording
-from anura_train.data.folds import all_folds
+from anura_train.data.folds import cross_validation_folds
 from anura_train.evaluation.metrics import Truth
-from anura_train.models import build
+from anura_train.models import build_network
 from anura_train.recipe import Recipe
 
 NO_FOLD = -1
@@ -58,20 +58,20 @@ class Predictions:
 
 def read_predictions(out: Path, recipe: Recipe, corpus: Corpus) -> Predictions:
     """Read the folds that `fit` left in OUT; SourceError when they were fitted on other data or not at all."""
-    folds = all_folds(corpus, recipe.folds, recipe.split_seed)
+    folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     rows: dict[str, FloatArray] = {}
     for fold in range(recipe.folds):
         rows |= load_logits(out / f"fold-{fold}.npz")
     recordings = corpus.frogs + corpus.backgrounds
     check_logits(recordings, corpus.labels(), rows, out)
-    model = build(recipe.model, len(corpus.labels()))
+    model = build_network(recipe.model, len(corpus.labels()))
     return Predictions(
         recordings=recordings,
         labels=corpus.labels(),
         fold=np.array([folds[each.name] for each in recordings]),
         rows=rows,
-        step_s=model.step_samples / model.rate_hz,
-        span_s=model.span_samples / model.rate_hz,
+        step_s=model.hop_samples / model.rate_hz,
+        span_s=model.window_samples / model.rate_hz,
     )
 
 

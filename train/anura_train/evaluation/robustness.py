@@ -12,9 +12,9 @@ import torch
 
 from anura_edge.audio import FloatArray
 from anura_train.checkpoints.resume import load_final_weights
-from anura_train.data import Corpus, Recording, load
+from anura_train.data import Corpus, Recording, load_audio
 from anura_train.evaluation.predictions import Predictions
-from anura_train.models import Net, build
+from anura_train.models import Net, build_network
 from anura_train.recipe import Recipe
 
 MAX_DURATION_S = 30
@@ -42,7 +42,7 @@ class BackgroundNoise:
         """Return (length,) samples of one of them, repeated where it is shorter."""
         chosen = self.recordings[rng.integers(len(self.recordings))]
         if chosen.name not in self.decoded:
-            self.decoded[chosen.name] = load(chosen, self.rate_hz)
+            self.decoded[chosen.name] = load_audio(chosen, self.rate_hz)
         return np.resize(self.decoded[chosen.name], length)
 
 
@@ -70,9 +70,9 @@ def _score(plain: Predictions, models: Mapping[int, Net], changes: Mapping[int, 
     rows = {}
     for recording, fold in zip(plain.recordings, plain.fold.tolist(), strict=True):
         model = models[fold]
-        samples = load(recording, model.rate_hz)[: MAX_DURATION_S * model.rate_hz]
+        samples = load_audio(recording, model.rate_hz)[: MAX_DURATION_S * model.rate_hz]
         changed = np.ascontiguousarray(np.clip(changes[fold](samples, recording_rng(recording)), -1, 1), np.float32)
-        rows[recording.name] = model.rows(torch.from_numpy(changed)).numpy().astype(np.float32)
+        rows[recording.name] = model.predict(torch.from_numpy(changed)).numpy().astype(np.float32)
     return rows
 
 
@@ -124,6 +124,6 @@ def _narrow(samples: FloatArray, _: np.random.Generator, *, through_hz: int, rat
 
 def load_fold_model(out: Path, recipe: Recipe, labels: int, fold: int) -> Net:
     """Return the model that was tested on a fold; ModelError when its weights are not in OUT."""
-    model = build(recipe.model, labels)
+    model = build_network(recipe.model, labels)
     model.load_state_dict(load_final_weights(out / "state" / f"fold-{fold}.pt"))
     return model.eval()

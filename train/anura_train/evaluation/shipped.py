@@ -14,7 +14,7 @@ from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Metric
 from anura_train.checkpoints.final import HELD_OUT_LOGITS, REPORT, FrameLogits, load_checkpoint, load_logits
 from anura_train.data import Corpus, Recording
-from anura_train.data.folds import all_folds
+from anura_train.data.folds import cross_validation_folds
 from anura_train.evaluation.calibration import GRID, Platt, best_threshold, fit_platt, shipped_thresholds
 from anura_train.evaluation.metrics import (
     Truth,
@@ -101,9 +101,9 @@ def write_shipped_report(out: Path, corpus: Corpus) -> ShippedReport:
     rows: dict[str, FloatArray] = {}
     for fold in range(recipe.folds):
         rows |= load_logits(out / f"fold-{fold}.npz")
-    folds = all_folds(corpus, recipe.folds, recipe.split_seed)
+    folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     tested = collect(corpus.frogs, corpus.labels(), rows, [folds[clip.name] for clip in corpus.frogs])
-    step_s, span_s = model.step_samples / model.rate_hz, model.span_samples / model.rate_hz
+    step_s, span_s = model.hop_samples / model.rate_hz, model.window_samples / model.rate_hz
 
     platt = fit_platt(tested.logits, tested.truth)
     calibrated = platt(tested.logits)

@@ -7,7 +7,7 @@ from anura_train.models.ast import Ast
 from anura_train.models.cnn import Cnn
 from anura_train.models.crnn import MELS as CRNN_MELS
 from anura_train.models.crnn import CellEdges, Crnn, cell_edges
-from anura_train.models.frontend import Fbank, MelDecibels, WindowLogMel
+from anura_train.models.frontend import Fbank, MelSpectrogramDb, WindowLogMel
 from anura_train.models.settings import (
     RATE_HZ,
     AstSettings,
@@ -34,17 +34,17 @@ CRNN_HOP_SAMPLES, CRNN_WINDOW_SAMPLES = 245, 980
 AST_MELS, AST_FRAMES = 128, 298
 
 
-def build(settings: ModelSettings, labels: int) -> Net:
+def build_network(settings: ModelSettings, labels: int) -> Net:
     """Return the untrained network that a recipe asks for."""
     if isinstance(settings, StreamSettings):
         return StreamNet(labels, settings.width, settings.hidden, settings.dropout)
     with torch.device("cpu"):
         # Fixed numbers, needed even where the network is only sketched on torch's "meta" device.
         front_end = _front_end(settings)
-    return WindowNet(front_end, _body(settings, labels), rate_of(settings))
+    return WindowNet(front_end, _body(settings, labels), sampling_rate_hz(settings))
 
 
-def rate_of(settings: ModelSettings) -> int:
+def sampling_rate_hz(settings: ModelSettings) -> int:
     """Return the rate in Hz of the audio that a network takes."""
     return Fbank.RATE_HZ if isinstance(settings, AstSettings) else RATE_HZ
 
@@ -63,21 +63,21 @@ def load_pretrained(model: Net, settings: ModelSettings) -> None:
 
 def _front_end(settings: WindowModelSettings) -> nn.Module:
     if isinstance(settings, AstSettings):
-        return Fbank(AST_MELS, settings.mean, settings.spread)
+        return Fbank(AST_MELS, settings.mean, settings.std)
     if isinstance(settings, CrnnSettings):
         return WindowLogMel(RATE_HZ, CRNN_HOP_SAMPLES, CRNN_WINDOW_SAMPLES, CRNN_MELS)
     if isinstance(settings, YamnetSettings):
         return YamnetMel(RATE_HZ)
     features = settings.features
-    if features.kind == "contrast":
+    if features.kind == "mean_subtracted":
         return WindowLogMel(RATE_HZ, FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS)
-    return MelDecibels(
+    return MelSpectrogramDb(
         features.window_samples,
         features.hop_samples,
         features.mels,
         features.bank_rate_hz,
         features.mean_db,
-        features.spread_db,
+        features.std_db,
     )
 
 

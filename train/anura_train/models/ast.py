@@ -15,7 +15,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from anura_edge.errors import ModelError
-from anura_train.models.weights import fill, read_weights
+from anura_train.models.weights import load_weights, read_weights
 
 PATCH = 16
 """Frames and bands of a patch."""
@@ -23,7 +23,7 @@ PATCH = 16
 TOKENS = 2
 """DeiT's two tokens, of the class and of its teacher, stand before the patches; their mean is the answer."""
 
-SIZES = {"tiny": (192, 3), "small": (384, 6), "base": (768, 12)}
+WIDTHS_AND_HEADS = {"tiny": (192, 3), "small": (384, 6), "base": (768, 12)}
 """Width and attention heads of DeiT's sizes."""
 
 DEPTH = 12
@@ -50,7 +50,7 @@ class Ast(nn.Module):
 
     def __init__(self, labels: int, frames: int, mels: int, size: str, stride: int, dropout: float) -> None:
         super().__init__()
-        width, heads = SIZES[size]
+        width, heads = WIDTHS_AND_HEADS[size]
         self.grid = ((mels - PATCH) // stride + 1, (frames - PATCH) // stride + 1)
         self.patch_embed = PatchEmbedding(width, stride)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -86,7 +86,7 @@ class Ast(nn.Module):
             raise ModelError(f"{path} holds no transformer for patches; name a checkpoint of AST or DeiT")
         weights["patch_embed.proj.weight"] = weights["patch_embed.proj.weight"].sum(1, keepdim=True)
         weights["pos_embed"] = self._placed(weights, path)
-        fill(self, weights, path, untrained=("mlp_head.",))
+        load_weights(self, weights, path, untrained=("mlp_head.",))
 
     def _placed(self, weights: Mapping[str, Tensor], path: Path) -> Tensor:
         """Return the file's position embeddings on this network's grid."""
@@ -97,11 +97,11 @@ class Ast(nn.Module):
         if rows is None:
             raise ModelError(f"{path}: {count} positions are neither DeiT's nor AST's; name a published checkpoint")
         grid = patches.transpose(1, 2).reshape(1, -1, rows, count // rows)  # (1, width, rows, columns)
-        grid = place(grid, *self.grid)
+        grid = resample_positions(grid, *self.grid)
         return torch.cat([tokens, grid.flatten(2).transpose(1, 2)], dim=1)
 
 
-def place(grid: Tensor, rows: int, columns: int) -> Tensor:
+def resample_positions(grid: Tensor, rows: int, columns: int) -> Tensor:
     """Bring position embeddings (1, width, rows, columns) to another grid.
 
     A shorter time is the centre of the longer one, as AST does it: a patch's neighbours stay as far apart as they were

@@ -14,12 +14,12 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from anura_train.models.settings import CnnSettings
-from anura_train.models.weights import fill, read_weights
+from anura_train.models.weights import load_weights, read_weights
 
 IMAGENET_CLASSES = 1_000
 
 
-class Contrasts(nn.Module):
+class MeanSubtraction(nn.Module):
     """Two pictures of one sound: against its level and against each band's, as frontend.Contrast makes of a stream."""
 
     channels = 2
@@ -31,7 +31,7 @@ class Contrasts(nn.Module):
         return torch.stack([features - level, features - bands], dim=1)
 
 
-class Photograph(nn.Module):
+class ResizedImage(nn.Module):
     """The features as a grey photograph of the size that a network was pretrained on."""
 
     channels = 3
@@ -53,7 +53,9 @@ class Cnn(nn.Module):
     def __init__(self, settings: CnnSettings, labels: int) -> None:
         super().__init__()
         features, behind = settings.features, bool(settings.dense or settings.imagenet_head)
-        self.picture = Contrasts() if features.kind == "contrast" else Photograph(features.height, features.width)
+        self.picture = (
+            MeanSubtraction() if features.kind == "mean_subtracted" else ResizedImage(features.height, features.width)
+        )
         self.network = timm.create_model(
             settings.network,
             pretrained=False,
@@ -80,7 +82,7 @@ class Cnn(nn.Module):
         classifier = self.network.default_cfg["classifier"]
         own = self.network.get_classifier()
         untrained = [classifier] if getattr(own, "out_features", 0) != IMAGENET_CLASSES else []
-        fill(self.network, weights, path, untrained)
+        load_weights(self.network, weights, path, untrained)
 
 
 def _dense(inputs: int, widths: Sequence[int], labels: int, dropout: float) -> nn.Sequential:

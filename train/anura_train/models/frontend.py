@@ -12,7 +12,7 @@ from torchaudio.functional import melscale_fbanks
 FLOOR = 1e-10
 """Power added before the logarithm: -100 dB of a full-scale sine, just under the hiss of a quiet recorder's band."""
 
-MEAN_DB, SPREAD_DB = -70.0, 20.0
+MEAN_DB, STD_DB = -70.0, 20.0
 """Fixed normalisation: the middle and spread of band levels over our training examples, to the nearest 5 dB.
 Never of a batch or a recording: a frog must not become louder because its neighbours are quiet."""
 
@@ -20,7 +20,7 @@ Never of a batch or a recording: a frog must not become louder because its neigh
 LOW_HZ, HIGH_HZ = 50.0, 10_000.0
 """Between which our own mel bands lie."""
 
-MEMORY_STEPS = 45
+MEAN_FRAMES = 45
 """Steps that a mean is over: 2 s, longer than most calls, shorter than the weather."""
 
 
@@ -68,7 +68,7 @@ class LogMel(nn.Module):
         audio = torch.cat([tail, audio], dim=1)
         power = self._power(audio).transpose(1, 2) @ self.bank  # (B, frames, mels)
         level_db = torch.log(power + FLOOR) * (10 / math.log(10))
-        return (level_db - MEAN_DB) / SPREAD_DB, audio[:, audio.shape[1] - self.tail_samples :]
+        return (level_db - MEAN_DB) / STD_DB, audio[:, audio.shape[1] - self.tail_samples :]
 
     def _power(self, audio: Tensor) -> Tensor:
         """Map audio (B, N) to power (B, bins, frames): the low bins, then the mirrors of each."""
@@ -91,7 +91,7 @@ class LogMel(nn.Module):
         return self.bank.new_zeros(batch, self.tail_samples)
 
 
-class Contrast(nn.Module):
+class RunningMeanSubtraction(nn.Module):
     """Features against what was just heard: twice, against the last 2 s of all bands, and of each band by itself.
 
     The first takes away gain and distance, the second also the recorder's response and steady noise.
@@ -105,7 +105,7 @@ class Contrast(nn.Module):
         """Compare each `frames` frames with the mean over MEMORY_STEPS times as many."""
         super().__init__()
         self.frames = frames
-        self.state_shape = (MEMORY_STEPS - 1, mels + 1)
+        self.state_shape = (MEAN_FRAMES - 1, mels + 1)
 
     def forward(self, features: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Map features (B, T, M) and the means of past steps to (B, 2, T, M) and the next state."""
@@ -113,11 +113,11 @@ class Contrast(nn.Module):
         counted = torch.cat([steps, torch.ones_like(steps[:, :, :1])], dim=2)  # (B, T / frames, M + 1)
         steps = torch.cat([past, counted], dim=1)
         # The past before a stream's beginning is zeros, and its count too, so it weighs nothing.
-        sums = F.avg_pool1d(steps.transpose(1, 2), MEMORY_STEPS, stride=1).transpose(1, 2)
+        sums = F.avg_pool1d(steps.transpose(1, 2), MEAN_FRAMES, stride=1).transpose(1, 2)
         means = (sums[:, :, :-1] / sums[:, :, -1:]).unsqueeze(2).expand(-1, -1, self.frames, -1)
         means = means.flatten(1, 2)  # (B, T, M)
         contrast = torch.stack([features - means.mean(2, keepdim=True), features - means], dim=1)
-        return contrast, steps[:, steps.shape[1] - MEMORY_STEPS + 1 :]
+        return contrast, steps[:, steps.shape[1] - MEAN_FRAMES + 1 :]
 
 
 class WindowLogMel(LogMel):
@@ -128,7 +128,7 @@ class WindowLogMel(LogMel):
         return super().forward(audio, self.silence(audio.shape[0]))[0]
 
 
-class MelDecibels(nn.Module):
+class MelSpectrogramDb(nn.Module):
     """What torchaudio's MelSpectrogram and AmplitudeToDB make of a window, by a convolution so that it exports.
 
     `bank_rate_hz` is the rate that the mel bank is built for. It should be the audio's; AnuraSet's published baseline

@@ -1,9 +1,11 @@
-"""What a recipe may say of its network."""
+"""The part of a recipe that defines the network."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from anura_edge.config.yaml_loader import Section
 
 RATE_HZ = 22_050
 """Sampling rate of all networks but AST. Frogs of our region call below 8 kHz, and 44.1 kHz is exactly twice it."""
@@ -11,47 +13,43 @@ RATE_HZ = 22_050
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Strict(BaseModel):
-    """A part of a recipe: frozen, and an unknown key is an error."""
+class MeanSubtractedFeatures(Section):
+    """Log-mel features minus their means, so that gain and distance do not matter (`cnn.MeanSubtraction`)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ContrastFeatures(Strict):
-    """Our own log-mel features as differences, so that gain and distance do not matter (`cnn.Contrasts`)."""
-
-    kind: Literal["contrast"]
+    kind: Literal["mean_subtracted"]
 
 
-class MelFeatures(Strict):
-    """torchaudio's mel spectrogram in decibels, as a photograph (`frontend.MelDecibels`, `cnn.Photograph`)."""
+class MelFeatures(Section):
+    """torchaudio's mel spectrogram in decibels, as an image (`frontend.MelSpectrogramDb`, `cnn.ResizedImage`)."""
 
     kind: Literal["mel"]
     window_samples: int = Field(ge=64, le=8_192, multiple_of=2)
     hop_samples: int = Field(ge=16, le=8_192)
     mels: int = Field(ge=8, le=256)
     bank_rate_hz: int = Field(default=22_050, gt=0)
-    """The rate that the mel bank is built for: the audio's, unless a fault is to be repeated."""
+    """Sampling rate that the mel filter bank is built for. It differs from the audio's only to repeat a published
+    error."""
     mean_db: float = 0.0
-    spread_db: float = Field(default=1.0, gt=0)
-    """Features are (level - mean_db) / spread_db."""
+    std_db: float = Field(default=1.0, gt=0)
+    """Features are (level - mean_db) / std_db."""
     height: int = Field(ge=32, le=1_024)
     width: int = Field(ge=32, le=1_024)
-    """Size of the photograph."""
+    """Size of the image in pixels."""
 
 
-class StreamSettings(Strict):
-    """The streaming student (`stream.py`)."""
+class StreamSettings(Section):
+    """The causal network that is fed chunk by chunk (`stream.py`)."""
 
     kind: Literal["stream"]
     width: int = Field(ge=4, le=128)
     """Channels of the first convolution; later ones have two and four times as many."""
     hidden: int = Field(ge=8, le=512)
+    """Size of the GRU's state."""
     dropout: Share
 
 
-class CnnSettings(Strict):
-    """A network for photographs (`cnn.py`)."""
+class CnnSettings(Section):
+    """An image classification network of timm (`cnn.py`)."""
 
     kind: Literal["cnn"]
     network: Literal[
@@ -64,44 +62,45 @@ class CnnSettings(Strict):
         "densenet121",
         "inception_v3",
     ]
-    """timm's name."""
-    features: ContrastFeatures | MelFeatures = Field(discriminator="kind")
+    """Its name in timm."""
+    features: MeanSubtractedFeatures | MelFeatures = Field(discriminator="kind")
     dense: tuple[int, ...] = Field(default=(), max_length=2)
-    """Widths of fully connected layers with ReLU and dropout before the labels."""
+    """Widths of fully connected layers with ReLU and dropout before the last layer."""
     imagenet_head: bool = False
-    """Keep the network's own layer of 1,000 ImageNet classes, and put the labels behind it."""
+    """Keep the network's own layer of 1,000 ImageNet classes, and put the last layer after it."""
     dropout: Share
     pretrained: Path | None = None
-    """A file of weights for ImageNet."""
+    """File with ImageNet weights."""
 
 
-class AstSettings(Strict):
+class AstSettings(Section):
     """The Audio Spectrogram Transformer (`ast.py`)."""
 
     kind: Literal["ast"]
     size: Literal["tiny", "small", "base"]
     stride: Literal[10, 16]
-    """Frames and bands from patch to patch of 16 by 16."""
+    """Distance between patches of 16 by 16, in frames and in mel bands."""
     mean: float
-    spread: float = Field(gt=0)
-    """Features are (fbank - mean) / (2 * spread); AudioSet's are -4.2677393 and 4.5689974."""
+    std: float = Field(gt=0)
+    """Features are (fbank - mean) / (2 * std). AudioSet's values are -4.2677393 and 4.5689974."""
     dropout: Share
     pretrained: Path | None = None
-    """A file of weights for AudioSet (AST's own) or ImageNet (DeiT's)."""
+    """File with weights for AudioSet (AST's own) or ImageNet (DeiT's)."""
 
 
-class CrnnSettings(Strict):
-    """Convolutions and a GRU that say when and how high a species calls (`crnn.py`)."""
+class CrnnSettings(Section):
+    """Convolutions and a GRU that locate calls in time and frequency (`crnn.py`)."""
 
     kind: Literal["crnn"]
     width: int = Field(ge=4, le=256)
     """Channels of the first convolutions; later ones have two and four times as many."""
     hidden: int = Field(ge=8, le=512)
+    """Size of the GRU's state."""
     dropout: Share
 
 
-class YamnetSettings(Strict):
-    """MobileNetV1 with what AudioSet taught it (`yamnet.py`)."""
+class YamnetSettings(Section):
+    """MobileNetV1 with weights for AudioSet (`yamnet.py`)."""
 
     kind: Literal["yamnet"]
     dropout: Share

@@ -8,21 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from anura_train.models.calibration import Calibration
-from anura_train.models.frontend import Contrast, LogMel
+from anura_train.models.frontend import LogMel, RunningMeanSubtraction
 from anura_train.models.settings import RATE_HZ
 
-HOP_SAMPLES = 245
+FEATURE_HOP_SAMPLES = 245
 """90 frames a second: trills of up to 45 pulses a second stay visible."""
 
-WINDOW_SAMPLES, MELS = 490, 64
+FEATURE_WINDOW_SAMPLES, MELS = 490, 64
 TIME_STRIDE = 4
-STEP_SAMPLES = HOP_SAMPLES * TIME_STRIDE
+FRAME_SAMPLES = FEATURE_HOP_SAMPLES * TIME_STRIDE
 """One row of scores: 44 ms."""
 
-CONFIRM_STEPS = 44
+AVERAGE_FRAMES = 44
 """Steps that a score is the mean of: two seconds."""
 
-LOOKAHEAD_STEPS = CONFIRM_STEPS // 2
+LOOKAHEAD_FRAMES = AVERAGE_FRAMES // 2
 """A score speaks about the middle of them: half of them it has heard before, and half after."""
 
 SILENCE_LOGIT = -8.0
@@ -68,7 +68,7 @@ class Separable(nn.Module):
         return self.pointwise(heard), past
 
 
-class Confirmation(nn.Module):
+class TemporalAverage(nn.Module):
     """The mean logit of two seconds, so that what is heard must last and a flicker is not a frog.
 
     Out of fold the mean of one second raised mean average precision from 0.41 to 0.49, and a second more raised it in
@@ -77,28 +77,28 @@ class Confirmation(nn.Module):
 
     def __init__(self, labels: int) -> None:
         super().__init__()
-        self.state_shape = (CONFIRM_STEPS - 1, labels)
+        self.state_shape = (AVERAGE_FRAMES - 1, labels)
 
     def forward(self, logits: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Map logits (B, T, labels) and those before them to their running means and the next state."""
         # The state of a stream that has just begun is zeros, which stands for logits that mean silence.
         heard = torch.cat([past, logits - SILENCE_LOGIT], dim=1)
-        means = nn.functional.avg_pool1d(heard.transpose(1, 2), CONFIRM_STEPS, stride=1).transpose(1, 2)
-        return means + SILENCE_LOGIT, heard[:, heard.shape[1] - CONFIRM_STEPS + 1 :]
+        means = nn.functional.avg_pool1d(heard.transpose(1, 2), AVERAGE_FRAMES, stride=1).transpose(1, 2)
+        return means + SILENCE_LOGIT, heard[:, heard.shape[1] - AVERAGE_FRAMES + 1 :]
 
 
 class StreamNet(nn.Module):
     """Waveform and states in, one row of scores for each 44 ms and new states out."""
 
     rate_hz = RATE_HZ
-    step_samples = STEP_SAMPLES
-    span_samples = STEP_SAMPLES
-    lookahead_samples = LOOKAHEAD_STEPS * STEP_SAMPLES
+    hop_samples = FRAME_SAMPLES
+    window_samples = FRAME_SAMPLES
+    lookahead_samples = LOOKAHEAD_FRAMES * FRAME_SAMPLES
 
     def __init__(self, labels: int, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.front_end = LogMel(RATE_HZ, HOP_SAMPLES, WINDOW_SAMPLES, MELS)
-        self.contrast = Contrast(TIME_STRIDE, MELS)
+        self.front_end = LogMel(RATE_HZ, FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS)
+        self.contrast = RunningMeanSubtraction(TIME_STRIDE, MELS)
         self.layers = nn.ModuleList(
             [
                 CausalConv(self.contrast.channels, width, MELS, stride=(2, 2)),
@@ -115,7 +115,7 @@ class StreamNet(nn.Module):
         self.head = nn.Linear(hidden, labels)
         # Begin by expecting silence: most species are absent most of the time.
         nn.init.constant_(self.head.bias, -3.0)
-        self.confirmation = Confirmation(labels)
+        self.confirmation = TemporalAverage(labels)
         self.calibration = Calibration()
 
     @property
@@ -126,14 +126,14 @@ class StreamNet(nn.Module):
         shapes |= {f"past_{index}": layer.state_shape for index, layer in enumerate(self.layers)}  # type: ignore[misc]
         return shapes | {"memory": (self.memory.hidden_size,), "confirmation": self.confirmation.state_shape}
 
-    def beginning(self, batch: int) -> States:
+    def initial_state(self, batch: int) -> States:
         """Return the states of a stream that has just begun: zeros, the same as zeros before every layer."""
         weight = self.head.weight
         return tuple(weight.new_zeros(batch, *shape) for shape in self.state_shapes.values())
 
     def features(self, audio: Tensor) -> Tensor:
         """Return the features (B, T, M) of audio (B, N) that begins in silence, the last step filled up with it."""
-        audio = nn.functional.pad(audio, (0, -audio.shape[1] % self.step_samples))
+        audio = nn.functional.pad(audio, (0, -audio.shape[1] % self.hop_samples))
         features: Tensor = self.front_end(audio, self.front_end.silence(audio.shape[0]))[0]
         return features
 
@@ -149,16 +149,16 @@ class StreamNet(nn.Module):
         rows, memory = self.memory(rows, memory.unsqueeze(0))
         return self.head(self.dropout(rows)), (*nexts, memory.squeeze(0))
 
-    def learn(self, features: Tensor) -> Tensor:
+    def frame_logits(self, features: Tensor) -> Tensor:
         """Return logits (B, rows, labels) of features (B, T, M) that begin a stream."""
-        return self.logits(features, self.beginning(features.shape[0])[1:-1])[0]
+        return self.logits(features, self.initial_state(features.shape[0])[1:-1])[0]
 
-    def rows(self, audio: Tensor) -> Tensor:
+    def predict(self, audio: Tensor) -> Tensor:
         """Return logits (rows, labels) of a whole recording (N,)."""
-        silence = -len(audio) % self.step_samples + self.lookahead_samples
-        logits = self.learn(self.features(nn.functional.pad(audio, (0, silence)).unsqueeze(0)))
-        rows: Tensor = self.calibration(self.confirmation(logits, self.beginning(1)[-1])[0])
-        return rows[0, LOOKAHEAD_STEPS:]
+        silence = -len(audio) % self.hop_samples + self.lookahead_samples
+        logits = self.frame_logits(self.features(nn.functional.pad(audio, (0, silence)).unsqueeze(0)))
+        rows: Tensor = self.calibration(self.confirmation(logits, self.initial_state(1)[-1])[0])
+        return rows[0, LOOKAHEAD_FRAMES:]
 
     def forward(self, audio: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Map audio (B, N), N a multiple of 980, and states to probabilities (B, N / 980, labels) and new states."""

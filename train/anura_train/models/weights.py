@@ -16,7 +16,7 @@ Weights = Mapping[str, Tensor]
 """Parameter name -> value."""
 
 
-def load_saved(path: Path) -> dict[str, Any]:
+def load_torch_file(path: Path) -> dict[str, Any]:
     """Read a mapping that torch.save wrote, of tensors, numbers and texts; it may not run code on being read.
 
     Raises OSError, or ValueError for anything else.
@@ -36,7 +36,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     leave; both are unpacked. Raises ModelError when the file is missing or holds something else.
     """
     try:
-        saved: Any = load_file(path) if path.suffix == ".safetensors" else load_saved(path)
+        saved: Any = load_file(path) if path.suffix == ".safetensors" else load_torch_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"cannot read pretrained weights from {path}: {error}; name a state dict") from error
     for key in ("model", "state_dict"):
@@ -46,7 +46,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in saved.items()}
 
 
-def fill(module: nn.Module, weights: Weights, source: Path, untrained: Collection[str] = ()) -> None:
+def load_weights(module: nn.Module, weights: Weights, source: Path, untrained: Collection[str] = ()) -> None:
     """Give a network weights by name; those that begin with one of `untrained` stay as they were.
 
     What the file has beyond the network is left out. Raises ModelError naming what the file lacks or what differs in

@@ -26,7 +26,7 @@ class WindowNet(nn.Module):
     def __init__(self, front_end: nn.Module, body: nn.Module, rate_hz: int) -> None:
         super().__init__()
         self.rate_hz = rate_hz
-        self.step_samples, self.span_samples = HOP_S * rate_hz, WINDOW_S * rate_hz
+        self.hop_samples, self.window_samples = HOP_S * rate_hz, WINDOW_S * rate_hz
         self.front_end = front_end
         self.body = body
         self.calibration = Calibration()
@@ -36,15 +36,15 @@ class WindowNet(nn.Module):
         features: Tensor = self.front_end(audio)
         return features
 
-    def learn(self, features: Tensor) -> Tensor:
+    def frame_logits(self, features: Tensor) -> Tensor:
         """Return logits (B, rows, labels) of features (B, T, M)."""
         logits: Tensor = self.body(features)
         return logits
 
-    def rows(self, audio: Tensor) -> Tensor:
+    def predict(self, audio: Tensor) -> Tensor:
         """Return logits (windows, labels) of a recording (N,), a window a second, the last filled with silence."""
-        missing = max(self.span_samples - len(audio), -(len(audio) - self.span_samples) % self.step_samples)
-        windows = nn.functional.pad(audio, (0, missing)).unfold(0, self.span_samples, self.step_samples)
+        missing = max(self.window_samples - len(audio), -(len(audio) - self.window_samples) % self.hop_samples)
+        windows = nn.functional.pad(audio, (0, missing)).unfold(0, self.window_samples, self.hop_samples)
         return self._scores(windows)
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -52,5 +52,5 @@ class WindowNet(nn.Module):
         return torch.sigmoid(self._scores(audio))
 
     def _scores(self, windows: Tensor) -> Tensor:
-        logits: Tensor = self.calibration(self.learn(self.features(windows)).amax(1))
+        logits: Tensor = self.calibration(self.frame_logits(self.features(windows)).amax(1))
         return logits

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anura_edge.errors import ModelError
-from anura_train.models.weights import fill
+from anura_train.models.weights import load_weights
 
 TRAINED_RATE_HZ, LOW_HZ, HIGH_HZ, MELS = 16_000, 125.0, 7_500.0, 64
 LOG_OFFSET = 0.001
@@ -26,14 +26,14 @@ FRAME_S, HOP_S, BIN_HZ = 0.025, 0.010, TRAINED_RATE_HZ / 512
 LEVEL_RMS = 0.1
 """Level that every window is brought to, -20 dBFS: AudioSet's sounds are loud, a swamp is not."""
 
-FAINTEST_RMS = 1e-4
+MIN_RMS = 1e-4
 """Quieter windows stay quiet."""
 
 WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDED = (2, 4, 6, 12)
 """Layers, from 1, that halve time and pitch, as the first convolution does: a row is 32 frames."""
 
-CONFIRM_ROWS = 3
+AVERAGE_FRAMES = 3
 """Rows that a score is the mean of: a second, as the student's."""
 
 
@@ -57,7 +57,7 @@ class YamnetMel(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """Map audio (B, N) to features (B, frames, mels); frames are whole."""
         rms = audio.square().mean(1, keepdim=True).sqrt()
-        audio = audio * (LEVEL_RMS / rms.clamp_min(FAINTEST_RMS))
+        audio = audio * (LEVEL_RMS / rms.clamp_min(MIN_RMS))
         real, imaginary = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.hop_samples).chunk(2, dim=1)
         magnitude = (real.square() + imaginary.square()).clamp_min(1e-12).sqrt().transpose(1, 2)
         return torch.log(magnitude @ self.bank + LOG_OFFSET)
@@ -107,13 +107,13 @@ class Yamnet(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, rows, labels) of features (B, T, M), each row the mean of a second."""
         rows = self.embed(features).transpose(1, 2)
-        seconds = F.avg_pool1d(rows, min(CONFIRM_ROWS, rows.shape[2]), stride=1).transpose(1, 2)
+        seconds = F.avg_pool1d(rows, min(AVERAGE_FRAMES, rows.shape[2]), stride=1).transpose(1, 2)
         logits: Tensor = self.head(self.dropout(seconds))
         return logits
 
     def load(self, path: Path) -> None:
         """Take the weights of Google's `yamnet.tflite`; ModelError if the file is not that."""
-        fill(self, _read(path), path, untrained=["head"])
+        load_weights(self, _read(path), path, untrained=["head"])
 
 
 def _bank(bins_hz: Tensor) -> Tensor:

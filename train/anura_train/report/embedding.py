@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from anura_edge.audio import FloatArray
-from anura_train.data import Corpus, Recording, load
+from anura_train.data import Corpus, Recording, load_audio
 from anura_train.models import Net
 from anura_train.report.plot import GREY, Plot, new_figure, style_axes, to_plot
 
@@ -61,7 +61,7 @@ def embed(model: Net, recording: Recording) -> FloatArray:
     last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
     hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().flatten(0, -2)))
     try:
-        model.rows(torch.from_numpy(load(recording, model.rate_hz)))
+        model.predict(torch.from_numpy(load_audio(recording, model.rate_hz)))
     finally:
         hook.remove()
     return np.asarray(torch.cat(seen).mean(0).numpy(), np.float32)

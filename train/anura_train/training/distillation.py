@@ -80,7 +80,7 @@ def logits_per_second(rows: Tensor, seconds: int) -> Tensor:
 
 def _rows(network: Net, audio: Tensor, rate_hz: int) -> Tensor:
     heard = audio if network.rate_hz == rate_hz else resample(audio, rate_hz, network.rate_hz)
-    return network.learn(network.features(heard)).float()
+    return network.frame_logits(network.features(heard)).float()
 
 
 def _digest(networks: Sequence[Net]) -> str:

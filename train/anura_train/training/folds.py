@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ConfigError
-from anura_train.batches.build import open_lesson
+from anura_train.batches.build import prepare_training_data
 from anura_train.checkpoints.final import (
     GOLDEN,
     HELD_OUT_LOGITS,
@@ -25,8 +25,8 @@ from anura_train.checkpoints.final import (
     save_logits,
 )
 from anura_train.checkpoints.resume import CheckpointFile, fingerprint
-from anura_train.data import FREE_LICENCES, Corpus, Recording, load
-from anura_train.data.folds import all_folds
+from anura_train.data import FREE_LICENCES, Corpus, Recording, load_audio
+from anura_train.data.folds import cross_validation_folds
 from anura_train.models import Net
 from anura_train.recipe import Recipe
 from anura_train.training.distillation import Teachers
@@ -59,7 +59,7 @@ def fit_fold(
 
     `teachers` are folders that other trainings left, for a recipe that wants some.
     """
-    folds = all_folds(corpus, recipe.folds, recipe.split_seed)
+    folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     learnt = corpus.only(lambda each: folds.get(each.name, fold) != fold)  # what is held out or for the test is in none
     taught = load_teachers(teachers, recipe, corpus, learnt, fold)
     model = _fit(recipe, learnt, corpus.labels(), f"fold-{fold}", bench, on_step, taught)
@@ -76,7 +76,7 @@ def fit_final(
     taught = load_teachers(teachers, recipe, corpus, corpus, None)
     model = _fit(recipe, corpus, corpus.labels(), "final", bench, on_step, taught)
     if bench.fabric.is_global_zero:
-        clip = load(golden, model.rate_hz)[: GOLDEN_S * model.rate_hz]
+        clip = load_audio(golden, model.rate_hz)[: GOLDEN_S * model.rate_hz]
         soundfile.write(bench.out / GOLDEN, clip, model.rate_hz, subtype="PCM_16")
         names = [load_checkpoint(each).provenance.recipe.title for each in teachers]
         provenance = describe(recipe, corpus, golden, names)
@@ -108,15 +108,17 @@ def _fit(
 
     mark = fingerprint(recipe, learnt, teachers.digest if teachers else None)
     keeper = CheckpointFile(bench.out / "state" / f"{name}.pt", mark, bench.keep_every)
-    return fit(recipe, open_lesson(recipe, learnt, labels), write, keeper, bench.fabric, bench.workers, teachers)
+    return fit(
+        recipe, prepare_training_data(recipe, learnt, labels), write, keeper, bench.fabric, bench.workers, teachers
+    )
 
 
 @torch.no_grad()
 def predict_all(model: Net, clips: Iterable[Recording]) -> dict[str, FloatArray]:
     """Return the logits of each recording, (rows, labels), by its name."""
     device = next(model.parameters()).device
-    sounds = ((clip.name, torch.from_numpy(load(clip, model.rate_hz)).to(device)) for clip in clips)
-    return {name: np.asarray(model.rows(sound).cpu().numpy(), np.float32) for name, sound in sounds}
+    sounds = ((clip.name, torch.from_numpy(load_audio(clip, model.rate_hz)).to(device)) for clip in clips)
+    return {name: np.asarray(model.predict(sound).cpu().numpy(), np.float32) for name, sound in sounds}
 
 
 def describe(recipe: Recipe, corpus: Corpus, golden: Recording, teachers: Sequence[str] = ()) -> Provenance:
@@ -165,9 +167,11 @@ def _credit_lines(clips: Sequence[Recording]) -> Iterable[str]:
 
 def _golden_clip(recipe: Recipe, corpus: Corpus) -> Recording:
     """Return the recording that the recipe names, or the first that may be passed on."""
-    named = [clip for clip in corpus.frogs if recipe.golden in (None, clip.name)]
+    named = [clip for clip in corpus.frogs if recipe.golden_clip in (None, clip.name)]
     if not named:
-        raise ConfigError(f"recipe {recipe.id}: golden: no recording {recipe.golden!r} in the data; name one of it")
+        raise ConfigError(
+            f"recipe {recipe.id}: golden: no recording {recipe.golden_clip!r} in the data; name one of it"
+        )
     free = [clip for clip in named if clip.licence.startswith(FREE_LICENCES)]
     if not free:
         raise ConfigError(

@@ -14,12 +14,12 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torchaudio.functional import mask_along_axis_iid
 
 from anura_edge.errors import ConfigError
-from anura_train.batches.build import Lesson
-from anura_train.batches.loader import batches
-from anura_train.batches.windows import Windows
+from anura_train.batches.build import TrainingData
+from anura_train.batches.loader import generate_batches
+from anura_train.batches.windows import WindowExamples
 from anura_train.checkpoints.resume import CheckpointFile, TrainState
 from anura_train.evaluation.metrics import micro_f1
-from anura_train.models import Net, build, load_pretrained
+from anura_train.models import Net, build_network, load_pretrained
 from anura_train.recipe import AugmentSettings, Recipe, WindowSettings
 from anura_train.training.distillation import Teachers
 from anura_train.training.losses import make_loss
@@ -46,7 +46,7 @@ OnStep = Callable[[Step], None]
 
 def fit(
     recipe: Recipe,
-    lesson: Lesson,
+    lesson: TrainingData,
     on_step: OnStep,
     keeper: CheckpointFile | None = None,
     fabric: Fabric | None = None,
@@ -61,13 +61,15 @@ def fit(
     recipe.
     """
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
-    if recipe.batch % (fabric.world_size * recipe.joined):
-        raise ConfigError(f"a batch of {recipe.batch} cannot be dealt to {fabric.world_size} devices; change `batch`")
+    if recipe.batch_size % (fabric.world_size * recipe.sequence_length):
+        raise ConfigError(
+            f"a batch of {recipe.batch_size} cannot be dealt to {fabric.world_size} devices; change `batch_size`"
+        )
     torch.manual_seed(recipe.seed)
-    model = build(recipe.model, len(lesson.labels)).train()
+    model = build_network(recipe.model, len(lesson.labels)).train()
     load_pretrained(model, recipe.model)
     fabric.to_device(model)
-    epoch_steps = math.ceil(lesson.examples.epoch / recipe.batch)
+    epoch_steps = math.ceil(lesson.examples.epoch / recipe.batch_size)
     steps = recipe.steps or (recipe.epochs or 0) * epoch_steps
     optimizer = make_optimizer(model, recipe)
     average, schedule = copy.deepcopy(model).eval(), make_schedule(optimizer, recipe, steps)
@@ -76,16 +78,16 @@ def fit(
     if keeper:
         keeper.restore(training)
     learner, optimizer = fabric.setup(model, optimizer)
-    learner.mark_forward_method("learn")
+    learner.mark_forward_method("frame_logits")
     loss_of = make_loss(recipe.loss, fabric.to_device(torch.from_numpy(lesson.examples.prevalence)))
     # Every device makes the whole batch and takes its part, so that several learn from the same examples as one.
     own = slice(fabric.global_rank, None, fabric.world_size)
     for teacher in teachers.networks if teachers else ():
         fabric.to_device(teacher)
-    exact_steps = round((1 - recipe.rounded) * steps)
+    exact_steps = round((1 - recipe.qat_share) * steps)
 
     left = range(training.step + 1, 1 if training.finished else steps + 1)
-    for batch, chance in batches(lesson.examples, left, recipe.batch, workers):
+    for batch, chance in generate_batches(lesson.examples, left, recipe.batch_size, workers):
         if training.step >= exact_steps:
             enable_qat(model)
         training.step, training.chance = training.step + 1, chance
@@ -97,12 +99,12 @@ def fit(
         with torch.no_grad():
             features = features_of(model, waveform, recipe)  # (B / joined, joined T, M)
         with fabric.autocast():
-            logits = learner.learn(features)  # (B / joined, joined rows, labels)
+            logits = learner.frame_logits(features)  # (B / joined, joined rows, labels)
         logits = logits.reshape(len(waveform), -1, logits.shape[2])
         loss = loss_of(logits.float(), target, cells)
-        if teachers and recipe.distil:
+        if teachers and recipe.distillation:
             taught = teachers.loss(logits.float(), waveform, model.rate_hz, calling)
-            loss = recipe.distil.hard * loss + (1 - recipe.distil.hard) * taught
+            loss = recipe.distillation.label_weight * loss + (1 - recipe.distillation.label_weight) * taught
         optimizer.zero_grad()
         fabric.backward(loss)
         if recipe.clip_norm:
@@ -111,7 +113,7 @@ def fit(
         optimizer.step()
         training.schedule.step()
         # A young average would hold the random beginning: its decay grows with the steps (Tarvainen, Valpola 2017).
-        update_ema(training.average, model, min(recipe.average, training.step / (training.step + 10)))
+        update_ema(training.average, model, min(recipe.ema_decay, training.step / (training.step + 10)))
         checked = None
         if lesson.check and recipe.early_stopping and training.step % epoch_steps == 0:
             checked = check_micro_f1(training.average, lesson.check)
@@ -131,11 +133,13 @@ def make_optimizer(model: Net, recipe: Recipe) -> Optimizer:
     kind = AdamW if recipe.optimizer == "adamw" else Adam
     left = dict(model.named_parameters())
     groups = []
-    for layer in recipe.layers:
-        named = [left.pop(name) for name in list(left) if name.startswith(layer.begins)]
+    for layer in recipe.parameter_groups:
+        named = [left.pop(name) for name in list(left) if name.startswith(layer.prefix)]
         if not named:
-            raise ConfigError(f"recipe {recipe.id}: layers: no parameter begins with {layer.begins!r}; see the model")
-        groups.append({"params": named} | layer.model_dump(exclude={"begins"}, exclude_none=True))
+            raise ConfigError(
+                f"recipe {recipe.id}: parameter_groups: no parameter begins with {layer.prefix!r}; see the model"
+            )
+        groups.append({"params": named} | layer.model_dump(exclude={"prefix"}, exclude_none=True))
         if "learning_rate" in groups[-1]:
             groups[-1]["lr"] = groups[-1].pop("learning_rate")
     return kind([{"params": [*left.values()]}, *groups], recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -152,9 +156,9 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRSchedul
 
 def features_of(model: Net, waveform: Tensor, recipe: Recipe) -> Tensor:
     """Return the masked features of examples (B, N), `joined` of which, in whole rows, follow one another."""
-    if recipe.joined > 1:
-        waveform = F.pad(waveform, (0, -waveform.shape[1] % model.step_samples))
-    features = model.features(waveform.reshape(len(waveform) // recipe.joined, -1))
+    if recipe.sequence_length > 1:
+        waveform = F.pad(waveform, (0, -waveform.shape[1] % model.hop_samples))
+    features = model.features(waveform.reshape(len(waveform) // recipe.sequence_length, -1))
     single = features.reshape(len(waveform), -1, features.shape[2])
     return mask(single, recipe.augment or recipe.windows).reshape(features.shape)
 
@@ -168,8 +172,8 @@ def mask(features: Tensor, settings: AugmentSettings | WindowSettings | None) ->
         if widest:
             masked = mask_along_axis_iid(masked, widest, 0.0, axis)
     masked = masked.squeeze(1)
-    if isinstance(settings, WindowSettings) and settings.masked < 1:
-        chosen = torch.rand(len(features), 1, 1, device=features.device) < settings.masked
+    if isinstance(settings, WindowSettings) and settings.mask_share < 1:
+        chosen = torch.rand(len(features), 1, 1, device=features.device) < settings.mask_share
         return torch.where(chosen, masked, features)
     return masked
 
@@ -185,12 +189,12 @@ def update_ema(average: Net, model: Net, decay: float) -> None:
 
 
 @torch.no_grad()
-def check_micro_f1(model: Net, windows: Windows) -> float:
+def check_micro_f1(model: Net, windows: WindowExamples) -> float:
     """Return micro-F1 at 0.5 over all windows at once."""
     device = next(model.parameters()).device
     heard = []
     for start in range(0, windows.epoch, CHECK_BATCH):
         plain = [windows.plain(index)[0] for index in range(start, min(start + CHECK_BATCH, windows.epoch))]
         features = model.features(torch.stack([torch.from_numpy(each) for each in plain]).to(device))
-        heard.append(model.learn(features).amax(1) >= 0)  # a logit of 0 is a probability of 0.5
+        heard.append(model.frame_logits(features).amax(1) >= 0)  # a logit of 0 is a probability of 0.5
     return micro_f1(torch.cat(heard).cpu().numpy(), windows.targets > 0)

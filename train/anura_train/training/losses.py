@@ -14,7 +14,7 @@ from anura_train.recipe import (
     FocalLoss,
     LogitAdjustedLoss,
     LossSettings,
-    SurestRowsLoss,
+    TopKPoolingLoss,
 )
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -29,7 +29,7 @@ MIN_PREVALENCE = 1e-3
 
 def make_loss(settings: LossSettings, prevalence: Tensor) -> Loss:
     """Return the loss that a recipe asks for; prevalence (labels,) is the share of examples with each label."""
-    if isinstance(settings, SurestRowsLoss):
+    if isinstance(settings, TopKPoolingLoss):
         return lambda logits, target, _: weak_label_loss(logits, target)
     if isinstance(settings, BoxLoss):
         return lambda logits, target, cells: box_loss(logits, target, cells, settings)
@@ -74,7 +74,7 @@ def box_loss(logits: Tensor, target: Tensor, cells: Tensor | None, settings: Box
     if boxed.any():
         drawn, truth = logits[boxed], cells[boxed]
         entropy = F.binary_cross_entropy_with_logits(drawn, truth, pos_weight=weight, reduction="none").mean((1, 2))
-        losses[boxed] = entropy + settings.dice * dice_loss(drawn, truth)
+        losses[boxed] = entropy + settings.dice_weight * dice_loss(drawn, truth)
     if not boxed.all():
         surest = F.binary_cross_entropy_with_logits(logits[~boxed].amax(1), target[~boxed], reduction="none")
         losses[~boxed] = surest.mean(1)

@@ -9,7 +9,7 @@ import pytest
 
 from anura_train.data import Findings, StrongLabel, WeakLabel
 from anura_train.data.folds import check_disjoint
-from anura_train.data.readers.anuraset import canonical, read_minutes, read_raw, read_windows
+from anura_train.data.readers.anuraset import canonical_name, read_labelled_minutes, read_minutes, read_windows
 from anura_train.data.readers.anuraset_species import ANURASET
 
 HEADER = "sample_name,fname,min_t,max_t,site,date,species_number,subset,SPHSUR,BOAFAB\n"
@@ -17,7 +17,7 @@ HEADER = "sample_name,fname,min_t,max_t,site,date,species_number,subset,SPHSUR,B
 
 def test_minutes_come_with_both_kinds_of_labels_site_and_night(raw: Path) -> None:
     findings = Findings()
-    corpus = read_raw(raw, findings)
+    corpus = read_labelled_minutes(raw, findings)
     assert not findings.faults
     assert not findings.oddities
     assert len(corpus.recordings) == 20
@@ -40,7 +40,7 @@ def test_a_species_that_calls_nowhere_has_a_column_but_is_none_of_the_corpus(raw
     table = raw / "weak_labels.csv"
     lines = table.read_text().splitlines()
     table.write_text("\n".join([f"{lines[0]},RHIICT", *(f"{line},0" for line in lines[1:])]) + "\n")
-    assert "RHIICT" in {taxon.code for taxon in read_raw(raw, Findings()).species}
+    assert "RHIICT" in {taxon.code for taxon in read_labelled_minutes(raw, Findings()).species}
     findings = Findings()
     assert "RHIICT" not in {taxon.code for taxon in read_minutes(raw, findings).species}
     assert "no recording of RHIICT" in findings.oddities[0].what
@@ -63,7 +63,7 @@ def test_what_is_odd_in_the_published_set_is_left_out_and_told(raw: Path) -> Non
     table = raw / "weak_labels.csv"
     table.write_text(table.read_text() + "INCT4,INCT4_20200101_000000,0,7,0\n")
     findings = Findings()
-    corpus = read_raw(raw, findings)
+    corpus = read_labelled_minutes(raw, findings)
     assert not findings.faults
     recording = next(each for each in corpus.recordings if each.group == track.stem)
     assert recording.strong == (
@@ -90,13 +90,13 @@ def test_a_recording_without_labels_or_sound_is_a_fault_and_all_are_named(raw: P
     (sites / "INCT4/INCT4_20191101_190000.txt").unlink()
     (raw / "raw_data/INCT17/INCT17_20191101_040001.wav").write_bytes(b"RIFF")
     findings = Findings()
-    assert len(read_raw(raw, findings).recordings) == 18
+    assert len(read_labelled_minutes(raw, findings).recordings) == 18
     assert len(findings.faults) == 2
     assert {fault.what.split(";")[0].split(":")[0] for fault in findings.faults} == {
         "has no label track",
         "cannot be decoded",
     }
-    read_raw(raw / "nowhere", findings)
+    read_labelled_minutes(raw / "nowhere", findings)
     assert "raw_data.zip" in findings.faults[-1].what
 
 
@@ -140,8 +140,8 @@ def test_bad_window_rows_are_faults(tmp_path: Path) -> None:
 
 
 def test_the_weak_labels_name_for_a_site_is_made_that_of_the_files() -> None:
-    assert canonical("INCT04_20191101_190000.wav") == "INCT4_20191101_190000"
-    assert canonical("INCT20955") == "INCT20955"
+    assert canonical_name("INCT04_20191101_190000.wav") == "INCT4_20191101_190000"
+    assert canonical_name("INCT20955") == "INCT20955"
 
 
 @pytest.mark.skipif("ANURA_DATA" not in os.environ, reason="ANURA_DATA names no folder with AnuraSet's rows")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anura_edge.errors import SourceError
 from anura_train.data import Corpus, Findings, Recording, StrongLabel, Taxon, WeakLabel, read_corpus
-from anura_train.data.readers.csv_tables import read_folder, write_folder
+from anura_train.data.readers.csv_tables import read_tables, write_tables
 
 CODES = st.sampled_from(["AAA", "BBB", "C-1"])
 TEXT = st.text("abc é,;\"'\n", max_size=8).map(str.strip)
@@ -61,9 +61,9 @@ def corpora(draw: st.DrawFn, root: Path = Path("/data")) -> Corpus:
 @given(corpora())
 def test_a_corpus_comes_back_from_disk_as_it_was(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> None:
     folder = tmp_path_factory.mktemp("form")
-    write_folder(corpus, folder)
+    write_tables(corpus, folder)
     findings = Findings()
-    assert read_folder(folder, findings) == corpus
+    assert read_tables(folder, findings) == corpus
     assert not findings.faults
 
 
@@ -75,7 +75,7 @@ def write(folder: Path, **tables: str) -> None:
 def test_a_written_folder_can_be_moved(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here/a.wav").write_bytes(b"sound")
-    write_folder(Corpus((Recording(tmp_path / "here/a.wav", "a.wav", "g"),), ()), tmp_path / "here")
+    write_tables(Corpus((Recording(tmp_path / "here/a.wav", "a.wav", "g"),), ()), tmp_path / "here")
     (tmp_path / "here").rename(tmp_path / "there")
     assert read_corpus(tmp_path / "there").recordings[0].path.read_bytes() == b"sound"
 
@@ -83,7 +83,7 @@ def test_a_written_folder_can_be_moved(tmp_path: Path) -> None:
 def test_two_columns_are_enough(tmp_path: Path) -> None:
     write(tmp_path, recordings="file;labels\na.wav;AAA BBB:3 CCC:0\nb.wav;\n")
     findings = Findings()
-    corpus = read_folder(tmp_path, findings)
+    corpus = read_tables(tmp_path, findings)
     assert corpus.recordings[0].weak == (WeakLabel("AAA"), WeakLabel("BBB", 3))
     assert [each.codes for each in corpus.recordings] == [("AAA", "BBB"), ()]
     assert [taxon.code for taxon in corpus.species] == ["AAA", "BBB"]
@@ -112,7 +112,7 @@ def test_every_fault_is_named_by_table_line_and_column(tmp_path: Path) -> None:
         species="code,scientific_name\nAAA,Rana a\nAAA,Rana a\n",
     )
     findings = Findings()
-    corpus = read_folder(tmp_path, findings)
+    corpus = read_tables(tmp_path, findings)
     expected = [
         "species.csv, line 3: code: AAA is listed twice",
         "labels.csv, line 2: d.wav, AAA: onset 2 s is not before offset 1 s",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anura_train.data import Findings
-from anura_train.data.folds import check_disjoint, own_folds
+from anura_train.data.folds import check_disjoint, published_folds
 from anura_train.data.readers.esc50 import read_split_table
 
 
@@ -26,7 +26,7 @@ def test_esc50_as_it_is_published(tmp_path: Path) -> None:
     assert first.path.is_file()
     assert second.codes == ("Sea_waves",)
     assert corpus.taxon("Sea_waves").scientific_name == "Sea waves"
-    assert own_folds(corpus.recordings) == {first.name: 0, second.name: 1}
+    assert published_folds(corpus.recordings) == {first.name: 0, second.name: 1}
 
 
 def test_pieces_of_one_insect_recording_are_one_group(tmp_path: Path) -> None:
@@ -77,6 +77,6 @@ def test_the_real_esc10_has_five_folds_that_share_no_source() -> None:
     corpus = read_split_table(Path(os.environ["ANURA_DATA"]) / "esc10", findings)
     assert not findings.faults
     assert (len(corpus.recordings), len(corpus.species)) == (400, 10)
-    folds = own_folds(corpus.recordings)
+    folds = published_folds(corpus.recordings)
     assert set(folds.values()) == set(range(5))
     check_disjoint(corpus.recordings, folds)

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from anura_edge.errors import SourceError
-from anura_train.data import Corpus, Recording, load, read_corpus
+from anura_train.data import Corpus, Recording, load_audio, read_corpus
 
 RATE_HZ = 22_050
 
@@ -35,7 +35,7 @@ def test_a_file_listed_twice_is_read_once(root: Path) -> None:
 
 
 def test_sound_is_mono_at_the_working_rate(corpus: Corpus) -> None:
-    samples = load(corpus.frogs[0], RATE_HZ)
+    samples = load_audio(corpus.frogs[0], RATE_HZ)
     assert samples.dtype == np.float32
     assert samples.shape == (3 * RATE_HZ,)
 
@@ -66,7 +66,7 @@ def test_a_missing_recording_is_named(root: Path) -> None:
 def test_a_recording_that_cannot_be_decoded_is_named(corpus: Corpus, content: bytes) -> None:
     corpus.frogs[0].path.write_bytes(content)
     with pytest.raises(SourceError, match=r"AAA_0\.flac.*delete its row"):
-        load(corpus.frogs[0], RATE_HZ)
+        load_audio(corpus.frogs[0], RATE_HZ)
 
 
 def test_every_fault_is_in_one_report(root: Path) -> None:
@@ -92,4 +92,4 @@ def test_one_file_under_two_species_is_a_fault(root: Path) -> None:
 def test_the_channel_with_the_most_power_is_heard(tmp_path: Path) -> None:
     quiet, loud = np.full(RATE_HZ, 0.1, np.float32), np.full(RATE_HZ, 0.25, np.float32)
     soundfile.write(tmp_path / "stereo.wav", np.stack([quiet, loud], 1), RATE_HZ)
-    assert load(Recording(tmp_path / "stereo.wav", "stereo", "stereo"), RATE_HZ) == pytest.approx(loud, abs=1e-4)
+    assert load_audio(Recording(tmp_path / "stereo.wav", "stereo", "stereo"), RATE_HZ) == pytest.approx(loud, abs=1e-4)

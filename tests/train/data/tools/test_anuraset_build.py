@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 
 from anura_train.data import Findings, StrongLabel
 from anura_train.data.folds import check_disjoint
-from anura_train.data.readers.anuraset import FIXED, read_raw, read_windows
-from anura_train.data.tools.anuraset_build import WindowSettings, build_windows, prepare, window_codes, window_starts
+from anura_train.data.readers.anuraset import METADATA_COLUMNS, read_labelled_minutes, read_windows
+from anura_train.data.tools.anuraset_build import (
+    AnurasetWindowSettings,
+    build_windows,
+    prepare,
+    window_codes,
+    window_starts,
+)
 
 RATE_HZ = 22_050
 
@@ -21,7 +27,7 @@ AS_RECORDED = {"band_pass": False, "normalise": False}
 
 
 def build(raw: Path, out: Path, **changes: float) -> list[dict[str, str]]:
-    build_windows(read_raw(raw, Findings()), out, WindowSettings(**changes), lambda *_: None)
+    build_windows(read_labelled_minutes(raw, Findings()), out, AnurasetWindowSettings(**changes), lambda *_: None)
     with (out / "metadata.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -69,7 +75,7 @@ def test_a_recording_has_as_many_windows_as_it_fills(samples: int, windows: int)
 
 def test_the_table_has_the_published_columns_and_leads_to_the_files(raw: Path, tmp_path: Path) -> None:
     rows = build(raw, tmp_path, **AS_RECORDED)
-    assert tuple(rows[0]) == (*FIXED, "SPHSUR", "BOAFAB", "LEPFUS")
+    assert tuple(rows[0]) == (*METADATA_COLUMNS, "SPHSUR", "BOAFAB", "LEPFUS")
     by_name = {row["sample_name"]: row for row in rows}
     row = by_name["INCT17_20191101_040001_1_4.wav"]
     assert (row["fname"], row["site"], row["date"]) == ("INCT17_20191101_040001", "INCT17", "2019-11-01 04:00:01")
@@ -110,7 +116,7 @@ def test_the_band_is_kept_and_the_rest_is_not() -> None:
 
     def gain_db(pitch_hz: float) -> float:
         tone = np.sin(2 * np.pi * pitch_hz * time_s).astype(np.float32) / 2
-        kept = prepare(tone, WindowSettings(normalise=False))
+        kept = prepare(tone, AnurasetWindowSettings(normalise=False))
         return float(10 * np.log10(np.square(kept[middle]).mean() / np.square(tone[middle]).mean()))
 
     assert gain_db(1_000) == pytest.approx(0, abs=0.1)
@@ -120,5 +126,5 @@ def test_the_band_is_kept_and_the_rest_is_not() -> None:
 
 def test_sound_may_stay_as_it_was_recorded_and_silence_stays_silence() -> None:
     window = np.linspace(-0.5, 0.5, 3 * RATE_HZ, dtype=np.float32)
-    assert np.array_equal(prepare(window, WindowSettings(band_pass=False, normalise=False)), window)
-    assert not prepare(np.zeros(3 * RATE_HZ, np.float32), WindowSettings()).any()
+    assert np.array_equal(prepare(window, AnurasetWindowSettings(band_pass=False, normalise=False)), window)
+    assert not prepare(np.zeros(3 * RATE_HZ, np.float32), AnurasetWindowSettings()).any()

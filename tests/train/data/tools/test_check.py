@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from anura_train.data import Corpus, Findings
-from anura_train.data.readers.csv_tables import read_folder
-from anura_train.data.tools.check import check
+from anura_train.data.readers.csv_tables import read_tables
+from anura_train.data.tools.check import check_corpus
 
 RATE_HZ = 8_000
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 def examine(folder: Path) -> Findings:
     findings = Findings()
-    check(read_folder(folder, findings), findings, lambda *_: None)
+    check_corpus(read_tables(folder, findings), findings, lambda *_: None)
     return findings
 
 
@@ -104,6 +104,6 @@ def test_samples_that_are_no_numbers_are_a_fault(folder: Path) -> None:
 
 def test_the_counter_counts(folder: Path) -> None:
     seen: list[tuple[int, int]] = []
-    corpus: Corpus = read_folder(folder, Findings())
-    check(corpus, Findings(), lambda done, total: seen.append((done, total)))
+    corpus: Corpus = read_tables(folder, Findings())
+    check_corpus(corpus, Findings(), lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from anura_edge.errors import ConfigError
-from anura_train.data import Corpus, Findings, Recording, StrongLabel, load, read_corpus
+from anura_train.data import Corpus, Findings, Recording, StrongLabel, load_audio, read_corpus
 from anura_train.data.audio import FILE_RATE_HZ as RATE_HZ
 from anura_train.data.folds import check_disjoint
 from anura_train.data.overlay import rms
 from anura_train.data.readers.selection_tables import read_audacity_folder, read_raven_folder
-from anura_train.data.tools.check import check
-from anura_train.data.tools.soundscapes import Call, SynthSettings, compose, synthesise
+from anura_train.data.tools.check import check_corpus
+from anura_train.data.tools.soundscapes import PlacedCall, SoundscapeSettings, mix_soundscape, write_soundscapes
 
 Reader = Callable[[Path, Findings], Corpus]
 
-SETTINGS = SynthSettings(count=6, duration_s=5, calls=(1, 3), folds=2)
+SETTINGS = SoundscapeSettings(count=6, duration_s=5, calls=(1, 3), folds=2)
 
 
 def times(recording: Recording) -> list[tuple[str, float, float]]:
@@ -34,7 +34,7 @@ def test_a_call_stands_above_what_is_beneath_it_by_the_stated_ratio(snr_db: floa
     tone = np.sin(np.arange(RATE_HZ // 4), dtype=np.float32)
     start = RATE_HZ // 2
     label = StrongLabel("AAA", 0.5, 0.75)
-    sound = compose(background, [Call(tone, start, (label,), snr_db, Recording(Path("x"), "x", "x"))])
+    sound = mix_soundscape(background, [PlacedCall(tone, start, (label,), snr_db, Recording(Path("x"), "x", "x"))])
     here = slice(start, start + len(tone))
     added = (sound - background)[here]
     assert 20 * np.log10(rms(added) / rms(background[here])) == pytest.approx(snr_db, abs=0.05)
@@ -43,14 +43,14 @@ def test_a_call_stands_above_what_is_beneath_it_by_the_stated_ratio(snr_db: floa
 
 def test_a_soundscape_never_clips() -> None:
     background = np.full(RATE_HZ, 0.2, np.float32)
-    call = Call(np.ones(100, np.float32), 0, (), 40, Recording(Path("x"), "x", "x"))
-    assert np.abs(compose(background, [call])).max() == pytest.approx(10 ** (-0.7 / 20))
+    call = PlacedCall(np.ones(100, np.float32), 0, (), 40, Recording(Path("x"), "x", "x"))
+    assert np.abs(mix_soundscape(background, [call])).max() == pytest.approx(10 ** (-0.7 / 20))
 
 
 def test_the_same_seed_makes_the_same_files_and_more_of_them_change_none(corpus: Corpus, tmp_path: Path) -> None:
-    synthesise(corpus, tmp_path / "a", SETTINGS)
-    synthesise(corpus, tmp_path / "b", replace(SETTINGS, count=8))
-    synthesise(corpus, tmp_path / "c", replace(SETTINGS, seed=1))
+    write_soundscapes(corpus, tmp_path / "a", SETTINGS)
+    write_soundscapes(corpus, tmp_path / "b", replace(SETTINGS, count=8))
+    write_soundscapes(corpus, tmp_path / "c", replace(SETTINGS, seed=1))
     names = [f"audio/soundscape-{number:04}.wav" for number in range(6)]
     first, longer, other = ([(tmp_path / run / name).read_bytes() for name in names] for run in "abc")
     assert first == longer
@@ -61,7 +61,7 @@ def test_the_same_seed_makes_the_same_files_and_more_of_them_change_none(corpus:
 def test_the_tables_and_the_label_files_say_the_same(
     corpus: Corpus, tmp_path: Path, labels: str, reader: Reader
 ) -> None:
-    made = synthesise(corpus, tmp_path, replace(SETTINGS, labels=labels))
+    made = write_soundscapes(corpus, tmp_path, replace(SETTINGS, labels=labels))
     findings = Findings()
     read_back = reader(tmp_path / "audio", findings)
     assert not findings.faults
@@ -75,7 +75,7 @@ def test_the_tables_and_the_label_files_say_the_same(
 
 
 def test_soundscapes_of_two_folds_share_no_source(corpus: Corpus, tmp_path: Path) -> None:
-    made = synthesise(corpus, tmp_path, SETTINGS)
+    made = write_soundscapes(corpus, tmp_path, SETTINGS)
     check_disjoint(made.recordings, {each.name: each.split for each in made.recordings})
     split_of = {each.name: each.split for each in made.recordings}
     parts: dict[str, set[str]] = {}
@@ -87,7 +87,7 @@ def test_soundscapes_of_two_folds_share_no_source(corpus: Corpus, tmp_path: Path
 
 def test_what_is_made_is_a_data_set_without_faults(corpus: Corpus, tmp_path: Path) -> None:
     findings = Findings()
-    check(synthesise(corpus, tmp_path, SETTINGS), findings, lambda *_: None)
+    check_corpus(write_soundscapes(corpus, tmp_path, SETTINGS), findings, lambda *_: None)
     assert not findings.faults
 
 
@@ -99,7 +99,7 @@ def test_a_boxed_call_is_cut_with_all_that_calls_in_it(corpus: Corpus, tmp_path:
         if each.codes in ((), ("AAA",))
     ]
     settings = replace(SETTINGS, calls=(1, 1), count=12)
-    for each in synthesise(replace(corpus, recordings=tuple(boxed)), tmp_path, settings).recordings:
+    for each in write_soundscapes(replace(corpus, recordings=tuple(boxed)), tmp_path, settings).recordings:
         lengths = [(label.code, round(label.offset_s - label.onset_s, 3)) for label in each.strong]
         assert lengths in (
             [("AAA", 1.0), ("BBB", 0.25)],
@@ -107,9 +107,9 @@ def test_a_boxed_call_is_cut_with_all_that_calls_in_it(corpus: Corpus, tmp_path:
             [("AAA", 0.25), ("BBB", 0.75)],
             [("AAA", 0.25)],
         )
-        assert len(load(each, RATE_HZ)) == 5 * RATE_HZ
+        assert len(load_audio(each, RATE_HZ)) == 5 * RATE_HZ
 
 
 def test_too_few_sources_are_refused(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="ask for fewer folds"):
-        synthesise(corpus, tmp_path, replace(SETTINGS, folds=9))
+        write_soundscapes(corpus, tmp_path, replace(SETTINGS, folds=9))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import soundfile
 
-from anura_train.data.corpus import Corpus, Recording, StrongLabel, Taxon, WeakLabel, in_order
+from anura_train.data.corpus import Corpus, Recording, StrongLabel, Taxon, WeakLabel, sort_by_onset
 from anura_train.data.findings import Findings
 from anura_train.data.readers.anuraset_species import ANURASET
 from anura_train.data.readers.audacity import read_audacity
@@ -29,19 +29,19 @@ BRT = timezone(timedelta(hours=-3), "BRT")
 
 LICENCE, ATTRIBUTION = "CC BY 4.0", "AnuraSet, J. S. Cañas et al. 2023, doi:10.5281/zenodo.8342596"
 
-FIXED = ("sample_name", "fname", "min_t", "max_t", "site", "date", "species_number", "subset")
+METADATA_COLUMNS = ("sample_name", "fname", "min_t", "max_t", "site", "date", "species_number", "subset")
 """The columns of metadata.csv that are no species."""
 
-WEAK_FIXED = ("MONITORING_SITE", "AUDIO_FILE_ID")
+WEAK_LABEL_COLUMNS = ("MONITORING_SITE", "AUDIO_FILE_ID")
 """And those of weak_labels.csv."""
 
 
 def read_minutes(root: Path, findings: Findings) -> Corpus:
-    """Read what `read_raw` reads; a species that is in no minute is none of the corpus."""
-    return _present(read_raw(root, findings), root, findings)
+    """Read what `read_labelled_minutes` reads; a species that is in no minute is none of the corpus."""
+    return _present(read_labelled_minutes(root, findings), root, findings)
 
 
-def read_raw(root: Path, findings: Findings) -> Corpus:
+def read_labelled_minutes(root: Path, findings: Findings) -> Corpus:
     """Read minutes of sound with their strong and weak labels, and all species that the weak labels have a column for.
 
     What the published set is known to have wrong is an oddity: label lines that cannot be read, calls beyond a
@@ -75,7 +75,7 @@ def read_windows(root: Path, findings: Findings) -> Corpus:
     recordings: dict[str, Recording] = {}
     wrong_sums, species = 0, dict[str, Taxon]()
     for where, cells in read_cells(table, findings, ("fname", "min_t", "max_t", "site", "subset")):
-        marks = {column: cell for column, cell in cells.items() if column not in FIXED}
+        marks = {column: cell for column, cell in cells.items() if column not in METADATA_COLUMNS}
         if odd := [column for column, mark in marks.items() if mark not in ("0", "1")]:
             findings.fault(where, f"{', '.join(odd)}: neither 0 nor 1; correct the row")
             continue
@@ -94,7 +94,7 @@ def read_windows(root: Path, findings: Findings) -> Corpus:
     return _present(Corpus(tuple(recordings.values()), tuple(species.values())), table, findings)
 
 
-def canonical(name: str) -> str:
+def canonical_name(name: str) -> str:
     """Return a stem or site as file names have it: the weak labels write INCT04 where files say INCT4."""
     return re.sub(r"^INCT0+(?=\d)", "INCT", name.removesuffix(".wav").removesuffix(".WAV"))
 
@@ -103,7 +103,7 @@ def _by_stem(root: Path, folder: str, suffix: str) -> dict[str, Path]:
     """Return all files of a kind at any depth, for unpacking may leave one or two folders of the name."""
     paths = sorted(path for path in (root / folder).rglob("*") if path.suffix.lower() == suffix)
     # A Mac leaves `._NAME` beside each file that it copies.
-    return {canonical(path.stem): path for path in paths if not path.name.startswith(".")}
+    return {canonical_name(path.stem): path for path in paths if not path.name.startswith(".")}
 
 
 def _read_weak(table: Path, findings: Findings) -> tuple[dict[str, tuple[WeakLabel, ...]], tuple[str, ...]]:
@@ -113,14 +113,14 @@ def _read_weak(table: Path, findings: Findings) -> tuple[dict[str, tuple[WeakLab
         return {}, tuple(ANURASET)
     weak: dict[str, tuple[WeakLabel, ...]] = {}
     codes: dict[str, None] = {}
-    for where, cells in read_cells(table, findings, WEAK_FIXED):
+    for where, cells in read_cells(table, findings, WEAK_LABEL_COLUMNS):
         # A table that went through pandas has 2.0 for 2.
-        marks = {code: cell.removesuffix(".0") for code, cell in cells.items() if code not in WEAK_FIXED}
+        marks = {code: cell.removesuffix(".0") for code, cell in cells.items() if code not in WEAK_LABEL_COLUMNS}
         codes |= dict.fromkeys(marks)
         if odd := [column for column, mark in marks.items() if mark not in ("", "0", "1", "2", "3")]:
             findings.oddity(where, f"{', '.join(odd)}: no calling index of 0 to 3; left out")
         labels = (WeakLabel(code, int(mark)) for code, mark in marks.items() if mark in ("1", "2", "3"))
-        weak[canonical(cells["AUDIO_FILE_ID"])] = tuple(labels)
+        weak[canonical_name(cells["AUDIO_FILE_ID"])] = tuple(labels)
     ours = tuple(code for code in ANURASET if code in codes)
     return weak, ours + tuple(code for code in codes if code not in ANURASET)
 
@@ -140,13 +140,13 @@ def _strong(track: Path, duration_s: float, codes: tuple[str, ...], findings: Fi
 
 def _minute(path: Path, stem: str, strong: tuple[StrongLabel, ...], weak: tuple[WeakLabel, ...]) -> Recording:
     site, local = site_and_time(stem)
-    site = site or canonical(path.parent.name)
+    site = site or canonical_name(path.parent.name)
     return Recording(
         path=path,
         name=f"{site}/{stem}.wav",
         group=stem,
         weak=weak,
-        strong=in_order(strong),
+        strong=sort_by_onset(strong),
         site=site,
         night=night_of(local),
         start=local and local.replace(tzinfo=BRT),
@@ -156,7 +156,7 @@ def _minute(path: Path, stem: str, strong: tuple[StrongLabel, ...], weak: tuple[
 
 
 def _window(root: Path, cells: dict[str, str], codes: tuple[str, ...]) -> Recording:
-    stem, site = canonical(cells["fname"]), canonical(cells["site"])
+    stem, site = canonical_name(cells["fname"]), canonical_name(cells["site"])
     _, local = site_and_time(stem)
     name = f"{site}/{stem}_{cells['min_t']}_{cells['max_t']}.wav"
     return Recording(

@@ -11,13 +11,13 @@ from pathlib import Path
 from anura_train.data.corpus import StrongLabel
 from anura_train.data.readers.csv_rows import CODE
 
-Note = Callable[[str, str], None]
+ReportFinding = Callable[[str, str], None]
 """Called with the place of a line that cannot be used, and why: a fault here, an oddity there."""
 
 LABEL = re.compile(rf"(?P<code>{CODE}?)(?:_(?P<quality>[LMH]))?")
 
 
-def read_audacity(track: Path, note: Note) -> Iterator[tuple[str, StrongLabel]]:
+def read_audacity(track: Path, note: ReportFinding) -> Iterator[tuple[str, StrongLabel]]:
     """Yield each label with its place, `FILE, line N`; an empty file has none, for nothing called."""
     try:
         lines = track.read_text(encoding="utf-8-sig").splitlines()

@@ -43,7 +43,7 @@ def read_rows(
     `needed` are columns that must be there though their cells may be empty; `remedy` ends the fault of a table that
     cannot be read. Cells may be parted by commas, semicolons or tabs.
     """
-    for where, cells in read_cells(table, findings, (*required(row_type), *needed), remedy):
+    for where, cells in read_cells(table, findings, (*required_columns(row_type), *needed), remedy):
         try:
             yield where, row_type.model_validate(cells)
         except ValidationError as error:
@@ -84,7 +84,7 @@ def read_cells(
         findings.fault(f"{table}, line {reader.line_num + 1}", f"{error}; save it as CSV UTF-8")
 
 
-def required(row_type: type[Row]) -> tuple[str, ...]:
+def required_columns(row_type: type[Row]) -> tuple[str, ...]:
     """Return the columns that a row cannot do without."""
     return tuple(name for name, field in row_type.model_fields.items() if field.is_required())
 

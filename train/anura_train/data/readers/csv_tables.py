@@ -18,24 +18,24 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from anura_train.data.corpus import Corpus, Quality, Recording, StrongLabel, Taxon, WeakLabel, in_order
+from anura_train.data.corpus import Corpus, Quality, Recording, StrongLabel, Taxon, WeakLabel, sort_by_onset
 from anura_train.data.findings import Findings
 from anura_train.data.readers.csv_rows import CODE, Row, read_rows
 
 RECORDINGS, LABELS, SPECIES = "recordings.csv", "labels.csv", "species.csv"
 
-WEAK = f"{CODE}(:[0-3])?"
+WEAK_LABEL = f"{CODE}(:[0-3])?"
 
-Strong = dict[str, list[StrongLabel]]
+BoxesByName = dict[str, list[StrongLabel]]
 """Recording name -> its boxes."""
 
-Species = dict[str, Taxon]
+TaxaByCode = dict[str, Taxon]
 """Code -> its row."""
 
 
 class _RecordingRow(Row):
     file: str
-    labels: Annotated[str, Field(pattern=f"^{WEAK}( +{WEAK})*$")] = ""
+    labels: Annotated[str, Field(pattern=f"^{WEAK_LABEL}( +{WEAK_LABEL})*$")] = ""
     name: str = ""
     group: str = ""
     kind: str = ""
@@ -65,7 +65,7 @@ class _SpeciesRow(Row):
     frequency: str = ""
 
 
-def read_folder(root: Path, findings: Findings) -> Corpus:
+def read_tables(root: Path, findings: Findings) -> Corpus:
     """Read recordings.csv and, where they are there, labels.csv and species.csv."""
     species = read_species(root, findings)
     strong = _read_labels(root / LABELS, species, findings) if (root / LABELS).is_file() else {}
@@ -75,9 +75,9 @@ def read_folder(root: Path, findings: Findings) -> Corpus:
     return Corpus(recordings, tuple(species.values()) or species_of(recordings))
 
 
-def read_species(root: Path, findings: Findings) -> Species:
+def read_species(root: Path, findings: Findings) -> TaxaByCode:
     """Read species.csv; nothing where there is no such table, and then every code is known."""
-    species: Species = {}
+    species: TaxaByCode = {}
     if (root / SPECIES).is_file():
         for where, row in read_rows(root / SPECIES, _SpeciesRow, findings):
             if row.code in species:
@@ -91,14 +91,14 @@ def species_of(recordings: Iterable[Recording]) -> tuple[Taxon, ...]:
     return tuple(Taxon(code) for code in sorted({code for recording in recordings for code in recording.codes}))
 
 
-def check_code(code: str, species: Species, where: str, findings: Findings) -> None:
+def check_code(code: str, species: TaxaByCode, where: str, findings: Findings) -> None:
     """Note a code that the species table lacks, with the nearest that it has."""
     if species and code not in species:
         near = "".join(f", as in {match}" for match in get_close_matches(code, species, 1))
         findings.fault(where, f"code {code!r} is not in {SPECIES}; correct it{near}, or add it there")
 
 
-def write_folder(corpus: Corpus, root: Path) -> None:
+def write_tables(corpus: Corpus, root: Path) -> None:
     """Write the three tables; a recording below the folder is named relative to it, another by its absolute path."""
     root.mkdir(parents=True, exist_ok=True)
     _write(root / RECORDINGS, _RecordingRow, (_recording_cells(each, root.resolve()) for each in corpus.recordings))
@@ -107,7 +107,7 @@ def write_folder(corpus: Corpus, root: Path) -> None:
     _write(root / SPECIES, _SpeciesRow, map(asdict, corpus.species))
 
 
-def read_recordings(root: Path, strong: Strong, species: Species, findings: Findings) -> tuple[Recording, ...]:
+def read_recordings(root: Path, strong: BoxesByName, species: TaxaByCode, findings: Findings) -> tuple[Recording, ...]:
     """Read recordings.csv; each recording takes its boxes from `strong`."""
     recordings: dict[str, Recording] = {}
     ungrouped = 0
@@ -125,7 +125,7 @@ def read_recordings(root: Path, strong: Strong, species: Species, findings: Find
             name=name,
             group=row.group or name,
             weak=weak,
-            strong=in_order(strong.get(name, ())),
+            strong=sort_by_onset(strong.get(name, ())),
             **row.model_dump(exclude={"file", "name", "group", "labels"}),
         )
     if ungrouped:
@@ -135,8 +135,8 @@ def read_recordings(root: Path, strong: Strong, species: Species, findings: Find
     return tuple(recordings.values())
 
 
-def _read_labels(table: Path, species: Species, findings: Findings) -> Strong:
-    strong: Strong = defaultdict(list)
+def _read_labels(table: Path, species: TaxaByCode, findings: Findings) -> BoxesByName:
+    strong: BoxesByName = defaultdict(list)
     for where, row in read_rows(table, _LabelRow, findings):
         check_code(row.code, species, where, findings)
         try:

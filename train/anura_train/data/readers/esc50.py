@@ -1,6 +1,6 @@
 """A table of clips with one class each and the split of its authors, as ESC-50 and InsectSet32 come.
 
-DIR/*.csv or DIR/meta/*.csv   one table; its columns go by several names, see `ALSO`
+DIR/*.csv or DIR/meta/*.csv   one table; its columns go by several names, see `COLUMN_ALIASES`
 DIR/**                        the clips, wherever they lie
 """
 
@@ -11,7 +11,7 @@ from anura_train.data.findings import Findings
 from anura_train.data.readers.csv_rows import is_code, read_cells
 from anura_train.data.readers.filenames import code_of, source_of
 
-ALSO = {
+COLUMN_ALIASES = {
     "file": ("file", "filename", "file_name", "unique_file"),
     "class": ("code", "species", "category", "label", "class"),
     "split": ("split", "subset", "fold", "data_set", "dataset"),
@@ -31,10 +31,11 @@ def read_split_table(root: Path, findings: Findings) -> Corpus:
     recordings: dict[str, Recording] = {}
     species: dict[str, Taxon] = {}
     for where, cells in read_cells(tables[0], findings, ()):
-        columns = {what: next((name for name in names if name in cells), "") for what, names in ALSO.items()}
+        columns = {what: next((name for name in names if name in cells), "") for what, names in COLUMN_ALIASES.items()}
         if missing := [what for what in ("file", "class", "split") if not columns[what]]:
             findings.fault(
-                f"{tables[0]}, line 1", f"no column for the {missing[0]}; name it {' or '.join(ALSO[missing[0]])}"
+                f"{tables[0]}, line 1",
+                f"no column for the {missing[0]}; name it {' or '.join(COLUMN_ALIASES[missing[0]])}",
             )
             break
         file, name = cells[columns["file"]].strip(), cells[columns["class"]].strip()

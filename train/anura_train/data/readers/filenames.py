@@ -6,17 +6,17 @@ from pathlib import Path
 
 from anura_edge.events import night_of_local_time
 
-STEM = re.compile(r"(?P<site>[^_]+)_(?P<day>\d{8})_(?P<time>\d{6})(?:_.*)?")
+RECORDER_STEM = re.compile(r"(?P<site>[^_]+)_(?P<day>\d{8})_(?P<time>\d{6})(?:_.*)?")
 """`SITE_YYYYMMDD_HHMMSS`, as recorders and AnuraSet write it; one of AnuraSet's has a further field, `_000`."""
 
-PART = re.compile(r"(?P<source>\d-\d+)-[A-Z](-\d+)?|(?P<whole>.+?)(_(edit|chunk|loop|wrap)\d*)+")
+CLIP_STEM = re.compile(r"(?P<source>\d-\d+)-[A-Z](-\d+)?|(?P<whole>.+?)(_(edit|chunk|loop|wrap)\d*)+")
 """ESC-50's `FOLD-SOURCE-TAKE[-CLASS]`, and pieces of a longer recording: InsectSet32's authors (Faiß and Stowell 2023)
 name those that their script cuts chunk, loop and wrap."""
 
 
 def site_and_time(stem: str) -> tuple[str, datetime | None]:
     """Return the site and the local time that a recorder's file name tells, or nothing of them."""
-    found = STEM.fullmatch(stem)
+    found = RECORDER_STEM.fullmatch(stem)
     if not found:
         return "", None
     try:
@@ -33,7 +33,7 @@ def night_of(local: datetime | None) -> date | None:
 def source_of(file: str) -> str:
     """Return what a clip was cut from: clips of one source belong together."""
     stem = Path(file).stem
-    found = PART.fullmatch(stem)
+    found = CLIP_STEM.fullmatch(stem)
     return (found["source"] or found["whole"]) if found else stem
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from anura_train.data.corpus import Corpus
 from anura_train.data.findings import MISSING, Findings
 from anura_train.data.readers.anuraset import read_minutes, read_windows
-from anura_train.data.readers.csv_tables import RECORDINGS, read_folder
+from anura_train.data.readers.csv_tables import RECORDINGS, read_tables
 from anura_train.data.readers.esc50 import read_split_table
 from anura_train.data.readers.frogs import read_frogs
 from anura_train.data.readers.selection_tables import read_audacity_folder, read_raven_folder
 
 LAYOUTS: dict[str, Callable[[Path, Findings], Corpus]] = {
-    "folder": read_folder,
+    "folder": read_tables,
     "frogs": read_frogs,
     "anuraset-raw": read_minutes,
     "anuraset-windows": read_windows,

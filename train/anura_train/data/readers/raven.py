@@ -17,7 +17,7 @@ FILE_OFFSET = "File Offset (s)"
 SPECIES_COLUMNS = ("Species Code", "Code", "Species", "Annotation", "Label", "Tag", "Common Name")
 """Columns that may tell the species, the first that is there; Raven lets each user name it."""
 
-WRITTEN = ("Selection", "View", "Channel", ONSET, OFFSET, LOW, HIGH, "Begin Path", FILE_OFFSET, "Species Code")
+WRITTEN_COLUMNS = ("Selection", "View", "Channel", ONSET, OFFSET, LOW, HIGH, "Begin Path", FILE_OFFSET, "Species Code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def read_raven(table: Path, findings: Findings) -> Iterator[Selection]:
 def write_raven(table: Path, recording: Recording, top_hz: float) -> None:
     """Write a recording's strong labels as a table that Raven opens; one without a band reaches from 0 to `top_hz`."""
     with table.open("w", encoding="utf-8") as file:
-        file.write("\t".join(WRITTEN) + "\n")
+        file.write("\t".join(WRITTEN_COLUMNS) + "\n")
         for number, label in enumerate(recording.strong, start=1):
             band = (label.low_hz or 0, label.high_hz or top_hz)
             cells = (number, "Spectrogram 1", 1, label.onset_s, label.offset_s, *band, recording.path, label.onset_s)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import soundfile
 
-from anura_train.data.corpus import Corpus, Recording, StrongLabel, in_order
+from anura_train.data.corpus import Corpus, Recording, StrongLabel, sort_by_onset
 from anura_train.data.findings import Findings
 from anura_train.data.readers.audacity import read_audacity
 from anura_train.data.readers.csv_rows import is_code
@@ -21,7 +21,7 @@ from anura_train.data.readers.csv_tables import (
     LABELS,
     RECORDINGS,
     SPECIES,
-    Species,
+    TaxaByCode,
     check_code,
     read_recordings,
     read_species,
@@ -77,7 +77,7 @@ def _read(root: Path, suffixes: tuple[str, ...], read_labels: ReadLabels, findin
                 findings.fault(selection.where, f"{what}; keep recordings and labels in one folder, or delete the row")
     for path in sorted({each.path for each in recordings} - labelled - boxes.keys()):
         findings.fault(path, "has no labels; make an empty label file if nothing calls, or move it away")
-    boxed = tuple(replace(each, strong=in_order(boxes[each.path])) for each in recordings)
+    boxed = tuple(replace(each, strong=sort_by_onset(boxes[each.path])) for each in recordings)
     return Corpus(boxed, tuple(species.values()) or species_of(boxed))
 
 
@@ -109,7 +109,7 @@ def _find(names: list[str], table: Path, by_name: dict[str, list[Recording]]) ->
     return [each for each in found if each.path.parent == table.parent] or found
 
 
-def _named(selection: Selection, recording: Recording, species: Species, findings: Findings) -> StrongLabel:
+def _named(selection: Selection, recording: Recording, species: TaxaByCode, findings: Findings) -> StrongLabel:
     """Return a label with its code, which its recording tells where the table does not."""
     label = selection.label
     if not label.code and len(recording.codes) == 1:

@@ -15,10 +15,10 @@ import soundfile
 from scipy.signal import butter, sosfiltfilt
 
 from anura_edge.audio import FloatArray
-from anura_train.data.audio import FILE_RATE_HZ, load
+from anura_train.data.audio import FILE_RATE_HZ, load_audio
 from anura_train.data.corpus import Corpus, Recording, StrongLabel
-from anura_train.data.folds import choose_share
-from anura_train.data.readers.anuraset import FIXED
+from anura_train.data.folds import split_share
+from anura_train.data.readers.anuraset import METADATA_COLUMNS
 
 WINDOW_S, HOP_S = 3, 1
 
@@ -29,7 +29,7 @@ OnRecording = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class WindowSettings:
+class AnurasetWindowSettings:
     """What can be chosen where the paper and the published files leave it open."""
 
     min_overlap_s: float = 0.0
@@ -41,18 +41,18 @@ class WindowSettings:
     seed: int = 0
 
 
-def build_windows(raw: Corpus, out: Path, settings: WindowSettings, on_recording: OnRecording) -> None:
+def build_windows(raw: Corpus, out: Path, settings: AnurasetWindowSettings, on_recording: OnRecording) -> None:
     """Write OUT/audio/SITE/STEM_MIN_MAX.wav and OUT/metadata.csv, whose columns are those of the published table.
 
     `sample_name` is the name of the file, as the paper has it, and `species_number` the number of species.
     """
     codes = [taxon.code for taxon in raw.species]
-    tested = choose_share(raw.recordings, settings.test_share, settings.seed)
+    tested = split_share(raw.recordings, settings.test_share, settings.seed)
     out.mkdir(parents=True, exist_ok=True)
     unfinished = out / "metadata.csv.part"  # half a table would read as a smaller data set
     with unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*FIXED, *codes])
+        writer.writerow([*METADATA_COLUMNS, *codes])
         for done, recording in enumerate(raw.recordings, start=1):
             subset = "test" if recording.name in tested else "train"
             for window in _cut(recording, out / "audio", settings):
@@ -72,7 +72,7 @@ def window_codes(boxes: Sequence[StrongLabel], start_s: float, min_overlap_s: fl
     return frozenset(box.code for box in boxes if _is_in(box, start_s, min_overlap_s))
 
 
-def prepare(window: FloatArray, settings: WindowSettings) -> FloatArray:
+def prepare(window: FloatArray, settings: AnurasetWindowSettings) -> FloatArray:
     """Filter a window (samples,) at FILE_RATE_HZ and bring it to the peak; silence stays silence."""
     if settings.band_pass:
         window = np.asarray(sosfiltfilt(butter(ORDER, BAND_HZ, "bandpass", fs=FILE_RATE_HZ, output="sos"), window))
@@ -83,23 +83,23 @@ def prepare(window: FloatArray, settings: WindowSettings) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
+class _LabelledWindow:
     start_s: int
     file: str
     codes: frozenset[str]
 
 
-def _cut(recording: Recording, audio: Path, settings: WindowSettings) -> Iterator[_Window]:
-    samples = load(recording, FILE_RATE_HZ)
+def _cut(recording: Recording, audio: Path, settings: AnurasetWindowSettings) -> Iterator[_LabelledWindow]:
+    samples = load_audio(recording, FILE_RATE_HZ)
     (audio / recording.site).mkdir(parents=True, exist_ok=True)
     for start_s in window_starts(len(samples), FILE_RATE_HZ):
         file = f"{recording.group}_{start_s}_{start_s + WINDOW_S}.wav"
         piece = samples[start_s * FILE_RATE_HZ : (start_s + WINDOW_S) * FILE_RATE_HZ]
         soundfile.write(audio / recording.site / file, prepare(piece, settings), FILE_RATE_HZ, subtype="PCM_16")
-        yield _Window(start_s, file, window_codes(recording.strong, start_s, settings.min_overlap_s))
+        yield _LabelledWindow(start_s, file, window_codes(recording.strong, start_s, settings.min_overlap_s))
 
 
-def _fixed(recording: Recording, window: _Window, subset: str, species: int) -> tuple[object, ...]:
+def _fixed(recording: Recording, window: _LabelledWindow, subset: str, species: int) -> tuple[object, ...]:
     """Return the cells of the FIXED columns."""
     end_s = window.start_s + WINDOW_S
     day = recording.start.strftime("%Y-%m-%d %H:%M:%S") if recording.start else ""

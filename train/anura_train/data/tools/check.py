@@ -8,10 +8,10 @@ import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import SourceError
-from anura_train.data.audio import decode
+from anura_train.data.audio import decode_audio
 from anura_train.data.corpus import MIN_GROUPS, Corpus, Recording
 from anura_train.data.findings import MISSING, Findings
-from anura_train.data.folds import leaks
+from anura_train.data.folds import find_leaks
 
 TOLERANCE_S = 0.05
 """A label may end so much after its recording: programs round, and draw labels to the edge of a pixel."""
@@ -20,7 +20,7 @@ OnRecording = Callable[[int, int], None]
 """Called after each recording with how many are done, and how many there are."""
 
 
-def check(corpus: Corpus, findings: Findings, on_recording: OnRecording) -> None:
+def check_corpus(corpus: Corpus, findings: Findings, on_recording: OnRecording) -> None:
     """Listen to every recording, look at every class and split, and note all faults."""
     if not corpus.recordings and not findings.faults:
         findings.fault("corpus", "holds no recording; list some")
@@ -30,7 +30,7 @@ def check(corpus: Corpus, findings: Findings, on_recording: OnRecording) -> None
         on_recording(done, len(corpus.recordings))
     _check_classes(corpus, findings)
     own = {recording.name: recording.split for recording in corpus.recordings if recording.split}
-    for leak in leaks((each for each in corpus.recordings if each.split), own):
+    for leak in find_leaks((each for each in corpus.recordings if each.split), own):
         findings.fault("split", leak)
 
 
@@ -38,7 +38,7 @@ def _check_recording(recording: Recording, heard: dict[bytes, Recording], findin
     if not recording.path.is_file():
         return findings.fault(recording.path, MISSING)
     try:
-        samples, rate_hz = decode(recording)
+        samples, rate_hz = decode_audio(recording)
     except SourceError as error:
         return findings.fault(recording.path, str(error))
     duration_s = len(samples) / rate_hz

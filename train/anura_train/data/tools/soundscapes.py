@@ -21,15 +21,15 @@ import soundfile
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ConfigError
-from anura_train.data.audio import FILE_RATE_HZ, load
-from anura_train.data.corpus import Corpus, Recording, StrongLabel, in_order
+from anura_train.data.audio import FILE_RATE_HZ, load_audio
+from anura_train.data.corpus import Corpus, Recording, StrongLabel, sort_by_onset
 from anura_train.data.folds import corpus_folds
-from anura_train.data.overlay import QUIET, rms, stretch
+from anura_train.data.overlay import QUIET, random_piece, rms
 from anura_train.data.readers.audacity import write_audacity
-from anura_train.data.readers.csv_tables import write_folder
+from anura_train.data.readers.csv_tables import write_tables
 from anura_train.data.readers.raven import write_raven
 
-PIECE_S = (1.0, 4.0)
+CALL_S = (1.0, 4.0)
 """Length of a call that is cut from a recording without boxes, where a species calls in most of it."""
 
 FADE_S = 0.01
@@ -39,7 +39,7 @@ PEAK = 10 ** (-0.7 / 20)
 
 
 @dataclass(frozen=True, slots=True)
-class SynthSettings:
+class SoundscapeSettings:
     """What soundscapes are wanted."""
 
     count: int = 20
@@ -54,7 +54,7 @@ class SynthSettings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Call:
+class PlacedCall:
     """A call and where it goes."""
 
     samples: FloatArray
@@ -67,7 +67,7 @@ class Call:
     source: Recording
 
 
-def compose(background: FloatArray, calls: Sequence[Call]) -> FloatArray:
+def mix_soundscape(background: FloatArray, calls: Sequence[PlacedCall]) -> FloatArray:
     """Add calls to a background (samples,) at their ratios to what lies beneath them; lower all if it would clip.
 
     Other calls do not count as background. Silence counts as -80 dBFS.
@@ -80,12 +80,12 @@ def compose(background: FloatArray, calls: Sequence[Call]) -> FloatArray:
     return sound * np.float32(min(1.0, PEAK / max(float(np.abs(sound).max()), 1e-9)))
 
 
-def synthesise(corpus: Corpus, out: Path, settings: SynthSettings) -> Corpus:
+def write_soundscapes(corpus: Corpus, out: Path, settings: SoundscapeSettings) -> Corpus:
     """Write soundscapes made of a corpus's calls and backgrounds; the same settings give the same files.
 
     Raises ConfigError when there are too few calls or backgrounds for the folds.
     """
-    kit = _Kit(corpus, settings)
+    kit = _SourcePool(corpus, settings)
     (out / "audio").mkdir(parents=True, exist_ok=True)
     made = [_write(kit, number, out, settings) for number in range(settings.count)]
     with (out / "calls.csv").open("w", newline="", encoding="utf-8") as file:
@@ -95,14 +95,14 @@ def synthesise(corpus: Corpus, out: Path, settings: SynthSettings) -> Corpus:
     recordings = tuple(recording for recording, _ in made)
     present = {code for recording in recordings for code in recording.codes}
     soundscapes = Corpus(recordings, tuple(taxon for taxon in corpus.species if taxon.code in present))
-    write_folder(soundscapes, out)
+    write_tables(soundscapes, out)
     return soundscapes
 
 
-class _Kit:
+class _SourcePool:
     """Calls and backgrounds by fold."""
 
-    def __init__(self, corpus: Corpus, settings: SynthSettings) -> None:
+    def __init__(self, corpus: Corpus, settings: SoundscapeSettings) -> None:
         usable = corpus.only(lambda each: each.strong != () or len(each.codes) <= 1)
         fold_of = corpus_folds(usable, settings.folds, settings.seed)
         self.settings = settings
@@ -110,18 +110,18 @@ class _Kit:
         self.sources = [[e for e in usable.frogs if fold_of[e.name] == f] for f in range(settings.folds)]
         if not all(self.backgrounds) or not all(self.sources):
             raise ConfigError(f"too few calls or backgrounds for {settings.folds} folds; ask for fewer folds")
-        self.load = lru_cache(maxsize=64)(load)
+        self.load = lru_cache(maxsize=64)(load_audio)
 
-    def calls(self, fold: int, rng: np.random.Generator) -> Iterator[Call]:
+    def calls(self, fold: int, rng: np.random.Generator) -> Iterator[PlacedCall]:
         """Draw the calls of one soundscape: a species, a recording of it, a call in that, and a place."""
         sources = self.sources[fold]
-        codes = sorted({code for source in sources for code in _callers(source)})
+        codes = sorted({code for source in sources for code in _usable_codes(source)})
         for _ in range(rng.integers(self.settings.calls[0], self.settings.calls[1] + 1)):
             code = codes[rng.integers(len(codes))]
-            of_code = [source for source in sources if code in _callers(source)]
+            of_code = [source for source in sources if code in _usable_codes(source)]
             yield self._call(of_code[rng.integers(len(of_code))], code, rng)
 
-    def _call(self, source: Recording, code: str, rng: np.random.Generator) -> Call:
+    def _call(self, source: Recording, code: str, rng: np.random.Generator) -> PlacedCall:
         """Cut a call out of a recording, and choose its place and ratio."""
         samples = self.load(source, FILE_RATE_HZ)
         longest = round(self.settings.duration_s * FILE_RATE_HZ)
@@ -130,12 +130,12 @@ class _Kit:
             box = boxes[rng.integers(len(boxes))]
             first, last = round(box.onset_s * FILE_RATE_HZ), round(box.offset_s * FILE_RATE_HZ)
         else:
-            length = min(len(samples), round(rng.uniform(*PIECE_S) * FILE_RATE_HZ))
+            length = min(len(samples), round(rng.uniform(*CALL_S) * FILE_RATE_HZ))
             first = int(rng.integers(len(samples) - length + 1))
             last = first + length
         piece = _faded(samples[first : min(last, first + longest)])
         start = int(rng.integers(longest - len(piece) + 1))
-        return Call(
+        return PlacedCall(
             samples=piece,
             start=start,
             labels=tuple(
@@ -156,22 +156,24 @@ def _moved(boxes: Sequence[StrongLabel], first: int, length: int, start: int) ->
             yield replace(box, onset_s=max(onset_s + by_s, 0), offset_s=offset_s + by_s)
 
 
-def _write(kit: _Kit, number: int, out: Path, settings: SynthSettings) -> tuple[Recording, list[tuple[object, ...]]]:
+def _write(
+    kit: _SourcePool, number: int, out: Path, settings: SoundscapeSettings
+) -> tuple[Recording, list[tuple[object, ...]]]:
     """Make one soundscape; return it as a recording, and the rows of calls.csv."""
     fold = number % settings.folds
     rng = np.random.default_rng([settings.seed, number])  # its own, so that asking for more changes none
     backgrounds = kit.backgrounds[fold]
     ground = backgrounds[rng.integers(len(backgrounds))]
-    background = stretch(kit.load(ground, FILE_RATE_HZ), round(settings.duration_s * FILE_RATE_HZ), rng)
+    background = random_piece(kit.load(ground, FILE_RATE_HZ), round(settings.duration_s * FILE_RATE_HZ), rng)
     calls = list(kit.calls(fold, rng))
     path = out / f"audio/soundscape-{number:04}.wav"
-    soundfile.write(path, compose(background, calls), FILE_RATE_HZ, subtype="PCM_16")
+    soundfile.write(path, mix_soundscape(background, calls), FILE_RATE_HZ, subtype="PCM_16")
     parts = [ground, *(call.source for call in calls)]
     recording = Recording(
         path=path,
         name=f"audio/{path.name}",
         group=f"sources of fold {fold + 1}",
-        strong=in_order(label for call in calls for label in call.labels),
+        strong=sort_by_onset(label for call in calls for label in call.labels),
         kind=ground.kind,
         licence="; ".join(sorted({part.licence for part in parts})),
         attribution="; ".join(sorted({part.attribution for part in parts})),
@@ -188,7 +190,7 @@ def _write(kit: _Kit, number: int, out: Path, settings: SynthSettings) -> tuple[
     ]
 
 
-def _callers(source: Recording) -> set[str]:
+def _usable_codes(source: Recording) -> set[str]:
     """Return the species that can be cut from a recording: the boxed ones, or the only one."""
     return {box.code for box in source.strong} or set(source.codes)
 
