@@ -41,9 +41,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "background" / "background.csv").write_text("\n".join(backgrounds))
     (root / "esc10" / "esc10.csv").write_text("file,label\n1-1-A.flac,Rain\n")
     (root / "tiny.yaml").write_text("""
-        {id: tiny, title: Tiny, version: 0.0.1, seed: 1, folds: 2, example_s: 1.0, batch: 4, steps: 3,
+        {id: tiny, title: Tiny, version: 0.0.1, seed: 1, folds: 2, example_s: 1.0, batch_size: 4, steps: 3,
          model: {kind: stream, width: 4, hidden: 8, dropout: 0.1},
-         learning_rate: 0.01, weight_decay: 0.0, average: 0.9, golden: frogs/AAALOW0.flac,
+         learning_rate: 0.01, weight_decay: 0.0, ema_decay: 0.9, golden_clip: frogs/AAALOW0.flac,
          augment: {background_only: 0.3, two_species: 0.1, with_background: 0.5, snr_db: [0, 20], speed: [1, 1],
                    level_dbfs: [-40, -10], low_pass: 0.1, mask_frames: 3, mask_mels: 2}}
     """)

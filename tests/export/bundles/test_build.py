@@ -94,7 +94,7 @@ PHOTOGRAPH = MelFeatures(kind="mel", window_samples=512, hop_samples=512, mels=3
         CnnSettings(kind="cnn", network="mobilenetv2_100", features=PHOTOGRAPH, dropout=0.5),
         CnnSettings(kind="cnn", network="mobilenetv3_large_100", features=PHOTOGRAPH, dropout=0.5, dense=(256, 128)),
         CnnSettings(kind="cnn", network="densenet121", features=PHOTOGRAPH, dropout=0.5, dense=(256,)),
-        AstSettings(kind="ast", size="tiny", stride=16, mean=-4.2677393, spread=4.5689974, dropout=0.1),
+        AstSettings(kind="ast", size="tiny", stride=16, mean=-4.2677393, std=4.5689974, dropout=0.1),
         CrnnSettings(kind="crnn", width=8, hidden=16, dropout=0.1),
     ],
     ids=lambda settings: getattr(settings, "network", settings.kind),

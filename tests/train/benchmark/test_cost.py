@@ -13,7 +13,7 @@ RECIPES = Path(__file__).parents[3] / "train/recipes"
 
 
 def test_ast_costs_what_is_published() -> None:
-    settings = AstSettings(kind="ast", size="base", stride=10, mean=0, spread=1, dropout=0)
+    settings = AstSettings(kind="ast", size="base", stride=10, mean=0, std=1, dropout=0)
     entry = measure_cost("ast", settings)
     # 86 M parameters; its attention and layers over 350 tokens, and the front end's DFT of 514 by 400 in 298 frames.
     tokens, width = 2 + 12 * 29, 768

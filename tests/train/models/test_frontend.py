@@ -105,7 +105,7 @@ def test_fbank_is_kaldis() -> None:
             for wave in audio
         ]
     )
-    found = Fbank(128, mean=-4.0, spread=4.5)(audio)
+    found = Fbank(128, mean=-4.0, std=4.5)(audio)
     assert found.shape == (2, 48, 128)
     assert torch.allclose(found, (expected + 4.0) / 9.0, atol=1e-3)
 
@@ -120,5 +120,5 @@ def test_decibels_are_torchaudios_with_its_fault_or_without(bank_rate_hz: int) -
     audio = noise(40)
     reference = MelSpectrogram(bank_rate_hz, n_fft=512, hop_length=128, n_mels=128)
     expected = (AmplitudeToDB()(reference(audio)).transpose(1, 2) + 20) / 10
-    found = MelSpectrogramDb(512, 128, 128, bank_rate_hz, mean_db=-20.0, spread_db=10.0)(audio)
+    found = MelSpectrogramDb(512, 128, 128, bank_rate_hz, mean_db=-20.0, std_db=10.0)(audio)
     assert torch.allclose(found, expected, atol=1e-2)

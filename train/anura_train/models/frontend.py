@@ -139,11 +139,11 @@ class MelSpectrogramDb(nn.Module):
     bank: Tensor
 
     def __init__(
-        self, window_samples: int, hop_samples: int, mels: int, bank_rate_hz: int, mean_db: float, spread_db: float
+        self, window_samples: int, hop_samples: int, mels: int, bank_rate_hz: int, mean_db: float, std_db: float
     ) -> None:
         super().__init__()
         self.window_samples, self.hop_samples, self.mels = window_samples, hop_samples, mels
-        self.mean_db, self.spread_db = mean_db, spread_db
+        self.mean_db, self.std_db = mean_db, std_db
         bins = window_samples // 2 + 1
         # torchaudio does not divide by the window's sum.
         scale = torch.hann_window(window_samples).sum() / 2
@@ -160,7 +160,7 @@ class MelSpectrogramDb(nn.Module):
         audio = F.pad(audio.unsqueeze(1), (half, half), mode="reflect")  # (B, 1, N + window)
         power = _power(F.conv1d(audio, self.dft, stride=self.hop_samples)) @ self.bank
         level_db = 10 / math.log(10) * torch.log(power.clamp_min(1e-10))
-        return (level_db - self.mean_db) / self.spread_db
+        return (level_db - self.mean_db) / self.std_db
 
 
 class Fbank(nn.Module):
@@ -177,9 +177,9 @@ class Fbank(nn.Module):
     dft: Tensor
     bank: Tensor
 
-    def __init__(self, mels: int, mean: float, spread: float) -> None:
+    def __init__(self, mels: int, mean: float, std: float) -> None:
         super().__init__()
-        self.mels, self.mean, self.spread = mels, mean, spread
+        self.mels, self.mean, self.std = mels, mean, std
         self.register_buffer("dft", self._kernels(), persistent=False)
         bank, _ = kaldi.get_mel_banks(mels, self.PADDED_SAMPLES, self.RATE_HZ, 20.0, 0.0, 100.0, -500.0, 1.0)
         self.register_buffer("bank", F.pad(bank, (0, 1)).T.contiguous(), persistent=False)  # (bins, mels)
@@ -188,7 +188,7 @@ class Fbank(nn.Module):
         """Map audio (B, N) to features (B, frames, mels); frames are whole, 298 of them in 3 s."""
         spectrum = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.HOP_SAMPLES)  # (B, 2 bins, frames)
         levels = torch.log((_power(spectrum) @ self.bank).clamp_min(self.FLOOR))
-        return (levels - self.mean) / (2 * self.spread)
+        return (levels - self.mean) / (2 * self.std)
 
     def _kernels(self) -> Tensor:
         frame = torch.eye(self.FRAME_SAMPLES, dtype=torch.float64)
