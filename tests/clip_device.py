@@ -1,4 +1,4 @@
-"""A device that has clips, as far as the base station can tell."""
+"""A simulated device that sends clips."""
 
 import hashlib
 import io
@@ -24,7 +24,7 @@ Commands = list[ClipWanted | ClipSettled]
 
 
 def make_flac(seconds: float = 0.1, rate_hz: int = 22_050, seed: int = 1) -> bytes:
-    """Noise, as FLAC: it cannot be compressed."""
+    """Return noise as FLAC. Noise cannot be compressed, so the size is known."""
     noise = np.random.default_rng(seed).normal(0, 0.1, round(seconds * rate_hz))
     encoded = io.BytesIO()
     sf.write(encoded, noise, rate_hz, format="FLAC", subtype="PCM_16")
@@ -32,23 +32,23 @@ def make_flac(seconds: float = 0.1, rate_hz: int = 22_050, seed: int = 1) -> byt
 
 
 @dataclass
-class Speaker:
-    """Puts what a device says straight into the database, and returns the commands that answer it."""
+class ClipDevice:
+    """Stores the messages of a device directly in the database, and returns the commands that answer them."""
 
     connection: Connection
     device: str = "swamp-1"
     site: str = "pond"
     limits: Clips = field(default_factory=Clips)
 
-    def call(self, row: Any) -> UUID:
-        """Tell of a call."""
-        self.raw("event", batch(uuid4(), 1, [row]))
+    def add_event(self, row: Any) -> UUID:
+        """Send an event and return its id."""
+        self.send_raw("event", batch(uuid4(), 1, [row]))
         return row.id
 
-    def ask(self, event: UUID) -> None:
+    def request(self, event: UUID) -> None:
         found = find_event(self.connection, event)
         assert found
-        transfer.ask(self.connection, found, "maria", NOW)
+        transfer.request_clip(self.connection, found, "maria", NOW)
 
     def part(self, event: UUID, flac: bytes, offset: int, length: int, **changes: Any) -> ClipPart:
         part = ClipPart(
@@ -61,23 +61,23 @@ class Speaker:
         )
         return part.model_copy(update=changes)
 
-    def say(self, *said: ClipPart | ClipDenial) -> Commands:
-        return [command for each in said for command in self.raw("clip", pack(each.to_bytes()))]
+    def send_message(self, *messages: ClipPart | ClipDenial) -> Commands:
+        return [command for each in messages for command in self.send_raw("clip", pack(each.to_bytes()))]
 
-    def raw(self, kind: str, payload: bytes) -> Commands:
+    def send_raw(self, kind: str, payload: bytes) -> Commands:
         message = RawMessage(f"anura/v1/{self.site}/{self.device}/{kind}", payload, False, NOW)
         answers = ingest(self.connection, [message], self.limits)
         assert {parse_topic(name)[:2] for name, _ in answers} <= {(self.site, self.device)}
         return [parse_command(payload) for name, payload in answers if parse_topic(name)[2] == "cmd"]
 
-    def send(self, event: UUID, flac: bytes, length: int = 1_000) -> Commands:
-        """Send a file to its end, as it is asked for; return the last answers."""
-        commands = self.say(self.part(event, flac, self.clip(event).came, length))
+    def send_file(self, event: UUID, flac: bytes, length: int = 1_000) -> Commands:
+        """Send all requested parts of a file. Return the last commands."""
+        commands = self.send_message(self.part(event, flac, self.stored(event).came, length))
         while wanted := next((each for each in commands if isinstance(each, ClipWanted) and each.event == event), None):
-            commands = self.say(self.part(event, flac, wanted.offset, length))
+            commands = self.send_message(self.part(event, flac, wanted.offset, length))
         return commands
 
-    def clip(self, event: UUID) -> Row[Any]:
+    def stored(self, event: UUID) -> Row[Any]:
         found = transfer.find(self.connection, event)
         assert found
         return found

@@ -18,7 +18,7 @@ from anura_base.alerts.delivery import AlertDelivery
 from anura_base.alerts.evaluator import AlertEvaluator
 from anura_base.analysis import rollup
 from anura_base.analysis.rollup_triggers import install_triggers
-from anura_base.clips.request_loop import Asking
+from anura_base.clips.request_loop import ClipRequester
 from anura_base.config.settings import Settings, Web
 from anura_base.db.engine import open_database
 from anura_base.ingest.ingest_queue import IngestQueue
@@ -69,7 +69,7 @@ def _run(
         explore=settings.explore,
     )
     server = _server(app, settings.web)
-    asking = Asking(engine, subscriber)
+    asking = ClipRequester(engine, subscriber)
     loops: list[_Loop] = [
         worker.run,
         partial(rollup.run, engine),

@@ -1,1 +1,1 @@
-"""Audio around calls: asked for, received piece by piece, kept, shown and played."""
+"""Clips: short audio files around calls. Devices send them in parts on request."""

@@ -1,4 +1,4 @@
-"""The files of clips, in the pieces in which they came. A clip is a row of `clips`; see there."""
+"""The files of clips, stored in parts. In this module a clip is a row of the table `clips`."""
 
 import hashlib
 from typing import Any
@@ -10,55 +10,55 @@ from anura_base.db.engine import key_matches
 from anura_base.db.schema import events
 
 
-def key(clip: Row[Any]) -> dict[str, str]:
-    """Return what a clip's file is known by."""
+def file_key(clip: Row[Any]) -> dict[str, str]:
+    """Return the key of a clip's file."""
     return {"site": clip.site, "device": clip.device, "sha256": clip.sha256}
 
 
-def read(connection: Connection, clip: Row[Any]) -> bytes:
-    """Return a file, or what there is of it."""
-    query = select(clip_parts.c.data).where(*key_matches(clip_parts, key(clip))).order_by(clip_parts.c.first_byte)
+def read_file(connection: Connection, clip: Row[Any]) -> bytes:
+    """Return the bytes of a file that have been received."""
+    query = select(clip_parts.c.data).where(*key_matches(clip_parts, file_key(clip))).order_by(clip_parts.c.first_byte)
     return b"".join(connection.scalars(query))
 
 
-def add(connection: Connection, clip: Row[Any], data: bytes) -> None:
-    """Add a piece after what there is, for every clip that is in the file."""
-    connection.execute(insert(clip_parts).values(**key(clip), first_byte=clip.came, data=data))
-    change = update(clips).where(*key_matches(clips, key(clip)), clips.c.state.in_(OPEN))
+def append(connection: Connection, clip: Row[Any], data: bytes) -> None:
+    """Append a part to a file, and update every unfinished clip of this file."""
+    connection.execute(insert(clip_parts).values(**file_key(clip), first_byte=clip.came, data=data))
+    change = update(clips).where(*key_matches(clips, file_key(clip)), clips.c.state.in_(OPEN))
     connection.execute(change.values(came=clip.came + len(data), state=ClipState.COMING))
 
 
-def came(connection: Connection, site: str, device: str, sha256: str) -> int:
-    """Return how many bytes of a file there are."""
+def received_bytes(connection: Connection, site: str, device: str, sha256: str) -> int:
+    """Return how many bytes of a file are stored."""
     of_file = key_matches(clip_parts, {"site": site, "device": device, "sha256": sha256})
-    # PostgreSQL adds integers up as decimals.
+    # In PostgreSQL the sum of integers is a decimal.
     return int(connection.scalar(select(func.sum(func.length(clip_parts.c.data))).where(*of_file)) or 0)
 
 
-def is_whole(flac: bytes, sha256: str) -> bool:
-    """Say whether a file that is complete is what it was said to be."""
+def hash_matches(flac: bytes, sha256: str) -> bool:
+    """Return whether a complete file has the announced hash."""
     return hashlib.sha256(flac).hexdigest() == sha256
 
 
-def sizes(connection: Connection, *which: ColumnElement[bool]) -> int:
-    """Return how many bytes the files of some clips have, or will have, each counted once."""
-    one_each = select(clips.c.site, clips.c.device, clips.c.sha256, func.max(clips.c.size).label("size"))
-    one_each = one_each.where(clips.c.sha256.is_not(None), clips.c.state.in_([*OPEN, ClipState.HERE]), *which)
-    files = one_each.group_by(clips.c.site, clips.c.device, clips.c.sha256).subquery()
+def total_bytes(connection: Connection, *which: ColumnElement[bool]) -> int:
+    """Return the total size of the files of the selected clips when complete. Each file counts once."""
+    per_file = select(clips.c.site, clips.c.device, clips.c.sha256, func.max(clips.c.size).label("size"))
+    per_file = per_file.where(clips.c.sha256.is_not(None), clips.c.state.in_([*OPEN, ClipState.HERE]), *which)
+    files = per_file.group_by(clips.c.site, clips.c.device, clips.c.sha256).subquery()
     return int(connection.scalar(select(func.sum(files.c.size))) or 0)
 
 
-def sweep(connection: Connection) -> None:
-    """Remove the clips of calls that are gone, and the files that no clip needs."""
+def delete_orphans(connection: Connection) -> None:
+    """Delete the clips without an event, and the files without a clip."""
     connection.execute(delete(clips).where(~exists().where(events.c.id == clips.c.event_id)))
-    connection.execute(delete(clip_parts).where(_unneeded()))
+    connection.execute(delete(clip_parts).where(_unused()))
 
 
-def release(connection: Connection, clip: Row[Any]) -> None:
-    """Remove the file that a clip was in, unless another needs it."""
-    connection.execute(delete(clip_parts).where(*key_matches(clip_parts, key(clip)), _unneeded()))
+def delete_if_unused(connection: Connection, clip: Row[Any]) -> None:
+    """Delete the file of a clip, unless another clip uses it."""
+    connection.execute(delete(clip_parts).where(*key_matches(clip_parts, file_key(clip)), _unused()))
 
 
-def _unneeded() -> ColumnElement[bool]:
-    needed = [clips.c[name] == clip_parts.c[name] for name in ("site", "device", "sha256")]
-    return ~exists().where(*needed, clips.c.state.in_([*OPEN, ClipState.HERE]))
+def _unused() -> ColumnElement[bool]:
+    used = [clips.c[name] == clip_parts.c[name] for name in ("site", "device", "sha256")]
+    return ~exists().where(*used, clips.c.state.in_([*OPEN, ClipState.HERE]))

@@ -1,4 +1,4 @@
-"""What is in a FLAC file that a device has sent. No more of it is decoded than a clip may be long."""
+"""Read and decode the FLAC file of a clip. Its length is limited, because a device may send any file."""
 
 import io
 from dataclasses import dataclass
@@ -11,50 +11,50 @@ from anura_edge.errors import UnreadableError
 
 MAX_S = 120.0
 MAX_VALUES = 2**24
-"""67 MB of memory: a few kilobytes of FLAC may stand for any amount of silence."""
+"""67 MB of memory. A few kilobytes of FLAC can contain hours of silence."""
 MAX_CHANNELS = 2
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
-"""What recorders do; beyond it a header is damaged, or meant to harm."""
+"""The range of recorders. A header with another rate is damaged or hostile."""
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What a file says of itself."""
+class FlacHeader:
+    """The relevant fields of a file's header."""
 
     rate_hz: int
     samples: int
 
 
-def head_of(flac: bytes) -> Head:
-    """Look at a file's head.
+def read_header(flac: bytes) -> FlacHeader:
+    """Return the header of a file.
 
-    Raises UnreadableError if it is no clip.
+    Raises UnreadableError if the file is not a valid clip.
     """
     try:
         with sf.SoundFile(io.BytesIO(flac)) as file:
-            return _checked(file)
-    except (RuntimeError, ValueError, OSError) as error:  # whatever libsndfile and soundfile make of nonsense
-        raise UnreadableError("not_audio", f"what came cannot be decoded: {error}") from error
+            return _check_header(file)
+    except (RuntimeError, ValueError, OSError) as error:  # libsndfile and soundfile raise these for invalid files
+        raise UnreadableError("not_audio", f"the file cannot be decoded: {error}") from error
 
 
 def decode(flac: bytes) -> tuple[FloatArray, int]:
-    """Return the first channel, shape (samples,), and its rate in Hz.
+    """Return the first channel, shape (samples,), float32, and its rate in Hz.
 
-    Raises UnreadableError if it cannot be decoded.
+    Raises UnreadableError if the file cannot be decoded.
     """
     try:
         with sf.SoundFile(io.BytesIO(flac)) as file:
-            head = _checked(file)
-            samples = file.read(head.samples, dtype="float32", always_2d=True)
+            header = _check_header(file)
+            samples = file.read(header.samples, dtype="float32", always_2d=True)
     except (RuntimeError, ValueError, OSError) as error:
         raise UnreadableError("not_audio", f"the clip cannot be decoded: {error}") from error
-    return np.ascontiguousarray(samples[:, 0]), head.rate_hz
+    return np.ascontiguousarray(samples[:, 0]), header.rate_hz
 
 
-def _checked(file: sf.SoundFile) -> Head:
+def _check_header(file: sf.SoundFile) -> FlacHeader:
     rate_hz, channels, samples = int(file.samplerate), int(file.channels), int(file.frames)
     if file.format != "FLAC" or not 1 <= channels <= MAX_CHANNELS or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise UnreadableError("not_audio", f"what came is no clip: {file.format}, {channels} channels, {rate_hz} Hz")
+        raise UnreadableError("not_audio", f"the file is not a clip: {file.format}, {channels} channels, {rate_hz} Hz")
     if not 0 < samples <= min(MAX_S * rate_hz, MAX_VALUES / channels):
-        raise UnreadableError("not_audio", f"what came is no clip: its head says {samples} samples at {rate_hz} Hz")
-    return Head(rate_hz, samples)
+        raise UnreadableError("not_audio", f"the file is not a clip: its header has {samples} samples at {rate_hz} Hz")
+    return FlacHeader(rate_hz, samples)

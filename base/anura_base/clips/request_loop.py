@@ -1,7 +1,7 @@
-"""Asks devices for the clips that are to come.
+"""Requests clips from devices until they are stored.
 
-The answers themselves ask for what follows; this begins, and goes on where an answer was lost, or where a device, the
-broker or this base station was away.
+A reply to a part already requests the next part. This loop sends the first request, and repeats a request after a
+message was lost, or after the device, the broker or the base station was offline.
 """
 
 import logging
@@ -17,91 +17,92 @@ from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.clips.tables import OPEN, clips
-from anura_base.clips.transfer import wanted
+from anura_base.clips.transfer import next_request
 from anura_base.db.engine import root_cause
 from anura_base.db.schema import devices
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.5
-QUIET_S = 10.0
-"""A device that has sent nothing for so long is asked again, after that twice as long each time, up to the next."""
-MAX_QUIET_S = 600.0
+POLL_EVERY_S = 0.5
+MIN_WAIT_S = 10.0
+"""A request is repeated after this time without a part. The wait doubles with each repetition, up to MAX_WAIT_S."""
+MAX_WAIT_S = 600.0
 
 
 class Broker(Protocol):
-    """The connection over which devices are asked."""
+    """The connection over which requests are sent."""
 
     @property
     def connected(self) -> bool:
-        """Whether anything can be sent."""
+        """Whether a message can be sent."""
 
     def publish(self, name: str, payload: bytes) -> None:
-        """Send, if there is a connection."""
+        """Send a message, if there is a connection."""
 
 
 @dataclass(slots=True)
-class _Talk:
-    """How far we are with one device."""
+class _TransferState:
+    """The progress of one device's clips."""
 
-    known: dict[UUID, int] = field(default_factory=dict)
-    """Its open clips, and how many bytes there were of each."""
-    moved_at: float = float("-inf")
-    """When we asked, or something came."""
-    wait_s: float = QUIET_S
-    turn: int = -1
-    """The number of the clip that was asked for last."""
+    received: dict[UUID, int] = field(default_factory=dict)
+    """Received bytes of each unfinished clip, by event."""
+    active_at_s: float = float("-inf")
+    """Time of the last request or the last received part, on the monotonic clock."""
+    wait_s: float = MIN_WAIT_S
+    last_number: int = -1
+    """The number of the clip that was requested last."""
 
 
-class Asking:
-    """Looks again and again whether somebody must be asked."""
+class ClipRequester:
+    """Polls the database for unfinished clips and requests them from the devices that are online."""
 
     def __init__(self, engine: Engine, broker: Broker, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._broker, self._clock = engine, broker, clock
-        self._talks: dict[tuple[str, str], _Talk] = {}
+        self._states: dict[tuple[str, str], _TransferState] = {}
         self._failing = False
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop."""
-        while not stop.wait(LOOK_EVERY_S):
+        """Poll until `stop` is set."""
+        while not stop.wait(POLL_EVERY_S):
             try:
-                self.look()
+                self.poll()
                 self._failing = False
             except SQLAlchemyError as error:
                 if not self._failing:
-                    log.warning("cannot look which clips to ask for: %s", root_cause(error))
+                    log.warning("cannot read which clips to request: %s", root_cause(error))
                 self._failing = True
 
-    def look(self) -> None:
-        """Ask each device that is there and should be asked. One that comes back is asked at once."""
-        there = _open_clips(self._engine) if self._broker.connected else {}
-        self._talks = {device: self._talks.get(device, _Talk()) for device in there}
-        for device, waiting in there.items():
-            self._look_at(self._talks[device], waiting)
+    def poll(self) -> None:
+        """Send the requests that are due. A device that comes online gets a request at once."""
+        open_clips = _read_open_clips(self._engine) if self._broker.connected else {}
+        self._states = {device: self._states.get(device, _TransferState()) for device in open_clips}
+        for device, waiting in open_clips.items():
+            self._poll_device(self._states[device], waiting)
 
-    def _look_at(self, talk: _Talk, waiting: Sequence[Row[Any]]) -> None:
-        now, known = self._clock(), {clip.event_id: clip.came for clip in waiting}
-        if any(talk.known.get(event, came) != came for event, came in known.items()) or talk.known.keys() - known:
-            talk.moved_at, talk.wait_s = now, QUIET_S  # something came, and was answered
-        is_new = bool(known.keys() - talk.known) and now - talk.moved_at > QUIET_S
-        talk.known = known
-        if is_new or now - talk.moved_at > talk.wait_s:
-            talk.wait_s = QUIET_S if is_new else min(2 * talk.wait_s, MAX_QUIET_S)
-            talk.moved_at = now
-            clip = next((clip for clip in waiting if clip.number > talk.turn), waiting[0])
-            talk.turn = clip.number
-            self._broker.publish(*wanted(clip))
+    def _poll_device(self, state: _TransferState, waiting: Sequence[Row[Any]]) -> None:
+        now, received = self._clock(), {clip.event_id: clip.came for clip in waiting}
+        has_grown = any(state.received.get(event, count) != count for event, count in received.items())
+        if has_grown or state.received.keys() - received:  # a part came, and its reply requested the next one
+            state.active_at_s, state.wait_s = now, MIN_WAIT_S
+        is_new = bool(received.keys() - state.received) and now - state.active_at_s > MIN_WAIT_S
+        state.received = received
+        if is_new or now - state.active_at_s > state.wait_s:
+            state.wait_s = MIN_WAIT_S if is_new else min(2 * state.wait_s, MAX_WAIT_S)
+            state.active_at_s = now
+            clip = next((clip for clip in waiting if clip.number > state.last_number), waiting[0])
+            state.last_number = clip.number
+            self._broker.publish(*next_request(clip))
 
 
-def _open_clips(engine: Engine) -> dict[tuple[str, str], list[Row[Any]]]:
-    """Return what is to come from devices that are there, by device, the first that was asked for first."""
+def _read_open_clips(engine: Engine) -> dict[tuple[str, str], list[Row[Any]]]:
+    """Return the unfinished clips of the devices that are online, by (site, device), the oldest request first."""
     with engine.connect() as connection:
         return _by_device(connection)
 
 
 def _by_device(connection: Connection) -> dict[tuple[str, str], list[Row[Any]]]:
-    its_device = (devices.c.site == clips.c.site) & (devices.c.device == clips.c.device)
-    query = select(clips).join(devices, its_device).where(clips.c.state.in_(OPEN), devices.c.state == "online")
+    same_device = (devices.c.site == clips.c.site) & (devices.c.device == clips.c.device)
+    query = select(clips).join(devices, same_device).where(clips.c.state.in_(OPEN), devices.c.state == "online")
     found: defaultdict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
     for clip in connection.execute(query.order_by(clips.c.number)):
         found[clip.site, clip.device].append(clip)

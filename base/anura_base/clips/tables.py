@@ -1,6 +1,7 @@
-"""The tables of clips: what is known of each, and the pieces of the files.
+"""Tables of clips and of the parts of their files.
 
-A file is known by its content and its device, since two calls may be in one; nobody can add to another's file.
+The key of a file is its device and its hash, because two calls may be in one file. A device cannot write to the file of
+another device.
 """
 
 from enum import StrEnum
@@ -11,24 +12,26 @@ from anura_base.db.schema import ArrivalNumber, UtcDateTime, metadata
 
 
 class ClipState(StrEnum):
-    """What became of a clip."""
+    """State of a clip."""
 
     ASKED = "asked"
-    """No piece has come yet."""
+    """Requested; no part has been received."""
     COMING = "coming"
+    """Some parts have been received."""
     HERE = "here"
+    """The whole file is stored."""
     GONE = "gone"
-    """The device has no audio of the call (any more)."""
+    """The device has no audio of the call, or has deleted it."""
     OFF = "off"
-    """The device sends none."""
+    """The settings of the device forbid clips."""
     REFUSED = "refused"
-    """What came, or would come, cannot be kept; the detail says why."""
+    """The file is not valid or has no room. `detail` has the reason."""
     EXPIRED = "expired"
-    """It did not come for too long."""
+    """It was not received within clips.unfinished_days."""
 
 
 OPEN = (ClipState.ASKED, ClipState.COMING)
-"""States in which the device is asked for more."""
+"""States in which the base station requests more parts."""
 
 clips = Table(
     "clips",
@@ -38,14 +41,14 @@ clips = Table(
     Column("site", Text, nullable=False),
     Column("device", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("asked_by", Text, nullable=False),  # empty where the device offered it
+    Column("asked_by", Text, nullable=False),  # empty if the device offered it
     Column("changed_utc", UtcDateTime, nullable=False),
     Column("detail", Text, nullable=False),
-    Column("sha256", Text),  # this and what follows are unknown until the device has said something
+    Column("sha256", Text),  # NULL, like the columns below, until the first part
     Column("size", BigInteger),
-    Column("came", BigInteger, nullable=False, default=0),  # bytes, from the beginning of the file
-    Column("first_sample", BigInteger),  # where it begins in the recording, at the event's rate_hz
-    Column("rate_hz", Integer),  # of the file; this and the next are known when all of it is here
+    Column("came", BigInteger, nullable=False, default=0),  # bytes received, from the beginning of the file
+    Column("first_sample", BigInteger),  # its position in the recording, at the event's rate_hz
+    Column("rate_hz", Integer),  # of the file; NULL, like `samples`, until the whole file is stored
     Column("samples", BigInteger),
     Index("clips_by_device", "site", "device", "sha256"),
     Index("clips_by_state", "state"),

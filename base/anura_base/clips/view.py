@@ -1,4 +1,4 @@
-"""A clip, as pages and programs see it."""
+"""Clips for pages and for the JSON API."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,36 +15,36 @@ from anura_base.db.schema import events
 
 @dataclass(frozen=True, slots=True)
 class ClipView:
-    """What became of the audio of a call."""
+    """The clip of a call and its state."""
 
     event: UUID
     state: Literal["asked", "coming", "here", "gone", "off", "refused", "expired"]
     detail: str
-    """Why it is not here, where that is known."""
+    """The reason why it is not stored, if known."""
     asked_by: str
-    """Empty where the device offered it."""
+    """The user who requested it. Empty if the device offered it."""
     changed_utc: datetime
     size: int | None
-    """Of the FLAC file, in bytes."""
+    """Size of the FLAC file in bytes."""
     came: int
-    """So many of them are here."""
+    """Bytes received so far."""
     sha256: str | None
     onset_s: float | None
-    """Where in the clip the call begins, and below ends; null until all of it is here."""
+    """Onset and offset of the call in the clip. Null until the whole file is stored."""
     offset_s: float | None
     duration_s: float | None
     rate_hz: int | None
-    """Of the file."""
+    """Sampling rate of the file."""
 
     @property
     def percent(self) -> int:
-        """How much of it is here."""
+        """Received share of the file."""
         return 100 * self.came // self.size if self.size else 0
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """Where things are in a spectrogram, in its points."""
+class SpectrogramLayout:
+    """Positions in a spectrogram, in pixels."""
 
     width: int
     height: int
@@ -52,15 +52,15 @@ class Picture:
     box_width: float
     top_khz: float
     seconds: list[tuple[int, float]]
-    """Where the axis says which second."""
+    """Labels of the time axis: second and position."""
 
 
-def view(clip: Row[Any], event: Row[Any]) -> ClipView:
-    """Describe a clip of a call."""
+def clip_view(clip: Row[Any], event: Row[Any]) -> ClipView:
+    """Return the view of a clip from the rows of the clip and its event."""
     onset_s = offset_s = duration_s = None
     if clip.state == ClipState.HERE:
         duration_s = clip.samples / clip.rate_hz
-        # By the recording's rate, as the device placed it; a device may have placed it anywhere.
+        # Positions are in samples of the recording. They are limited to the clip, because a device may send any number.
         onset_s, offset_s = (
             min(max((sample - clip.first_sample) / event.rate_hz, 0.0), duration_s)
             for sample in (event.onset_sample, event.offset_sample)
@@ -81,33 +81,33 @@ def view(clip: Row[Any], event: Row[Any]) -> ClipView:
     )
 
 
-def views(connection: Connection, of: Collection[Row[Any]]) -> dict[UUID, ClipView]:
-    """Return the clips of some calls, as far as there are any."""
-    query = select(clips).where(clips.c.event_id.in_([event.id for event in of]))
+def clip_views(connection: Connection, events_: Collection[Row[Any]]) -> dict[UUID, ClipView]:
+    """Return the clips of some events, by event id. Events without a clip are left out."""
+    query = select(clips).where(clips.c.event_id.in_([event.id for event in events_]))
     found = {clip.event_id: clip for clip in connection.execute(query)}
-    return {event.id: view(found[event.id], event) for event in of if event.id in found}
+    return {event.id: clip_view(found[event.id], event) for event in events_ if event.id in found}
 
 
-def latest(connection: Connection, count: int) -> list[tuple[Row[Any], ClipView]]:
-    """Return the calls whose clips came last, with these."""
+def latest_clips(connection: Connection, count: int) -> list[tuple[Row[Any], ClipView]]:
+    """Return the events whose clips were stored last, with their clips."""
     query = select(events).join(clips, clips.c.event_id == events.c.id).where(clips.c.state == ClipState.HERE)
     calls = connection.execute(query.order_by(clips.c.changed_utc.desc(), clips.c.number.desc()).limit(count)).all()
-    seen = views(connection, calls)
+    seen = clip_views(connection, calls)
     return [(call, seen[call.id]) for call in calls]
 
 
-def picture(clip: ClipView) -> Picture | None:
-    """Return where the call is in its spectrogram; None while there is none."""
+def spectrogram_layout(clip: ClipView) -> SpectrogramLayout | None:
+    """Return the layout of a clip's spectrogram, or None if the clip is not stored."""
     if clip.duration_s is None or clip.onset_s is None or clip.offset_s is None or clip.rate_hz is None:
         return None
     scale = WIDTH / clip.duration_s
     step = next(step for step in (1, 2, 5, 10, 20) if clip.duration_s / step <= 10 or step == 20)
-    return Picture(
+    return SpectrogramLayout(
         width=WIDTH,
         height=HEIGHT,
         box_x=clip.onset_s * scale,
         box_width=max(2.0, (clip.offset_s - clip.onset_s) * scale),
         top_khz=top_hz(clip.rate_hz) / 1_000,
-        # One so near the end that its text would be cut off is left out.
+        # A label close to the right edge would be cut off, so it is left out.
         seconds=[(second, second * scale) for second in range(0, int(clip.duration_s - step / 2) + 1, step)],
     )

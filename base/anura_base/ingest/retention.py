@@ -10,7 +10,7 @@ from time import monotonic
 
 from sqlalchemy import Engine, Table, delete, select, update
 
-from anura_base.clips.blobs import sweep
+from anura_base.clips.blobs import delete_orphans
 from anura_base.clips.tables import OPEN, ClipState, clips
 from anura_base.config.settings import Clips, Retention
 from anura_base.db.engine import write_transaction
@@ -79,4 +79,4 @@ def _remove_clips(engine: Engine, now: datetime, days: float | None, unfinished_
         if days is not None:
             old = [clips.c.state == ClipState.HERE, clips.c.changed_utc < now - timedelta(days=days)]
             connection.execute(delete(clips).where(*old))
-        sweep(connection)
+        delete_orphans(connection)

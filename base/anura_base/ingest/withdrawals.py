@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select
 
-from anura_base.clips.blobs import sweep
+from anura_base.clips.blobs import delete_orphans
 from anura_base.db.engine import key_matches
 from anura_base.db.schema import effort, events, notices
 from anura_edge.events import NoticeKind
@@ -29,4 +29,4 @@ def remove_withdrawn(connection: Connection, journal: Mapping[str, Any], recordi
         later = select(notices.c.arrival).where(*withdrawals, *same_analysis, notices.c.seq > table.c.seq)
         rows = [*key_matches(table, journal), table.c.recording.in_(withdrawn), exists(later)]
         connection.execute(delete(table).where(*rows))
-    sweep(connection)
+    delete_orphans(connection)

@@ -19,7 +19,7 @@ from anura_base.clips import blobs, transfer
 from anura_base.clips.decode import decode
 from anura_base.clips.spectrogram import spectrogram_png
 from anura_base.clips.tables import ClipState, clips
-from anura_base.clips.view import ClipView, view
+from anura_base.clips.view import ClipView, clip_view
 from anura_base.db.engine import write_transaction
 from anura_base.web.auth import Admin, Reviewer, Viewer
 from anura_base.web.problems import MEDIA_TYPE
@@ -45,28 +45,28 @@ def clip_routes(engine: Engine) -> APIRouter:
     def read_clip(_viewer: Viewer, event_id: UUID) -> ClipView:
         """Say what became of a call's clip."""
         with engine.connect() as connection:
-            return view(_clip(connection, event_id), _event(connection, event_id))
+            return clip_view(_clip(connection, event_id), _event(connection, event_id))
 
     @router.post("/clip", status_code=202, responses={**_ABSENT, **_BUSY})
     def ask_for_clip(reviewer: Reviewer, event_id: UUID) -> ClipView:
         """Ask the device for a call's clip; nothing is asked that is here or on its way."""
         with write_transaction(engine) as connection:
             ask(connection, event_id, reviewer.name)
-            return view(_clip(connection, event_id), _event(connection, event_id))
+            return clip_view(_clip(connection, event_id), _event(connection, event_id))
 
     @router.delete("/clip", status_code=204, responses=_ABSENT)
     def remove_clip(_admin: Admin, event_id: UUID) -> None:
         """Forget a call's clip, as when a person speaks in it. Its device keeps its own, until it needs the room."""
         with write_transaction(engine) as connection:
             connection.execute(delete(clips).where(clips.c.number == _clip(connection, event_id).number))
-            blobs.sweep(connection)
+            blobs.delete_orphans(connection)
 
     @router.get("/clip.flac", response_class=Response, responses={**_ABSENT, **_media("audio/flac", partial=True)})
     def play_clip(_viewer: Viewer, request: Request, event_id: UUID) -> Response:
         """Return a call's audio as FLAC; one range of it, if that is asked for."""
         with engine.connect() as connection:
             clip = _here(connection, event_id)
-            return _unchanged(request, clip) or _ranged(request, blobs.read(connection, clip), _headers(clip))
+            return _unchanged(request, clip) or _ranged(request, blobs.read_file(connection, clip), _headers(clip))
 
     @router.get("/spectrogram.png", response_class=Response, responses={**_ABSENT, **_media("image/png")})
     def show_clip(_viewer: Viewer, request: Request, event_id: UUID) -> Response:
@@ -75,7 +75,7 @@ def clip_routes(engine: Engine) -> APIRouter:
             clip = _here(connection, event_id)
             if same := _unchanged(request, clip):
                 return same
-            flac = blobs.read(connection, clip)
+            flac = blobs.read_file(connection, clip)
         try:
             png = pictures.of(clip.sha256, flac)
         except UnreadableError as error:
@@ -91,7 +91,7 @@ def ask(connection: Connection, event_id: UUID, by: str) -> None:
     Raises HTTPException if there is no such call, or too much is on its way.
     """
     try:
-        transfer.ask(connection, _event(connection, event_id), by, datetime.now(UTC))
+        transfer.request_clip(connection, _event(connection, event_id), by, datetime.now(UTC))
     except DeliveryError as error:
         raise HTTPException(409, str(error)) from error
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Double, Row, cast, func, select
 
 from anura_base.analysis.network_status import RECENT
-from anura_base.clips.view import ClipView, Picture, latest, picture
+from anura_base.clips.view import ClipView, SpectrogramLayout, latest_clips, spectrogram_layout
 from anura_base.config.settings import Site
 from anura_base.db.queries import missing_row_counts
 from anura_base.db.schema import dead_letters, devices, effort, events
@@ -22,7 +22,7 @@ LATEST_CLIPS = 3
 class Now:
     """What the front page shows."""
 
-    latest: Sequence[Row[Any]]
+    latest_clips: Sequence[Row[Any]]
     calls: int
     species: int
     analysed_h: float
@@ -31,7 +31,7 @@ class Now:
     online: int
     missing: int
     dead_letters: int
-    clips: Sequence[tuple[Row[Any], ClipView, Picture]]
+    clips: Sequence[tuple[Row[Any], ClipView, SpectrogramLayout]]
     """The calls whose clips came last, how these are and where the call is in each."""
 
 
@@ -59,5 +59,9 @@ def read_now(connection: Connection, sites: Mapping[str, Site]) -> Now:
         sum(state == "online" for state in states),
         sum(missing_row_counts(connection).values()),
         connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
-        [(call, clip, shown) for call, clip in latest(connection, LATEST_CLIPS) if (shown := picture(clip))],
+        [
+            (call, clip, shown)
+            for call, clip in latest_clips(connection, LATEST_CLIPS)
+            if (shown := spectrogram_layout(clip))
+        ],
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from clip_device import Speaker, make_flac
+from clip_device import ClipDevice, make_flac
 
 
 @pytest.fixture
@@ -12,5 +12,5 @@ def flac() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def speakers() -> Callable[..., Speaker]:
-    return Speaker
+def clip_devices() -> Callable[..., ClipDevice]:
+    return ClipDevice

@@ -1,4 +1,4 @@
-"""A spectrogram shows where and how high a sound is, whatever is in it, and no file makes it take long."""
+"""Spectrogram images, and the decoding of clips that may be hostile."""
 
 import io
 import struct
@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anura_base.clips import decode as decode_module
-from anura_base.clips.decode import decode, head_of
+from anura_base.clips.decode import decode, read_header
 from anura_base.clips.spectrogram import HEIGHT, WIDTH, spectrogram_png, top_hz
 from anura_edge.errors import UnreadableError
 
 
 def pixels(png: bytes) -> np.ndarray:
-    """Read a PNG of ours: indices of colours, the upper row first."""
+    """Read one of our PNG files: palette indices, the top row first."""
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     at, parts = 8, {}
     while at < len(png):
@@ -33,7 +33,7 @@ def pixels(png: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 48_000, 250_000])
-def test_a_tone_is_where_it_sounds(rate_hz: int) -> None:
+def test_tone_appears_at_its_time_and_frequency(rate_hz: int) -> None:
     hz, seconds = 3_000, 4
     t = np.arange(seconds * rate_hz) / rate_hz
     tone = np.where((t >= 1) & (t < 2), np.sin(2 * np.pi * hz * t), 0) / 2
@@ -46,17 +46,17 @@ def test_a_tone_is_where_it_sounds(rate_hz: int) -> None:
     assert abs(loud[-1] / WIDTH * seconds - 2) < 0.05
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(st.integers(1, 3_000), st.sampled_from([4_000, 44_100, 500_000]), st.sampled_from([0.0, 1.0, 1e-30]))
-def test_any_sound_has_a_picture(samples: int, rate_hz: int, level: float) -> None:
+def test_any_audio_gives_an_image(samples: int, rate_hz: int, level: float) -> None:
     assert pixels(spectrogram_png(np.full(samples, level, np.float32), rate_hz)).shape == (HEIGHT, WIDTH)
 
 
-def test_colours_grow_lighter_with_the_level() -> None:
+def test_palette_lightness_rises_with_the_level() -> None:
     png = spectrogram_png(np.zeros(9, np.float32), 8_000)
     colours = np.frombuffer(png[(at := png.index(b"PLTE") + 4) : at + 768], np.uint8).reshape(256, 3)
     lightness = colours @ [0.2126, 0.7152, 0.0722]
-    assert (np.diff(lightness) > -0.5).all(), "but for rounding"
+    assert (np.diff(lightness) > -0.5).all(), "except for rounding"
     assert lightness[-1] - lightness[0] > 180
 
 
@@ -66,7 +66,7 @@ def encoded(samples: np.ndarray, rate_hz: int, form: str = "FLAC") -> bytes:
     return into.getvalue()
 
 
-def test_what_was_encoded_is_decoded() -> None:
+def test_decoded_audio_equals_the_encoded() -> None:
     samples = np.random.default_rng(1).normal(0, 0.1, (5_000, 2))
     decoded, rate_hz = decode(encoded(samples, 24_000))
     assert rate_hz == 24_000
@@ -84,19 +84,19 @@ def test_what_was_encoded_is_decoded() -> None:
         encoded(np.zeros(round(4_000 * (decode_module.MAX_S + 1))), 4_000),
     ],
 )
-def test_what_is_no_clip_is_not_looked_at_further(file: bytes) -> None:
-    with pytest.raises(UnreadableError, match="what came"):
-        head_of(file)
+def test_invalid_header_is_refused(file: bytes) -> None:
+    with pytest.raises(UnreadableError, match="the file"):
+        read_header(file)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.data())
-def test_a_damaged_file_is_decoded_or_refused(data: st.DataObject) -> None:
+def test_damaged_file_is_decoded_or_refused(data: st.DataObject) -> None:
     file = bytearray(encoded(np.random.default_rng(1).normal(0, 0.1, 3_000), 24_000))
     for _ in range(data.draw(st.integers(1, 8))):
         file[data.draw(st.integers(0, 300) | st.integers(0, len(file) - 1))] = data.draw(st.integers(0, 255))
     try:
-        head_of(bytes(file))
+        read_header(bytes(file))
         samples, rate_hz = decode(bytes(file[: data.draw(st.integers(1, len(file)))]))
     except UnreadableError:
         return

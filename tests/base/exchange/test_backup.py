@@ -41,7 +41,7 @@ def fill(engine: Engine, make) -> None:  # noqa: ANN001
         event_id = connection.execute(select(events.c.id).limit(1)).scalar_one()
         call = find_event(connection, event_id)
         assert call
-        transfer.ask(connection, call, "maria", datetime.now(UTC))
+        transfer.request_clip(connection, call, "maria", datetime.now(UTC))
         part = ClipPart(event=event_id, sha256="5f" * 32, size=2 * len(audio), first_sample=9, data=audio)
         transfer.receive(connection, "pond", "swamp-1", part, Clips(), datetime.now(UTC))
     with engine.begin() as connection:

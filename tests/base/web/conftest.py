@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from cheap_passwords import HASH, PASSWORD, use_cheap_hashes
-from clip_device import Speaker, make_flac
+from clip_device import ClipDevice, make_flac
 from fastapi import FastAPI
 from sqlalchemy import Engine, insert
 from starlette.testclient import TestClient
@@ -105,5 +105,5 @@ def flac() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def speakers() -> Callable[..., Speaker]:
-    return Speaker
+def clip_devices() -> Callable[..., ClipDevice]:
+    return ClipDevice

@@ -55,13 +55,13 @@ def engine(database_url: str) -> Engine:
 
 
 def test_a_call_is_seen_and_heard_on_review_and_on_now(
-    engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, speakers: Make
+    engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, clip_devices: Make
 ) -> None:
     with write_transaction(engine) as connection:
-        speaker = speakers(connection)
-        event = speaker.call(make.event(1))
-        speaker.ask(event)
-        speaker.send(event, flac(seconds=12), 16_000)
+        sender = clip_devices(connection)
+        event = sender.add_event(make.event(1))
+        sender.request(event)
+        sender.send_file(event, flac(seconds=12), 16_000)
     engine.dispose()
     page = show(open_page("about:blank"), f"{base.url}review?event={event}")
     eventually(lambda: drawn(page))
@@ -94,13 +94,13 @@ def test_a_call_is_seen_and_heard_on_review_and_on_now(
 
 
 def test_what_plays_on_now_is_not_interrupted_by_news(
-    engine: Engine, base: Any, device: Any, open_page: Make, make: Any, flac: Make, speakers: Make
+    engine: Engine, base: Any, device: Any, open_page: Make, make: Any, flac: Make, clip_devices: Make
 ) -> None:
     with write_transaction(engine) as connection:
-        speaker = speakers(connection)
-        event = speaker.call(make.event(1))
-        speaker.ask(event)
-        speaker.send(event, flac(seconds=2), 16_000)
+        sender = clip_devices(connection)
+        event = sender.add_event(make.event(1))
+        sender.request(event)
+        sender.send_file(event, flac(seconds=2), 16_000)
     engine.dispose()
     page = show(open_page("about:blank"), base.url)
     page.evaluate("var news = 0; stream.addEventListener('live', () => { news += 1; })")
@@ -109,38 +109,38 @@ def test_what_plays_on_now_is_not_interrupted_by_news(
     page.call("Runtime.evaluate", expression=start, userGesture=True)
     eventually(lambda: page.evaluate("player.currentTime > 0"))
     before = page.evaluate("news")
-    device.send(make.event(2))
+    device.send_file(make.event(2))
     eventually(lambda: page.evaluate("news") > before)
     assert page.evaluate("document.querySelector('audio') === player && !player.paused")
     page.evaluate("player.pause()")
-    device.send(make.event(3))
+    device.send_file(make.event(3))
     eventually(lambda: page.evaluate("document.querySelectorAll('#live table tbody tr').length") == 3)
     assert page.complaints == []
 
 
 def test_a_key_asks_for_a_clip_and_the_page_follows_it(
-    engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, speakers: Make
+    engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, clip_devices: Make
 ) -> None:
     def do(what: Callable[[Any], Any]) -> Any:
         with write_transaction(engine) as connection:  # as the base station itself does
-            return what(speakers(connection))
+            return what(clip_devices(connection))
 
-    event, file = do(lambda speaker: speaker.call(make.event(1))), flac()
+    event, file = do(lambda sender: sender.add_event(make.event(1))), flac()
     page = show(open_page("about:blank"), f"{base.url}review?event={event}")
     assert "no audio of this call" in text_of(page, "#clip")
     press(page, "a")
     eventually(lambda: "is asked for" in text_of(page, "#clip"))
-    do(lambda speaker: speaker.say(speaker.part(event, file, 0, len(file) * 2 // 5)))
+    do(lambda sender: sender.send_message(sender.part(event, file, 0, len(file) * 2 // 5)))
     eventually(lambda: "on its way: 39 %" in text_of(page, "#clip") or "on its way: 40 %" in text_of(page, "#clip"))
-    do(lambda speaker: speaker.send(event, file))
+    do(lambda sender: sender.send_file(event, file))
     eventually(lambda: page.evaluate("document.querySelector('#clip audio') !== null"))
     assert page.evaluate("document.querySelector('#clip').hasAttribute('hx-get')") is False, "it looks no more"
 
-    gone = do(lambda speaker: speaker.call(make.event(2, label="<img src=x>")))
+    gone = do(lambda sender: sender.add_event(make.event(2, label="<img src=x>")))
     show(page, f"{base.url}review?event={gone}")
     press(page, "a")
     eventually(lambda: "is asked for" in text_of(page, "#clip"))
-    do(lambda speaker: speaker.say(ClipDenial(event=gone, why="gone", detail="<img src=x onerror=alert(1)>")))
+    do(lambda sender: sender.send_message(ClipDenial(event=gone, why="gone", detail="<img src=x onerror=alert(1)>")))
     eventually(lambda: "has no audio of this call" in text_of(page, "#clip"))
     assert "<img src=x onerror=alert(1)>" in text_of(page, "#clip"), "as text"
     assert "Ask for the clip again" in text_of(page, "#clip")
@@ -149,13 +149,13 @@ def test_a_key_asks_for_a_clip_and_the_page_follows_it(
 
 
 def test_a_clip_that_came_can_be_explored(
-    engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, speakers: Make
+    engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, clip_devices: Make
 ) -> None:
     with write_transaction(engine) as connection:
-        speaker = speakers(connection)
-        event, other = speaker.call(make.event(1)), speaker.call(make.event(2))
-        speaker.ask(event)
-        speaker.send(event, flac(seconds=3), 16_000)
+        sender = clip_devices(connection)
+        event, other = sender.add_event(make.event(1)), sender.add_event(make.event(2))
+        sender.request(event)
+        sender.send_file(event, flac(seconds=3), 16_000)
     engine.dispose()
     page = show(open_page("about:blank"), f"{base.url}review?event={event}")
     link = "document.querySelector('.clip a[href*=explore]')"

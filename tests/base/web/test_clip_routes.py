@@ -43,15 +43,15 @@ def client_of(engine: Engine) -> Callable[[Role], TestClient]:
 
 
 @pytest.fixture
-def calls(engine: Engine, make: Any, flac: Make, speakers: Make) -> dict[str, UUID]:
+def calls(engine: Engine, make: Any, flac: Make, clip_devices: Make) -> dict[str, UUID]:
     """A call whose clip is here, one whose clip is half here, one that nobody asked for."""
     with engine.begin() as connection:
-        speaker = speakers(connection)
-        here, coming, never = (speaker.call(make.event(seq)) for seq in (1, 2, 3))
-        speaker.ask(here)
-        speaker.send(here, flac(seconds=12), 16_000)
-        speaker.ask(coming)
-        speaker.say(speaker.part(coming, flac(seed=2), 0, 1_000))
+        device = clip_devices(connection)
+        here, coming, never = (device.add_event(make.event(seq)) for seq in (1, 2, 3))
+        device.request(here)
+        device.send_file(here, flac(seconds=12), 16_000)
+        device.request(coming)
+        device.send_message(device.part(coming, flac(seed=2), 0, 1_000))
     return {"here": here, "coming": coming, "never": never, "unknown": uuid4()}
 
 
@@ -129,7 +129,7 @@ def test_too_many_on_their_way_are_refused_in_words(
     monkeypatch.setattr(transfer, "MAX_OPEN", 1)
     answer = client_of(Role.REVIEW).post(f"/api/events/{calls['never']}/clip")
     assert answer.status_code == 409
-    assert "on their way" in answer.json()["detail"]
+    assert "unfinished clips" in answer.json()["detail"]
 
 
 def test_without_a_login_nobody_hears_anything(client_of: Make, calls: dict[str, UUID]) -> None:

@@ -111,7 +111,7 @@ def _clip(frame: Frame, event_id: UUID) -> tuple[str, bytes]:
         row = connection.execute(_CLIPS.where(clips.c.event_id == event_id)).one_or_none()
         if row is None:
             raise HTTPException(404, f"there is no clip of the call {event_id} here; ask for it on the page Review")
-        return _name(row), blobs.read(connection, row)
+        return _name(row), blobs.read_file(connection, row)
 
 
 def _name(row: Row[Any]) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from anura_base.access.roles import Role
 from anura_base.analysis import reviews
 from anura_base.analysis.reviews import ReviewOrder, Verdict
-from anura_base.clips.view import picture, views
+from anura_base.clips.view import clip_views, spectrogram_layout
 from anura_base.db.engine import write_transaction
 from anura_base.exchange.training_set import training_zip
 from anura_base.web.auth import Reviewer, Viewer
@@ -113,10 +113,10 @@ def _read(frame: Frame, connection: Connection, queue: Queue, who: str) -> dict[
     event = reviews.find_event(connection, queue.event) if queue.event else None
     event = event or reviews.next_event(connection, queue.species, queue.site, queue.order, queue.skip)
     sites = frame.sites(connection)
-    clip = views(connection, [event]).get(event.id) if event else None
+    clip = clip_views(connection, [event]).get(event.id) if event else None
     return {
         "clip": clip,
-        "shown": clip and picture(clip),
+        "shown": clip and spectrogram_layout(clip),
         "all_species": species,
         "all_sites": sites,
         "orders": {"any": "all scores alike", "highest": "highest first", "lowest": "lowest first"},
