@@ -22,7 +22,7 @@ LATEST_CLIPS = 3
 class Now:
     """What the front page shows."""
 
-    latest_clips: Sequence[Row[Any]]
+    latest: Sequence[Row[Any]]
     calls: int
     species: int
     analysed_h: float
