@@ -109,11 +109,11 @@ def test_what_plays_on_now_is_not_interrupted_by_news(
     page.call("Runtime.evaluate", expression=start, userGesture=True)
     eventually(lambda: page.evaluate("player.currentTime > 0"))
     before = page.evaluate("news")
-    device.send_file(make.event(2))
+    device.send(make.event(2))
     eventually(lambda: page.evaluate("news") > before)
     assert page.evaluate("document.querySelector('audio') === player && !player.paused")
     page.evaluate("player.pause()")
-    device.send_file(make.event(3))
+    device.send(make.event(3))
     eventually(lambda: page.evaluate("document.querySelectorAll('#live table tbody tr').length") == 3)
     assert page.complaints == []
 
