@@ -36,8 +36,8 @@ from anura_edge.clocks.sample_clock import SystemClock  # noqa: E402
 from anura_edge.config.analysis import AudioSettings, DetectionSettings  # noqa: E402
 from anura_edge.config.energy import BatterySettings, EnergySettings, GateSettings  # noqa: E402
 from anura_edge.detection.detector import Detector  # noqa: E402
-from anura_edge.detection.pipeline import listen  # noqa: E402
-from anura_edge.dsp.gating import Attention, Saving, Step  # noqa: E402
+from anura_edge.detection.pipeline import analyse  # noqa: E402
+from anura_edge.dsp.gating import PowerGate, PowerMode, PowerState  # noqa: E402
 from anura_edge.events import Notice  # noqa: E402
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 from anura_edge.inference.classifier import load_classifier  # noqa: E402
@@ -119,7 +119,7 @@ def hear(seconds: float, block_s: float, *timers: Timer) -> None:
         for timer in (*timers, Timer(seconds, stop.set)):
             timer.start()
         own_s, child_s, began = time.process_time(), captures[0].cpu_s(), time.perf_counter()
-        heard = (sound.last_block for _ in listen(sound, detector, 0))
+        heard = (sound.last_block for _ in analyse(sound, detector, 0))
         late_s += [monotonic_s() - block.arrived_s for block in heard if block]
         spent = time.perf_counter() - began
         own = (time.process_time() - own_s) / spent
@@ -136,21 +136,21 @@ def save() -> None:
     """Print what hearing a quiet place takes without the driver and the pipe, under each way to save energy."""
     bundle = load_bundle(DEFAULT_BUNDLE)
     ways = {
-        "all is heard": (EnergySettings(), Step.FULL),
-        "battery, coarse": (EnergySettings(battery=BatterySettings()), Step.COARSE),
-        "gate, shut": (EnergySettings(gate=GateSettings()), Step.FULL),
-        "paused": (EnergySettings(battery=BatterySettings()), Step.PAUSED),
+        "all is heard": (EnergySettings(), PowerMode.FULL),
+        "battery, coarse": (EnergySettings(battery=BatterySettings()), PowerMode.COARSE),
+        "gate, shut": (EnergySettings(gate=GateSettings()), PowerMode.FULL),
+        "paused": (EnergySettings(battery=BatterySettings()), PowerMode.PAUSED),
     }
     for name, (energy, step) in ways.items():
-        saving, stop, clock = Saving(), Event(), SimulatedClock(START_UTC_S)
-        saving.step = step
+        saving, stop, clock = PowerState(), Event(), SimulatedClock(START_UTC_S)
+        saving.mode = step
         quiet = faint_noise(amplitude=1e-4)
         device = SimulatedMicrophone(clock, clock.monotonic_s + SAVED_S, stop, quiet, RATE_HZ)
         detector = Detector(bundle, load_classifier(bundle), DetectionSettings(), AudioSettings().block_s)
-        attention = Attention(energy, saving, RATE_HZ, AudioSettings().block_s)
+        attention = PowerGate(energy, saving, RATE_HZ, AudioSettings().block_s)
         with Microphone(None, device.open, clock, lambda _: None, lambda: None, stop, retry_s=8) as sound:
             began_s = time.process_time() if sound.wait() else 0.0
-            for _ in listen(sound, detector, 0, attention):
+            for _ in analyse(sound, detector, 0, attention):
                 pass
         print(f"{name}: {(time.process_time() - began_s) / SAVED_S:.3%} of a core")
 

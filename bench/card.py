@@ -22,8 +22,8 @@ from anura_edge.audio import AudioChunk, FloatArray, Recording
 from anura_edge.config.analysis import DetectionSettings
 from anura_edge.demo.card import write_card
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.pipeline import listen
-from anura_edge.dsp.framer import Window
+from anura_edge.detection.pipeline import analyse
+from anura_edge.dsp.framer import AudioBlock
 from anura_edge.dsp.resample import Resampler
 from anura_edge.events import Scores
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
@@ -60,7 +60,7 @@ class TimedClassifier:
         self._classifier, self._spent = classifier, spent
         self.reset = classifier.reset
 
-    def score(self, window: Window) -> Scores:
+    def score(self, window: AudioBlock) -> Scores:
         began = time.perf_counter()
         scores = self._classifier.score(window)
         self._spent["infer"] += time.perf_counter() - began
@@ -110,7 +110,7 @@ def _round(path: Path, classifier: Classifier, data: Path) -> dict[str, float]:
     for file in sorted(data.iterdir()):
         if file.stat().st_size:
             sound = TimedSound(open_file(file, file.name), spent)
-            audio_s += sum(e.seconds for heard in listen(sound, detector, "loudest") for e in heard.efforts)
+            audio_s += sum(e.seconds for heard in analyse(sound, detector, "loudest") for e in heard.efforts)
     total = time.perf_counter() - began
     rest = total - sum(spent.values())
     return {**spent, "rest": rest, "total": total, "audio_s": audio_s}

@@ -10,7 +10,7 @@ import soxr
 
 from anura_edge.audio import FloatArray
 from anura_edge.inference.bundle import MODEL, load_bundle
-from anura_edge.inference.classifier import framer_for, load_classifier, rows_for
+from anura_edge.inference.classifier import frames_in, load_classifier, make_framer
 
 RECIPES = Path(__file__).resolve().parents[2] / "train" / "recipes"
 LABELS = 42
@@ -70,7 +70,7 @@ class Scorer:
         self.macs_per_s = _macs_of_graph(bundle.model, manifest.hop_samples, manifest.window_samples) * (
             manifest.rate_hz / manifest.hop_samples
         )
-        framer, small = (framer_for(manifest, rows_for(manifest, block_s)) for block_s in (10.0, 0.1))
+        framer, small = (make_framer(manifest, frames_in(manifest, block_s)) for block_s in (10.0, 0.1))
         rows = max(1, round(0.1 * manifest.rate_hz / manifest.hop_samples))
         self.every_s = rows * manifest.hop_samples / manifest.rate_hz
         self.once = np.zeros(manifest.window_samples + (rows - 1) * manifest.hop_samples, np.float32)

@@ -77,20 +77,20 @@ class AudioChunk:
 
     def channel(self, number: int) -> FloatArray:
         """Return one channel: shape (samples,), float32 from -1.0 to 1.0. Only this one is converted."""
-        samples = as_float(self.samples[:, number])
+        samples = to_float(self.samples[:, number])
         if self.samples.dtype == np.int16:
             return samples
         # Float files can hold NaN, which a recurrent state would never forget, and values whose square is infinite.
         is_sound = samples.min(initial=0) >= -1 and samples.max(initial=0) <= 1
         return samples if is_sound else np.nan_to_num(samples).clip(-1, 1)
 
-    def loudest(self) -> int:
+    def loudest_channel(self) -> int:
         """Return the number of the channel with the highest level."""
         channels = map(self.channel, range(self.samples.shape[1]))
         return int(np.argmax([np.dot(samples, samples) for samples in channels]))
 
 
-def as_float(samples: SampleArray) -> FloatArray:
+def to_float(samples: SampleArray) -> FloatArray:
     """Return samples of any shape in one piece of memory, float32, full scale is -1.0 to 1.0."""
     if samples.dtype != np.int16:
         return np.ascontiguousarray(samples, np.float32)
@@ -104,7 +104,7 @@ def to_pcm16(samples: FloatArray) -> NDArray[np.int16]:
     return np.rint(samples.clip(-1, 1) * np.float32(2**15 - 1)).astype(np.int16)
 
 
-class Sound(Protocol):
+class AudioSource(Protocol):
     """A recording that can be heard."""
 
     @property

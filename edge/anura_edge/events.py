@@ -32,7 +32,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Detection:
     """One label heard without a gap, in samples of the model's rate."""
 
     label: int

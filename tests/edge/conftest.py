@@ -30,7 +30,7 @@ from anura_edge.inference.bundle import (
     Bundle,
     Label,
     Manifest,
-    State,
+    StateTensor,
     Training,
     load_bundle,
     sha256,
@@ -217,7 +217,7 @@ class TinyModel:
     """`stream`: power of two tones in each hop, averaged with the hop before; `window`: mean square of each window."""
     graph: bytes
     labels: list[Label]
-    states: list[State] = field(default_factory=list)
+    states: list[StateTensor] = field(default_factory=list)
     lookahead: int = 0
     """Hops that a row is said to look ahead."""
 
@@ -301,7 +301,7 @@ def _graph(kind: str) -> bytes:
 def stream_model() -> TinyModel:
     low = Label(code="LOW", scientific_name="Tonus gravis", common_name="low tone", threshold=0.5)
     high = Label(code="HIGH", scientific_name="Tonus acutus", common_name="high tone", threshold=0.5)
-    return TinyModel("stream", _graph("stream"), [low, high], [State(name="before", shape=(1, 2))])
+    return TinyModel("stream", _graph("stream"), [low, high], [StateTensor(name="before", shape=(1, 2))])
 
 
 @pytest.fixture(scope="session")

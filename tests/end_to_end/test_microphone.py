@@ -18,7 +18,7 @@ from anura_edge.clocks.sample_clock import SystemClock
 from anura_edge.config.analysis import DetectionSettings
 from anura_edge.demo.card import CLIPS
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.pipeline import Heard, listen
+from anura_edge.detection.pipeline import PipelineOutput, analyse
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import load_classifier
 from anura_edge.sources.files.audio_file import open_file
@@ -88,7 +88,7 @@ def test_what_a_real_microphone_hears_is_what_a_card_with_the_same_audio_gives(
     def detector(block_s: float) -> Detector:
         return Detector(bundle, load_classifier(bundle), DetectionSettings(threshold=0.2), block_s)
 
-    def calls(heard: Iterable[Heard], first: int = 0) -> Calls:
+    def calls(heard: Iterable[PipelineOutput], first: int = 0) -> Calls:
         events = [event for part in heard for event in part.events]
         return [(e.label, first + e.onset_sample, first + e.offset_sample, e.p_peak) for e in events]
 
@@ -97,10 +97,10 @@ def test_what_a_real_microphone_hears_is_what_a_card_with_the_same_audio_gives(
 
     with Microphone("pulse", open_capture, clock, lambda _: None, lambda: None, stop, retry_s=1) as sound:
         assert sound.wait()
-        taped, live = Taped(sound), list[Heard]()
+        taped, live = Taped(sound), list[PipelineOutput]()
         player = Thread(target=pulse.play, args=(frog,))
         player.start()
-        for part in listen(taped, detector(0.1), 0):
+        for part in analyse(taped, detector(0.1), 0):
             live.append(part)
             if not player.is_alive():
                 stop.set()
@@ -108,10 +108,10 @@ def test_what_a_real_microphone_hears_is_what_a_card_with_the_same_audio_gives(
     for number, (first, parts) in enumerate(taped.stretches):
         path = tmp_path / f"{number}.wav"
         sf.write(path, np.concatenate(parts), sound.recording.rate_hz, subtype="FLOAT")
-        read += calls(listen(open_file(path, path.name), detector(10.0), 0), first)
+        read += calls(analyse(open_file(path, path.name), detector(10.0), 0), first)
     again = Tape(sound.recording, [AudioChunk(np.concatenate(p)[:, None], first) for first, p in taped.stretches])
     assert calls(live)
-    for found in (calls(live), calls(listen(again, detector(1.0), 0))):
+    for found in (calls(live), calls(analyse(again, detector(1.0), 0))):
         assert [call[:3] for call in sorted(found)] == [call[:3] for call in sorted(read)]
         assert [call[3] for call in sorted(found)] == pytest.approx([call[3] for call in sorted(read)], abs=1e-4)
 

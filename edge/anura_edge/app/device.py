@@ -20,7 +20,7 @@ from anura_edge.clocks.sample_clock import Clock
 from anura_edge.config.device import Config
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
-from anura_edge.dsp.gating import Saving
+from anura_edge.dsp.gating import PowerState
 from anura_edge.errors import JournalError
 from anura_edge.health.disk import DiskWatch
 from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
@@ -69,7 +69,7 @@ class DeviceRuntime:
         self._retention = Retention(self.journal, config.journal)
         self._clips = self._recorder() if config.clips.enabled else None
         self._writer = ResultWriter(self.journal, self._made_by(), self._noted(on_event), self._kept)
-        self._saving = Saving()
+        self._saving = PowerState()
         self._monitor = Monitor(self._parts())
 
     @property
@@ -186,7 +186,7 @@ class DeviceRuntime:
             yield file
 
     def _detector(self, block_s: float, *, is_live: bool = False) -> Detector:
-        model, detect = self._classifier.another(), self._config.detect
+        model, detect = self._classifier.clone(), self._config.detect
         return InstrumentedDetector(self.heartbeats, self._bundle, model, detect, block_s, is_live=is_live)
 
     def _made_by(self) -> Provenance:

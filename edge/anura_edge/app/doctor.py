@@ -19,7 +19,7 @@ from anura_edge.delivery.connection import MqttConnection
 from anura_edge.errors import AnuraError, SourceError
 from anura_edge.health.disk import shortfall
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
-from anura_edge.inference.classifier import golden_change, load_classifier
+from anura_edge.inference.classifier import golden_difference, load_classifier
 from anura_edge.sources.microphone.capture_client import Capture, CaptureProcess
 from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S, is_flat
 from anura_edge.system import hardware
@@ -65,7 +65,7 @@ def examine(config: Config) -> Iterator[Finding]:
 
 def _model(config: Config) -> tuple[Verdict, str]:
     bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
-    change = golden_change(
+    change = golden_difference(
         bundle, load_classifier(bundle, config.model.threads, config.model.provider, config.engines_path)
     )
     return Verdict.OK, f"{bundle.manifest.id} {bundle.manifest.version}, golden scores within {change:.1g}"

@@ -15,9 +15,9 @@ from anura_edge.clocks.sample_clock import Clock, SystemClock
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.config.energy import EnergySettings
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.pipeline import Heard, listen
-from anura_edge.dsp.gating import Attention, Saving, described
-from anura_edge.dsp.signal_quality import FAULT_S, FaultWatch
+from anura_edge.detection.pipeline import PipelineOutput, analyse
+from anura_edge.dsp.gating import PowerGate, PowerState, describe_savings
+from anura_edge.dsp.signal_quality import FAULT_S, FaultDetector
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, effort_id
 from anura_edge.health.heartbeats import Heartbeats, Stage
@@ -39,7 +39,7 @@ class MicrophoneSession:
         detector: Detector,
         audio: AudioSettings,
         energy: EnergySettings,
-        saving: Saving,
+        saving: PowerState,
         stop: Event,
         heartbeats: Heartbeats,
         clips: ClipRecorder | None = None,
@@ -77,13 +77,13 @@ class MicrophoneSession:
             log.info("listening to %s at %d Hz", recording.name, recording.rate_hz)
             if recording.clock_source == ClockSource.UNKNOWN:
                 log.warning("nobody keeps this machine's clock: times are a guess until NTP does (audio.trust_clock)")
-            self._faults = FaultWatch(recording.rate_hz)
-            if left_out := described(self._energy):
+            self._faults = FaultDetector(recording.rate_hz)
+            if left_out := describe_savings(self._energy):
                 self._tell(NoticeKind.ENERGY, left_out, recording)
             began, newest = time.monotonic(), None
-            attention = Attention(self._energy, self._saving, recording.rate_hz, audio.block_s)
+            attention = PowerGate(self._energy, self._saving, recording.rate_hz, audio.block_s)
             heard_by_all = self._clips.tap(sound, self._channel) if self._clips else sound
-            for heard in listen(heard_by_all, self._detector, self._channel, attention):
+            for heard in analyse(heard_by_all, self._detector, self._channel, attention):
                 if sound.last_block is not newest:  # it has come, whether the model hears it or not
                     newest = sound.last_block
                     self._heartbeats.record_samples()
@@ -98,8 +98,8 @@ class MicrophoneSession:
         except JournalFullError:
             return None  # they wait for the next run
 
-    def _take(self, heard: Heard, recording: Recording) -> None:
-        for state, samples in heard.judged:
+    def _take(self, heard: PipelineOutput, recording: Recording) -> None:
+        for state, samples in heard.quality:
             if self._faults.note(state, samples):
                 self._tell_fault(state, recording)
         if self._ended_before and recording.clock_source == ClockSource.SYSTEM:

@@ -16,7 +16,7 @@ from threading import Event, Semaphore
 from anura_edge.audio import ClockSource
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.pipeline import Heard, listen
+from anura_edge.detection.pipeline import PipelineOutput, analyse
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import OTHER_FILE, FileSound, check_name, is_same, open_file
 from anura_edge.sources.files.identity import INTERRUPTED, glance, read_ahead
@@ -133,12 +133,12 @@ class FileScanner:
     def _is_wanted(self, past: PreviousAnalysis) -> bool:
         return self._again and not past.is_replaced and past.config_hash != self._writer.provenance.config_hash
 
-    def _listen(self, sound: FileSound) -> list[Heard] | None:
+    def _listen(self, sound: FileSound) -> list[PipelineOutput] | None:
         """Hear a file as soon as a detector is free; return None if told to stop before its end."""
         detector = self._detectors.get()
         heard = []
         try:
-            for part in listen(sound, detector, self._audio.channel):
+            for part in analyse(sound, detector, self._audio.channel):
                 if self._stop.is_set():
                     return None
                 heard.append(part)
@@ -151,7 +151,7 @@ class FileScanner:
         file, sound, heard = visit.file, visit.sound, visit.heard
         if heard is None:
             return
-        error = heard[-1].broken_off
+        error = heard[-1].read_error
         if (error and error.reason == INTERRUPTED) or not is_same(sound):
             self._leave(file, f"{sound.path} changed or went away while it was heard; the next scan hears it again")
             return
@@ -191,13 +191,13 @@ class FileJob:
     """
 
     def __init__(
-        self, file: FoundFile, zone: timezone | None, listen_to: Callable[[FileSound], list[Heard] | None]
+        self, file: FoundFile, zone: timezone | None, listen_to: Callable[[FileSound], list[PipelineOutput] | None]
     ) -> None:
         self.file, self._zone, self._listen_to = file, zone, listen_to
         self.began_s = time.monotonic()
         self._seen: bytes | None = None
         self._sound: FileSound | None = None
-        self._heard: list[Heard] | None = None
+        self._heard: list[PipelineOutput] | None = None
 
     @property
     def seen(self) -> bytes:
@@ -214,7 +214,7 @@ class FileJob:
         return self._sound
 
     @property
-    def heard(self) -> list[Heard] | None:
+    def heard(self) -> list[PipelineOutput] | None:
         """What was heard in it; None if we were told to stop before its end."""
         if self._heard is None:
             self._heard = self._listen_to(self.sound)

@@ -305,10 +305,10 @@ def model_verify(
 
     Example: anura-edge model verify
     """
-    from anura_edge.inference.classifier import golden_change, load_classifier
+    from anura_edge.inference.classifier import golden_difference, load_classifier
 
     loaded = load_bundle(bundle, public_key)
-    change = golden_change(loaded, load_classifier(loaded))
+    change = golden_difference(loaded, load_classifier(loaded))
     signed = f"signed for {public_key}, " if public_key else ""
     typer.echo(f"{bundle}: {signed}{len(loaded.manifest.files)} files as listed, golden scores within {change:.1g}")
 

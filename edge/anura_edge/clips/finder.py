@@ -97,7 +97,7 @@ class ClipFinder:
             for block in blocks:
                 chunk = AudioChunk(block, at)
                 if channel is None:  # chosen by the first chunk, as when it was heard
-                    channel = chunk.loudest() if wanted == "loudest" else min(wanted, block.shape[1] - 1)
+                    channel = chunk.loudest_channel() if wanted == "loudest" else min(wanted, block.shape[1] - 1)
                 if chunk.end_sample > first:
                     yield to_pcm16(chunk.channel(channel)[max(0, first - at) : last - at])
                 at = chunk.end_sample

@@ -11,7 +11,7 @@ from threading import Lock, Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound, to_pcm16
+from anura_edge.audio import AudioChunk, AudioSource, FloatArray, Recording, to_pcm16
 from anura_edge.clips.ranking import make_clip
 from anura_edge.clips.store import ClipStore, to_flac
 from anura_edge.config.operation import ClipSettings
@@ -113,7 +113,7 @@ class ClipRecorder:
         self._queue.put(None)  # what waits is written first
         self._thread.join()
 
-    def tap(self, sound: Sound, channel: int) -> Sound:
+    def tap(self, sound: AudioSource, channel: int) -> AudioSource:
         """Return the same sound, one channel of which is remembered for a while as it goes by."""
         return _Tapped(sound, self, channel)
 
@@ -188,7 +188,7 @@ class ClipRecorder:
 class _Tapped:
     """A sound that a recorder listens to, too."""
 
-    def __init__(self, sound: Sound, recorder: ClipRecorder, channel: int) -> None:
+    def __init__(self, sound: AudioSource, recorder: ClipRecorder, channel: int) -> None:
         self._sound, self._recorder, self._channel = sound, recorder, channel
 
     @property

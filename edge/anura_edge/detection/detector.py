@@ -5,13 +5,13 @@ from itertools import chain
 
 from anura_edge.audio import FloatArray
 from anura_edge.config.analysis import DetectionSettings
-from anura_edge.detection.tracker import CallTracker, Rule
-from anura_edge.dsp.framer import Window
+from anura_edge.detection.tracker import DetectionTracker, Rule
+from anura_edge.dsp.framer import AudioBlock
 from anura_edge.dsp.resample import Resampler
 from anura_edge.errors import ConfigError
-from anura_edge.events import Call
+from anura_edge.events import Detection
 from anura_edge.inference.bundle import Bundle
-from anura_edge.inference.classifier import Classifier, framer_for, rows_for
+from anura_edge.inference.classifier import Classifier, frames_in, make_framer
 
 
 class Detector:
@@ -33,34 +33,34 @@ class Detector:
         self.bundle = bundle
         self._rate_hz = bundle.manifest.rate_hz
         self._rules = rules_for(bundle, detect)
-        self._framer = framer_for(bundle.manifest, rows_for(bundle.manifest, block_s), slack=int(is_live))
+        self._framer = make_framer(bundle.manifest, frames_in(bundle.manifest, block_s), slack=int(is_live))
         self._classifier = classifier
         self._block_s = block_s
 
-    def gather(self, block_s: float) -> None:
+    def set_block(self, block_s: float) -> None:
         """Score about so many seconds at a time from now on."""
         if block_s != self._block_s:
             self._block_s = block_s
-            self._framer.gather(rows_for(self.bundle.manifest, block_s))
+            self._framer.set_block_frames(frames_in(self.bundle.manifest, block_s))
 
     def begin(self, rate_hz: int) -> None:
         """Begin a stretch of audio at a sample rate."""
         manifest = self.bundle.manifest
         self._resampler = Resampler(rate_hz, manifest.rate_hz)
-        self._tracker = CallTracker(self._rules, manifest.hop_samples, manifest.window_samples)
+        self._tracker = DetectionTracker(self._rules, manifest.hop_samples, manifest.window_samples)
         self._framer.clear()
         self._classifier.reset()
 
-    def feed(self, samples: FloatArray) -> Iterator[Call]:
+    def feed(self, samples: FloatArray) -> Iterator[Detection]:
         """Take the next mono samples of the stretch."""
         return self._calls(self._framer.feed(self._resampler.feed(samples)))
 
-    def end(self) -> Iterator[Call]:
+    def end(self) -> Iterator[Detection]:
         """End the stretch."""
         last = self._framer.feed(self._resampler.flush())
         return chain(self._calls(last), self._calls(self._framer.flush()), self._tracker.flush())
 
-    def _calls(self, windows: Iterable[Window]) -> Iterator[Call]:
+    def _calls(self, windows: Iterable[AudioBlock]) -> Iterator[Detection]:
         for window in windows:
             yield from self._tracker.update(self._classifier.score(window))
 

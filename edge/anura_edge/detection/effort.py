@@ -6,7 +6,7 @@ from anura_edge.events import EffortState
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class EffortSpan:
     """Consecutive samples of a recording with one fate, at the recording's own rate."""
 
     state: EffortState
@@ -18,8 +18,8 @@ class EffortLedger:
     """Add up stretches of one recording; neighbours with one fate become one."""
 
     def __init__(self) -> None:
-        self._open: Stretch | None = None
-        self._closed: list[Stretch] = []
+        self._open: EffortSpan | None = None
+        self._closed: list[EffortSpan] = []
         self.end_sample = 0
         """Everything before this is accounted for."""
 
@@ -29,19 +29,19 @@ class EffortLedger:
         if samples <= 0:
             return
         if self._open and self._open.state == state:
-            self._open = Stretch(state, self._open.first_sample, self._open.samples + samples)
+            self._open = EffortSpan(state, self._open.first_sample, self._open.samples + samples)
         else:
             self._close()
-            self._open = Stretch(state, self.end_sample, samples)
+            self._open = EffortSpan(state, self.end_sample, samples)
         self.end_sample = until_sample
 
-    def take(self) -> list[Stretch]:
+    def take(self) -> list[EffortSpan]:
         """Return all stretches since the last call, and forget them."""
         self._close()
         closed, self._closed = self._closed, []
         return closed
 
-    def look(self) -> list[Stretch]:
+    def peek(self) -> list[EffortSpan]:
         """Return what `take` would, and remember it."""
         return [*self._closed, *([self._open] if self._open else [])]
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from anura_edge.audio import AudioChunk, FloatArray, Recording, Sound
+from anura_edge.audio import AudioChunk, AudioSource, FloatArray, Recording
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.effort import EffortLedger, Stretch
-from anura_edge.dsp.gating import Attention
-from anura_edge.dsp.signal_quality import SoundCheck
+from anura_edge.detection.effort import EffortLedger, EffortSpan
+from anura_edge.dsp.gating import PowerGate
+from anura_edge.dsp.signal_quality import QualityMeter
 from anura_edge.errors import UnreadableError
-from anura_edge.events import Call, Effort, EffortState, Event, effort_id, event_id
+from anura_edge.events import Detection, Effort, EffortState, Event, effort_id, event_id
 from anura_edge.inference.bundle import Bundle
 
 PROGRESS_EVERY_S = 60.0
@@ -24,7 +24,7 @@ CLOCK_SET = timedelta(seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class PipelineOutput:
     """What became known at one moment of a recording."""
 
     events: tuple[Event, ...] = ()
@@ -32,18 +32,18 @@ class Heard:
     progress: tuple[Effort, ...] | None = None
     """Now and then, all effort that is known but still grows, which a crash would otherwise leave unaccounted. The last
     one is empty: where the time begins in which nobody listens, if this was the end."""
-    judged: tuple[tuple[EffortState, int], ...] = ()
+    quality: tuple[tuple[EffortState, int], ...] = ()
     """How the audio sounds: state and samples of each frame that ended here."""
-    broken_off: UnreadableError | None = None
+    read_error: UnreadableError | None = None
     """Why the recording ended before its end, in the last one only."""
 
 
-def listen(
-    sound: Sound, detector: Detector, channel: int | Literal["loudest"], attention: Attention | None = None
-) -> Iterator[Heard]:
+def analyse(
+    sound: AudioSource, detector: Detector, channel: int | Literal["loudest"], attention: PowerGate | None = None
+) -> Iterator[PipelineOutput]:
     """Hear a sound to its end, or what `attention` lets pass of it, and say what was in it and how much was heard."""
-    account = _Account(sound.recording, detector.bundle)
-    ears = _Ears(account, detector, attention)
+    account = RecordingLedger(sound.recording, detector.bundle)
+    ears = SegmentRunner(account, detector, attention)
     broken_off, come = None, 0
     try:
         for chunk in sound.chunks():
@@ -62,13 +62,13 @@ def listen(
     yield account.close(broken_off)
 
 
-class _Ears:
+class SegmentRunner:
     """A detector that hears one contiguous stretch after another, and an account of that.
 
     A stretch that begins after others were left out begins as the first one does: the model remembers nothing.
     """
 
-    def __init__(self, account: "_Account", detector: Detector, attention: Attention | None) -> None:
+    def __init__(self, account: "RecordingLedger", detector: Detector, attention: PowerGate | None) -> None:
         self._account, self._detector, self._attention = account, detector, attention
         self._is_open = False
 
@@ -77,8 +77,8 @@ class _Ears:
         if not self._attention:
             self._take(EffortState.ANALYSED, mono)
             return
-        self._detector.gather(self._attention.block_s)
-        for state, part in self._attention.divide(mono, at):
+        self._detector.set_block(self._attention.block_s)
+        for state, part in self._attention.split(mono, at):
             self._take(state, part)
 
     def end(self) -> None:
@@ -105,14 +105,14 @@ class _Ears:
             self._account.note(self._detector.end())
 
 
-class _Account:
+class RecordingLedger:
     """Where we are in a recording, and what is known of it so far."""
 
     def __init__(self, recording: Recording, bundle: Bundle) -> None:
         self._recording, self._bundle = recording, bundle
         self._is_live = recording.samples is None
         self._ledger = EffortLedger()
-        self._check = SoundCheck(recording.rate_hz)
+        self._check = QualityMeter(recording.rate_hz)
         self._state = EffortState.ANALYSED
         self._judged: list[tuple[EffortState, int]] = []
         self._events: list[Event] = []
@@ -154,7 +154,7 @@ class _Account:
         else:
             self._judge(self._check.feed(mono))
 
-    def note(self, calls: Iterable[Call]) -> None:
+    def note(self, calls: Iterable[Detection]) -> None:
         """Give calls of the stretch their names and times."""
         self._events += map(self._event, calls)
 
@@ -162,10 +162,10 @@ class _Account:
         """Return the channel to analyse, chosen once for the whole recording."""
         if self._channel is None:
             most = chunk.samples.shape[1] - 1
-            self._channel = chunk.loudest() if channel == "loudest" else min(channel, most)
+            self._channel = chunk.loudest_channel() if channel == "loudest" else min(channel, most)
         return chunk.channel(self._channel)
 
-    def report(self) -> Heard:
+    def report(self) -> PipelineOutput:
         """Say what is now known and accounted for."""
         events, self._events = tuple(self._events), []
         due, self._due = tuple(self._due), []
@@ -174,16 +174,16 @@ class _Account:
         progress = None
         if self._is_live and (due or is_time):
             self._progress_at = self.position
-            end = Stretch(EffortState.OFF, self._ledger.end_sample, samples=0)
-            progress = self._named([*self._ledger.look(), end])
-        return Heard(events, due, progress, judged)
+            end = EffortSpan(EffortState.OFF, self._ledger.end_sample, samples=0)
+            progress = self._named([*self._ledger.peek(), end])
+        return PipelineOutput(events, due, progress, judged)
 
-    def close(self, broken_off: UnreadableError | None) -> Heard:
+    def close(self, broken_off: UnreadableError | None) -> PipelineOutput:
         """Close the books: what is still missing was unreadable."""
         self._judge(self._check.end())
         self._add(EffortState.UNREADABLE, self._recording.samples or 0)
         self._due += self._named(self._ledger.take())
-        return replace(self.report(), broken_off=broken_off)
+        return replace(self.report(), read_error=broken_off)
 
     def _judge(self, frames: Iterable[tuple[EffortState, int]]) -> None:
         for found, samples in frames:
@@ -205,10 +205,10 @@ class _Account:
         # Times are rounded to microseconds: the last of the old hour is the new one.
         return sample + math.ceil((left_s if left_s > 1e-3 else left_s + 3600) * self._recording.rate_hz)
 
-    def _named(self, stretches: Iterable[Stretch]) -> tuple[Effort, ...]:
+    def _named(self, stretches: Iterable[EffortSpan]) -> tuple[Effort, ...]:
         return tuple(map(self._effort, stretches))
 
-    def _event(self, call: Call) -> Event:
+    def _event(self, call: Detection) -> Event:
         recording, manifest = self._recording, self._bundle.manifest
         label = manifest.labels[call.label]
         ratio = recording.rate_hz / manifest.rate_hz
@@ -231,7 +231,7 @@ class _Account:
             level_dbfs=call.level_dbfs,
         )
 
-    def _effort(self, stretch: Stretch) -> Effort:
+    def _effort(self, stretch: EffortSpan) -> Effort:
         recording = self._recording
         return Effort(
             id=effort_id(recording.id, stretch.first_sample, stretch.state, self._bundle.model_sha256),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from anura_edge.events import Call, Scores
+from anura_edge.events import Detection, Scores
 
 SILENCE_DBFS = -120.0
 """Level given to digital silence, below what 16 bits can hold, since its logarithm has none."""
@@ -43,7 +43,7 @@ class _Track:
         self._onset = self._end = 0
         self._gap: list[tuple[float, float]] = []
 
-    def update(self, row: int, p: float, power: float) -> Call | None:
+    def update(self, row: int, p: float, power: float) -> Detection | None:
         """Take the next row; return the call that it ends."""
         if p >= self._rule.off:
             self._extend(row, p, power)
@@ -66,16 +66,16 @@ class _Track:
         self._heard = self._heard or p >= self._rule.on
         self._peak = max(self._peak, p)
 
-    def close(self, *, cut: bool = False) -> Call | None:
+    def close(self, *, cut: bool = False) -> Detection | None:
         """End the call here, when cut just where the next one may begin; return it, if it ever reached `on`."""
         call = self._call(self._step if cut else self._span) if self._heard else None
         self._clear()
         return call
 
-    def _call(self, last_span: int) -> Call:
+    def _call(self, last_span: int) -> Detection:
         rows = self._end - self._onset
         power = self._power_sum / rows
-        return Call(
+        return Detection(
             label=self._label,
             onset_sample=self._onset * self._step,
             offset_sample=(self._end - 1) * self._step + last_span,
@@ -85,7 +85,7 @@ class _Track:
         )
 
 
-class CallTracker:
+class DetectionTracker:
     """Follow every label through a stream. The calls do not depend on how the rows were grouped into Scores."""
 
     def __init__(self, rules: Sequence[Rule], step: int, span: int) -> None:
@@ -93,11 +93,11 @@ class CallTracker:
         self._step = step
         self._tracks = [_Track(label, rule, step, span) for label, rule in enumerate(rules)]
 
-    def update(self, scores: Scores) -> Iterator[Call]:
+    def update(self, scores: Scores) -> Iterator[Detection]:
         """Yield the calls that these rows end, by time of ending and then by label."""
         first_row = scores.first_sample // self._step
         loudest = scores.probabilities.max(axis=0, initial=0).tolist()
-        ended: list[tuple[int, int, Call]] = []
+        ended: list[tuple[int, int, Detection]] = []
         for label, track in enumerate(self._tracks):
             if not track.open and loudest[label] < self._rules[label].off:
                 continue  # most labels, most of the time
@@ -107,6 +107,6 @@ class CallTracker:
                     ended.append((row, label, call))
         yield from (call for _, _, call in sorted(ended, key=lambda entry: entry[:2]))
 
-    def flush(self) -> Iterator[Call]:
+    def flush(self) -> Iterator[Detection]:
         """End the stream: yield the calls that are under way, by label."""
         yield from (call for track in self._tracks if (call := track.close()))

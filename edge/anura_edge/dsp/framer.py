@@ -10,7 +10,7 @@ from anura_edge.dsp.ring_buffer import Ring
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Window:
+class AudioBlock:
     """A stretch of mono audio, ready to be scored; its samples are valid until the framer is fed again."""
 
     samples: FloatArray
@@ -40,7 +40,7 @@ class Framer:
         bounds = max(1, rows - self._slack), rows + self._slack
         self._least, self._most = (self._window + (bound - 1) * self._hop for bound in bounds)
 
-    def gather(self, rows: int) -> None:
+    def set_block_frames(self, rows: int) -> None:
         """Gather so many rows at a time from now on; what is held already stays, and comes with the next ones."""
         self._bound(rows)
         if self._most > self._ring.capacity:
@@ -49,7 +49,7 @@ class Framer:
             self._ring.end = self._start
             self._ring.write(held)
 
-    def feed(self, samples: FloatArray) -> Iterator[Window]:
+    def feed(self, samples: FloatArray) -> Iterator[AudioBlock]:
         """Take mono samples, shape (n,), and yield each stretch that they complete."""
         while len(samples):
             missing = max(0, self._start + self._most - self._ring.end)  # none where fewer rows are wanted now
@@ -57,10 +57,10 @@ class Framer:
             samples = samples[missing:]
             if (held := self._ring.end - self._start) >= self._least:
                 rows = 1 + (min(held, self._most) - self._window) // self._hop
-                yield Window(self._ring.view(self._start, self._window + (rows - 1) * self._hop), self._start)
+                yield AudioBlock(self._ring.view(self._start, self._window + (rows - 1) * self._hop), self._start)
                 self._start += rows * self._hop
 
-    def flush(self) -> Iterator[Window]:
+    def flush(self) -> Iterator[AudioBlock]:
         """End the stream: yield what is left, if any of it is new, padded with zeros; then begin a new stream."""
         left = self._ring.end - self._start
         already_seen = self._window - self._hop if self._start else 0
@@ -69,7 +69,7 @@ class Framer:
         if rows:
             padded = np.zeros(self._window + (rows - 1) * self._hop, np.float32)
             padded[:left] = self._ring.view(self._start, left)
-            yield Window(padded, self._start)
+            yield AudioBlock(padded, self._start)
         self.clear()
 
     def clear(self) -> None:

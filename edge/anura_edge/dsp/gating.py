@@ -19,11 +19,11 @@ from anura_edge.events import EffortState
 FRAME_S = 0.1
 """The gate judges so much at a time, from the start of each contiguous stretch, whatever chunks it comes in."""
 
-Part = tuple[EffortState, FloatArray]
+GatedAudio = tuple[EffortState, FloatArray]
 """What becomes of some mono samples, shape (n,): `analysed` is what the model shall hear."""
 
 
-class Step(StrEnum):
+class PowerMode(StrEnum):
     """How much a battery lets the device do, the most first. Each step saves what those before it save."""
 
     FULL = "full"
@@ -35,10 +35,10 @@ class Step(StrEnum):
     """Nothing is heard until there is more charge."""
 
 
-_STEPS = tuple(Step)
+_STEPS = tuple(PowerMode)
 
 
-def next_step(step: Step, percent: float, settings: BatterySettings) -> Step:
+def next_mode(step: PowerMode, percent: float, settings: BatterySettings) -> PowerMode:
     """Return the step for a battery's charge: down at once, up only when it is clearly above the threshold."""
 
     def deepest(charge: float) -> int:
@@ -49,11 +49,11 @@ def next_step(step: Step, percent: float, settings: BatterySettings) -> Step:
     return _STEPS[min(max(_STEPS.index(step), down), up)]
 
 
-class Saving:
+class PowerState:
     """How much is saved at the moment. One thread sets it, others look."""
 
     def __init__(self) -> None:
-        self.step = Step.FULL
+        self.mode = PowerMode.FULL
 
 
 class LevelGate:
@@ -77,7 +77,7 @@ class LevelGate:
         self._is_open = False
         self._before.clear()
 
-    def feed(self, samples: FloatArray) -> Iterator[Part]:
+    def feed(self, samples: FloatArray) -> Iterator[GatedAudio]:
         """Take mono samples, shape (n,), and yield, in order, what has become clear of them and of those before."""
         while len(samples):
             missing = len(self._frame) - self._filled
@@ -90,7 +90,7 @@ class LevelGate:
                 self._filled = 0
                 yield from self._judge()
 
-    def end(self) -> Iterator[Part]:
+    def end(self) -> Iterator[GatedAudio]:
         """End the stretch: what the gate still held back was too quiet."""
         if not self._is_open:
             for held in (*self._before, self._frame[: self._filled].copy()):
@@ -98,7 +98,7 @@ class LevelGate:
                     yield EffortState.GATED, held
         self._clear()
 
-    def _judge(self) -> Iterator[Part]:
+    def _judge(self) -> Iterator[GatedAudio]:
         is_loud = self._is_loud()
         if self._is_open:
             self._quiet = 0 if is_loud else self._quiet + 1
@@ -115,10 +115,10 @@ class LevelGate:
         return float(np.vdot(spectrum, spectrum).real) >= self._least
 
 
-class Attention:
+class PowerGate:
     """Divides a microphone's sound into what the model hears and what is left out."""
 
-    def __init__(self, settings: EnergySettings, saving: Saving, rate_hz: int, block_s: float) -> None:
+    def __init__(self, settings: EnergySettings, saving: PowerState, rate_hz: int, block_s: float) -> None:
         """Give the model `block_s` at a time while there is no reason to give it more."""
         self._duty, self._battery, self._saving = settings.duty, settings.battery, saving
         self._rate_hz, self._block_s = rate_hz, block_s
@@ -128,11 +128,11 @@ class Attention:
     @property
     def block_s(self) -> float:
         """How much sound to give the model at a time."""
-        if self._battery and self._saving.step != Step.FULL:
+        if self._battery and self._saving.mode != PowerMode.FULL:
             return max(self._block_s, self._battery.coarse_block_s)
         return self._block_s
 
-    def divide(self, samples: FloatArray, at: datetime) -> Iterator[Part]:
+    def split(self, samples: FloatArray, at: datetime) -> Iterator[GatedAudio]:
         """Take the next mono samples, shape (n,), the first of which is of a moment; yield in order what is clear."""
         at_s = at.timestamp()
         while len(samples):
@@ -142,19 +142,19 @@ class Attention:
             if not is_on:
                 yield from self._gate.end()
                 yield EffortState.PAUSED, part
-            elif self._always_gates or self._saving.step == Step.GATED:
+            elif self._always_gates or self._saving.mode == PowerMode.GATED:
                 yield from self._gate.feed(part)
             else:
                 yield from self._gate.end()
                 yield EffortState.ANALYSED, part
 
-    def end(self) -> Iterator[Part]:
+    def end(self) -> Iterator[GatedAudio]:
         """End a contiguous stretch."""
         return self._gate.end()
 
     def _until_change(self, at_s: float) -> tuple[bool, int]:
         """Say whether we listen at a time, and for how many samples that stays so."""
-        if self._saving.step == Step.PAUSED:
+        if self._saving.mode == PowerMode.PAUSED:
             return False, 2**31
         if not self._duty:
             return True, 2**31
@@ -165,7 +165,7 @@ class Attention:
         return is_on, max(1, math.ceil(left_s * self._rate_hz))
 
 
-def described(settings: EnergySettings) -> str | None:
+def describe_savings(settings: EnergySettings) -> str | None:
     """Say in a sentence what the settings leave out, whatever the battery does; None if that is nothing."""
     parts = []
     if duty := settings.duty:

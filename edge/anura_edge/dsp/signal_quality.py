@@ -20,7 +20,7 @@ CLIPPED_SHARE = 0.01
 """A frame with this share of its samples at full scale is clipped; a thunderclap or a knock on the case is not."""
 
 
-class SoundCheck:
+class QualityMeter:
     """Judge mono audio frame by frame: silent comes before clipped, clipped before analysed."""
 
     def __init__(self, rate_hz: int) -> None:
@@ -65,7 +65,7 @@ MENDED_S = 60.0
 """Good sound for this long, and the next fault is another one."""
 
 
-class FaultWatch:
+class FaultDetector:
     """Notice when a microphone has been silent or clipped for minutes, once each time."""
 
     def __init__(self, rate_hz: int) -> None:

@@ -20,8 +20,8 @@ from anura_edge.audio import FloatArray, to_pcm16
 from anura_edge.config.analysis import ModelSettings
 from anura_edge.config.device import Config
 from anura_edge.detection.detector import Detector, rules_for
-from anura_edge.detection.pipeline import Heard, listen
-from anura_edge.dsp.framer import Window
+from anura_edge.detection.pipeline import PipelineOutput, analyse
+from anura_edge.dsp.framer import AudioBlock
 from anura_edge.errors import BusyError, ConfigError, UnreadableError
 from anura_edge.events import EffortState, Scores
 from anura_edge.explore.spectrogram import log_mel
@@ -116,12 +116,14 @@ class Explorer:
                 bundle, classifier, block_s = self._with_window(window_s, hop_s)
                 recorder = _RecordingClassifier(classifier)
                 detector = Detector(bundle, recorder, self._config.detect, block_s)
-                outputs = listen(sound, detector, self._config.audio.channel)
+                outputs = analyse(sound, detector, self._config.audio.channel)
                 return self._result(sound, list(self._limited(sound, outputs, recorder)), bundle, recorder)
             except UnreadableError as error:
                 raise UnreadableError(error.reason, str(error).replace(str(path), name)) from error
 
-    def _limited(self, sound: FileSound, outputs: Iterator[Heard], recorder: "_RecordingClassifier") -> Iterator[Heard]:
+    def _limited(
+        self, sound: FileSound, outputs: Iterator[PipelineOutput], recorder: "_RecordingClassifier"
+    ) -> Iterator[PipelineOutput]:
         """Pass outputs on. Raise UnreadableError when the recording is too long or its analysis takes too long."""
         deadline_s = time.monotonic() + TIMEOUT_S
         self._check_duration((sound.recording.samples or 0) / sound.recording.rate_hz)
@@ -153,15 +155,15 @@ class Explorer:
         window, hop = round(window_s * own.rate_hz), round(hop_s * own.rate_hz)
         manifest = own.model_copy(update={"window_samples": window, "hop_samples": hop})
         block_s = min(CHUNK_S, WINDOWS_PER_RUN * hop / own.rate_hz)
-        return replace(self._bundle, manifest=manifest), self._model.framed(manifest), block_s
+        return replace(self._bundle, manifest=manifest), self._model.with_window(manifest), block_s
 
     def _result(
-        self, sound: FileSound, outputs: list[Heard], bundle: Bundle, recorder: "_RecordingClassifier"
+        self, sound: FileSound, outputs: list[PipelineOutput], bundle: Bundle, recorder: "_RecordingClassifier"
     ) -> Analysis:
         recording, manifest = sound.recording, bundle.manifest
         efforts = [effort for output in outputs for effort in output.efforts]
         samples = sum(effort.samples for effort in efforts if effort.state != EffortState.UNREADABLE)
-        truncated = ["the recording breaks off before its end"] if outputs[-1].broken_off else []
+        truncated = ["the recording breaks off before its end"] if outputs[-1].read_error else []
         audio = recorder.audio()[: math.ceil(samples * manifest.rate_hz / recording.rate_hz)]
         probabilities, power = recorder.scores(len(manifest.labels))
         spectrogram = log_mel(audio, manifest.rate_hz)
@@ -208,7 +210,7 @@ class _RecordingClassifier:
         self.samples = 0
         """Samples scored so far, at the model's rate."""
 
-    def score(self, window: Window) -> Scores:
+    def score(self, window: AudioBlock) -> Scores:
         """Score a window, and store its scores and its new samples."""
         new = window.samples[self.samples - window.start_sample :]
         self._audio += to_pcm16(new).tobytes()

@@ -12,8 +12,8 @@ from threading import Lock
 from anura_edge.audio import FloatArray
 from anura_edge.config.analysis import DetectionSettings
 from anura_edge.detection.detector import Detector
-from anura_edge.dsp.framer import Window
-from anura_edge.events import Call, Scores
+from anura_edge.dsp.framer import AudioBlock
+from anura_edge.events import Detection, Scores
 from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.classifier import Classifier
 
@@ -125,7 +125,7 @@ class InstrumentedDetector(Detector):
         super().__init__(bundle, instrumented, detect, block_s, is_live=is_live)
         self._heartbeats = heartbeats
 
-    def feed(self, samples: FloatArray) -> Iterator[Call]:
+    def feed(self, samples: FloatArray) -> Iterator[Detection]:
         """Analyse the next mono samples of the segment, shape (n,)."""
         self._heartbeats.record_samples()
         return super().feed(samples)
@@ -135,7 +135,7 @@ class _InstrumentedClassifier:
     def __init__(self, heartbeats: Heartbeats, classifier: Classifier, rate_hz: int) -> None:
         self._heartbeats, self._classifier, self._rate_hz = heartbeats, classifier, rate_hz
 
-    def score(self, window: Window) -> Scores:
+    def score(self, window: AudioBlock) -> Scores:
         """Score the next window of a stream."""
         # Several recordings may be scored at the same time. The end of one must not hide that another hangs.
         self._heartbeats.record(Stage.MODEL, worker=id(self))

@@ -7,17 +7,17 @@ from pathlib import Path
 from uuid import uuid4
 
 from anura_edge.config.energy import BatterySettings
-from anura_edge.dsp.gating import Saving, Step, next_step
+from anura_edge.dsp.gating import PowerMode, PowerState, next_mode
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.store.writer import ResultWriter
 
 log = logging.getLogger(__name__)
 
 _MEANING = {
-    Step.FULL: "all audio is analysed as the settings say",
-    Step.COARSE: "the model gets longer blocks, and calls are reported later",
-    Step.GATED: "audio that is too quiet for a frog is not analysed",
-    Step.PAUSED: "no audio is analysed until the charge is higher",
+    PowerMode.FULL: "all audio is analysed as the settings say",
+    PowerMode.COARSE: "the model gets longer blocks, and calls are reported later",
+    PowerMode.GATED: "audio that is too quiet for a frog is not analysed",
+    PowerMode.PAUSED: "no audio is analysed until the charge is higher",
 }
 
 
@@ -46,15 +46,15 @@ def read_power_supply(capacity_file: Path | None = None, sys: Path = Path("/sys"
 class PowerWatch:
     """Checks the battery, and sets the power mode."""
 
-    def __init__(self, settings: BatterySettings | None, saving: Saving, writer: ResultWriter) -> None:
+    def __init__(self, settings: BatterySettings | None, saving: PowerState, writer: ResultWriter) -> None:
         self._settings, self._saving, self._writer = settings, saving, writer
         self.supply = PowerSupply()
         """As of the last check."""
 
     @property
-    def step(self) -> Step:
+    def step(self) -> PowerMode:
         """The current power mode."""
-        return self._saving.step
+        return self._saving.mode
 
     def check(self) -> None:
         """Read the battery, set the power mode, and publish a notice when it changes.
@@ -65,9 +65,9 @@ class PowerWatch:
         percent = self.supply.battery_percent
         if self._settings is None or percent is None:
             return
-        step = next_step(self._saving.step, percent, self._settings)
-        if step != self._saving.step:
-            self._saving.step = step
+        step = next_mode(self._saving.mode, percent, self._settings)
+        if step != self._saving.mode:
+            self._saving.mode = step
             detail = f"the battery is at {percent:.0f} %: {_MEANING[step]}"
             log.warning(detail)
             self._writer.notice(Notice(uuid4(), NoticeKind.ENERGY, datetime.now(UTC), detail, amount=percent))

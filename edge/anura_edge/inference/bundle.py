@@ -51,7 +51,7 @@ class Label(_Part):
     """Probability from which a call begins."""
 
 
-class State(_Part):
+class StateTensor(_Part):
     """A tensor that a stream model carries from one chunk to the next."""
 
     name: str
@@ -82,7 +82,7 @@ class Training(_Part):
     """How logits became probabilities, and on which predictions that was fitted."""
 
 
-class Change(_Part):
+class ProbabilityChange(_Part):
     """By how much a label's probability differs between two models, over rows of scores."""
 
     largest: float
@@ -97,8 +97,8 @@ class Parity(_Part):
     """What it was made from, as in `torch`, or `model.onnx` and the beginning of its SHA-256."""
     audio: str
     """What both have scored, in a sentence."""
-    overall: Change
-    labels: dict[str, Change]
+    overall: ProbabilityChange
+    labels: dict[str, ProbabilityChange]
     """By label code."""
 
 
@@ -131,7 +131,7 @@ class Manifest(_Part):
     """A row of a stream model speaks about sound that was there so much earlier, and has heard what followed it."""
     receptive_field_samples: int | None = None
     """How far back a row can see; none when a recurrent layer makes it unbounded."""
-    states: tuple[State, ...] = ()
+    states: tuple[StateTensor, ...] = ()
     licence: str
     """SPDX identifier."""
     training: Training

@@ -9,18 +9,18 @@ import onnxruntime as ort
 import soundfile as sf
 
 from anura_edge.audio import FloatArray
-from anura_edge.dsp.framer import Framer, Window
+from anura_edge.dsp.framer import AudioBlock, Framer
 from anura_edge.errors import ModelError
 from anura_edge.events import Scores
 from anura_edge.inference.bundle import MODEL, Bundle, Manifest
-from anura_edge.inference.providers import Provider, name_of, options_for
+from anura_edge.inference.providers import Provider, provider_in_use, provider_options
 from anura_edge.inference.tensorrt import FixedShapes, Session, tensorrt_options
 
 
 class Classifier(Protocol):
     """Something that scores audio. Both kinds of model look the same from outside."""
 
-    def score(self, window: Window) -> Scores:
+    def score(self, window: AudioBlock) -> Scores:
         """Score the next stretch of a stream."""
 
     def reset(self) -> None:
@@ -36,7 +36,7 @@ class WindowClassifier:
         self.provider = provider
         """What it runs on."""
 
-    def score(self, window: Window) -> Scores:
+    def score(self, window: AudioBlock) -> Scores:
         """Score each window of the stretch."""
         m = self._manifest
         batch = np.lib.stride_tricks.sliding_window_view(window.samples, m.window_samples)[:: m.hop_samples]
@@ -44,7 +44,7 @@ class WindowClassifier:
         (probabilities,) = self._session.run(["probabilities"], {"audio": filled})
         return _scores(probabilities, batch, window, m)
 
-    def framed(self, manifest: Manifest) -> "WindowClassifier":
+    def with_window(self, manifest: Manifest) -> "WindowClassifier":
         """Return one that takes windows as another manifest has them, none longer than its own."""
         silence = self._silence + self._manifest.window_samples - manifest.window_samples
         return WindowClassifier(self._session, manifest, self.provider, silence)
@@ -52,7 +52,7 @@ class WindowClassifier:
     def reset(self) -> None:
         """Do nothing: each window stands alone."""
 
-    def another(self) -> "WindowClassifier":
+    def clone(self) -> "WindowClassifier":
         """Return itself, for the same reason."""
         return self
 
@@ -69,7 +69,7 @@ class StreamClassifier:
         self._waiting: FloatArray = np.zeros(0, np.float32)
         """Power of the newest rows of sound, about which the model has not spoken yet."""
 
-    def score(self, window: Window) -> Scores:
+    def score(self, window: AudioBlock) -> Scores:
         """Score a stretch and move the state to its end; what the model looks ahead, the scores stay behind."""
         m = self._manifest
         probabilities, *states = self._session.run(self._outputs, {"audio": window.samples[None], **self._states})
@@ -91,7 +91,7 @@ class StreamClassifier:
         self._states = _zeros(self._manifest)
         self._waiting = np.zeros(0, np.float32)
 
-    def another(self) -> "StreamClassifier":
+    def clone(self) -> "StreamClassifier":
         """Return one for another stream; both may score at the same time."""
         return StreamClassifier(self._session, self._manifest, self.provider)
 
@@ -104,17 +104,17 @@ def _zeros(manifest: Manifest) -> dict[str, FloatArray]:
     return {state.name: np.zeros((1, *state.shape), np.float32) for state in manifest.states}
 
 
-def _scores(probabilities: FloatArray, rows_of_audio: FloatArray, window: Window, manifest: Manifest) -> Scores:
+def _scores(probabilities: FloatArray, rows_of_audio: FloatArray, window: AudioBlock, manifest: Manifest) -> Scores:
     power = np.vecdot(rows_of_audio, rows_of_audio) / manifest.window_samples
     return Scores(probabilities, power, window.start_sample, manifest.hop_samples, manifest.window_samples)
 
 
-def rows_for(manifest: Manifest, block_s: float) -> int:
+def frames_in(manifest: Manifest, block_s: float) -> int:
     """Return how many rows of scores about `block_s` seconds are, one at least."""
     return max(1, round(block_s * manifest.rate_hz / manifest.hop_samples))
 
 
-def framer_for(manifest: Manifest, rows: int, slack: int = 0) -> Framer:
+def make_framer(manifest: Manifest, rows: int, slack: int = 0) -> Framer:
     """Cut audio as the model wants it, some rows at a time, give or take `slack`."""
     return Framer(manifest.window_samples, manifest.hop_samples, rows, slack, manifest.lookahead_samples)
 
@@ -126,7 +126,7 @@ def load_classifier(bundle: Bundle, threads: int = 1, provider: Provider = "cpu"
     """
     classifier = open_model(bundle, threads, provider, engines)
     try:
-        change = golden_change(bundle, classifier)
+        change = golden_difference(bundle, classifier)
     except ModelError:
         raise
     except Exception as error:  # onnxruntime's, numpy's and libsndfile's share no narrower base
@@ -141,7 +141,7 @@ def load_classifier(bundle: Bundle, threads: int = 1, provider: Provider = "cpu"
     return classifier
 
 
-def golden_change(bundle: Bundle, classifier: Classifier) -> float:
+def golden_difference(bundle: Bundle, classifier: Classifier) -> float:
     """Return the largest difference between the scores of the golden clip now and at export."""
     path, expected = bundle.golden()
     samples, rate_hz = sf.read(path, dtype="float32")
@@ -156,7 +156,7 @@ def golden_change(bundle: Bundle, classifier: Classifier) -> float:
 
 def score_all(bundle: Bundle, classifier: Classifier, samples: FloatArray, rows: int = 20) -> FloatArray:
     """Score mono audio, shape (samples,), as a new stream, some rows at a time; return shape (rows, labels)."""
-    framer = framer_for(bundle.manifest, rows)
+    framer = make_framer(bundle.manifest, rows)
     classifier.reset()
     parts = [classifier.score(window) for window in chain(framer.feed(samples), framer.flush())]
     return np.concatenate([part.probabilities for part in parts])
@@ -179,15 +179,15 @@ def open_model(bundle: Bundle, threads: int = 1, provider: Provider = "cpu", eng
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", nowhere)
     try:
         session = ort.InferenceSession(
-            bundle.model, options, providers=options_for(provider, engines, tensorrt_options(bundle))
+            bundle.model, options, providers=provider_options(provider, engines, tensorrt_options(bundle))
         )
     except Exception as error:  # onnxruntime's errors share no narrower base
         raise ModelError(f"{bundle.path}: onnxruntime cannot load the model: {error}; export it again") from error
     _check_signature(session, bundle)
-    return classifier_of(session, bundle.manifest, name_of(session, provider))
+    return make_classifier(session, bundle.manifest, provider_in_use(session, provider))
 
 
-def classifier_of(session: Session, manifest: Manifest, provider: str) -> Model:
+def make_classifier(session: Session, manifest: Manifest, provider: str) -> Model:
     """Make a session a classifier, which asks TensorRT in the shapes that it has an engine for."""
     kind = StreamClassifier if manifest.kind == "stream" else WindowClassifier
     return kind(FixedShapes(session, manifest) if provider == "tensorrt" else session, manifest, provider)

@@ -17,7 +17,9 @@ Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
 
-def options_for(wanted: Provider, engines: Path | None, tensorrt: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
+def provider_options(
+    wanted: Provider, engines: Path | None, tensorrt: dict[str, str]
+) -> list[tuple[str, dict[str, str]]]:
     """Return the providers to try, the best first, with their options; the CPU is always the last.
 
     TensorRT is told what the model needs (`shapes.tensorrt_options`), and keeps the engines that it builds, which takes
@@ -37,7 +39,7 @@ def options_for(wanted: Provider, engines: Path | None, tensorrt: dict[str, str]
     return [*found, (NAMES["cpu"], {})]
 
 
-def name_of(session: ort.InferenceSession, wanted: Provider) -> str:
+def provider_in_use(session: ort.InferenceSession, wanted: Provider) -> str:
     """Return what a session really runs on, and tell the log if that is not what was wanted."""
     first = session.get_providers()[0]
     used = next((name for name, provider in NAMES.items() if provider == first), first)

@@ -13,10 +13,10 @@ import numpy as np
 from anura_edge.audio import FloatArray
 from anura_edge.inference.bundle import Bundle, Manifest
 
-STREAM_ROWS = 128, 8, 1
+STREAM_FRAMES = 128, 8, 1
 """Rows of scores in one call for a stream: of a card, of a microphone, and what is left."""
 
-WINDOW_ROWS = 16, 1
+WINDOW_BATCHES = 16, 1
 """Windows in one call: of a card, of a microphone."""
 
 
@@ -40,7 +40,7 @@ class FixedShapes:
     def _stream(self, outputs: list[str], feeds: dict[str, FloatArray]) -> list[FloatArray]:
         audio, hop = feeds["audio"], self._manifest.hop_samples
         states = {name: value for name, value in feeds.items() if name != "audio"}
-        ends = [0, *np.cumsum([*pieces(audio.shape[1] // hop, STREAM_ROWS)]).tolist()]
+        ends = [0, *np.cumsum([*split_sizes(audio.shape[1] // hop, STREAM_FRAMES)]).tolist()]
         parts = []
         for first, last in pairwise(ends):
             piece = np.ascontiguousarray(audio[:, first * hop : last * hop])
@@ -50,29 +50,29 @@ class FixedShapes:
         return [np.concatenate(parts, axis=1), *states.values()]
 
     def _windows(self, outputs: list[str], feeds: dict[str, FloatArray]) -> list[FloatArray]:
-        audio, most = feeds["audio"], max(WINDOW_ROWS)
+        audio, most = feeds["audio"], max(WINDOW_BATCHES)
         parts = []
         for at in range(0, len(audio), most):
             part = audio[at : at + most]
-            size = min(rows for rows in WINDOW_ROWS if rows >= len(part))
+            size = min(rows for rows in WINDOW_BATCHES if rows >= len(part))
             filled = np.pad(part, ((0, size - len(part)), (0, 0)))
             parts.append(self._session.run(outputs, {"audio": filled})[0][: len(part)])
         return [np.concatenate(parts)]
 
 
-def pieces(rows: int, sizes: Sequence[int]) -> Iterator[int]:
+def split_sizes(rows: int, sizes: Sequence[int]) -> Iterator[int]:
     """Cut a number of rows into as few pieces of given sizes, the largest first, as it takes; the last size is 1."""
     for size in sizes:
         yield from [size] * (rows // size)
         rows %= size
 
 
-def declared(manifest: Manifest) -> list[dict[str, tuple[int, ...]]]:
+def engine_shapes(manifest: Manifest) -> list[dict[str, tuple[int, ...]]]:
     """Return the shapes of all inputs, by name, in which `FixedShapes` asks, the largest first."""
     if manifest.kind == "window":
-        return [{"audio": (rows, manifest.window_samples)} for rows in WINDOW_ROWS]
+        return [{"audio": (rows, manifest.window_samples)} for rows in WINDOW_BATCHES]
     states = {state.name: (1, *state.shape) for state in manifest.states}
-    return [{"audio": (1, rows * manifest.hop_samples), **states} for rows in STREAM_ROWS]
+    return [{"audio": (1, rows * manifest.hop_samples), **states} for rows in STREAM_FRAMES]
 
 
 def tensorrt_options(bundle: Bundle) -> dict[str, str]:
@@ -81,7 +81,7 @@ def tensorrt_options(bundle: Bundle) -> dict[str, str]:
     The names are those of ONNX Runtime's documentation, "TensorRT Execution Provider". A graph in int8 carries its own
     ranges (QDQ); TensorRT takes them where they are symmetric.
     """
-    most, *_, least = declared(bundle.manifest)
+    most, *_, least = engine_shapes(bundle.manifest)
     profile = {"trt_profile_min_shapes": least, "trt_profile_opt_shapes": most, "trt_profile_max_shapes": most}
     precision = {"trt_int8_enable": "1"} if bundle.manifest.precision == "int8" else {}
     return {name: _text(shapes) for name, shapes in profile.items()} | precision

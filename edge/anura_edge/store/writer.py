@@ -10,7 +10,7 @@ from threading import Lock, RLock
 from typing import TypeVar
 from uuid import uuid4
 
-from anura_edge.detection.pipeline import Heard
+from anura_edge.detection.pipeline import PipelineOutput
 from anura_edge.errors import JournalFullError, UnreadableError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, unreadable_id
 from anura_edge.sources.files.audio_file import FileSound
@@ -76,7 +76,7 @@ MAX_WAITING_ROWS = 20_000
 class _Load:
     """What is to be committed at once."""
 
-    heard: tuple[Heard, ...]
+    heard: tuple[PipelineOutput, ...]
     done: AnalysedFile | None
     notices: tuple[Notice, ...]
 
@@ -154,7 +154,7 @@ class ResultWriter:
 
     def keep(
         self,
-        heard: Iterable[Heard],
+        heard: Iterable[PipelineOutput],
         done: AnalysedFile | None = None,
         notices: Iterable[Notice] = (),
     ) -> None:

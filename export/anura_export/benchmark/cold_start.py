@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anura_edge.dsp.framer import Window
+from anura_edge.dsp.framer import AudioBlock
 from anura_edge.inference.bundle import load_bundle
 from anura_edge.inference.classifier import load_classifier
 
@@ -17,7 +17,7 @@ from anura_edge.inference.classifier import load_classifier
 def main(path: Path) -> None:
     """Load, verify and score once."""
     bundle = load_bundle(path)
-    load_classifier(bundle).score(Window(np.zeros(bundle.manifest.window_samples, np.float32), 0))
+    load_classifier(bundle).score(AudioBlock(np.zeros(bundle.manifest.window_samples, np.float32), 0))
     # Not getrusage, whose peak includes that of the process that started us.
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     sys.stdout.write(f"{int(peak) / 1024:.1f}\n")

@@ -13,7 +13,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from anura_edge.dsp.framer import Window
+from anura_edge.dsp.framer import AudioBlock
 from anura_edge.inference.bundle import Bundle, Cost, Manifest
 from anura_edge.inference.classifier import open_model
 
@@ -122,6 +122,6 @@ def _rows(manifest: Manifest) -> int:
     return 1 if manifest.kind == "window" else round(STREAM_S * manifest.rate_hz / manifest.hop_samples)
 
 
-def _window(manifest: Manifest) -> Window:
+def _window(manifest: Manifest) -> AudioBlock:
     samples = manifest.window_samples + (_rows(manifest) - 1) * manifest.hop_samples
-    return Window(np.random.default_rng(0).normal(0, 0.01, samples).astype(np.float32), 0)
+    return AudioBlock(np.random.default_rng(0).normal(0, 0.01, samples).astype(np.float32), 0)

@@ -19,7 +19,7 @@ from anura_edge.inference.bundle import (
     Bundle,
     Label,
     Manifest,
-    State,
+    StateTensor,
     Training,
     load_bundle,
     sha256,
@@ -138,10 +138,10 @@ def build_manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
     )
 
 
-def _states(model: Net) -> tuple[State, ...]:
+def _states(model: Net) -> tuple[StateTensor, ...]:
     if not isinstance(model, StreamNet):
         return ()
-    return tuple(State(name=name, shape=shape) for name, shape in model.state_shapes.items())
+    return tuple(StateTensor(name=name, shape=shape) for name, shape in model.state_shapes.items())
 
 
 def write_golden_scores(folder: Path, draft: Manifest) -> None:

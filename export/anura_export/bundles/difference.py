@@ -7,7 +7,7 @@ import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError
-from anura_edge.inference.bundle import Bundle, Change, Manifest, Parity
+from anura_edge.inference.bundle import Bundle, Manifest, Parity, ProbabilityChange
 from anura_edge.inference.classifier import load_classifier, score_all
 
 
@@ -49,8 +49,8 @@ def summarise_parity(changes: FloatArray, codes: Iterable[str], against: str, au
     )
 
 
-def _change(changes: FloatArray) -> Change:
-    return Change(largest=float(changes.max()), p99=float(np.percentile(changes, 99)))
+def _change(changes: FloatArray) -> ProbabilityChange:
+    return ProbabilityChange(largest=float(changes.max()), p99=float(np.percentile(changes, 99)))
 
 
 def _codes(manifest: Manifest, field: str) -> object:

@@ -13,7 +13,7 @@ from support import eventually, free_port
 from anura_edge.config.device import Config
 from anura_edge.demo.card import CLIPS
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.pipeline import listen
+from anura_edge.detection.pipeline import analyse
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import load_classifier
 from anura_edge.sources.files.audio_file import open_file
@@ -39,7 +39,7 @@ def test_a_recording_that_is_sent_is_shown_as_a_device_hears_it(station: Any, op
 
     bundle, config = load_bundle(DEFAULT_BUNDLE), Config()
     detector = Detector(bundle, load_classifier(bundle), config.detect, 10.0)
-    heard = listen(open_file(CLIP, CLIP.name), detector, config.audio.channel)
+    heard = analyse(open_file(CLIP, CLIP.name), detector, config.audio.channel)
     expected = [[each.label, each.onset_sample] for part in heard for each in part.events]
     assert expected
     rows = "[...document.querySelectorAll('#calls tbody tr')].map(({dataset}) => [dataset.code, Number(dataset.onset)])"

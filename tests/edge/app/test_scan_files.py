@@ -23,7 +23,7 @@ from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
 from anura_edge.config.device import Config
-from anura_edge.dsp.framer import Window
+from anura_edge.dsp.framer import AudioBlock
 from anura_edge.errors import JournalError
 from anura_edge.events import Scores
 from anura_edge.inference.classifier import StreamClassifier
@@ -98,7 +98,7 @@ def test_as_many_files_as_there_are_jobs_are_heard_at_the_same_time(
         sf.write(tmp_path / "card" / f"{number}.wav", noisy(number), RATE_HZ)
     meeting, score = Barrier(3), StreamClassifier.score
 
-    def score_together(classifier: StreamClassifier, window: Window) -> Scores:
+    def score_together(classifier: StreamClassifier, window: AudioBlock) -> Scores:
         meeting.wait(DEADLINE_S)
         return score(classifier, window)
 

@@ -11,7 +11,7 @@ from anura_edge.audio import FloatArray
 from anura_edge.config.analysis import DetectionSettings
 from anura_edge.detection.detector import Detector, rules_for
 from anura_edge.errors import ConfigError
-from anura_edge.events import Call
+from anura_edge.events import Detection
 from anura_edge.inference.bundle import Bundle
 
 TwoCalls = Callable[..., FloatArray]
@@ -25,7 +25,7 @@ def detector(detector_for: Callable[..., Detector], stream_bundle: Bundle) -> De
     return detector_for(stream_bundle)
 
 
-def detect(detector: Detector, rate_hz: int, *chunks: FloatArray) -> list[Call]:
+def detect(detector: Detector, rate_hz: int, *chunks: FloatArray) -> list[Detection]:
     detector.begin(rate_hz)
     calls = [call for chunk in chunks for call in detector.feed(chunk)]
     return [*calls, *detector.end()]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.detection.effort import EffortLedger, Stretch
+from anura_edge.detection.effort import EffortLedger, EffortSpan
 from anura_edge.events import EffortState
 
 ANALYSED, DROPPED = EffortState.ANALYSED, EffortState.DROPPED
@@ -13,16 +13,16 @@ steps = st.lists(st.tuples(st.sampled_from(EffortState), st.integers(-3, 50), st
 @given(steps)
 def test_stretches_follow_each_other_and_add_up_to_the_samples(steps: list[tuple[EffortState, int, bool]]) -> None:
     ledger = EffortLedger()
-    stretches: list[Stretch] = []
+    stretches: list[EffortSpan] = []
     fates: list[EffortState] = []
     for state, samples, take in steps:
         ledger.add(state, ledger.end_sample + samples)
         fates += [state] * samples
         if take:
-            held = ledger.look()
+            held = ledger.peek()
             taken = ledger.take()
             assert taken == held
-            assert ledger.look() == []
+            assert ledger.peek() == []
             stretches += taken
     stretches += ledger.take()
     assert ledger.end_sample == len(fates)
@@ -36,7 +36,7 @@ def test_neighbours_with_one_fate_become_one(lengths: list[int]) -> None:
     ledger = EffortLedger()
     for length in lengths:
         ledger.add(ANALYSED, ledger.end_sample + length)
-    assert ledger.take() == [Stretch(ANALYSED, 0, sum(lengths))]
+    assert ledger.take() == [EffortSpan(ANALYSED, 0, sum(lengths))]
 
 
 def test_what_is_accounted_for_is_not_counted_again() -> None:
@@ -44,5 +44,5 @@ def test_what_is_accounted_for_is_not_counted_again() -> None:
     ledger.add(ANALYSED, 100)
     ledger.add(DROPPED, 60)
     ledger.add(DROPPED, 100)
-    assert ledger.take() == [Stretch(ANALYSED, 0, 100)]
+    assert ledger.take() == [EffortSpan(ANALYSED, 0, 100)]
     assert ledger.take() == []

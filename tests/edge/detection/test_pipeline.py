@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import AudioChunk, FloatArray
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.pipeline import Heard, listen
+from anura_edge.detection.pipeline import PipelineOutput, analyse
 from anura_edge.errors import UnreadableError
 from anura_edge.events import Effort, EffortState, Event
 from anura_edge.inference.bundle import Bundle
@@ -31,8 +31,8 @@ def detector(detector_for: Callable[..., Detector], stream_bundle: Bundle) -> De
 
 def hear(
     sound: Any, detector: Detector, channel: int | Literal["loudest"] = "loudest"
-) -> tuple[list[Event], list[Effort], list[Heard]]:
-    parts = list(listen(sound, detector, channel))
+) -> tuple[list[Event], list[Effort], list[PipelineOutput]]:
+    parts = list(analyse(sound, detector, channel))
     events = [event for part in parts for event in part.events]
     efforts = [effort for part in parts for effort in part.efforts]
     assert len({event.id for event in events}) == len(events)
@@ -62,7 +62,7 @@ def test_a_sound_becomes_named_events_and_its_whole_length_effort(
         assert row.recording == sound.recording.id
         assert row.recording_name == "tape.wav"
         assert row.rate_hz == 8_000
-    assert all(part.broken_off is None for part in parts)
+    assert all(part.read_error is None for part in parts)
 
 
 @settings(max_examples=20)
@@ -160,7 +160,7 @@ def test_a_clock_that_is_set_closes_the_account_and_moves_no_sample(
                 self.recording = sound.recording if chunk.first_sample < 160_000 else later
                 yield chunk
 
-    parts = list(listen(Set(), detector, 0))
+    parts = list(analyse(Set(), detector, 0))
     first, second = (effort for part in parts for effort in part.efforts)
     assert stretches([first, second]) == [(ANALYSED, 0, 160_000), (ANALYSED, 160_000, 320_000)]
     assert (first.start_utc, second.start_utc) == (sound.recording.start_utc, later.time_at(160_000))
@@ -176,7 +176,7 @@ def test_what_was_heard_before_a_break_is_kept_and_the_rest_is_unreadable(
     events, efforts, parts = hear(sound, detector)
     assert [(e.label, e.onset_sample, e.offset_sample) for e in events] == [("LOW", 16_000, 24_000)]
     assert stretches(efforts) == [(ANALYSED, 0, 24_000), (UNREADABLE, 24_000, 56_000)]
-    assert [part.broken_off for part in parts] == [None] * (len(parts) - 1) + [error]
+    assert [part.read_error for part in parts] == [None] * (len(parts) - 1) + [error]
 
 
 def test_a_file_that_breaks_off_at_once_is_all_unreadable(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:
@@ -184,7 +184,7 @@ def test_a_file_that_breaks_off_at_once_is_all_unreadable(tape: Tape, two_calls:
     events, efforts, parts = hear(tape(two_calls()[:0], promised=80_000, breaks_off=error), detector)
     assert events == []
     assert stretches(efforts) == [(UNREADABLE, 0, 80_000)]
-    assert parts[-1].broken_off is error
+    assert parts[-1].read_error is error
 
 
 def test_a_file_with_less_than_its_header_promises_says_so(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:

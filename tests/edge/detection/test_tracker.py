@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.detection.tracker import SILENCE_DBFS, CallTracker, Rule
-from anura_edge.events import Call, Scores
+from anura_edge.detection.tracker import SILENCE_DBFS, DetectionTracker, Rule
+from anura_edge.events import Detection, Scores
 
 STEP = 10
 LEVELS = (0.0, 0.2, 0.3, 0.5, 0.6, 0.9)  # either side of, and just on, both thresholds
@@ -27,14 +27,14 @@ def scores(rows: Sequence[Sequence[float]], first_row: int = 0, span: int = STEP
     return Scores(table, power, first_row * STEP, STEP, span)
 
 
-def track(rules: Sequence[Rule], groups: Sequence[Scores], span: int = STEP) -> Iterator[Call]:
-    tracker = CallTracker(rules, STEP, span)
+def track(rules: Sequence[Rule], groups: Sequence[Scores], span: int = STEP) -> Iterator[Detection]:
+    tracker = DetectionTracker(rules, STEP, span)
     for group in groups:
         yield from tracker.update(group)
     yield from tracker.flush()
 
 
-def calls_of(column: Sequence[float], rule: Rule, span: int = STEP) -> list[Call]:
+def calls_of(column: Sequence[float], rule: Rule, span: int = STEP) -> list[Detection]:
     return list(track([rule], [scores([[p] for p in column], 0, span)], span))
 
 
@@ -114,13 +114,13 @@ def test_an_all_night_chorus_is_cut_at_its_longest() -> None:
 
 
 def test_a_chorus_is_told_of_while_it_lasts() -> None:
-    tracker = CallTracker([Rule(ON, OFF, merge_gap=20, max_length=6 * STEP)], STEP, STEP)
+    tracker = DetectionTracker([Rule(ON, OFF, merge_gap=20, max_length=6 * STEP)], STEP, STEP)
     told = [len(list(tracker.update(scores([[0.9]], row)))) for row in range(12)]
     assert told == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
 
 
 def test_a_call_is_told_of_as_soon_as_it_can_no_longer_go_on() -> None:
-    tracker = CallTracker([Rule(ON, OFF, merge_gap=3 * STEP, max_length=1_000)], STEP, STEP)
+    tracker = DetectionTracker([Rule(ON, OFF, merge_gap=3 * STEP, max_length=1_000)], STEP, STEP)
     told = [len(list(tracker.update(scores([[p]], row)))) for row, p in enumerate([0.9, 0, 0, 0, 0])]
     assert told == [0, 0, 0, 1, 0]
 
@@ -137,14 +137,14 @@ def test_a_window_models_call_reaches_to_its_last_windows_end() -> None:
 def test_a_full_scale_sine_has_minus_3_dbfs() -> None:
     sine = np.sin(2 * np.pi * np.arange(8_000) / 80)
     power = np.square(sine).reshape(-1, 800).mean(axis=1).astype(np.float32)
-    tracker = CallTracker([Rule(ON, OFF, 0, 10**6)], 800, 800)
+    tracker = DetectionTracker([Rule(ON, OFF, 0, 10**6)], 800, 800)
     list(tracker.update(Scores(np.full((10, 1), 0.9, np.float32), power, 0, 800, 800)))
     (call,) = tracker.flush()
     assert call.level_dbfs == pytest.approx(-3.0103, abs=1e-3)
 
 
 def test_digital_silence_has_a_level_that_can_be_written() -> None:
-    tracker = CallTracker([Rule(ON, OFF, 0, 10**6)], STEP, STEP)
+    tracker = DetectionTracker([Rule(ON, OFF, 0, 10**6)], STEP, STEP)
     list(tracker.update(Scores(np.full((1, 1), 0.9, np.float32), np.zeros(1, np.float32), 0, STEP, STEP)))
     (call,) = tracker.flush()
     assert call.level_dbfs == SILENCE_DBFS
@@ -155,7 +155,7 @@ def test_rows_that_are_not_numbers_are_no_calls() -> None:
 
 
 def test_a_flushed_tracker_begins_anew() -> None:
-    tracker = CallTracker([Rule(ON, OFF, 50, 1_000)], STEP, STEP)
+    tracker = DetectionTracker([Rule(ON, OFF, 50, 1_000)], STEP, STEP)
     assert not list(tracker.update(scores([[0.9]])))
     assert len(list(tracker.flush())) == 1
     assert not list(tracker.flush())

@@ -122,7 +122,7 @@ def test_rows_may_be_gathered_otherwise_at_any_time_and_each_comes_once(
         at = 0
         for length, number in steps:
             yield stream[at : at + length]
-            framer.gather(number)
+            framer.set_block_frames(number)
             at += length
         yield stream[at:]
 

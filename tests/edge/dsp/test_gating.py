@@ -11,25 +11,25 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
 from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
-from anura_edge.dsp.gating import Attention, LevelGate, Part, Saving, Step, described, next_step
+from anura_edge.dsp.gating import GatedAudio, LevelGate, PowerGate, PowerMode, PowerState, describe_savings, next_mode
 from anura_edge.events import EffortState
 
 RATE_HZ = 8_000
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
 
-def in_pieces(sound: FloatArray, sizes: list[int], attention: Attention) -> list[Part]:
+def in_pieces(sound: FloatArray, sizes: list[int], attention: PowerGate) -> list[GatedAudio]:
     """Divide a sound that comes in chunks of given sizes, again and again."""
-    parts: list[Part] = []
+    parts: list[GatedAudio] = []
     at = number = 0
     while at < len(sound):
         chunk = sound[at : at + sizes[number % len(sizes)]]
-        parts += [(s, p.copy()) for s, p in attention.divide(chunk, START + timedelta(seconds=at / RATE_HZ))]
+        parts += [(s, p.copy()) for s, p in attention.split(chunk, START + timedelta(seconds=at / RATE_HZ))]
         at, number = at + len(chunk), number + 1
     return [*parts, *attention.end()]
 
 
-def joined(parts: list[Part]) -> list[tuple[EffortState, list[float]]]:
+def joined(parts: list[GatedAudio]) -> list[tuple[EffortState, list[float]]]:
     """Neighbours of one state become one."""
     return [
         (state, np.concatenate([part for _, part in group]).tolist())
@@ -56,9 +56,9 @@ SETTINGS = EnergySettings(
 def test_every_sample_comes_once_in_order_and_its_fate_does_not_depend_on_the_chunks(
     pond: FloatArray, sizes: list[int]
 ) -> None:
-    parts = in_pieces(pond, sizes, Attention(SETTINGS, Saving(), RATE_HZ, 0.1))
+    parts = in_pieces(pond, sizes, PowerGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
     assert np.array_equal(np.concatenate([part for _, part in parts]), pond)
-    whole = in_pieces(pond, [len(pond)], Attention(SETTINGS, Saving(), RATE_HZ, 0.1))
+    whole = in_pieces(pond, [len(pond)], PowerGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
     assert joined(parts) == joined(whole)
     assert {state for state, _ in whole} == {EffortState.ANALYSED, EffortState.GATED, EffortState.PAUSED}
 
@@ -97,11 +97,11 @@ def test_devices_with_one_duty_cycle_listen_at_the_same_moments_whenever_they_st
     start_s: float, on_s: float, more_s: float, chunk: int
 ) -> None:
     duty = DutyCycleSettings(on_s=on_s, period_s=on_s + more_s)
-    attention = Attention(EnergySettings(duty=duty), Saving(), 100, 0.1)
+    attention = PowerGate(EnergySettings(duty=duty), PowerState(), 100, 0.1)
     at_s = start_s
     for _ in range(5):
         sample_s = at_s
-        for state, part in attention.divide(
+        for state, part in attention.split(
             np.zeros(chunk, np.float32), datetime.fromtimestamp(0, UTC) + timedelta(seconds=at_s)
         ):
             middle_s = sample_s + len(part) / 200
@@ -114,29 +114,29 @@ def test_devices_with_one_duty_cycle_listen_at_the_same_moments_whenever_they_st
 
 @given(charges=st.lists(st.floats(0, 100), min_size=1, max_size=30))
 def test_a_battery_saves_at_once_and_takes_back_only_what_is_clearly_possible_again(charges: list[float]) -> None:
-    settings, step, order = BatterySettings(), Step.FULL, list(Step)
+    settings, step, order = BatterySettings(), PowerMode.FULL, list(PowerMode)
     for charge in charges:
         deepest = sum(charge < limit for limit in (60, 40, 15))
-        before, step = order.index(step), next_step(step, charge, settings)
+        before, step = order.index(step), next_mode(step, charge, settings)
         now = order.index(step)
         assert now >= deepest, "never more than the charge allows"
         if now < before:
             assert all(charge - 5 >= limit for limit in (60, 40, 15)[now:before])
-        assert next_step(step, charge, settings) == step, "a charge that stays changes nothing"
+        assert next_mode(step, charge, settings) == step, "a charge that stays changes nothing"
 
 
 def test_a_charge_around_a_threshold_makes_no_flicker() -> None:
-    step, steps = Step.FULL, []
+    step, steps = PowerMode.FULL, []
     for charge in (61, 59, 61, 59, 64, 59, 66, 61, 59):
-        step = next_step(step, charge, BatterySettings())
+        step = next_mode(step, charge, BatterySettings())
         steps.append(step)
-    full, coarse = Step.FULL, Step.COARSE
+    full, coarse = PowerMode.FULL, PowerMode.COARSE
     assert steps == [full, coarse, coarse, coarse, coarse, coarse, full, full, coarse]
 
 
 def test_what_is_left_out_is_said_and_nothing_if_that_is_nothing() -> None:
-    assert described(EnergySettings(battery=BatterySettings())) is None
-    assert described(SETTINGS) == (
+    assert describe_savings(EnergySettings(battery=BatterySettings())) is None
+    assert describe_savings(SETTINGS) == (
         "to save energy, the device listens for 14 s of every 16 s; "
         "what stays below -40 dBFS from 300 to 3900 Hz is not analysed"
     )

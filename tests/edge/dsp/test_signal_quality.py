@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.dsp.signal_quality import CLIPPED_SHARE, FAULT_S, FRAME_S, MENDED_S, FaultWatch, SoundCheck
+from anura_edge.dsp.signal_quality import CLIPPED_SHARE, FAULT_S, FRAME_S, MENDED_S, FaultDetector, QualityMeter
 from anura_edge.events import EffortState
 
 RATE_HZ = 100
@@ -28,7 +28,7 @@ def loud(seconds: float, share: float) -> FloatArray:
 
 
 def judge(*parts: FloatArray) -> list[tuple[EffortState, int]]:
-    check = SoundCheck(RATE_HZ)
+    check = QualityMeter(RATE_HZ)
     return [frame for part in parts for frame in check.feed(part)] + list(check.end())
 
 
@@ -58,7 +58,7 @@ def test_the_states_do_not_depend_on_the_size_of_chunks(sizes: list[int]) -> Non
 
 
 def test_a_fault_is_told_after_minutes_and_once() -> None:
-    watch = FaultWatch(RATE_HZ)
+    watch = FaultDetector(RATE_HZ)
     frame = round(FRAME_S * RATE_HZ)
 
     def told(state: EffortState, seconds: float) -> int:

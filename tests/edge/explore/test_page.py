@@ -15,7 +15,7 @@ from browser import Page, browser
 from support import eventually
 
 from anura_edge.audio import FloatArray
-from anura_edge.detection.tracker import CallTracker, Rule
+from anura_edge.detection.tracker import DetectionTracker, Rule
 from anura_edge.events import Scores
 from anura_edge.inference.bundle import Label
 
@@ -117,7 +117,7 @@ def test_browser_tracker_equals_the_device_tracker(url: str, open_page: Callable
         )
         p = (random.random((rows, 1)) ** 2).round(2).astype(np.float32)
         power = random.random(rows).astype(np.float32)
-        tracker = CallTracker([rule], step, span)
+        tracker = DetectionTracker([rule], step, span)
         found = [*tracker.update(Scores(p, power, 0, step, span)), *tracker.flush()]
         expected.append([[call.onset_sample, call.offset_sample, call.p_peak, call.p_mean] for call in found])
         limits = {"on": rule.on, "off": rule.off, "merge_gap": rule.merge_gap, "max_length": rule.max_length}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from anura_edge.audio import FloatArray
 from anura_edge.config.analysis import DetectionSettings
 from anura_edge.detection.detector import Detector
-from anura_edge.dsp.framer import Window
+from anura_edge.dsp.framer import AudioBlock
 from anura_edge.events import Scores
 from anura_edge.health.heartbeats import SPEED_WINDOW_MIN, Heartbeats, InstrumentedDetector, Stage
 from anura_edge.inference.bundle import Bundle
@@ -88,7 +88,7 @@ def test_finished_worker_does_not_hide_a_hung_one(heartbeats: Heartbeats, clock:
 class FailingClassifier:
     """A model that raises an error."""
 
-    def score(self, _window: Window) -> Scores:
+    def score(self, _window: AudioBlock) -> Scores:
         raise RuntimeError("out of memory")
 
     def reset(self) -> None:

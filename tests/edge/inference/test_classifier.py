@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.dsp.framer import Window
+from anura_edge.dsp.framer import AudioBlock
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import (
     DEFAULT_BUNDLE,
@@ -22,16 +22,16 @@ from anura_edge.inference.bundle import (
     MODEL,
     Bundle,
     Label,
-    State,
+    StateTensor,
     load_bundle,
 )
 from anura_edge.inference.classifier import (
     Classifier,
     Model,
-    framer_for,
-    golden_change,
+    frames_in,
+    golden_difference,
     load_classifier,
-    rows_for,
+    make_framer,
     score_all,
 )
 from anura_edge.inference.providers import Provider
@@ -50,7 +50,7 @@ def classifiers(bundles: dict[str, Bundle]) -> dict[str, Classifier]:
 
 
 def score(classifier: Classifier, bundle: Bundle, chunks: Sequence[FloatArray], block_s: float) -> FloatArray:
-    framer = framer_for(bundle.manifest, rows_for(bundle.manifest, block_s))
+    framer = make_framer(bundle.manifest, frames_in(bundle.manifest, block_s))
     classifier.reset()
     windows = chain(chain.from_iterable(framer.feed(chunk) for chunk in chunks), framer.flush())
     return np.concatenate([classifier.score(window).probabilities for window in windows])
@@ -97,10 +97,10 @@ def test_a_batch_of_windows_is_its_windows_one_by_one(
     classifiers: dict[str, Classifier], window_bundle: Bundle, two_calls: Callable[..., FloatArray]
 ) -> None:
     sound, size, hop = two_calls()[:, 0], window_bundle.manifest.window_samples, window_bundle.manifest.hop_samples
-    together = classifiers["window"].score(Window(sound, 0))
+    together = classifiers["window"].score(AudioBlock(sound, 0))
     assert (together.first_sample, together.step, together.span) == (0, hop, size)
     for row, start in enumerate(range(0, len(sound) - size + 1, hop)):
-        alone = classifiers["window"].score(Window(sound[start : start + size], start))
+        alone = classifiers["window"].score(AudioBlock(sound[start : start + size], start))
         np.testing.assert_allclose(alone.probabilities[0], together.probabilities[row], atol=1e-6)
         np.testing.assert_allclose(alone.power[0], together.power[row], rtol=1e-5)
         assert alone.first_sample == start
@@ -108,7 +108,7 @@ def test_a_batch_of_windows_is_its_windows_one_by_one(
 
 def test_power_is_the_mean_square_of_each_row(bundle: Bundle, tone: Callable[..., FloatArray]) -> None:
     sound = tone(bundle.manifest.rate_hz, 2, amplitude=1.0)
-    scores = load_classifier(bundle).score(Window(sound, 0))
+    scores = load_classifier(bundle).score(AudioBlock(sound, 0))
     np.testing.assert_allclose(scores.power, 0.5, atol=1e-3)
     assert len(scores.power) == len(scores.probabilities)
 
@@ -119,23 +119,23 @@ def test_a_reset_begins_a_new_stream(
     loud, silence = tone(8_000, 1), np.zeros(8_000, np.float32)
     classifier = classifiers["stream"]
     classifier.reset()
-    classifier.score(Window(loud, 0))
-    assert classifier.score(Window(silence, 8_000)).probabilities[0, 0] > 0.5, "it remembers"
+    classifier.score(AudioBlock(loud, 0))
+    assert classifier.score(AudioBlock(silence, 8_000)).probabilities[0, 0] > 0.5, "it remembers"
     classifier.reset()
-    assert classifier.score(Window(silence, 0)).probabilities.max() == 0
+    assert classifier.score(AudioBlock(silence, 0)).probabilities.max() == 0
 
 
 def test_scores_outlive_the_next_window(classifiers: dict[str, Classifier], tone: Callable[..., FloatArray]) -> None:
     for classifier in classifiers.values():
-        first = classifier.score(Window(tone(8_000, 1), 0))
+        first = classifier.score(AudioBlock(tone(8_000, 1), 0))
         before = first.probabilities.copy(), first.power.copy()
-        classifier.score(Window(np.zeros(8_000, np.float32), 8_000))
+        classifier.score(AudioBlock(np.zeros(8_000, np.float32), 8_000))
         np.testing.assert_array_equal(first.probabilities, before[0])
         np.testing.assert_array_equal(first.power, before[1])
 
 
 def test_a_sound_model_gives_its_golden_scores(bundle: Bundle) -> None:
-    assert golden_change(bundle, load_classifier(bundle)) < 1e-5
+    assert golden_difference(bundle, load_classifier(bundle)) < 1e-5
 
 
 @pytest.mark.parametrize("change", [0.01, -0.01, np.nan, np.inf])
@@ -177,8 +177,8 @@ def test_damage_that_the_hashes_cover_up_is_a_model_error(
     "changes",
     [
         {"states": ()},
-        {"states": (State(name="before", shape=(2, 2)),)},
-        {"states": (State(name="after", shape=(1, 2)),)},
+        {"states": (StateTensor(name="before", shape=(2, 2)),)},
+        {"states": (StateTensor(name="after", shape=(1, 2)),)},
         {"kind": "window"},
         {"labels": (Label(code="LOW", scientific_name="L", threshold=0.5),)},
         {"window_samples": 400, "hop_samples": 400},
@@ -244,7 +244,7 @@ def test_the_default_model_hears_the_same_in_any_chunks_as_in_one(
     model.reset()
     sound = np.pad(sound, (0, bundle.manifest.lookahead_samples))
     at = np.cumsum([0, *steps, bundle.manifest.lookahead_samples // hop]) * hop
-    parts = [model.score(Window(sound[a:b], a)).probabilities for a, b in pairwise(at.tolist())]
+    parts = [model.score(AudioBlock(sound[a:b], a)).probabilities for a, b in pairwise(at.tolist())]
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
 
 

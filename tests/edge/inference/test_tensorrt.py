@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.dsp.framer import Window
+from anura_edge.dsp.framer import AudioBlock
 from anura_edge.inference.bundle import Bundle, Manifest
-from anura_edge.inference.classifier import Model, classifier_of, golden_change, open_model
-from anura_edge.inference.tensorrt import STREAM_ROWS, Session, declared, pieces, tensorrt_options
+from anura_edge.inference.classifier import Model, golden_difference, make_classifier, open_model
+from anura_edge.inference.tensorrt import STREAM_FRAMES, Session, engine_shapes, split_sizes, tensorrt_options
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -35,7 +35,7 @@ def watched(stream_bundle: Bundle, window_bundle: Bundle) -> dict[str, tuple[Wat
     made = {}
     for bundle in (stream_bundle, window_bundle):
         session = Watched(ort.InferenceSession(bundle.model, providers=["CPUExecutionProvider"]))
-        fixed = classifier_of(session, bundle.manifest, "tensorrt")
+        fixed = make_classifier(session, bundle.manifest, "tensorrt")
         made[bundle.manifest.kind] = session, fixed, bundle, open_model(bundle, provider="cpu")
     return made
 
@@ -53,26 +53,26 @@ def test_whatever_is_asked_for_comes_in_declared_shapes_and_is_the_same(
     for count in rows:
         count = count if kind == "stream" else 1 + count % 40
         size = m.window_samples + (count - 1) * m.hop_samples
-        window = Window(noise.normal(0, 0.1, size).astype(np.float32), 0)
+        window = AudioBlock(noise.normal(0, 0.1, size).astype(np.float32), 0)
         expected, found = free.score(window), fixed.score(window)
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
         np.testing.assert_array_equal(found.power, expected.power)
-    assert all(shapes in declared(m) for shapes in session.asked)
+    assert all(shapes in engine_shapes(m) for shapes in session.asked)
 
 
 def test_the_golden_scores_are_met_in_declared_shapes(watched: dict[str, tuple[Watched, Model, Bundle, Model]]) -> None:
     for session, fixed, bundle, _ in watched.values():
         session.asked.clear()
-        assert golden_change(bundle, fixed) < 1e-5
-        assert all(shapes in declared(bundle.manifest) for shapes in session.asked)
+        assert golden_difference(bundle, fixed) < 1e-5
+        assert all(shapes in engine_shapes(bundle.manifest) for shapes in session.asked)
         assert session.asked
 
 
 @given(rows=st.integers(0, 1_000))
 def test_pieces_are_of_the_sizes_and_add_up(rows: int) -> None:
-    cut = [*pieces(rows, STREAM_ROWS)]
+    cut = [*split_sizes(rows, STREAM_FRAMES)]
     assert sum(cut) == rows
-    assert set(cut) <= set(STREAM_ROWS)
+    assert set(cut) <= set(STREAM_FRAMES)
 
 
 def test_tensorrt_is_told_the_smallest_and_the_largest_shape(stream_bundle: Bundle, window_bundle: Bundle) -> None:

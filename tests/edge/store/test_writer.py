@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from anura_edge.audio import ClockSource, Recording
-from anura_edge.detection.pipeline import Heard
+from anura_edge.detection.pipeline import PipelineOutput
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.store import writer as writer_module
 from anura_edge.store.journal import Journal
@@ -57,17 +57,17 @@ def rows(writer: ResultWriter) -> list[Any]:
 
 
 @pytest.fixture
-def heard(make_event: Callable[..., Event], make_effort: Callable[..., Effort]) -> Callable[..., Heard]:
+def heard(make_event: Callable[..., Event], make_effort: Callable[..., Effort]) -> Callable[..., PipelineOutput]:
     """Make many calls of a recording, too many for what room is left in a page, and the effort behind them."""
 
-    def make(recording: str, count: int = MANY) -> Heard:
-        return Heard(tuple(make_event(n, recording) for n in range(count)), (make_effort(0, recording),))
+    def make(recording: str, count: int = MANY) -> PipelineOutput:
+        return PipelineOutput(tuple(make_event(n, recording) for n in range(count)), (make_effort(0, recording),))
 
     return make
 
 
 def test_what_does_not_fit_waits_and_is_there_when_there_is_room(
-    writer: ResultWriter, room: Room, heard: Callable[..., Heard], shown: list[EventRow], recording: Recording
+    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], shown: list[EventRow], recording: Recording
 ) -> None:
     room.end()
     writer.keep([heard("a")], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
@@ -86,7 +86,11 @@ def test_what_does_not_fit_waits_and_is_there_when_there_is_room(
 
 
 def test_the_newest_survive_and_what_was_given_up_is_counted(
-    writer: ResultWriter, room: Room, heard: Callable[..., Heard], recording: Recording, monkeypatch: pytest.MonkeyPatch
+    writer: ResultWriter,
+    room: Room,
+    heard: Callable[..., PipelineOutput],
+    recording: Recording,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(writer_module, "MAX_WAITING_ROWS", MANY + 10)
     room.end()
@@ -103,15 +107,15 @@ def test_the_newest_survive_and_what_was_given_up_is_counted(
 
 @pytest.mark.parametrize(("most", "corrected"), [(10 * MANY, 2), (MANY + 3, 1)])
 def test_a_time_that_becomes_known_on_a_full_disk_waits_for_its_turn(
-    writer: ResultWriter, room: Room, heard: Callable[..., Heard], make_effort: Callable[..., Effort],
+    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], make_effort: Callable[..., Effort],
     monkeypatch: pytest.MonkeyPatch, most: int, corrected: int,
 ) -> None:  # fmt: skip
     """It is not given up with the rows around it: what was committed before needs it."""
     monkeypatch.setattr(writer_module, "MAX_WAITING_ROWS", most)
     unknown = [make_effort(n, "live", clock_source=ClockSource.UNKNOWN) for n in range(2)]
-    writer.keep([Heard(efforts=(unknown[0],))])
+    writer.keep([PipelineOutput(efforts=(unknown[0],))])
     room.end()
-    writer.keep([heard("older"), Heard(efforts=(unknown[1],))])
+    writer.keep([heard("older"), PipelineOutput(efforts=(unknown[1],))])
     writer.notice(Notice(uuid4(), NoticeKind.CLOCK_KNOWN, unknown[0].start_utc, "", "live", 60.0))
     assert writer.is_full
     writer.keep([heard("newest", MANY + 2)])
@@ -123,7 +127,7 @@ def test_a_time_that_becomes_known_on_a_full_disk_waits_for_its_turn(
 
 
 def test_at_the_end_what_is_lost_is_said(
-    writer: ResultWriter, room: Room, heard: Callable[..., Heard], caplog: pytest.LogCaptureFixture
+    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], caplog: pytest.LogCaptureFixture
 ) -> None:
     room.end()
     writer.keep([heard("a")])
@@ -132,7 +136,7 @@ def test_at_the_end_what_is_lost_is_said(
 
 
 def test_a_file_that_could_not_be_kept_is_left_for_another_scan_and_not_new(
-    writer: ResultWriter, room: Room, heard: Callable[..., Heard], recording: Recording
+    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], recording: Recording
 ) -> None:
     room.end()
     writer.keep([heard("a")], AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
@@ -147,21 +151,21 @@ def test_an_hour_that_is_not_over_is_counted_and_not_twice(
 ) -> None:
     heard = make_effort(0, state=EffortState.ANALYSED, samples=80_000)
     lost = make_effort(80_000, state=EffortState.DROPPED, samples=8_000)
-    writer.keep([Heard(progress=(heard,))])
+    writer.keep([PipelineOutput(progress=(heard,))])
     assert (writer.seconds(EffortState.ANALYSED), writer.gaps) == (10, 0)
-    writer.keep([Heard(progress=(heard, lost))])
+    writer.keep([PipelineOutput(progress=(heard, lost))])
     assert (writer.seconds(EffortState.ANALYSED), writer.seconds(EffortState.DROPPED), writer.gaps) == (10, 1, 1)
     assert writer.summary.seconds == {}
-    writer.keep([Heard(efforts=(heard, lost), progress=())])
+    writer.keep([PipelineOutput(efforts=(heard, lost), progress=())])
     assert (writer.seconds(EffortState.ANALYSED), writer.seconds(EffortState.DROPPED), writer.gaps) == (10, 1, 1)
 
 
 def test_what_only_says_how_far_a_microphone_is_does_not_pile_up_while_the_disk_is_full(
-    writer: ResultWriter, room: Room, heard: Callable[..., Heard], make_effort: Callable[..., Effort]
+    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], make_effort: Callable[..., Effort]
 ) -> None:
     room.end()
     writer.keep([heard("a")])
     assert writer.is_full
     for number in range(100):
-        writer.keep([Heard(progress=(make_effort(number),))])
+        writer.keep([PipelineOutput(progress=(make_effort(number),))])
     assert len(writer._waiting) == 1

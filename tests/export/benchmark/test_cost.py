@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from anura_edge.inference.bundle import Bundle, State
+from anura_edge.inference.bundle import Bundle, StateTensor
 from anura_export.benchmark.cost import multiply_adds, time_interleaved
 from anura_export.bundles.onnx_graph import to_onnx
 from anura_export.cli import app
@@ -28,7 +28,7 @@ from anura_train.models.stream import StreamNet
 def test_the_graph_has_as_many_multiply_adds_as_torch_counts(bundle: Bundle, settings: ModelSettings) -> None:
     model = build_network(settings, LABEL_COUNT).eval()
     streams = isinstance(model, StreamNet)
-    states = tuple(State(name=name, shape=shape) for name, shape in model.state_shapes.items()) if streams else ()
+    states = tuple(StateTensor(name=name, shape=shape) for name, shape in model.state_shapes.items()) if streams else ()
     changes = {
         "kind": "stream" if streams else "window",
         "states": states,

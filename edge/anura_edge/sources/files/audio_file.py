@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from anura_edge.audio import AudioChunk, FloatArray, Recording, SampleArray, as_float
+from anura_edge.audio import AudioChunk, FloatArray, Recording, SampleArray, to_float
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.identity import (
     INTERRUPTED,
@@ -123,7 +123,7 @@ class FileSound:
         Raises UnreadableError where decoding breaks off.
         """
         with closing(self._as_stored(seconds)) as blocks:
-            yield from map(as_float, blocks)
+            yield from map(to_float, blocks)
 
     def _as_stored(self, seconds: float) -> Generator[SampleArray]:
         size = min(int(seconds * self.recording.rate_hz), MAX_CHUNK_VALUES // self.recording.channels)

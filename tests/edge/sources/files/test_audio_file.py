@@ -13,7 +13,7 @@ import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.audio import ClockSource, FloatArray, as_float
+from anura_edge.audio import ClockSource, FloatArray, to_float
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import NO_LENGTH, FileSound, is_finished, is_same, open_file
 from anura_edge.sources.files.wav import Length
@@ -36,7 +36,7 @@ def hear(sound: FileSound) -> FloatArray:
     for chunk in sound.chunks():
         assert chunk.first_sample == end
         end = chunk.end_sample
-        parts.append(as_float(chunk.samples))
+        parts.append(to_float(chunk.samples))
     return np.concatenate(parts)
 
 
@@ -192,7 +192,7 @@ def test_a_flac_cut_short_gives_what_is_there_and_then_breaks_off(tmp_path: Path
     assert caught.value.reason == "broken_off"
     assert sound.recording.samples == 400_000
     assert heard
-    np.testing.assert_allclose(as_float(heard[0].samples), samples[: len(heard[0].samples)], atol=2**-15)
+    np.testing.assert_allclose(to_float(heard[0].samples), samples[: len(heard[0].samples)], atol=2**-15)
 
 
 def test_a_file_that_ends_early_without_an_error_says_so(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from waves import chunk, ds64, extensible, fmt, guano, info, noise, pcm16, riff, wamd
 
-from anura_edge.audio import as_float
+from anura_edge.audio import to_float
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import FileSound, open_file
 from anura_edge.sources.files.wav import MAX_CHUNKS, MAX_TEXT_BYTES, Length, Wave, read_wave
@@ -201,7 +201,7 @@ def test_the_memory_for_any_rate_and_channels_is_bounded(tmp_path: Path, tag: in
 
 
 def hear(sound: FileSound) -> np.ndarray:
-    return np.concatenate([as_float(part.samples) for part in sound.chunks()])
+    return np.concatenate([to_float(part.samples) for part in sound.chunks()])
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW"])

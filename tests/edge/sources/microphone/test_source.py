@@ -17,7 +17,7 @@ from anura_edge.audio import ClockSource, FloatArray
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
 from anura_edge.detection.detector import Detector
-from anura_edge.dsp.gating import Saving, Step
+from anura_edge.dsp.gating import PowerMode, PowerState
 from anura_edge.errors import SourceError
 from anura_edge.events import EffortState, NoticeKind
 from anura_edge.health.heartbeats import Heartbeats
@@ -76,7 +76,7 @@ class Field:
     path: Path
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START_UTC_S))
     energy: EnergySettings = field(default_factory=EnergySettings)
-    saving: Saving = field(default_factory=Saving)
+    saving: PowerState = field(default_factory=PowerState)
     heartbeats: Heartbeats = field(default_factory=lambda: Heartbeats(60))
 
     def hear(self, seconds: float, sound: Callable[[int, int], FloatArray] | None = None, **faults: Any) -> Heard:
@@ -349,10 +349,18 @@ def test_a_dead_microphone_is_silent_behind_a_gate_too(pond: Field) -> None:
 def test_an_empty_battery_pauses_and_a_fuller_one_hears_on(pond: Field, tone: Callable[..., FloatArray]) -> None:
     pond.energy = EnergySettings(battery=BatterySettings())
     call = calls_every_minute(tone)
-    steps = Step.FULL, Step.COARSE, Step.GATED, Step.PAUSED, Step.PAUSED, Step.COARSE, Step.FULL
+    steps = (
+        PowerMode.FULL,
+        PowerMode.COARSE,
+        PowerMode.GATED,
+        PowerMode.PAUSED,
+        PowerMode.PAUSED,
+        PowerMode.COARSE,
+        PowerMode.FULL,
+    )
 
     def sound(first: int, count: int) -> FloatArray:
-        pond.saving.step = steps[min(first // RATE_HZ // 60, 6)]
+        pond.saving.mode = steps[min(first // RATE_HZ // 60, 6)]
         return call(first, count)
 
     heard = pond.hear(7 * 60 - 1, sound)
@@ -375,7 +383,7 @@ def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, provenan
                 pond.detector,
                 AudioSettings(),
                 EnergySettings(),
-                Saving(),
+                PowerState(),
                 Stop(),
                 Heartbeats(60),
                 None,
