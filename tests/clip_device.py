@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from anura_base.analysis.reviews import find_event
 from anura_base.clips import transfer
-from anura_base.config.settings import Clips
+from anura_base.config.settings import ClipSettings
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
 from anura_edge.wire import ClipDenial, ClipPart, ClipSettled, ClipWanted, batch, pack, parse_command, parse_topic
@@ -38,7 +38,7 @@ class ClipDevice:
     connection: Connection
     device: str = "swamp-1"
     site: str = "pond"
-    limits: Clips = field(default_factory=Clips)
+    limits: ClipSettings = field(default_factory=ClipSettings)
 
     def add_event(self, row: Any) -> UUID:
         """Send an event and return its id."""

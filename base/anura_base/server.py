@@ -19,7 +19,7 @@ from anura_base.alerts.evaluator import AlertEvaluator
 from anura_base.analysis import rollup
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.clips.request_loop import ClipRequester
-from anura_base.config.settings import Settings, Web
+from anura_base.config.settings import Settings, WebSettings
 from anura_base.db.engine import open_database
 from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import Subscriber
@@ -97,16 +97,16 @@ def _loops_beside(settings: Settings, engine: Engine, subscriber: Subscriber) ->
         channels = open_channels(settings.alerts, subscriber.publish_and_wait)
         loops += [AlertEvaluator(engine, settings.alerts, settings.sites).run, AlertDelivery(engine, channels).run]
     if settings.home_assistant.enabled:
-        loops.append(HomeAssistant(engine, settings.home_assistant.prefix, subscriber).run)
+        loops.append(HomeAssistant(engine, settings.home_assistant.discovery_prefix, subscriber).run)
     return loops
 
 
-def _needs_login(web: Web, listener: socket.socket) -> bool:
+def _needs_login(web: WebSettings, listener: socket.socket) -> bool:
     """Say whether somebody else than the person at this machine may ask."""
     return bool(web.trusted_proxies) or not ip_address(listener.getsockname()[0]).is_loopback
 
 
-def _check_door(web: Web, listener: socket.socket, engine: Engine) -> None:
+def _check_door(web: WebSettings, listener: socket.socket, engine: Engine) -> None:
     """Raise ConfigError when others may ask, but nobody could log in."""
     if not _needs_login(web, listener):
         return
@@ -120,7 +120,7 @@ def _check_door(web: Web, listener: socket.socket, engine: Engine) -> None:
         log.warning("web: passwords cross the network unencrypted; set web.tls_cert_file and web.tls_key_file")
 
 
-def _server(app: object, web: Web) -> uvicorn.Server:
+def _server(app: object, web: WebSettings) -> uvicorn.Server:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         headers=SECURITY_HEADERS,
@@ -143,7 +143,7 @@ def _server(app: object, web: Web) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def _listen(web: Web) -> socket.socket:
+def _listen(web: WebSettings) -> socket.socket:
     try:
         family = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((web.host, web.port), family=family)
@@ -153,7 +153,7 @@ def _listen(web: Web) -> socket.socket:
         ) from error
 
 
-def _address(web: Web, listener: socket.socket) -> str:
+def _address(web: WebSettings, listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     scheme = "http" if web.tls_cert_file is None else "https"
     return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 
 from anura_base.alerts.alert_message import AlertMessage
-from anura_base.config.alerts import Alerts, Mail, Webhook
+from anura_base.config.alerts import AlertSettings, MailSettings, WebhookSettings
 from anura_edge.config.yaml_loader import read_password
 from anura_edge.errors import ConfigError, DeliveryError
 
@@ -27,7 +27,7 @@ BrokerDeliver = Callable[[str, bytes, float], None]
 BROKER_TIMEOUT_S = 10.0
 
 
-def open_channels(alerts: Alerts, broker: BrokerDeliver) -> Mapping[str, Channel]:
+def open_channels(alerts: AlertSettings, broker: BrokerDeliver) -> Mapping[str, Channel]:
     """Return every channel of the settings by name.
 
     Raises ConfigError when a file that it needs cannot be used.
@@ -42,7 +42,7 @@ def open_channels(alerts: Alerts, broker: BrokerDeliver) -> Mapping[str, Channel
     return channels
 
 
-def _webhook(name: str, settings: Webhook) -> Channel:
+def _webhook(name: str, settings: WebhookSettings) -> Channel:
     secret = _secret(name, settings.secret_file)
 
     def send(alert: AlertMessage) -> None:
@@ -84,7 +84,7 @@ def _secret(name: str, path: Path) -> bytes:
     return secret
 
 
-def _mail(settings: Mail) -> Channel:
+def _mail(settings: MailSettings) -> Channel:
     password = None
     if settings.password_file is not None:
         password = read_password(settings.password_file, "alerts.mail.password_file").get_secret_value()
@@ -107,7 +107,7 @@ def _mail(settings: Mail) -> Channel:
     return send
 
 
-def _connect(settings: Mail, trust: ssl.SSLContext) -> smtplib.SMTP:
+def _connect(settings: MailSettings, trust: ssl.SSLContext) -> smtplib.SMTP:
     where = settings.host, settings.port
     if settings.security == "tls":
         return smtplib.SMTP_SSL(*where, timeout=settings.timeout_s, context=trust)
@@ -121,7 +121,7 @@ def _connect(settings: Mail, trust: ssl.SSLContext) -> smtplib.SMTP:
     return server
 
 
-def _letter(settings: Mail, alert: AlertMessage) -> EmailMessage:
+def _letter(settings: MailSettings, alert: AlertMessage) -> EmailMessage:
     letter = EmailMessage()
     letter["Subject"] = f"anura: {alert.text}"[:200]
     letter["From"] = settings.sender

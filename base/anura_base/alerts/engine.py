@@ -123,7 +123,7 @@ def _of_call(name: str, rule: CallRule, call: CallInfo, before: datetime | None,
         occasion = night_of(call.site, call.time_utc).isoformat()
         text = f"{printable(call.species)} calls at {call.site}, for the first time in the night of {occasion}"
     elif isinstance(rule, RareSpecies):
-        if before is not None and call.time_utc - before < timedelta(days=rule.unheard_days):
+        if before is not None and call.time_utc - before < timedelta(days=rule.absent_days):
             return
         text += f", for the first time since {before:%Y-%m-%d}" if before else ", for the first time"
     text += f" (probability {call.p_peak:.2f}, {call.device})"
@@ -146,9 +146,13 @@ def nights_with_little_effort(
             if rule.sites and site not in rule.sites:
                 continue
             night = night_of(site, now - SETTLED) - timedelta(days=1)
-            usual = [hours[day] for back in range(1, rule.nights + 1) if (day := night - timedelta(days=back)) in hours]
+            usual = [
+                hours[day]
+                for back in range(1, rule.baseline_nights + 1)
+                if (day := night - timedelta(days=back)) in hours
+            ]
             mean_h, heard_h = sum(usual) / max(len(usual), 1), hours.get(night, 0.0)
-            if len(usual) >= MIN_NIGHTS and heard_h < rule.below * mean_h:
+            if len(usual) >= MIN_NIGHTS and heard_h < rule.below_ratio * mean_h:
                 text = f"{site}/{device} listened {heard_h:.1f} h in the night of {night}; {mean_h:.1f} h is usual"
                 key = AlertKey(name, f"{site}/{device}")
                 found.append(Alert(key, night.isoformat(), site, device, now, text))

@@ -14,7 +14,7 @@ from anura_base.alerts.engine import Alert, AlertKey, CallInfo, DedupKey, Device
 from anura_base.alerts.tables import deliveries, firings, reading
 from anura_base.analysis.nights import night_date
 from anura_base.analysis.sites import all_sites
-from anura_base.config.alerts import Alerts, CallRule, EffortLow
+from anura_base.config.alerts import AlertSettings, CallRule, EffortLow
 from anura_base.config.settings import Site
 from anura_base.db.engine import insert_new, root_cause, write_transaction
 from anura_base.db.queries import latest_health, rows_after
@@ -37,7 +37,7 @@ PAGE = 500
 class AlertEvaluator:
     """Looks at what came, again and again."""
 
-    def __init__(self, engine: Engine, alerts: Alerts, known_sites: Mapping[str, Site]) -> None:
+    def __init__(self, engine: Engine, alerts: AlertSettings, known_sites: Mapping[str, Site]) -> None:
         self._engine = engine
         self._alerts = alerts
         self._known_sites = known_sites
@@ -108,7 +108,7 @@ class AlertEvaluator:
                 self._keep(connection, begun, now, over_utc=None)
 
     def _look_at_effort(self, now: datetime) -> None:
-        nights = max(rule.nights for rule in self._alerts.rules.values() if isinstance(rule, EffortLow))
+        nights = max(rule.baseline_nights for rule in self._alerts.rules.values() if isinstance(rule, EffortLow))
         with self._engine.connect() as connection:
             zones = all_sites(connection, self._known_sites)
             night = _night_of(zones)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from anura_base.alerts.tables import deliveries, firings
-from anura_base.config.alerts import Alerts, Rule
+from anura_base.config.alerts import AlertSettings, Rule
 
 LATEST = 200
 
@@ -71,7 +71,7 @@ def latest(connection: Connection) -> list[AlertView]:
     return _views(connection, [rows[arrival] for arrival in sorted(rows, reverse=True)])
 
 
-def rule_views(alerts: Alerts, shown: Sequence[AlertView]) -> list[RuleView]:
+def rule_views(alerts: AlertSettings, shown: Sequence[AlertView]) -> list[RuleView]:
     """Return each rule of the settings, and how it stands by what is shown."""
     return [
         _rule_view(alerts, name, rule, [view for view in shown if view.rule == name])
@@ -79,8 +79,8 @@ def rule_views(alerts: Alerts, shown: Sequence[AlertView]) -> list[RuleView]:
     ]
 
 
-def _rule_view(alerts: Alerts, name: str, rule: Rule, shown: Sequence[AlertView]) -> RuleView:
-    limits = rule.model_dump(exclude={"when", "to"}, exclude_defaults=True)
+def _rule_view(alerts: AlertSettings, name: str, rule: Rule, shown: Sequence[AlertView]) -> RuleView:
+    limits = rule.model_dump(exclude={"when", "channels"}, exclude_defaults=True)
     last = max((view.fired_utc for view in shown), default=None)
     ongoing = sum(view.over_utc is None for view in shown)
     return RuleView(name, rule.when.replace("_", " "), alerts.channels_of(name), limits, ongoing, last)

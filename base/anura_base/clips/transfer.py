@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from anura_base.clips import blobs
 from anura_base.clips.decode import read_header
 from anura_base.clips.tables import OPEN, ClipState, clips
-from anura_base.config.settings import Clips
+from anura_base.config.settings import ClipSettings
 from anura_base.db.engine import key_matches
 from anura_base.db.schema import events
 from anura_edge.errors import DeliveryError, UnreadableError
@@ -62,7 +62,7 @@ def request_clip(connection: Connection, event: Row[Any], by: str, now: datetime
 
 
 def receive(
-    connection: Connection, site: str, device: str, content: ClipPart | ClipDenial, limits: Clips, now: datetime
+    connection: Connection, site: str, device: str, content: ClipPart | ClipDenial, limits: ClipSettings, now: datetime
 ) -> Replies:
     """Store a device's message about a clip. Return the replies.
 
@@ -121,7 +121,7 @@ def _store_denial(connection: Connection, message: _ClipMessage, denial: ClipDen
 
 
 def _store_part(
-    connection: Connection, clip: Row[Any], message: _ClipMessage, part: ClipPart, limits: Clips
+    connection: Connection, clip: Row[Any], message: _ClipMessage, part: ClipPart, limits: ClipSettings
 ) -> Replies:
     if clip.sha256 != part.sha256:
         if part.offset:  # a late part of an earlier version of the file
@@ -150,7 +150,7 @@ def _start_file(connection: Connection, clip: Row[Any], message: _ClipMessage, p
     return changed
 
 
-def _refusal(connection: Connection, message: _ClipMessage, part: ClipPart, limits: Clips) -> str | None:
+def _refusal(connection: Connection, message: _ClipMessage, part: ClipPart, limits: ClipSettings) -> str | None:
     """Return why a file has no room, or None if it has room or is stored already."""
     of_device = clips.c.site == message.site, clips.c.device == message.device
     same_file = clips.c.sha256 == part.sha256, clips.c.state.in_([*OPEN, ClipState.HERE])

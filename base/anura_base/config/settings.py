@@ -1,134 +1,160 @@
-"""The base station's settings: one small YAML file, checked once."""
+"""The base station's settings: one small YAML file, checked at the start."""
 
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from anura_base.config.alerts import Alerts
+from anura_base.config.alerts import RENAMED_KEYS, AlertSettings
 from anura_edge.config import yaml_loader
 from anura_edge.config.yaml_loader import Latitude, Longitude, Section, Zone
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Name
 
 ENV_PREFIX = "ANURA_BASE__"
-"""Not the device's: both may run on one machine."""
+"""Different from the device's prefix: both programs may run on one machine."""
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
-def _network(text: str) -> str:
+def _check_network(text: str) -> str:
     try:
         return str(ip_network(text))
     except ValueError as error:
         raise ValueError("not an address or a network; write it as 127.0.0.1 or 10.0.0.0/8") from error
 
 
-Network = Annotated[str, AfterValidator(_network)]
+Network = Annotated[str, AfterValidator(_check_network)]
 
 SectionT = TypeVar("SectionT", bound=Section)
 
 
-class Mqtt(Section):
-    """The broker."""
+class MqttSettings(Section):
+    """Connection to the MQTT broker."""
 
     host: str = "127.0.0.1"
+    """Host name of the broker. Set it if the broker runs on another machine."""
     port: Port = 1883
+    """Port of the broker. With TLS it is usually 8883."""
     client_id: str = Field(default="anura-base", min_length=1, max_length=64)
-    """The broker keeps our subscription under this name; two clients of one name throw each other out."""
+    """Name of the session at the broker, which stores messages under it while the base station is off. Two clients with
+    one name disconnect each other, so set it when two base stations use one broker."""
     username: str | None = None
+    """User name, if the broker requires a login."""
     password_file: Path | None = None
+    """File whose first line is the password."""
     ca_file: Path | None = None
-    """Certificates to trust, in PEM form; with it the connection is encrypted."""
+    """PEM file with the certificates to trust. It turns TLS on."""
 
 
-class Web(Section):
-    """The page. Without users it has no login, so it listens on this machine alone unless told otherwise."""
+class WebSettings(Section):
+    """The web pages and the API. Without users there is no login, and only this machine may connect."""
 
     host: str = "127.0.0.1"
+    """Address to listen on. Set it to 0.0.0.0 for access from other machines."""
     port: int = Field(default=8080, ge=0, le=65_535)
-    """0 picks a free one."""
+    """Port to listen on. 0 selects a free port."""
     trusted_proxies: tuple[Network, ...] = ()
-    """Who may say for whom it asks: addresses or networks of the reverse proxy. With one, a login is always needed."""
+    """Addresses or networks of reverse proxies, whose X-Forwarded headers are trusted. With a proxy, a login is always
+    required."""
     tls_cert_file: Path | None = None
-    """The certificate and those above it, in PEM form; with it the page is encrypted without a proxy."""
+    """PEM file with the certificate and its chain. It turns HTTPS on without a proxy."""
     tls_key_file: Path | None = None
+    """PEM file with the private key of the certificate."""
 
     @model_validator(mode="after")
-    def _both_or_none(self) -> Self:
+    def _check_key_pair(self) -> Self:
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_cert_file and tls_key_file go together; give both or neither")
         return self
 
 
-class HomeAssistant(Section):
-    """Home Assistant's MQTT discovery: devices and last calls as entities."""
+class HomeAssistantSettings(Section):
+    """MQTT discovery of Home Assistant: devices and their last calls as entities."""
 
     enabled: bool = False
-    prefix: str = Field(default="homeassistant", pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
-    """The topic under which Home Assistant looks."""
+    """Whether to publish the entities."""
+    discovery_prefix: str = Field(default="homeassistant", pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
+    """Topic under which Home Assistant expects them. Set it to the prefix in Home Assistant's own settings."""
 
 
-class Explore(Section):
-    """The page that hears recordings which its visitors send."""
+class ExploreSettings(Section):
+    """The page on which visitors analyse their own recordings."""
 
     bundle: Path | None = None
-    """Folder of a model bundle; none is the one that comes with anura-edge."""
+    """Folder of the model bundle. Without it, the bundle in the anura-edge package."""
 
 
-class Retention(Section):
-    """How long rows stay after they have come. Nothing goes unless it is asked for."""
+class RetentionSettings(Section):
+    """How long rows are stored after they were received. By default they are never removed."""
 
     events_days: float | None = Field(default=None, ge=1, le=36_500)
+    """Days until events are removed. Set it when the disk is too small."""
     effort_days: float | None = Field(default=None, ge=1, le=36_500)
+    """Days until effort is removed. Without effort, the rates of that time are lost."""
     clips_days: float | None = Field(default=None, ge=1, le=36_500)
-    """A clip goes with its call, too."""
+    """Days until clips are removed. A clip is also removed with its event."""
 
 
-class Clips(Section):
-    """Audio around calls, as far as devices send it. What has no room is refused, and says so."""
+class ClipSettings(Section):
+    """Limits for the clips that devices upload. A clip beyond a limit is refused, and its page says why."""
 
     max_mb: float = Field(default=2_000, ge=1, le=1e9)
-    """For all of them."""
+    """Size of all clips together, in megabytes. Increase it on a large disk."""
     max_mb_per_device: float = Field(default=500, ge=1, le=1e9)
+    """Size of the clips of one device, in megabytes."""
     unfinished_days: float = Field(default=14, ge=0.01, le=3_650)
-    """What has not come after so long is asked for no more, and what came of it goes."""
+    """Days until an incomplete clip is removed and no longer requested. Increase it for devices that are often
+    offline."""
 
 
 class Site(Section):
-    """Where devices stand: for the sun's times, local nights and the map."""
+    """A site: its name for people, its position and its time zone."""
 
     title: str | None = Field(default=None, max_length=100)
-    """A name for people; without one, the site's own."""
+    """Name on the pages. Without it, the name that the devices use."""
     latitude_deg: Latitude | None = None
+    """Latitude in degrees; north is positive. It is needed for sunset and the map."""
     longitude_deg: Longitude | None = None
+    """Longitude in degrees; east is positive. It is needed for sunset and the map."""
     zone: Zone = "UTC"
+    """Time zone, as in America/Sao_Paulo. A night lasts from noon to noon in it."""
     habitat: str | None = Field(default=None, max_length=500)
+    """Description of the habitat, for exports."""
 
 
 class Settings(Section):
-    """Everything that can be set."""
+    """All settings."""
+
+    renamed_keys: ClassVar[Mapping[str, str]] = {
+        "home_assistant.prefix": "home_assistant.discovery_prefix",
+        **RENAMED_KEYS,
+    }
 
     # `schema` is a method of pydantic's models, so the attribute needs another name than the key.
     schema_id: Literal[1] = Field(alias="schema", default=1)
+    """Version of this format."""
     state_dir: Path = Path("~/.local/state/anura-base")
+    """Folder of the default database. Set it to a disk that survives power cuts well."""
     database: str | None = None
-    """SQLAlchemy's URL; without one, `anura-base.db` in `state_dir`."""
-    mqtt: Mqtt = Mqtt()
-    web: Web = Web()
-    retention: Retention = Retention()
-    clips: Clips = Clips()
+    """SQLAlchemy URL of the database. Without it, the SQLite file `anura-base.db` in `state_dir`. Set it to use
+    PostgreSQL."""
+    mqtt: MqttSettings = MqttSettings()
+    web: WebSettings = WebSettings()
+    retention: RetentionSettings = RetentionSettings()
+    clips: ClipSettings = ClipSettings()
     sites: dict[Name, Site] = Field(default_factory=dict)
-    """By the name that the site's devices use. What stands here goes before what the devices say."""
-    alerts: Alerts = Alerts()
-    home_assistant: HomeAssistant = HomeAssistant()
-    explore: Explore = Explore()
+    """Sites, by the name that the devices use. A site here has priority over what its devices report."""
+    alerts: AlertSettings = AlertSettings()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
+    explore: ExploreSettings = ExploreSettings()
 
     def database_url(self) -> str:
-        """Name the database, and make the folder for the default one.
+        """Return the URL of the database, and create the folder of the default one.
 
-        Raises ConfigError when that folder cannot be made.
+        Raises ConfigError when that folder cannot be created.
         """
         if self.database is not None:
             return self.database
@@ -136,15 +162,14 @@ class Settings(Section):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"state_dir: cannot make {folder}: {error}; give a folder that can be written") from error
+            raise ConfigError(f"state_dir: cannot create {folder}: {error}; name a writable folder") from error
         return f"sqlite:///{folder.absolute() / 'anura-base.db'}"
 
 
 def load(path: Path | None, database: str | None, mqtt: str | None, web: str | None) -> Settings:
-    """Read the file, if there is one, and let the command line's options win.
+    """Read the settings file, if given. Variables ANURA_BASE__SECTION__KEY override it; the options override both.
 
-    `mqtt` and `web` are HOST:PORT. Raises ConfigError, with the line where there is one. ANURA_BASE__SECTION__KEY
-    variables go before the file, and the options before both.
+    `mqtt` and `web` are HOST:PORT. Raises ConfigError, with file and line where possible.
     """
     settings = yaml_loader.load(Settings, path, prefix=ENV_PREFIX)
     return settings.model_copy(

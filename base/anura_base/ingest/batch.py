@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
 from anura_base.clips.transfer import receive
-from anura_base.config.settings import Clips
+from anura_base.config.settings import ClipSettings
 from anura_base.ingest.dead_letters import DeadLetter, store_dead_letters
 from anura_base.ingest.messages import ClipMessage, DecodedMessage, JournalKey, RawMessage, decode
 from anura_base.ingest.sequence import merge_spans
@@ -14,7 +14,7 @@ from anura_base.ingest.writer import store
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Ack, topic
 
-DEFAULT_LIMITS = Clips()
+DEFAULT_LIMITS = ClipSettings()
 """The limits on clips without settings."""
 
 MAX_GROUP_ROWS = 2_000
@@ -22,7 +22,7 @@ MAX_GROUP_ROWS = 2_000
 
 
 def ingest(
-    connection: Connection, messages: Sequence[RawMessage], limits: Clips = DEFAULT_LIMITS
+    connection: Connection, messages: Sequence[RawMessage], limits: ClipSettings = DEFAULT_LIMITS
 ) -> list[tuple[str, bytes]]:
     """Store messages and return the answers, as topic and payload, to be sent after the commit.
 
@@ -68,7 +68,7 @@ def _groups(messages: Sequence[RawMessage], dead: list[DeadLetter]) -> Iterator[
 
 
 def _store_clip(
-    connection: Connection, message: ClipMessage, limits: Clips, dead: list[DeadLetter]
+    connection: Connection, message: ClipMessage, limits: ClipSettings, dead: list[DeadLetter]
 ) -> list[tuple[str, bytes]]:
     try:
         with connection.begin_nested():

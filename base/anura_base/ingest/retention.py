@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Table, delete, select, update
 
 from anura_base.clips.blobs import delete_orphans
 from anura_base.clips.tables import OPEN, ClipState, clips
-from anura_base.config.settings import Clips, Retention
+from anura_base.config.settings import ClipSettings, RetentionSettings
 from anura_base.db.engine import write_transaction
 from anura_base.db.schema import effort, events
 from anura_base.ingest.batch import DEFAULT_LIMITS
@@ -28,7 +28,7 @@ MAX_ROWS = 5_000
 class RetentionJob:
     """Removes old rows once an hour."""
 
-    def __init__(self, retention: Retention, clips: Clips = DEFAULT_LIMITS) -> None:
+    def __init__(self, retention: RetentionSettings, clips: ClipSettings = DEFAULT_LIMITS) -> None:
         self._days = {events: retention.events_days, effort: retention.effort_days}
         self._clips_days, self._unfinished_days = retention.clips_days, clips.unfinished_days
         self._next_at = monotonic()

@@ -12,7 +12,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from anura_base.config.settings import Mqtt
+from anura_base.config.settings import MqttSettings
 from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.messages import RawMessage
 from anura_edge.config.yaml_loader import read_password
@@ -41,7 +41,7 @@ class Subscriber:
     in flight. A device forgets a row when our own acknowledgement comes, and that is sent after the commit.
     """
 
-    def __init__(self, settings: Mqtt, inbox: IngestQueue) -> None:
+    def __init__(self, settings: MqttSettings, inbox: IngestQueue) -> None:
         self._inbox = inbox
         self._where = f"{settings.host}:{settings.port}"
         self._subscribed = threading.Event()
@@ -140,7 +140,7 @@ class Subscriber:
             log.warning("the broker at %s %s; trying again until it answers", self._where, why)
 
 
-def _client(settings: Mqtt) -> Client:
+def _client(settings: MqttSettings) -> Client:
     client = Client(CallbackAPIVersion.VERSION2, settings.client_id, protocol=MQTTProtocolVersion.MQTTv5)
     # Not in step with the devices, which all lost the broker at the same moment.
     client.reconnect_delay_set(1 + secrets.randbelow(3), MAX_RECONNECT_DELAY_S)

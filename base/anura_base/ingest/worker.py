@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from anura_base.config.settings import Clips, Retention
+from anura_base.config.settings import ClipSettings, RetentionSettings
 from anura_base.db.engine import root_cause, write_transaction
 from anura_base.ingest.batch import DEFAULT_LIMITS, ingest
 from anura_base.ingest.counters import ACKNOWLEDGEMENTS, COMMIT_SECONDS, FAILED_COMMITS, MESSAGES
@@ -37,12 +37,12 @@ class IngestWorker:
         engine: Engine,
         queue: IngestQueue,
         publish: Callable[[str, bytes], None],
-        retention: Retention | None = None,
-        clips: Clips = DEFAULT_LIMITS,
+        retention: RetentionSettings | None = None,
+        clips: ClipSettings = DEFAULT_LIMITS,
     ) -> None:
         self._engine = engine
         self._clips = clips
-        self._retention = RetentionJob(retention or Retention(), clips)
+        self._retention = RetentionJob(retention or RetentionSettings(), clips)
         self._queue = queue
         self._publish = publish
         self.commits = 0

@@ -15,8 +15,8 @@ from pathlib import Path
 from threading import Thread
 
 from anura_base import server
-from anura_base.config.alerts import Alerts
-from anura_base.config.settings import Mqtt, Settings, Web
+from anura_base.config.alerts import AlertSettings
+from anura_base.config.settings import MqttSettings, Settings, WebSettings
 from anura_base.simulate.fleet import SITES
 from anura_base.simulate.messages import season_messages
 from anura_base.simulate.sender import FleetSender
@@ -30,19 +30,19 @@ AS_IF = date(2026, 6, 15)
 """Whenever it is shown, last night is one of early summer."""
 
 
-ALERTS = Alerts.model_validate(
+ALERTS = AlertSettings.model_validate(
     {
         "rules": {
             "first-of-the-night": {"when": "first_call_of_night", "species": ["HYLCIN", "GASCAR"]},
             "unwell": {"when": "device_health", "clock_not_synchronised": True, "any_problem": True},
-            "idle": {"when": "effort_low", "below": 0.5},
+            "idle": {"when": "effort_low", "below_ratio": 0.5},
         }
     }
 )
 """What the page of alerts shows; nobody is told."""
 
 
-def show(web: Web, devices: int, nights: int, seed: int, say: Callable[[str], None]) -> None:
+def show(web: WebSettings, devices: int, nights: int, seed: int, say: Callable[[str], None]) -> None:
     """Show a season that ended last night, until SIGINT or SIGTERM.
 
     Raises ConfigError if there is no mosquitto.
@@ -50,7 +50,7 @@ def show(web: Web, devices: int, nights: int, seed: int, say: Callable[[str], No
     with tempfile.TemporaryDirectory(prefix="anura-base-demo-") as folder, _broker(Path(folder)) as port:
         settings = Settings(
             state_dir=Path(folder),
-            mqtt=Mqtt(port=port, client_id="anura-base-demo"),
+            mqtt=MqttSettings(port=port, client_id="anura-base-demo"),
             web=web,
             sites=SITES,
             alerts=ALERTS,

@@ -5,13 +5,13 @@ from starlette.responses import HTMLResponse
 
 from anura_base.alerts import history
 from anura_base.alerts.history import AlertView
-from anura_base.config.alerts import Alerts
+from anura_base.config.alerts import AlertSettings
 from anura_base.web.api import After, Limit, link_next
 from anura_base.web.auth import Viewer
 from anura_base.web.layout import Frame
 
 
-def alert_routes(frame: Frame, alerts: Alerts) -> APIRouter:
+def alert_routes(frame: Frame, alerts: AlertSettings) -> APIRouter:
     """Return the routes that show alerts."""
     router = APIRouter()
 

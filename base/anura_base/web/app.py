@@ -13,8 +13,8 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from anura_base.config.alerts import Alerts
-from anura_base.config.settings import Explore, Site
+from anura_base.config.alerts import AlertSettings
+from anura_base.config.settings import ExploreSettings, Site
 from anura_base.db.engine import check_writable
 from anura_base.web.alert_routes import alert_routes
 from anura_base.web.api import api_routes, describe
@@ -44,8 +44,8 @@ SECURITY_HEADERS = [
 ]
 """For every answer. What devices send is escaped; should that ever fail, the browser still runs nothing of it."""
 
-NO_ALERTS = Alerts()
-DEFAULT_EXPLORE = Explore()
+NO_ALERTS = AlertSettings()
+DEFAULT_EXPLORE = ExploreSettings()
 
 
 class Worker(Protocol):
@@ -70,9 +70,9 @@ def create_app(
     stop: threading.Event,
     *,
     login_always: bool = False,
-    alerts: Alerts = NO_ALERTS,
+    alerts: AlertSettings = NO_ALERTS,
     sites: Mapping[str, Site] = MappingProxyType({}),
-    explore: Explore = DEFAULT_EXPLORE,
+    explore: ExploreSettings = DEFAULT_EXPLORE,
 ) -> FastAPI:
     """Build the application. Its streams end when `stop` is set.
 

@@ -8,6 +8,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 from zoneinfo import ZoneInfo
@@ -50,8 +51,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     renamed_keys: ClassVar[Mapping[str, str]] = {}
-    """Of a root section: old keys with their section, and the new key. An old key is refused, and the error names the
-    new one."""
+    """Of a root section: old keys with their section, and what to write instead. An old key is refused, and the error
+    names the new one. `*` stands for any part of a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +197,9 @@ def _explain(
 
 
 def _unknown_key(model: type[Section], key: str, loc: tuple[str, ...]) -> str:
-    if renamed := model.renamed_keys.get(key):
-        return f"{key!r} was renamed; write {renamed}"
+    for old, new in model.renamed_keys.items():
+        if fnmatchcase(key, old):
+            return f"{key!r} was renamed; write {new}"
     known = _keys(model, loc[:-1])
     near = difflib.get_close_matches(loc[-1], known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"

@@ -25,8 +25,8 @@ from support import eventually, free_port, need
 
 from anura_base.alerts.alert_message import AlertMessage
 from anura_base.alerts.channels import Channel, open_channels
-from anura_base.config.alerts import Alerts
-from anura_base.config.settings import Mqtt
+from anura_base.config.alerts import AlertSettings
+from anura_base.config.settings import MqttSettings
 from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import Subscriber
 from anura_edge.errors import ConfigError, DeliveryError
@@ -48,7 +48,7 @@ KEY = b"0123456789abcdef0123456789abcdef"
 
 
 def channels(alerts: dict[str, Any], broker: Callable[[str, bytes, float], None] | None = None) -> dict[str, Channel]:
-    return dict(open_channels(Alerts.model_validate(alerts), broker or (lambda *_: None)))
+    return dict(open_channels(AlertSettings.model_validate(alerts), broker or (lambda *_: None)))
 
 
 class Receiver(ThreadingHTTPServer):
@@ -243,7 +243,7 @@ def test_the_broker_gets_the_alert_and_does_not_keep_it(broker) -> None:  # noqa
     listener.connect("127.0.0.1", broker.port)
     listener.subscribe("anura/v1/alerts/#", 1)
     listener.loop_start()
-    subscriber = Subscriber(Mqtt(port=broker.port), IngestQueue())
+    subscriber = Subscriber(MqttSettings(port=broker.port), IngestQueue())
     channel = channels({"mqtt": True}, subscriber.publish_and_wait)["mqtt"]
     with pytest.raises(DeliveryError, match="no connection"):
         channel(ALERT)

@@ -20,7 +20,7 @@ LAW = settings(max_examples=60, deadline=None)
 RULES: dict[str, Rule] = {
     "first": FirstCall(when="first_call_of_night", min_probability=0.5),
     "listed": ListedSpecies(when="listed_species", species=("Hyla arborea", "label b"), cooldown_h=3),
-    "rare": RareSpecies(when="rare_species", unheard_days=2, sites=("pond",), max_age_h=1_000),
+    "rare": RareSpecies(when="rare_species", absent_days=2, sites=("pond",), max_age_h=1_000),
 }
 
 
@@ -239,7 +239,7 @@ def nights(*hours: float) -> dict[tuple[str, str], dict[date, float]]:
     ],
 )
 def test_a_night_with_little_effort_is_told(hours: tuple[float, ...], told: bool) -> None:
-    rules: dict[str, Rule] = {"idle": EffortLow(when="effort_low", nights=3)}
+    rules: dict[str, Rule] = {"idle": EffortLow(when="effort_low", baseline_nights=3)}
     found = engine.nights_with_little_effort(rules, nights(*hours), night_of, NOW)
     assert bool(found) is told
     again = engine.nights_with_little_effort(rules, nights(*hours), night_of, NOW + timedelta(hours=3))

@@ -12,7 +12,7 @@ from anura_base.alerts.alert_message import AlertMessage
 from anura_base.alerts.delivery import GIVE_UP_AFTER, LONGEST_RETRY, AlertDelivery, next_try
 from anura_base.alerts.evaluator import AlertEvaluator
 from anura_base.alerts.tables import deliveries, firings
-from anura_base.config.alerts import Alerts
+from anura_base.config.alerts import AlertSettings
 from anura_base.config.settings import Site
 from anura_base.db.schema import devices
 from anura_base.ingest.batch import ingest
@@ -24,15 +24,15 @@ JOURNAL = "6f1f6ee0-6d8c-4b1e-9b2b-6f8b2f3a1c11"
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 NEVER = threading.Event()
 
-ALERTS = Alerts.model_validate(
+ALERTS = AlertSettings.model_validate(
     {
         "mqtt": True,
         "mail": {"host": "mail.example", "sender": "a@b.example", "recipients": ["c@d.example"]},
         "rules": {
-            "first": {"when": "first_call_of_night", "to": ["mqtt"]},
-            "rare": {"when": "rare_species", "to": []},
+            "first": {"when": "first_call_of_night", "channels": ["mqtt"]},
+            "rare": {"when": "rare_species", "channels": []},
             "silent": {"when": "device_silent", "after_h": 6},
-            "idle": {"when": "effort_low", "nights": 3, "to": []},
+            "idle": {"when": "effort_low", "baseline_nights": 3, "channels": []},
         },
     }
 )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from anura_base.clips import blobs
 from anura_base.clips.tables import clip_parts, clips
-from anura_base.config.settings import Clips, Retention
+from anura_base.config.settings import ClipSettings, RetentionSettings
 from anura_base.ingest.retention import RetentionJob
 
 Make = Callable[..., Any]
@@ -33,11 +33,11 @@ def test_clip_is_deleted_with_its_event_and_expires_if_unfinished(
         device.send_file(first, flac(seed=1))
         device.send_file(second, flac(seed=2))
         device.send_message(device.part(late, flac(seed=3), 0, 1_000))
-    RetentionJob(Retention(), Clips(unfinished_days=1)).run_if_due(engine)
+    RetentionJob(RetentionSettings(), ClipSettings(unfinished_days=1)).run_if_due(engine)
     with engine.begin() as connection:
         assert clip_devices(connection).stored(late).state == "expired"
         assert blobs.total_bytes(connection) == len(flac(seed=1)) + len(flac(seed=2))
-    RetentionJob(Retention(events_days=1)).run_if_due(engine)
+    RetentionJob(RetentionSettings(events_days=1)).run_if_due(engine)
     with engine.connect() as connection:
         assert count(connection, clips) == count(connection, clip_parts) == 0
 
@@ -48,10 +48,10 @@ def test_clips_are_deleted_after_clips_days(engine: Engine, make: Any, flac: Mak
         event = device.add_event(make.event(1))
         device.request(event)
         device.send_file(event, flac())
-    RetentionJob(Retention(clips_days=36_500)).run_if_due(engine)
+    RetentionJob(RetentionSettings(clips_days=36_500)).run_if_due(engine)
     with engine.begin() as connection:
         clip = clip_devices(connection).stored(event)
         connection.execute(clips.update().values(changed_utc=clip.changed_utc - timedelta(days=40_000)))
-    RetentionJob(Retention(clips_days=36_500)).run_if_due(engine)
+    RetentionJob(RetentionSettings(clips_days=36_500)).run_if_due(engine)
     with engine.connect() as connection:
         assert count(connection, clips) == count(connection, clip_parts) == 0

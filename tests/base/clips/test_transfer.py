@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from anura_base.clips import blobs, decode, transfer
 from anura_base.clips.tables import clip_parts, clips
-from anura_base.config.settings import Clips
+from anura_base.config.settings import ClipSettings
 from anura_base.db.engine import open_database
 from anura_base.db.schema import dead_letters, metadata
 from anura_edge.errors import DeliveryError
@@ -239,9 +239,14 @@ def test_part_with_invalid_field_becomes_a_dead_letter(device: Any, make: Any, f
 
 @pytest.mark.parametrize(
     ("limits", "reason"),
-    [(Clips(max_mb=1, max_mb_per_device=9), "all devices"), (Clips(max_mb=9, max_mb_per_device=1), "of this device")],
+    [
+        (ClipSettings(max_mb=1, max_mb_per_device=9), "all devices"),
+        (ClipSettings(max_mb=9, max_mb_per_device=1), "of this device"),
+    ],
 )
-def test_file_above_the_size_limit_is_refused(device: Any, make: Any, flac: Make, limits: Clips, reason: str) -> None:
+def test_file_above_the_size_limit_is_refused(
+    device: Any, make: Any, flac: Make, limits: ClipSettings, reason: str
+) -> None:
     device.limits = limits
     first, second, third = (device.add_event(make.event(seq)) for seq in (1, 2, 3))
     file = flac()

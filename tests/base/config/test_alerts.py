@@ -1,4 +1,4 @@
-"""The settings of alerts: strict, and every mistake is named with its line."""
+"""Settings of alerts: each error names its line."""
 
 from pathlib import Path
 
@@ -28,14 +28,14 @@ alerts:
       when: first_call_of_night
       species: [Physalaemus cuvieri]
       min_probability: 0.8
-      to: [team]
+      channels: [team]
     waited-for:
       when: listed_species
       species: [Hyla arborea, RANTEM]
       sites: [pond]
     strange:
       when: rare_species
-      unheard_days: 60
+      absent_days: 60
     silent:
       when: device_silent
       after_h: 6
@@ -49,8 +49,8 @@ alerts:
       any_problem: true
     idle:
       when: effort_low
-      below: 0.6
-      nights: 5
+      below_ratio: 0.6
+      baseline_nights: 5
 """
 
 
@@ -60,7 +60,7 @@ def settings(folder: Path, text: str) -> Settings:
     return load(file, None, None, None)
 
 
-def test_every_rule_and_channel_can_be_set(tmp_path: Path) -> None:
+def test_file_with_every_rule_and_channel_is_read(tmp_path: Path) -> None:
     alerts = settings(tmp_path, EVERYTHING).alerts
     assert list(alerts.rules) == ["first", "waited-for", "strange", "silent", "unwell", "idle"]
     first, unwell = alerts.rules["first"], alerts.rules["unwell"]
@@ -78,9 +78,9 @@ def test_every_rule_and_channel_can_be_set(tmp_path: Path) -> None:
         ("after_h: 6", "after_hours: 6", "did you mean 'after_h'?"),
         ("after_h: 6", "after_h: 0", "base.yaml:30: alerts.rules.silent.device_silent.after_h"),
         ("when: device_silent", "when: device_quiet", "base.yaml:28: alerts.rules.silent: Input tag 'device_quiet'"),
-        ("to: [team]", "to: [chat]", "rules.first.to: there is no channel 'chat'; there are: mqtt, mail, team"),
-        ("    team:\n", "    mail:\n", "webhooks.mail: this name is taken"),
-        ("https://chat.example", "file:///etc", "url: not an address to send to"),
+        ("[team]", "[chat]", "rules.first.channels: unknown channel 'chat'; known channels: mqtt, mail, team"),
+        ("    team:\n", "    mail:\n", "webhooks.mail: this name is reserved"),
+        ("https://chat.example", "file:///etc", "url: not a valid address"),
         ("https://chat.example", "https://me:secret@chat.example", "without a password in it"),
         ("security: tls", "security: none", "security: starttls or tls"),
         ("    password_file: /etc/anura/mail\n", "", "username and password_file go together"),
@@ -90,13 +90,27 @@ def test_every_rule_and_channel_can_be_set(tmp_path: Path) -> None:
         ("    webhooks", "    webhook", "unknown key"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_named_with_its_remedy(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_mistake_is_refused_with_remedy(tmp_path: Path, old: str, new: str, message: str) -> None:
     old, new = (old, new) if old in EVERYTHING else (old.strip(), new.strip())
     with pytest.raises(ConfigError) as caught:
         settings(tmp_path, EVERYTHING.replace(old, new))
     assert message in str(caught.value)
 
 
-def test_a_rule_about_health_names_a_limit(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="names no limit; give one, as in disk_below_gb: 2"):
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        ("channels", "to"),
+        ("absent_days", "unheard_days"),
+        ("below_ratio", "below"),
+        ("baseline_nights", "nights"),
+    ],
+)
+def test_old_key_is_refused_with_the_new_one_named(tmp_path: Path, new: str, old: str) -> None:
+    with pytest.raises(ConfigError, match=rf"\.{old}' was renamed; write {new}$"):
+        settings(tmp_path, EVERYTHING.replace(f"      {new}:", f"      {old}:"))
+
+
+def test_health_rule_without_limit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="contains no limit; give one, as in disk_below_gb: 2"):
         settings(tmp_path, "alerts:\n  rules:\n    unwell:\n      when: device_health\n")

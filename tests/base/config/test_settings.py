@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from anura_base.config.settings import Mqtt, Retention, Settings, Site, Web, load
+from anura_base.config.settings import MqttSettings, RetentionSettings, Settings, Site, WebSettings, load
 from anura_edge.errors import ConfigError
 
 EVERYTHING = """\
@@ -38,14 +38,14 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_without_a_file_it_listens_on_this_machine_alone() -> None:
+def test_default_web_host_is_this_machine() -> None:
     assert load(None, None, None, None) == Settings()
     assert Settings().web.host == "127.0.0.1"
 
 
-def test_every_setting_can_be_set(tmp_path: Path) -> None:
+def test_file_with_every_setting_is_read(tmp_path: Path) -> None:
     settings = load(write(tmp_path, EVERYTHING), None, None, None)
-    assert settings.mqtt == Mqtt(
+    assert settings.mqtt == MqttSettings(
         host="broker.example",
         port=8883,
         client_id="base-1",
@@ -53,9 +53,9 @@ def test_every_setting_can_be_set(tmp_path: Path) -> None:
         password_file=Path("/etc/anura/password"),
         ca_file=Path("/etc/anura/ca.pem"),
     )
-    assert settings.web == Web(host="0.0.0.0", port=80)
+    assert settings.web == WebSettings(host="0.0.0.0", port=80)
     assert settings.database_url() == "postgresql+psycopg://anura@db/anura"
-    assert settings.retention == Retention(events_days=400, effort_days=4000)
+    assert settings.retention == RetentionSettings(events_days=400, effort_days=4000)
     assert settings.sites == {
         "pond": Site(
             title="The pond behind the school",
@@ -67,13 +67,13 @@ def test_every_setting_can_be_set(tmp_path: Path) -> None:
     }
 
 
-def test_options_win_over_the_file(tmp_path: Path) -> None:
+def test_options_override_the_file(tmp_path: Path) -> None:
     settings = load(write(tmp_path, EVERYTHING), "sqlite:////x.db", "10.0.0.1:1884", "[::1]:0")
-    assert (settings.database, settings.web) == ("sqlite:////x.db", Web(host="::1", port=0))
+    assert (settings.database, settings.web) == ("sqlite:////x.db", WebSettings(host="::1", port=0))
     assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.username) == ("10.0.0.1", 1884, "base")
 
 
-def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
+def test_default_database_is_in_state_dir(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "new")
     assert settings.database_url() == f"sqlite:///{tmp_path}/new/anura-base.db"
     assert (tmp_path / "new").is_dir()
@@ -93,24 +93,28 @@ def test_the_default_database_lies_in_the_state_folder(tmp_path: Path) -> None:
         ),
         ("sites:\n  pond:\n    zone: Sao_Paulo\n", "base.yaml:3: sites.pond.zone: not a zone"),
         ("sites:\n  a pond: {}\n", "base.yaml:2: sites.a pond"),
+        (
+            "home_assistant:\n  prefix: ha\n",
+            "base.yaml:2: 'home_assistant.prefix' was renamed; write home_assistant.discovery_prefix",
+        ),
         ("schema: 2\n", "base.yaml:1: schema: Input should be 1"),
         ("- a list\n", "base.yaml:1: write"),
         ("mqtt: [\n", "base.yaml:2: not YAML"),
         ("database: 2026-13-01\n", "base.yaml: month must be in"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_file_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load(write(tmp_path, text), None, None, None)
     assert message in str(refused.value)
 
 
 @pytest.mark.parametrize("mqtt", ["", "broker", "broker:", "broker:mqtt", "broker:0", "broker:65536"])
-def test_a_wrong_address_is_refused(mqtt: str) -> None:
+def test_invalid_broker_address_is_refused(mqtt: str) -> None:
     with pytest.raises(ConfigError, match="HOST:PORT"):
         load(None, None, mqtt, None)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         load(tmp_path / "none.yaml", None, None, None)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, text
 
 from anura_base.analysis.reviews import find_event
 from anura_base.clips import transfer
-from anura_base.config.settings import Clips
+from anura_base.config.settings import ClipSettings
 from anura_base.db.engine import open_database, write_transaction
 from anura_base.db.schema import events, metadata
 from anura_base.exchange.backup import back_up, restore
@@ -43,7 +43,7 @@ def fill(engine: Engine, make) -> None:  # noqa: ANN001
         assert call
         transfer.request_clip(connection, call, "maria", datetime.now(UTC))
         part = ClipPart(event=event_id, sha256="5f" * 32, size=2 * len(audio), first_sample=9, data=audio)
-        transfer.receive(connection, "pond", "swamp-1", part, Clips(), datetime.now(UTC))
+        transfer.receive(connection, "pond", "swamp-1", part, ClipSettings(), datetime.now(UTC))
     with engine.begin() as connection:
         name, now = "anura/v1/pond/swamp-1", datetime.now(UTC)
         status = Status(state="online", latitude_deg=-22.4).to_bytes()

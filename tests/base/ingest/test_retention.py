@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, Table, func, select
 
-from anura_base.config.settings import Retention
+from anura_base.config.settings import RetentionSettings
 from anura_base.db.schema import effort, events
 from anura_base.ingest import retention
 from anura_base.ingest.batch import ingest
@@ -31,7 +31,7 @@ def count(engine: Engine, table: Table) -> int:
 
 def test_nothing_goes_unless_it_is_asked_for(engine: Engine, make) -> None:  # noqa: ANN001
     tell(engine, make.event(1), days_ago=9_000)
-    RetentionJob(Retention()).run_if_due(engine)
+    RetentionJob(RetentionSettings()).run_if_due(engine)
     assert count(engine, events) == 1
 
 
@@ -45,7 +45,7 @@ def test_what_came_long_ago_goes_however_much_and_leaves_no_hole(
     tell(engine, *(make.event(seq) for seq in range(1, 6)), days_ago=31)
     tell(engine, make.effort(6), days_ago=31)
     tell(engine, make.event(7), days_ago=29)
-    clearing = RetentionJob(Retention(events_days=30))
+    clearing = RetentionJob(RetentionSettings(events_days=30))
     with caplog.at_level(logging.INFO):
         for _ in range(5):
             clearing.run_if_due(engine)
@@ -59,5 +59,5 @@ def test_what_came_long_ago_goes_however_much_and_leaves_no_hole(
 def test_an_old_recording_that_has_just_come_stays(engine: Engine, make) -> None:  # noqa: ANN001
     heard = NOW - timedelta(days=800)
     tell(engine, make.event(1, start_utc=heard, end_utc=heard))
-    RetentionJob(Retention(events_days=30)).run_if_due(engine)
+    RetentionJob(RetentionSettings(events_days=30)).run_if_due(engine)
     assert count(engine, events) == 1

@@ -10,7 +10,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import eventually
 
-from anura_base.config.settings import Mqtt
+from anura_base.config.settings import MqttSettings
 from anura_base.db.engine import open_database
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.ingest_queue import IngestQueue
@@ -46,7 +46,7 @@ def heard(broker):  # noqa: ANN001, ANN201
 
 def test_devices_and_their_last_call_are_found(broker, heard, make, tmp_path) -> None:  # noqa: ANN001
     engine = open_database(f"sqlite:///{tmp_path / 'base.db'}")
-    subscriber = Subscriber(Mqtt(port=broker.port), IngestQueue())
+    subscriber = Subscriber(MqttSettings(port=broker.port), IngestQueue())
     subscriber.start()
     eventually(lambda: subscriber.connected)
     journal = uuid4()

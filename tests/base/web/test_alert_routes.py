@@ -9,11 +9,11 @@ from sqlalchemy import Engine, insert
 from starlette.testclient import TestClient
 
 from anura_base.alerts.tables import deliveries, firings
-from anura_base.config.alerts import Alerts
+from anura_base.config.alerts import AlertSettings
 from anura_base.web.app import create_app
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
-ALERTS = Alerts.model_validate(
+ALERTS = AlertSettings.model_validate(
     {"mqtt": True, "rules": {"quiet": {"when": "device_silent", "after_h": 6, "sites": ["pond", "river"]}}}
 )
 

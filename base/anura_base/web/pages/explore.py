@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, StreamingResponse
 from anura_base.access.roles import Role
 from anura_base.clips import blobs
 from anura_base.clips.tables import ClipState, clips
-from anura_base.config.settings import Explore
+from anura_base.config.settings import ExploreSettings
 from anura_base.db.schema import events
 from anura_base.web.auth import Reviewer, Viewer, csrf_token
 from anura_base.web.layout import Frame
@@ -47,7 +47,7 @@ _SEND = 2**20
 Seconds = Annotated[float | None, Query(gt=0, le=3_600, allow_inf_nan=False)]
 
 
-def routes(frame: Frame, settings: Explore) -> APIRouter:
+def routes(frame: Frame, settings: ExploreSettings) -> APIRouter:
     """Return the page and what its script asks for.
 
     Who may view may see the page. To have a recording heard takes a reviewer: it costs the station's processor.
@@ -121,7 +121,7 @@ def _name(row: Row[Any]) -> str:
 class _Model:
     """The explorer, once it was wanted. Threads may share it."""
 
-    def __init__(self, settings: Explore) -> None:
+    def __init__(self, settings: ExploreSettings) -> None:
         self._settings = settings
         self._lock = Lock()
         self._explorer: Explorer | None = None
