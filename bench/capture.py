@@ -42,7 +42,7 @@ from anura_edge.events import Notice  # noqa: E402
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 from anura_edge.inference.classifier import load_classifier  # noqa: E402
 from anura_edge.sources.microphone.capture_client import CaptureProcess  # noqa: E402
-from anura_edge.sources.microphone.source import Microphone  # noqa: E402
+from anura_edge.sources.microphone.source import MicrophoneSource  # noqa: E402
 from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise  # noqa: E402
 
 STARTS = 3
@@ -111,7 +111,7 @@ def hear(seconds: float, block_s: float, *timers: Timer) -> None:
 
     told: list[Notice] = []
     late_s: list[float] = []
-    with Microphone(
+    with MicrophoneSource(
         "pulse", open_capture, SystemClock(trust=True, stop=stop), told.append, lambda: None, stop, retry_s=8
     ) as sound:
         if not sound.wait():
@@ -148,7 +148,7 @@ def save() -> None:
         device = SimulatedMicrophone(clock, clock.monotonic_s + SAVED_S, stop, quiet, RATE_HZ)
         detector = Detector(bundle, load_classifier(bundle), DetectionSettings(), AudioSettings().block_s)
         attention = PowerGate(energy, saving, RATE_HZ, AudioSettings().block_s)
-        with Microphone(None, device.open, clock, lambda _: None, lambda: None, stop, retry_s=8) as sound:
+        with MicrophoneSource(None, device.open, clock, lambda _: None, lambda: None, stop, retry_s=8) as sound:
             began_s = time.process_time() if sound.wait() else 0.0
             for _ in analyse(sound, detector, 0, attention):
                 pass

@@ -28,7 +28,7 @@ from anura_edge.dsp.resample import Resampler
 from anura_edge.events import Scores
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import Classifier, load_classifier
-from anura_edge.sources.files.audio_file import FileSound, open_file
+from anura_edge.sources.files.audio_file import AudioFile, open_file
 
 ROUNDS = 5
 TRAINED_WINDOW = Path("build/models/resnet18")
@@ -38,7 +38,7 @@ Seconds = defaultdict[str, float]
 class TimedSound:
     """A file whose reading is timed."""
 
-    def __init__(self, sound: FileSound, spent: Seconds) -> None:
+    def __init__(self, sound: AudioFile, spent: Seconds) -> None:
         self._sound, self._spent = sound, spent
         self.recording: Recording = sound.recording
 

@@ -23,7 +23,7 @@ from anura_edge.app.device import DeviceRuntime
 from anura_edge.config.device import Config
 from anura_edge.config.operation import WatchSettings
 from anura_edge.sources.files.scan import scan
-from anura_edge.sources.files.watch import Folder
+from anura_edge.sources.files.watch import WatchedFolder
 
 RATE_HZ, SECONDS = 24_000, 10
 RECORDINGS, PER_FOLDER = 10, 1_000
@@ -53,7 +53,7 @@ def measure(what: str, root: Path) -> None:
         count = sum(1 for _ in scan(card))
     elif what == "watch":
         stop, count = Event(), 0
-        for count, _ in enumerate(Folder(card, WatchSettings(), stop).watch(), 1):
+        for count, _ in enumerate(WatchedFolder(card, WatchSettings(), stop).watch(), 1):
             if count == int((root / "files").read_text()):
                 stop.set()
     else:

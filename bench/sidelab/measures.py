@@ -26,7 +26,7 @@ from anura_edge.config.device import Config, DeviceSettings
 from anura_edge.config.operation import MqttSettings
 from anura_edge.demo.card import CLIPS
 from anura_edge.inference.bundle import load_bundle
-from anura_edge.sources.microphone.capture_client import Block
+from anura_edge.sources.microphone.capture_client import CapturedBlock
 from sidelab.subjects import Scorer, Subject, at_rate
 
 LOOKS = 200
@@ -174,7 +174,7 @@ class _Playing:
         self._position = 0
         self.zero_s = monotonic_s()
 
-    def read(self, _timeout_s: float) -> Block | None:
+    def read(self, _timeout_s: float) -> CapturedBlock | None:
         """Return the next block when its last sample has been taken."""
         if not self._position:
             self.zero_s = monotonic_s()
@@ -185,7 +185,7 @@ class _Playing:
         first, self._position = self._position, self._position + len(block)
         # A microphone gives a block when its time has come, not earlier.
         time.sleep(max(0.0, self.zero_s + self._position / self.rate_hz - monotonic_s()))
-        return Block(block[:, None], first, monotonic_s(), overflowed=False)
+        return CapturedBlock(block[:, None], first, monotonic_s(), overflowed=False)
 
     def close(self) -> None:
         """Do nothing."""

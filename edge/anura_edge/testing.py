@@ -9,7 +9,7 @@ import numpy as np
 from anura_edge.audio import FloatArray
 from anura_edge.clocks.sample_clock import Reading
 from anura_edge.errors import SourceError
-from anura_edge.sources.microphone.capture_client import Block
+from anura_edge.sources.microphone.capture_client import CapturedBlock
 
 BLOCK_S = 0.1
 
@@ -102,7 +102,7 @@ class SimulatedCapture:
         self._at_s = device.clock.monotonic_s
         """When the sample at the position is taken."""
 
-    def read(self, timeout_s: float) -> Block | None:
+    def read(self, timeout_s: float) -> CapturedBlock | None:
         """Return the next block, or None if it is away for so long."""
         device, clock = self._device, self._device.clock
         device.check_end()
@@ -115,7 +115,7 @@ class SimulatedCapture:
         self._position += round(backlog_s * self.rate_hz)
         self._at_s += overflow_s + backlog_s + count / (self.rate_hz * (1 + device.drift_ppm / 1e6))
         clock.monotonic_s = max(clock.monotonic_s, self._at_s)
-        block = Block(
+        block = CapturedBlock(
             device.sound(device.delivered, count)[:, None],
             self._position,
             self._at_s + device.late_s(),

@@ -23,7 +23,7 @@ from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import load_classifier
 from anura_edge.sources.files.audio_file import open_file
 from anura_edge.sources.microphone.capture_client import CaptureProcess
-from anura_edge.sources.microphone.source import Microphone
+from anura_edge.sources.microphone.source import MicrophoneSource
 
 HEARD_WITHIN_S = 5.0
 
@@ -54,7 +54,7 @@ def test_the_microphone_hears_the_frog_that_calls(pulse: Any, start_device: Call
 class Taped:
     """A microphone whose audio is kept as it goes by, one array for each stretch without a gap."""
 
-    sound: Microphone
+    sound: MicrophoneSource
     stretches: list[tuple[int, list[FloatArray]]] = field(default_factory=list)
 
     @property
@@ -95,7 +95,7 @@ def test_what_a_real_microphone_hears_is_what_a_card_with_the_same_audio_gives(
     def open_capture(device: int | str | None, rate_hz: int | None) -> CaptureProcess:
         return CaptureProcess(device, rate_hz, 0, 0.1, stop)
 
-    with Microphone("pulse", open_capture, clock, lambda _: None, lambda: None, stop, retry_s=1) as sound:
+    with MicrophoneSource("pulse", open_capture, clock, lambda _: None, lambda: None, stop, retry_s=1) as sound:
         assert sound.wait()
         taped, live = Taped(sound), list[PipelineOutput]()
         player = Thread(target=pulse.play, args=(frog,))

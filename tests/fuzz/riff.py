@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 with atheris.instrument_imports(include=["anura_edge.sources"]):
     from anura_edge.errors import UnreadableError
-    from anura_edge.sources.files.wav import Length, read_samples, read_wave
-    from anura_edge.sources.metadata.audiomoth import read_config, read_info
-    from anura_edge.sources.metadata.filename import prefix, read_name
+    from anura_edge.sources.files.wav import LengthStatus, parse_wav, read_samples
+    from anura_edge.sources.metadata.audiomoth import read_comment, read_config
+    from anura_edge.sources.metadata.filename import parse_file_name, recorder_prefix
     from anura_edge.sources.metadata.guano import read_guano
-    from anura_edge.sources.metadata.resolve import NAME, settle
+    from anura_edge.sources.metadata.resolve import FILE_NAME, resolve_start
     from anura_edge.sources.metadata.song_meter_log import read_summary
     from anura_edge.sources.metadata.wamd import read_wamd
 
@@ -35,23 +35,23 @@ def try_everything(content: bytes) -> None:
     texts = {b"guan": content, b"wamd": content, b"LIST": content}
     file = io.BytesIO(content)
     try:
-        if wave := read_wave(file, len(content)):
+        if wave := parse_wav(file, len(content)):
             assert wave.offset + wave.samples * wave.sample_bytes <= len(content)
-            assert (wave.samples < wave.promised) == (wave.length == Length.TRUNCATED)
+            assert (wave.samples < wave.promised) == (wave.length == LengthStatus.TRUNCATED)
             if wave.is_plain and wave.channels:
                 assert sum(len(block) for block in read_samples(file, wave, 64)) == wave.samples
             texts |= wave.texts
     except UnreadableError:
         pass
     stem = content.decode("utf-8", "surrogateescape")
-    prefix(stem)
+    recorder_prefix(stem)
     said = {
-        NAME: read_name(stem),
+        FILE_NAME: parse_file_name(stem),
         "GUANO": read_guano(texts[b"guan"]),
         "wamd": read_wamd(texts[b"wamd"]),
-        "comment": read_info(texts[b"LIST"]),
+        "comment": read_comment(texts[b"LIST"]),
     }
-    assert settle(said, None, MTIME).start_utc.tzinfo is UTC
+    assert resolve_start(said, None, MTIME).start_utc.tzinfo is UTC
     read_config(content)
     read_summary(content.splitlines(keepends=True))
 

@@ -30,7 +30,7 @@ from anura_edge.health.report import DeviceParts
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import load_classifier
 from anura_edge.sources.files.scan import FoundFile
-from anura_edge.sources.files.watch import Folder
+from anura_edge.sources.files.watch import WatchedFolder
 from anura_edge.sources.microphone.reconnect import OpenCapture
 from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.recovery import open_journal
@@ -118,12 +118,12 @@ class DeviceRuntime:
         hearing.scan(self._paced(files))
         self.heartbeats.remove(Stage.INPUT)
 
-    def folder(self, root: Path) -> Folder:
+    def folder(self, root: Path) -> WatchedFolder:
         """Return a folder whose files are yielded when they are finished; what is not is counted as left."""
         beat = partial(self.heartbeats.record, Stage.INPUT)
         if self.delivery:
             self.delivery.clips.add_root(root)
-        return Folder(root, self._config.watch, self._stop, self._writer.leave, beat)
+        return WatchedFolder(root, self._config.watch, self._stop, self._writer.leave, beat)
 
     def run_microphone(self, open_capture: OpenCapture | None = None, clock: Clock | None = None) -> None:
         """Listen until told to stop, to a simulated device and time if they are given.

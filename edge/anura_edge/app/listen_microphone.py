@@ -21,9 +21,9 @@ from anura_edge.dsp.signal_quality import FAULT_S, FaultDetector
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, effort_id
 from anura_edge.health.heartbeats import Heartbeats, Stage
-from anura_edge.sources.microphone.capture_client import OPENING_S, Captures
+from anura_edge.sources.microphone.capture_client import OPENING_S, CaptureOpener
 from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S, OpenCapture
-from anura_edge.sources.microphone.source import Microphone
+from anura_edge.sources.microphone.source import MicrophoneSource
 from anura_edge.store.writer import ResultWriter
 from anura_edge.wire import EffortRow
 
@@ -57,7 +57,7 @@ class MicrophoneSession:
         # A microphone that is away is tried again here: to start the whole program again would not bring it back.
         self._beat = partial(heartbeats.record, Stage.INPUT, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
         self._channel = audio.live_channel
-        self._open_capture = open_capture or Captures(self._channel, audio.block_s, stop).open
+        self._open_capture = open_capture or CaptureOpener(self._channel, audio.block_s, stop).open
         self._clock = clock or SystemClock(audio.trust_clock, stop)
         self._ended_before = self._close_books()
 
@@ -67,7 +67,7 @@ class MicrophoneSession:
         Raises SourceError if this machine cannot hear at all.
         """
         audio = self._audio
-        with Microphone(
+        with MicrophoneSource(
             *(audio.microphone, self._open_capture, self._clock, self._writer.notice),
             *(self._beat, self._stop, audio.retry_s),
         ) as sound:

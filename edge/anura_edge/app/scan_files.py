@@ -18,8 +18,8 @@ from anura_edge.config.analysis import AudioSettings
 from anura_edge.detection.detector import Detector
 from anura_edge.detection.pipeline import PipelineOutput, analyse
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.audio_file import OTHER_FILE, FileSound, check_name, is_same, open_file
-from anura_edge.sources.files.identity import INTERRUPTED, glance, read_ahead
+from anura_edge.sources.files.audio_file import OTHER_FILE, AudioFile, check_name, is_unchanged, open_file
+from anura_edge.sources.files.identity import INTERRUPTED, quick_fingerprint, read_ahead
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis
 from anura_edge.store.writer import ResultWriter
@@ -133,7 +133,7 @@ class FileScanner:
     def _is_wanted(self, past: PreviousAnalysis) -> bool:
         return self._again and not past.is_replaced and past.config_hash != self._writer.provenance.config_hash
 
-    def _listen(self, sound: FileSound) -> list[PipelineOutput] | None:
+    def _listen(self, sound: AudioFile) -> list[PipelineOutput] | None:
         """Hear a file as soon as a detector is free; return None if told to stop before its end."""
         detector = self._detectors.get()
         heard = []
@@ -152,10 +152,10 @@ class FileScanner:
         if heard is None:
             return
         error = heard[-1].read_error
-        if (error and error.reason == INTERRUPTED) or not is_same(sound):
+        if (error and error.reason == INTERRUPTED) or not is_unchanged(sound):
             self._leave(file, f"{sound.path} changed or went away while it was heard; the next scan hears it again")
             return
-        head = sound.content.head if sound.begins_with_sound else None
+        head = sound.content.head if sound.has_content_id else None
         in_place_of = past.recording if past else None
         done = AnalysedFile(sound.recording, sound.content.size, head, visit.seen, error is None, in_place_of)
         self._writer.keep(heard, done)
@@ -191,23 +191,23 @@ class FileJob:
     """
 
     def __init__(
-        self, file: FoundFile, zone: timezone | None, listen_to: Callable[[FileSound], list[PipelineOutput] | None]
+        self, file: FoundFile, zone: timezone | None, listen_to: Callable[[AudioFile], list[PipelineOutput] | None]
     ) -> None:
         self.file, self._zone, self._listen_to = file, zone, listen_to
         self.began_s = time.monotonic()
         self._seen: bytes | None = None
-        self._sound: FileSound | None = None
+        self._sound: AudioFile | None = None
         self._heard: list[PipelineOutput] | None = None
 
     @property
     def seen(self) -> bytes:
         """What it shows at a glance."""
         if self._seen is None:
-            self._seen = glance(self.file.path, self.file.name, self.file.size, self.file.mtime_ns)
+            self._seen = quick_fingerprint(self.file.path, self.file.name, self.file.size, self.file.mtime_ns)
         return self._seen
 
     @property
-    def sound(self) -> FileSound:
+    def sound(self) -> AudioFile:
         """What can be heard of it."""
         if self._sound is None:
             self._sound = open_file(self.file.path, self.file.name, self._zone)

@@ -13,9 +13,15 @@ from anura_edge.audio import ClockSource
 from anura_edge.card.schedule import Gap, Overlap, Slot, gaps, interval_s, overlaps
 from anura_edge.card.survey import CardFile
 from anura_edge.sources.files.scan import printable
-from anura_edge.sources.metadata.audiomoth import MothConfig, read_config
+from anura_edge.sources.metadata.audiomoth import AudioMothConfig, read_config
 from anura_edge.sources.metadata.resolve import TOLERANCE, UNSET_BEFORE
-from anura_edge.sources.metadata.song_meter_log import MAX_LINE_BYTES, Curve, CurveOf, PowerLog, read_summary
+from anura_edge.sources.metadata.song_meter_log import (
+    MAX_LINE_BYTES,
+    RangeTracker,
+    ReadingRange,
+    StatusLog,
+    read_summary,
+)
 
 MAX_CONFIG_LINES = 200
 
@@ -43,8 +49,8 @@ class Recorder:
     overlaps: tuple[Overlap, ...]
     """Not the same audio twice: Song Meters 4 with firmware 1.0.8 count their samples too slowly (WA003)."""
     clock_faults: tuple[str, ...]
-    battery_v: Curve | None
-    temperature_c: Curve | None
+    battery_v: ReadingRange | None
+    temperature_c: ReadingRange | None
     """As the headers of its recordings say."""
 
 
@@ -63,9 +69,9 @@ class Card:
     duplicates: dict[str, str]
     """Files whose content another file has, and that file."""
     recorders: tuple[Recorder, ...]
-    logs: dict[str, PowerLog]
+    logs: dict[str, StatusLog]
     """What Song Meters noted of their own state, by prefix."""
-    configs: tuple[MothConfig, ...]
+    configs: tuple[AudioMothConfig, ...]
     """How the AudioMoths of this card were set."""
 
     @property
@@ -120,7 +126,7 @@ def _recorder(name: str, files: Sequence[CardFile], now: datetime) -> Recorder:
     opened = [file for file in files if file.id]
     slots, heard = _slots(files), _slots(opened)
     every_s = interval_s(slots)
-    volts, degrees = CurveOf(), CurveOf()
+    volts, degrees = RangeTracker(), RangeTracker()
     for file in files:
         volts.add(file.metadata.battery_v)
         degrees.add(file.metadata.temperature_c)
@@ -176,7 +182,7 @@ def _clock_faults(files: Sequence[CardFile], now: datetime) -> list[str]:
     return faults
 
 
-def _logs(others: Iterable[Path]) -> dict[str, PowerLog]:
+def _logs(others: Iterable[Path]) -> dict[str, StatusLog]:
     """Read the summaries; those of slots A to D of one recorder as one."""
     parts: dict[str, list[Path]] = {}
     for path in others:
@@ -186,7 +192,7 @@ def _logs(others: Iterable[Path]) -> dict[str, PowerLog]:
     return {owner: log for owner, log in found.items() if log}
 
 
-def _config(path: Path) -> MothConfig | None:
+def _config(path: Path) -> AudioMothConfig | None:
     if not path.name.upper().endswith("CONFIG.TXT"):
         return None
     return read_config(b"".join(islice(_lines(path), MAX_CONFIG_LINES)))

@@ -9,11 +9,11 @@ import numpy as np
 
 from anura_edge.audio import ClockSource, FloatArray
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.audio_file import OTHER_FILE, FileSound, open_file
+from anura_edge.sources.files.audio_file import OTHER_FILE, AudioFile, open_file
 from anura_edge.sources.files.scan import FoundFile, scan
-from anura_edge.sources.files.wav import Length
-from anura_edge.sources.metadata.filename import prefix, read_name
-from anura_edge.sources.metadata.resolve import NAME, Metadata, settle
+from anura_edge.sources.files.wav import LengthStatus
+from anura_edge.sources.metadata.filename import parse_file_name, recorder_prefix
+from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, resolve_start
 
 LOOK_S = 2.0
 """This much of each recording is looked at."""
@@ -33,7 +33,7 @@ class CardFile:
     name: str
     """Path below the card's folder."""
     state: str
-    """A `Length`, or the reason why it cannot be heard."""
+    """A `LengthStatus`, or the reason why it cannot be heard."""
     detail: str
     recorder: str
     """What stands before the time in the name, else the serial number in the header, else nothing."""
@@ -57,7 +57,7 @@ class CardFile:
     @property
     def is_readable(self) -> bool:
         """All that its header promises can be heard."""
-        return self.state in (Length.WHOLE, Length.RECOVERED)
+        return self.state in (LengthStatus.WHOLE, LengthStatus.RECOVERED)
 
     @property
     def is_audio(self) -> bool:
@@ -77,15 +77,15 @@ def survey(root: Path, zone: timezone | None) -> Iterator[CardFile]:
             yield _unheard(file, error, zone)
 
 
-def _heard(file: FoundFile, sound: FileSound) -> CardFile:
+def _heard(file: FoundFile, sound: AudioFile) -> CardFile:
     facts = sound.recording
-    start = sound.beginning(LOOK_S)
+    start = sound.read_start(LOOK_S)
     return CardFile(
         path=file.path,
         name=file.name,
         state=sound.length,
         detail="",
-        recorder=prefix(Path(file.name).stem) or sound.metadata.serial or "",
+        recorder=recorder_prefix(Path(file.name).stem) or sound.metadata.serial or "",
         id=facts.id,
         start_utc=facts.start_utc,
         clock_source=facts.clock_source,
@@ -102,14 +102,14 @@ def _heard(file: FoundFile, sound: FileSound) -> CardFile:
 
 def _unheard(file: FoundFile, error: UnreadableError, zone: timezone | None) -> CardFile:
     """Keep what the name says: a file that cannot be read has its place in the schedule nevertheless."""
-    name = read_name(file.path.stem)
-    clock = settle({NAME: name}, zone, datetime.fromtimestamp(0, UTC))
+    name = parse_file_name(file.path.stem)
+    clock = resolve_start({FILE_NAME: name}, zone, datetime.fromtimestamp(0, UTC))
     return CardFile(
         path=file.path,
         name=file.name,
         state=error.reason,
         detail=str(error),
-        recorder=prefix(Path(file.name).stem),
+        recorder=recorder_prefix(Path(file.name).stem),
         start_utc=clock.start_utc if name.start else None,
         clock_source=clock.clock_source,
     )

@@ -9,7 +9,7 @@ from typing import Any
 from anura_edge.card.report import Card, Recorder
 from anura_edge.card.survey import CardFile
 from anura_edge.sources.files.audio_file import NO_LENGTH
-from anura_edge.sources.metadata.song_meter_log import Curve, PowerLog
+from anura_edge.sources.metadata.song_meter_log import ReadingRange, StatusLog
 
 EXAMPLES = 5
 """Of a long list this many are shown; the JSON has them all."""
@@ -90,7 +90,7 @@ def _recorder(recorder: Recorder) -> list[str]:
     return lines + _curves(recorder.battery_v, recorder.temperature_c)
 
 
-def _log(owner: str, log: PowerLog) -> list[str]:
+def _log(owner: str, log: StatusLog) -> list[str]:
     lines = [
         f"{owner} Summary: {log.rows} rows, {log.first:%Y-%m-%d %H:%M} to {log.last:%Y-%m-%d %H:%M} local time, "
         f"power-ons: {log.power_ons}"
@@ -100,7 +100,7 @@ def _log(owner: str, log: PowerLog) -> list[str]:
     return lines + _curves(log.battery_v, log.temperature_c)
 
 
-def _curves(volts: Curve | None, degrees: Curve | None) -> list[str]:
+def _curves(volts: ReadingRange | None, degrees: ReadingRange | None) -> list[str]:
     return [
         f"  {what} {curve.first:g} to {curve.last:g} {unit}, lowest {curve.lowest:g}, highest {curve.highest:g}"
         for what, curve, unit in (("battery", volts, "V"), ("temperature", degrees, "°C"))

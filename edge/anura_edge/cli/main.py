@@ -95,17 +95,17 @@ def run(
         _scan(settings, kind, path, 1, again=again, as_json=as_json)
     audio, stop = settings.audio, _stop_on_signals()
     wanted = audio.microphone, None, audio.live_channel, audio.block_s
-    started = capture_spawn.start(*wanted) if kind == "mic" else None
+    started = capture_spawn.spawn_capture(*wanted) if kind == "mic" else None
     from anura_edge.app.device import DeviceRuntime
-    from anura_edge.sources.microphone.capture_client import Captures
+    from anura_edge.sources.microphone.capture_client import CaptureOpener
 
     with DeviceRuntime(settings, _printer(as_json=as_json), stop) as runtime:
         if kind == "mic":
-            runtime.run_microphone(Captures(audio.live_channel, audio.block_s, stop, started).open)
+            runtime.run_microphone(CaptureOpener(audio.live_channel, audio.block_s, stop, started).open)
             runtime.wait_for_delivery()
         else:
             folder = runtime.folder(path)
-            runtime.scan_files(folder.watch(), folder.again, again=again)
+            runtime.scan_files(folder.watch(), folder.retry, again=again)
     _print_summary(runtime.summary, as_json=as_json)
     raise typer.Exit(0 if runtime.summary.is_complete else SOME_UNREADABLE)
 
@@ -205,9 +205,9 @@ def devices(as_json: JsonOption = False) -> None:
 
     Example: anura-edge devices
     """
-    from anura_edge.sources.microphone.devices import devices as find_devices
+    from anura_edge.sources.microphone.devices import list_devices
 
-    found = find_devices()
+    found = list_devices()
     if not found:
         typer.echo("no microphone: plug one in", err=True)
     for device in found:
@@ -321,8 +321,8 @@ def _scan(settings: Config, kind: str, path: Path, jobs: int, *, again: bool, as
     with DeviceRuntime(settings, _printer(as_json=as_json), stop) as runtime:
         if kind == "folder":
             folder = runtime.folder(path)
-            files = followed(path, folder.once(), runtime.summary)
-            runtime.scan_files(files, folder.again, again=again, jobs=jobs)
+            files = followed(path, folder.scan_once(), runtime.summary)
+            runtime.scan_files(files, folder.retry, again=again, jobs=jobs)
         else:
             runtime.scan_files(_file(path), again=again)
         runtime.wait_for_delivery()

@@ -15,7 +15,7 @@ from anura_edge.clips.ranking import parse_clip_name
 from anura_edge.clips.store import to_flac
 from anura_edge.config.device import Config
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.audio_file import FileSound, open_file
+from anura_edge.sources.files.audio_file import AudioFile, open_file
 from anura_edge.store.clip_index import ClipIndex
 from anura_edge.wire import MAX_CLIP_BYTES, EventRow
 
@@ -81,7 +81,7 @@ class ClipFinder:
                 return self._cut(sound, event)
         raise UnreadableError(GONE, f"no audio of it was saved, and {event.recording_name} is not there (any more)")
 
-    def _cut(self, sound: FileSound, event: EventRow) -> tuple[bytes, int]:
+    def _cut(self, sound: AudioFile, event: EventRow) -> tuple[bytes, int]:
         settings, rate_hz = self._config.clips, event.rate_hz
         first = max(0, event.onset_sample - round(settings.before_s * rate_hz))
         last = min(event.offset_sample + round(settings.after_s * rate_hz), first + round(settings.max_s * rate_hz))
@@ -90,7 +90,7 @@ class ClipFinder:
             raise UnreadableError(GONE, f"{event.recording_name} ends before the call")
         return to_flac(samples, rate_hz), first
 
-    def _stretch(self, sound: FileSound, first: int, last: int) -> Iterator[NDArray[np.int16]]:
+    def _stretch(self, sound: AudioFile, first: int, last: int) -> Iterator[NDArray[np.int16]]:
         """Yield the samples from one place to another, of the channel that was heard."""
         wanted, channel, at = self._config.audio.channel, None, 0
         with closing(sound.blocks()) as blocks:

@@ -27,7 +27,7 @@ from anura_edge.events import EffortState, Scores
 from anura_edge.explore.spectrogram import log_mel
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from anura_edge.inference.classifier import Classifier, WindowClassifier, load_classifier
-from anura_edge.sources.files.audio_file import CHUNK_S, FileSound, open_file
+from anura_edge.sources.files.audio_file import CHUNK_S, AudioFile, open_file
 
 MAX_DURATION_S = 3_700.0
 """Recorders write files of up to an hour. At 22,050 Hz that is 159 MB of samples to hold and to send."""
@@ -122,7 +122,7 @@ class Explorer:
                 raise UnreadableError(error.reason, str(error).replace(str(path), name)) from error
 
     def _limited(
-        self, sound: FileSound, outputs: Iterator[PipelineOutput], recorder: "_RecordingClassifier"
+        self, sound: AudioFile, outputs: Iterator[PipelineOutput], recorder: "_RecordingClassifier"
     ) -> Iterator[PipelineOutput]:
         """Pass outputs on. Raise UnreadableError when the recording is too long or its analysis takes too long."""
         deadline_s = time.monotonic() + TIMEOUT_S
@@ -158,7 +158,7 @@ class Explorer:
         return replace(self._bundle, manifest=manifest), self._model.with_window(manifest), block_s
 
     def _result(
-        self, sound: FileSound, outputs: list[PipelineOutput], bundle: Bundle, recorder: "_RecordingClassifier"
+        self, sound: AudioFile, outputs: list[PipelineOutput], bundle: Bundle, recorder: "_RecordingClassifier"
     ) -> Analysis:
         recording, manifest = sound.recording, bundle.manifest
         efforts = [effort for output in outputs for effort in output.efforts]

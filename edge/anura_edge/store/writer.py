@@ -13,7 +13,7 @@ from uuid import uuid4
 from anura_edge.detection.pipeline import PipelineOutput
 from anura_edge.errors import JournalFullError, UnreadableError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, unreadable_id
-from anura_edge.sources.files.audio_file import FileSound
+from anura_edge.sources.files.audio_file import AudioFile
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.store.journal import Journal
 from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis
@@ -124,11 +124,11 @@ class ResultWriter:
         """Return how our model has heard a file that was seen before and has not changed, or None."""
         return self.journal.find_by_fingerprint(seen, self.provenance.model_sha256)
 
-    def past(self, sound: FileSound) -> PreviousAnalysis | None:
+    def past(self, sound: AudioFile) -> PreviousAnalysis | None:
         """Return how our model has last heard this content, or the file of which it is a part or the whole, or None."""
         model = self.provenance.model_sha256
         past = self.journal.past(sound.recording.id, model)
-        if not past and sound.begins_with_sound:
+        if not past and sound.has_content_id:
             past = self.journal.find_by_head(sound.content.head, model)
         return past
 

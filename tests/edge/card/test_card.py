@@ -16,7 +16,7 @@ from anura_edge.card.survey import CardFile, survey
 from anura_edge.card.text import card_json, card_text
 from anura_edge.errors import SourceError, UnreadableError
 from anura_edge.sources.files.audio_file import open_file
-from anura_edge.sources.metadata.audiomoth import MothConfig
+from anura_edge.sources.metadata.audiomoth import AudioMothConfig
 from anura_edge.sources.metadata.resolve import Position
 
 BRT = timezone(timedelta(hours=-3))
@@ -203,7 +203,7 @@ def test_real_recorder_files_have_their_states(data: Path) -> None:
     assert log.temperature_c
     assert math.isclose(log.temperature_c.first, 13.75)
     assert card.configs == (
-        MothConfig("243B1F075C7A37BE", "AudioMoth-Firmware-Basic (1.4.4)", "UTC+10:30", "32000", "Medium-High"),
+        AudioMothConfig("243B1F075C7A37BE", "AudioMoth-Firmware-Basic (1.4.4)", "UTC+10:30", "32000", "Medium-High"),
     )
     assert {serial for recorder in card.recorders for serial in recorder.serials} >= {"0FE081F80FE081F0", "22060166"}
 
@@ -226,12 +226,14 @@ def test_control_characters_never_reach_the_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"Device ID : 24\r\nGain : \x1b[2J\r\n", (MothConfig("24", None, None, None, "?[2J"),)),
+        (b"Device ID : 24\r\nGain : \x1b[2J\r\n", (AudioMothConfig("24", None, None, None, "?[2J"),)),
         (b"hello\n", ()),
         (bytes(10_000), ()),
     ],
 )
-def test_partial_audiomoth_settings_are_shown(tmp_path: Path, content: bytes, expected: tuple[MothConfig, ...]) -> None:
+def test_partial_audiomoth_settings_are_shown(
+    tmp_path: Path, content: bytes, expected: tuple[AudioMothConfig, ...]
+) -> None:
     (tmp_path / "CONFIG.TXT").write_bytes(content)
     card, files = look(tmp_path)
     assert card.configs == expected

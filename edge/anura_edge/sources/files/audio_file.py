@@ -16,18 +16,18 @@ from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.identity import (
     INTERRUPTED,
     PIECE,
-    Content,
-    cannot_read,
-    identify_quiet,
+    FileIdentity,
+    fingerprint_file,
+    full_fingerprint,
     is_flat,
-    look_at,
     open_regular,
+    unreadable_error,
 )
-from anura_edge.sources.files.wav import MAX_SAMPLES, Length, Wave, read_samples, read_wave
-from anura_edge.sources.metadata.audiomoth import read_info
-from anura_edge.sources.metadata.filename import is_triggered, read_name
+from anura_edge.sources.files.wav import MAX_SAMPLES, LengthStatus, WavLayout, parse_wav, read_samples
+from anura_edge.sources.metadata.audiomoth import read_comment
+from anura_edge.sources.metadata.filename import is_triggered, parse_file_name
 from anura_edge.sources.metadata.guano import read_guano
-from anura_edge.sources.metadata.resolve import NAME, Metadata, settle
+from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, resolve_start
 from anura_edge.sources.metadata.wamd import read_wamd
 
 log = logging.getLogger(__name__)
@@ -64,11 +64,11 @@ _SIGNATURES = _AUDIO_SIGNATURES + _OTHER_SIGNATURES
 """Formats that a file named .wav may really be; a file that has no signature at all has lost its header."""
 
 
-class FileSound:
+class AudioFile:
     """An audio file that can be heard."""
 
     def __init__(
-        self, path: Path, content: Content, recording: Recording, wave: Wave | None, metadata: Metadata
+        self, path: Path, content: FileIdentity, recording: Recording, wave: WavLayout | None, metadata: Metadata
     ) -> None:
         self.path = path
         self.content = content
@@ -79,16 +79,16 @@ class FileSound:
         self._wave = wave
 
     @property
-    def begins_with_sound(self) -> bool:
+    def has_content_id(self) -> bool:
         """Its content alone tells it from any other; else its id is not its content's fingerprint."""
         return self.recording.id == self.content.fingerprint
 
     @property
-    def length(self) -> Length:
+    def length(self) -> LengthStatus:
         """What became of the length that its header gives."""
         if self._wave:
             return self._wave.length
-        return Length.RECOVERED if self.recording.samples is None else Length.WHOLE
+        return LengthStatus.RECOVERED if self.recording.samples is None else LengthStatus.WHOLE
 
     @property
     def samples(self) -> int:
@@ -109,7 +109,7 @@ class FileSound:
         if first_sample < (promised := self.recording.samples or 0):
             raise UnreadableError("truncated", f"{self.path}: ends at sample {first_sample} of {promised}")
 
-    def beginning(self, seconds: float) -> FloatArray:
+    def read_start(self, seconds: float) -> FloatArray:
         """Return the first seconds, or less: shape (samples, channels).
 
         Raises UnreadableError if they cannot be decoded.
@@ -132,17 +132,17 @@ class FileSound:
                 if self._wave and self._wave.is_plain:
                     yield from read_samples(content, self._wave, size)
                 else:
-                    with _Forwards(content.fileno(), closefd=False) as file:
+                    with _SequentialSoundFile(content.fileno(), closefd=False) as file:
                         kind = "int16" if file.subtype == "PCM_16" else "float32"
                         while len(block := file.read(size, dtype=kind, always_2d=True)):
                             yield block
         except OSError as error:
-            raise cannot_read(self.path, error) from error
+            raise unreadable_error(self.path, error) from error
         except (sf.SoundFileError, RuntimeError) as error:
             raise _libsndfile_says(self.path, "broken_off", error) from error
 
 
-class _Forwards(sf.SoundFile):  # type: ignore[misc]
+class _SequentialSoundFile(sf.SoundFile):  # type: ignore[misc]
     """Is never asked to seek: soundfile does so after each block, which fails in a FLAC of unknown length."""
 
     def seekable(self) -> bool:
@@ -158,25 +158,25 @@ def check_name(path: Path) -> None:
         raise UnreadableError(OTHER_FILE, f"{path}: {suffix or 'a name without a suffix'} is not an audio format")
 
 
-def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
+def open_file(path: Path, name: str, zone: timezone | None = None) -> AudioFile:
     """Look at a file: identity, time, rate and length, without decoding more of its audio than how it begins.
 
     Raises UnreadableError with a reason if there is nothing to analyse in it.
     """
     check_name(path)
-    content = look_at(path)
+    content = fingerprint_file(path)
     wave, rate_hz, channels, samples = _find_audio(path, content.begin)
     _check(path, rate_hz, channels, samples)
     texts = wave.texts if wave else {}
     said = {
-        NAME: read_name(path.stem),
+        FILE_NAME: parse_file_name(path.stem),
         "GUANO": read_guano(texts.get(b"guan", b"")),
         "wamd": read_wamd(texts.get(b"wamd", b"")),
-        "comment": read_info(texts.get(b"LIST", b"")),
+        "comment": read_comment(texts.get(b"LIST", b"")),
     }
-    clock = settle(said, zone, content.mtime_utc)
+    clock = resolve_start(said, zone, content.mtime_utc)
     warnings = list(clock.warnings)
-    if samples is None or (wave and wave.length == Length.RECOVERED):
+    if samples is None or (wave and wave.length == LengthStatus.RECOVERED):
         warnings.append(NO_LENGTH)
     if is_triggered(path.stem):
         warnings.append(TRIGGERED)
@@ -184,55 +184,55 @@ def open_file(path: Path, name: str, zone: timezone | None = None) -> FileSound:
         content.fingerprint, name, clock.start_utc, clock.clock_source, rate_hz, channels, samples, tuple(warnings)
     )
     about = Metadata.of(witness.about for witness in said.values())
-    sound = FileSound(path, content, recording, wave, about)
+    sound = AudioFile(path, content, recording, wave, about)
     if _begins_quietly(sound):
-        sound.recording = replace(recording, id=identify_quiet(path, sound.blocks(_QUIET_S), said[NAME].start))
+        sound.recording = replace(recording, id=full_fingerprint(path, sound.blocks(_QUIET_S), said[FILE_NAME].start))
     return sound
 
 
-def is_same(sound: FileSound) -> bool:
+def is_unchanged(sound: AudioFile) -> bool:
     """Say whether a file still holds what it held when it was opened: nobody wrote to it, and the card is still in."""
     try:
-        return look_at(sound.path).fingerprint == sound.content.fingerprint
+        return fingerprint_file(sound.path).fingerprint == sound.content.fingerprint
     except UnreadableError:
         return False
 
 
-def is_finished(path: Path) -> bool:
+def is_complete(path: Path) -> bool:
     """Say whether a file holds what its header promises, as far as can be known without decoding it.
 
     What is no audio is finished, too: nothing would come of waiting.
     """
     try:
-        return open_file(path, path.name).length == Length.WHOLE
+        return open_file(path, path.name).length == LengthStatus.WHOLE
     except UnreadableError as error:
         return error.reason in (OTHER_FILE, "proprietary", "not_a_file")
 
 
-def _begins_quietly(sound: FileSound) -> bool:
+def _begins_quietly(sound: AudioFile) -> bool:
     with suppress(UnreadableError):  # damage says so when it is heard
-        return is_flat(sound.beginning(_QUIET_S))
+        return is_flat(sound.read_start(_QUIET_S))
     return False
 
 
-def _find_audio(path: Path, head: bytes) -> tuple[Wave | None, int, int, int | None]:
+def _find_audio(path: Path, head: bytes) -> tuple[WavLayout | None, int, int, int | None]:
     """Return where a WAV's samples lie, and any file's rate, channels and promised samples."""
     wave = _find_wave(path)
     if wave and wave.is_plain:
         return wave, wave.rate_hz, wave.channels, wave.promised
     rate_hz, channels, samples = _header(path, head)
     if wave and samples is not None:
-        wave = wave.of_samples(samples)
+        wave = wave.with_samples(samples)
         samples = wave.promised
     return wave, rate_hz, channels, samples
 
 
-def _find_wave(path: Path) -> Wave | None:
+def _find_wave(path: Path) -> WavLayout | None:
     try:
         with open_regular(path) as file:
-            return read_wave(file, os.fstat(file.fileno()).st_size)
+            return parse_wav(file, os.fstat(file.fileno()).st_size)
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise unreadable_error(path, error) from error
     except UnreadableError as error:
         raise UnreadableError(error.reason, f"{path}: {error}") from error
 
@@ -243,7 +243,7 @@ def _header(path: Path, head: bytes) -> tuple[int, int, int | None]:
         with open_regular(path) as content, sf.SoundFile(content.fileno(), closefd=False) as file:
             rate_hz, channels, samples = file.samplerate, file.channels, file.frames
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise unreadable_error(path, error) from error
     except (sf.SoundFileError, RuntimeError) as error:
         if path.suffix.lower() == ".wav" and len(head) == PIECE and not head.startswith(_SIGNATURES):
             lost = "bytes without a header; some recorders leave nothing but noise in such files"

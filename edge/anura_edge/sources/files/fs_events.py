@@ -13,7 +13,7 @@ _SIGNS = frozenset({"created", "moved", "deleted", "closed"})
 """Not `modified`, which a growing file sends without end, and not what our own reading sends."""
 
 
-class Hints(FileSystemEventHandler):
+class ChangeEvents(FileSystemEventHandler):
     """Says that a file came, went, or was closed by who wrote it."""
 
     def __init__(self, root: Path) -> None:
@@ -21,7 +21,7 @@ class Hints(FileSystemEventHandler):
         self._observer = Observer()
         self._root = root
 
-    def __enter__(self) -> "Hints":
+    def __enter__(self) -> "ChangeEvents":
         try:
             self._observer.schedule(self, str(self._root), recursive=True)
             self._observer.start()

@@ -32,7 +32,7 @@ _VERDICTS = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EINV
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class FileIdentity:
     """What a file holds, at a glance."""
 
     fingerprint: str
@@ -65,13 +65,13 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def cannot_read(path: Path, error: OSError) -> UnreadableError:
+def unreadable_error(path: Path, error: OSError) -> UnreadableError:
     """Say whether the file, or only this attempt, is at fault."""
     reason = "cannot_open" if error.errno in _VERDICTS else INTERRUPTED
     return UnreadableError(reason, f"{path}: {error.strerror}; look at its name, and whether the card is in")
 
 
-def look_at(path: Path) -> Content:
+def fingerprint_file(path: Path) -> FileIdentity:
     """Take a file's fingerprint.
 
     Raises UnreadableError if there is nothing in it, or it cannot be read.
@@ -85,7 +85,7 @@ def look_at(path: Path) -> Content:
                 at = max(0, status.st_size - PIECE) * piece // (PIECES - 1)
                 digest.update(os.pread(file.fileno(), PIECE, at))
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise unreadable_error(path, error) from error
     if not status.st_size:
         raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
     begin = head[:PIECE]
@@ -93,10 +93,10 @@ def look_at(path: Path) -> Content:
         raise UnreadableError("nul_filled", f"{path}: begins with {len(begin)} zero bytes in place of a header")
     of_head = hashlib.blake2b(head, digest_size=16).hexdigest()
     mtime_utc = datetime.fromtimestamp(status.st_mtime, UTC)
-    return Content(digest.hexdigest(), begin, of_head, status.st_size, mtime_utc)
+    return FileIdentity(digest.hexdigest(), begin, of_head, status.st_size, mtime_utc)
 
 
-def glance(path: Path, name: str, size: int, mtime_ns: int) -> bytes:
+def quick_fingerprint(path: Path, name: str, size: int, mtime_ns: int) -> bytes:
     """Return BLAKE2b over what a listing says of a file and over its begin, middle and end.
 
     The listing alone will not do: recorders on one schedule write cards with the same names, sizes and times.
@@ -108,7 +108,7 @@ def glance(path: Path, name: str, size: int, mtime_ns: int) -> bytes:
             for at in (0, (size - PIECE) // 2, size - PIECE):
                 digest.update(os.pread(file.fileno(), PIECE, max(0, at)))
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise unreadable_error(path, error) from error
     return digest.digest()
 
 
@@ -118,7 +118,7 @@ def read_ahead(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, READ_AHEAD, os.POSIX_FADV_WILLNEED)
 
 
-def identify_quiet(path: Path, blocks: Iterable[FloatArray], named_start: datetime | None) -> str:
+def full_fingerprint(path: Path, blocks: Iterable[FloatArray], named_start: datetime | None) -> str:
     """Return BLAKE2b over all of a file that begins without sound; `blocks` are its samples.
 
     Without any sound its content says nothing: two recordings of a dead microphone are equal to the last byte, and are
@@ -132,7 +132,7 @@ def identify_quiet(path: Path, blocks: Iterable[FloatArray], named_start: dateti
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:
-        raise cannot_read(path, error) from error
+        raise unreadable_error(path, error) from error
     if not _has_sound(blocks):
         digest.update(str(named_start).encode())
     return digest.hexdigest()

@@ -28,15 +28,15 @@ class FoundFile:
     mtime_ns: int
 
 
-Left = Callable[[str, str, int], None]
+OnSkipped = Callable[[str, str, int], None]
 """Is told what was left for another scan: a short word for why, a sentence for people, how many files or folders."""
 
 
-def leave_silently(_reason: str, _detail: str, _count: int) -> None:
+def ignore_skipped(_reason: str, _detail: str, _count: int) -> None:
     """Tell nobody what was left."""
 
 
-def scan(root: Path, left: Left = leave_silently) -> Iterator[FoundFile]:
+def scan(root: Path, left: OnSkipped = ignore_skipped) -> Iterator[FoundFile]:
     """Yield every regular file below a folder in the order of names; links are not followed.
 
     Memory grows with the largest folder, not with the card. Other file systems that are mounted below are not entered.

@@ -7,17 +7,17 @@ from threading import Event
 
 from anura_edge.config.operation import WatchSettings
 from anura_edge.errors import SourceError
-from anura_edge.sources.files.audio_file import is_finished
-from anura_edge.sources.files.fs_events import Hints, MountTable
-from anura_edge.sources.files.scan import FoundFile, Left, leave_silently, scan
-from anura_edge.sources.files.settling import OLD_S, Seen, Settling
+from anura_edge.sources.files.audio_file import is_complete
+from anura_edge.sources.files.debounce import OLD_S, Debouncer, SeenFiles
+from anura_edge.sources.files.fs_events import ChangeEvents, MountTable
+from anura_edge.sources.files.scan import FoundFile, OnSkipped, ignore_skipped, scan
 
 RETRY_SCANS = 20
 """A file whose reading was interrupted is tried again after so many intervals: at once, a failing card would be worn by
 reading its bad places over and over. A card that was taken out and put back is tried again at once."""
 
 
-class Folder:
+class WatchedFolder:
     """A folder whose files are wanted when they are finished, and again when they have changed.
 
     A file that changed less than OLD_S ago may still be written. It is finished when its size and time stay the same
@@ -29,16 +29,16 @@ class Folder:
         root: Path,
         settings: WatchSettings,
         stop: Event,
-        left: Left = leave_silently,
+        left: OnSkipped = ignore_skipped,
         beat: Callable[[float], None] = lambda _: None,
     ) -> None:
         """`left` is told what is not yielded; `beat` again and again how long it may take until the next time."""
         self._root, self._settings, self._stop = root, settings, stop
         self._left, self._beat = left, beat
-        self._seen = Seen()
-        self._settling = Settling(settings.debounce_s)
+        self._seen = SeenFiles()
+        self._settling = Debouncer(settings.debounce_s)
 
-    def once(self) -> Iterator[FoundFile]:
+    def scan_once(self) -> Iterator[FoundFile]:
         """Yield what is there, the youngest files last. What is not finished after a second look is left.
 
         Raises SourceError if the folder cannot be read.
@@ -63,7 +63,7 @@ class Folder:
         same one, all its files are new to us.
         """
         told: set[str] = set()
-        with Hints(self._root) as hints, MountTable(self._root) as mounts:
+        with ChangeEvents(self._root) as hints, MountTable(self._root) as mounts:
             while not self._stop.is_set():
                 began = time.monotonic()
                 hints.clear()
@@ -77,7 +77,7 @@ class Folder:
                 self._beat(max(pause_s, most_s))
                 hints.wait(pause_s, max(pause_s, most_s), self._stop)
 
-    def again(self, file: FoundFile) -> None:
+    def retry(self, file: FoundFile) -> None:
         """Yield a file once more: reading it was interrupted."""
         self._seen.add(file, time.monotonic() + RETRY_SCANS * self._settings.interval_s)
 
@@ -86,10 +86,10 @@ class Folder:
             self._beat(0)
             if self._stop.is_set():
                 return
-            if not self._seen.has(file) and self._settling.has_settled(file, is_finished):
+            if not self._seen.has(file) and self._settling.is_stable(file, is_complete):
                 self._seen.add(file)
                 yield file
-        self._settling.forget_the_gone()
+        self._settling.end_scan()
 
     def _pause(self) -> bool:
         """Wait for the young files to settle; say whether we were told to stop."""

@@ -44,7 +44,7 @@ _ENCODINGS: dict[tuple[int, int], tuple[str, float, float]] = {
 """By format tag and bits: type, zero and scale of the samples."""
 
 
-class Length(StrEnum):
+class LengthStatus(StrEnum):
     """What became of the length that a header gives."""
 
     WHOLE = "whole"
@@ -55,7 +55,7 @@ class Length(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
+class WavLayout:
     """Where the audio lies in a WAV file, and what the file says about it."""
 
     encoding: tuple[int, int]
@@ -70,7 +70,7 @@ class Wave:
     """Whole samples per channel that are in the file."""
     promised: int
     """Samples per channel that the header promises; as many as are there if it does not say."""
-    length: Length
+    length: LengthStatus
     texts: dict[bytes, bytes]
     """The first chunk of each kind in `DESCRIBING`, up to MAX_TEXT_BYTES."""
 
@@ -79,13 +79,13 @@ class Wave:
         """The samples are numbers as they stand, which `read_samples` understands: no ADPCM, no A-law."""
         return self.encoding in _ENCODINGS
 
-    def of_samples(self, samples: int) -> "Wave":
+    def with_samples(self, samples: int) -> "WavLayout":
         """Correct the number of samples, as a decoder counts them, and the promise in proportion."""
         promised = samples * self.promised // self.samples if self.samples else samples
         return replace(self, samples=samples, promised=min(promised, MAX_SAMPLES))
 
 
-def read_wave(file: BinaryIO, file_bytes: int) -> Wave | None:
+def parse_wav(file: BinaryIO, file_bytes: int) -> WavLayout | None:
     """Follow a file's chunks to its audio; None is a file that is no WAV.
 
     Raises UnreadableError if they do not lead to any.
@@ -106,7 +106,7 @@ def read_wave(file: BinaryIO, file_bytes: int) -> Wave | None:
     return _wave(_read(file, first[b"fmt "]), data.offset, promised_bytes, file_bytes - data.offset, texts)
 
 
-def read_samples(file: BinaryIO, wave: Wave, block: int) -> Iterator[SampleArray]:
+def read_samples(file: BinaryIO, wave: WavLayout, block: int) -> Iterator[SampleArray]:
     """Yield the samples of a plain file, `block` at a time: shape (samples, channels)."""
     file.seek(wave.offset)
     left = wave.samples
@@ -116,7 +116,7 @@ def read_samples(file: BinaryIO, wave: Wave, block: int) -> Iterator[SampleArray
         left -= len(samples)
 
 
-def _decode(content: bytes, wave: Wave) -> SampleArray:
+def _decode(content: bytes, wave: WavLayout) -> SampleArray:
     kind, zero, scale = _ENCODINGS[wave.encoding]
     whole = len(content) // wave.sample_bytes * wave.sample_bytes
     raw = np.frombuffer(content, np.uint8, whole)
@@ -180,7 +180,9 @@ def _read(file: BinaryIO, chunk: _Chunk) -> bytes:
     return file.read(min(chunk.size, MAX_TEXT_BYTES))
 
 
-def _wave(form: bytes, offset: int, promised_bytes: int | None, there_bytes: int, texts: dict[bytes, bytes]) -> Wave:
+def _wave(
+    form: bytes, offset: int, promised_bytes: int | None, there_bytes: int, texts: dict[bytes, bytes]
+) -> WavLayout:
     if len(form) < 16:
         raise UnreadableError("bad_header", f"its 'fmt' chunk has {len(form)} bytes in place of 16")
     tag, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", form)
@@ -190,9 +192,9 @@ def _wave(form: bytes, offset: int, promised_bytes: int | None, there_bytes: int
     sample_bytes = max(1, channels * width)
     there = there_bytes // sample_bytes
     promised = there if promised_bytes is None else promised_bytes // sample_bytes
-    length = Length.WHOLE if promised_bytes is not None else Length.RECOVERED
+    length = LengthStatus.WHOLE if promised_bytes is not None else LengthStatus.RECOVERED
     if promised > there:
         is_promise = promised <= MAX_SAMPLES and not any(promised_bytes in range_ for range_ in _PLACEHOLDERS)
-        length, promised = (Length.TRUNCATED, promised) if is_promise else (Length.RECOVERED, there)
+        length, promised = (LengthStatus.TRUNCATED, promised) if is_promise else (LengthStatus.RECOVERED, there)
     encoding = (tag, 8 * width)
-    return Wave(encoding, rate_hz, channels, sample_bytes, offset, min(there, promised), promised, length, texts)
+    return WavLayout(encoding, rate_hz, channels, sample_bytes, offset, min(there, promised), promised, length, texts)

@@ -11,8 +11,8 @@ import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-from anura_edge.sources.metadata.resolve import Metadata, Witness
-from anura_edge.sources.metadata.text import first_number, plain
+from anura_edge.sources.metadata.resolve import Metadata, TimeEvidence
+from anura_edge.sources.metadata.text import first_number, printable_text
 
 _TIME = re.compile(
     r"^Recorded at (\d\d:\d\d:\d\d(?:\.\d{3})?) (\d\d/\d\d/\d{4}) \(UTC(?:([+-])(\d{1,2})(?::(\d\d))?)?\)", re.A
@@ -25,7 +25,7 @@ _STOPPED = re.compile(r"(?:stopped|cancelled before completion) (?:due to |by )(
 
 
 @dataclass(frozen=True, slots=True)
-class MothConfig:
+class AudioMothConfig:
     """How an AudioMoth was set, in its own words; None where it does not say."""
 
     serial: str | None
@@ -36,30 +36,30 @@ class MothConfig:
     gain: str | None
 
 
-def read_config(content: bytes) -> MothConfig | None:
+def read_config(content: bytes) -> AudioMothConfig | None:
     """Read a CONFIG.TXT, lines of `Key : Value`; None if no AudioMoth wrote it."""
     pairs = (line.partition(" : ") for line in content.decode("latin-1").splitlines())
-    said = {key.strip(): plain(value.strip()) for key, _, value in pairs}
+    said = {key.strip(): printable_text(value.strip()) for key, _, value in pairs}
     if "Device ID" not in said:
         return None
     wanted = ("Device ID", "Firmware", "Time zone", "Sample rate (Hz)", "Gain")
-    return MothConfig(*map(said.get, wanted))
+    return AudioMothConfig(*map(said.get, wanted))
 
 
-def read_info(chunk: bytes) -> Witness:
+def read_comment(chunk: bytes) -> TimeEvidence:
     """Return what a LIST chunk says, if an AudioMoth wrote it."""
     comment = _comment(chunk)
     if not (time := _TIME.search(comment)):
-        return Witness()
+        return TimeEvidence()
     about = Metadata(
         model="AudioMoth",
         serial=_text(_SERIAL, comment),
         gain=_text(_GAIN, comment),
         battery_v=first_number(_text(_BATTERY, comment)),
         temperature_c=first_number(_text(_TEMPERATURE, comment)),
-        stopped_by=plain(_text(_STOPPED, comment)),
+        stopped_by=printable_text(_text(_STOPPED, comment)),
     )
-    return Witness(start=_start(time), about=about)
+    return TimeEvidence(start=_start(time), about=about)
 
 
 def _comment(chunk: bytes) -> str:

@@ -7,7 +7,7 @@ the AudioMoth firmware's source, and the SM3BAT manual, p. 54 (a `$` marks a clo
 import re
 from datetime import UTC, datetime, timedelta
 
-from anura_edge.sources.metadata.resolve import Metadata, Position, Witness, parse_offset
+from anura_edge.sources.metadata.resolve import Metadata, Position, TimeEvidence, parse_offset
 
 _TIMES = (
     re.compile(
@@ -33,12 +33,12 @@ _PLACES = (
 """`[lat lon]` or `_lat lon_`, and ISO 6709 with or without an altitude."""
 
 
-def read_name(stem: str) -> Witness:
+def parse_file_name(stem: str) -> TimeEvidence:
     """Return what a file name, without its extension, says about time and place; nothing where it is not certain."""
     if _UNIX_HEX.fullmatch(stem):  # AudioMoth before 1.2: seconds since 1970
-        return Witness(start=datetime.fromtimestamp(int(stem, 16), UTC))
+        return TimeEvidence(start=datetime.fromtimestamp(int(stem, 16), UTC))
     start, gps_clock = _time(stem)
-    return Witness(start, gps_clock, Metadata(position=_place(stem)))
+    return TimeEvidence(start, gps_clock, Metadata(position=_place(stem)))
 
 
 def is_triggered(stem: str) -> bool:
@@ -46,7 +46,7 @@ def is_triggered(stem: str) -> bool:
     return bool(_TRIGGERED.search(stem))
 
 
-def prefix(stem: str) -> str:
+def recorder_prefix(stem: str) -> str:
     """Return what stands before the time in a name, as `S4A03895` or `SM301297_0+1`: the recorder, or its site."""
     matches = [match for pattern in _TIMES if (match := pattern.search(stem))]
     return stem[: matches[0].start()].strip("_-. ") if matches else ""

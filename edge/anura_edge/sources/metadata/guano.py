@@ -6,24 +6,24 @@ blanks in place of the `T`, offsets without a colon or none at all.
 
 from collections.abc import Mapping
 
-from anura_edge.sources.metadata.resolve import Metadata, Position, Witness, parse_time
-from anura_edge.sources.metadata.text import first_number, plain
+from anura_edge.sources.metadata.resolve import Metadata, Position, TimeEvidence, parse_time
+from anura_edge.sources.metadata.text import first_number, printable_text
 
 MAX_LINES = 1_000
 
 
-def read_guano(chunk: bytes) -> Witness:
+def read_guano(chunk: bytes) -> TimeEvidence:
     """Return what a GUANO chunk says; what it says wrongly is left out."""
     said = _lines(chunk)
     about = Metadata(
-        model=plain(said.get("Model")),
-        serial=plain(said.get("Serial")),
-        firmware=plain(said.get("Firmware Version")),
+        model=printable_text(said.get("Model")),
+        serial=printable_text(said.get("Serial")),
+        firmware=printable_text(said.get("Firmware Version")),
         battery_v=first_number(said.get("OAD|Battery Voltage")),
         temperature_c=first_number(said.get("Temperature Int")),
         position=_position(said),
     )
-    return Witness(start=parse_time(said.get("Timestamp", "")), about=about)
+    return TimeEvidence(start=parse_time(said.get("Timestamp", "")), about=about)
 
 
 def _lines(chunk: bytes) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a recorder says about a recording, and when it began: several witnesses, who may disagree.
 
-Each reader (`names`, `guano`, `wamd`, `audiomoth`) returns one Witness; `settle` weighs their times.
+Each reader (`names`, `guano`, `wamd`, `audiomoth`) returns one Witness; `resolve_start` weighs their times.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 from anura_edge.audio import ClockSource
 
-NAME = "the name"
+FILE_NAME = "the name"
 """The witness that a file's name is."""
 
 HOUR = timedelta(hours=1)
@@ -67,7 +67,7 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class TimeEvidence:
     """What a name, or one part of a header, says about a recording."""
 
     start: datetime | None = None
@@ -78,7 +78,7 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class ResolvedStart:
     """When a recording began, and how that is known."""
 
     start_utc: datetime
@@ -87,7 +87,7 @@ class Clock:
     """Where the witnesses disagree, and whom we believed."""
 
 
-def settle(said: Mapping[str, Witness], zone: timezone | None, mtime: datetime) -> Clock:
+def resolve_start(said: Mapping[str, TimeEvidence], zone: timezone | None, mtime: datetime) -> ResolvedStart:
     """Weigh what a file's NAME and the parts of its header, each by its own name, say about its time.
 
     Believed in this order: a clock set by GPS, a header with an offset from UTC, the name, a header without an offset,
@@ -96,11 +96,11 @@ def settle(said: Mapping[str, Witness], zone: timezone | None, mtime: datetime) 
     """
     times = {who: witness for who, witness in said.items() if witness.start}
     if not times:
-        return Clock(mtime, ClockSource.FILE)
+        return ResolvedStart(mtime, ClockSource.FILE)
     ranked = sorted(times, key=lambda who: _rank(who, times[who]))
     offsets = [offset for who in ranked if (offset := _offset_of(times[who]))]
-    if _is_an_hour_off(times.get(ranked[0]), times.get(NAME)):
-        ranked.sort(key=lambda who: who != NAME)
+    if _is_an_hour_off(times.get(ranked[0]), times.get(FILE_NAME)):
+        ranked.sort(key=lambda who: who != FILE_NAME)
     believed = ranked[0]
     start, gps_clock = times[believed].start or mtime, times[believed].gps_clock
     warnings = [
@@ -115,7 +115,7 @@ def settle(said: Mapping[str, Witness], zone: timezone | None, mtime: datetime) 
     if start.replace(tzinfo=None) < UNSET_BEFORE:
         warnings.append(f"{believed} says {start}: nobody set the recorder's clock")
         source = ClockSource.UNKNOWN
-    return Clock(
+    return ResolvedStart(
         _to_utc(start.replace(tzinfo=offset or UTC)), source if offset else ClockSource.UNKNOWN, tuple(warnings)
     )
 
@@ -145,15 +145,15 @@ def parse_offset(text: str | None) -> timezone | None:
     return timezone((-1 if text[0] == "-" else 1) * timedelta(hours=hours, minutes=minutes))
 
 
-def _rank(who: str, witness: Witness) -> int:
+def _rank(who: str, witness: TimeEvidence) -> int:
     if witness.gps_clock:
         return 0
-    if who == NAME:
+    if who == FILE_NAME:
         return 2
     return 1 if _offset_of(witness) else 3
 
 
-def _is_an_hour_off(header: Witness | None, name: Witness | None) -> bool:
+def _is_an_hour_off(header: TimeEvidence | None, name: TimeEvidence | None) -> bool:
     """AudioMoth firmware 1.2.2 errs by an hour in its header where the zone has minutes; the name is right (OAD004)."""
     if not (header and header.about.model == "AudioMoth" and header.start and name and name.start):
         return False
@@ -168,7 +168,7 @@ def _apart(one: datetime, other: datetime) -> timedelta:
     return one.replace(tzinfo=None) - other.replace(tzinfo=None)
 
 
-def _offset_of(witness: Witness) -> timezone | None:
+def _offset_of(witness: TimeEvidence) -> timezone | None:
     zone = witness.start.tzinfo if witness.start else None
     return zone if isinstance(zone, timezone) else None
 

@@ -18,7 +18,7 @@ _VOLTS, _DEGREES = "POWER(V)", "TEMP(C)"
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class ReadingRange:
     """How a reading went."""
 
     first: float
@@ -28,7 +28,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class PowerLog:
+class StatusLog:
     """What a recorder noted of its own state."""
 
     rows: int
@@ -36,30 +36,30 @@ class PowerLog:
     """The recorder's local time."""
     last: datetime
     power_ons: int
-    battery_v: Curve | None
-    temperature_c: Curve | None
+    battery_v: ReadingRange | None
+    temperature_c: ReadingRange | None
     position: Position | None
 
 
-class CurveOf:
+class RangeTracker:
     """Follow a reading; None is a moment without one."""
 
     def __init__(self) -> None:
-        self.curve: Curve | None = None
+        self.curve: ReadingRange | None = None
 
     def add(self, value: float | None) -> None:
         """Take the next reading."""
         if value is None:
             return
-        now = self.curve or Curve(value, value, value, value)
-        self.curve = Curve(now.first, value, min(now.lowest, value), max(now.highest, value))
+        now = self.curve or ReadingRange(value, value, value, value)
+        self.curve = ReadingRange(now.first, value, min(now.lowest, value), max(now.highest, value))
 
 
-def read_summary(lines: Iterable[bytes]) -> PowerLog | None:
+def read_summary(lines: Iterable[bytes]) -> StatusLog | None:
     """Read the lines of a summary, or of one recorder's several, in order; None if no line makes sense."""
     columns: list[str] = []
     rows, power_ons, times = 0, 0, list[datetime]()
-    volts, degrees, place = CurveOf(), CurveOf(), None
+    volts, degrees, place = RangeTracker(), RangeTracker(), None
     for line in lines:
         cells = [cell.strip() for cell in line.decode("latin-1").split(",")]
         if cells[0] == "DATE":
@@ -73,7 +73,7 @@ def read_summary(lines: Iterable[bytes]) -> PowerLog | None:
         volts.add(first_number(row.get(_VOLTS)))
         degrees.add(first_number(row.get(_DEGREES)))
         place = place or _position(row)
-    return PowerLog(rows, times[0], times[1], power_ons, volts.curve, degrees.curve, place) if rows else None
+    return StatusLog(rows, times[0], times[1], power_ons, volts.curve, degrees.curve, place) if rows else None
 
 
 def _with_hemispheres(cells: Sequence[str]) -> list[str]:

@@ -13,6 +13,6 @@ def first_number(text: str | None) -> float | None:
     return float(match[1]) if match else None
 
 
-def plain(text: str | None) -> str | None:
+def printable_text(text: str | None) -> str | None:
     """Return a text that can be printed anywhere: without control characters, and not endless."""
     return "".join(c if c.isprintable() else "?" for c in (text or "")[:MAX_CHARACTERS]) or None

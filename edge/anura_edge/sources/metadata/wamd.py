@@ -7,8 +7,8 @@ a u16 number, a u32 length and its bytes, little-endian. The first must say vers
 import struct
 from collections.abc import Iterator
 
-from anura_edge.sources.metadata.resolve import Metadata, Position, Witness, parse_time
-from anura_edge.sources.metadata.text import first_number, plain
+from anura_edge.sources.metadata.resolve import Metadata, Position, TimeEvidence, parse_time
+from anura_edge.sources.metadata.text import first_number, printable_text
 
 VERSION, MODEL, SERIAL, FIRMWARE, START, POSITION, LAST_POSITION, TEMPERATURE = 0, 1, 2, 3, 5, 6, 0x14, 0x15
 MAX_PARTS = 1_000
@@ -16,23 +16,23 @@ MAX_TEXT_BYTES = 1_000
 """Longer parts (a voice note is a whole WAV file) are none that we read."""
 
 
-def read_wamd(chunk: bytes) -> Witness:
+def read_wamd(chunk: bytes) -> TimeEvidence:
     """Return what a wamd chunk says; of another version than 1, nothing."""
     parts = list(_parts(chunk))
     if not parts or parts[0][0] != VERSION or parts[0][1][:2] != b"\x01\x00":
-        return Witness()
+        return TimeEvidence()
     said: dict[int, str] = {}
     for number, value in parts:
         if len(value) <= MAX_TEXT_BYTES and (text := value.decode("latin-1").strip(" \t\r\n\0")):
             said.setdefault(number, text)
     about = Metadata(
-        model=plain(said.get(MODEL)),
-        serial=plain(said.get(SERIAL)),
-        firmware=plain(said.get(FIRMWARE)),
+        model=printable_text(said.get(MODEL)),
+        serial=printable_text(said.get(SERIAL)),
+        firmware=printable_text(said.get(FIRMWARE)),
         temperature_c=first_number(said.get(TEMPERATURE)),
         position=_position(said.get(POSITION)) or _position(said.get(LAST_POSITION)),
     )
-    return Witness(start=parse_time(said.get(START, "")), about=about)
+    return TimeEvidence(start=parse_time(said.get(START, "")), about=about)
 
 
 def _parts(chunk: bytes) -> Iterator[tuple[int, bytes]]:

@@ -24,7 +24,7 @@ LONGEST_LINE, SAMPLE_BYTES = 65_536, 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Block:
+class CapturedBlock:
     """Some audio that the driver handed over at once."""
 
     samples: FloatArray
@@ -49,7 +49,7 @@ class Capture(Protocol):
     rate_hz: int
     channels: int
 
-    def read(self, timeout_s: float) -> Block | None:
+    def read(self, timeout_s: float) -> CapturedBlock | None:
         """Return the next block; None if there is none in time.
 
         Raises SourceError when there will be no more.
@@ -75,7 +75,7 @@ class CaptureProcess:
 
         The driver hands over `block_s` at a time. Raises SourceError if it cannot be opened.
         """
-        self._process = started or capture_spawn.start(device, rate_hz, channel, block_s)
+        self._process = started or capture_spawn.spawn_capture(device, rate_hz, channel, block_s)
         self._pipe = cast("IO[bytes]", self._process.stdout)
         self._poll = poll()
         self._poll.register(self._pipe, POLLIN)
@@ -88,7 +88,7 @@ class CaptureProcess:
         self.rate_hz: int = opened["rate_hz"]
         self.channels: int = opened["channels"]
 
-    def read(self, timeout_s: float) -> Block | None:
+    def read(self, timeout_s: float) -> CapturedBlock | None:
         """Return the next block; None if there is none in time.
 
         Raises SourceError when there will be no more.
@@ -102,7 +102,7 @@ class CaptureProcess:
             return None
         samples = np.frombuffer(self._held[HEADER.size : size], np.float32).reshape(count, -1)
         del self._held[:size]
-        return Block(samples, first_sample, arrived_s, bool(overflowed))
+        return CapturedBlock(samples, first_sample, arrived_s, bool(overflowed))
 
     def close(self) -> None:
         """End it, whatever state it is in: there is nothing in it to be saved."""
@@ -142,7 +142,7 @@ class CaptureProcess:
         return True
 
 
-class Captures:
+class CaptureOpener:
     """Opens a microphone as often as that is needed."""
 
     def __init__(self, channel: int, block_s: float, stop: Event, started: "Popen[bytes] | None" = None) -> None:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from anura_edge.clocks.monotonic import monotonic_s
 from anura_edge.errors import SourceError
-from anura_edge.sources.microphone.devices import Device, NoPortAudioError, find, sounddevice
+from anura_edge.sources.microphone.devices import InputDevice, NoPortAudioError, find_device, load_sounddevice
 
 LONGEST_BLOCK_S = 1.0
 """The driver hands over no more at a time, so that it is soon noticed when it hands over nothing."""
@@ -34,7 +34,7 @@ never wait, a gap that we count beats one that it hides, and one gap of five sec
 tenth."""
 
 
-class Recorder:
+class BlockQueue:
     """Puts blocks into a queue, in the driver's own thread."""
 
     def __init__(self, block_s: float) -> None:
@@ -65,7 +65,7 @@ def main() -> int:
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a driver prints must not get among the samples
     try:
-        device = find(int(wanted.device) if (wanted.device or "").isdecimal() else wanted.device)
+        device = find_device(int(wanted.device) if (wanted.device or "").isdecimal() else wanted.device)
         _record(device, wanted.rate or device.rate_hz, wanted.channel + 1, min(wanted.block, LONGEST_BLOCK_S), output)
     except SourceError as error:
         _say(output, error=str(error), hopeless=isinstance(error, NoPortAudioError))
@@ -75,10 +75,10 @@ def main() -> int:
     return 0
 
 
-def _record(device: Device, rate_hz: int, channels: int, block_s: float, output: BinaryIO) -> None:
+def _record(device: InputDevice, rate_hz: int, channels: int, block_s: float, output: BinaryIO) -> None:
     if channels > device.channels:
         raise SourceError(f"{device.name} has {device.channels} channels; set audio.channel below that")
-    parent, recorder, sd = os.getppid(), Recorder(block_s), sounddevice()
+    parent, recorder, sd = os.getppid(), BlockQueue(block_s), load_sounddevice()
     try:
         stream = sd.RawInputStream(
             device=device.index,

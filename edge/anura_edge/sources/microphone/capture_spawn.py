@@ -6,7 +6,9 @@ import sys
 from anura_edge.errors import SourceError
 
 
-def start(device: int | str | None, rate_hz: int | None, channel: int, block_s: float) -> "subprocess.Popen[bytes]":
+def spawn_capture(
+    device: int | str | None, rate_hz: int | None, channel: int, block_s: float
+) -> "subprocess.Popen[bytes]":
     """Have a microphone opened, at its own rate or at the given one, by a process whose output `CaptureProcess` reads.
 
     It keeps ten seconds until somebody does. Raises SourceError if this machine can start no program.

@@ -15,7 +15,7 @@ class NoPortAudioError(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class InputDevice:
     """A microphone, or another input, that PortAudio knows."""
 
     index: int
@@ -34,15 +34,15 @@ class Device:
         return _CARD.sub("", self.name)
 
 
-def devices() -> list[Device]:
+def list_devices() -> list[InputDevice]:
     """Return every input there is.
 
     Raises NoPortAudioError if PortAudio itself is missing.
     """
-    sd = sounddevice()
+    sd = load_sounddevice()
     default = sd.default.device[0]
     return [
-        Device(
+        InputDevice(
             index,
             info["name"],
             info["max_input_channels"],
@@ -55,12 +55,12 @@ def devices() -> list[Device]:
     ]
 
 
-def find(wanted: int | str | None) -> Device:
+def find_device(wanted: int | str | None) -> InputDevice:
     """Return the device with a number, a USB id, a name or a part of a name; None is the system's default.
 
     Raises SourceError, naming the devices there are.
     """
-    there = devices()
+    there = list_devices()
     if wanted is None:
         found = [device for device in there if device.is_default] or there[:1]
     elif isinstance(wanted, int):
@@ -84,7 +84,7 @@ def usb_id(name: str, cards: Path = Path("/proc/asound")) -> str | None:
         return None
 
 
-def sounddevice() -> ModuleType:
+def load_sounddevice() -> ModuleType:
     """Load PortAudio.
 
     Raises NoPortAudioError if it is missing.

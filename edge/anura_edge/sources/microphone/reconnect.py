@@ -8,7 +8,7 @@ from typing import Protocol
 from anura_edge.audio import FloatArray
 from anura_edge.clocks.sample_clock import Clock
 from anura_edge.errors import SourceError
-from anura_edge.sources.microphone.capture_client import Block, Capture
+from anura_edge.sources.microphone.capture_client import Capture, CapturedBlock
 from anura_edge.sources.microphone.devices import NoPortAudioError
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class OpenCapture(Protocol):
         """Raise SourceError if it cannot be opened."""
 
 
-class ReturningCapture:
+class ReconnectingCapture:
     """A microphone that may go away and come back."""
 
     def __init__(
@@ -59,7 +59,7 @@ class ReturningCapture:
         self.rate_hz = 0
         self.channels = 0
 
-    def read(self) -> Block | None:
+    def read(self) -> CapturedBlock | None:
         """Return the next block; None if the device is away, after a while, or when told to stop.
 
         Raises NoPortAudioError if there will never be any.
@@ -76,7 +76,7 @@ class ReturningCapture:
             self._lose(f"no audio for {SILENT_DRIVER_S:g} s")
         return block
 
-    def _next_block(self) -> Block | None:
+    def _next_block(self) -> CapturedBlock | None:
         if self._starts_flat:
             self._starts_flat = False
             raise SourceError(f"one flat line for {FLAT_START_S:g} s since it was opened")
@@ -114,7 +114,7 @@ class ReturningCapture:
             self.is_away = True
             self._on_lost(reason)
 
-    def _judge_start(self, block: Block) -> None:
+    def _judge_start(self, block: CapturedBlock) -> None:
         if self._is_start_judged:  # to open it a third time would not help; what stays flat is counted as silent
             return
         if not is_flat(block.samples):

@@ -12,8 +12,8 @@ import numpy as np
 from anura_edge.audio import AudioChunk, Recording
 from anura_edge.clocks.sample_clock import Clock, ClockChange, SampleClock, WallClock
 from anura_edge.events import Notice, NoticeKind
-from anura_edge.sources.microphone.capture_client import Block
-from anura_edge.sources.microphone.reconnect import OpenCapture, ReturningCapture
+from anura_edge.sources.microphone.capture_client import CapturedBlock
+from anura_edge.sources.microphone.reconnect import OpenCapture, ReconnectingCapture
 from anura_edge.wire import MAX_TEXT
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ CLOCK_EVERY_S = 1.0
 """The wall clock is looked at this often."""
 
 
-class Microphone:
+class MicrophoneSource:
     """A microphone that can be heard. Use it as a context manager, and `wait` first.
 
     Positions follow the monotonic clock: where there is no sound, the next chunk's `first_sample` jumps by as many
@@ -45,12 +45,12 @@ class Microphone:
         stop: Event,
         retry_s: float,
     ) -> None:
-        """Take what `ReturningCapture` takes.
+        """Take what `ReconnectingCapture` takes.
 
         `tell` is given what happens to the device and its clock, `beat` is called while we listen or try to.
         """
         self._clock, self._tell_notice, self._beat, self._stop = clock, tell, beat, stop
-        self._device = ReturningCapture(wanted, open_capture, clock, stop, retry_s, self._on_lost)
+        self._device = ReconnectingCapture(wanted, open_capture, clock, stop, retry_s, self._on_lost)
         self._id = str(uuid4())
         self._opening = 0
         self._base = self._end = self._heard_end = 0
@@ -58,10 +58,10 @@ class Microphone:
         self._wall, self._began_s, self._looked_s = WallClock(began), began.monotonic_s, began.monotonic_s
         self.overflows = 0
         """How often the driver said that it lost audio."""
-        self.last_block: Block | None = None
+        self.last_block: CapturedBlock | None = None
         """The newest audio."""
 
-    def __enter__(self) -> "Microphone":
+    def __enter__(self) -> "MicrophoneSource":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,7 +100,7 @@ class Microphone:
             yield self._place(block) if block else self._nothing()
             block = None if self._stop.is_set() else self._device.read()
 
-    def _place(self, block: Block) -> AudioChunk:
+    def _place(self, block: CapturedBlock) -> AudioChunk:
         count = len(block.samples)
         if self._opening != self._device.openings:
             self._begin(block)
@@ -112,7 +112,7 @@ class Microphone:
         self._end = self._heard_end = end
         return AudioChunk(block.samples, end - count)
 
-    def _begin(self, block: Block) -> None:
+    def _begin(self, block: CapturedBlock) -> None:
         """Find the place of a new stream of samples."""
         self._opening = self._device.openings
         first = max(self._end, self._samples.sample_at(block.arrived_s) - len(block.samples))

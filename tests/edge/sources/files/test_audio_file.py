@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import ClockSource, FloatArray, to_float
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.audio_file import NO_LENGTH, FileSound, is_finished, is_same, open_file
-from anura_edge.sources.files.wav import Length
+from anura_edge.sources.files.audio_file import NO_LENGTH, AudioFile, is_complete, is_unchanged, open_file
+from anura_edge.sources.files.wav import LengthStatus
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 40
 
@@ -30,7 +30,7 @@ def wav(path: Path, samples: FloatArray, rate_hz: int = 8_000, **options: str) -
     return path
 
 
-def hear(sound: FileSound) -> FloatArray:
+def hear(sound: AudioFile) -> FloatArray:
     """Check that chunks follow each other, and join them."""
     parts, end = [], 0
     for chunk in sound.chunks():
@@ -149,7 +149,7 @@ def test_an_interrupted_recording_is_heard_to_the_end_of_the_file(tmp_path: Path
     at = whole.index(b"data") + 4
     (tmp_path / "b.wav").write_bytes(whole[:at] + bytes(4) + whole[at + 4 :])
     sound = open_file(tmp_path / "b.wav", "b")
-    assert (sound.length, sound.recording.samples) == (Length.RECOVERED, 8_000)
+    assert (sound.length, sound.recording.samples) == (LengthStatus.RECOVERED, 8_000)
     assert sound.recording.warnings == (NO_LENGTH,)
     np.testing.assert_array_equal(hear(sound), samples)
 
@@ -172,7 +172,7 @@ def test_a_wav_cut_short_gives_what_is_there_and_says_what_is_missing(tmp_path: 
     whole = wav(tmp_path / "a.wav", samples, subtype="PCM_16").read_bytes()
     (tmp_path / "b.wav").write_bytes(whole[: 44 + 2 * there + 1])
     sound = open_file(tmp_path / "b.wav", "b")
-    assert (sound.length, sound.recording.samples) == (Length.TRUNCATED, 20_000)
+    assert (sound.length, sound.recording.samples) == (LengthStatus.TRUNCATED, 20_000)
     assert sound.samples == there
     heard = []
     with pytest.raises(UnreadableError) as caught:
@@ -220,7 +220,7 @@ def test_a_flac_whose_length_nobody_wrote_down_is_heard_to_its_end(tmp_path: Pat
     whole = wav(tmp_path / "a.flac", samples, subtype="PCM_16").read_bytes()
     (tmp_path / "a.flac").write_bytes(lose_length(whole))
     sound = open_file(tmp_path / "a.flac", "a")
-    assert (sound.length, sound.recording.samples, sound.samples) == (Length.RECOVERED, None, 0)
+    assert (sound.length, sound.recording.samples, sound.samples) == (LengthStatus.RECOVERED, None, 0)
     assert sound.recording.warnings == (NO_LENGTH,)
     np.testing.assert_allclose(hear(sound), samples, atol=2**-15)
 
@@ -305,7 +305,7 @@ def test_recordings_without_sound_are_told_apart_by_the_time_in_their_names(
     assert copy(f"neither.{suffix}") == ids[2]
     other_zone = open_file(first, "first", timezone(timedelta(hours=5))).recording
     assert other_zone.id == ids[0], "a corrected offset makes no other recording"
-    assert is_same(open_file(first, "first"))
+    assert is_unchanged(open_file(first, "first"))
 
 
 def test_recordings_whose_sound_lies_between_the_pieces_are_told_apart(tmp_path: Path) -> None:
@@ -328,11 +328,11 @@ def test_a_wav_is_finished_when_all_that_it_promises_is_there(tmp_path: Path) ->
     whole = wav(tmp_path / "a.wav", noise(1_000)).read_bytes()
     for cut in (0, 1, 43, 44, 500, len(whole) - 1):
         (tmp_path / "b.wav").write_bytes(whole[:cut])
-        assert not is_finished(tmp_path / "b.wav")
-    assert is_finished(tmp_path / "a.wav")
-    assert not is_finished(tmp_path / "gone.wav")
+        assert not is_complete(tmp_path / "b.wav")
+    assert is_complete(tmp_path / "a.wav")
+    assert not is_complete(tmp_path / "gone.wav")
     (tmp_path / "notes.txt").touch()
-    assert is_finished(tmp_path / "notes.txt")
+    assert is_complete(tmp_path / "notes.txt")
 
 
 def test_the_time_comes_from_the_name_and_else_from_the_file(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from support import eventually, tmpfs
 
 from anura_edge.config.operation import WatchSettings
 from anura_edge.errors import SourceError
-from anura_edge.sources.files import settling
-from anura_edge.sources.files.fs_events import Hints, MountTable
+from anura_edge.sources.files import debounce
+from anura_edge.sources.files.fs_events import ChangeEvents, MountTable
 from anura_edge.sources.files.scan import FoundFile
-from anura_edge.sources.files.watch import Folder
+from anura_edge.sources.files.watch import WatchedFolder
 
 QUICK = WatchSettings(interval_s=0.05, debounce_s=0.3)
 NEVER = WatchSettings(interval_s=0.05, debounce_s=3_600)
@@ -44,7 +44,7 @@ def wav(path: Path, samples: int = 1_000) -> Path:
 
 def once(root: Path, settings: WatchSettings = AT_ONCE) -> tuple[list[str], Left]:
     left: Left = []
-    found = [file.name for file in Folder(root, settings, Event(), lambda *what: left.append(what)).once()]
+    found = [file.name for file in WatchedFolder(root, settings, Event(), lambda *what: left.append(what)).scan_once()]
     return found, left
 
 
@@ -57,7 +57,7 @@ def watching(root: Path, settings: WatchSettings = QUICK) -> Iterator[list[Found
 
     def collect() -> None:
         try:
-            for file in Folder(root, settings, stop).watch():
+            for file in WatchedFolder(root, settings, stop).watch():
                 found.append(file)  # noqa: PERF402 (seen as they come)
         except BaseException as error:  # told in the main thread
             errors.append(error)
@@ -158,7 +158,7 @@ def test_an_unfinished_file_is_old_when_it_was_seen_unchanged_for_long(
 ) -> None:
     whole = wav(tmp_path / "a.wav").read_bytes()
     put(tmp_path / "a.wav", whole[:-10], mtime=time.time() + 86_400)
-    monkeypatch.setattr(settling, "OLD_S", 0.2)
+    monkeypatch.setattr(debounce, "OLD_S", 0.2)
     with watching(tmp_path) as found:
         eventually(lambda: [file.name for file in found] == ["a.wav"])
 
@@ -175,7 +175,7 @@ def test_a_file_that_grows_between_the_looks_is_left(tmp_path: Path) -> None:
     path = put(tmp_path / "a.wav", whole[:-2])
     put(tmp_path / "b.wav", mtime=LONG_AGO)
     left: Left = []
-    files = Folder(tmp_path, AT_ONCE, Event(), lambda *what: left.append(what)).once()
+    files = WatchedFolder(tmp_path, AT_ONCE, Event(), lambda *what: left.append(what)).scan_once()
     assert next(files).name == "b.wav"
     path.write_bytes(whole)
     assert list(files) == []
@@ -183,7 +183,7 @@ def test_a_file_that_grows_between_the_looks_is_left(tmp_path: Path) -> None:
 
 
 def test_many_young_files_take_their_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settling, "MAX_SETTLING", 3)
+    monkeypatch.setattr(debounce, "MAX_SETTLING", 3)
     names = [f"{number}.wav" for number in range(10)]
     for name in names:
         wav(tmp_path / name)
@@ -196,13 +196,13 @@ def test_many_young_files_take_their_turns(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_settling_file_that_vanishes_is_forgotten(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, AT_ONCE, Event())
+    folder = WatchedFolder(tmp_path, AT_ONCE, Event())
     put(tmp_path / "a.wav", b"")
-    files = folder.once()
+    files = folder.scan_once()
     assert list(files) == []
     assert len(folder._settling.files) == 1
     (tmp_path / "a.wav").unlink()
-    assert list(folder.once()) == []
+    assert list(folder.scan_once()) == []
     assert folder._settling.files == {}
 
 
@@ -210,12 +210,12 @@ def test_a_file_that_could_not_be_read_to_its_end_comes_again(tmp_path: Path) ->
     put(tmp_path / "a.wav", mtime=LONG_AGO)
     put(tmp_path / "b.wav", mtime=LONG_AGO)
     stop = Event()
-    folder = Folder(tmp_path, AT_ONCE, stop)
+    folder = WatchedFolder(tmp_path, AT_ONCE, stop)
     found = []
     for file in folder.watch():
         found.append(file.name)
         if file.name == "a.wav":
-            folder.again(file)
+            folder.retry(file)
         if found.count("a.wav") == 3:
             stop.set()
     assert found == ["a.wav", "b.wav", "a.wav", "a.wav"]
@@ -250,14 +250,14 @@ def test_without_a_folder_a_scan_ends_with_an_error(tmp_path: Path) -> None:
 
 def test_without_hints_the_scans_do_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on NFS, on exFAT, behind a queue that overflowed, or with no inotify instance left."""
-    monkeypatch.setattr(Hints, "on_any_event", lambda *_: None)
+    monkeypatch.setattr(ChangeEvents, "on_any_event", lambda *_: None)
     with watching(tmp_path) as found:
         put(tmp_path / "a.wav", mtime=LONG_AGO)
         eventually(lambda: [file.name for file in found] == ["a.wav"])
 
 
 def test_a_growing_file_wakes_nobody_and_a_finished_one_does(tmp_path: Path) -> None:
-    with Hints(tmp_path) as hints, (tmp_path / "a.wav").open("wb", buffering=0) as file:
+    with ChangeEvents(tmp_path) as hints, (tmp_path / "a.wav").open("wb", buffering=0) as file:
         eventually(hints._changed.is_set)  # it came
         hints.clear()
         for _ in range(100):
@@ -269,7 +269,7 @@ def test_a_growing_file_wakes_nobody_and_a_finished_one_does(tmp_path: Path) -> 
 
 
 def test_what_was_seen_is_not_kept_in_memory(tmp_path: Path) -> None:
-    seen = settling.Seen()
+    seen = debounce.SeenFiles()
     files = [FoundFile(tmp_path / str(number), "", 1, 1) for number in range(1_000)]
     for file in files:
         assert not seen.has(file)

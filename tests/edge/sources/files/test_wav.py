@@ -15,20 +15,20 @@ from waves import chunk, ds64, extensible, fmt, guano, info, noise, pcm16, riff,
 
 from anura_edge.audio import to_float
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.audio_file import FileSound, open_file
-from anura_edge.sources.files.wav import MAX_CHUNKS, MAX_TEXT_BYTES, Length, Wave, read_wave
+from anura_edge.sources.files.audio_file import AudioFile, open_file
+from anura_edge.sources.files.wav import MAX_CHUNKS, MAX_TEXT_BYTES, LengthStatus, WavLayout, parse_wav
 
 SOUND = noise(1_000)
 PCM = pcm16(SOUND)
 
 
-def read(content: bytes) -> Wave:
-    wave = read_wave(io.BytesIO(content), len(content))
+def read(content: bytes) -> WavLayout:
+    wave = parse_wav(io.BytesIO(content), len(content))
     assert wave
     return wave
 
 
-def found(content: bytes) -> tuple[Length, int, int]:
+def found(content: bytes) -> tuple[LengthStatus, int, int]:
     wave = read(content)
     return wave.length, wave.samples, wave.promised
 
@@ -58,7 +58,7 @@ def audio(content: bytes) -> bytes:
     ],
 )
 def test_audio_that_is_all_there_is_found_whatever_lies_around_it(content: bytes) -> None:
-    assert found(content) == (Length.WHOLE, 1_000, 1_000)
+    assert found(content) == (LengthStatus.WHOLE, 1_000, 1_000)
     assert audio(content) == PCM
 
 
@@ -66,24 +66,24 @@ def test_audio_that_is_all_there_is_found_whatever_lies_around_it(content: bytes
 @pytest.mark.parametrize("whole", [0, 0xFFFFFFFF, 36, None])
 def test_a_length_that_nobody_wrote_down_is_taken_from_the_file(size: int, whole: int | None) -> None:
     content = riff(fmt(), info("Recording stopped due to SD card write error."), chunk(b"data", PCM, size), size=whole)
-    assert found(content) == (Length.RECOVERED, 1_000, 1_000)
+    assert found(content) == (LengthStatus.RECOVERED, 1_000, 1_000)
     assert audio(content) == PCM
 
 
 def test_a_length_of_zero_is_meant_where_other_chunks_follow() -> None:
-    assert found(riff(fmt(), chunk(b"data", b""), guano(), wamd())) == (Length.WHOLE, 0, 0)
-    assert found(riff(fmt(), chunk(b"data", b""), chunk(b"guan", b"x" * 255, pad=False))) == (Length.WHOLE, 0, 0)
+    assert found(riff(fmt(), chunk(b"data", b""), guano(), wamd())) == (LengthStatus.WHOLE, 0, 0)
+    assert found(riff(fmt(), chunk(b"data", b""), chunk(b"guan", b"x" * 255, pad=False))) == (LengthStatus.WHOLE, 0, 0)
 
 
 def test_a_promise_beyond_the_file_is_kept_beside_what_is_there() -> None:
-    assert found(riff(fmt(), chunk(b"data", PCM, 5_000))) == (Length.TRUNCATED, 1_000, 2_500)
+    assert found(riff(fmt(), chunk(b"data", PCM, 5_000))) == (LengthStatus.TRUNCATED, 1_000, 2_500)
     assert found(riff(ds64(2**33), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), form=b"RF64")) == (
-        Length.TRUNCATED,
+        LengthStatus.TRUNCATED,
         1_000,
         2**32,
     )
     assert found(riff(ds64(2**63), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), form=b"RF64")) == (
-        Length.RECOVERED,
+        LengthStatus.RECOVERED,
         1_000,
         1_000,
     )
@@ -96,7 +96,7 @@ def test_of_a_file_cut_anywhere_every_whole_sample_is_kept(cut: int, channels: i
     block = channels * bits // 8
     length, samples, promised = found(content)
     assert (samples, promised) == (min(cut, len(PCM)) // block, len(PCM) // block)
-    assert (length == Length.WHOLE) == (samples == promised)
+    assert (length == LengthStatus.WHOLE) == (samples == promised)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_header_that_leads_nowhere_says_so(content: bytes) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"R", b"RIFF", b"RIFF\0\0\0\0AVI ", b"RIFX\0\0\0\0WAVE", b"fLaC" * 9])
 def test_what_is_no_wav_is_left_to_others(content: bytes) -> None:
-    assert read_wave(io.BytesIO(content), len(content)) is None
+    assert parse_wav(io.BytesIO(content), len(content)) is None
 
 
 def test_a_chunk_that_describes_is_read_up_to_a_limit_and_only_the_first_of_its_kind() -> None:
@@ -154,11 +154,11 @@ WAVES = st.builds(
 @given(WAVES | st.binary(max_size=400) | st.builds(lambda wave, end: wave[:end], WAVES, st.integers(0, 400)))
 def test_no_header_leads_outside_the_file_or_into_a_crash(content: bytes) -> None:
     with suppress(UnreadableError):
-        if wave := read_wave(io.BytesIO(content), len(content)):
+        if wave := parse_wav(io.BytesIO(content), len(content)):
             assert 0 <= wave.offset <= len(content)
             assert wave.offset + wave.samples * wave.sample_bytes <= len(content)
             assert wave.samples <= wave.promised
-            assert (wave.samples < wave.promised) == (wave.length == Length.TRUNCATED)
+            assert (wave.samples < wave.promised) == (wave.length == LengthStatus.TRUNCATED)
 
 
 @given(WAVES)
@@ -200,7 +200,7 @@ def test_the_memory_for_any_rate_and_channels_is_bounded(tmp_path: Path, tag: in
     assert peak < 64e6
 
 
-def hear(sound: FileSound) -> np.ndarray:
+def hear(sound: AudioFile) -> np.ndarray:
     return np.concatenate([to_float(part.samples) for part in sound.chunks()])
 
 
@@ -210,7 +210,7 @@ def test_what_we_find_is_what_libsndfile_finds_in_a_good_file(tmp_path: Path, su
     path = tmp_path / "a.wav"
     sf.write(path, noise(30_000, 2), 48_000, subtype=subtype, format=container)
     sound = open_file(path, "a")
-    assert sound.length == Length.WHOLE
+    assert sound.length == LengthStatus.WHOLE
     np.testing.assert_array_equal(hear(sound), sf.read(path, dtype="float32", always_2d=True)[0])
 
 
@@ -228,7 +228,7 @@ def test_what_a_cut_costs_is_known_for_compressed_samples_too(tmp_path: Path, su
     whole = open_file(path, "a").recording.samples
     os.truncate(path, path.stat().st_size // 2)
     sound = open_file(path, "a")
-    assert sound.length == Length.TRUNCATED
+    assert sound.length == LengthStatus.TRUNCATED
     assert sound.recording.samples == pytest.approx(whole, rel=0.05)
     with pytest.raises(UnreadableError) as caught:
         hear(sound)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.sources.metadata.filename import is_triggered, prefix, read_name
-from anura_edge.sources.metadata.resolve import Position, Witness
+from anura_edge.sources.metadata.filename import is_triggered, parse_file_name, recorder_prefix
+from anura_edge.sources.metadata.resolve import Position, TimeEvidence
 
 
 def start(stem: str) -> datetime | None:
-    return read_name(stem).start
+    return parse_file_name(stem).start
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_the_time_is_read_with_its_offset_or_as_local(stem: str, local: str) -> 
 
 
 def test_a_dollar_marks_a_clock_set_by_gps() -> None:
-    assert read_name("OLONG-CH1_0+1_20171121$143444").gps_clock
-    assert not read_name("OLONG-CH1_0+1_20171121_143444").gps_clock
+    assert parse_file_name("OLONG-CH1_0+1_20171121$143444").gps_clock
+    assert not parse_file_name("OLONG-CH1_0+1_20171121_143444").gps_clock
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_every_second_of_a_recorders_life_is_read_back(moment: datetime, minutes
 
 @given(st.text(max_size=60) | st.from_regex(r"[A-Z]{0,3}\d{8}[_\-T$]\d{6}[Z+\-._\d]{0,8}", fullmatch=True))
 def test_any_name_at_all_is_read(stem: str) -> None:
-    assert isinstance(read_name(stem), Witness)
-    assert prefix(stem) in stem
+    assert isinstance(parse_file_name(stem), TimeEvidence)
+    assert recorder_prefix(stem) in stem
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_any_name_at_all_is_read(stem: str) -> None:
     ],
 )
 def test_the_place_is_on_earth_or_there_is_none(stem: str, place: Position | None) -> None:
-    assert read_name(stem).about.position == place
+    assert parse_file_name(stem).about.position == place
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_triggered_recording_is_known_by_its_name(stem: str, expected: bool) -
     ],
 )
 def test_the_prefix_names_the_recorder(stem: str, before: str) -> None:
-    assert prefix(stem) == before
+    assert recorder_prefix(stem) == before
 
 
 def test_every_real_name_is_read_rightly(data: Path) -> None:
@@ -144,7 +144,7 @@ def test_every_real_name_is_read_rightly(data: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) > 50
     for row in rows:
-        found = read_name(row["Filename"].rpartition(".")[0])
+        found = parse_file_name(row["Filename"].rpartition(".")[0])
         assert found.start == expected_time(row), row["Filename"]
         place = (row["ExpectedLatitude"], row["ExpectedLongitude"])
         assert found.about.position == (Position(*map(float, place)) if all(place) else None), row["Filename"]

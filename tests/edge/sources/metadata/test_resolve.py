@@ -13,10 +13,18 @@ from waves import guano, info, wamd
 from anura_edge.audio import ClockSource
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import open_file
-from anura_edge.sources.metadata.audiomoth import read_config, read_info
-from anura_edge.sources.metadata.filename import read_name
+from anura_edge.sources.metadata.audiomoth import read_comment, read_config
+from anura_edge.sources.metadata.filename import parse_file_name
 from anura_edge.sources.metadata.guano import read_guano
-from anura_edge.sources.metadata.resolve import NAME, Clock, Metadata, Position, Witness, parse_time, settle
+from anura_edge.sources.metadata.resolve import (
+    FILE_NAME,
+    Metadata,
+    Position,
+    ResolvedStart,
+    TimeEvidence,
+    parse_time,
+    resolve_start,
+)
 from anura_edge.sources.metadata.wamd import read_wamd
 
 MTIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,37 +33,42 @@ LOCAL = datetime(2019, 5, 22, 22, 30)
 AS_UTC = datetime(2019, 5, 23, 1, 30, tzinfo=UTC)
 
 
-def at(start: datetime | None, *, gps_clock: bool = False, **about: str) -> Witness:
-    return Witness(start, gps_clock, Metadata(**about))
+def at(start: datetime | None, *, gps_clock: bool = False, **about: str) -> TimeEvidence:
+    return TimeEvidence(start, gps_clock, Metadata(**about))
 
 
-def clock(name: Witness = Witness(), header: Witness = Witness(), zone: timezone | None = None) -> Clock:  # noqa: B008
-    return settle({NAME: name, "GUANO": header}, zone, MTIME)
+NO_EVIDENCE = TimeEvidence()
+
+
+def clock(
+    name: TimeEvidence = NO_EVIDENCE, header: TimeEvidence = NO_EVIDENCE, zone: timezone | None = None
+) -> ResolvedStart:
+    return resolve_start({FILE_NAME: name, "GUANO": header}, zone, MTIME)
 
 
 def test_without_any_witness_the_files_own_time_must_do() -> None:
-    assert clock() == Clock(MTIME, ClockSource.FILE)
+    assert clock() == ResolvedStart(MTIME, ClockSource.FILE)
 
 
 @pytest.mark.parametrize("where", ["name", "header"])
 def test_a_local_time_takes_the_sites_offset_and_is_unknown_without_one(where: str) -> None:
-    assert clock(**{where: at(LOCAL)}, zone=BRT) == Clock(AS_UTC, ClockSource.RECORDER)
-    assert clock(**{where: at(LOCAL)}) == Clock(LOCAL.replace(tzinfo=UTC), ClockSource.UNKNOWN)
+    assert clock(**{where: at(LOCAL)}, zone=BRT) == ResolvedStart(AS_UTC, ClockSource.RECORDER)
+    assert clock(**{where: at(LOCAL)}) == ResolvedStart(LOCAL.replace(tzinfo=UTC), ClockSource.UNKNOWN)
 
 
 @pytest.mark.parametrize("where", ["name", "header"])
 def test_an_offset_in_the_recording_goes_before_the_sites_and_the_difference_is_told(where: str) -> None:
     there = at(LOCAL.replace(tzinfo=BRT))
-    assert clock(**{where: there}, zone=BRT) == clock(**{where: there}) == Clock(AS_UTC, ClockSource.RECORDER)
+    assert clock(**{where: there}, zone=BRT) == clock(**{where: there}) == ResolvedStart(AS_UTC, ClockSource.RECORDER)
     other = clock(**{where: there}, zone=timezone(timedelta(hours=-4)))
     assert (other.start_utc, other.clock_source, len(other.warnings)) == (AS_UTC, ClockSource.RECORDER, 1)
     assert "-04:00" in other.warnings[0]
 
 
 def test_a_name_takes_its_offset_from_the_header() -> None:
-    assert clock(at(LOCAL), at(LOCAL.replace(tzinfo=BRT))) == Clock(AS_UTC, ClockSource.RECORDER)
+    assert clock(at(LOCAL), at(LOCAL.replace(tzinfo=BRT))) == ResolvedStart(AS_UTC, ClockSource.RECORDER)
     gps = clock(at(LOCAL, gps_clock=True), at(LOCAL.replace(tzinfo=BRT)))
-    assert gps == Clock(AS_UTC, ClockSource.GPS)
+    assert gps == ResolvedStart(AS_UTC, ClockSource.GPS)
 
 
 def test_times_within_two_seconds_agree() -> None:
@@ -76,7 +89,7 @@ ORDER = [
     [(a, b) for (i, a), (j, b) in product(enumerate(ORDER), enumerate(ORDER)) if i < j and a[0] != b[0]],
 )
 def test_the_stronger_witness_is_believed_and_the_other_named(
-    stronger: tuple[str, Witness], weaker: tuple[str, Witness]
+    stronger: tuple[str, TimeEvidence], weaker: tuple[str, TimeEvidence]
 ) -> None:
     assert weaker[1].start
     off = at(weaker[1].start + timedelta(minutes=7), gps_clock=weaker[1].gps_clock)
@@ -100,7 +113,7 @@ def test_an_audiomoth_that_is_an_hour_off_in_its_header_is_known() -> None:
 
 @pytest.mark.parametrize("stem", ["00000000", "EMER_20000101_000553", "19700101_000000"])
 def test_a_clock_that_nobody_set_is_not_believed(stem: str) -> None:
-    settled = clock(read_name(stem), zone=BRT)
+    settled = clock(parse_file_name(stem), zone=BRT)
     assert settled.clock_source == ClockSource.UNKNOWN
     assert "nobody set" in settled.warnings[0]
 
@@ -155,8 +168,8 @@ def test_a_song_meter_says_who_when_and_where() -> None:
 
 
 def test_a_wamd_chunk_of_another_version_says_nothing() -> None:
-    assert read_wamd(body(wamd(p0000=b"\x02\x00"))) == Witness()
-    assert read_wamd(body(wamd())[8:]) == Witness()
+    assert read_wamd(body(wamd(p0000=b"\x02\x00"))) == TimeEvidence()
+    assert read_wamd(body(wamd())[8:]) == TimeEvidence()
 
 
 def test_a_position_without_letters_has_lost_its_sign_and_is_not_believed() -> None:
@@ -198,7 +211,7 @@ MOTH = Metadata(model="AudioMoth", serial="24E144055E080032")
     [("", 0), ("+1", 60), ("-3", -180), ("+10:30", 630), ("-3:30", -210), ("+5:45", 345), ("+14", 840)],
 )
 def test_an_audiomoths_offset_is_read(offset: str, minutes: int) -> None:
-    start = read_info(body(info(COMMENT.format(offset) + "medium gain while battery was 4.2V."))).start
+    start = read_comment(body(info(COMMENT.format(offset) + "medium gain while battery was 4.2V."))).start
     assert start == datetime(2024, 9, 3, 20, 26, 15, tzinfo=timezone(timedelta(minutes=minutes)))
 
 
@@ -228,29 +241,29 @@ def test_an_audiomoths_offset_is_read(offset: str, minutes: int) -> None:
     ],
 )
 def test_every_wording_of_an_audiomoth_is_understood(sentences: str, facts: dict[str, object]) -> None:
-    found = read_info(body(info(COMMENT.format("+1") + sentences))).about
+    found = read_comment(body(info(COMMENT.format("+1") + sentences))).about
     assert (found.model, found.serial) == (MOTH.model, MOTH.serial)
     assert {name: getattr(found, name) for name in facts} == facts
 
 
 def test_an_audiomoth_on_deployment_or_with_another_microphone_is_understood() -> None:
     text = "Recorded at 20:26:15 03/09/2024 (UTC) during deployment 0123456789ABCDEF using external microphone at"
-    found = read_info(body(info(f"{text} high gain while battery was 4.9V.")))
+    found = read_comment(body(info(f"{text} high gain while battery was 4.9V.")))
     assert (found.start, found.about.gain) == (datetime(2024, 9, 3, 20, 26, 15, tzinfo=UTC), "high gain")
 
 
 def test_a_comment_that_no_audiomoth_wrote_says_nothing() -> None:
-    assert read_info(body(info("Recorded with love"))) == Witness()
-    assert read_info(body(info("Recorded at 99:26:15 03/09/2024 (UTC)"))).start is None
+    assert read_comment(body(info("Recorded with love"))) == TimeEvidence()
+    assert read_comment(body(info("Recorded at 99:26:15 03/09/2024 (UTC)"))).start is None
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_at_all_are_read(chunk: bytes) -> None:
     assert read_config(chunk) is None or b"Device ID" in chunk
-    for read in (read_wamd, read_guano, read_info):
-        assert isinstance(read(chunk), Witness)
-        assert isinstance(read(b"\0\0\2\0\0\0\1\0" + chunk), Witness)
-        assert isinstance(read(b"INFO" + chunk), Witness)
+    for read in (read_wamd, read_guano, read_comment):
+        assert isinstance(read(chunk), TimeEvidence)
+        assert isinstance(read(b"\0\0\2\0\0\0\1\0" + chunk), TimeEvidence)
+        assert isinstance(read(b"INFO" + chunk), TimeEvidence)
 
 
 @pytest.mark.parametrize(

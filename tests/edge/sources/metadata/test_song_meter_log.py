@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.sources.metadata.resolve import Position
-from anura_edge.sources.metadata.song_meter_log import Curve, PowerLog, read_summary
+from anura_edge.sources.metadata.song_meter_log import ReadingRange, StatusLog, read_summary
 
 SM3 = (
     b"DATE,TIME,LAT,,LON,,STEP,POWER(V),TEMP(C),#FILES,#SCRUBBED,MIC0 TYPE,MIC0 TRIGGERS, MIC0 ZCFILES,MIC1 TYPE \n"
@@ -24,18 +24,18 @@ NEWER = (
     b"2021-Sep-21,17:01:01,22.90000,S,47.06000,W,6.4,13.75,0,0\n"
     b"2021-Sep-21,17:02:03,22.90000,S,47.06000,W,6.0,-1.25,0,0\n"
 )
-LOG = PowerLog(
+LOG = StatusLog(
     rows=2,
     first=datetime(2021, 9, 21, 17, 1, 1),
     last=datetime(2021, 9, 21, 17, 2, 3),
     power_ons=1,
-    battery_v=Curve(6.4, 6.0, 6.0, 6.4),
-    temperature_c=Curve(13.75, -1.25, -1.25, 13.75),
+    battery_v=ReadingRange(6.4, 6.0, 6.0, 6.4),
+    temperature_c=ReadingRange(13.75, -1.25, -1.25, 13.75),
     position=Position(-22.9, -47.06),
 )
 
 
-def read(content: bytes) -> PowerLog | None:
+def read(content: bytes) -> StatusLog | None:
     return read_summary(content.splitlines(keepends=True))
 
 

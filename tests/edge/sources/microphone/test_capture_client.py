@@ -13,8 +13,8 @@ from support import DEADLINE_S
 
 from anura_edge.errors import SourceError
 from anura_edge.sources.microphone import capture_spawn
-from anura_edge.sources.microphone.capture_client import CaptureProcess, Captures
-from anura_edge.sources.microphone.capture_main import HEADER, Recorder
+from anura_edge.sources.microphone.capture_client import CaptureOpener, CaptureProcess
+from anura_edge.sources.microphone.capture_main import HEADER, BlockQueue
 
 
 def stand_in(folder: Path, script: str) -> str:
@@ -46,7 +46,7 @@ def test_a_program_that_was_started_before_is_taken_over_once(tmp_path: Path, mo
     for name in ("early", "late"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(sys, "executable", stand_in(tmp_path / "early", """echo '{"error": "early"}'"""))
-    captures = Captures(0, 0.1, Stop(), capture_spawn.start(None, None, 0, 0.1))
+    captures = CaptureOpener(0, 0.1, Stop(), capture_spawn.spawn_capture(None, None, 0, 0.1))
     monkeypatch.setattr(sys, "executable", stand_in(tmp_path / "late", """echo '{"error": "late"}'"""))
     for told in ("early", "late", "late"):
         with pytest.raises(SourceError, match=told):
@@ -54,7 +54,7 @@ def test_a_program_that_was_started_before_is_taken_over_once(tmp_path: Path, mo
 
 
 def test_when_ten_seconds_wait_the_older_half_is_dropped_and_positions_show_it() -> None:
-    recorder = Recorder(block_s=0.1)
+    recorder = BlockQueue(block_s=0.1)
     for number in range(101):
         recorder.on_block(struct.pack("<f", number), 1, None, SimpleNamespace(input_overflow=number == 70))
     waiting = [recorder.blocks.get() for _ in range(recorder.blocks.qsize())]

@@ -18,7 +18,7 @@ MAX_SETTLING = 10_000
 """So many young files are watched at a time: 5 MB. The others wait for their turn."""
 
 
-class Seen:
+class SeenFiles:
     """The files that were seen, as they were then, in a temporary file: memory stays flat however many they are."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ def _key(file: FoundFile) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observation:
     """What the last look at a young file showed."""
 
     file: FoundFile
@@ -58,13 +58,13 @@ class Look:
     round: int
 
 
-class Settling:
+class Debouncer:
     """The files that changed lately."""
 
     def __init__(self, settle_s: float) -> None:
         self._settle_s = settle_s
         self._round = 0
-        self.files: dict[Path, Look] = {}
+        self.files: dict[Path, Observation] = {}
         """At most MAX_SETTLING."""
 
     @property
@@ -78,8 +78,8 @@ class Settling:
         now_s = time.monotonic()
         return any(now_s - look.since_s <= self._settle_s for look in self.files.values())
 
-    def has_settled(self, file: FoundFile, is_finished: Callable[[Path], bool]) -> bool:
-        """Look at a file: say whether it is old, or has rested and is finished."""
+    def is_stable(self, file: FoundFile, is_finished: Callable[[Path], bool]) -> bool:
+        """Observation at a file: say whether it is old, or has rested and is finished."""
         now_s = time.monotonic()
         before = self.files.get(file.path)
         if not before or before.file != file:
@@ -87,7 +87,7 @@ class Settling:
                 self.files.pop(file.path, None)
                 return True
             if before or not self.is_full:
-                self.files[file.path] = Look(file, now_s, self._round)
+                self.files[file.path] = Observation(file, now_s, self._round)
             return False
         rested_s = now_s - before.since_s
         # Not by the file's own time alone: a card's may be hours wrong, or in the future.
@@ -95,10 +95,10 @@ class Settling:
         if is_old or (rested_s >= self._settle_s and is_finished(file.path)):
             del self.files[file.path]
             return True
-        self.files[file.path] = Look(file, before.since_s, self._round)
+        self.files[file.path] = Observation(file, before.since_s, self._round)
         return False
 
-    def forget_the_gone(self) -> None:
+    def end_scan(self) -> None:
         """End a round: forget the files that were not looked at in it."""
         self.files = {path: look for path, look in self.files.items() if look.round == self._round}
         self._round += 1
