@@ -1,1 +1,1 @@
-"""How a base station's data leave it: whole, as a backup, or as tables that other programs read."""
+"""Data in and out of a base station: backups, exports for other programs, and training sets."""

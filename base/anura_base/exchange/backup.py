@@ -1,7 +1,7 @@
-"""A backup is a base station's database in one SQLite file, wherever it comes from and wherever it goes.
+"""Backup and restore. A backup is the whole database in one SQLite file, for SQLite and for PostgreSQL.
 
-So the same two commands move a base station from SQLite to PostgreSQL or back, and a backup can be opened by anything
-that reads SQLite, by a base station too.
+So the same two commands move a base station between SQLite and PostgreSQL. Any program that reads SQLite can open a
+backup, also a base station.
 """
 
 import os
@@ -21,73 +21,72 @@ from anura_base.db.schema import metadata
 from anura_edge.errors import ConfigError, JournalError
 
 CHUNK_ROWS = 1_000
-"""So many rows of a table are in memory at once: of audio, 16 MB."""
+"""Rows of a table in memory at once. Of clip parts these are 16 MB."""
 
-UNFINISHED = ".part"
+PARTIAL_SUFFIX = ".part"
 
 
 def back_up(source: Engine, file: Path) -> int:
-    """Write all that a database holds at this moment into a new file, while a base station may go on writing.
+    """Write a snapshot of a database into a new file. A base station may write to the database meanwhile.
 
-    Return the number of rows. Raises ConfigError if the file is there already or cannot be made, JournalError if the
-    database cannot be read.
+    Return the number of rows. Raises ConfigError if the file exists or cannot be written, JournalError if the database
+    cannot be read.
     """
     if file.exists():
-        raise ConfigError(f"{file} is there already; choose another name")
-    unfinished = file.with_name(file.name + UNFINISHED)
+        raise ConfigError(f"{file} exists already; choose another name")
+    partial = file.with_name(file.name + PARTIAL_SUFFIX)
     try:
-        _forget(unfinished)
-        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it may hold secrets
-        rows = _write(source, unfinished)
-        with unfinished.open("rb") as written:
+        _delete(partial)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it contains secrets
+        rows = _write(source, partial)
+        with partial.open("rb") as written:
             os.fsync(written.fileno())
-        os.link(unfinished, file)  # unlike a rename it takes no place that somebody else has taken meanwhile
+        os.link(partial, file)  # unlike a rename, this never replaces a file
     except OSError as error:
-        raise ConfigError(
-            f"cannot write {file}: {error.strerror}; choose a folder with room that can be written"
-        ) from error
+        raise ConfigError(f"cannot write {file}: {error.strerror}; choose a writable folder with free space") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         reason = root_cause(error) if isinstance(error, SQLAlchemyError) else error
-        raise JournalError(f"cannot back up: {reason}; check the database and the room beside {file}") from error
+        raise JournalError(f"cannot back up: {reason}; check the database and the free space at {file}") from error
     finally:
-        _forget(unfinished)
+        _delete(partial)
     return rows
 
 
 def restore(file: Path, target: Engine) -> int:
-    """Put what a backup holds into an empty database, all of it or nothing; return the number of rows.
+    """Copy a backup into an empty database, all of it or nothing. Return the number of rows.
 
-    Raises ConfigError if the file is no backup or the database is not empty, JournalError if either fails.
+    Raises ConfigError if the file is not a backup or the database is not empty, JournalError if reading or writing
+    fails.
     """
-    with closing(_Backup(file)) as backup:
+    with closing(_BackupFile(file)) as backup:
         try:
             with backup.engine.connect() as source, target.begin() as connection:
                 for table in metadata.sorted_tables:
                     if connection.execute(select(1).select_from(table).limit(1)).first():
-                        raise ConfigError(f"the database is not empty: there are {table.name}; restore into a new one")
+                        raise ConfigError(f"the database is not empty: it has {table.name}; use a new database")
                 return _copy(source, connection)
         except SQLAlchemyError as error:
             raise JournalError(f"cannot restore {file}: {root_cause(error)}; nothing was changed") from error
 
 
-class _Backup:
-    """A backup that is opened to be read."""
+class _BackupFile:
+    """A backup, opened for reading."""
 
     def __init__(self, file: Path) -> None:
         if not file.is_file():
-            raise ConfigError(f"{file} is no backup: there is no such file")
+            raise ConfigError(f"{file} is not a backup: the file does not exist")
         url = URL.create("sqlite", database=f"file:{file.absolute()}", query={"mode": "ro", "uri": "true"})
         self.engine = create_engine(url, poolclass=NullPool)
         try:
             with self.engine.connect() as connection:
                 damage = connection.execute(text("PRAGMA quick_check(1)")).scalar()
-            ours = inspect(self.engine).has_table("events")
+            has_events = inspect(self.engine).has_table("events")
         except SQLAlchemyError as error:
-            damage, ours = root_cause(error), True
-        if damage != "ok" or not ours:
+            damage, has_events = root_cause(error), True
+        if damage != "ok" or not has_events:
             self.close()
-            reason = damage if damage != "ok" else "it has no table of events"
-            raise ConfigError(f"{file} is no backup: {reason}; `anura-base backup FILE` writes one")
+            reason = damage if damage != "ok" else "it has no table `events`"
+            raise ConfigError(f"{file} is not a backup: {reason}; `anura-base backup FILE` writes one")
 
     def close(self) -> None:
         """Close it."""
@@ -97,41 +96,41 @@ class _Backup:
 def _write(source: Engine, file: Path) -> int:
     target = open_database(f"sqlite:///{file.absolute()}")
     try:
-        with _snapshot(source) as here, target.begin() as there:
-            rows = _copy(here, there)
+        with _snapshot(source) as reader, target.begin() as writer:
+            rows = _copy(reader, writer)
     finally:
         target.dispose()
-    with closing(sqlite3.connect(file)) as connection:  # the only one, so that all of it goes into one file
+    with closing(sqlite3.connect(file)) as connection:  # the only connection, so the WAL moves into the file
         connection.execute("PRAGMA journal_mode=DELETE")
     return rows
 
 
 @contextmanager
 def _snapshot(engine: Engine) -> Iterator[Connection]:
-    """Read all tables as they are at one moment."""
+    """Open a transaction that reads all tables as of one moment."""
     with engine.connect() as connection:
-        if engine.dialect.name == "postgresql":  # SQLite's transactions are snapshots anyway
+        if engine.dialect.name == "postgresql":  # in SQLite every transaction is a snapshot
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
             yield connection
 
 
 def _copy(source: Connection, target: Connection) -> int:
-    """Copy every table, check that all of it came, and let numbers go on after the highest."""
+    """Copy every table, check the number of rows, and continue the numbering after the highest number."""
     total = 0
-    there = inspect(source)
+    inspector = inspect(source)
     for table in metadata.sorted_tables:
-        if not there.has_table(table.name):  # a backup of an older version
+        if not inspector.has_table(table.name):  # the backup is from an older version
             continue
-        names = {column["name"] for column in there.get_columns(table.name)}
+        names = {column["name"] for column in inspector.get_columns(table.name)}
         columns = [column for column in table.columns if column.name in names]
         result = source.execution_options(yield_per=CHUNK_ROWS).execute(select(*columns))
         for chunk in result.mappings().partitions():
             target.execute(insert(table), [dict(row) for row in chunk])
         count = _count(source, table)
         if _count(target, table) != count:
-            raise JournalError(f"of {count} rows of {table.name} only {_count(target, table)} arrived; try again")
-        _go_on(target, table)
+            raise JournalError(f"only {_count(target, table)} of {count} rows of {table.name} were copied; try again")
+        _continue_numbers(target, table)
         total += count
     return total
 
@@ -140,14 +139,14 @@ def _count(connection: Connection, table: Table) -> int:
     return connection.scalar(select(func.count()).select_from(table)) or 0
 
 
-def _go_on(connection: Connection, table: Table) -> None:
-    """Let PostgreSQL number new rows after those that came with numbers; SQLite does so by itself."""
+def _continue_numbers(connection: Connection, table: Table) -> None:
+    """Set the sequence of PostgreSQL after the highest copied number. SQLite does this by itself."""
     if connection.dialect.name != "postgresql" or "arrival" not in table.c:
         return
     highest: Any = select(func.max(table.c.arrival)).scalar_subquery()
     connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "arrival"), highest)))
 
 
-def _forget(unfinished: Path) -> None:
+def _delete(partial: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
-        unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
+        partial.with_name(partial.name + suffix).unlink(missing_ok=True)

@@ -1,31 +1,34 @@
-"""Something to write a file into, and to take it out of as it is written: it is never whole anywhere."""
+"""A binary file object for writers that produce a file in parts."""
 
 import io
 
 
-class Outlet(io.RawIOBase):
-    """It cannot go back, so nothing that was taken out is needed again; but it knows how far it is."""
+class ByteSink(io.RawIOBase):
+    """Write-only, unseekable sink.
+
+    `take()` removes and returns the pending bytes; `tell()` counts all bytes ever written.
+    """
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._pending = bytearray()
         self._taken_bytes = 0
 
     def writable(self) -> bool:
-        """Say that it can be written."""
+        """Return True."""
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        """Hold some bytes until they are taken."""
-        self._held += data
+        """Append bytes to the pending ones. Return their number."""
+        self._pending += data
         return len(data)
 
     def tell(self) -> int:
-        """Return how many bytes were written."""
-        return self._taken_bytes + len(self._held)
+        """Return the number of all bytes ever written."""
+        return self._taken_bytes + len(self._pending)
 
     def take(self) -> bytes:
-        """Take out what has come so far."""
-        taken = bytes(self._held)
-        self._held.clear()
+        """Remove and return the pending bytes."""
+        taken = bytes(self._pending)
+        self._pending.clear()
         self._taken_bytes += len(taken)
         return taken

@@ -1,4 +1,4 @@
-"""A ZIP that leaves as it is written."""
+"""A ZIP archive that is sent while it is written."""
 
 import io
 import zipfile
@@ -6,27 +6,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from anura_base.exchange.byte_sink import Outlet
+from anura_base.exchange.byte_sink import ByteSink
 
 
-class Zipped:
-    """Files go in one after another, bytes come out. `close` at the end."""
+class StreamingZip:
+    """A ZIP archive of text files.
+
+    `take()` returns the bytes written since the last call. `close()` returns the rest.
+    """
 
     def __init__(self) -> None:
-        self._out = Outlet()
-        self._archive = zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED)
+        self._sink = ByteSink()
+        self._archive = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED)
 
     @contextmanager
     def file(self, name: str) -> Iterator[TextIO]:
-        """Open the next file, for text."""
+        """Open the next file of the archive. Only one file can be open."""
         with self._archive.open(name, "w", force_zip64=True) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as text:
             yield text
 
     def take(self) -> bytes:
-        """Take out what has come so far."""
-        return self._out.take()
+        """Remove and return the pending bytes."""
+        return self._sink.take()
 
     def close(self) -> bytes:
-        """Write what belongs to the end; return what is left to take out."""
+        """Write the central directory and return the last bytes."""
         self._archive.close()
         return self.take()

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import StreamingResponse
 
 from anura_base.exchange.export import EXPORTS, export
-from anura_base.exchange.rows import Piece
+from anura_base.exchange.rows import FilePart
 from anura_base.web.auth import Viewer
 from anura_base.web.layout import Frame
 from anura_edge.errors import ConfigError
@@ -48,7 +48,7 @@ def export_routes(frame: Frame) -> APIRouter:
     return router
 
 
-def _in_turn(pieces: Iterator[Piece], under_way: BoundedSemaphore) -> Iterator[Piece]:
+def _in_turn(pieces: Iterator[FilePart], under_way: BoundedSemaphore) -> Iterator[FilePart]:
     if not under_way.acquire(blocking=False):
         raise HTTPException(503, f"{MAX_AT_ONCE} exports are under way; try again when one is over")
     try:
@@ -57,7 +57,7 @@ def _in_turn(pieces: Iterator[Piece], under_way: BoundedSemaphore) -> Iterator[P
         under_way.release()
 
 
-def _bytes(first: Piece, others: Iterator[Piece]) -> Iterator[bytes]:
+def _bytes(first: FilePart, others: Iterator[FilePart]) -> Iterator[bytes]:
     yield first.data
     for piece in others:
         yield piece.data

@@ -88,11 +88,6 @@ def as_date(name: str, said: str) -> date | None:
     return found
 
 
-def plain(text: str) -> str:
-    """Return a text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
 def known_species(connection: Connection) -> Sequence[str]:
     """Return every species that was heard anywhere, by name."""
     return connection.scalars(select(call_slots.c.species).distinct().order_by(call_slots.c.species)).all()

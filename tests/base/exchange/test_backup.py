@@ -1,3 +1,5 @@
+"""Backup and restore, from and to both databases."""
+
 import sqlite3
 import threading
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ from anura_edge.wire import Ack, ClipPart, Row, Status, batch
 KINDS = ["sqlite", "postgresql"]
 
 
-def tell(engine: Engine, *rows: Row, device: str = "swamp-1") -> Ack:
+def store(engine: Engine, *rows: Row, device: str = "swamp-1") -> Ack:
     message = RawMessage(
         f"anura/v1/pond/{device}/{rows[0].kind}", batch(UUID(int=1), 1, rows), False, datetime.now(UTC)
     )
@@ -32,10 +34,10 @@ def tell(engine: Engine, *rows: Row, device: str = "swamp-1") -> Ack:
 
 
 def fill(engine: Engine, make) -> None:  # noqa: ANN001
-    """Something of every kind."""
-    tell(engine, make.event(1), make.event(2, recording_name="=cmd|'/c calc'!A0"), make.event(4))
-    tell(engine, make.effort(5), make.effort(6, make.state.DROPPED))
-    tell(engine, make.withdrawal(9, model_sha256="another"))
+    """Store rows in every table."""
+    store(engine, make.event(1), make.event(2, recording_name="=cmd|'/c calc'!A0"), make.event(4))
+    store(engine, make.effort(5), make.effort(6, make.state.DROPPED))
+    store(engine, make.withdrawal(9, model_sha256="another"))
     with write_transaction(engine) as connection:
         audio = b"fLaC" + bytes(range(256)) * 8
         event_id = connection.execute(select(events.c.id).limit(1)).scalar_one()
@@ -63,15 +65,15 @@ def empty(kind: str, request: pytest.FixtureRequest, file: Path) -> Engine:
     return open_database(f"sqlite:///{file}" if kind == "sqlite" else request.getfixturevalue("postgresql").url)
 
 
-@pytest.mark.parametrize(("here", "there"), [*product(KINDS, KINDS)])
-def test_what_is_restored_is_what_was_backed_up_whatever_the_databases(
-    here: str,
-    there: str,
+@pytest.mark.parametrize(("source_kind", "target_kind"), [*product(KINDS, KINDS)])
+def test_restored_database_equals_the_backed_up_one(
+    source_kind: str,
+    target_kind: str,
     request: pytest.FixtureRequest,
     make,  # noqa: ANN001
     tmp_path: Path,
 ) -> None:
-    source = empty(here, request, tmp_path / "source.db")
+    source = empty(source_kind, request, tmp_path / "source.db")
     fill(source, make)
     before = content(source)
     rows = back_up(source, tmp_path / "backup.db")
@@ -79,12 +81,12 @@ def test_what_is_restored_is_what_was_backed_up_whatever_the_databases(
     assert content(source) == before
     metadata.drop_all(source)
     source.dispose()
-    target = empty(there, request, tmp_path / "target.db")
+    target = empty(target_kind, request, tmp_path / "target.db")
     assert restore(tmp_path / "backup.db", target) == rows
     assert content(target) == before
-    # And it goes on: what it knows is no hole, and new rows get new numbers.
-    assert tell(target, make.event(3)).seq == 3
-    assert tell(target, make.event(7)).seq == 7
+    # The restored base station goes on: it has no gaps, and new rows get new numbers.
+    assert store(target, make.event(3)).seq == 3
+    assert store(target, make.event(7)).seq == 7
     with target.connect() as connection:
         arrivals = connection.scalars(select(events.c.arrival).order_by(events.c.arrival)).all()
     assert len(set(arrivals)) == 5
@@ -92,7 +94,7 @@ def test_what_is_restored_is_what_was_backed_up_whatever_the_databases(
     target.dispose()
 
 
-def test_a_backup_is_one_file_for_its_owner_alone_and_a_base_stations_database(
+def test_backup_is_one_private_file_and_a_valid_database(
     engine: Engine,
     make,  # noqa: ANN001
     tmp_path: Path,
@@ -108,14 +110,15 @@ def test_a_backup_is_one_file_for_its_owner_alone_and_a_base_stations_database(
     again.dispose()
 
 
-def test_a_backup_is_of_one_moment_while_rows_come(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
-    tell(engine, make.event(1))
+@pytest.mark.parametrize("database_url", KINDS, indirect=True)
+def test_backup_is_a_snapshot_while_rows_are_stored(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+    store(engine, make.event(1))
     stop = threading.Event()
 
     def write() -> None:
         seq = 2
         while not stop.is_set():
-            tell(engine, make.event(seq))
+            store(engine, make.event(seq))
             seq += 1
 
     writer = threading.Thread(target=write)
@@ -128,14 +131,14 @@ def test_a_backup_is_of_one_moment_while_rows_come(engine: Engine, make, tmp_pat
         backup = open_database(f"sqlite:///{tmp_path / f'{number}.db'}")
         found = content(backup)
         ((*_, last),) = found["received"]
-        assert len(found["events"]) == last, "rows and what is known of them belong together"
+        assert len(found["events"]) == last, "events and their acknowledged number are from one moment"
         backup.dispose()
 
 
-def test_nothing_is_written_over(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+def test_existing_file_or_database_is_not_overwritten(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
     fill(engine, make)
     back_up(engine, tmp_path / "a.db")
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         back_up(engine, tmp_path / "a.db")
     before = content(engine)
     with pytest.raises(ConfigError, match="not empty"):
@@ -144,7 +147,7 @@ def test_nothing_is_written_over(engine: Engine, make, tmp_path: Path) -> None: 
 
 
 @pytest.mark.parametrize("kind", ["none", "text", "folder", "another", "cut"])
-def test_what_is_no_backup_is_refused(kind: str, engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+def test_invalid_backup_is_refused(kind: str, engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
     file = tmp_path / "x.db"
     match kind:
         case "text":
@@ -157,16 +160,15 @@ def test_what_is_no_backup_is_refused(kind: str, engine: Engine, make, tmp_path:
             other.close()
         case "cut":
             other = open_database(f"sqlite:///{tmp_path / 'whole.db'}")
-            for seq in range(1, 200):
-                tell(other, make.event(seq))
+            store(other, *(make.event(seq) for seq in range(1, 200)))
             back_up(other, file)
             other.dispose()
             file.write_bytes(file.read_bytes()[:-40_000])
-    with pytest.raises(ConfigError, match="no backup"):
+    with pytest.raises(ConfigError, match="not a backup"):
         restore(file, engine)
 
 
-def test_a_backup_of_an_older_version_is_taken(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+def test_backup_of_an_older_version_is_restored(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
     old = open_database(f"sqlite:///{tmp_path / 'old.db'}")
     fill(old, make)
     with old.begin() as connection:
@@ -177,6 +179,6 @@ def test_a_backup_of_an_older_version_is_taken(engine: Engine, make, tmp_path: P
     assert len(content(engine)["events"]) == 3
 
 
-def test_a_place_that_cannot_be_written_is_named(engine: Engine, tmp_path: Path) -> None:
+def test_unwritable_folder_is_named(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot write"):
         back_up(engine, tmp_path / "none" / "a.db")

@@ -1,7 +1,5 @@
 """Species by night, by hours since sunset and by the clock: calls per hour of listening."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,9 +16,10 @@ from anura_base.analysis import heatmaps
 from anura_base.analysis.heatmaps import SUN_HOURS, Grid
 from anura_base.config.settings import Site
 from anura_base.db.schema import events, unknown_clock
+from anura_base.exchange.spreadsheet import Cell, csv_text
 from anura_base.web.auth import Viewer
 from anura_base.web.colours import scale
-from anura_base.web.filters import SOME_NIGHTS, Span, as_date, choose_sites, choose_span, known_species, plain
+from anura_base.web.filters import SOME_NIGHTS, Span, as_date, choose_sites, choose_span, known_species
 from anura_base.web.layout import Frame
 from anura_base.web.line_chart import line_chart
 
@@ -158,20 +157,19 @@ def _links(root: str, result: Result, choice: Choice) -> dict[str, Any]:
 
 
 def _csv(grid: Grid, choice: Choice) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     of_site = bool(choice.species) and choice.view is View.NIGHT
     column, value = _COLUMN[choice.view]
-    writer.writerow(["site" if of_site else "species", column, "calls", "hours_analysed", "calls_per_hour"])
-    for name, cells in grid.rows.items():
-        for number, cell in cells.items():
-            rate = "NA" if cell.rate is None else f"{cell.rate:.4f}"
-            writer.writerow([plain(name), value(number), cell.calls, f"{cell.hours:.4f}", rate])
-    return text.getvalue()
+    head = ["site" if of_site else "species", column, "calls", "hours_analysed", "calls_per_hour"]
+    rows = (
+        [name, value(number), cell.calls, f"{cell.hours:.4f}", "NA" if cell.rate is None else f"{cell.rate:.4f}"]
+        for name, cells in grid.rows.items()
+        for number, cell in cells.items()
+    )
+    return csv_text(head, rows)
 
 
-_COLUMN: dict[View, tuple[str, Callable[[int], object]]] = {
-    View.NIGHT: ("night", date.fromordinal),
+_COLUMN: dict[View, tuple[str, Callable[[int], Cell]]] = {
+    View.NIGHT: ("night", lambda number: date.fromordinal(number).isoformat()),
     View.SUNSET: ("hours_since_sunset", int),
     View.CLOCK: ("hour", _hour),
 }
