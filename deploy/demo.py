@@ -18,7 +18,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from anura_edge.demo.card import UTC_OFFSET, write_card
-from anura_edge.errors import SOME_UNREADABLE
+from anura_edge.errors import ExitCode
 from anura_edge.store.journal import Journal
 
 ROOT = Path("build/demo")
@@ -138,7 +138,7 @@ def _device(data: Path) -> list[str]:
 
 def _accept(code: int) -> int:
     """Pass over the code for unreadable files: the card has an empty one on purpose."""
-    return 0 if code == SOME_UNREADABLE else code
+    return 0 if code == ExitCode.SOME_UNREADABLE else code
 
 
 def _program(name: str) -> str:

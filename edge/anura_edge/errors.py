@@ -1,51 +1,67 @@
-"""Everything that anura-edge raises on purpose.
+"""All errors that anura-edge raises on purpose, and the exit codes of its commands.
 
-AnuraError                  exit code
-├── ConfigError             2   a setting is wrong: file, line, value, allowed range, nearest key
-├── ModelError              3   a model bundle is damaged, unsafe or does not fit
-├── SourceError             4   there is nothing to listen to: no such path, no such microphone
-│   └── UnreadableError     -   one recording cannot be analysed: kept as a row with its reason, the rest goes on
-├── JournalError            5   the journal on disk cannot be used
-│   ├── JournalFullError    -   there is no room: what is in the journal is unharmed, and the rest is tried again
-│   └── JournalDamagedError 5   it can no longer be read: the next start sets it aside and takes over what it can
-├── DeliveryError           -   a message or a connection is not as it should be: tried again, or set aside
-└── BusyError               -   others are being served: what was asked for can be had a little later
+AnuraError
+├── ConfigError              a setting or an argument is wrong; the message names file, line, value and allowed range
+├── ModelError               a model bundle is damaged, unsafe or does not fit
+├── SourceError              there is no such path or microphone, or it cannot be read
+│   └── UnreadableError      one recording cannot be analysed; its reason is stored, and the others are analysed
+├── JournalError             the journal on disk cannot be used
+│   ├── JournalFullError     the disk is full; the journal is intact, and the write is tried again
+│   └── JournalDamagedError  the journal cannot be read; the next start sets it aside and recovers its rows
+├── DeliveryError            a message or a connection is invalid; it is tried again, or stored as a dead letter
+└── BusyError                too many requests at the same time; try again later
 
-Each message names the thing and the remedy. A command that meets none of these, but met recordings that it could not
-read, ends with `SOME_UNREADABLE`.
+Each message names the thing and the remedy. A command that ends with an error prints the message and exits with the
+error's `exit_code`.
 """
 
+from enum import IntEnum
 from typing import ClassVar
 
-INTERRUPTED = 130
-"""Exit code: stopped by a signal before the end of a scan, as a shell reports it; the next scan goes on from there."""
 
-SOME_UNREADABLE = 8
-"""Exit code: all that could be analysed was; some recordings could not be read, now or before, or are not finished."""
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    OK = 0
+    """Everything was done."""
+    FAILED = 1
+    """A part does not work (`anura-edge doctor`), or the reader of the output has closed the pipe."""
+    CONFIG = 2
+    """A setting or an argument is wrong."""
+    MODEL = 3
+    """The model bundle is damaged, unsafe or does not fit."""
+    SOURCE = 4
+    """The path or the microphone does not exist or cannot be read."""
+    JOURNAL = 5
+    """The journal on disk cannot be used."""
+    SOME_UNREADABLE = 8
+    """Everything readable was analysed. Some recordings are unreadable, now or in an earlier scan, or not finished."""
+    INTERRUPTED = 130
+    """A signal stopped a scan before its end. The next scan continues there."""
 
 
 class AnuraError(Exception):
-    """The root: catch this to catch every error that anura-edge raises on purpose."""
+    """The root of all errors that anura-edge raises on purpose."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
 
 class ConfigError(AnuraError):
-    """A setting is wrong."""
+    """A setting or an argument is wrong."""
 
-    exit_code = 2
+    exit_code = ExitCode.CONFIG
 
 
 class ModelError(AnuraError):
     """A model bundle is damaged, unsafe or does not fit."""
 
-    exit_code = 3
+    exit_code = ExitCode.MODEL
 
 
 class SourceError(AnuraError):
-    """There is nothing to listen to."""
+    """A path or a microphone does not exist or cannot be read."""
 
-    exit_code = 4
+    exit_code = ExitCode.SOURCE
 
 
 class UnreadableError(SourceError):
@@ -60,20 +76,20 @@ class UnreadableError(SourceError):
 class JournalError(AnuraError):
     """The journal on disk cannot be used."""
 
-    exit_code = 5
+    exit_code = ExitCode.JOURNAL
 
 
 class JournalFullError(JournalError):
-    """There is no room on the disk for what should be kept."""
+    """The disk has no room for new rows."""
 
 
 class JournalDamagedError(JournalError):
-    """The journal can no longer be read."""
+    """The journal cannot be read."""
 
 
 class DeliveryError(AnuraError):
-    """A message or a connection is not as it should be."""
+    """A message or a connection is invalid."""
 
 
 class BusyError(AnuraError):
-    """What was asked for can be done, but not now."""
+    """Too many requests are being served."""

@@ -1,1 +1,1 @@
-"""The command `anura-edge`."""
+"""The command line of the device: one module for each group of commands."""

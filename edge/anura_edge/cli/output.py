@@ -1,13 +1,33 @@
-"""What the commands print for people."""
+"""What the commands print: events, summaries and bundles, as text or JSON."""
 
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+
+import typer
+
+from anura_edge.cli.process import discard_output
 from anura_edge.events import EffortState
 from anura_edge.inference.bundle import Bundle
 from anura_edge.store.writer import RunSummary
 from anura_edge.wire import EventRow
 
 
+def event_printer(*, as_json: bool) -> Callable[[EventRow], None]:
+    """Return a function that prints an event."""
+    if as_json:
+        return lambda row: _print(json.dumps({"event": row.model_dump(mode="json")}))
+    return lambda row: _print(event_line(row))
+
+
+def print_summary(summary: RunSummary, *, as_json: bool) -> None:
+    """Print what a run did."""
+    _print(json.dumps({"summary": asdict(summary)}) if as_json else summary_text(summary))
+
+
 def event_line(row: EventRow) -> str:
-    """Say in a line who called, when, how sure it is, how long and how loud, and where to hear it."""
+    """Return an event as one line: time, species, score, duration, level and position in its recording."""
     seconds = (row.offset_sample - row.onset_sample) / row.rate_hz
     return (
         f"{row.start_utc:%Y-%m-%d %H:%M:%S}Z  {row.scientific_name:<30} {row.p_peak:4.0%}  {seconds:5.1f} s "
@@ -16,7 +36,7 @@ def event_line(row: EventRow) -> str:
 
 
 def summary_text(summary: RunSummary) -> str:
-    """Say what a run did."""
+    """Return what a run did, as lines of text."""
     minutes = {state: seconds / 60 for state, seconds in sorted(summary.seconds.items())}
     analysed = minutes.pop(EffortState.ANALYSED, 0.0)
     lines = [
@@ -28,8 +48,8 @@ def summary_text(summary: RunSummary) -> str:
     lines += [f"  unreadable, {reason}: {count}" for reason, count in sorted(summary.unreadable.items())]
     lines += [f"  unreadable as before: {summary.known_unreadable}"] if summary.known_unreadable else []
     if summary.other_settings:
-        lines.append(f"  {summary.other_settings} were heard under other settings: --again hears them again")
-    lines += [f"  left for another scan, {reason}: {count}" for reason, count in sorted(summary.left.items())]
+        lines.append(f"  {summary.other_settings} analysed under other settings: --reanalyse analyses them again")
+    lines += [f"  left for the next scan, {reason}: {count}" for reason, count in sorted(summary.left.items())]
     lines += [
         f"  {name:<30} {count:>5} events" for name, count in sorted(summary.events.items(), key=lambda item: -item[1])
     ]
@@ -41,7 +61,7 @@ def summary_text(summary: RunSummary) -> str:
 
 
 def bundle_text(bundle: Bundle) -> str:
-    """Say what a model hears, how well, and under which licence."""
+    """Return a model's species, metrics and licence, as lines of text."""
     m = bundle.manifest
     lines = [
         f"{m.title} ({m.id} {m.version}): a {m.kind} model at {m.rate_hz} Hz, {m.precision}, licence {m.licence}",
@@ -54,3 +74,14 @@ def bundle_text(bundle: Bundle) -> str:
         interval = "" if metric.low is None else f" ({metric.low:.3g} to {metric.high:.3g})"
         lines.append(f"{metric.name} {metric.value:.3g}{interval} {metric.unit}".rstrip() + f": {metric.protocol}")
     return "\n".join(lines)
+
+
+def _print(text: str) -> None:
+    """Print. If that fails, as on a full disk, log it once and continue without output."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        logging.warning("cannot print results: %s; they are stored and sent all the same", error.strerror)
+        discard_output()

@@ -1,4 +1,4 @@
-"""Shows, on a terminal only, how far a scan has come."""
+"""A progress bar for scans. It is shown only on a terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -14,20 +14,20 @@ from anura_edge.sources.files.scan import FoundFile, scan
 from anura_edge.store.writer import RunSummary
 
 
-def followed(root: Path, files: Iterator[FoundFile], summary: RunSummary) -> Iterator[FoundFile]:
-    """Pass files on, and show below whatever is printed how many bytes of a folder's audio have been dealt with.
+def with_progress(root: Path, files: Iterator[FoundFile], summary: RunSummary) -> Iterator[FoundFile]:
+    """Yield `files`, and show below the printed lines which share of the folder's audio bytes is done.
 
-    Nothing is shown, and the folder is not measured, where the errors do not go to a terminal.
+    If stderr is no terminal, nothing is shown, and the folder's size is not computed.
     """
     if not sys.stderr.isatty():
         yield from files
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    to_terminal = sys.stdout.isatty()  # what goes to a file or a pipe must not pass through the bar's console
+    to_terminal = sys.stdout.isatty()  # output to a file or a pipe must not pass through the bar's console
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=to_terminal) as progress:
-        task = progress.add_task("looking", total=_audio_bytes(root))
+        task = progress.add_task("searching", total=_audio_bytes(root))
         for file in files:
-            progress.update(task, description=_so_far(summary, file))
+            progress.update(task, description=_status(summary, file))
             yield file
             progress.advance(task, _audio_size(file))
 
@@ -35,7 +35,7 @@ def followed(root: Path, files: Iterator[FoundFile], summary: RunSummary) -> Ite
 def _audio_bytes(root: Path) -> int:
     try:
         return sum(map(_audio_size, scan(root)))
-    except SourceError:  # told by the scan itself
+    except SourceError:  # the scan itself reports it
         return 0
 
 
@@ -43,7 +43,7 @@ def _audio_size(file: FoundFile) -> int:
     return file.size if file.path.suffix.lower() in AUDIO_SUFFIXES else 0
 
 
-def _so_far(summary: RunSummary, file: FoundFile) -> str:
+def _status(summary: RunSummary, file: FoundFile) -> str:
     hours = summary.seconds.get(EffortState.ANALYSED, 0) / 3600
     speed = f" at {summary.times_real_time:,.0f} x real time" if summary.new else ""
     events = sum([*summary.events.values()])

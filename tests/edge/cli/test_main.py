@@ -1,4 +1,4 @@
-"""The command: exit codes that mean something, JSON that parses, and never a traceback for a mistake of the user's."""
+"""The command's exit codes, messages and JSON. A user error never shows a traceback."""
 
 import json
 import os
@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 import soundfile as sf
+import typer
 import yaml
+from typer.testing import CliRunner
 
 from anura_edge.audio import FloatArray
+from anura_edge.cli.main import app
 from anura_edge.inference.bundle import MODEL
 from anura_edge.store.journal import Journal
 
@@ -42,7 +45,7 @@ def environment(tmp_path: Path, stream_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run(environment: dict[str, str]) -> Run:
-    """Run the command, and check that whatever it says is no traceback."""
+    """Run the command, and check that it prints no traceback."""
 
     def command(*arguments: object, **settings: str) -> Result:
         changes = {f"ANURA__{name}": value for name, value in settings.items()}
@@ -82,9 +85,9 @@ def test_run_prints_events_and_summary(run: Run, card: Path) -> None:
     assert (summary["new"], summary["known"], summary["unreadable"]) == (1, 0, {})
     assert summary["events"] == {"Tonus gravis": 1, "Tonus acutus": 1}
     assert summary["seconds"] == {"analysed": 10}
-    again = run("run", "--source", f"folder:{card}")
-    assert again.returncode == 0
-    assert "0 new recordings, 1 known, 0 unreadable" in again.stdout
+    second = run("run", "--source", f"folder:{card}")
+    assert second.returncode == 0
+    assert "0 new recordings, 1 known, 0 unreadable" in second.stdout
 
 
 def test_scan_with_jobs_equals_run(run: Run, card: Path) -> None:
@@ -117,30 +120,30 @@ def test_unreadable_files_have_their_exit_code(run: Run, card: Path) -> None:
     assert "B_20261120_200000.wav" in result.stderr
     assert "1 files changed in the last 10 min and are not finished, as D_20261120_203000.wav" in result.stderr
     (card / "D_20261120_203000.wav").unlink()
-    again = run("run", "--source", f"folder:{card}", "--json")
-    assert again.returncode == 8
-    (summary,) = objects(again, "summary")
+    second = run("run", "--source", f"folder:{card}", "--json")
+    assert second.returncode == 8
+    (summary,) = objects(second, "summary")
     assert (summary["known"], summary["unreadable"], summary["known_unreadable"]) == (1, {}, 2)
 
 
 def test_other_settings_are_reanalysed_on_demand(run: Run, card: Path) -> None:
     run("run", "--source", f"folder:{card}")
-    told = run("run", "--source", f"folder:{card}", AUDIO__UTC_OFFSET="'+10:00'")
-    assert told.returncode == 0
-    assert "1 were heard under other settings: --again hears them again" in told.stdout
-    again = run("run", "--source", f"folder:{card}", "--again", AUDIO__UTC_OFFSET="'+10:00'")
-    assert "1 new recordings, 0 known" in again.stdout
-    assert "2026-11-20 09:30:02Z  Tonus gravis" in again.stdout
+    result = run("run", "--source", f"folder:{card}", AUDIO__UTC_OFFSET="'+10:00'")
+    assert result.returncode == 0
+    assert "1 analysed under other settings: --reanalyse analyses them again" in result.stdout
+    reanalysed = run("run", "--source", f"folder:{card}", "--reanalyse", AUDIO__UTC_OFFSET="'+10:00'")
+    assert "1 new recordings, 0 known" in reanalysed.stdout
+    assert "2026-11-20 09:30:02Z  Tonus gravis" in reanalysed.stdout
 
 
 def test_progress_is_shown_on_a_terminal_only(environment: dict[str, str], card: Path) -> None:
-    terminal, ours = pty.openpty()
+    terminal, stderr = pty.openpty()
     command = [*COMMAND, "run", "--json", "--source", f"folder:{card}"]
     env = {**environment, "TERM": "xterm-256color"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=ours, text=True, env=env) as process:
-        os.close(ours)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=env) as process:
+        os.close(stderr)
         shown = b""
-        with suppress(OSError):  # a terminal's other end is gone
+        with suppress(OSError):  # the terminal's other end is closed
             while block := os.read(terminal, 4_096):
                 shown += block
         assert process.stdout
@@ -161,8 +164,8 @@ def test_progress_is_shown_on_a_terminal_only(environment: dict[str, str], card:
         (["--source", "mic:0"], {}, 2, "write --source mic"),
         ([], {}, 2, "write --source mic"),
         (["--source", "file:/tmp"], {}, 4, "or write folder:PATH"),
-        (["--source", "file:/etc/hostname", "--watch"], {}, 2, "--watch goes with folder"),
-        (["--source", "mic", "--watch"], {"AUDIO__MICROPHONE": "no such thing"}, 2, "--watch goes with folder"),
+        (["--source", "file:/etc/hostname", "--watch"], {}, 2, "--watch needs a folder"),
+        (["--source", "mic", "--watch"], {"AUDIO__MICROPHONE": "no such thing"}, 2, "--watch needs a folder"),
         (["--source", "folder:/tmp"], {"MODEL__BUNDLE": "/no/such/bundle"}, 3, "no model bundle"),
         (["--source", "folder:/tmp"], {"STATE_DIR": "/dev/null/state"}, 5, "journal"),
         (["--source", "folder:/tmp"], {"DETECT__THRESHOLD": "7"}, 2, "ANURA__DETECT__THRESHOLD"),
@@ -201,7 +204,7 @@ def test_valid_bundle_is_shown_and_verified(run: Run, stream_path: Path) -> None
 def test_config_check_names_the_line_and_the_key(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "anura.yaml"
     path.write_text("device:\n  site: pond\n")
-    assert run("config", "check", path).stdout == f"{path}: no mistakes\n"
+    assert run("config", "check", path).stdout == f"{path}: no errors\n"
     path.write_text("device:\n  stie: pond\n")
     result = run("config", "check", path)
     assert result.returncode == 2
@@ -278,14 +281,20 @@ def test_watch_reports_new_files_until_a_signal(
         assert json.loads(rest)["summary"]["new"] == 2
         assert process.returncode == 0
         assert errors.splitlines() == [errors.strip()]
-        assert "set audio.utc_offset" in errors  # the names' local time is all that is known
+        assert "set audio.utc_offset" in errors  # the file names contain local times without an offset
 
 
-def test_every_command_has_help_with_an_example(run: Run) -> None:
-    for command in (["run"], ["demo"], ["devices"], ["config", "check"], ["config", "show"], ["model", "info"]):
-        result = run(*command, "--help")
-        assert result.returncode == 0
-        assert "Example: anura-edge" in result.stdout
+def commands_of(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return the words of each command below a group."""
+    groups = getattr(command, "commands", {}).items()
+    return [below for name, sub in groups for below in commands_of(sub, (*words, name))] or [words]
+
+
+@pytest.mark.parametrize("command", commands_of(typer.main.get_command(app)), ids=" ".join)
+def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: anura-edge {' '.join(command)}" in result.stdout
 
 
 def test_version_is_printed(run: Run) -> None:

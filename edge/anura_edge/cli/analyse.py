@@ -1,0 +1,166 @@
+"""The commands `run`, `scan` and `demo`.
+
+A microphone is opened before the model is loaded, so the commands import most modules when they run.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption
+from anura_edge.cli.process import stop_on_signals
+from anura_edge.config.device import Config
+from anura_edge.config.yaml_loader import load
+from anura_edge.errors import ConfigError, ExitCode, SourceError
+from anura_edge.sources.microphone import capture_spawn
+
+if TYPE_CHECKING:
+    from anura_edge.sources.files.scan import FoundFile
+    from anura_edge.store.writer import RunSummary
+
+
+def run(
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="`mic`, `folder:PATH` or `file:PATH`. Default: `source` of the settings."),
+    ] = None,
+    config: ConfigOption = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Wait for new recordings in the folder.")] = False,
+    reanalyse: ReanalyseOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Analyse a microphone, a folder or a file, store the results and send them to the base station.
+
+    Example: `anura-edge run --source mic`
+
+    A microphone runs until Ctrl-C or SIGTERM, as does a folder with `--watch`. Otherwise a folder or a file is analysed
+    once, as by `anura-edge scan`, with the same exit codes.
+    """
+    settings = load(Config, config)
+    kind, path = _parse_source(source or settings.source)
+    if watch and kind != "folder":
+        raise ConfigError("--watch needs a folder: write --source folder:PATH")
+    if kind == "mic":
+        _run_microphone(settings, as_json=as_json)
+    if watch:
+        _watch(settings, path, reanalyse=reanalyse, as_json=as_json)
+    _scan(settings, kind, path, 1, reanalyse=reanalyse, as_json=as_json)
+
+
+def scan(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A folder, for example of an SD card, or one recording.")
+    ],
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=64, help="Recordings to analyse at the same time. Default: one per core."),
+    ] = None,
+    config: ConfigOption = None,
+    reanalyse: ReanalyseOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Analyse each recording below a folder once, store the results and send them to the base station.
+
+    Example: `anura-edge scan /media/card/Data`
+
+    Recordings that were analysed before are skipped. The rows, their ids and their order do not depend on `--jobs`.
+
+    Exit codes: 0 all recordings are analysed, 2 wrong settings, 3 damaged model, 4 no such path, 5 unusable journal,
+    8 some recordings are unreadable or not finished, 130 interrupted.
+    """
+    path = path.expanduser()
+    kind = "file" if path.is_file() else "folder"
+    jobs = jobs or len(os.sched_getaffinity(0))
+    _scan(load(Config, config), kind, path, jobs, reanalyse=reanalyse, as_json=as_json)
+
+
+def demo(as_json: JsonOption = False) -> None:
+    """Analyse a small SD card that is part of this program. Needs no settings and no network, and leaves no files.
+
+    Example: `anura-edge demo`
+    """
+    from anura_edge.app.device import DeviceRuntime
+    from anura_edge.cli.output import event_printer, print_summary
+    from anura_edge.demo.card import UTC_OFFSET, write_card
+    from anura_edge.sources.files.scan import scan as find_files
+
+    with tempfile.TemporaryDirectory(prefix="anura-demo-") as folder:
+        data = write_card(Path(folder))
+        settings = load(Config, None, {"ANURA__STATE_DIR": folder, "ANURA__AUDIO__UTC_OFFSET": f"'{UTC_OFFSET}'"})
+        with DeviceRuntime(settings, event_printer(as_json=as_json), stop_on_signals()) as runtime:
+            runtime.scan_files(find_files(data))
+    print_summary(runtime.summary, as_json=as_json)
+
+
+def _run_microphone(settings: Config, *, as_json: bool) -> NoReturn:
+    audio, stop = settings.audio, stop_on_signals()
+    started = capture_spawn.spawn_capture(audio.microphone, None, audio.live_channel, audio.block_s)
+    from anura_edge.app.device import DeviceRuntime
+    from anura_edge.cli.output import event_printer
+    from anura_edge.sources.microphone.capture_client import CaptureOpener
+
+    with DeviceRuntime(settings, event_printer(as_json=as_json), stop) as runtime:
+        runtime.run_microphone(CaptureOpener(audio.live_channel, audio.block_s, stop, started).open)
+        runtime.wait_for_delivery()
+    _finish(runtime.summary, as_json=as_json)
+
+
+def _watch(settings: Config, path: Path, *, reanalyse: bool, as_json: bool) -> NoReturn:
+    from anura_edge.app.device import DeviceRuntime
+    from anura_edge.cli.output import event_printer
+
+    with DeviceRuntime(settings, event_printer(as_json=as_json), stop_on_signals()) as runtime:
+        folder = runtime.folder(path)
+        runtime.scan_files(folder.watch(), folder.retry, again=reanalyse)
+    _finish(runtime.summary, as_json=as_json)
+
+
+def _scan(settings: Config, kind: str, path: Path, jobs: int, *, reanalyse: bool, as_json: bool) -> NoReturn:
+    from anura_edge.app.device import DeviceRuntime
+    from anura_edge.cli.output import event_printer
+    from anura_edge.cli.progress import with_progress
+
+    stop = stop_on_signals()
+    with DeviceRuntime(settings, event_printer(as_json=as_json), stop) as runtime:
+        if kind == "folder":
+            folder = runtime.folder(path)
+            files = with_progress(path, folder.scan_once(), runtime.summary)
+            runtime.scan_files(files, folder.retry, again=reanalyse, jobs=jobs)
+        else:
+            runtime.scan_files(_single_file(path), again=reanalyse)
+        runtime.wait_for_delivery()
+    _finish(runtime.summary, as_json=as_json, interrupted=stop.is_set())
+
+
+def _finish(summary: "RunSummary", *, as_json: bool, interrupted: bool = False) -> NoReturn:
+    from anura_edge.cli.output import print_summary
+
+    print_summary(summary, as_json=as_json)
+    if interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    raise typer.Exit(ExitCode.OK if summary.is_complete else ExitCode.SOME_UNREADABLE)
+
+
+def _parse_source(text: str | None) -> tuple[str, Path]:
+    kind, _, path = (text or "").partition(":")
+    if kind == "mic" and not path:
+        return kind, Path()
+    if kind in ("folder", "file") and path:
+        return kind, Path(path).expanduser()
+    raise ConfigError(f"source {text!r}: write --source mic, folder:PATH or file:PATH, or set `source` in the settings")
+
+
+def _single_file(path: Path) -> "Iterator[FoundFile]":
+    from anura_edge.sources.files.audio_file import open_file
+    from anura_edge.sources.files.scan import FoundFile, printable
+
+    path = path.resolve()  # follow a link that the user names
+    if not path.is_file():
+        raise SourceError(f"no file {path}; name a recording" + (", or write folder:PATH" if path.is_dir() else ""))
+    open_file(path, path.name)  # an unreadable file is an error here, because there is no other one
+    status = path.stat()
+    return iter([FoundFile(path, printable(Path(path.name)), status.st_size, status.st_mtime_ns)])

@@ -1,0 +1,79 @@
+"""The commands `doctor`, `devices` and `resend`."""
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from anura_edge.cli.options import ConfigOption, JsonOption
+from anura_edge.config.device import Config
+from anura_edge.config.yaml_loader import load
+from anura_edge.errors import ConfigError, ExitCode
+
+
+def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check model, journal, broker, microphone, disk, clock and temperature, and say how to repair them.
+
+    Example: `anura-edge doctor`
+
+    Changes nothing; the device may run meanwhile.
+
+    Exit codes: 0 every part works, 1 a part does not work, 2 wrong settings.
+    """
+    from anura_edge.app.doctor import Verdict, examine
+
+    findings = []
+    for finding in examine(load(Config, config)):
+        findings.append(finding)
+        line = f"{finding.verdict:<4}  {finding.part:<14}  {finding.detail}"
+        typer.echo(json.dumps(asdict(finding)) if as_json else line)
+    has_failed = any(finding.verdict == Verdict.FAIL for finding in findings)
+    raise typer.Exit(ExitCode.FAILED if has_failed else ExitCode.OK)
+
+
+def devices(as_json: JsonOption = False) -> None:
+    """List the microphones, with channels and sampling rate. `*` marks the system's default.
+
+    Example: `anura-edge devices`
+
+    Write the USB id, the name or a part of it into `audio.microphone` to choose one.
+    """
+    from anura_edge.sources.microphone.devices import list_devices
+
+    microphones = list_devices()
+    if not microphones:
+        typer.echo("no microphone; connect one", err=True)
+    for microphone in microphones:
+        mark, usb = "*" if microphone.is_default else " ", f"  USB {microphone.usb}" if microphone.usb else ""
+        line = (
+            f"{mark} {microphone.index:>3}  {microphone.name}  {microphone.channels} ch  {microphone.rate_hz} Hz{usb}"
+        )
+        typer.echo(json.dumps(asdict(microphone)) if as_json else line)
+
+
+def resend(
+    since: Annotated[
+        datetime | None,
+        typer.Option(metavar="DATE", help="Send rows again that were delivered or refused since this time, in UTC."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Send all rows again that the journal still has.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Send delivered rows again to a base station that has lost its database.
+
+    Example: `anura-edge resend --since 2026-11-20`
+
+    The base station stores each row once. Stop the device first (`systemctl stop anura-edge`), and start it afterwards.
+    """
+    from anura_edge.app.device import acquire_lock
+    from anura_edge.store.recovery import open_journal
+
+    if everything == (since is not None):
+        raise ConfigError("write either --since DATE or --all")
+    path = load(Config, config).journal_path
+    with closing(acquire_lock(path)), closing(open_journal(path)) as journal:
+        count = journal.resend(since.replace(tzinfo=UTC) if since else None)
+    typer.echo(f"{count} rows wait to be sent again")

@@ -1,0 +1,22 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings file in YAML. Default: no file.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+ReanalyseOption = Annotated[
+    bool,
+    typer.Option(
+        "--reanalyse",
+        help="Analyse recordings again whose results are from other settings. The new results replace the old ones.",
+    ),
+]
+BundleArgument = Annotated[
+    Path,
+    typer.Argument(metavar="BUNDLE", show_default=False, help="Folder of a model bundle. Default: this program's."),
+]
