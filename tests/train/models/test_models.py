@@ -106,7 +106,7 @@ def test_a_score_speaks_about_the_middle_of_what_it_is_the_mean_of(stream: Strea
     steps = 200
     logits = torch.full((1, steps, 3), SILENCE_LOGIT)
     logits[:, 90:110] = 8
-    confirmed = stream.confirmation(logits, stream.initial_state(1)[-1])[0][0, :, 0]
+    confirmed = stream.average(logits, stream.initial_state(1)[-1])[0][0, :, 0]
     highest = torch.nonzero(confirmed >= confirmed.max() - 1e-4).squeeze(1) - stream.lookahead_samples // FRAME_SAMPLES
     assert 99 <= highest.float().mean() <= 100
 

@@ -72,7 +72,7 @@ def test_joined_examples_are_heard_as_one_stream(recipe: Recipe) -> None:
 
 
 def test_layers_are_learnt_as_the_recipe_says(recipe: Recipe) -> None:
-    layers = [{"prefix": "head.", "learning_rate": 0.5}, {"prefix": "memory.", "weight_decay": 0.25}]
+    layers = [{"prefix": "head.", "learning_rate": 0.5}, {"prefix": "gru.", "weight_decay": 0.25}]
     changed = Recipe.model_validate(recipe.model_dump() | {"parameter_groups": layers})
     model = build_network(changed.model, 3)
     rest, head, memory = make_optimizer(model, changed).param_groups

@@ -1,4 +1,4 @@
-"""The networks, and how a recipe names them."""
+"""The networks, and how a recipe selects one."""
 
 import torch
 from torch import nn
@@ -22,30 +22,30 @@ from anura_train.models.window import WINDOW_S, WindowNet
 from anura_train.models.yamnet import Yamnet, YamnetMel
 
 Net = StreamNet | WindowNet
-"""Both turn features into rows of logits (`learn`), a recording into rows (`rows`) of known `step_samples` and
-`span_samples`, and end in a `calibration`."""
+"""Both have `frame_logits` (features to logits of each frame), `predict` (a recording to calibrated logits of frames,
+with `hop_samples` and `window_samples`) and `calibration`, the last layer."""
 
 FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS = 441, 882, 64
-"""150 frames of 64 bands: a quarter of the usual picture, so that two cores can train it."""
+"""150 frames of 64 bands, a quarter of the usual image size, so that two CPU cores can train it."""
 
 CRNN_HOP_SAMPLES, CRNN_WINDOW_SAMPLES = 245, 980
-"""270 frames of 11 ms: cells of 89 ms."""
+"""270 frames of 11 ms; a cell is 89 ms long."""
 
 AST_MELS, AST_FRAMES = 128, 298
 
 
 def build_network(settings: ModelSettings, labels: int) -> Net:
-    """Return the untrained network that a recipe asks for."""
+    """Return the untrained network of a recipe."""
     if isinstance(settings, StreamSettings):
         return StreamNet(labels, settings.width, settings.hidden, settings.dropout)
     with torch.device("cpu"):
-        # Fixed numbers, needed even where the network is only sketched on torch's "meta" device.
+        # These buffers need real values even if the network is built on torch's "meta" device.
         front_end = _front_end(settings)
     return WindowNet(front_end, _body(settings, labels), sampling_rate_hz(settings))
 
 
 def sampling_rate_hz(settings: ModelSettings) -> int:
-    """Return the rate in Hz of the audio that a network takes."""
+    """Return the sampling rate in Hz of a network's input."""
     return Fbank.RATE_HZ if isinstance(settings, AstSettings) else RATE_HZ
 
 
@@ -55,10 +55,10 @@ def crnn_cell_edges() -> CellEdges:
 
 
 def load_pretrained(model: Net, settings: ModelSettings) -> None:
-    """Give a network the published weights that its recipe names, if it names any; ModelError if they do not fit."""
+    """Load the published weights that a recipe names, if any; ModelError if they do not fit."""
     path = None if isinstance(settings, StreamSettings | CrnnSettings) else settings.pretrained
     if path and isinstance(model, WindowNet) and isinstance(model.body, Cnn | Ast | Yamnet):
-        model.body.load(path)
+        model.body.load_pretrained(path)
 
 
 def _front_end(settings: WindowModelSettings) -> nn.Module:

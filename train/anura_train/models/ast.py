@@ -1,7 +1,7 @@
-"""AST, the Audio Spectrogram Transformer (Gong, Chung and Glass 2021): patches of a log-mel picture, and attention.
+"""AST, the Audio Spectrogram Transformer (Gong, Chung and Glass 2021): attention over patches of a log-mel spectrogram.
 
-Built of timm's transformer blocks, with the parameter names of DeiT (Touvron et al. 2021), which AST's published
-weights carry as well.
+It uses timm's transformer blocks. Its parameters have the names of DeiT (Touvron et al. 2021), as in AST's published
+weights.
 """
 
 import math
@@ -18,22 +18,23 @@ from anura_edge.errors import ModelError
 from anura_train.models.weights import load_weights, read_weights
 
 PATCH = 16
-"""Frames and bands of a patch."""
+"""Size of a patch, in frames and in mel bands."""
 
 TOKENS = 2
-"""DeiT's two tokens, of the class and of its teacher, stand before the patches; their mean is the answer."""
+"""Number of tokens before the patches: DeiT's class token and distillation token. The output is their mean."""
 
 WIDTHS_AND_HEADS = {"tiny": (192, 3), "small": (384, 6), "base": (768, 12)}
-"""Width and attention heads of DeiT's sizes."""
+"""Width and number of attention heads for each size of DeiT."""
 
 DEPTH = 12
 
 AUDIOSET_ROWS = {101 * 12: 12, 85 * 10: 10, 73 * 9: 9, 64 * 8: 8}
-"""Patches in AST's published weights for AudioSet -> their rows: 128 bands and 1,024 frames at strides of 10 to 16."""
+"""Number of patches in AST's published AudioSet weights -> rows of their grid: 128 bands and 1,024 frames at strides of
+10 to 16."""
 
 
 class PatchEmbedding(nn.Module):
-    """A patch each `stride` frames and bands, as a vector."""
+    """One vector for each patch; patches start every `stride` frames and bands."""
 
     def __init__(self, width: int, stride: int) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class PatchEmbedding(nn.Module):
 
 
 class Ast(nn.Module):
-    """Features of a window in, one row of logits out."""
+    """Maps the features of a window to one frame of logits."""
 
     def __init__(self, labels: int, frames: int, mels: int, size: str, stride: int, dropout: float) -> None:
         super().__init__()
@@ -65,34 +66,34 @@ class Ast(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, 1, labels) of features (B, T, M)."""
-        logits: Tensor = self.mlp_head(self.embed(features))
+        logits: Tensor = self.mlp_head(self.embeddings(features))
         return logits.unsqueeze(1)
 
-    def embed(self, features: Tensor) -> Tensor:
-        """Return what the network makes of features (B, T, M) before its labels, (B, width)."""
+    def embeddings(self, features: Tensor) -> Tensor:
+        """Return the embeddings (B, width) of features (B, T, M): the input of the last layer."""
         patches = self.patch_embed(features)  # (B, patches, width)
         tokens = torch.cat([self.cls_token, self.dist_token], dim=1).expand(patches.shape[0], -1, -1)
-        known: Tensor = self.norm(self.blocks(torch.cat([tokens, patches], dim=1) + self.pos_embed))
-        return known[:, :TOKENS].mean(1)
+        encoded: Tensor = self.norm(self.blocks(torch.cat([tokens, patches], dim=1) + self.pos_embed))
+        return encoded[:, :TOKENS].mean(1)
 
-    def load(self, path: Path) -> None:
-        """Take AST's published weights (AudioSet) or DeiT's (ImageNet) from a file, all but the labels'.
+    def load_pretrained(self, path: Path) -> None:
+        """Load AST's published weights (AudioSet) or DeiT's (ImageNet) from a file, except those of the last layer.
 
-        Position embeddings are cut or stretched to this network's grid, and an ImageNet patch's three colours are
-        summed. Raises ModelError when the file is for another size, or for none of the two.
+        Position embeddings are resampled to this network's grid, and the weights of the three colour channels are
+        summed. Raises ModelError when the file is for another size or another network.
         """
         weights = {name.removeprefix("v."): value for name, value in read_weights(path).items()}
         if "patch_embed.proj.weight" not in weights or "pos_embed" not in weights:
-            raise ModelError(f"{path} holds no transformer for patches; name a checkpoint of AST or DeiT")
+            raise ModelError(f"{path} contains no patch transformer; name a checkpoint of AST or DeiT")
         weights["patch_embed.proj.weight"] = weights["patch_embed.proj.weight"].sum(1, keepdim=True)
-        weights["pos_embed"] = self._placed(weights, path)
+        weights["pos_embed"] = self._positions(weights, path)
         load_weights(self, weights, path, untrained=("mlp_head.",))
 
-    def _placed(self, weights: Mapping[str, Tensor], path: Path) -> Tensor:
+    def _positions(self, weights: Mapping[str, Tensor], path: Path) -> Tensor:
         """Return the file's position embeddings on this network's grid."""
         tokens, patches = weights["pos_embed"][:, :TOKENS], weights["pos_embed"][:, TOKENS:]
         count = patches.shape[1]
-        # DeiT's pictures are square.
+        # DeiT's images are square.
         rows = math.isqrt(count) if math.isqrt(count) ** 2 == count else AUDIOSET_ROWS.get(count)
         if rows is None:
             raise ModelError(f"{path}: {count} positions are neither DeiT's nor AST's; name a published checkpoint")
@@ -102,10 +103,10 @@ class Ast(nn.Module):
 
 
 def resample_positions(grid: Tensor, rows: int, columns: int) -> Tensor:
-    """Bring position embeddings (1, width, rows, columns) to another grid.
+    """Return position embeddings (1, width, rows, columns) for a grid of another size.
 
-    A shorter time is the centre of the longer one, as AST does it: a patch's neighbours stay as far apart as they were
-    learnt. A longer time, and any other number of bands, is interpolated.
+    If the new grid has fewer columns, the central ones are used, as AST does: the distances between patches stay as in
+    the pretraining. More columns, and another number of rows, are interpolated.
     """
     if columns <= grid.shape[3]:
         start = grid.shape[3] // 2 - columns // 2

@@ -1,10 +1,10 @@
-"""The last step of every network: from logits to calibrated logits."""
+"""The last layer of every network: calibration of the logits (Platt scaling)."""
 
 from torch import Tensor, nn
 
 
 class Calibration(nn.Module):
-    """slope * logit + offset, for all labels alike; does nothing until evaluation has found the two."""
+    """slope * logit + offset, the same for all labels. The default changes nothing; evaluation fits both numbers."""
 
     slope: float = 1.0
     offset: float = 0.0

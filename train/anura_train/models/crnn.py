@@ -1,7 +1,7 @@
-"""A convolutional recurrent network that says when, and how high, each species calls.
+"""CRNN: a convolutional recurrent network that locates calls in time and frequency.
 
-Convolutions find shapes, a GRU in both directions their rhythm (Cakir et al. 2017). Time and frequency are kept apart
-to the end, so that its rows are the cells of a grid; what is next to each other there is a box.
+Convolutions and a bidirectional GRU (Cakir et al. 2017). The output keeps time and frequency apart: its frames are the
+cells of a grid, and connected cells form a box.
 """
 
 from typing import NamedTuple
@@ -13,10 +13,10 @@ from anura_edge.audio import FloatArray
 from anura_train.models.frontend import HIGH_HZ, LOW_HZ
 
 MELS, BANDS = 64, 16
-"""Log-mel bands, and rows of cells that four each become."""
+"""Log-mel bands, and frequency bands of the cells; four mel bands make one."""
 
 TIME_STRIDE = 8
-"""Frames of a cell."""
+"""Feature frames of a cell."""
 
 
 class CellEdges(NamedTuple):
@@ -38,7 +38,7 @@ def cell_edges(frames: int, hop_s: float) -> CellEdges:
 
 
 class Crnn(nn.Module):
-    """Features of a window in, a row of logits for each cell of its grid out."""
+    """Maps the features of a window to one frame of logits for each cell of its grid."""
 
     def __init__(self, labels: int, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -47,27 +47,27 @@ class Crnn(nn.Module):
             *_block(width, 2 * width, pool=(2, 2)),  # (B, 2 width, T / 4, 16)
             *_block(2 * width, 4 * width, pool=(2, 1)),  # (B, 4 width, T / 8, 16)
         )
-        self.squeeze = nn.Sequential(nn.Linear(4 * width * BANDS, hidden), nn.ReLU(), nn.Dropout(dropout))
-        self.rhythm = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)
+        self.bottleneck = nn.Sequential(nn.Linear(4 * width * BANDS, hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.gru = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
-        # A cell's logit is what its own shapes say, plus what the rhythm says of its moment and band.
-        self.shapes = nn.Linear(4 * width, labels)
-        self.moments = nn.Linear(2 * hidden, BANDS * labels)
-        # Begin by expecting silence: most cells are empty.
-        nn.init.constant_(self.shapes.bias, -4.0)
+        # A cell's logit is the sum of a term from its own features and a term from the GRU at its time and band.
+        self.cell_head = nn.Linear(4 * width, labels)
+        self.time_head = nn.Linear(2 * hidden, BANDS * labels)
+        # Most cells are empty, so the first scores are low.
+        nn.init.constant_(self.cell_head.bias, -4.0)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return logits (B, T / 8 * BANDS, labels) of features (B, T, 64), cell after cell upwards, then in time."""
+        """Return logits (B, T / 8 * BANDS, labels) of features (B, T, 64); frequency varies fastest."""
         features = features - features.mean((1, 2), keepdim=True)
-        heard = self.convolutions(features.unsqueeze(1)).permute(0, 2, 3, 1)  # (B, T / 8, BANDS, 4 width)
-        moments, _ = self.rhythm(self.squeeze(heard.flatten(2)))  # (B, T / 8, 2 hidden)
-        moments = self.moments(self.dropout(moments)).unflatten(2, (BANDS, -1))  # (B, T / 8, BANDS, labels)
-        cells: Tensor = self.shapes(heard) + moments
+        maps = self.convolutions(features.unsqueeze(1)).permute(0, 2, 3, 1)  # (B, T / 8, BANDS, 4 width)
+        times, _ = self.gru(self.bottleneck(maps.flatten(2)))  # (B, T / 8, 2 hidden)
+        times = self.time_head(self.dropout(times)).unflatten(2, (BANDS, -1))  # (B, T / 8, BANDS, labels)
+        cells: Tensor = self.cell_head(maps) + times
         return cells.flatten(1, 2)
 
 
 def _block(channels_in: int, channels_out: int, *, pool: tuple[int, int]) -> list[nn.Module]:
-    """Convolve (B, C, T, M), then keep the loudest of each `pool` cells."""
+    """Return the layers of a convolution block that ends in max pooling over (time, mel)."""
     return [
         nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels_out),

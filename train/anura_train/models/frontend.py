@@ -1,4 +1,4 @@
-"""Waveform to log-mel features, inside the network: the same module trains, exports and runs on the device."""
+"""Front ends: they turn a waveform into mel features inside the network, in training and in the ONNX graph."""
 
 import math
 import warnings
@@ -10,29 +10,30 @@ from torchaudio.compliance import kaldi
 from torchaudio.functional import melscale_fbanks
 
 FLOOR = 1e-10
-"""Power added before the logarithm: -100 dB of a full-scale sine, just under the hiss of a quiet recorder's band."""
+"""Power added before the logarithm: -100 dB of a full-scale sine, slightly below the noise of a quiet recorder in one
+band."""
 
 MEAN_DB, STD_DB = -70.0, 20.0
-"""Fixed normalisation: the middle and spread of band levels over our training examples, to the nearest 5 dB.
-Never of a batch or a recording: a frog must not become louder because its neighbours are quiet."""
+"""Fixed normalisation: mean and standard deviation of the band levels over our training examples, rounded to 5 dB.
+They are never computed from a batch or a recording: other sounds must not change how loud a frog is."""
 
 
 LOW_HZ, HIGH_HZ = 50.0, 10_000.0
-"""Between which our own mel bands lie."""
+"""Range of our own mel bands."""
 
 MEAN_FRAMES = 45
-"""Steps that a mean is over: 2 s, longer than most calls, shorter than the weather."""
+"""Output frames in a running mean: 2 s, longer than most calls and shorter than changes of weather."""
 
 
 class LogMel(nn.Module):
-    """Log-mel features by a DFT (Hann window) of matrix products, which every ONNX runtime does fast.
+    """Log-mel features. The DFT with a Hann window is a matrix product, which is fast in every ONNX runtime.
 
-    Frame t ends where hop t ends: it sees `window_samples` back from (t + 1) * hop, nothing ahead.
+    Frame t covers the `window_samples` samples before (t + 1) * hop and no later ones.
 
-    Of a window's samples n and N - n, Hann's weight and the cosine are equal and the sine opposite; of bins k and
-    N / 2 - k, cosine and sine are equal or opposite at even n, and the other way round at odd n. So the samples are
-    folded at the window's middle first and even and odd ones kept apart, which takes a quarter of the multiplications
-    of a plain DFT.
+    The DFT uses two symmetries. For the samples n and N - n, the Hann weight and the cosine are equal and the sine has
+    the opposite sign. For the bins k and N / 2 - k, cosine and sine are equal or opposite at even n, and the reverse at
+    odd n. So the window is folded at its middle, and even and odd samples are processed separately. This needs a
+    quarter of the multiplications of a plain DFT.
     """
 
     cosines_even: Tensor
@@ -42,7 +43,7 @@ class LogMel(nn.Module):
     bank: Tensor
 
     def __init__(self, rate_hz: int, hop_samples: int, window_samples: int, mels: int) -> None:
-        """Prepare for windows of an even number of hops."""
+        """Prepare the kernels; ValueError if a window is not an even number of hops."""
         super().__init__()
         if window_samples % (2 * hop_samples):
             raise ValueError(f"a window of {window_samples} samples is not an even number of hops of {hop_samples}")
@@ -57,13 +58,13 @@ class LogMel(nn.Module):
             self.register_buffer(f"sines_{parity}", sines, persistent=False)
         bank = melscale_fbanks(half + 1, LOW_HZ, HIGH_HZ, mels, rate_hz, norm=None, mel_scale="htk")
         mirrored = bank[half - low]
-        mirrored[half - low == low] = 0  # a bin that mirrors itself counts once
+        mirrored[half - low == low] = 0  # the bin in the middle is its own mirror image
         self.register_buffer("bank", torch.cat([bank[low], mirrored]), persistent=False)
 
     def forward(self, audio: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn audio (B, N), N a multiple of the hop, and the samples before it (B, tail) into features.
+        """Map audio (B, N), N a multiple of the hop, and the samples before it (B, tail) to features.
 
-        Returns features (B, N / hop, mels), about zero mean and unit spread, and the next tail.
+        Returns features (B, N / hop, mels) with about zero mean and unit variance, and the next tail.
         """
         audio = torch.cat([tail, audio], dim=1)
         power = self._power(audio).transpose(1, 2) @ self.bank  # (B, frames, mels)
@@ -71,7 +72,7 @@ class LogMel(nn.Module):
         return (level_db - MEAN_DB) / STD_DB, audio[:, audio.shape[1] - self.tail_samples :]
 
     def _power(self, audio: Tensor) -> Tensor:
-        """Map audio (B, N) to power (B, bins, frames): the low bins, then the mirrors of each."""
+        """Map audio (B, N) to power (B, bins, frames): the low bins, then their mirror images."""
         # (B, hop, frames + hops of the tail)
         hops = audio.reshape(audio.shape[0], -1, self.hop_samples).transpose(1, 2)
         before = self.tail_samples // self.hop_samples
@@ -87,52 +88,51 @@ class LogMel(nn.Module):
         return torch.cat([low, high], 1)
 
     def silence(self, batch: int) -> Tensor:
-        """Return the tail of a stream that has just begun, (B, tail)."""
+        """Return the tail at the start of a stream, (B, tail)."""
         return self.bank.new_zeros(batch, self.tail_samples)
 
 
 class RunningMeanSubtraction(nn.Module):
-    """Features against what was just heard: twice, against the last 2 s of all bands, and of each band by itself.
+    """Subtracts running means of 2 s from the features: once the mean of all bands, once the mean of each band.
 
-    The first takes away gain and distance, the second also the recorder's response and steady noise.
-    Causal: the mean of each step is over that step and those before
-    it, and at the beginning of a stream over as many as there are.
+    The first removes gain and distance, the second also the recorder's frequency response and steady noise. Both are
+    causal: a mean covers the current output frame and earlier ones, at the start of a stream fewer.
     """
 
     channels = 2
 
     def __init__(self, frames: int, mels: int) -> None:
-        """Compare each `frames` frames with the mean over MEMORY_STEPS times as many."""
+        """Prepare for output frames of `frames` feature frames each."""
         super().__init__()
         self.frames = frames
         self.state_shape = (MEAN_FRAMES - 1, mels + 1)
 
-    def forward(self, features: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """Map features (B, T, M) and the means of past steps to (B, 2, T, M) and the next state."""
+    def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Map features (B, T, M) and the state to (B, 2, T, M) and the next state."""
         steps = F.avg_pool1d(features.transpose(1, 2), self.frames).transpose(1, 2)  # (B, T / frames, M)
         counted = torch.cat([steps, torch.ones_like(steps[:, :, :1])], dim=2)  # (B, T / frames, M + 1)
-        steps = torch.cat([past, counted], dim=1)
-        # The past before a stream's beginning is zeros, and its count too, so it weighs nothing.
+        steps = torch.cat([state, counted], dim=1)
+        # Before the start of a stream the sums and the counts are zero, so these frames have no weight.
         sums = F.avg_pool1d(steps.transpose(1, 2), MEAN_FRAMES, stride=1).transpose(1, 2)
         means = (sums[:, :, :-1] / sums[:, :, -1:]).unsqueeze(2).expand(-1, -1, self.frames, -1)
         means = means.flatten(1, 2)  # (B, T, M)
-        contrast = torch.stack([features - means.mean(2, keepdim=True), features - means], dim=1)
-        return contrast, steps[:, steps.shape[1] - MEAN_FRAMES + 1 :]
+        subtracted = torch.stack([features - means.mean(2, keepdim=True), features - means], dim=1)
+        return subtracted, steps[:, steps.shape[1] - MEAN_FRAMES + 1 :]
 
 
 class WindowLogMel(LogMel):
-    """LogMel over windows that know nothing of what was before them: each begins in silence."""
+    """LogMel of separate windows; each is preceded by silence."""
 
-    def forward(self, audio: Tensor) -> Tensor:  # type: ignore[override]  # a window has no tail
+    def forward(self, audio: Tensor) -> Tensor:  # type: ignore[override]  # a window has no state
         """Map audio (B, N) to features (B, N / hop, mels)."""
         return super().forward(audio, self.silence(audio.shape[0]))[0]
 
 
 class MelSpectrogramDb(nn.Module):
-    """What torchaudio's MelSpectrogram and AmplitudeToDB make of a window, by a convolution so that it exports.
+    """Mel spectrogram in decibels, equal to torchaudio's MelSpectrogram and AmplitudeToDB but exportable.
 
-    `bank_rate_hz` is the rate that the mel bank is built for. It should be the audio's; AnuraSet's published baseline
-    leaves torchaudio's default of 16 kHz, so that each band lies 1.38 times higher than it is said to.
+    `bank_rate_hz` is the sampling rate that the mel filter bank is built for, normally the audio's. AnuraSet's
+    published baseline uses torchaudio's default of 16 kHz, so each of its bands is 1.38 times higher than stated.
     """
 
     dft: Tensor
@@ -145,11 +145,11 @@ class MelSpectrogramDb(nn.Module):
         self.window_samples, self.hop_samples, self.mels = window_samples, hop_samples, mels
         self.mean_db, self.std_db = mean_db, std_db
         bins = window_samples // 2 + 1
-        # torchaudio does not divide by the window's sum.
+        # torchaudio does not divide by the sum of the window.
         scale = torch.hann_window(window_samples).sum() / 2
         self.register_buffer("dft", _dft(window_samples, bins) * scale, persistent=False)
         with warnings.catch_warnings():
-            # The published 128 bands over 257 bins leave some low bands empty; that is part of repeating it.
+            # The published 128 bands over 257 bins leave some low bands empty; a repetition has the same.
             warnings.filterwarnings("ignore", message="At least one mel filterbank has all zero values")
             bank = melscale_fbanks(bins, 0.0, bank_rate_hz / 2, mels, bank_rate_hz, norm=None, mel_scale="htk")
         self.register_buffer("bank", bank, persistent=False)
@@ -166,9 +166,9 @@ class MelSpectrogramDb(nn.Module):
 class Fbank(nn.Module):
     """Kaldi's log-mel filter bank as AST was trained on it: 16 kHz, 25 ms frames each 10 ms, 128 bands from 20 Hz.
 
-    Kaldi takes the mean from each frame, emphasises its treble and weighs it (Povey et al. 2011). All three are linear,
-    so they are part of the DFT's kernels here. AST then takes away a mean and divides by two standard deviations
-    (Gong et al. 2021).
+    Kaldi subtracts the mean of each frame, applies pre-emphasis and a window (Povey et al. 2011). All three are linear,
+    so they are part of the DFT kernels here. AST then subtracts a mean and divides by two standard deviations (Gong et
+    al. 2021).
     """
 
     RATE_HZ, FRAME_SAMPLES, HOP_SAMPLES, PADDED_SAMPLES = 16_000, 400, 160, 512
@@ -185,7 +185,7 @@ class Fbank(nn.Module):
         self.register_buffer("bank", F.pad(bank, (0, 1)).T.contiguous(), persistent=False)  # (bins, mels)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Map audio (B, N) to features (B, frames, mels); frames are whole, 298 of them in 3 s."""
+        """Map audio (B, N) to features (B, frames, mels); only complete frames, 298 in 3 s."""
         spectrum = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.HOP_SAMPLES)  # (B, 2 bins, frames)
         levels = torch.log((_power(spectrum) @ self.bank).clamp_min(self.FLOOR))
         return (levels - self.mean) / (2 * self.std)
@@ -207,7 +207,7 @@ def _power(spectrum: Tensor) -> Tensor:
 
 
 def _kernels(window_samples: int, bins: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the cosines and sines of a windowed DFT at some bins and samples, (bins, samples) each.
+    """Return the cosines and sines of a windowed DFT at the given bins and samples, (bins, samples) each.
 
     Scaled so that a full-scale sine has power 1 in its bin.
     """

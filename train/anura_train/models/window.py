@@ -1,4 +1,4 @@
-"""The frame that all window models share: three seconds of sound in, one row of scores out."""
+"""The interface of all window models: three seconds of audio to one frame of scores."""
 
 from typing import Protocol
 
@@ -12,14 +12,14 @@ WINDOW_S, HOP_S = 3, 1
 
 
 class Body(Protocol):
-    """What lies between features and logits."""
+    """The network between the features and the logits."""
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Return logits (B, rows, labels) of features (B, T, M); a species is there when it is in any row."""
+        """Return logits (B, frames, labels) of features (B, T, M). A window's logit is the maximum over its frames."""
 
 
 class WindowNet(nn.Module):
-    """A front end, which turns a waveform into features (B, T, M), and a body, which turns those into logits."""
+    """A front end, which maps a waveform to features (B, T, M), and a body, which maps these to logits."""
 
     lookahead_samples = 0
 
@@ -37,20 +37,20 @@ class WindowNet(nn.Module):
         return features
 
     def frame_logits(self, features: Tensor) -> Tensor:
-        """Return logits (B, rows, labels) of features (B, T, M)."""
+        """Return logits (B, frames, labels) of features (B, T, M)."""
         logits: Tensor = self.body(features)
         return logits
 
     def predict(self, audio: Tensor) -> Tensor:
-        """Return logits (windows, labels) of a recording (N,), a window a second, the last filled with silence."""
+        """Return calibrated logits (windows, labels) of a recording (N,): a window each second, padded at the end."""
         missing = max(self.window_samples - len(audio), -(len(audio) - self.window_samples) % self.hop_samples)
         windows = nn.functional.pad(audio, (0, missing)).unfold(0, self.window_samples, self.hop_samples)
-        return self._scores(windows)
+        return self._window_logits(windows)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Map audio (B, 3 s) to probabilities (B, labels)."""
-        return torch.sigmoid(self._scores(audio))
+        return torch.sigmoid(self._window_logits(audio))
 
-    def _scores(self, windows: Tensor) -> Tensor:
+    def _window_logits(self, windows: Tensor) -> Tensor:
         logits: Tensor = self.calibration(self.frame_logits(self.features(windows)).amax(1))
         return logits

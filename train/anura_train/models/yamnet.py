@@ -1,7 +1,7 @@
-"""YAMNet: MobileNetV1 (Howard et al. 2017) as Google trained it on AudioSet (Gemmeke et al. 2017), listening for frogs.
+"""YAMNet: MobileNetV1 (Howard et al. 2017) as Google trained it on AudioSet (Gemmeke et al. 2017), with our labels.
 
-It is given its published weights and goes on learning; without them it is a MobileNetV1 from scratch. It hears our rate
-instead of 16 kHz: its bands end at 7.5 kHz, so nothing of what it was trained on is missing.
+With its published weights it is fine-tuned; without them it is a MobileNetV1 trained from scratch. It takes our
+sampling rate instead of 16 kHz. Its bands end at 7.5 kHz, so they contain everything that it was trained on.
 """
 
 import math
@@ -24,21 +24,22 @@ FRAME_S, HOP_S, BIN_HZ = 0.025, 0.010, TRAINED_RATE_HZ / 512
 """YAMNet's own front end (`params.py` of tensorflow/models/research/audioset/yamnet)."""
 
 LEVEL_RMS = 0.1
-"""Level that every window is brought to, -20 dBFS: AudioSet's sounds are loud, a swamp is not."""
+"""Level that each window is scaled to, -20 dBFS: the sounds of AudioSet are much louder than field recordings."""
 
 MIN_RMS = 1e-4
-"""Quieter windows stay quiet."""
+"""Lower limit for the measured level, so that silence is not scaled up without limit."""
 
 WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDED = (2, 4, 6, 12)
-"""Layers, from 1, that halve time and pitch, as the first convolution does: a row is 32 frames."""
+"""Layers, counted from 1, that halve time and frequency, as the first convolution does: an output frame is 32 feature
+frames."""
 
 AVERAGE_FRAMES = 3
-"""Rows that a score is the mean of: a second, as the student's."""
+"""Output frames in the mean that a score is: one second."""
 
 
 class YamnetMel(nn.Module):
-    """Log-mel magnitudes as YAMNet was trained on them, of windows that are brought to one level."""
+    """Log-mel magnitudes as YAMNet was trained on them, of windows that are scaled to one level."""
 
     dft: Tensor
     bank: Tensor
@@ -49,13 +50,13 @@ class YamnetMel(nn.Module):
         bins_hz = torch.arange(math.ceil(HIGH_HZ / BIN_HZ), dtype=torch.float64) * BIN_HZ
         window = torch.hann_window(round(FRAME_S * rate_hz), dtype=torch.float64)
         angles = torch.outer(bins_hz, torch.arange(len(window)) / rate_hz) * (2 * math.pi)
-        # A spectrum's magnitude grows with the samples in a frame.
+        # The magnitude of a spectrum is proportional to the number of samples in a frame.
         kernels = torch.cat([torch.cos(angles), torch.sin(angles)]) * window * (TRAINED_RATE_HZ / rate_hz)
         self.register_buffer("dft", kernels.float().unsqueeze(1), persistent=False)  # (2 bins, 1, window)
         self.register_buffer("bank", _bank(bins_hz).float(), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Map audio (B, N) to features (B, frames, mels); frames are whole."""
+        """Map audio (B, N) to features (B, frames, mels); only complete frames."""
         rms = audio.square().mean(1, keepdim=True).sqrt()
         audio = audio * (LEVEL_RMS / rms.clamp_min(MIN_RMS))
         real, imaginary = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.hop_samples).chunk(2, dim=1)
@@ -64,7 +65,7 @@ class YamnetMel(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """TensorFlow's: what an input lacks is added behind it rather than before it. Its normalisation is folded in."""
+    """A convolution with TensorFlow's padding: the odd sample is added at the end. Batch normalisation is folded in."""
 
     def __init__(
         self, channels_in: int, channels_out: int, *, kernel: int = 3, stride: int = 1, groups: int = 1
@@ -73,17 +74,17 @@ class _Convolution(nn.Module):
         self.kernel, self.stride = kernel, stride
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, groups=groups)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor:
         """Map (B, C, T, M) to (B, C', T / stride, M / stride), both rounded up."""
         pads: list[int] = []
-        for size in (picture.shape[3], picture.shape[2]):
+        for size in (image.shape[3], image.shape[2]):
             missing = max((-(-size // self.stride) - 1) * self.stride + self.kernel - size, 0)
             pads += [missing // 2, missing - missing // 2]
-        return torch.relu(self.conv(F.pad(picture, pads)))
+        return torch.relu(self.conv(F.pad(image, pads)))
 
 
 class Yamnet(nn.Module):
-    """Thirteen separable convolutions and a layer of labels; it slides over time, a row each third of a second."""
+    """Thirteen separable convolutions and a linear layer; one output frame for each third of a second."""
 
     def __init__(self, labels: int, dropout: float) -> None:
         super().__init__()
@@ -93,31 +94,31 @@ class Yamnet(nn.Module):
             layers.append(_Convolution(before, before, stride=2 if number in STRIDED else 1, groups=before))
             layers.append(_Convolution(before, width, kernel=1))
             before = width
-        # Depthwise convolutions are twice as fast on a CPU with a pixel's channels side by side.
+        # Depthwise convolutions are twice as fast on a CPU with channels_last memory.
         self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(before, labels)
         nn.init.constant_(self.head.bias, -3.0)
 
-    def embed(self, features: Tensor) -> Tensor:
-        """Map features (B, T, M) to what AudioSet taught, (B, T / 32, 1024)."""
-        heard: Tensor = self.layers(features.unsqueeze(1))  # (B, 1024, T / 32, M / 32)
-        return heard.mean(3).transpose(1, 2)
+    def embeddings(self, features: Tensor) -> Tensor:
+        """Return the embeddings (B, T / 32, 1024) of features (B, T, M)."""
+        maps: Tensor = self.layers(features.unsqueeze(1))  # (B, 1024, T / 32, M / 32)
+        return maps.mean(3).transpose(1, 2)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return logits (B, rows, labels) of features (B, T, M), each row the mean of a second."""
-        rows = self.embed(features).transpose(1, 2)
-        seconds = F.avg_pool1d(rows, min(AVERAGE_FRAMES, rows.shape[2]), stride=1).transpose(1, 2)
+        """Return logits (B, frames, labels) of features (B, T, M); each frame is a mean over one second."""
+        frames = self.embeddings(features).transpose(1, 2)
+        seconds = F.avg_pool1d(frames, min(AVERAGE_FRAMES, frames.shape[2]), stride=1).transpose(1, 2)
         logits: Tensor = self.head(self.dropout(seconds))
         return logits
 
-    def load(self, path: Path) -> None:
-        """Take the weights of Google's `yamnet.tflite`; ModelError if the file is not that."""
+    def load_pretrained(self, path: Path) -> None:
+        """Load the weights of Google's `yamnet.tflite`; ModelError for another file."""
         load_weights(self, _read(path), path, untrained=["head"])
 
 
 def _bank(bins_hz: Tensor) -> Tensor:
-    """Return the mel bank (bins, mels): triangles over mel, as TensorFlow builds them, not over hertz."""
+    """Return the mel filter bank (bins, mels): triangles on the mel scale, as in TensorFlow, not on the hertz scale."""
     mel = _mel(bins_hz)
     ends = _mel(torch.tensor([LOW_HZ, HIGH_HZ]))
     edges = torch.linspace(float(ends[0]), float(ends[1]), MELS + 2, dtype=torch.float64)
@@ -132,20 +133,20 @@ def _mel(hz: Tensor) -> Tensor:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Read the convolutions' weights by our names: in the file they lie in the order of their use."""
+    """Read the weights of the convolutions, under our names. The file has them in the order of the layers."""
     try:
         model = tflite.Model.GetRootAs(path.read_bytes())
         graph = model.Subgraphs(0)
         operators = [graph.Operators(number) for number in range(graph.OperatorsLength())]
         weights: dict[str, Tensor] = {}
         for number, (code, operator) in enumerate(_convolutions(model, operators)):
-            kernel, bias = (_tensor(model, graph.Tensors(operator.Inputs(place))) for place in (1, 2))
-            # TensorFlow keeps (out, height, width, in), of a depthwise one (1, height, width, out).
+            kernel, bias = (_tensor(model, graph.Tensors(operator.Inputs(index))) for index in (1, 2))
+            # TensorFlow's layout is (out, height, width, in), for depthwise convolutions (1, height, width, out).
             depthwise = code == tflite.BuiltinOperator.DEPTHWISE_CONV_2D
             weights[f"layers.{number}.conv.weight"] = kernel.permute((3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
             weights[f"layers.{number}.conv.bias"] = bias
     except (OSError, struct.error, AttributeError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        # The reader trusts its file, so that another kind of file ends in any of these.
+        # The tflite reader does not validate its input, so another kind of file can raise any of these.
         raise ModelError(f"cannot read pretrained weights from {path}: {error}; name Google's yamnet.tflite") from error
     return weights
 
@@ -158,12 +159,12 @@ def _convolutions(model: tflite.Model, operators: list[tflite.Operator]) -> Iter
 
 
 def _tensor(model: tflite.Model, tensor: tflite.Tensor) -> Tensor:
-    """Return the values of a constant; most are kept in 8 bits, with a scale for each channel."""
+    """Return the values of a constant tensor. Most are stored as int8, with a scale for each channel."""
     kind = np.int8 if tensor.Type() == tflite.TensorType.INT8 else np.float32
     values = model.Buffers(tensor.Buffer()).DataAsNumpy().view(kind).astype(np.float32).reshape(tensor.ShapeAsNumpy())
     if kind is np.int8:
-        quantised = tensor.Quantization()
+        quantization = tensor.Quantization()
         across = [1] * values.ndim
-        across[quantised.QuantizedDimension()] = -1
-        values = values * quantised.ScaleAsNumpy().reshape(across)
+        across[quantization.QuantizedDimension()] = -1
+        values = values * quantization.ScaleAsNumpy().reshape(across)
     return torch.from_numpy(values)
