@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +84,10 @@ class AudioChunk:
         is_sound = samples.min(initial=0) >= -1 and samples.max(initial=0) <= 1
         return samples if is_sound else np.nan_to_num(samples).clip(-1, 1)
 
-    def loudest_channel(self) -> int:
-        """Return the number of the channel with the highest level."""
+    def choose_channel(self, wanted: int | Literal["loudest"]) -> int:
+        """Return the number of the wanted channel, at most the last one, or of the channel with the highest level."""
+        if wanted != "loudest":
+            return min(wanted, int(self.samples.shape[1]) - 1)
         channels = map(self.channel, range(self.samples.shape[1]))
         return int(np.argmax([np.dot(samples, samples) for samples in channels]))
 

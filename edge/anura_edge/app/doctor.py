@@ -119,8 +119,7 @@ def _microphone(config: Config) -> tuple[Verdict, str]:
         return Verdict.OK, "the settings listen to none"
     if _is_at_work(config):
         return Verdict.OK, "in use by the device at work; its health message says how long ago sound came"
-    channel = 0 if config.audio.channel == "loudest" else config.audio.channel
-    capture = CaptureProcess(config.audio.microphone, None, channel, config.audio.block_s, Event())
+    capture = CaptureProcess(config.audio.microphone, None, config.audio.live_channel, config.audio.block_s, Event())
     try:
         samples = _listen_for_a_second(capture)
     finally:

@@ -1,1 +1,1 @@
-"""Saved audio around calls: which is worth its place, and where it lies."""
+"""Clips, the stored audio around events: recording, ranking, storing and finding them."""

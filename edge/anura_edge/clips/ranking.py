@@ -1,7 +1,7 @@
-"""Which saved audio is worth its place: the best of every species in every night, and the rare before the common.
+"""Rank clips: the best of every label in every night are stored, and rare labels are deleted last.
 
-What a clip is worth stands in its name, so that the folder itself is the only list: time in UTC, and for each species
-in it the label's code and the probability in thousandths, as in `20261120T193002500Z_PSECRU-974_HYLVER-551.flac`.
+A clip's name contains its rank, so that the folder needs no index: the time in UTC, and for each label its code and its
+score in thousandths, as in `20261120T193002500Z_PSECRU-974_HYLVER-551.flac`.
 """
 
 import re
@@ -15,22 +15,22 @@ from anura_edge.events import night_of_local_time
 
 _NAME = re.compile(r"(\d{8}T\d{9})Z((?:_[A-Za-z0-9]{1,16}-\d{1,4})+)\.flac", re.ASCII)
 _MAX_LABELS = 8
-"""Longer names help nobody; a chorus of more species keeps its surest ones."""
+"""The name of a chorus of more labels contains those with the highest scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A piece of saved audio."""
+    """A clip, as its name describes it."""
 
     utc: datetime
-    """When it begins."""
+    """Time of its first sample."""
     scores: tuple[tuple[str, int], ...]
-    """Each label that is in it with its highest probability, in thousandths, the surest first."""
+    """Each label in it with its highest score, in thousandths, in descending order."""
     size_bytes: int = 0
 
     @property
     def name(self) -> str:
-        """Its file's name."""
+        """Name of its file."""
         moment = f"{self.utc:%Y%m%dT%H%M%S}{self.utc.microsecond // 1000:03d}Z"
         return "_".join([moment, *(f"{label}-{score}" for label, score in self.scores)]) + ".flac"
 
@@ -39,19 +39,19 @@ class Clip:
         return night_of_local_time(self.utc.astimezone(zone))
 
 
-def make_clip(utc: datetime, calls: Iterable[tuple[str, float]]) -> Clip:
-    """Name the audio around some calls, given as label and probability."""
+def make_clip(utc: datetime, events: Iterable[tuple[str, float]]) -> Clip:
+    """Return the clip with events, each given as label and score."""
     best: dict[str, int] = {}
-    for label, p in calls:
-        code = re.sub("[^A-Za-z0-9]", "", label)[:16] or "x"  # a label's code becomes part of a path
+    for label, p in events:
+        code = re.sub("[^A-Za-z0-9]", "", label)[:16] or "x"  # the label becomes a part of a path
         best[code] = max(best.get(code, 0), round(1000 * p))
-    surest = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:_MAX_LABELS]
+    highest = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:_MAX_LABELS]
     utc = utc.astimezone(UTC)
-    return Clip(utc.replace(microsecond=utc.microsecond // 1000 * 1000), tuple(surest))
+    return Clip(utc.replace(microsecond=utc.microsecond // 1000 * 1000), tuple(highest))
 
 
 def parse_clip_name(name: str, size_bytes: int) -> Clip | None:
-    """Read a clip's name; None if it is none of ours."""
+    """Return the clip with this file name; None if it is not a clip's name."""
     if not (match := _NAME.fullmatch(name)):
         return None
     try:
@@ -63,7 +63,7 @@ def parse_clip_name(name: str, size_bytes: int) -> Clip | None:
 
 
 def surplus(clips: Iterable[Clip], best_per_night: int, zone: tzinfo) -> set[Clip]:
-    """Return the clips that are among the best of no species in their night; of equals, the earlier ones are better."""
+    """Return the clips that are not among the best of any label in their night. Of equals, earlier ones are better."""
     clips = set(clips)
     by_night: defaultdict[tuple[str, date], list[tuple[int, datetime, str, Clip]]] = defaultdict(list)
     for clip in clips:
@@ -74,22 +74,22 @@ def surplus(clips: Iterable[Clip], best_per_night: int, zone: tzinfo) -> set[Cli
 
 
 def least_valuable_first(clips: Iterable[Clip]) -> Iterator[Clip]:
-    """Yield the clips in the order to lose them: all that is in one is common, then it is unsure, then it is old.
+    """Yield clips in the order in which to delete them: first the most common labels, then low scores, then old ones.
 
-    What is common is counted anew with each that is lost.
+    How common a clip is follows from its rarest label. The counts are updated with each yielded clip.
     """
     ranked = sorted(clips, key=lambda clip: (clip.scores[0][1], clip.utc))
     counts = Counter(label for clip in ranked for label, _ in clip.scores)
     by_rarest: defaultdict[str, list[tuple[int, Clip]]] = defaultdict(list)
     for rank, clip in enumerate(ranked):
-        by_rarest[_rarest(clip, counts)].append((rank, clip))  # in order, and so a heap
+        by_rarest[_rarest(clip, counts)].append((rank, clip))  # appended in order, so each list is a heap
     while by_rarest:
         label = min(by_rarest, key=lambda label: (-counts[label], by_rarest[label][0][0]))
         rank, clip = heappop(by_rarest[label])
         if not by_rarest[label]:
             del by_rarest[label]
         rarest = _rarest(clip, counts)
-        if counts[rarest] < counts[label]:  # something else in it has become rarer meanwhile; counts only fall
+        if counts[rarest] < counts[label]:  # another label in it has become rarer since; counts never rise
             heappush(by_rarest[rarest], (rank, clip))
         else:
             counts.subtract(label for label, _ in clip.scores)

@@ -1,4 +1,4 @@
-"""The folder of saved audio: what is worth it goes in, what is worth less goes out, and never more than its share."""
+"""The folder of clips. It stores the best ones, and deletes the others to stay below its limits."""
 
 import io
 import logging
@@ -27,7 +27,7 @@ class ClipStore:
     """A folder of clips. Threads may share it."""
 
     def __init__(self, folder: Path, settings: ClipSettings, zone: tzinfo) -> None:
-        """Look at what is there; a file that is none of ours is left alone.
+        """Read the folder. Files that are no clips are never touched.
 
         Raises JournalError if the folder cannot be used.
         """
@@ -36,27 +36,27 @@ class ClipStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for unfinished in folder.glob(f"*{UNFINISHED}"):
-                unfinished.unlink()  # the power went while it was written
+                unfinished.unlink()  # a power cut interrupted the write
             found = (
                 parse_clip_name(entry.name, entry.stat().st_size) for entry in os.scandir(folder) if entry.is_file()
             )
             self._clips = {clip for clip in found if clip}
         except OSError as error:
-            raise JournalError(f"cannot save audio in {folder}: {error.strerror}; set clips.enabled: false") from error
+            raise JournalError(f"cannot save clips in {folder}: {error.strerror}; set clips.enabled: false") from error
 
     @property
     def clips(self) -> frozenset[Clip]:
-        """What is there."""
+        """The stored clips."""
         with self._lock:
             return frozenset(self._clips)
 
     def should_keep(self, clip: Clip) -> bool:
-        """Say whether a clip would be among the best of one of its species in its night."""
+        """Tell whether a clip is among the best of one of its labels in its night."""
         with self._lock:
             return clip not in surplus({*self._clips, clip}, self._settings.best_per_night, self._zone)
 
     def add(self, clip: Clip, flac: bytes) -> None:
-        """Save a clip, whole or not at all, and part with those that are now worth less than their place.
+        """Save a clip completely or not at all, and delete clips that are no longer among the best.
 
         Raises OSError.
         """
@@ -74,12 +74,12 @@ class ClipStore:
         _sync(self._folder)
         with self._lock:
             self._clips.add(replace(clip, size_bytes=len(flac)))
-            for worse in surplus(self._clips, self._settings.best_per_night, self._zone):
-                self._remove(worse)
+            for clip_to_delete in surplus(self._clips, self._settings.best_per_night, self._zone):
+                self._remove(clip_to_delete)
             self._shrink(round(self._settings.max_mb * 1e6))
 
     def free_space(self, missing: Space) -> None:
-        """Give back some space, the least valuable clips first."""
+        """Delete the least valuable clips until this much more space is free."""
         with self._lock:
             self._shrink(self._size_bytes - missing.free_bytes, len(self._clips) - (missing.free_inodes or 0))
 
@@ -104,14 +104,14 @@ class ClipStore:
 
 
 def to_flac(samples: NDArray[np.int16], rate_hz: int) -> bytes:
-    """Encode mono audio, shape (n,)."""
-    encoded = io.BytesIO()  # not straight into a file: the encoder does not say that a disk is full
+    """Return mono audio, shape (n,), as a FLAC file."""
+    encoded = io.BytesIO()  # in memory first: the encoder does not report a full disk
     sf.write(encoded, samples, rate_hz, format="FLAC", subtype="PCM_16")
     return encoded.getvalue()
 
 
 def _sync(folder: Path) -> None:
-    """Make a new name in a folder outlast a power cut."""
+    """Write a folder's entries to the disk, so that a new file survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

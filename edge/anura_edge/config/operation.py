@@ -67,6 +67,11 @@ class ClipSettings(Section):
     """Most audio sent per day, in MB. The rest waits for the next day, which begins at midnight UTC. Set it to what
     your mobile plan allows."""
 
+    def bounds(self, onset_sample: int, offset_sample: int, rate_hz: int) -> tuple[int, int]:
+        """Return the first sample of an event's clip, and the one after its last, at the event's rate."""
+        first = max(0, onset_sample - round(self.before_s * rate_hz))
+        return first, min(offset_sample + round(self.after_s * rate_hz), first + round(self.max_s * rate_hz))
+
 
 class MqttSettings(Section):
     """The broker that receives rows, health and clips."""

@@ -65,7 +65,7 @@ class DeliveryWorker:
         self._stop = Event()
         self._poison_rows = PoisonRowFinder()
         notes = ClipIndex(journal)
-        self.clips = ClipFinder(notes, config)
+        self.clips = ClipFinder(notes, config.clips_path, config.clips, config.audio)
         """What the base station may ask audio of."""
         self._clip_lane = ClipUploader(self.clips, notes, config, self.wake)
         self._link: MqttConnection | None = None

@@ -161,8 +161,7 @@ class RecordingLedger:
     def mono(self, chunk: AudioChunk, channel: int | Literal["loudest"]) -> FloatArray:
         """Return the channel to analyse, chosen once for the whole recording."""
         if self._channel is None:
-            most = chunk.samples.shape[1] - 1
-            self._channel = chunk.loudest_channel() if channel == "loudest" else min(channel, most)
+            self._channel = chunk.choose_channel(channel)
         return chunk.channel(self._channel)
 
     def report(self) -> PipelineOutput:

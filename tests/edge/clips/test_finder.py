@@ -1,4 +1,4 @@
-"""The audio of a call is found where it was saved, or cut from its recording, if that is the one that was heard."""
+"""An event's audio is its saved clip, or a part of its recording if the content is the same."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def finder(journal: Journal, tmp_path: Path) -> Callable[..., ClipFinder]:
         config = Config(
             state_dir=tmp_path, audio=AudioSettings(channel=channel), clips=ClipSettings.model_validate(clips)
         )
-        return ClipFinder(ClipIndex(journal), config)
+        return ClipFinder(ClipIndex(journal), config.clips_path, config.clips, config.audio)
 
     return make
 
@@ -53,10 +53,10 @@ def card(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def heard(
+def store_event(
     journal: Journal, card: Path, make_event: Callable[..., Event], provenance: Provenance
 ) -> Callable[[float, float], EventRow]:
-    """Keep a call of the card's recording."""
+    """Store an event of the card's recording."""
     name = "Data/A_20261120_193000.wav"
     recording = open_file(card / name, name).recording.id
 
@@ -76,7 +76,7 @@ def heard(
 )
 def test_call_is_cut_from_its_recording_with_margins(
     card: Path,
-    heard: Callable[[float, float], EventRow],
+    store_event: Callable[[float, float], EventRow],
     finder: Callable[..., ClipFinder],
     channel: int | str,
     number: int,
@@ -85,10 +85,10 @@ def test_call_is_cut_from_its_recording_with_margins(
     first_s: float,
     last_s: float,
 ) -> None:
-    event, looking = heard(begin_s, end_s), finder(channel)
-    looking.add_root(card.parent / "another card")
-    looking.add_root(card)
-    clip = looking.find(event.id)
+    event, clip_finder = store_event(begin_s, end_s), finder(channel)
+    clip_finder.add_root(card.parent / "another card")
+    clip_finder.add_root(card)
+    clip = clip_finder.find(event.id)
     samples, rate_hz = sf.read(io.BytesIO(clip.flac), dtype="int16")
     first, last = round(max(first_s, begin_s - 2) * RATE_HZ), round(last_s * RATE_HZ)
     assert (rate_hz, clip.first_sample) == (RATE_HZ, first)
@@ -98,49 +98,49 @@ def test_call_is_cut_from_its_recording_with_margins(
 
 
 def test_other_recording_of_the_same_name_is_refused(
-    card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder]
+    card: Path, store_event: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder]
 ) -> None:
-    event, looking = heard(1, 2), finder()
-    looking.add_root(card)
+    event, clip_finder = store_event(1, 2), finder()
+    clip_finder.add_root(card)
     sf.write(card / event.recording_name, np.random.default_rng(2).normal(0, 0.1, RATE_HZ), RATE_HZ)
-    with pytest.raises(UnreadableError, match="is not there") as refused:
-        looking.find(event.id)
-    assert refused.value.reason == finder_module.GONE
+    with pytest.raises(UnreadableError, match="does not exist") as raised:
+        clip_finder.find(event.id)
+    assert raised.value.reason == finder_module.GONE
 
 
 def test_saved_clip_is_preferred_to_the_recording(
-    card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder], tmp_path: Path
+    card: Path, store_event: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder], tmp_path: Path
 ) -> None:
-    event, looking = heard(1, 2), finder()
-    looking.add_root(card)
+    event, clip_finder = store_event(1, 2), finder()
+    clip_finder.add_root(card)
     (tmp_path / "clips").mkdir()
     name = "20261120T193000000Z_LOW-900.flac"
     (tmp_path / "clips" / name).write_bytes(b"saved")
-    looking._notes.note(name, 3, [event])
-    assert (looking.find(event.id).flac, looking.find(event.id).first_sample) == (b"saved", 3)
+    clip_finder._index.note(name, 3, [event])
+    assert (clip_finder.find(event.id).flac, clip_finder.find(event.id).first_sample) == (b"saved", 3)
     (tmp_path / "clips" / name).unlink()
-    assert looking.find(event.id).flac.startswith(b"fLaC")
+    assert clip_finder.find(event.id).flac.startswith(b"fLaC")
 
 
 def test_too_large_clip_names_the_setting_to_lower(
     card: Path,
-    heard: Callable[[float, float], EventRow],
+    store_event: Callable[[float, float], EventRow],
     finder: Callable[..., ClipFinder],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(finder_module, "MAX_CLIP_BYTES", 1_000)
-    event, looking = heard(1, 2), finder()
-    looking.add_root(card)
+    event, clip_finder = store_event(1, 2), finder()
+    clip_finder.add_root(card)
     with pytest.raises(UnreadableError, match=r"clips\.max_s"):
-        looking.find(event.id)
+        clip_finder.find(event.id)
 
 
 def test_path_outside_the_clip_folder_is_never_opened(
-    card: Path, heard: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder], tmp_path: Path
+    card: Path, store_event: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder], tmp_path: Path
 ) -> None:
-    event, looking = heard(1, 2), finder()
+    event, clip_finder = store_event(1, 2), finder()
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "clips").mkdir()
-    looking._notes.note("../secret", 0, [event])
-    with pytest.raises(UnreadableError, match="no audio"):
-        looking.find(event.id)
+    clip_finder._index.note("../secret", 0, [event])
+    with pytest.raises(UnreadableError, match="no clip was saved"):
+        clip_finder.find(event.id)

@@ -1,4 +1,4 @@
-"""What stays is the best of every species in every night, and the rare go last."""
+"""The best clips of every label and night stay, and rare labels are deleted last."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -25,8 +25,8 @@ folders = st.lists(clips, max_size=20, unique=True)
     st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
     st.lists(st.tuples(st.text(max_size=70), st.floats(0, 1)), min_size=1, max_size=20),
 )
-def test_clip_name_round_trips_and_is_a_safe_path(utc: datetime, calls: list[tuple[str, float]]) -> None:
-    clip = make_clip(utc, calls)
+def test_clip_name_round_trips_and_is_a_safe_path(utc: datetime, events: list[tuple[str, float]]) -> None:
+    clip = make_clip(utc, events)
     assert parse_clip_name(clip.name, 0) == clip
     assert abs(clip.utc - utc) < timedelta(milliseconds=1)
     assert clip.name.isascii()
@@ -65,25 +65,25 @@ def test_only_the_best_of_each_species_and_night_stay(folder: list[Clip], best: 
 @given(folders)
 def test_clips_are_removed_from_common_to_rare(folder: list[Clip]) -> None:
     left = [*folder]
-    for lost in least_valuable_first(folder):
+    for deleted in least_valuable_first(folder):
         counts = Counter(label for clip in left for label, _ in clip.scores)
         ranking = {
             clip: (-min(counts[label] for label, _ in clip.scores), clip.scores[0][1], clip.utc) for clip in left
         }
-        assert ranking[lost] == min(ranking.values())
-        left.remove(lost)
+        assert ranking[deleted] == min(ranking.values())
+        left.remove(deleted)
     assert left == []
 
 
 def test_removal_order_takes_linear_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To look at every clip for each that goes would take 16 million looks here, and trip the watchdog."""
-    looks = Counter[str]()
+    """A full search for each deleted clip would take 16 million steps here, and exceed the watchdog's timeout."""
+    calls = Counter[str]()
     rarest = ranking._rarest
-    monkeypatch.setattr(ranking, "_rarest", lambda *values: looks.update("x") or rarest(*values))
+    monkeypatch.setattr(ranking, "_rarest", lambda *values: calls.update("x") or rarest(*values))
     minutes = range(4_000)
     folder = [make_clip(EVENING + timedelta(minutes=n), [("ABC"[n % 3], 0.5), ("DEFG"[n % 4], 0.6)]) for n in minutes]
     assert len([*least_valuable_first(folder)]) == len(minutes)
-    assert looks["x"] < 10 * len(minutes)
+    assert calls["x"] < 10 * len(minutes)
 
 
 def test_removal_order_is_by_score_then_age() -> None:

@@ -1,4 +1,4 @@
-"""Around each call that a microphone hears there is a clip, whole, once, and never at the cost of the hearing."""
+"""Each event of a microphone gets one complete clip, and clips never delay the analysis."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, timedelta
@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
-from hypothesis import given
-from hypothesis import strategies as st
 
-from anura_edge.audio import FloatArray
 from anura_edge.clips.ranking import parse_clip_name
-from anura_edge.clips.recorder import ClipRecorder, RecentAudio
+from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.store import ClipStore
 from anura_edge.config.operation import ClipSettings
 from anura_edge.system.hardware import Space
@@ -27,7 +24,7 @@ SECOND = np.float32(1 / 32_767)
 
 @pytest.fixture
 def ramp(tape: Callable[..., Any]) -> Any:
-    """Half a minute in which the n-th second's samples all have the value n, in chunks of 0.1 s."""
+    """Half a minute in chunks of 0.1 s. All samples of second n have the value n."""
     seconds = np.repeat(np.arange(30, dtype=np.float32), RATE_HZ) * SECOND
     return tape(np.stack([np.zeros_like(seconds), seconds], axis=1), chunk=RATE_HZ // 10, live=True)
 
@@ -59,7 +56,7 @@ def seconds_in(path: Path) -> list[int]:
 
 @pytest.fixture
 def call(make_event: Callable[..., Any], provenance: Provenance) -> Callable[..., Any]:
-    """Make the row of a call from one second to another of a sound."""
+    """Make the row of an event from one second to another of a recording."""
 
     def make(sound: Any, begin_s: float, end_s: float, **changes: Any) -> Any:
         recording = sound.recording
@@ -71,12 +68,12 @@ def call(make_event: Callable[..., Any], provenance: Provenance) -> Callable[...
     return make
 
 
-def hear(recorder: ClipRecorder, sound: Any, calls: dict[float, list[Any]]) -> None:
-    """Listen to a sound, and note calls when so many seconds of it have been heard."""
-    waiting = sorted(calls)
+def record(recorder: ClipRecorder, sound: Any, calls: dict[float, list[Any]]) -> None:
+    """Record a source. `calls` has the events to add after this many seconds."""
+    times = sorted(calls)
     for chunk in recorder.tap(sound, channel=1).chunks():
-        while waiting and chunk.end_sample >= waiting[0] * RATE_HZ:
-            for row in calls[waiting.pop(0)]:
+        while times and chunk.end_sample >= times[0] * RATE_HZ:
+            for row in calls[times.pop(0)]:
                 recorder.add_event(row)
     recorder.stop()
 
@@ -84,7 +81,7 @@ def hear(recorder: ClipRecorder, sound: Any, calls: dict[float, list[Any]]) -> N
 def test_clip_contains_the_call_and_its_margins(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
-    hear(recorder_for(before_s=2, after_s=1), ramp, {12: [call(ramp, 10, 11, p_peak=0.937)]})
+    record(recorder_for(before_s=2, after_s=1), ramp, {12: [call(ramp, 10, 11, p_peak=0.937)]})
     (path,) = folder.iterdir()
     assert seconds_in(path) == [8, 8, 9, 9, 10, 10, 11, 11]
     clip = parse_clip_name(path.name, 0)
@@ -97,7 +94,7 @@ def test_overlapping_calls_share_one_clip(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
     calls = [call(ramp, 5, 6), call(ramp, 7, 8, label="HIGH"), call(ramp, 20, 21)]
-    hear(recorder_for(before_s=1, after_s=1), ramp, {6: calls[:1], 6.5: calls[1:2], 24: calls[2:]})
+    record(recorder_for(before_s=1, after_s=1), ramp, {6: calls[:1], 6.5: calls[1:2], 24: calls[2:]})
     first, second = sorted(folder.iterdir())
     assert seconds_in(first) == [n for second in range(4, 9) for n in (second, second)]
     assert "HIGH-900_LOW-900" in first.name
@@ -107,7 +104,7 @@ def test_overlapping_calls_share_one_clip(
 def test_clip_is_limited_by_max_s_and_by_the_recording(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
-    hear(recorder_for(max_s=5), ramp, {29: [call(ramp, 1, 20), call(ramp, 28, 29, label="HIGH")]})
+    record(recorder_for(max_s=5), ramp, {29: [call(ramp, 1, 20), call(ramp, 28, 29, label="HIGH")]})
     first, last = sorted(folder.iterdir())
     assert len(seconds_in(first)) == 2 * 5
     assert seconds_in(first)[0] == 0
@@ -119,7 +116,7 @@ def test_dropped_audio_is_zeros_of_the_same_length(
 ) -> None:
     seconds = np.repeat(np.arange(30, dtype=np.float32), RATE_HZ) * SECOND
     broken = tape(np.stack([seconds, seconds], axis=1), chunk=RATE_HZ, lost=(10, 11), live=True)
-    hear(recorder_for(before_s=1, after_s=3), broken, {15: [call(broken, 9, 10)]})
+    record(recorder_for(before_s=1, after_s=3), broken, {15: [call(broken, 9, 10)]})
     (path,) = folder.iterdir()
     assert seconds_in(path) == [8, 8, 9, 9, 0, 0, 0, 0, 12, 12]
 
@@ -127,7 +124,7 @@ def test_dropped_audio_is_zeros_of_the_same_length(
 def test_call_of_another_recording_is_ignored(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
-    hear(recorder_for(), ramp, {12: [call(ramp, 10, 11).model_copy(update={"recording": "card"})]})
+    record(recorder_for(), ramp, {12: [call(ramp, 10, 11).model_copy(update={"recording": "card"})]})
     assert [*folder.iterdir()] == []
 
 
@@ -140,7 +137,7 @@ def test_hung_disk_drops_clips_but_no_audio(
     for n, _ in enumerate(recorder.tap(ramp, 1).chunks()):
         if n % 10 == 0:
             recorder.add_event(call(ramp, n / 10, n / 10 + 0.1))
-    assert recorder.dropped == 30 - 4 - 1  # those that wait, and the one that hangs
+    assert recorder.dropped == 30 - 4 - 1  # the queued clips, and the one in the hung write
     disk.set()
     recorder.stop()
     assert recorder.saved == 5
@@ -155,7 +152,7 @@ def test_full_disk_drops_the_clip(
 
     monkeypatch.setattr("os.fsync", full)
     recorder = recorder_for()
-    hear(recorder, ramp, {12: [call(ramp, 10, 11)]})
+    record(recorder, ramp, {12: [call(ramp, 10, 11)]})
     assert (recorder.saved, recorder.dropped, [*folder.iterdir()]) == (0, 1, [])
 
 
@@ -163,12 +160,12 @@ def test_encoding_error_drops_the_clip_and_is_logged_once(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    """FLAC has no 2 MHz, and the encoder's errors are none of the disk's."""
+    """FLAC allows no rate of 2 MHz. The encoder's errors are not those of the disk."""
     odd = [call(ramp, n, n + 1).model_copy(update={"rate_hz": 2_000_000}) for n in (5, 15)]
     recorder = recorder_for(before_s=0, after_s=5, max_s=5)
-    hear(recorder, ramp, {29: [*odd, call(ramp, 28, 29)]})
+    record(recorder, ramp, {29: [*odd, call(ramp, 28, 29)]})
     assert (recorder.saved, recorder.dropped, len([*folder.iterdir()])) == (1, 2, 1)
-    assert caplog.text.count("cannot save audio") == 1
+    assert caplog.text.count("cannot save a clip") == 1
 
 
 def test_paused_recorder_saves_nothing(
@@ -176,7 +173,7 @@ def test_paused_recorder_saves_nothing(
 ) -> None:
     recorder = recorder_for()
     recorder.is_paused = True
-    hear(recorder, ramp, {12: [call(ramp, 10, 11)]})
+    record(recorder, ramp, {12: [call(ramp, 10, 11)]})
     assert (recorder.dropped, [*folder.iterdir()]) == (1, [])
 
 
@@ -184,7 +181,7 @@ def test_best_clips_of_a_night_replace_worse_ones(
     ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("anura_edge.clips.recorder.MAX_WAITING", 100)  # hours pass in no time here
+    monkeypatch.setattr("anura_edge.clips.recorder.MAX_QUEUED_CLIPS", 100)  # the test adds the events of hours at once
     recorder = recorder_for(before_s=0, after_s=0, best_per_night=2)
     marks = {n + 1.0: [call(ramp, n, n + 1, p_peak=p)] for n, p in enumerate((0.6, 0.7, 0.9, 0.5, 0.8))}
     for chunk in recorder.tap(ramp, 1).chunks():
@@ -200,7 +197,7 @@ def test_free_space_removes_clips_but_no_other_files(
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
     (folder / "20261120T193002500Z_A-1.part").write_text("torn")
-    hear(recorder_for(before_s=0, after_s=0), ramp, {n: [call(ramp, n - 2, n - 1)] for n in (3.0, 6.0, 9.0)})
+    record(recorder_for(before_s=0, after_s=0), ramp, {n: [call(ramp, n - 2, n - 1)] for n in (3.0, 6.0, 9.0)})
     store = ClipStore(folder, ClipSettings(), UTC)
     assert len(store.clips) == 3
     store.free_space(Space(0, 0))
@@ -211,23 +208,3 @@ def test_free_space_removes_clips_but_no_other_files(
     assert len(store.clips) == 1
     store.free_space(Space(10**9, 0))
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=20),
-    st.integers(1, 40),
-    st.integers(0, 300),
-    st.integers(0, 50),
-)
-def test_recent_audio_returns_the_last_samples(
-    parts: list[tuple[int, int]], capacity: int, first: int, count: int
-) -> None:
-    recent = RecentAudio(capacity)
-    everything: FloatArray = np.zeros(0, np.float32)
-    for lost, length in parts:
-        samples = np.arange(1, min(length, capacity) + 1, dtype=np.float32) * SECOND
-        recent.write(samples, len(everything) + lost)
-        everything = np.concatenate([everything, np.zeros(lost, np.float32), samples])
-    begin = max(first, len(everything) - capacity, 0)
-    expected = (everything[begin : first + count] / SECOND).round().astype(np.int16)
-    assert recent.read(first, first + count).tolist() == expected.tolist()

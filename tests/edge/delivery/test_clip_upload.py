@@ -56,7 +56,10 @@ class Recorder:
         self.notes = ClipIndex(journal)
         self._woken: SimpleQueue[None] = SimpleQueue()
         self.lane = ClipUploader(
-            ClipFinder(self.notes, self.config), self.notes, self.config, lambda: self._woken.put(None)
+            ClipFinder(self.notes, self.config.clips_path, self.config.clips, self.config.audio),
+            self.notes,
+            self.config,
+            lambda: self._woken.put(None),
         )
         self.connect()
 

@@ -90,7 +90,7 @@ def test_what_a_recorder_saves_is_found_by_each_of_its_calls(
     rows = [row for row in journal.commit(calls, [], provenance) if isinstance(row, EventRow)]
     for _ in recorder.tap(sound, channel=0).chunks():
         for row in rows:
-            recorder.note(row)
+            recorder.add_event(row)
     recorder.stop()
-    found = [ClipFinder(notes, config).find(row.id) for row in rows]
+    found = [ClipFinder(notes, config.clips_path, config.clips, config.audio).find(row.id) for row in rows]
     assert {(clip.sha256, clip.first_sample) for clip in found} == {(found[0].sha256, 4 * RATE_HZ)}
