@@ -21,10 +21,13 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from anura_edge.audio import ClockSource
+from anura_edge.clips.finder import ClipFinder
 from anura_edge.config.device import Config, DeviceSettings
 from anura_edge.config.operation import MqttSettings
+from anura_edge.delivery.clip_upload import ClipUploader
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.events import Effort, EffortState, Event, effort_id, event_id
+from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.journal import Journal
 from anura_edge.wire import Provenance, Status
 
@@ -142,20 +145,24 @@ def measure(folder: Path, kbit: int, rows: int) -> None:
     run_base = "import sys; from anura_base.cli.main import main; main()"
     options = ("--database", f"sqlite:///{base}", "--mqtt", "127.0.0.1:1883", "--web", "127.0.0.1:8080")
     with closing(Journal(folder / "journal.db")) as journal:
-        worker = DeliveryWorker(journal, config, mqtt, Status(state="online"))
-        worker.start()  # nobody is there
+        index = ClipIndex(journal.database)
+        clips = ClipUploader(
+            ClipFinder(index, config.clips_path, config.clips, config.audio), index, config.clips, config.device, UTC
+        )
+        worker = DeliveryWorker(journal, config.device, mqtt, Status(state="online"), clips)
+        worker.start()  # the broker does not run yet
         heard = [event(n, dice) for n in range(rows)]
         for n in range(0, rows, PER_EFFORT):
             journal.commit(heard[n : n + PER_EFFORT], [effort(n)], MADE_BY)
         stored = sum(file.stat().st_size for file in folder.glob("journal.db*"))
-        waiting = journal.pending_count()
+        waiting = journal.outbox.pending_count()
         with process("mosquitto", "-c", str(conf)), process(sys.executable, "-c", run_base, "run", *options):
             connected = wait_until(lambda: worker.problem is None)
             alert = replace(event(rows, dice), id=uuid4())
             journal.commit([alert], [], MADE_BY)
             worker.wake()
             first_alert = wait_until(lambda: base.exists() and alert.id in ids_at(base))
-            drained = wait_until(lambda: journal.pending_count() == 0)
+            drained = wait_until(lambda: journal.outbox.pending_count() == 0)
             there = ids_at(base)
             out, back = wire_bytes()
             worker.stop()

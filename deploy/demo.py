@@ -90,7 +90,7 @@ def _print_new(base: str, seen: int) -> int:
 def _compare(base: str, summary: dict[str, Any]) -> bool:
     """Print the sum of it all; say whether base station and device hold the same events."""
     journal = Journal(STATE / "journal.db")
-    heard, pending = {str(event) for event in journal.event_ids()}, journal.pending_count()
+    heard, pending = {str(event) for event in journal.event_ids()}, journal.outbox.pending_count()
     journal.close()
     stored = set(_get(f"{base}api/events/ids"))
     analysed_s = summary["seconds"].get("analysed", 0)

@@ -1,6 +1,5 @@
-"""A device at work: where the model, the journal, the courier and what is heard come together."""
+"""The device program: it connects the model, the journal, the delivery, the clips and the health monitor."""
 
-import fcntl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -9,19 +8,20 @@ from math import inf
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import IO
 
 from anura_edge import __version__
 from anura_edge.app import scan_files
-from anura_edge.app.listen_microphone import MicrophoneSession
+from anura_edge.app.lock import acquire_lock
+from anura_edge.app.run_microphone import MicrophoneSession
+from anura_edge.clips.finder import ClipFinder
 from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.store import ClipStore
 from anura_edge.clocks.sample_clock import Clock
 from anura_edge.config.device import Config
+from anura_edge.delivery.clip_upload import ClipUploader
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import PowerState
-from anura_edge.errors import JournalError
 from anura_edge.health.disk import DiskWatch
 from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
 from anura_edge.health.monitor import Monitor
@@ -35,18 +35,20 @@ from anura_edge.sources.microphone.reconnect import OpenCapture
 from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.recovery import open_journal
 from anura_edge.store.retention import Retention
-from anura_edge.store.writer import ResultWriter, RunSummary
+from anura_edge.store.run_summary import RunSummary
+from anura_edge.store.scan_history import ScanHistory
+from anura_edge.store.writer import ResultWriter
 from anura_edge.wire import EventRow, Provenance, Status
 
-DELIVERY_PATIENCE_S = 10.0
-"""After a finite scan, wait for the base station as long as it makes progress at least this often."""
+DELIVERY_TIMEOUT_S = 10.0
+"""After a scan the program ends when no row was acknowledged for this long."""
 
 
 class DeviceRuntime:
-    """Model, journal and courier, ready to be given something to hear. A context manager."""
+    """All parts of the device, ready to analyse files or a microphone. A context manager."""
 
     def __init__(self, config: Config, on_event: Callable[[EventRow], None], stop: Event) -> None:
-        """Load the model and open the journal.
+        """Load the model and open the journal. `on_event` gets each new event.
 
         Raises ModelError, JournalError or ConfigError.
         """
@@ -55,26 +57,22 @@ class DeviceRuntime:
         self._classifier = load_classifier(
             self._bundle, config.model.threads, config.model.provider, config.engines_path
         )
-        self._alone = acquire_lock(config.journal_path)
+        self._lock = acquire_lock(config.journal_path)
         self.journal = open_journal(config.journal_path)
         self.heartbeats = Heartbeats(config.health.watchdog_timeout_s)
         self.heartbeats.provider = self._classifier.provider
-        beat = partial(self.heartbeats.record, Stage.DELIVERY)
-        self.delivery = (
-            # Told to stop, the daemon ends with the journal's error: whoever restarts it recovers what is there.
-            DeliveryWorker(self.journal, config, config.mqtt, self._online_status(), beat, stop.set)
-            if config.mqtt
-            else None
-        )
-        self._retention = Retention(self.journal, config.journal)
-        self._clips = self._recorder() if config.clips.enabled else None
-        self._writer = ResultWriter(self.journal, self._made_by(), self._noted(on_event), self._kept)
-        self._saving = PowerState()
+        self._clip_index = ClipIndex(self.journal.database)
+        self._clip_finder = ClipFinder(self._clip_index, config.clips_path, config.clips, config.audio)
+        self.delivery = self._delivery_worker()
+        self._retention = Retention(self.journal.database, config.journal)
+        self._clips = self._clip_recorder() if config.clips.enabled else None
+        self._writer = ResultWriter(self.journal, self._provenance(), self._also_saved(on_event), self._on_commit)
+        self._power_state = PowerState()
         self._monitor = Monitor(self._parts())
 
     @property
     def summary(self) -> RunSummary:
-        """What was done so far."""
+        """What this run did until now."""
         return self._writer.summary
 
     def __enter__(self) -> "DeviceRuntime":
@@ -92,59 +90,70 @@ class DeviceRuntime:
         self._writer.close()
         if self._clips:
             self._clips.stop()
-        self.summary.problem = self.delivery.problem if self.delivery else "no broker is set"
+        problem = self.delivery.problem if self.delivery else "no broker is set"
         if self.delivery:
             self.delivery.stop()
-        self.summary.pending = self.journal.pending_count()
+        self.summary.finish(self.journal.outbox.pending_count(), problem)
         self.journal.close()
-        self._alone.close()
+        self._lock.close()
 
     def scan_files(
         self,
         files: Iterable[FoundFile],
         retry: Callable[[FoundFile], None] = lambda _: None,
         *,
-        again: bool = False,
+        reanalyse: bool = False,
         jobs: int = 1,
     ) -> None:
-        """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on.
+        """Analyse every file that this model has not analysed before. A file that cannot be read is only recorded.
 
-        `retry` is told of a file that could not be read to its end this time. What was heard under other settings is
-        heard `again` in place of what it gave then, or else only counted. `jobs` files are heard at a time, and kept in
-        the order in which they come.
+        `retry` is called with a file that could not be read to its end this time. With `reanalyse` a file that was
+        analysed under other settings is analysed again, and replaces the earlier analysis; else it is only counted.
+        `jobs` files are analysed at a time, and written in the order in which they were found.
         """
         detectors = [self._detector(scan_files.BLOCK_S) for _ in range(jobs)]
-        hearing = scan_files.FileScanner(self._writer, detectors, self._config.audio, self._stop, retry, again=again)
-        hearing.scan(self._paced(files))
+        history = ScanHistory(self.journal.database, self._bundle.model_sha256)
+        audio = self._config.audio
+        scanner = scan_files.FileScanner(
+            self._writer, history, detectors, audio, self._stop, retry, reanalyse=reanalyse
+        )
+        scanner.scan(self._with_heartbeats(files))
         self.heartbeats.remove(Stage.INPUT)
 
     def folder(self, root: Path) -> WatchedFolder:
-        """Return a folder whose files are yielded when they are finished; what is not is counted as left."""
-        beat = partial(self.heartbeats.record, Stage.INPUT)
-        if self.delivery:
-            self.delivery.clips.add_root(root)
-        return WatchedFolder(root, self._config.watch, self._stop, self._writer.leave, beat)
+        """Return a folder that yields its finished files. Unfinished files are counted as left."""
+        heartbeat = partial(self.heartbeats.record, Stage.INPUT)
+        self._clip_finder.add_root(root)
+        return WatchedFolder(root, self._config.watch, self._stop, self._writer.leave_for_next_scan, heartbeat)
 
     def run_microphone(self, open_capture: OpenCapture | None = None, clock: Clock | None = None) -> None:
-        """Listen until told to stop, to a simulated device and time if they are given.
+        """Analyse a microphone until `stop` is set. `open_capture` and `clock` simulate a device and its time.
 
-        Raises SourceError if this machine cannot hear at all.
+        Raises SourceError if this machine cannot record at all.
         """
-        detector = self._detector(self._config.audio.block_s, is_live=True)
+        config = self._config
         self.heartbeats.is_live = True
         MicrophoneSession(
-            *(self._writer, detector, self._config.audio, self._config.energy, self._saving),
-            *(self._stop, self.heartbeats, self._clips, open_capture, clock),
-        ).hear()
+            self._writer,
+            self._detector(config.audio.block_s, is_live=True),
+            config.audio,
+            config.energy,
+            self._power_state,
+            self._stop,
+            self.heartbeats,
+            clips=self._clips,
+            open_capture=open_capture,
+            clock=clock,
+        ).run()
         self.heartbeats.remove(Stage.INPUT)
 
     def wait_for_delivery(self) -> None:
-        """Wait until all rows are acknowledged, or nothing has moved for a while."""
-        fewest, since = inf, time.monotonic()
-        while self.delivery and (pending := self.journal.pending_count()) and not self._stop.wait(0.05):
+        """Wait until all rows are acknowledged, or no row was for `DELIVERY_TIMEOUT_S`."""
+        fewest, since_s = inf, time.monotonic()
+        while self.delivery and (pending := self.journal.outbox.pending_count()) and not self._stop.wait(0.05):
             if pending < fewest:
-                fewest, since = pending, time.monotonic()
-            if time.monotonic() - since > DELIVERY_PATIENCE_S:
+                fewest, since_s = pending, time.monotonic()
+            if time.monotonic() - since_s > DELIVERY_TIMEOUT_S:
                 return
 
     def _parts(self) -> DeviceParts:
@@ -156,30 +165,40 @@ class DeviceRuntime:
             heartbeats=self.heartbeats,
             clips=self._clips,
             disk=DiskWatch(config.journal_path.parent, config.disk, self._writer, self._clips),
-            power=PowerWatch(config.energy.battery, self._saving, self._writer),
+            power=PowerWatch(config.energy.battery, self._power_state, self._writer),
         )
 
-    def _recorder(self) -> ClipRecorder:
+    def _delivery_worker(self) -> DeliveryWorker | None:
+        if not (mqtt := self._config.mqtt):
+            return None
+        device, zone = self._config.device, self._config.audio.zone or UTC
+        clips = ClipUploader(self._clip_finder, self._clip_index, self._config.clips, device, zone)
+        heartbeat = partial(self.heartbeats.record, Stage.DELIVERY)
+        # After a fault of the journal the program ends with its error. The next start recovers the journal.
+        on_broken_journal = self._stop.set
+        return DeliveryWorker(self.journal, device, mqtt, self._online_status(), clips, heartbeat, on_broken_journal)
+
+    def _clip_recorder(self) -> ClipRecorder:
         config = self._config
         store = ClipStore(config.clips_path, config.clips, config.audio.zone or UTC)
-        return ClipRecorder(config.clips, store, config.detect.max_call_s, ClipIndex(self.journal).note)
+        return ClipRecorder(config.clips, store, config.detect.max_call_s, self._clip_index.add)
 
-    def _noted(self, on_event: Callable[[EventRow], None]) -> Callable[[EventRow], None]:
+    def _also_saved(self, on_event: Callable[[EventRow], None]) -> Callable[[EventRow], None]:
         if not (clips := self._clips):
             return on_event
 
-        def note(event: EventRow) -> None:
+        def save(event: EventRow) -> None:
             clips.add_event(event)
             on_event(event)
 
-        return note
+        return save
 
-    def _kept(self) -> None:
+    def _on_commit(self) -> None:
         self._retention.tick()
         if self.delivery:
             self.delivery.wake()
 
-    def _paced(self, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
+    def _with_heartbeats(self, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
         self.heartbeats.record(Stage.INPUT)
         for file in files:
             self.heartbeats.record(Stage.INPUT)
@@ -189,7 +208,7 @@ class DeviceRuntime:
         model, detect = self._classifier.clone(), self._config.detect
         return InstrumentedDetector(self.heartbeats, self._bundle, model, detect, block_s, is_live=is_live)
 
-    def _made_by(self) -> Provenance:
+    def _provenance(self) -> Provenance:
         manifest = self._bundle.manifest
         return Provenance(manifest.id, manifest.version, self._bundle.model_sha256, self._config.hash(), __version__)
 
@@ -202,21 +221,3 @@ class DeviceRuntime:
             model_sha256=self._bundle.model_sha256,
             **self._config.device.model_dump(include={"latitude_deg", "longitude_deg", "zone"}),
         )
-
-
-def acquire_lock(journal: Path) -> IO[bytes]:
-    """Keep a second process off the journal: two devices of one name would throw each other off the broker.
-
-    Raises JournalError if there is one, or if the folder cannot be written.
-    """
-    try:
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        lock = journal.with_suffix(".lock").open("wb")
-    except OSError as error:
-        raise JournalError(f"cannot use the journal {journal}: {error.strerror}; set state_dir") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise JournalError(f"another anura-edge uses {journal}; stop it, or give this one its own state_dir") from error
-    return lock

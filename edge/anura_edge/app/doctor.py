@@ -1,6 +1,5 @@
 """Looks at a device as a technician would: each part is well, doubtful or broken, and what to do about it."""
 
-import fcntl
 import math
 import os
 import sqlite3
@@ -13,6 +12,7 @@ from threading import Event
 
 import numpy as np
 
+from anura_edge.app.lock import is_locked
 from anura_edge.audio import FloatArray
 from anura_edge.config.device import Config
 from anura_edge.delivery.connection import MqttConnection
@@ -97,27 +97,27 @@ def _broker(config: Config) -> tuple[Verdict, str]:
     if not (mqtt := config.mqtt):
         return Verdict.WARN, "none is set, so all rows wait in the journal; set mqtt.host"
     site, device = config.device.site, config.device.name
-    # A name of its own: under the device's it would throw out the one at work.
-    link = MqttConnection(
+    connection = MqttConnection(
         mqtt,
         mqtt.password(),
+        # Under the device's own client id the broker would disconnect the device that is running.
         f"anura-doctor-{site}-{device}-{os.getpid()}",
         will=(topic(site, device, "status"), Status(state="offline").to_bytes()),
-        subscribe=topic(site, device, "ack"),
+        ack_topic=topic(site, device, "ack"),
     )
     try:
-        link.open()
+        connection.open()
     except (AnuraError, OSError) as error:
         return Verdict.FAIL, f"{mqtt.host}:{mqtt.port}: {error}; check host, port, password and certificate"
     finally:
-        link.close()
+        connection.close()
     return Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in, {'with' if mqtt.ca_file else 'without'} TLS"
 
 
 def _microphone(config: Config) -> tuple[Verdict, str]:
     if config.source != "mic":
         return Verdict.OK, "the settings listen to none"
-    if _is_at_work(config):
+    if is_locked(config.journal_path):
         return Verdict.OK, "in use by the device at work; its health message says how long ago sound came"
     capture = CaptureProcess(config.audio.microphone, None, config.audio.live_channel, config.audio.block_s, Event())
     try:
@@ -141,17 +141,6 @@ def _listen_for_a_second(capture: Capture) -> FloatArray:
             raise SourceError(f"{capture.name}: no audio for {SILENT_DRIVER_S:g} s; unplug it and plug it in again")
         blocks.append(block.samples)
     return np.concatenate(blocks)
-
-
-def _is_at_work(config: Config) -> bool:
-    try:
-        with config.journal_path.with_suffix(".lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
 
 
 def _disk(config: Config) -> tuple[Verdict, str]:

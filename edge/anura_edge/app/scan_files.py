@@ -1,7 +1,7 @@
-"""Hears recordings that are files: each one once, whole, whatever state the others are in.
+"""Analyses recordings that are files: each one once and to its end, even if other files are damaged.
 
-Several are heard at a time, and what they gave is kept one by one in the order in which they were found: the journal is
-the same however many threads there are.
+Several files are analysed at a time. Their results are written in the order in which the files were found, so the
+journal does not depend on the number of threads.
 """
 
 import logging
@@ -21,201 +21,230 @@ from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import OTHER_FILE, AudioFile, check_name, is_unchanged, open_file
 from anura_edge.sources.files.identity import INTERRUPTED, quick_fingerprint, read_ahead
 from anura_edge.sources.files.scan import FoundFile
-from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis
+from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis, ScanHistory
 from anura_edge.store.writer import ResultWriter
 
 log = logging.getLogger(__name__)
 
 BLOCK_S = 10.0
-"""A file is scored as much at a time as is read at once: longer is not faster, and takes more memory."""
+"""Seconds of a file that are scored at once. A longer block is not faster and takes more memory."""
 
-AHEAD = 4
-"""So many files a detector are looked at before their turn: short ones must not wait for the commits of others."""
+FILES_AHEAD = 4
+"""Files per detector that are prepared before their turn: short files must not wait for the commits of others."""
 
 
 class FileScanner:
-    """Analyses files, as many at a time as there are detectors."""
+    """Analyses as many files at a time as there are detectors."""
 
     def __init__(
         self,
         writer: ResultWriter,
+        history: ScanHistory,
         detectors: Sequence[Detector],
         audio: AudioSettings,
         stop: Event,
         retry: Callable[[FoundFile], None],
         *,
-        again: bool,
+        reanalyse: bool,
     ) -> None:
-        """`retry` is told of a file that could not be read to its end this time.
+        """`retry` is called with a file that could not be read to its end this time.
 
-        What was heard under other settings is heard `again` in place of what it gave then, or else only counted.
+        With `reanalyse` a file that was analysed under other settings is analysed again, and replaces the earlier
+        analysis; else it is only counted.
         """
-        self._writer, self._audio, self._stop = writer, audio, stop
-        self._retry, self._again = retry, again
+        self._writer, self._history, self._audio, self._stop = writer, history, audio, stop
+        self._retry, self._reanalyse = retry, reanalyse
         self._jobs = len(detectors)
         self._detectors: SimpleQueue[Detector] = SimpleQueue()
         for detector in detectors:
             self._detectors.put(detector)
-        self._kept_until_s = 0.0
+        self._written_until_s = 0.0
         self._failure: Exception | None = None
-        self._warned_of_clock = False
+        self._has_warned_of_clock = False
 
     def scan(self, files: Iterable[FoundFile]) -> None:
-        """Analyse every file that this model has not analysed before; a bad one is noted, and the rest goes on."""
-        room = Semaphore(AHEAD * self._jobs)
-        # One more thread than detectors: it looks at the next file, and has it read, until a detector is free.
-        with ThreadPoolExecutor(self._jobs + 1, "hearing") as ahead, ThreadPoolExecutor(1, "keeping") as in_order:
+        """Analyse every file that this model has not analysed before. A file that cannot be read is only recorded."""
+        room = Semaphore(FILES_AHEAD * self._jobs)
+        # One thread more than detectors: it opens and reads the next file while no detector is free.
+        with ThreadPoolExecutor(self._jobs + 1, "analysis") as ahead, ThreadPoolExecutor(1, "results") as in_order:
             for file in files:
                 if self._stop.is_set():
                     break
-                visit = FileJob(file, self._audio.zone, self._listen)
-                if self._is_counted(visit):
+                job = FileJob(file, self._audio.zone, self._analyse)
+                if self._is_counted(job):
                     continue
                 room.acquire()
-                turn = in_order.submit(self._take_turn, visit, ahead.submit(self._look_ahead, visit))
+                turn = in_order.submit(self._take_turn, job, ahead.submit(self._prepare, job))
                 turn.add_done_callback(lambda _: room.release())
         if self._failure:
             raise self._failure
-        self._writer.flush_seen()
+        self._history.flush()
 
-    def _is_counted(self, visit: "FileJob") -> bool:
-        """Count a file that is known at a glance: of a card that goes on after a kill there may be very many."""
-        with suppress(UnreadableError):  # told in its turn
-            check_name(visit.file.path)
-            if past := self._known_at_glance(visit):
-                self._writer.count_known(past)
+    def _is_counted(self, job: "FileJob") -> bool:
+        """Count a file that has not changed since it was analysed. A card that is scanned again may have very many."""
+        with suppress(UnreadableError):  # its turn reports it
+            check_name(job.file.path)
+            if previous := self._unchanged(job):
+                self._count_known(previous)
                 return True
         return False
 
-    def _look_ahead(self, visit: "FileJob") -> None:
-        """Do what can be done before a file's turn. Only its turn decides what it counts as, and meets its faults."""
+    def _prepare(self, job: "FileJob") -> None:
+        """Read and analyse a file before its turn. Only its turn decides how it is counted, and reports its errors."""
         with suppress(UnreadableError):
-            check_name(visit.file.path)
-            if not (self._stop.is_set() or self._known_by_content(visit)):
-                read_ahead(visit.file.path)
-                visit.began_s = time.monotonic()
-                visit.heard  # noqa: B018 (known from now on)
+            check_name(job.file.path)
+            if not (self._stop.is_set() or self._same_content(job)):
+                read_ahead(job.file.path)
+                job.began_s = time.monotonic()
+                job.results  # noqa: B018 (the property stores its value)
 
-    def _take_turn(self, visit: "FileJob", looked: "Future[None]") -> None:
+    def _take_turn(self, job: "FileJob", prepared: "Future[None]") -> None:
         try:
-            looked.result()
+            prepared.result()
             if not self._stop.is_set():
-                self._take(visit)
+                self._finish(job)
         except UnreadableError as error:
-            self._set_aside(visit.file, error)
-        except Exception as error:  # whatever it is: it is raised where the files come from, who may wait for more
+            self._write_unreadable(job.file, error)
+        except Exception as error:  # any error: `scan` raises it, after the source of the files was stopped
             self._failure = self._failure or error
             self._stop.set()
 
-    def _take(self, visit: "FileJob") -> None:
-        check_name(visit.file.path)
-        if past := self._known_at_glance(visit):
-            self._writer.count_known(past)
-        elif past := self._known_by_content(visit):
-            self._writer.see(visit.seen, past.recording)
-            self._writer.count_known(past)
+    def _finish(self, job: "FileJob") -> None:
+        check_name(job.file.path)
+        if previous := self._unchanged(job):
+            self._count_known(previous)
+        elif previous := self._same_content(job):
+            self._history.add_fingerprint(job.fingerprint, previous.recording)
+            self._count_known(previous)
         else:
-            self._keep(visit, self._writer.past(visit.sound))
+            self._write(job, self._find_content(job.sound))
 
-    # What is known before a file's turn is known in its turn: nothing that is kept in between makes it wanted.
+    # A file that is known before its turn is known in its turn: no result that is written in between changes that.
 
-    def _known_at_glance(self, visit: "FileJob") -> PreviousAnalysis | None:
-        past = self._writer.find_by_fingerprint(visit.seen)
-        return past if past and not self._is_wanted(past) else None
+    def _unchanged(self, job: "FileJob") -> PreviousAnalysis | None:
+        previous = self._history.find_unchanged(job.fingerprint)
+        return previous if previous and not self._is_outdated(previous) else None
 
-    def _known_by_content(self, visit: "FileJob") -> PreviousAnalysis | None:
-        sound, past = visit.sound, self._writer.past(visit.sound)
-        if not past:
+    def _same_content(self, job: "FileJob") -> PreviousAnalysis | None:
+        sound, previous = job.sound, self._find_content(job.sound)
+        if not previous:
             return None
-        is_same = past.recording == sound.recording.id
-        return past if past.size > sound.content.size or (is_same and not self._is_wanted(past)) else None
+        is_longer = previous.size_bytes > sound.content.size
+        is_same = previous.recording == sound.recording.id
+        return previous if is_longer or (is_same and not self._is_outdated(previous)) else None
 
-    def _is_wanted(self, past: PreviousAnalysis) -> bool:
-        return self._again and not past.is_replaced and past.config_hash != self._writer.provenance.config_hash
+    def _find_content(self, sound: AudioFile) -> PreviousAnalysis | None:
+        return self._history.find(sound.recording.id, sound.content.head if sound.has_content_id else None)
 
-    def _listen(self, sound: AudioFile) -> list[PipelineOutput] | None:
-        """Hear a file as soon as a detector is free; return None if told to stop before its end."""
+    def _is_outdated(self, previous: PreviousAnalysis) -> bool:
+        return self._reanalyse and not previous.is_replaced and self._has_other_settings(previous)
+
+    def _has_other_settings(self, previous: PreviousAnalysis) -> bool:
+        return previous.config_hash != self._writer.provenance.config_hash
+
+    def _count_known(self, previous: PreviousAnalysis) -> None:
+        self._writer.summary.add_known(
+            is_unreadable=not previous.is_whole,
+            # A journal of an early version has no hash of the settings.
+            has_other_settings=bool(previous.config_hash) and self._has_other_settings(previous),
+        )
+
+    def _analyse(self, sound: AudioFile) -> list[PipelineOutput] | None:
+        """Analyse a file as soon as a detector is free. Return None if `stop` was set before its end."""
         detector = self._detectors.get()
-        heard = []
+        results = []
         try:
-            for part in analyse(sound, detector, self._audio.channel):
+            for result in analyse(sound, detector, self._audio.channel):
                 if self._stop.is_set():
                     return None
-                heard.append(part)
+                results.append(result)
         finally:
             self._detectors.put(detector)
-        return heard
+        return results
 
-    def _keep(self, visit: "FileJob", past: PreviousAnalysis | None) -> None:
-        """Keep all that a file gave at once: after a crash it is simply analysed again."""
-        file, sound, heard = visit.file, visit.sound, visit.heard
-        if heard is None:
+    def _write(self, job: "FileJob", previous: PreviousAnalysis | None) -> None:
+        """Write all results of a file in one transaction: after a crash the file is analysed again."""
+        file, sound, results = job.file, job.sound, job.results
+        if results is None:
             return
-        error = heard[-1].read_error
+        error = results[-1].read_error
         if (error and error.reason == INTERRUPTED) or not is_unchanged(sound):
-            self._leave(file, f"{sound.path} changed or went away while it was heard; the next scan hears it again")
+            detail = f"{sound.path} changed or was removed during the analysis; the next scan analyses it again"
+            self._leave(file, detail)
             return
-        head = sound.content.head if sound.has_content_id else None
-        in_place_of = past.recording if past else None
-        done = AnalysedFile(sound.recording, sound.content.size, head, visit.seen, error is None, in_place_of)
-        self._writer.keep(heard, done)
-        self._count_time(visit)
+        done = AnalysedFile(
+            sound.recording,
+            sound.content.size,
+            sound.content.head if sound.has_content_id else None,
+            job.fingerprint,
+            is_whole=error is None,
+            replaces=previous.recording if previous else None,
+        )
+        self._writer.write(results, done)
+        self._count_new(job)
         if error:
-            self._writer.set_aside(file, error)
-        if sound.recording.clock_source == ClockSource.UNKNOWN and not self._warned_of_clock:
-            self._warned_of_clock = True
-            log.warning("times in file names are read as UTC; set audio.utc_offset to what the recorder's clock kept")
+            self._writer.write_unreadable(file, error)
+        self._warn_of_clock(sound)
 
-    def _count_time(self, visit: "FileJob") -> None:
-        self._writer.summary.new += 1
+    def _count_new(self, job: "FileJob") -> None:
         now_s = time.monotonic()
-        self._writer.summary.elapsed_s += now_s - max(visit.began_s, self._kept_until_s)
-        self._kept_until_s = now_s
+        self._writer.summary.add_new(now_s - max(job.began_s, self._written_until_s))
+        self._written_until_s = now_s
 
-    def _set_aside(self, file: FoundFile, error: UnreadableError) -> None:
+    def _warn_of_clock(self, sound: AudioFile) -> None:
+        if sound.recording.clock_source == ClockSource.UNKNOWN and not self._has_warned_of_clock:
+            self._has_warned_of_clock = True
+            log.warning(
+                "times in file names are read as UTC; set audio.utc_offset to the offset of the recorder's clock"
+            )
+
+    def _write_unreadable(self, file: FoundFile, error: UnreadableError) -> None:
         if error.reason == INTERRUPTED:
             self._leave(file, str(error))
         elif error.reason != OTHER_FILE:
-            self._writer.set_aside(file, error)
+            self._writer.write_unreadable(file, error)
 
     def _leave(self, file: FoundFile, detail: str) -> None:
-        self._writer.leave(INTERRUPTED, detail)
+        self._writer.leave_for_next_scan(INTERRUPTED, detail)
         self._retry(file)
 
 
 class FileJob:
-    """A file, and what becomes known of it, each thing once: before its turn if possible, or else then.
+    """A file with its fingerprint, sound and results. Each value is computed once, when it is first read.
 
-    Not by `functools.cached_property`: before Python 3.12 all objects share its lock, so that one file would be heard
-    at a time. A visit is in one thread at a time.
+    `functools.cached_property` would not do: before Python 3.12 all objects share its lock, so only one file would be
+    analysed at a time. A job is in one thread at a time.
     """
 
     def __init__(
-        self, file: FoundFile, zone: timezone | None, listen_to: Callable[[AudioFile], list[PipelineOutput] | None]
+        self, file: FoundFile, zone: timezone | None, analyse: Callable[[AudioFile], list[PipelineOutput] | None]
     ) -> None:
-        self.file, self._zone, self._listen_to = file, zone, listen_to
+        self.file, self._zone, self._analyse = file, zone, analyse
         self.began_s = time.monotonic()
-        self._seen: bytes | None = None
+        self._fingerprint: bytes | None = None
         self._sound: AudioFile | None = None
-        self._heard: list[PipelineOutput] | None = None
+        self._results: list[PipelineOutput] | None = None
 
     @property
-    def seen(self) -> bytes:
-        """What it shows at a glance."""
-        if self._seen is None:
-            self._seen = quick_fingerprint(self.file.path, self.file.name, self.file.size, self.file.mtime_ns)
-        return self._seen
+    def fingerprint(self) -> bytes:
+        """The quick fingerprint: it is made without reading much of the file."""
+        if self._fingerprint is None:
+            self._fingerprint = quick_fingerprint(self.file.path, self.file.name, self.file.size, self.file.mtime_ns)
+        return self._fingerprint
 
     @property
     def sound(self) -> AudioFile:
-        """What can be heard of it."""
+        """The opened file.
+
+        Raises UnreadableError if it cannot be analysed.
+        """
         if self._sound is None:
             self._sound = open_file(self.file.path, self.file.name, self._zone)
         return self._sound
 
     @property
-    def heard(self) -> list[PipelineOutput] | None:
-        """What was heard in it; None if we were told to stop before its end."""
-        if self._heard is None:
-            self._heard = self._listen_to(self.sound)
-        return self._heard
+    def results(self) -> list[PipelineOutput] | None:
+        """The results of the analysis; None if the program was stopped before its end."""
+        if self._results is None:
+            self._results = self._analyse(self.sound)
+        return self._results

@@ -20,7 +20,7 @@ from anura_edge.sources.microphone import capture_spawn
 
 if TYPE_CHECKING:
     from anura_edge.sources.files.scan import FoundFile
-    from anura_edge.store.writer import RunSummary
+    from anura_edge.store.run_summary import RunSummary
 
 
 def run(
@@ -115,7 +115,7 @@ def _watch(settings: Config, path: Path, *, reanalyse: bool, as_json: bool) -> N
 
     with DeviceRuntime(settings, event_printer(as_json=as_json), stop_on_signals()) as runtime:
         folder = runtime.folder(path)
-        runtime.scan_files(folder.watch(), folder.retry, again=reanalyse)
+        runtime.scan_files(folder.watch(), folder.retry, reanalyse=reanalyse)
     _finish(runtime.summary, as_json=as_json)
 
 
@@ -129,9 +129,9 @@ def _scan(settings: Config, kind: str, path: Path, jobs: int, *, reanalyse: bool
         if kind == "folder":
             folder = runtime.folder(path)
             files = with_progress(path, folder.scan_once(), runtime.summary)
-            runtime.scan_files(files, folder.retry, again=reanalyse, jobs=jobs)
+            runtime.scan_files(files, folder.retry, reanalyse=reanalyse, jobs=jobs)
         else:
-            runtime.scan_files(_single_file(path), again=reanalyse)
+            runtime.scan_files(_single_file(path), reanalyse=reanalyse)
         runtime.wait_for_delivery()
     _finish(runtime.summary, as_json=as_json, interrupted=stop.is_set())
 

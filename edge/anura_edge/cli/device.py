@@ -68,12 +68,12 @@ def resend(
 
     The base station stores each row once. Stop the device first (`systemctl stop anura-edge`), and start it afterwards.
     """
-    from anura_edge.app.device import acquire_lock
+    from anura_edge.app.lock import acquire_lock
     from anura_edge.store.recovery import open_journal
 
     if everything == (since is not None):
         raise ConfigError("write either --since DATE or --all")
     path = load(Config, config).journal_path
     with closing(acquire_lock(path)), closing(open_journal(path)) as journal:
-        count = journal.resend(since.replace(tzinfo=UTC) if since else None)
+        count = journal.outbox.resend(since.replace(tzinfo=UTC) if since else None)
     typer.echo(f"{count} rows wait to be sent again")

@@ -11,7 +11,7 @@ from anura_edge.errors import SourceError
 from anura_edge.events import EffortState
 from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES
 from anura_edge.sources.files.scan import FoundFile, scan
-from anura_edge.store.writer import RunSummary
+from anura_edge.store.run_summary import RunSummary
 
 
 def with_progress(root: Path, files: Iterator[FoundFile], summary: RunSummary) -> Iterator[FoundFile]:

@@ -1,72 +1,82 @@
-"""Finds the row that is at fault when a batch is refused, or when the connection ends at it again and again.
+"""Finds the row because of which a batch is refused, or because of which the connection ends again and again.
 
-A suspected batch is sent alone, then its halves, at last single rows. It outlives connections: a broker may hang up at
-a message that it does not like (mosquitto's `message_size_limit` ends so).
+A suspected batch is sent alone, then its halves, and at last single rows. The finder outlives connections: a broker may
+end the connection at a message that it does not accept (mosquitto's `message_size_limit` does so).
 """
 
 from collections import Counter, deque
 from collections.abc import Sequence
 
-MAX_HANG_UPS = 2
-"""So often the connection may end while a batch is on its way before the batch is sent alone."""
+MAX_LOST_CONNECTIONS = 2
+"""After so many connections that ended with a batch in flight, the batch is sent alone."""
 
-MAX_TRIES = 3
-"""So often a single row is refused before it is set aside."""
+MAX_REFUSALS = 3
+"""After so many refusals a single row is rejected."""
 
 Seqs = Sequence[int]
 
 
 class PoisonRowFinder:
-    """What is to be sent alone, and what was found."""
+    """The batches to send alone, and the rows that were found."""
 
     def __init__(self) -> None:
         self.groups: deque[Seqs] = deque()
-        """To be sent one by one, each alone."""
+        """Batches that wait to be sent alone, one by one."""
         self.testing: Seqs = ()
-        """What is on its way alone."""
+        """The batch that is sent alone now."""
         self.rejected: dict[int, str] = {}
-        """Rows that are refused, and why."""
+        """Rows to move to the dead letters, with the reason."""
         self.dead_letter_quota = 0
-        """So many rows may be set aside before another must be delivered."""
-        self._hang_ups: Counter[int] = Counter()
-        self._tries: Counter[int] = Counter()
+        """The number of rows that may become dead letters before another row must be delivered."""
+        self._lost_connections: Counter[int] = Counter()
+        self._refusals: Counter[int] = Counter()
 
     @property
-    def careful(self) -> bool:
-        """Whether batches must travel alone."""
+    def is_searching(self) -> bool:
+        """Whether batches must be sent alone."""
         return bool(self.groups or self.testing)
 
-    def next(self) -> Seqs:
-        """Return what to send alone next."""
+    def next_group(self) -> Seqs:
+        """Remove and return the batch to send alone next."""
         self.testing = self.groups.popleft()
         return self.testing
 
-    def hung_up(self, in_flight: Sequence[Seqs], reason: str) -> None:
-        """Note that the connection ended while these were on their way."""
+    def connection_lost(self, in_flight: Sequence[Seqs], reason: str) -> None:
+        """Count a connection that ended with these batches in flight."""
         if self.testing:
-            for seqs in in_flight:  # there is one
+            for seqs in in_flight:  # it is one batch
                 self.refused(seqs, reason)
-            self.testing = ()  # also if it never left: then it is sent like any other
+            self.testing = ()  # Also if the batch was never sent: then it is sent like any other.
             return
         for seqs in in_flight:
-            self._hang_ups[seqs[0]] += 1
-            if self._hang_ups[seqs[0]] >= MAX_HANG_UPS:
+            self._lost_connections[seqs[0]] += 1
+            if self._lost_connections[seqs[0]] >= MAX_LOST_CONNECTIONS:
                 self.groups.append(seqs)
 
-    def taken(self, seqs: Seqs) -> None:
-        """Note that a batch arrived at the broker."""
-        self._hang_ups.pop(seqs[0], None)
+    def passed(self, seqs: Seqs) -> None:
+        """Clear a batch: the broker has it, or none of its rows waits any more."""
+        self._lost_connections.pop(seqs[0], None)
         self.testing = ()
 
     def refused(self, seqs: Seqs, reason: str) -> None:
-        """Note that a batch was refused: look at its halves, or find its only row guilty after some tries."""
+        """Divide a refused batch in halves; reject a single row after some refusals."""
         self.testing = ()
         if len(seqs) > 1:
             half = len(seqs) // 2
             self.groups.extend((seqs[:half], seqs[half:]))
             return
-        self._tries[seqs[0]] += 1
-        if self._tries[seqs[0]] < MAX_TRIES:
+        self._refusals[seqs[0]] += 1
+        if self._refusals[seqs[0]] < MAX_REFUSALS:
             self.groups.append(seqs)
         else:
             self.rejected[seqs[0]] = reason
+
+    def reject(self, seq: int, reason: str) -> None:
+        """Reject a row without a further attempt."""
+        self.passed([seq])
+        self.rejected[seq] = reason
+
+    def pop_rejected(self) -> tuple[int, str]:
+        """Remove and return the row that was rejected first, with the reason."""
+        seq = next(iter(self.rejected))
+        return seq, self.rejected.pop(seq)

@@ -1,60 +1,85 @@
-"""Which rows go next over one connection: what is asked for, then what is new, then the backlog, in order."""
+"""The order in which rows are sent over one connection: requested rows, then new rows, then the backlog."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
-from anura_edge.store.outbox import Outbox
+from anura_edge.delivery.actions import HeadRead, ReadHead, ReadPending, ReadRows, RowSource, RowsRead
 from anura_edge.wire import Row
 
 MAX_BATCH_ROWS = 200
-"""About 20 kB compressed: larger ones would save little, and a lost one would cost more."""
+"""About 20 kB compressed. Larger batches save little, and a lost one costs more."""
 
 NEWEST_EVENTS = 20
-"""So many events go before the backlog when a connection begins: what calls tonight before what called last week."""
+"""Events that are sent before the backlog when a connection begins: tonight's calls before last week's."""
 
 
 class SendQueue:
-    """The order of sending. It remembers where it is, not what was sent."""
+    """Names the rows to read next, and holds those that were read. It does not record which rows were sent."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-        self.rewind()
+    def __init__(self) -> None:
+        self.restart()
 
-    def rewind(self) -> None:
-        """Begin again: what waits now is the backlog, and what comes from now on is new."""
-        self._head = self._new_to = self._outbox.head()
-        self._backlog_to = 0
-        self._ready: deque[Sequence[Row]] = deque()
-        self._asked: deque[Collection[int]] = deque([self._outbox.newest_events(NEWEST_EVENTS)])
+    def restart(self) -> None:
+        """Start again: rows that wait now are the backlog, and rows that are written from now on are new."""
+        self._head_seq: int | None = None
+        self._new_after_seq = self._backlog_after_seq = 0
+        self._has_read_new = False
+        self._requested: deque[Collection[int]] = deque()
+        self._batches: deque[Sequence[Row]] = deque()
 
-    def ask(self, seqs: Collection[int]) -> None:
-        """Send rows before all others, in a batch of their own."""
-        self._asked.append(seqs)
+    def request(self, seqs: Collection[int]) -> None:
+        """Send rows before all others, in batches of their own."""
+        self._requested.append(seqs)
 
     def put_back(self, rows: Sequence[Row]) -> None:
         """Send rows of one kind next, after all."""
-        self._ready.appendleft(rows)
+        self._batches.appendleft(rows)
 
-    def next(self, may_go: Callable[[Row], bool], *, backlog: bool) -> Sequence[Row]:
-        """Return the next rows of one kind, or none; leave those out that may not go, and perhaps the backlog."""
-        while self._ready or self._fill(backlog=backlog):
-            if rows := [row for row in self._ready.popleft() if may_go(row)]:
+    def next_batch(self, may_send: Callable[[Row], bool]) -> Sequence[Row]:
+        """Remove and return the next rows of one kind that may be sent; empty if rows must be read first."""
+        while self._batches:
+            if rows := [row for row in self._batches.popleft() if may_send(row)]:
                 return rows
-        return []
+        return ()
 
-    def _fill(self, *, backlog: bool) -> bool:
-        if self._asked:
-            rows = self._outbox.rows(self._asked.popleft())
-        elif rows := self._outbox.pending(self._new_to, MAX_BATCH_ROWS):
-            self._new_to = rows[-1].seq
-        elif backlog and self._backlog_to < self._head:
-            rows = [row for row in self._outbox.pending(self._backlog_to, MAX_BATCH_ROWS) if row.seq <= self._head]
-            self._backlog_to = rows[-1].seq if rows else self._head
-        else:
-            return False
-        # Two kinds that take turns would make batches of one row, which cannot be compressed.
-        by_kind: dict[str, list[Row]] = {}
-        for row in rows:
-            by_kind.setdefault(row.kind, []).append(row)
-        self._ready.extend(by_kind.values() or [[]])
-        return True
+    def expect_new(self) -> None:
+        """Read new rows again: some may have been written."""
+        self._has_read_new = False
+
+    def next_read(self, *, with_backlog: bool) -> ReadHead | ReadRows | ReadPending | None:
+        """Return what to read next, or None if no row is left to send."""
+        if self._head_seq is None:
+            return ReadHead(NEWEST_EVENTS)
+        if self._requested:
+            return ReadRows(RowSource.REQUESTED, self._requested.popleft())
+        if not self._has_read_new:
+            return ReadPending(RowSource.NEW, self._new_after_seq, MAX_BATCH_ROWS)
+        if with_backlog and self._backlog_after_seq < self._head_seq:
+            return ReadPending(RowSource.BACKLOG, self._backlog_after_seq, MAX_BATCH_ROWS)
+        return None
+
+    def set_head(self, head: HeadRead) -> None:
+        """Divide the backlog from the new rows, and request the newest events."""
+        self._head_seq = self._new_after_seq = head.head_seq
+        self._requested.append(head.newest_events)
+
+    def add(self, read: RowsRead) -> None:
+        """Add rows that were read."""
+        rows = read.rows
+        if read.request.source is RowSource.NEW:
+            self._has_read_new = not rows
+            self._new_after_seq = rows[-1].seq if rows else self._new_after_seq
+        elif read.request.source is RowSource.BACKLOG:
+            head_seq = self._head_seq or 0
+            rows = [row for row in rows if row.seq <= head_seq]
+            self._backlog_after_seq = rows[-1].seq if rows else head_seq
+            self.expect_new()
+        self._batches.extend(_by_kind(rows))
+
+
+def _by_kind(rows: Sequence[Row]) -> Collection[Sequence[Row]]:
+    """Group rows by kind. Two kinds in turn would make batches of one row, which compress badly."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.kind, []).append(row)
+    return groups.values()

@@ -59,7 +59,9 @@ class DiskWatch:
         if self._is_low and not was_low and self.space and (problem := self.problem):
             log.warning(problem)
             free_bytes = float(self.space.free_bytes)
-            self._writer.notice(Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), problem, amount=free_bytes))
+            self._writer.write_notice(
+                Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), problem, amount=free_bytes)
+            )
 
     def _is_short(self, free: Space) -> bool:
         return shortfall(free, self._limits, was_low=self._is_low) != Space(0, 0)

@@ -65,7 +65,7 @@ class Monitor:
 
     def _retry_writes(self) -> None:
         if self._parts.writer.is_full:
-            self._parts.writer.try_again()
+            self._parts.writer.retry()
 
     def _publish(self) -> None:
         if time.monotonic() < self._report_due_s:

@@ -70,7 +70,7 @@ class PowerWatch:
             self._saving.mode = step
             detail = f"the battery is at {percent:.0f} %: {_MEANING[step]}"
             log.warning(detail)
-            self._writer.notice(Notice(uuid4(), NoticeKind.ENERGY, datetime.now(UTC), detail, amount=percent))
+            self._writer.write_notice(Notice(uuid4(), NoticeKind.ENERGY, datetime.now(UTC), detail, amount=percent))
 
 
 def _powers_the_machine(folder: Path) -> bool:

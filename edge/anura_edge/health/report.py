@@ -61,7 +61,7 @@ class HealthReport:
         """
         parts, heartbeats, writer = self._parts, self._parts.heartbeats, self._parts.writer
         provenance, journal, space, supply = writer.provenance, writer.journal, parts.disk.space, parts.power.supply
-        pending = journal.pending_count()
+        pending = journal.outbox.pending_count()
         return wire.Health(
             utc=datetime.now(UTC),
             every_s=parts.settings.interval_s,
@@ -85,7 +85,7 @@ class HealthReport:
             overflows=heartbeats.overflows,
             drift_ppm=heartbeats.drift_ppm,
             pending=pending,
-            oldest_pending_s=self._backlog.age_s(journal.floor(), pending),
+            oldest_pending_s=self._backlog.age_s(journal.outbox.floor(), pending),
             disk_free_bytes=space and space.free_bytes,
             disk_free_inodes=space and space.free_inodes,
             clips_saved=parts.clips and parts.clips.saved,

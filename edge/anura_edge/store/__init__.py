@@ -1,1 +1,1 @@
-"""What the device remembers: one SQLite file, the queue in it, and what happens when it is old, full or damaged."""
+"""The journal of the device: one SQLite file with all rows, the outbox and the scan history."""

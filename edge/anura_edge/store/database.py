@@ -1,8 +1,8 @@
-"""The file under the journal: opened, checked, migrated, and used no more after a fault.
+"""The SQLite file of the journal: it is opened, checked and migrated here, and not used any more after a fault.
 
-WAL with synchronous=FULL loses nothing at a power cut and costs one fdatasync a commit, a quarter of the default
-journal's (measured by cutting writes between syncs: 0 of 5,412 commits lost; WAL with NORMAL lost all). A torn or
-flipped tail of the WAL fails its checksum, and the file opens with all that was committed before it.
+WAL with synchronous=FULL loses nothing at a power cut. It costs one fdatasync a commit, a quarter of the default
+journal mode's (measured by cutting writes between syncs: 0 of 5,412 commits were lost; WAL with NORMAL lost all). A
+torn or flipped tail of the WAL fails its checksum, and the file opens with all commits before the tail.
 """
 
 import logging
@@ -21,10 +21,10 @@ from anura_edge.store.schema import STEPS, VERSION
 log = logging.getLogger(__name__)
 
 CHECK_S = 5.0
-"""How long the check at the start may take: a device should listen within ten seconds."""
+"""The longest time for the check at the start: a device should record within ten seconds."""
 
 _CHECK_STEPS = 10_000
-"""SQLite's virtual machine asks after so many steps, some milliseconds, whether to go on."""
+"""SQLite's virtual machine calls the progress handler after so many steps: every few milliseconds."""
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -33,10 +33,10 @@ class Database:
     """One SQLite file. Threads may share it."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or begin one.
+        """Open the file, or create it.
 
-        Raises JournalDamagedError if it can no longer be read, JournalError if it is somebody else's, comes from a
-        newer version, or cannot be written.
+        Raises JournalDamagedError if it cannot be read any more; JournalError if it belongs to another program, comes
+        from a newer version, or cannot be written.
         """
         self.path = path
         self._lock = RLock()
@@ -66,9 +66,9 @@ class Database:
         self.id = UUID(identity[0])
 
     def _check(self) -> None:
-        """Look for damage, but not for ever; what is found later is found then."""
+        """Search for damage, for a limited time. A query can still find damage later."""
         if damaged_mark(self.path).exists():
-            raise JournalDamagedError(f"the journal {self.path} was found damaged while it was used")
+            raise JournalDamagedError(f"the journal {self.path} was damaged when it was last used")
         deadline = monotonic() + CHECK_S
         self._db.set_progress_handler(lambda: monotonic() > deadline, _CHECK_STEPS)
         try:
@@ -76,7 +76,7 @@ class Database:
         except sqlite3.OperationalError as error:
             if _code(error) != sqlite3.SQLITE_INTERRUPT:
                 raise
-            log.info("%s is large: checked in part", self.path)
+            log.info("%s is large: only a part of it was checked", self.path)
             return
         finally:
             self._db.set_progress_handler(None, 0)
@@ -89,9 +89,9 @@ class Database:
             raise JournalError(f"{self.path} was written by a newer anura-edge (version {version}); upgrade this one")
         if version == VERSION:
             return
-        # Not executescript, which would commit each statement by itself.
+        # executescript would commit each statement by itself.
         with self.transaction() as db:
-            version = self.number("PRAGMA user_version")  # again: another process may have been faster
+            version = self.number("PRAGMA user_version")  # read again: another process may have been faster
             for statement in chain.from_iterable(STEPS[version:]):
                 db.execute(statement)
             if version == 0:
@@ -99,7 +99,7 @@ class Database:
             db.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
-        """Close the file; what was committed is safe with or without this."""
+        """Close the file. Committed data is safe with or without this call."""
         with self._lock:
             self._db.close()
 
@@ -107,9 +107,9 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Write, all or nothing.
 
-        Raises JournalFullError if there is no room: what was there is unharmed, and it may be tried again. Raises
-        JournalError on any other fault, and from then on at each use: after a failed sync the system may report
-        success over pages that it has lost, so the only cure is to end, and to open the file anew.
+        Raises JournalFullError if there is no room: the file is unharmed, and the caller may try again. Raises
+        JournalError on any other fault, and then at each further use: after a failed sync the operating system may
+        report success for pages that it has lost, so only a new process can go on.
         """
         with self._lock:
             self._refuse_if_broken()
@@ -132,16 +132,16 @@ class Database:
             self._refuse_if_broken()
             try:
                 yield self._db
-            except (sqlite3.Error, ValueError) as error:  # ValueError: what was read is no row
+            except (sqlite3.Error, ValueError) as error:  # ValueError: the values are not a valid row
                 raise self._failed("read", error) from error
 
     @property
     def is_broken(self) -> bool:
-        """Whether every further use fails, so that only a new process can recover."""
+        """Whether every further use fails. Only a new process can recover then."""
         return self._broken is not None
 
     def number(self, query: str, values: Sequence[object] = ()) -> int:
-        """Return the number that a query gives."""
+        """Return the result of a query for one number."""
         with self.reading() as db:
             return int(db.execute(query, values).fetchone()[0])
 
@@ -152,13 +152,13 @@ class Database:
         except sqlite3.Error as error:
             self._failed("write", error)
 
-    def _failed(self, doing: str, error: sqlite3.Error | ValueError) -> JournalError:
-        failure = _journal_error(f"cannot {doing} {self.path}", error)
+    def _failed(self, verb: str, error: sqlite3.Error | ValueError) -> JournalError:
+        failure = _journal_error(f"cannot {verb} {self.path}", error)
         if _code(error) in (*_DAMAGED, sqlite3.SQLITE_IOERR):
             self._broken = failure
         if isinstance(failure, JournalDamagedError):
             with suppress(OSError):
-                damaged_mark(self.path).touch()  # the next start need not find it again
+                damaged_mark(self.path).touch()  # then the next start does not have to find the damage
         return failure
 
     def _refuse_if_broken(self) -> None:
@@ -167,22 +167,24 @@ class Database:
 
 
 def damaged_mark(path: Path) -> Path:
-    """Name the empty file which says that the journal at `path` is damaged."""
+    """Return the path of the empty file that marks the journal at `path` as damaged."""
     return path.with_name(f"{path.name}.damaged")
 
 
 def _code(error: sqlite3.Error | ValueError) -> int:
-    # A flipped byte within a value is sound to SQLite: that it is no text, or no row, is found out by who reads it.
+    # SQLite accepts a flipped byte inside a value. Only the reader finds that it is not text, or not a valid row.
     if isinstance(error, ValueError) or str(error).startswith("Could not decode to UTF-8"):
         return sqlite3.SQLITE_CORRUPT
     # The low byte is the primary code; errors of Python's own module have none.
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
-def _journal_error(what: str, error: sqlite3.Error | ValueError) -> JournalError:
+def _journal_error(problem: str, error: sqlite3.Error | ValueError) -> JournalError:
     code = _code(error)
     if code in _DAMAGED:
-        return JournalDamagedError(f"{what}: {error}; the next start sets it aside and takes over what can be read")
+        return JournalDamagedError(
+            f"{problem}: {error}; the next start keeps it under another name and copies what can be read"
+        )
     if code == sqlite3.SQLITE_FULL:
-        return JournalFullError(f"{what}: the disk is full; make room")
-    return JournalError(f"{what}: {error}; check the disk, move it aside, or set state_dir")
+        return JournalFullError(f"{problem}: the disk is full; make room")
+    return JournalError(f"{problem}: {error}; check the disk, move it aside, or set state_dir")

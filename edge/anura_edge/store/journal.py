@@ -1,23 +1,47 @@
-"""The device's memory: an event, the effort behind it and its place in the queue are one fact in one SQLite file."""
+"""The journal of a device: an event, its effort and its place in the outbox are stored in one transaction."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from sqlite3 import Connection
 from uuid import UUID, uuid4
 
 from anura_edge import __version__
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, Event, Notice, NoticeKind
-from anura_edge.store.outbox import column_dicts, move_rows, now
-from anura_edge.store.scan_history import AnalysedFile, ScanHistory, mark_done, with_revision_id, withdraw
+from anura_edge.store.database import Database
+from anura_edge.store.outbox import Outbox
+from anura_edge.store.rows import column_dicts, enqueue_row, move_rows, store_row, utc_now
+from anura_edge.store.scan_history import AnalysedFile, mark_done, with_revision_id, withdraw
 from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 
 DEVICE_PROVENANCE = Provenance(model_id="", model_version="", model_sha256="", config_hash="", app_version=__version__)
-"""What the journal says about itself no model has made."""
+"""Of notices that the journal writes about itself: no model made them."""
 
 
-class Journal(ScanHistory):
-    """The journal of one device. Threads may share it; each call is one transaction."""
+class Journal:
+    """Threads may share it. Each call is one transaction.
+
+    Each call raises JournalError if the journal cannot be used, and JournalFullError if there is no room.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a journal, or create it.
+
+        Raises JournalDamagedError if it cannot be read any more; JournalError if the file belongs to another program,
+        comes from a newer version, or cannot be written.
+        """
+        self.database = Database(path)
+        self.outbox = Outbox(self.database)
+
+    @property
+    def id(self) -> UUID:
+        """Identity of the journal. A new journal has a new identity and a new sequence of numbers."""
+        return self.database.id
+
+    def close(self) -> None:
+        """Close the file. Committed rows are safe with or without this call."""
+        self.database.close()
 
     def commit(
         self,
@@ -28,22 +52,22 @@ class Journal(ScanHistory):
         notices: Iterable[Notice] = (),
         progress: Iterable[Effort] | None = None,
     ) -> list[Row]:
-        """Keep rows, queue them for the base station and mark a file as done, all or nothing.
+        """Store rows, add them to the outbox and mark a file as done, all or nothing. Return the new rows, numbered.
 
-        What is done may take the place of a hearing, which is then withdrawn. Rows that are there already are left
-        alone. A notice of the kind `CLOCK_KNOWN` corrects the times of its recording's rows. `progress` takes the place
-        of what it was before: effort that still grows, to be queued only if we never get to its end. Returns the new
-        rows, numbered.
+        `done` may replace an earlier analysis, which is then withdrawn. Rows that are stored already do not change. A
+        notice of the kind `CLOCK_KNOWN` corrects the times of its recording's rows. `progress` is effort that still
+        grows. It replaces the progress of the last commit, and is queued only by `finalise_open_effort`.
         """
-        with self.transaction() as db:
-            again = None
-            rows = []
-            if done and done.in_place_of:
-                withdrawal = withdraw(db, done, provenance.model_sha256)
-                rows.append(enqueue_row(db, notice_row(0, withdrawal, provenance)))
-                again = withdrawal if done.in_place_of == done.recording.id else None
-            rows += [enqueue_row(db, event_row(0, with_revision_id(event, again), provenance)) for event in events]
-            rows += [enqueue_row(db, effort_row(0, with_revision_id(effort, again), provenance)) for effort in efforts]
+        with self.database.transaction() as db:
+            withdrawal, rows = None, []
+            if done and done.replaces:
+                notice = withdraw(db, done, provenance.model_sha256)
+                rows.append(enqueue_row(db, notice_row(0, notice, provenance)))
+                withdrawal = notice if done.replaces == done.recording.id else None
+            events = (with_revision_id(event, withdrawal) for event in events)
+            rows += [enqueue_row(db, event_row(0, event, provenance)) for event in events]
+            efforts = (with_revision_id(effort, withdrawal) for effort in efforts)
+            rows += [enqueue_row(db, effort_row(0, effort, provenance)) for effort in efforts]
             for notice in notices:
                 _correct_clock(db, notice)
                 rows.append(enqueue_row(db, notice_row(0, notice, provenance)))
@@ -54,11 +78,11 @@ class Journal(ScanHistory):
         return [row for row in rows if row]
 
     def finalise_open_effort(self) -> EffortRow | None:
-        """Queue the effort that a run before this one had no time to close.
+        """Queue the effort in `progress` of a run that was killed.
 
-        Returns its last stretch, which is empty and stands where its sound ended; None if it heard no microphone.
+        Return the row of length zero at its end, or None if no microphone was recorded.
         """
-        with self.transaction() as db:
+        with self.database.transaction() as db:
             found = [EffortRow.model_validate_json(text) for (text,) in db.execute("SELECT row FROM progress")]
             rows = sorted(found, key=lambda row: (row.start_utc, row.first_sample, -row.samples))
             for row in rows:
@@ -68,72 +92,66 @@ class Journal(ScanHistory):
                 db.execute("DELETE FROM progress WHERE id = ?", (str(row.id),))
         return rows[-1] if rows else None
 
-    def set_aside(
-        self, name: str, size: int, mtime_ns: int, reason: str, detail: str, notice: Notice, provenance: Provenance
+    def add_unreadable(
+        self,
+        name: str,
+        size_bytes: int,
+        mtime_ns: int,
+        reason: str,
+        detail: str,
+        notice: Notice,
+        provenance: Provenance,
     ) -> bool:
-        """Note that a file could not be analysed, and queue the notice of it; say whether that is news."""
-        with self.transaction() as db:
-            values = (name, size, mtime_ns, reason, detail)
-            is_news = db.execute("INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?, ?, ?)", values).rowcount
-            if is_news:
+        """Record that a file could not be analysed, and queue the notice about it. Return whether that is new."""
+        with self.database.transaction() as db:
+            values = (name, size_bytes, mtime_ns, reason, detail)
+            is_new = db.execute("INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?, ?, ?)", values).rowcount
+            if is_new:
                 enqueue_row(db, notice_row(0, notice, provenance))
-        return bool(is_news)
+        return bool(is_new)
 
-    def refuse(self, seq: int, reason: str) -> None:
-        """Take a row out of the queue that nobody takes, and say so; it stays in the journal."""
-        with self.transaction() as db:
+    def dead_letter(self, seq: int, reason: str) -> None:
+        """Move a row from the outbox to the dead letters, and queue a notice about it. The row stays in the journal."""
+        with self.database.transaction() as db:
             found = db.execute("SELECT kind, id FROM outbox WHERE seq = ?", (seq,)).fetchone()
-            move_rows(db, "dead_letter (seq, kind, id, utc, reason)", "seq, kind, id, ?, ?", [seq], [now(), reason])
-            if found and found[0] != NoticeRow.kind:  # a notice that is refused would be followed by another
+            columns = "dead_letter (seq, kind, id, utc, reason)"
+            move_rows(db, columns, "seq, kind, id, ?, ?", [seq], [utc_now(), reason])
+            if found and found[0] != NoticeRow.kind:  # A refused notice would cause another notice, and so on.
                 detail = f"{found[0]} {found[1]}: {reason}"[:MAX_TEXT]
                 notice = Notice(uuid4(), NoticeKind.ROW_REFUSED, datetime.now(UTC), detail)
                 enqueue_row(db, notice_row(0, notice, DEVICE_PROVENANCE))
 
     def event_ids(self) -> set[UUID]:
-        """Return the id of every event that was not withdrawn."""
-        with self.reading() as db:
+        """Return the id of every event that is not withdrawn."""
+        with self.database.reading() as db:
             return {UUID(text) for (text,) in db.execute("SELECT id FROM event WHERE NOT withdrawn")}
 
 
 def _correct_clock(db: Connection, notice: Notice) -> None:
-    """Add what a clock was wrong by to the times of a recording's rows whose clock is `unknown`.
+    """Add the error of a clock to the times of a recording's rows whose clock is `unknown`.
 
-    From then on these rows have the system's clock. The base station does the same to those that it has already, so it
-    does not matter which of them were sent. Doing it twice changes nothing.
+    These rows have the system's clock then. The base station corrects the rows that it has already, so it does not
+    matter which rows were sent. A second correction changes nothing.
     """
     if notice.what != NoticeKind.CLOCK_KNOWN or notice.amount is None:
         return
-    for form in (EventRow, EffortRow):
-        query = f"SELECT * FROM {form.kind} WHERE recording = ? AND clock_source = ?"
-        for fields in [*column_dicts(db.execute(query, (notice.recording, ClockSource.UNKNOWN)))]:
-            store_row(db, _shifted(form.model_validate({**fields, "seq": 0}), notice.amount), "INSERT OR REPLACE")
+    for row_type in (EventRow, EffortRow):
+        query = f"SELECT * FROM {row_type.kind} WHERE recording = ? AND clock_source = ?"
+        for columns in [*column_dicts(db.execute(query, (notice.recording, ClockSource.UNKNOWN)))]:
+            row = row_type.model_validate({**columns, "seq": 0})
+            store_row(db, _shifted(row, notice.amount), "INSERT OR REPLACE")
 
 
 def _shifted(row: EventRow | EffortRow, seconds: float) -> EventRow | EffortRow:
-    """Return a row with its times moved, and known."""
+    """Return a row with other times and a known clock."""
     changes: dict[str, object] = {"clock_source": ClockSource.SYSTEM}
     for name in {"start_utc", "end_utc"} & set(type(row).model_fields):
         changes[name] = getattr(row, name) + timedelta(seconds=seconds)
     return row.model_copy(update=changes)
 
 
-def enqueue_row(db: Connection, row: Row) -> Row | None:
-    """Keep a row and queue it; return it with its number, or nothing if it is there already."""
-    if not store_row(db, row):
-        return None
-    seq = db.execute("INSERT INTO outbox (kind, id) VALUES (?, ?)", (row.kind, str(row.id))).lastrowid
-    return row.model_copy(update={"seq": seq})
-
-
-def store_row(db: Connection, row: Row, verb: str = "INSERT OR IGNORE") -> bool:
-    """Keep a row without queueing it; say whether it is new."""
-    values = row.model_dump(mode="json", exclude={"seq"})
-    columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
-    return bool(db.execute(f"{verb} INTO {row.kind} ({columns}) VALUES ({places})", values).rowcount)
-
-
 def _set_progress(db: Connection, rows: Sequence[EffortRow]) -> None:
-    # Of this recording only: the books of the one before may not have been closed, on a disk that was full.
+    # Of this recording only: the effort of the recording before may still be open, if the disk was full.
     db.executemany(
         "DELETE FROM progress WHERE json_extract(row, '$.recording') = ?", {(row.recording,) for row in rows}
     )

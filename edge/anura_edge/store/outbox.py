@@ -1,63 +1,67 @@
-"""The journal's queue: what waits for the base station, what it has, and what it does not take."""
+"""The rows that the base station has not acknowledged yet."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from sqlite3 import Connection, Cursor
 
 from anura_edge.store.database import Database
-from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row
-
-ROW_TYPES: dict[str, type[Row]] = {form.kind: form for form in (EventRow, EffortRow, NoticeRow)}
-"""The form of each kind of row; the tables are named like the kinds."""
+from anura_edge.store.rows import move_rows, read_rows, utc_now
+from anura_edge.wire import Row
 
 
-class Outbox(Database):
-    """Rows by number. Each call is one transaction."""
+class Outbox:
+    """Rows by sequence number. Threads may share it. Each call is one transaction.
+
+    Each call raises JournalError if the journal cannot be used.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def pending(self, after_seq: int, limit: int) -> Sequence[Row]:
-        """Return rows that wait above a number, in order."""
-        return self._rows("seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
+        """Return the rows that wait above a number, in order."""
+        return self._read("seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
 
     def rows(self, seqs: Collection[int]) -> Sequence[Row]:
         """Return those of some rows that still wait, in order."""
-        return self._rows("seq IN (SELECT value FROM json_each(?)) ORDER BY seq", (json.dumps([*seqs]),))
+        return self._read("seq IN (SELECT value FROM json_each(?)) ORDER BY seq", (json.dumps([*seqs]),))
 
     def newest_events(self, limit: int) -> Sequence[int]:
         """Return the numbers of the newest events that wait, in order."""
         query = "SELECT seq FROM outbox WHERE kind = 'event' ORDER BY seq DESC LIMIT ?"
-        with self.reading() as db:
+        with self._database.reading() as db:
             return sorted(seq for (seq,) in db.execute(query, (limit,)))
 
     def head(self) -> int:
         """Return the highest number that was ever used."""
-        return self.number("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)")
+        query = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)"
+        return self._database.number(query)
 
     def floor(self) -> int:
-        """Return the lowest number that is still pending, or the next one that will be used."""
+        """Return the lowest number that is still pending, or the next number if no row is."""
         query = """
             SELECT coalesce(
                 (SELECT min(seq) FROM outbox), (SELECT seq + 1 FROM sqlite_sequence WHERE name = 'outbox'), 1
             )
         """
-        return self.number(query)
+        return self._database.number(query)
 
     def pending_count(self) -> int:
-        """Count the rows that nobody has acknowledged."""
-        return self.number("SELECT count(*) FROM outbox")
+        """Count the rows that are not acknowledged."""
+        return self._database.number("SELECT count(*) FROM outbox")
 
-    def settle(self, seqs: Collection[int]) -> None:
-        """Take rows out of the queue: they are delivered."""
-        with self.transaction() as db:
-            move_rows(db, "settled (seq, kind, id, utc)", "seq, kind, id, ?", seqs, [now()])
+    def mark_delivered(self, seqs: Collection[int]) -> None:
+        """Remove rows from the outbox: they are delivered. They stay in the journal."""
+        with self._database.transaction() as db:
+            move_rows(db, "settled (seq, kind, id, utc)", "seq, kind, id, ?", seqs, [utc_now()])
 
     def resend(self, since: datetime | None) -> int:
-        """Queue again what was delivered or refused since a moment, or ever; return how many rows that is.
+        """Queue all rows again that were delivered or refused since a time, or ever. Return their number.
 
-        They keep their numbers, so that a base station which begins anew misses none.
+        They keep their sequence numbers, so a base station with a new database does not miss any.
         """
         moment = [since.astimezone(UTC).isoformat() if since else ""]
-        with self.transaction() as db:
+        with self._database.transaction() as db:
             count = 0
             for table in ("settled", "dead_letter"):
                 numbered = f"INSERT INTO outbox SELECT seq, kind, id FROM {table} WHERE utc >= ? AND seq > 0"
@@ -67,32 +71,6 @@ class Outbox(Database):
                 count += db.execute(f"DELETE FROM {table} WHERE utc >= ?", moment).rowcount
             return count
 
-    def _rows(self, which: str, values: Sequence[object]) -> Sequence[Row]:
-        found: list[Row] = []
-        with self.reading() as db:
-            queued = db.execute(f"SELECT seq, kind, id FROM outbox WHERE {which}", values).fetchall()
-            for kind, form in ROW_TYPES.items():
-                seqs = {id_: seq for seq, of, id_ in queued if of == kind}
-                query = f"SELECT * FROM {kind} WHERE id IN (SELECT value FROM json_each(?))"
-                kept = column_dicts(db.execute(query, (json.dumps([*seqs]),)))
-                found += [form.model_validate({**fields, "seq": seqs[str(fields["id"])]}) for fields in kept]
-        return sorted(found, key=lambda row: row.seq)
-
-
-def column_dicts(cursor: Cursor) -> Iterator[dict[str, object]]:
-    """Return what a query gives, by the names of its columns."""
-    names = [column[0] for column in cursor.description]
-    return (dict(zip(names, row, strict=True)) for row in cursor)
-
-
-def move_rows(db: Connection, to: str, columns: str, seqs: Collection[int], values: Sequence[str]) -> None:
-    """Take rows out of the queue into another table."""
-    which = "FROM outbox WHERE seq IN (SELECT value FROM json_each(?))"
-    numbers = json.dumps([*seqs])
-    db.execute(f"INSERT OR REPLACE INTO {to} SELECT {columns} {which}", [*values, numbers])
-    db.execute(f"DELETE {which}", [numbers])
-
-
-def now() -> str:
-    """Return the time as the journal writes it."""
-    return datetime.now(UTC).isoformat()
+    def _read(self, condition: str, values: Sequence[object]) -> Sequence[Row]:
+        with self._database.reading() as db:
+            return read_rows(db, condition, values)

@@ -1,9 +1,10 @@
-"""What the journal knows about files that were heard: by which model, under which settings, how to know them again.
+"""Which files were analysed: by which model, under which settings, and how to recognise them.
 
-A file is known by its content. A hearing of it can be withdrawn by a later one: under other settings, or when more of
-the file has come. See docs/decisions/0014-identity-of-recordings-and-reanalysis.md.
+A file is recognised by its content. A later analysis can replace an earlier one: under other settings, or when more of
+the file is there. See docs/decisions/0014-what-makes-a-recording-the-same.md.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from sqlite3 import Connection
@@ -11,68 +12,84 @@ from typing import TypeVar
 from uuid import uuid5
 
 from anura_edge.audio import Recording
+from anura_edge.errors import JournalFullError
 from anura_edge.events import NAMESPACE, Effort, Event, Notice, NoticeKind
-from anura_edge.store.outbox import Outbox
+from anura_edge.store.database import Database
 from anura_edge.wire import MAX_TEXT
 
 T = TypeVar("T", Event, Effort)
 
+FINGERPRINTS_PER_COMMIT = 1_000
+"""The number of quick fingerprints that are stored in one transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnalysedFile:
-    """A file that was heard to its end, and how to know it again."""
+    """A file that was analysed to its end, and how to recognise it."""
 
     recording: Recording
-    size: int
-    """Of the file, in bytes."""
+    size_bytes: int
     head: str | None
-    """Fingerprint of how the file begins; None where it begins without sound, so that others begin alike."""
-    glance: bytes
-    """See `content.glance`."""
+    """Fingerprint of the start of the file. None where the file begins without sound: other files begin alike."""
+    fingerprint: bytes
+    """See `sources.files.identity.quick_fingerprint`."""
     is_whole: bool
-    """All that its header promises could be heard."""
-    in_place_of: str | None = None
-    """The recording, perhaps the same, whose hearing this one takes the place of."""
+    """All audio that the header promises was readable."""
+    replaces: str | None = None
+    """Id of the recording, perhaps the same, whose analysis this one replaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousAnalysis:
-    """What is known of the last hearing of a recording."""
+    """The last analysis of a recording by the model."""
 
     recording: str
     config_hash: str
-    size: int
+    size_bytes: int
     is_whole: bool
     is_replaced: bool
-    """A longer file, or another copy, was heard in its place."""
+    """A longer file, or another copy, was analysed in its place."""
 
 
-class ScanHistory(Outbox):
-    """The journal's memory of files. Each call is one transaction."""
+class ScanHistory:
+    """The files that one model has analysed. Threads may share it. Each call is one transaction.
 
-    def past(self, recording: str, model_sha256: str) -> PreviousAnalysis | None:
-        """Return how a model has last heard this content to its end, or None."""
-        return self._past("id = ? AND model_sha256 = ?", recording, model_sha256)
+    Each call raises JournalError if the journal cannot be used.
+    """
 
-    def find_by_fingerprint(self, glance: bytes, model_sha256: str) -> PreviousAnalysis | None:
-        """Do the same for a file that was seen before and has not changed, without reading much of it."""
-        return self._past("id = (SELECT recording FROM glance WHERE id = ?) AND model_sha256 = ?", glance, model_sha256)
+    def __init__(self, database: Database, model_sha256: str) -> None:
+        self._database, self._model_sha256 = database, model_sha256
+        self._fingerprints: dict[bytes, str] = {}
+        """Quick fingerprints that are not stored yet, with the id of their recording."""
 
-    def find_by_head(self, head: str, model_sha256: str) -> PreviousAnalysis | None:
-        """Return the last hearing of the longest file that begins in this way, or None."""
-        return self._past(
-            "head = ? AND model_sha256 = ? AND replaced_by IS NULL ORDER BY size DESC", head, model_sha256
-        )
+    def find_unchanged(self, fingerprint: bytes) -> PreviousAnalysis | None:
+        """Return the last analysis of a file by its quick fingerprint, without reading much of the file."""
+        return self._find("id = (SELECT recording FROM glance WHERE id = ?) AND model_sha256 = ?", fingerprint)
 
-    def remember(self, glances: dict[bytes, str]) -> None:
-        """Note, by glance, which recordings files hold."""
-        with self.transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO glance VALUES (?, ?)", glances.items())
+    def find(self, recording: str, head: str | None = None) -> PreviousAnalysis | None:
+        """Return the last analysis of this content, else of the longest file with this head, else None."""
+        if previous := self._find("id = ? AND model_sha256 = ?", recording):
+            return previous
+        same_head = "head = ? AND model_sha256 = ? AND replaced_by IS NULL ORDER BY size DESC"
+        return self._find(same_head, head) if head else None
 
-    def _past(self, which: str, *values: str | bytes) -> PreviousAnalysis | None:
-        with self.reading() as db:
-            query = f"SELECT id, config_hash, size, is_whole, replaced_by FROM recordings WHERE {which} LIMIT 1"
-            found = db.execute(query, values).fetchone()
+    def add_fingerprint(self, fingerprint: bytes, recording: str) -> None:
+        """Record which recording a file contains: the next scan of the file is faster. It is stored later."""
+        self._fingerprints[fingerprint] = recording
+        if len(self._fingerprints) >= FINGERPRINTS_PER_COMMIT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store the fingerprints that wait. On a full disk they are dropped: the next scan only takes longer."""
+        if self._fingerprints:
+            with suppress(JournalFullError), self._database.transaction() as db:
+                db.executemany("INSERT OR REPLACE INTO glance VALUES (?, ?)", self._fingerprints.items())
+            self._fingerprints = {}
+
+    def _find(self, condition: str, key: str | bytes) -> PreviousAnalysis | None:
+        query = f"SELECT id, config_hash, size, is_whole, replaced_by FROM recordings WHERE {condition} LIMIT 1"
+        with self._database.reading() as db:
+            found = db.execute(query, (key, self._model_sha256)).fetchone()
         if not found:
             return None
         recording, config_hash, size, is_whole, replaced_by = found
@@ -80,42 +97,42 @@ class ScanHistory(Outbox):
 
 
 def withdraw(db: Connection, done: AnalysedFile, model_sha256: str) -> Notice:
-    """Mark the rows of what a file takes the place of as not valid any more; return the notice that tells it.
+    """Mark the rows of the analysis that a file replaces as withdrawn, and return the notice about it.
 
-    The notice must get its number before the rows that come in place of the old ones: it speaks of those below.
+    The notice must get its number before the new rows: it withdraws the rows with lower numbers.
     """
-    old, new = done.in_place_of, done.recording.id
+    old, new = done.replaces, done.recording.id
     for table in ("event", "effort"):
         db.execute(f"UPDATE {table} SET withdrawn = 1 WHERE recording = ? AND model_sha256 = ?", (old, model_sha256))
     query = """
         UPDATE recordings SET hearings = hearings + 1, replaced_by = nullif(?, id) WHERE id = ? AND model_sha256 = ?
         RETURNING hearings
     """
-    ((hearings,),) = db.execute(query, (new, old, model_sha256)).fetchall()
-    id_ = uuid5(NAMESPACE, f"withdrawn/{old}/{model_sha256}/{hearings}")
-    why = "heard again under other settings" if old == new else "more of it, or another copy, has come"
-    detail = f"{done.recording.name[-MAX_TEXT // 2 :]}: {why}"
+    ((analyses,),) = db.execute(query, (new, old, model_sha256)).fetchall()
+    id_ = uuid5(NAMESPACE, f"withdrawn/{old}/{model_sha256}/{analyses}")
+    reason = "analysed again under other settings" if old == new else "more of it, or another copy, was analysed"
+    detail = f"{done.recording.name[-MAX_TEXT // 2 :]}: {reason}"
     return Notice(id_, NoticeKind.WITHDRAWN, datetime.now(UTC), detail, old or "")
 
 
 def with_revision_id(row: T, withdrawal: Notice | None) -> T:
-    """Give a row of a second hearing another id: the base station knows the first one's, or may yet."""
+    """Return a row of a second analysis with an id of its own: the first analysis has used the row's id."""
     return replace(row, id=uuid5(withdrawal.id, str(row.id))) if withdrawal else row
 
 
 def mark_done(db: Connection, done: AnalysedFile, model_sha256: str, config_hash: str) -> None:
-    """Note that a file was heard to its end."""
-    facts = done.recording
+    """Record that a file was analysed to its end."""
+    recording = done.recording
     values = {
-        "id": facts.id,
+        "id": recording.id,
         "model_sha256": model_sha256,
-        "name": facts.name,
-        "start_utc": facts.start_utc.isoformat(),
-        "clock_source": facts.clock_source,
-        "rate_hz": facts.rate_hz,
-        "channels": facts.channels,
+        "name": recording.name,
+        "start_utc": recording.start_utc.isoformat(),
+        "clock_source": recording.clock_source,
+        "rate_hz": recording.rate_hz,
+        "channels": recording.channels,
         "config_hash": config_hash,
-        "size": done.size,
+        "size": done.size_bytes,
         "head": done.head,
         "is_whole": done.is_whole,
     }
@@ -125,4 +142,4 @@ def mark_done(db: Connection, done: AnalysedFile, model_sha256: str, config_hash
         f"INSERT INTO recordings ({columns}) VALUES ({places}) ON CONFLICT (id, model_sha256) DO UPDATE SET {changes}",
         values,
     )
-    db.execute("INSERT OR REPLACE INTO glance VALUES (?, ?)", (done.glance, facts.id))
+    db.execute("INSERT OR REPLACE INTO glance VALUES (?, ?)", (done.fingerprint, recording.id))

@@ -1,6 +1,6 @@
-"""The journal's tables, as the steps that lead to them: step N brings a file of version N-1 to version N.
+"""The journal's tables, as migration steps: step N brings a file of version N-1 to version N.
 
-A step that was released never changes; a new one is added.
+A released step never changes. A change of the tables is a new step.
 """
 
 _FIRST = """
@@ -97,6 +97,6 @@ CREATE TABLE clip_spent (             -- what was sent of clips, by day in UTC
 STEPS: tuple[tuple[str, ...], ...] = tuple(
     tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS, _CLIPS)
 )
-"""The statements of each step."""
+"""The SQL statements of each step."""
 
 VERSION = len(STEPS)

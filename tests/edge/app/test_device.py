@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-import anura_edge.app.scan_files as hear_files_module
+import anura_edge.app.scan_files as scan_files_module
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
@@ -20,7 +20,7 @@ from anura_edge.errors import ConfigError, JournalError, ModelError
 from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES
 from anura_edge.sources.files.scan import scan
 from anura_edge.store.journal import Journal
-from anura_edge.store.writer import RunSummary
+from anura_edge.store.run_summary import RunSummary
 from anura_edge.wire import EffortRow, EventRow, NoticeRow
 
 RATE_HZ = 8_000
@@ -74,7 +74,7 @@ def test_good_files_are_heard_and_bad_ones_have_their_reason(config: Config, car
 def test_every_event_that_is_shown_is_in_the_journal(config: Config, card: Path) -> None:
     summary, rows = hear(config, card)
     journal = Journal(config.journal_path)
-    kept = journal.pending(0, 100)
+    kept = journal.outbox.pending(0, 100)
     journal.close()
     assert [row for row in kept if isinstance(row, EventRow)] == rows
     assert sum(row.samples / row.rate_hz for row in kept if isinstance(row, EffortRow)) == 20
@@ -192,13 +192,13 @@ def test_a_file_that_changes_while_it_is_heard_is_heard_again_and_counted_once(
     growing = card / "A_20261120_193000.wav"
     sf.write(growing, two_calls(), RATE_HZ)
     whole = np.concatenate([two_calls(), two_calls()])
-    listen_to = hear_files_module.listen
+    analyse = scan_files_module.analyse
 
-    def listen_while_it_grows(*arguments: Any) -> Iterator[Any]:
-        yield from listen_to(*arguments)
+    def analyse_while_it_grows(*arguments: Any) -> Iterator[Any]:
+        yield from analyse(*arguments)
         sf.write(growing, whole, RATE_HZ)
 
-    monkeypatch.setattr(hear_files_module, "listen", listen_while_it_grows)
+    monkeypatch.setattr(scan_files_module, "analyse", analyse_while_it_grows)
     assert hear(config, card)[0].seconds == {}
     monkeypatch.undo()
     assert hear(config, card)[0].seconds == {"analysed": len(whole) / RATE_HZ}
@@ -207,13 +207,13 @@ def test_a_file_that_changes_while_it_is_heard_is_heard_again_and_counted_once(
 def test_a_card_that_is_pulled_while_it_is_heard_is_heard_when_it_is_back(
     config: Config, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listen_to = hear_files_module.listen
+    analyse = scan_files_module.analyse
 
     def pull(*arguments: Any) -> Iterator[Any]:
         (card / "Data").rename(tmp_path / "pulled")
-        yield from listen_to(*arguments)
+        yield from analyse(*arguments)
 
-    monkeypatch.setattr(hear_files_module, "listen", pull)
+    monkeypatch.setattr(scan_files_module, "analyse", pull)
     assert hear(config, card)[0].new == 0
     monkeypatch.undo()
     (tmp_path / "pulled").rename(card / "Data")

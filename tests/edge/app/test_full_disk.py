@@ -88,7 +88,7 @@ def test_a_full_disk_is_survived(
         eventually(lambda: "the disk is nearly full" in "".join(said))
         for file in sorted(later.iterdir()):
             shutil.copy(file, card)
-        eventually(lambda: "waits in memory" in "".join(said))
+        eventually(lambda: "wait in memory" in "".join(said))
         ballast.unlink()
         eventually(lambda: len(shown) == FILES * per_file)
         device.terminate()
@@ -102,7 +102,7 @@ def test_a_full_disk_is_survived(
         err.close()
     assert "Traceback" not in "".join(said)
     journal = Journal(small_disk / "state" / "journal.db")
-    ids, notices = journal.event_ids(), [row for row in journal.pending(0, 10_000) if row.kind == "notice"]
+    ids, notices = journal.event_ids(), [row for row in journal.outbox.pending(0, 10_000) if row.kind == "notice"]
     journal.close()
     assert ids == {UUID(line["event"]["id"]) for line in shown if "event" in line}
     assert len(ids) == FILES * per_file

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import DEADLINE_S, tmpfs
 
-import anura_edge.app.scan_files as hear_files_module
+import anura_edge.app.scan_files as scan_files_module
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
@@ -29,7 +29,7 @@ from anura_edge.events import Scores
 from anura_edge.inference.classifier import StreamClassifier
 from anura_edge.sources.files.audio_file import open_file
 from anura_edge.sources.files.scan import FoundFile, scan
-from anura_edge.store.writer import RunSummary
+from anura_edge.store.run_summary import RunSummary
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row
 
 RATE_HZ = 8_000
@@ -57,7 +57,7 @@ def noisy(seed: int, seconds: float = 10) -> FloatArray:
 
 def hear(config: Config, folder: Path, *, again: bool = False) -> RunSummary:
     with DeviceRuntime(config, lambda _: None, Stop()) as runtime:
-        runtime.scan_files(scan(folder), again=again)
+        runtime.scan_files(scan(folder), reanalyse=again)
     return runtime.summary
 
 
@@ -121,7 +121,7 @@ def test_what_breaks_in_the_middle_of_several_jobs_is_raised_and_what_was_kept_s
             raise JournalError("the disk is gone")
         return True
 
-    monkeypatch.setattr(hear_files_module, "is_same", fail)
+    monkeypatch.setattr(scan_files_module, "is_same", fail)
     with pytest.raises(JournalError), DeviceRuntime(config, lambda _: None, Stop()) as runtime:
         runtime.scan_files(scan(tmp_path / "card"), jobs=2)
     monkeypatch.undo()
@@ -140,14 +140,14 @@ def count(config: Config) -> tuple[float, int]:
 
 def sent(config: Config) -> list[Row]:
     with DeviceRuntime(config, lambda _: None, Stop()) as runtime:
-        return list(runtime.journal.pending(0, 10_000))
+        return list(runtime.journal.outbox.pending(0, 10_000))
 
 
 def test_the_second_time_a_file_is_known_at_a_glance(
     config: Config, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hear(config, card)
-    monkeypatch.setattr(hear_files_module, "open_file", None)  # to open it would fail
+    monkeypatch.setattr(scan_files_module, "open_file", None)  # to open it would fail
     assert hear(config, card).known == 1
 
 
@@ -158,7 +158,7 @@ def test_a_card_that_was_copied_is_read_once_and_then_known_at_a_glance(
     copy = Path(shutil.copytree(card, tmp_path / "archive" / "2026"))
     os.utime(copy / NAME, (10**9, 10**9))
     assert hear(config, tmp_path / "archive").known == 1
-    monkeypatch.setattr(hear_files_module, "open_file", None)
+    monkeypatch.setattr(scan_files_module, "open_file", None)
     assert hear(config, tmp_path / "archive").known == 1
 
 
@@ -189,7 +189,7 @@ def test_other_settings_are_told_and_with_again_their_hearing_takes_the_place_of
     assert count(config) == (10, 1)
     rows = sent(config)
     (withdrawal,) = [row for row in rows if isinstance(row, NoticeRow)]
-    assert (withdrawal.what, withdrawal.detail) == ("withdrawn", f"{NAME}: heard again under other settings")
+    assert (withdrawal.what, withdrawal.detail) == ("withdrawn", f"{NAME}: analysed again under other settings")
     events = [row for row in rows if isinstance(row, EventRow)]
     assert [(row.label, row.start_utc.hour, row.seq > withdrawal.seq) for row in events] == [
         ("LOW", 22, False),
@@ -325,16 +325,16 @@ def test_a_card_that_is_taken_out_while_it_is_heard_is_heard_when_it_is_back(
 ) -> None:
     card = tmp_path / "mounted"
     card.mkdir()
-    listen = hear_files_module.listen
+    analyse = scan_files_module.analyse
     with tmpfs(card):
         sf.write(card / NAME, noisy(1), RATE_HZ)
         content = (card / NAME).read_bytes()
 
         def pull(*arguments: Any) -> Any:
             (card / NAME).unlink()
-            yield from listen(*arguments)
+            yield from analyse(*arguments)
 
-        monkeypatch.setattr(hear_files_module, "listen", pull)
+        monkeypatch.setattr(scan_files_module, "analyse", pull)
         summary = hear(config, card)
     assert (summary.new, summary.left, count(config)) == (0, {"interrupted": 1}, (0, 0))
     monkeypatch.undo()

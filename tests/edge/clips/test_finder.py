@@ -37,7 +37,7 @@ def finder(journal: Journal, tmp_path: Path) -> Callable[..., ClipFinder]:
         config = Config(
             state_dir=tmp_path, audio=AudioSettings(channel=channel), clips=ClipSettings.model_validate(clips)
         )
-        return ClipFinder(ClipIndex(journal), config.clips_path, config.clips, config.audio)
+        return ClipFinder(ClipIndex(journal.database), config.clips_path, config.clips, config.audio)
 
     return make
 
@@ -116,7 +116,7 @@ def test_saved_clip_is_preferred_to_the_recording(
     (tmp_path / "clips").mkdir()
     name = "20261120T193000000Z_LOW-900.flac"
     (tmp_path / "clips" / name).write_bytes(b"saved")
-    clip_finder._index.note(name, 3, [event])
+    clip_finder._index.add(name, 3, [event])
     assert (clip_finder.find(event.id).flac, clip_finder.find(event.id).first_sample) == (b"saved", 3)
     (tmp_path / "clips" / name).unlink()
     assert clip_finder.find(event.id).flac.startswith(b"fLaC")
@@ -141,6 +141,6 @@ def test_path_outside_the_clip_folder_is_never_opened(
     event, clip_finder = store_event(1, 2), finder()
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "clips").mkdir()
-    clip_finder._index.note("../secret", 0, [event])
+    clip_finder._index.add("../secret", 0, [event])
     with pytest.raises(UnreadableError, match="no clip was saved"):
         clip_finder.find(event.id)

@@ -21,7 +21,7 @@ from anura_edge.clips.store import to_flac
 from anura_edge.config.device import Config, DeviceSettings
 from anura_edge.config.operation import ClipSettings, MqttSettings
 from anura_edge.delivery.clip_upload import MIN_PART_BYTES, ClipUploader
-from anura_edge.delivery.connection import CommandReceived, Published
+from anura_edge.delivery.events import CommandReceived, PubackReceived
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.events import Event
 from anura_edge.store.clip_index import ClipIndex
@@ -33,11 +33,12 @@ FLAC = to_flac(np.random.default_rng(1).normal(0, 3_000, 40_000).astype(np.int16
 MAX_PACKET = 100_000
 
 
-class Air:
-    """A link whose messages a test takes down."""
+class FakeConnection:
+    """A connection that records what is published and how often the reader is woken."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[int, wire.ClipPart | wire.ClipDenial]] = []
+        self.woken: SimpleQueue[None] = SimpleQueue()
         self._mid = 0
 
     def publish(self, topic: str, payload: bytes) -> int:
@@ -46,54 +47,52 @@ class Air:
         self.sent.append((self._mid, wire.parse_clip(payload)))
         return self._mid
 
+    def wake(self) -> None:
+        self.woken.put(None)
 
-class Recorder:
-    """A lane over one journal and one folder of clips."""
+
+class UploadingDevice:
+    """An uploader with one journal and one folder of clips."""
 
     def __init__(self, folder: Path, journal: Journal, **clips: Any) -> None:
         device = DeviceSettings(site="s", name="d")
         self.config = Config(state_dir=folder, device=device, clips=ClipSettings.model_validate(clips))
-        self.notes = ClipIndex(journal)
-        self._woken: SimpleQueue[None] = SimpleQueue()
-        self.lane = ClipUploader(
-            ClipFinder(self.notes, self.config.clips_path, self.config.clips, self.config.audio),
-            self.notes,
-            self.config,
-            lambda: self._woken.put(None),
-        )
+        self.index = ClipIndex(journal.database)
+        finder = ClipFinder(self.index, self.config.clips_path, self.config.clips, self.config.audio)
+        self.uploader = ClipUploader(finder, self.index, self.config.clips, device, UTC)
         self.connect()
 
     def connect(self, max_packet: int = MAX_PACKET) -> None:
-        self.air = Air()
-        link: Any = self.air
-        self.lane.begin(link, max_packet)
+        self.connection = FakeConnection()
+        connection: Any = self.connection
+        self.uploader.begin(connection, max_packet)
 
     def save(self, event: wire.EventRow, utc: datetime, flac: bytes = FLAC) -> None:
         name = make_clip(utc, [(event.label, event.p_peak)]).name
         self.config.clips_path.mkdir(exist_ok=True)
         (self.config.clips_path / name).write_bytes(flac)
-        self.notes.note(name, 5, [event])
+        self.index.add(name, 5, [event])
 
-    def want(self, event: UUID, offset: int = 0, sha256: str | None = None) -> None:
+    def request(self, event: UUID, offset: int = 0, sha256: str | None = None) -> None:
         wanted = wire.ClipWanted(command="clip", event=event, offset=offset, sha256=sha256)
-        self.lane.take(CommandReceived(wanted.to_bytes()))
+        self.uploader.handle(CommandReceived(wanted.to_bytes()))
 
-    def settle(self, event: UUID) -> None:
-        self.lane.take(CommandReceived(wire.ClipSettled(command="clip_settled", event=event).to_bytes()))
+    def mark_done(self, event: UUID) -> None:
+        self.uploader.handle(CommandReceived(wire.ClipSettled(command="clip_settled", event=event).to_bytes()))
 
     def next(self) -> wire.ClipPart | wire.ClipDenial:
-        """Let what is wanted be found and sent; return it once the broker has it."""
-        self.lane.send()
-        while not self.air.sent:
-            self._woken.get(timeout=DEADLINE_S)
-            self.lane.send()
-        mid, message = self.air.sent.pop()
-        self.lane.take(Published(mid, accepted=True, reason="", blames_row=False))
+        """Send the next message, and return it when the broker has acknowledged it."""
+        self.uploader.send()
+        while not self.connection.sent:
+            self.connection.woken.get(timeout=DEADLINE_S)
+            self.uploader.send()
+        mid, message = self.connection.sent.pop()
+        self.uploader.handle(PubackReceived(mid, accepted=True, reason="", blames_row=False))
         return message
 
-    def says_nothing(self) -> bool:
-        self.lane.send()
-        return not self.air.sent
+    def sends_nothing(self) -> bool:
+        self.uploader.send()
+        return not self.connection.sent
 
 
 @pytest.fixture
@@ -115,95 +114,97 @@ def call(
 
 
 @pytest.fixture
-def device(tmp_path: Path, journal: Journal) -> Iterator[Callable[..., Recorder]]:
-    made: list[Recorder] = []
+def device(tmp_path: Path, journal: Journal) -> Iterator[Callable[..., UploadingDevice]]:
+    made: list[UploadingDevice] = []
 
-    def make(**clips: Any) -> Recorder:
-        made.append(Recorder(tmp_path, journal, **clips))
+    def make(**clips: Any) -> UploadingDevice:
+        made.append(UploadingDevice(tmp_path, journal, **clips))
         return made[-1]
 
     yield make
     for each in made:
-        each.lane.close()
+        each.uploader.close()
 
 
 LONG_AGO = datetime(2026, 4, 12, 3, 0, tzinfo=UTC)
 
 
-def test_a_clip_is_sent_piece_by_piece_as_it_is_asked_for(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
+def test_clip_is_sent_part_by_part_on_request(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow]
 ) -> None:
     one, event = device(upload="on_request"), call()
     one.save(event, LONG_AGO)
     came, sha256 = b"", None
     while len(came) < len(FLAC):
-        one.want(event.id, len(came), sha256)
+        one.request(event.id, len(came), sha256)
         part = one.next()
         assert isinstance(part, wire.ClipPart)
         assert (part.offset, part.size, part.first_sample) == (len(came), len(FLAC), 5)
         assert 0 < len(part.data) <= wire.MAX_PART_BYTES
         came, sha256 = came + part.data, part.sha256
     assert came == FLAC
-    assert one.says_nothing()
+    assert one.sends_nothing()
 
 
-def test_one_piece_is_on_its_way_at_a_time(device: Callable[..., Recorder], call: Callable[..., wire.EventRow]) -> None:
+def test_one_part_is_in_flight_at_a_time(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow]
+) -> None:
     one, events = device(upload="on_request"), [call(n) for n in range(3)]
     for event in events:
         one.save(event, LONG_AGO)
-        one.want(event.id)
-    one.lane.send()
-    while not one.air.sent:
-        one._woken.get(timeout=DEADLINE_S)
-        one.lane.send()
+        one.request(event.id)
+    one.uploader.send()
+    while not one.connection.sent:
+        one.connection.woken.get(timeout=DEADLINE_S)
+        one.uploader.send()
     for event in events:
-        one.want(event.id)
-        one.lane.send()
-    assert len(one.air.sent) == 1
-    one.lane.take(Published(one.air.sent.pop()[0], accepted=True, reason="", blames_row=False))
+        one.request(event.id)
+        one.uploader.send()
+    assert len(one.connection.sent) == 1
+    one.uploader.handle(PubackReceived(one.connection.sent.pop()[0], accepted=True, reason="", blames_row=False))
     assert {one.next().event for _ in range(3)} == {event.id for event in events}
-    assert one.says_nothing(), "what was asked for twice is sent once"
+    assert one.sends_nothing(), "what was asked for twice is sent once"
 
 
-def test_of_a_file_that_has_changed_the_first_piece_is_sent(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
+def test_changed_file_is_sent_from_its_start(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow]
 ) -> None:
     one, event = device(upload="on_request"), call()
     one.save(event, LONG_AGO)
-    one.want(event.id, 16_000, "0" * 64)
+    one.request(event.id, 16_000, "0" * 64)
     part = one.next()
     assert isinstance(part, wire.ClipPart)
     assert part.offset == 0
 
 
 @pytest.mark.parametrize(("upload", "why"), [("off", "off"), ("on_request", "gone"), ("best", "gone")])
-def test_what_does_not_come_is_denied_with_the_reason(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow], upload: str, why: str
+def test_missing_clip_is_denied_with_a_reason(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow], upload: str, why: str
 ) -> None:
     one, event = device(upload=upload), call()
     if upload == "off":
         one.save(event, LONG_AGO)
     for wanted in (event.id, uuid4()):
-        one.want(wanted)
+        one.request(wanted)
         denial = one.next()
         assert isinstance(denial, wire.ClipDenial)
         assert (denial.event, denial.why) == (wanted, why)
         assert denial.detail
 
 
-def test_nothing_leaves_unless_the_settings_say_so(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
+def test_no_clip_is_offered_by_default(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow]
 ) -> None:
     event = call()
     assert ClipSettings().upload == "off"
     for upload in ("off", "on_request"):
         one = device(upload=upload)
         one.save(event, LONG_AGO)
-        assert one.says_nothing()
+        assert one.sends_nothing()
 
 
-def test_the_budget_of_a_day_outlives_the_program(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
+def test_daily_budget_survives_a_restart(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow]
 ) -> None:
     event = call()
     sent = 0
@@ -211,7 +212,7 @@ def test_the_budget_of_a_day_outlives_the_program(
         one = device(upload="on_request", upload_mb_per_day=0.04)
         one.save(event, LONG_AGO)
         for _ in range(3):
-            one.want(event.id, sent)
+            one.request(event.id, sent)
             part = one.next()
             if isinstance(part, wire.ClipDenial):
                 assert (part.why, "0.04 MB" in part.detail) == ("later", True)
@@ -219,12 +220,12 @@ def test_the_budget_of_a_day_outlives_the_program(
             sent += len(part.data)
     assert 0.04e6 - wire.MAX_PART_BYTES < sent <= 0.04e6
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    assert one.notes.spend(40_000, 40_000, tomorrow)
-    assert not one.notes.spend(1, 40_000, tomorrow)
+    assert one.index.reserve_bytes(40_000, 40_000, tomorrow)
+    assert not one.index.reserve_bytes(1, 40_000, tomorrow)
 
 
-def test_the_best_of_nights_that_are_over_are_offered_until_they_are_settled(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
+def test_clips_of_past_nights_are_offered_until_done(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow]
 ) -> None:
     one, old, older, tonight = device(upload="best"), call(1), call(2), call(3)
     one.save(old, LONG_AGO + timedelta(days=1))
@@ -235,72 +236,72 @@ def test_the_best_of_nights_that_are_over_are_offered_until_they_are_settled(
             offer = one.next()
             assert isinstance(offer, wire.ClipPart)
             assert (offer.event, offer.offset, offer.data) == (event.id, 0, b"")
-            assert one.says_nothing(), "a base that does not answer is left alone"
+            assert one.sends_nothing(), "a base that does not answer is left alone"
             one.connect()
-        one.settle(event.id)
-    assert one.says_nothing()
+        one.mark_done(event.id)
+    assert one.sends_nothing()
     another = device(upload="best")
-    assert another.says_nothing(), "what is settled stays so"
-    another.want(old.id)
+    assert another.sends_nothing(), "what is settled stays so"
+    another.request(old.id)
     assert isinstance(another.next(), wire.ClipPart), "and can be asked for"
 
 
-def test_a_clip_that_was_given_up_for_a_better_one_is_offered_no_more(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
+def test_deleted_clip_is_not_offered(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow]
 ) -> None:
     one, event = device(upload="best"), call()
     one.save(event, LONG_AGO)
     for file in one.config.clips_path.iterdir():
         file.unlink()
-    assert one.says_nothing()
-    assert one.notes.unsettled() == []
+    assert one.sends_nothing()
+    assert one.index.not_done() == []
 
 
-def test_a_connection_that_ends_at_a_piece_gets_smaller_ones_until_they_pass(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
+def test_lost_connection_halves_the_part_size(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow]
 ) -> None:
     one, event = device(upload="on_request"), call()
     one.save(event, LONG_AGO)
     sizes = []
     for _ in range(9):
-        one.want(event.id)
-        one.lane.send()
-        while not one.air.sent:
-            one._woken.get(timeout=DEADLINE_S)
-            one.lane.send()
-        part = one.air.sent.pop()[1]
+        one.request(event.id)
+        one.uploader.send()
+        while not one.connection.sent:
+            one.connection.woken.get(timeout=DEADLINE_S)
+            one.uploader.send()
+        part = one.connection.sent.pop()[1]
         assert isinstance(part, wire.ClipPart)
         sizes.append(len(part.data))
         one.connect()
     assert sizes[:3] == [16_000, 8_000, 4_000]
     assert sizes[-1] == MIN_PART_BYTES
     for _ in range(7):
-        one.want(event.id)
+        one.request(event.id)
         grown = one.next()
     assert isinstance(grown, wire.ClipPart)
     assert len(grown.data) == wire.MAX_PART_BYTES
 
 
-def test_a_piece_keeps_below_the_brokers_largest_packet(
-    device: Callable[..., Recorder], call: Callable[..., wire.EventRow]
+def test_part_is_smaller_than_max_packet_size(
+    device: Callable[..., UploadingDevice], call: Callable[..., wire.EventRow]
 ) -> None:
     one, event = device(upload="on_request"), call()
     one.save(event, LONG_AGO)
     one.connect(max_packet=1_024)
-    one.want(event.id)
+    one.request(event.id)
     part = one.next()
     assert len(wire.pack(part.to_bytes())) < 1_024 - 128
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=80) | st.sampled_from([b"{}", b'{"command": "reboot"}', wire.pack(b" " * 2_000_000)]))
-def test_no_command_stops_it(device: Callable[..., Recorder], payload: bytes) -> None:
+def test_invalid_command_is_ignored(device: Callable[..., UploadingDevice], payload: bytes) -> None:
     one = device(upload="on_request")
-    one.lane.take(CommandReceived(payload))
-    assert one.says_nothing()
+    one.uploader.handle(CommandReceived(payload))
+    assert one.sends_nothing()
 
 
-def test_rows_go_before_pieces_and_each_waits_for_one_at_most(
+def test_rows_go_before_clip_parts(
     broker: Broker, tmp_path: Path, journal: Journal, call: Callable[..., wire.EventRow], hear_topic: Callable[..., Any]
 ) -> None:
     event = call()
@@ -314,16 +315,22 @@ def test_rows_go_before_pieces_and_each_waits_for_one_at_most(
     (tmp_path / "clips").mkdir()
     name = make_clip(LONG_AGO, [("LOW", 0.9)]).name
     (tmp_path / "clips" / name).write_bytes(FLAC)
-    ClipIndex(journal).note(name, 0, [event])
+    ClipIndex(journal.database).add(name, 0, [event])
     heard = hear_topic(broker.port, "anura/v1/#")
-    worker = DeliveryWorker(journal, config, mqtt, wire.Status(state="online"))
+    index = ClipIndex(journal.database)
+    clips = ClipUploader(
+        ClipFinder(index, config.clips_path, config.clips, config.audio), index, config.clips, config.device, UTC
+    )
+    worker = DeliveryWorker(journal, config.device, mqtt, wire.Status(state="online"), clips)
     worker.start()
     eventually(lambda: worker.problem is None)
 
     def ask(offset: int) -> None:
-        link = worker._link
-        assert link
-        link.notes.put(CommandReceived(wire.ClipWanted(command="clip", event=event.id, offset=offset).to_bytes()))
+        connection = worker._connection
+        assert connection
+        connection.events.put(
+            CommandReceived(wire.ClipWanted(command="clip", event=event.id, offset=offset).to_bytes())
+        )
 
     def kinds() -> list[str]:
         return [wire.parse_topic(message.topic)[2] for message in [*heard] if not message.topic.endswith("/status")]
@@ -335,7 +342,7 @@ def test_rows_go_before_pieces_and_each_waits_for_one_at_most(
         ask(0)
         worker.wake()
         eventually(lambda round_=round_: kinds().count("clip") == round_)
-        eventually(lambda: journal.pending_count() == 0)
+        eventually(lambda: journal.outbox.pending_count() == 0)
         came = kinds()[before:]
         assert came.index("clip") == len(came) - 1, "no piece goes while a row waits"
     worker.stop()

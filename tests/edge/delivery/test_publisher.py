@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from anura_base.ingest.sequence import JournalProgress
 from anura_edge import wire
-from anura_edge.config.device import Config
+from anura_edge.config.device import DeviceSettings
 from anura_edge.config.operation import MqttSettings
-from anura_edge.delivery import publisher as publisher_module
-from anura_edge.delivery.connection import AckReceived, Closed, Published
+from anura_edge.delivery import state as state_module
+from anura_edge.delivery.events import AckReceived, Closed, PubackReceived
 from anura_edge.delivery.poison_rows import PoisonRowFinder
 from anura_edge.delivery.publisher import RowPublisher
 from anura_edge.errors import DeliveryError
@@ -25,8 +25,8 @@ from anura_edge.store.journal import Journal
 FORMS = {"event": wire.EventBatch, "effort": wire.EffortBatch, "notice": wire.NoticeBatch}
 
 
-class Air:
-    """A link whose messages a test takes down one by one."""
+class FakeConnection:
+    """A connection whose messages a test removes one by one."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[int, str, bytes]] = []
@@ -69,7 +69,7 @@ fates = st.sampled_from(["arrives", "arrives", "arrives", "lost", "not answered"
     st.sets(st.integers(0, 40), max_size=2),
     st.sampled_from([0, 5, 10**6]),
 )
-def test_the_base_has_exactly_what_was_committed_whatever_happens_on_the_way(
+def test_base_receives_all_committed_rows_over_any_link(
     tmp_path_factory: pytest.TempPathFactory,
     make_event: Callable[..., Event],
     make_effort: Callable[..., Effort],
@@ -83,22 +83,22 @@ def test_the_base_has_exactly_what_was_committed_whatever_happens_on_the_way(
     mqtt = MqttSettings(host="h", resend_s=3_600)
     with closing(Journal(tmp_path_factory.mktemp("state") / "journal.db")) as journal:
 
-        def connect() -> tuple[Air, RowPublisher]:
-            air = Air()
-            link: Any = air
-            return air, RowPublisher(journal, Config(), mqtt, link, 100_000, poison_rows)
+        def connect() -> tuple[FakeConnection, RowPublisher]:
+            connection = FakeConnection()
+            untyped: Any = connection
+            return connection, RowPublisher(journal, DeviceSettings(), mqtt, untyped, 100_000, poison_rows)
 
-        def end_one(air: Air, publisher: RowPublisher, fate: str) -> None:
-            mid, topic, payload = air.sent.pop(0)
+        def end_one(connection: FakeConnection, publisher: RowPublisher, fate: str) -> None:
+            mid, topic, payload = connection.sent.pop(0)
             if fate != "no puback":
-                publisher.take(Published(mid, accepted=True, reason="", blames_row=False))
+                publisher.handle(PubackReceived(mid, accepted=True, reason="", blames_row=False))
             for _ in range({"lost": 0, "twice": 2}.get(fate, 1)):
                 answer = base.store(topic, payload)
                 if fate != "not answered":
-                    publisher.take(AckReceived(answer))
+                    publisher.handle(AckReceived(answer))
 
         heard = 0
-        air, publisher = connect()
+        connection, publisher = connect()
         for count, whats in [*history, (0, [])]:
             events = [make_event(n, label="BAD" if n in poison else "LOW") for n in range(heard, heard + count)]
             heard += count
@@ -109,95 +109,97 @@ def test_the_base_has_exactly_what_was_committed_whatever_happens_on_the_way(
                 publisher.send()
                 if fate == "closed":
                     with pytest.raises(DeliveryError):
-                        publisher.take(Closed("over"))
-                    air, publisher = connect()
-                elif air.sent:
-                    end_one(air, publisher, fate)
-                waiting = {row.id for row in journal.pending(0, 10**6)}
+                        publisher.handle(Closed("over"))
+                    connection, publisher = connect()
+                elif connection.sent:
+                    end_one(connection, publisher, fate)
+                waiting = {row.id for row in journal.outbox.pending(0, 10**6)}
                 assert committed <= base.ids | waiting, "nothing leaves the queue that is not there"
 
         journal.commit([make_event(10**6)], [], provenance)  # somebody must be taken for another to be found guilty
         committed.add(make_event(10**6).id)
-        air, publisher = connect()
+        connection, publisher = connect()
         for _ in range(300):
             publisher.send()
-            if not air.sent:
+            if not connection.sent:
                 break
-            end_one(air, publisher, "arrives")
+            end_one(connection, publisher, "arrives")
         assert committed <= base.ids
-        assert journal.pending_count() == 0
+        assert journal.outbox.pending_count() == 0
         bad = {make_event(n, label="BAD").id for n in poison if n < heard}
         assert not bad & base.ids
-        assert journal.resend(None) >= len(bad), "set aside, not lost"
+        assert journal.outbox.resend(None) >= len(bad), "set aside, not lost"
 
 
-def over(air: Air, journal: Journal) -> RowPublisher:
-    link: Any = air
-    return RowPublisher(journal, Config(), MqttSettings(host="h", resend_s=3_600), link, 100_000, PoisonRowFinder())
+def over(connection: FakeConnection, journal: Journal) -> RowPublisher:
+    untyped: Any = connection
+    return RowPublisher(
+        journal, DeviceSettings(), MqttSettings(host="h", resend_s=3_600), untyped, 100_000, PoisonRowFinder()
+    )
 
 
-def test_what_was_lost_is_not_settled_by_a_base_that_counts_further(
+def test_higher_sequence_number_does_not_acknowledge_a_lost_row(
     tmp_path: Path, make_event: Callable[..., Event], provenance: wire.Provenance
 ) -> None:
-    base, air = Base(), Air()
+    base, connection = Base(), FakeConnection()
     base.progress = JournalProgress(received=((1, 1_000),))
     with closing(Journal(tmp_path / "journal.db")) as journal:
-        publisher = over(air, journal)
+        publisher = over(connection, journal)
         for n in range(2):
             journal.commit([make_event(n)], [], provenance)
             publisher.send()
-        (lost, _, _), (mid, topic, payload) = air.sent
+        (lost, _, _), (mid, topic, payload) = connection.sent
         for each in (lost, mid):
-            publisher.take(Published(each, accepted=True, reason="", blames_row=False))
-        publisher.take(AckReceived(base.store(topic, payload)))
-        assert [row.id for row in journal.pending(0, 9)] == [make_event(0).id]
+            publisher.handle(PubackReceived(each, accepted=True, reason="", blames_row=False))
+        publisher.handle(AckReceived(base.store(topic, payload)))
+        assert [row.id for row in journal.outbox.pending(0, 9)] == [make_event(0).id]
         publisher.send()  # at once
-        publisher.take(AckReceived(base.store(*air.sent[2][1:])))
+        publisher.handle(AckReceived(base.store(*connection.sent[2][1:])))
         assert base.ids == {make_event(0).id, make_event(1).id}
-        assert journal.pending_count() == 0
+        assert journal.outbox.pending_count() == 0
 
 
 class FilledJournal(Journal):
     """Its file may not grow while it is full, as on a full disk."""
 
     def fill(self) -> None:
-        self._db.execute("PRAGMA max_page_count = 1")  # SQLite makes that its present size
+        self.database._db.execute("PRAGMA max_page_count = 1")  # SQLite makes that its present size
 
     def make_room(self) -> None:
-        self._db.execute("PRAGMA max_page_count = 1000000")
+        self.database._db.execute("PRAGMA max_page_count = 1000000")
 
 
-def test_a_full_disk_sends_nothing_twice_and_settles_when_there_is_room(
+def test_full_disk_delays_marking_without_a_second_send(
     tmp_path: Path, make_event: Callable[..., Event], provenance: wire.Provenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher_module, "SETTLE_AGAIN_S", 0.0)
-    base, air = Base(), Air()
+    monkeypatch.setattr(state_module, "MARK_RETRY_S", 0.0)
+    base, connection = Base(), FakeConnection()
     with closing(FilledJournal(tmp_path / "journal.db")) as journal:
         journal.commit([make_event(n) for n in range(600)], [], provenance)
         journal.fill()
-        publisher = over(air, journal)
+        publisher = over(connection, journal)
         sent = 0
         for _ in range(20):
             publisher.send()
-            while air.sent:
-                mid, topic, payload = air.sent.pop(0)
+            while connection.sent:
+                mid, topic, payload = connection.sent.pop(0)
                 sent += len(wire.EventBatch.from_bytes(payload).rows)
-                publisher.take(Published(mid, accepted=True, reason="", blames_row=False))
-                publisher.take(AckReceived(base.store(topic, payload)))
+                publisher.handle(PubackReceived(mid, accepted=True, reason="", blames_row=False))
+                publisher.handle(AckReceived(base.store(topic, payload)))
         assert len(base.ids) == sent == 600
-        assert journal.pending_count() > 0
+        assert journal.outbox.pending_count() > 0
         assert "the disk is full" in (publisher.problem or "")
         journal.make_room()
         publisher.send()
-        assert journal.pending_count() == 0
+        assert journal.outbox.pending_count() == 0
         assert publisher.problem is None
-        assert not air.sent
+        assert not connection.sent
 
 
-def test_a_batch_that_never_left_is_no_longer_suspected_when_the_connection_ends() -> None:
+def test_batch_that_was_not_sent_is_not_suspected() -> None:
     poison_rows = PoisonRowFinder()
     for _ in range(2):
-        poison_rows.hung_up([(1, 2)], "over")
-    assert poison_rows.next() == (1, 2)
-    poison_rows.hung_up([], "over")
-    assert not poison_rows.careful
+        poison_rows.connection_lost([(1, 2)], "over")
+    assert poison_rows.next_group() == (1, 2)
+    poison_rows.connection_lost([], "over")
+    assert not poison_rows.is_searching

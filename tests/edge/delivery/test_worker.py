@@ -15,10 +15,13 @@ from support import Broker, eventually, free_port
 from anura_base.ingest.sequence import JournalProgress
 from anura_edge import wire
 from anura_edge.audio import ClockSource
+from anura_edge.clips.finder import ClipFinder
 from anura_edge.config.device import Config, DeviceSettings
 from anura_edge.config.operation import MqttSettings
+from anura_edge.delivery.clip_upload import ClipUploader
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.events import Effort, EffortState, Event
+from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.journal import Journal
 
 MADE_BY = wire.Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
@@ -110,7 +113,11 @@ def start_worker(journal: Journal) -> Iterator[Callable[..., DeliveryWorker]]:
     def start(port: int, **settings: object) -> DeliveryWorker:
         mqtt = MqttSettings.model_validate({"host": "127.0.0.1", "port": port, "resend_s": 0.3, **settings})
         config = Config(device=DeviceSettings(site="s", name="d"), mqtt=mqtt)
-        worker = DeliveryWorker(journal, config, mqtt, wire.Status(state="online"))
+        index = ClipIndex(journal.database)
+        clips = ClipUploader(
+            ClipFinder(index, config.clips_path, config.clips, config.audio), index, config.clips, config.device, UTC
+        )
+        worker = DeliveryWorker(journal, config.device, mqtt, wire.Status(state="online"), clips)
         worker.start()
         workers.append(worker)
         return worker
@@ -134,10 +141,10 @@ def keep(journal: Journal, count: int) -> set[UUID]:
 
 
 def drained(journal: Journal) -> bool:
-    return journal.pending_count() == 0
+    return journal.outbox.pending_count() == 0
 
 
-def test_every_row_arrives_and_leaves_the_queue(
+def test_every_row_arrives_and_leaves_the_outbox(
     journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     ids = keep(journal, 500)
@@ -147,7 +154,7 @@ def test_every_row_arrives_and_leaves_the_queue(
     assert sorted(base.rows) == list(range(1, 502))
 
 
-def test_a_row_added_later_is_sent_when_the_courier_is_woken(
+def test_new_row_is_sent_after_wake(
     journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     worker = start_worker(broker.port)
@@ -157,33 +164,33 @@ def test_a_row_added_later_is_sent_when_the_courier_is_woken(
     eventually(lambda: drained(journal))
 
 
-def test_nothing_is_forgotten_until_the_base_acknowledges(
+def test_rows_stay_until_the_base_acknowledges(
     journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base.acknowledge = False
     keep(journal, 3)
     worker = start_worker(broker.port)
     eventually(lambda: base.messages >= 3)  # sent again and again
-    assert journal.pending_count() == 4
+    assert journal.outbox.pending_count() == 4
     eventually(lambda: "no acknowledgement from the base station" in (worker.problem or ""))
     base.acknowledge = True
     eventually(lambda: drained(journal))
 
 
-def test_rows_wait_while_nobody_subscribes_and_arrive_when_somebody_does(
+def test_rows_wait_for_a_subscriber(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     ids = keep(journal, 3)
     worker = start_worker(broker.port)
     eventually(lambda: "No matching subscribers" in (worker.problem or ""))
-    assert journal.pending_count() == 4
+    assert journal.outbox.pending_count() == 4
     base = FakeBase(broker.port)
     eventually(lambda: drained(journal))
     assert ids <= set(base.rows.values())
     base.stop()
 
 
-def test_rows_wait_for_a_broker_that_is_away_at_the_start(
+def test_rows_wait_for_a_broker_that_starts_later(
     journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     ids = keep(journal, 3)
@@ -198,7 +205,7 @@ def test_rows_wait_for_a_broker_that_is_away_at_the_start(
     broker.stop()
 
 
-def test_a_killed_broker_loses_nothing(
+def test_killed_broker_loses_no_row(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, acknowledge=False)
@@ -216,7 +223,7 @@ def test_a_killed_broker_loses_nothing(
     base.stop()
 
 
-def test_delivery_to_the_broker_settles_for_its_own_acknowledgement(
+def test_broker_delivery_needs_only_a_puback(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     subscriber = FakeBase(broker.port, acknowledge=False)
@@ -227,7 +234,7 @@ def test_delivery_to_the_broker_settles_for_its_own_acknowledgement(
     subscriber.stop()
 
 
-def test_batches_keep_below_the_brokers_largest_packet(
+def test_batches_are_smaller_than_max_packet_size(
     journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     broker = Broker(tmp_path, free_port(), settings="allow_anonymous true\nmax_packet_size 3000\n")
@@ -244,7 +251,7 @@ def test_batches_keep_below_the_brokers_largest_packet(
 @pytest.mark.parametrize(
     ("limit", "reason"), [("max_packet_size 1500", "max_packet_size"), ("message_size_limit 1500", "connection lost")]
 )
-def test_a_row_too_large_for_the_broker_is_set_aside_with_a_notice_and_the_others_arrive(
+def test_oversize_row_becomes_a_dead_letter_and_others_arrive(
     journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker], limit: str, reason: str
 ) -> None:
     broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous true\n{limit}\n")
@@ -262,13 +269,13 @@ def test_a_row_too_large_for_the_broker_is_set_aside_with_a_notice_and_the_other
     (told,) = base.notices
     assert (told.what, told.detail.split(": ")[0]) == ("row_refused", f"event {large.id}")
     assert reason in told.detail
-    assert journal.resend(None) == 8
-    assert large.id in {row.id for row in journal.pending(0, 99)}
+    assert journal.outbox.resend(None) == 8
+    assert large.id in {row.id for row in journal.outbox.pending(0, 99)}
     base.stop()
     broker.stop()
 
 
-def test_an_acknowledgement_of_another_journal_or_of_rows_not_sent_deletes_nothing(
+def test_foreign_or_early_acknowledgement_is_ignored(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, acknowledge=False)
@@ -280,11 +287,11 @@ def test_an_acknowledgement_of_another_journal_or_of_rows_not_sent_deletes_nothi
     keep(journal, 1)  # rows 5 and 6, which the base claims to have before they are sent
     before = base.messages
     eventually(lambda: base.messages > before + 1)
-    assert journal.pending_count() == 6
+    assert journal.outbox.pending_count() == 6
     base.stop()
 
 
-def test_the_device_says_that_it_is_there_and_that_it_leaves(
+def test_status_is_online_and_then_offline(
     journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     worker = start_worker(broker.port)
@@ -293,7 +300,7 @@ def test_the_device_says_that_it_is_there_and_that_it_leaves(
     eventually(lambda: base.statuses[-1:] == ["offline"])
 
 
-def test_a_wrong_password_is_said_aloud_and_never_printed(
+def test_wrong_password_is_reported_but_not_logged(
     journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "users").write_text("")
@@ -308,7 +315,7 @@ def test_a_wrong_password_is_said_aloud_and_never_printed(
     broker.stop()
 
 
-def test_a_busy_device_connects_although_every_commit_nudges_the_courier(
+def test_many_wakes_do_not_prevent_the_connection(
     journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     worker = start_worker(broker.port)
@@ -318,7 +325,7 @@ def test_a_busy_device_connects_although_every_commit_nudges_the_courier(
 
 
 @pytest.mark.parametrize("host", ["base..local", "127.0.0.1.invalid"])
-def test_a_host_that_no_resolver_takes_does_not_end_the_courier(
+def test_unresolvable_host_does_not_end_the_worker(
     journal: Journal, start_worker: Callable[..., DeliveryWorker], host: str
 ) -> None:
     worker = start_worker(1, host=host)
@@ -326,7 +333,7 @@ def test_a_host_that_no_resolver_takes_does_not_end_the_courier(
     assert worker._thread.is_alive()
 
 
-def test_new_alerts_go_before_the_backlog_which_comes_in_order(
+def test_newest_events_go_before_the_ordered_backlog(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     for _ in range(30):
@@ -341,7 +348,7 @@ def test_new_alerts_go_before_the_backlog_which_comes_in_order(
     base.stop()
 
 
-def test_what_the_base_lacks_is_sent_again_at_once(
+def test_lost_batch_is_sent_again_at_once(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, lose=1)
@@ -352,7 +359,7 @@ def test_what_the_base_lacks_is_sent_again_at_once(
     base.stop()
 
 
-def test_a_row_that_the_base_refuses_is_found_and_set_aside(
+def test_refused_row_becomes_a_dead_letter(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port)
@@ -368,21 +375,21 @@ def test_a_row_that_the_base_refuses_is_found_and_set_aside(
     base.stop()
 
 
-def test_a_base_that_refuses_every_row_has_none_set_aside(
+def test_base_that_refuses_all_rows_gets_no_dead_letter(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, picky=True)
     keep(journal, 50)
     worker = start_worker(broker.port)
     eventually(lambda: "all our rows are refused" in (worker.problem or ""))
-    assert journal.pending_count() == 51
+    assert journal.outbox.pending_count() == 51
     base.picky = False
     eventually(lambda: drained(journal))
     assert not base.notices
     base.stop()
 
 
-def test_rows_of_a_kind_that_may_not_be_sent_wait_and_the_others_arrive(
+def test_unauthorised_kind_waits_and_others_arrive(
     journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     rules = tmp_path / "acl"
@@ -394,7 +401,7 @@ def test_rows_of_a_kind_that_may_not_be_sent_wait_and_the_others_arrive(
     worker = start_worker(broker.port)
     eventually(lambda: ids <= set(base.rows.values()))
     eventually(lambda: "Not authorized" in (worker.problem or ""))
-    eventually(lambda: journal.pending_count() == 1)
+    eventually(lambda: journal.outbox.pending_count() == 1)
     rules.write_text("topic readwrite #\n")
     assert broker.process
     broker.process.send_signal(signal.SIGHUP)
@@ -404,7 +411,7 @@ def test_rows_of_a_kind_that_may_not_be_sent_wait_and_the_others_arrive(
     broker.stop()
 
 
-def test_a_broker_that_says_nothing_more_is_left(
+def test_silent_broker_is_disconnected(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port)
@@ -420,7 +427,7 @@ def test_a_broker_that_says_nothing_more_is_left(
     base.stop()
 
 
-def test_two_devices_of_one_name_are_told_and_wait_longer_and_longer(
+def test_two_devices_of_one_name_are_reported(
     journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     workers = [start_worker(broker.port) for _ in range(2)]

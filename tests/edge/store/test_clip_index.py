@@ -45,34 +45,34 @@ def keep(make_event: Callable[..., Event], provenance: Provenance) -> Callable[.
     return keep
 
 
-def test_a_note_is_found_until_its_call_is_gone(
+def test_clip_is_found_until_its_event_is_deleted(
     path: Path, journal: Journal, keep: Callable[..., list[EventRow]]
 ) -> None:
-    events, notes = keep(journal, 3), ClipIndex(journal)
-    notes.note("b.flac", 7, events[:2])
-    notes.note("a.flac", 5, events[2:])
-    assert notes.find(events[0].id) == IndexedClip(events[0].id, "b.flac", 7)
-    assert [noted.name for noted in notes.unsettled()] == ["a.flac", "b.flac", "b.flac"]
-    notes.settle(events[2].id)
-    assert [noted.name for noted in notes.unsettled()] == ["b.flac", "b.flac"]
+    events, index = keep(journal, 3), ClipIndex(journal.database)
+    index.add("b.flac", 7, events[:2])
+    index.add("a.flac", 5, events[2:])
+    assert index.find(events[0].id) == IndexedClip(events[0].id, "b.flac", 7)
+    assert [noted.name for noted in index.not_done()] == ["a.flac", "b.flac", "b.flac"]
+    index.mark_done(events[2].id)
+    assert [noted.name for noted in index.not_done()] == ["b.flac", "b.flac"]
     with closing(Journal(path)) as again:
-        assert ClipIndex(again).find(events[2].id)
-    journal.settle([1, 2, 3])
-    Retention(journal, JournalSettings(retention_days=1)).step(datetime.now(UTC) + timedelta(days=2))
-    assert [notes.find(event.id) for event in events] == [None] * 3
-    assert notes.event(events[0].id) is None
+        assert ClipIndex(again.database).find(events[2].id)
+    journal.outbox.mark_delivered([1, 2, 3])
+    Retention(journal.database, JournalSettings(retention_days=1)).step(datetime.now(UTC) + timedelta(days=2))
+    assert [index.find(event.id) for event in events] == [None] * 3
+    assert index.event(events[0].id) is None
 
 
-def test_notes_are_taken_over_from_a_damaged_journal(path: Path, keep: Callable[..., list[EventRow]]) -> None:
+def test_index_survives_a_damaged_journal(path: Path, keep: Callable[..., list[EventRow]]) -> None:
     with closing(Journal(path)) as journal:
         (event,) = keep(journal)
-        ClipIndex(journal).note("a.flac", 5, [event])
+        ClipIndex(journal.database).add("a.flac", 5, [event])
     damaged_mark(path).touch()
     with closing(open_journal(path)) as journal:
-        assert ClipIndex(journal).find(event.id) == IndexedClip(event.id, "a.flac", 5)
+        assert ClipIndex(journal.database).find(event.id) == IndexedClip(event.id, "a.flac", 5)
 
 
-def test_what_a_recorder_saves_is_found_by_each_of_its_calls(
+def test_saved_clip_is_found_by_each_of_its_events(
     tmp_path: Path,
     journal: Journal,
     tape: Callable[..., Any],
@@ -80,8 +80,8 @@ def test_what_a_recorder_saves_is_found_by_each_of_its_calls(
     provenance: Provenance,
 ) -> None:
     config = Config(state_dir=tmp_path, clips=ClipSettings(enabled=True, before_s=1, after_s=1))
-    notes = ClipIndex(journal)
-    recorder = ClipRecorder(config.clips, ClipStore(config.clips_path, config.clips, UTC), 60, notes.note)
+    index = ClipIndex(journal.database)
+    recorder = ClipRecorder(config.clips, ClipStore(config.clips_path, config.clips, UTC), 60, index.add)
     recorder.start()
     sound = tape(np.full((10 * RATE_HZ, 1), 0.5, np.float32), chunk=10 * RATE_HZ, live=True)
     calls = [
@@ -92,5 +92,5 @@ def test_what_a_recorder_saves_is_found_by_each_of_its_calls(
         for row in rows:
             recorder.add_event(row)
     recorder.stop()
-    found = [ClipFinder(notes, config.clips_path, config.clips, config.audio).find(row.id) for row in rows]
+    found = [ClipFinder(index, config.clips_path, config.clips, config.audio).find(row.id) for row in rows]
     assert {(clip.sha256, clip.first_sample) for clip in found} == {(found[0].sha256, 4 * RATE_HZ)}

@@ -1,4 +1,4 @@
-"""What the journal said it has, it has: after errors, kills and years; and numbers are used once."""
+"""A committed row survives errors, kills and migrations, and no sequence number is used twice."""
 
 import signal
 import sqlite3
@@ -18,7 +18,7 @@ from anura_edge.audio import Recording
 from anura_edge.errors import JournalDamagedError, JournalError
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
 from anura_edge.store.journal import Journal
-from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis
+from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis, ScanHistory
 from anura_edge.store.schema import STEPS, VERSION
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance, Row
 
@@ -49,8 +49,8 @@ while True:
 """
 
 
-def heard_file(recording: Recording) -> AnalysedFile:
-    return AnalysedFile(recording, 1_000, "a head", b"a glance", is_whole=True)
+def analysed_file(recording: Recording) -> AnalysedFile:
+    return AnalysedFile(recording, 1_000, "a head", b"a fingerprint", is_whole=True)
 
 
 @pytest.fixture
@@ -65,23 +65,28 @@ def journal(path: Path) -> Iterator[Journal]:
 
 
 def seqs(journal: Journal) -> list[int]:
-    return [row.seq for row in journal.pending(0, 1_000)]
+    return [row.seq for row in journal.outbox.pending(0, 1_000)]
 
 
-def test_rows_of_all_kinds_share_one_sequence_and_come_back_as_they_went(
+def test_all_kinds_of_rows_share_one_sequence(
     journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     first = journal.commit([make_event(0), make_event(1)], [make_effort(0)], provenance)
     lost = Notice(UUID(int=1), NoticeKind.MICROPHONE_LOST, START, "no audio for 3 s")
     second = journal.commit([make_event(2)], [make_effort(1)], provenance, notices=[lost])
     assert [row.seq for row in (*first, *second)] == [1, 2, 3, 4, 5, 6]
-    assert journal.pending(0, 100) == [*first, *second]
-    assert [row.kind for row in journal.pending(0, 100)] == ["event", "event", "effort", "event", "effort", "notice"]
+    assert journal.outbox.pending(0, 100) == [*first, *second]
+    assert [row.kind for row in journal.outbox.pending(0, 100)] == [
+        "event",
+        "event",
+        "effort",
+        "event",
+        "effort",
+        "notice",
+    ]
 
 
-def test_a_journal_of_the_first_version_keeps_its_rows_and_its_sequence(
-    path: Path, make_event: MakeEvent, provenance: Provenance
-) -> None:
+def test_first_version_is_migrated_with_its_sequence(path: Path, make_event: MakeEvent, provenance: Provenance) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as first:
         for statement in STEPS[0]:
@@ -92,22 +97,22 @@ def test_a_journal_of_the_first_version_keeps_its_rows_and_its_sequence(
         first.execute("PRAGMA user_version = 1")
         first.commit()
     with closing(Journal(path)) as journal:
-        assert (journal.id, journal.floor()) == (UUID(int=7), 42)
+        assert (journal.id, journal.outbox.floor()) == (UUID(int=7), 42)
         assert [row.seq for row in journal.commit([make_event()], [], provenance)] == [42]
 
 
-def test_pending_rows_come_in_order_above_a_number_and_not_too_many(
+def test_pending_rows_are_ordered_and_limited(
     journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     for n in range(10):
         journal.commit([make_event(n)], [make_effort(n)], provenance)
     for after in range(21):
         for limit in (0, 1, 3, 100):
-            found = [row.seq for row in journal.pending(after, limit)]
+            found = [row.seq for row in journal.outbox.pending(after, limit)]
             assert found == list(range(after + 1, 21))[:limit]
 
 
-def test_an_error_in_the_middle_of_a_commit_leaves_nothing(
+def test_error_during_commit_stores_nothing(
     journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, recording: Recording
 ) -> None:
     def breaking_off() -> Iterator[Effort]:
@@ -115,100 +120,100 @@ def test_an_error_in_the_middle_of_a_commit_leaves_nothing(
         raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError, match="power cut"):
-        journal.commit([make_event(0)], breaking_off(), provenance, heard_file(recording))
-    assert (len(journal.event_ids()), journal.pending_count()) == (0, 0)
-    assert journal.past(recording.id, provenance.model_sha256) is None
+        journal.commit([make_event(0)], breaking_off(), provenance, analysed_file(recording))
+    assert (len(journal.event_ids()), journal.outbox.pending_count()) == (0, 0)
+    assert ScanHistory(journal.database, provenance.model_sha256).find(recording.id) is None
     assert [row.seq for row in journal.commit([make_event(0)], [], provenance)] == [1]
 
 
-def test_what_is_there_already_is_neither_kept_nor_sent_again(
+def test_stored_row_is_neither_changed_nor_queued_again(
     journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     journal.commit([make_event(0), make_event(0)], [make_effort(0)], provenance)
     again = journal.commit([make_event(0, p_peak=0.1), make_event(1)], [make_effort(0)], provenance)
     assert [row.seq for row in again] == [3]
-    assert (len(journal.event_ids()), journal.pending_count()) == (2, 3)
-    journal.settle([1, 2, 3])
+    assert (len(journal.event_ids()), journal.outbox.pending_count()) == (2, 3)
+    journal.outbox.mark_delivered([1, 2, 3])
     assert journal.commit([make_event(0)], [make_effort(0)], provenance) == []
-    assert (len(journal.event_ids()), journal.pending_count()) == (2, 0)
+    assert (len(journal.event_ids()), journal.outbox.pending_count()) == (2, 0)
     assert journal.event_ids() == {make_event(0).id, make_event(1).id}
 
 
-def test_a_number_is_never_used_twice(path: Path, make_event: MakeEvent, provenance: Provenance) -> None:
+def test_sequence_number_is_never_used_twice(path: Path, make_event: MakeEvent, provenance: Provenance) -> None:
     used: list[int] = []
     for n in range(5):
         with closing(Journal(path)) as journal:
             used += [row.seq for row in journal.commit([make_event(2 * n), make_event(2 * n + 1)], [], provenance)]
-            journal.settle(used)
+            journal.outbox.mark_delivered(used)
     assert used == list(range(1, 11))
 
 
-def test_the_floor_is_the_lowest_number_that_can_still_come(
-    journal: Journal, make_event: MakeEvent, provenance: Provenance
-) -> None:
-    assert journal.floor() == 1
+def test_floor_is_the_lowest_pending_number(journal: Journal, make_event: MakeEvent, provenance: Provenance) -> None:
+    assert journal.outbox.floor() == 1
     journal.commit([make_event(n) for n in range(3)], [], provenance)
-    assert journal.floor() == 1
-    journal.settle([2])
-    assert journal.floor() == 1
-    journal.settle([1])
-    assert journal.floor() == 3
-    journal.settle([3])
-    assert journal.floor() == 4
-    journal.settle([99])
+    assert journal.outbox.floor() == 1
+    journal.outbox.mark_delivered([2])
+    assert journal.outbox.floor() == 1
+    journal.outbox.mark_delivered([1])
+    assert journal.outbox.floor() == 3
+    journal.outbox.mark_delivered([3])
+    assert journal.outbox.floor() == 4
+    journal.outbox.mark_delivered([99])
     assert [row.seq for row in journal.commit([make_event(9)], [], provenance)] == [4]
-    assert journal.floor() == 4
+    assert journal.outbox.floor() == 4
 
 
-def test_a_recording_is_known_to_the_model_that_heard_it(
+def test_analysed_recording_is_found_for_its_model(
     journal: Journal, provenance: Provenance, recording: Recording
 ) -> None:
     for _ in range(2):
-        journal.commit([], [], provenance, heard_file(recording))
+        journal.commit([], [], provenance, analysed_file(recording))
     expected = PreviousAnalysis(recording.id, provenance.config_hash, 1_000, is_whole=True, is_replaced=False)
-    assert journal.past(recording.id, provenance.model_sha256) == expected
-    assert journal.find_by_fingerprint(b"a glance", provenance.model_sha256) == expected
-    assert journal.find_by_head("a head", provenance.model_sha256) == expected
-    assert journal.past(recording.id, "another model") is None
-    assert journal.past("another recording", provenance.model_sha256) is None
-    journal.remember({b"another place": recording.id})
-    assert journal.find_by_fingerprint(b"another place", provenance.model_sha256) == expected
+    history = ScanHistory(journal.database, provenance.model_sha256)
+    assert history.find(recording.id) == expected
+    assert history.find_unchanged(b"a fingerprint") == expected
+    assert history.find("a longer file", "a head") == expected
+    assert ScanHistory(journal.database, "another model").find(recording.id) is None
+    assert history.find("another recording") is None
+    history.add_fingerprint(b"another place", recording.id)
+    history.flush()
+    assert history.find_unchanged(b"another place") == expected
 
 
-def test_a_withdrawn_hearing_leaves_nothing_that_counts_twice(
+def test_withdrawn_analysis_counts_no_event_twice(
     journal: Journal, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, recording: Recording
 ) -> None:
-    def hear() -> list[Row]:
-        old = recording.id if journal.past(recording.id, provenance.model_sha256) else None
+    def analyse() -> list[Row]:
+        old = recording.id if ScanHistory(journal.database, provenance.model_sha256).find(recording.id) else None
         return journal.commit(
-            [make_event(0)], [make_effort(0)], provenance, replace(heard_file(recording), in_place_of=old)
+            [make_event(0)], [make_effort(0)], provenance, replace(analysed_file(recording), replaces=old)
         )
 
-    first, second, third = hear(), hear(), hear()
+    first, second, third = analyse(), analyse(), analyse()
     assert [row.kind for row in second] == ["notice", "event", "effort"]
     assert len({row.id for row in (*first, *second, *third)}) == 8
     assert [row.seq for row in (*first, *second, *third)] == list(range(1, 9))
     assert journal.event_ids() == {third[1].id}
-    with closing(sqlite3.connect(journal.path)) as db:
+    with closing(sqlite3.connect(journal.database.path)) as db:
         for table in ("event", "effort"):
             assert db.execute(f"SELECT withdrawn FROM {table} ORDER BY withdrawn").fetchall() == [(0,), (1,), (1,)]
 
 
-def test_a_bad_file_is_news_once_for_each_change_and_so_is_its_notice(journal: Journal, provenance: Provenance) -> None:
+def test_unreadable_file_is_new_once_per_change(journal: Journal, provenance: Provenance) -> None:
     for name, mtime_ns, is_news in (("a.wav", 1, True), ("a.wav", 1, False), ("a.wav", 2, True), ("b.wav", 1, True)):
         notice_id = unreadable_id(journal.id, name, 0, mtime_ns, "empty")
         notice = Notice(notice_id, NoticeKind.UNREADABLE, START, f"empty: {name}", amount=0)
-        assert journal.set_aside(name, 0, mtime_ns, "empty", f"{name}: 0 bytes", notice, provenance) == is_news
-    kept = [row.detail for row in journal.pending(0, 10) if isinstance(row, NoticeRow)]
+        assert journal.add_unreadable(name, 0, mtime_ns, "empty", f"{name}: 0 bytes", notice, provenance) == is_news
+    kept = [row.detail for row in journal.outbox.pending(0, 10) if isinstance(row, NoticeRow)]
     assert kept == ["empty: a.wav", "empty: a.wav", "empty: b.wav"]
 
 
-def test_two_devices_with_an_empty_file_of_one_name_and_time_have_a_notice_each() -> None:
+def test_two_devices_report_equal_empty_files_separately() -> None:
     one, other = (unreadable_id(uuid4(), "20260412_200000.WAV", 0, 1, "empty") for _ in range(2))
     assert one != other
 
 
-def test_a_journal_keeps_its_identity_and_each_has_its_own(path: Path, tmp_path: Path) -> None:
+def test_each_journal_has_a_lasting_identity(path: Path, tmp_path: Path) -> None:
     with closing(Journal(path)) as first:
         pass
     with closing(Journal(path)) as again, closing(Journal(tmp_path / "other.db")) as other:
@@ -217,7 +222,7 @@ def test_a_journal_keeps_its_identity_and_each_has_its_own(path: Path, tmp_path:
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
-def test_what_is_no_database_is_refused(path: Path, content: bytes) -> None:
+def test_file_that_is_not_a_database_is_refused(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(JournalError, match=r"journal\.db"):
@@ -226,7 +231,7 @@ def test_what_is_no_database_is_refused(path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("version", [0, VERSION])
-def test_somebody_elses_database_is_refused_and_left_as_it_was(path: Path, version: int) -> None:
+def test_foreign_database_is_refused_unchanged(path: Path, version: int) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE event (photo TEXT)")
@@ -238,7 +243,7 @@ def test_somebody_elses_database_is_refused_and_left_as_it_was(path: Path, versi
         assert db.execute("SELECT name FROM sqlite_schema").fetchall() == [("event",)]
 
 
-def test_a_newer_journal_is_refused_and_left_as_it_was(path: Path) -> None:
+def test_newer_journal_is_refused_unchanged(path: Path) -> None:
     Journal(path).close()
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
@@ -246,39 +251,47 @@ def test_a_newer_journal_is_refused_and_left_as_it_was(path: Path) -> None:
         Journal(path)
 
 
-def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_path_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "journal.db", tmp_path):
         with pytest.raises(JournalError, match="state_dir"):
             Journal(path)
 
 
-def test_a_journal_that_rots_under_us_is_a_journal_error(
+def test_file_damaged_while_open_is_a_journal_error(
     path: Path, make_event: MakeEvent, provenance: Provenance, recording: Recording
 ) -> None:
     with closing(Journal(path)) as journal:
-        journal.commit([make_event(n) for n in range(500)], [], provenance, heard_file(recording))
+        journal.commit([make_event(n) for n in range(500)], [], provenance, analysed_file(recording))
     content = bytearray(path.read_bytes())
     content[4_096:] = b"\xff" * (len(content) - 4_096)  # the first page holds the schema
     path.write_bytes(content)
     with pytest.raises(JournalError), closing(Journal(path)) as journal:
-        journal.past(recording.id, provenance.model_sha256)
+        ScanHistory(journal.database, provenance.model_sha256).find(recording.id)
     content[:4_096], content[8_192:] = content[:4_096], b""
     path.write_bytes(content)
     with pytest.raises(JournalError), closing(Journal(path)) as journal:
-        journal.pending_count()
+        journal.outbox.pending_count()
 
 
-@pytest.mark.parametrize("read", ["past", "pending", "floor", "pending_count", "event_ids"])
-def test_every_reading_of_a_damaged_table_is_a_journal_error(path: Path, read: str) -> None:
+READS: dict[str, Callable[[Journal], object]] = {
+    "scan history": lambda journal: ScanHistory(journal.database, "m").find("r"),
+    "pending": lambda journal: journal.outbox.pending(0, 9),
+    "floor": lambda journal: journal.outbox.floor(),
+    "pending_count": lambda journal: journal.outbox.pending_count(),
+    "event_ids": lambda journal: journal.event_ids(),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_reading_a_missing_table_is_a_journal_error(path: Path, read: str) -> None:
     with closing(Journal(path)) as journal:
         with closing(sqlite3.connect(path)) as db:
             for table in ("recordings", "outbox", "event", "effort"):
                 db.execute(f"DROP TABLE {table}")
             db.commit()
-        arguments = {"past": ("r", "m"), "pending": (0, 9)}.get(read, ())
         with pytest.raises(JournalError, match=r"journal\.db"):
-            getattr(journal, read)(*arguments)
+            READS[read](journal)
 
 
 def test_threads_share_a_journal(journal: Journal, make_event: MakeEvent, provenance: Provenance) -> None:
@@ -288,8 +301,8 @@ def test_threads_share_a_journal(journal: Journal, make_event: MakeEvent, proven
         try:
             for n in range(first, first + 20):
                 journal.commit([make_event(n)], [], provenance)
-                journal.pending(0, 10)
-                journal.floor()
+                journal.outbox.pending(0, 10)
+                journal.outbox.floor()
         except BaseException as error:
             errors.append(error)
 
@@ -302,7 +315,7 @@ def test_threads_share_a_journal(journal: Journal, make_event: MakeEvent, proven
     assert seqs(journal) == list(range(1, 81))
 
 
-def test_two_processes_begin_one_journal_together(path: Path) -> None:
+def test_processes_create_one_journal_together(path: Path) -> None:
     opening = "import sys; from pathlib import Path; from anura_edge.store.journal import Journal; "
     opening += "sys.stdin.readline(); print(Journal(Path(sys.argv[1])).id)"
     command = [sys.executable, "-c", opening, str(path)]
@@ -316,7 +329,7 @@ def test_two_processes_begin_one_journal_together(path: Path) -> None:
     assert len({identity for identity, _ in answers}) == 1
 
 
-def test_what_was_reported_is_there_after_a_kill_and_nothing_is_half(path: Path) -> None:
+def test_killed_process_leaves_whole_commits(path: Path) -> None:
     reported: dict[int, str] = {}
     for kill in range(KILLS):
         process = subprocess.Popen(
@@ -330,7 +343,7 @@ def test_what_was_reported_is_there_after_a_kill_and_nothing_is_half(path: Path)
         reported |= {int(entry.split(":")[0]): entry.split(":")[1] for entry in complete.split()}
         assert process.returncode == -signal.SIGKILL
     with closing(Journal(path)) as journal:
-        rows = journal.pending(0, 10**6)
+        rows = journal.outbox.pending(0, 10**6)
     there = {row.seq: str(row.id) for row in rows}
     assert reported
     assert reported.items() <= there.items()
@@ -341,21 +354,21 @@ def test_what_was_reported_is_there_after_a_kill_and_nothing_is_half(path: Path)
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_a_row_that_the_wire_would_refuse_is_refused_before_anything_is_kept(
+def test_invalid_row_is_refused_before_any_is_stored(
     journal: Journal, make_event: MakeEvent, provenance: Provenance
 ) -> None:
     with pytest.raises(ValueError, match="level_dbfs"):
         journal.commit([make_event(0), make_event(1, level_dbfs=float("inf"))], [], provenance)
-    assert (len(journal.event_ids()), journal.pending_count()) == (0, 0)
+    assert (len(journal.event_ids()), journal.outbox.pending_count()) == (0, 0)
 
 
-def test_effort_of_every_state_is_kept(journal: Journal, make_effort: MakeEffort, provenance: Provenance) -> None:
+def test_effort_of_every_state_is_stored(journal: Journal, make_effort: MakeEffort, provenance: Provenance) -> None:
     efforts = [make_effort(n, state=state) for n, state in enumerate(EffortState)]
     assert [row.state for row in journal.commit([], efforts, provenance)] == list(EffortState)
-    assert len(journal.pending(0, 10)) == len(EffortState)
+    assert len(journal.outbox.pending(0, 10)) == len(EffortState)
 
 
-def test_effort_that_still_grew_is_queued_when_the_books_are_closed(
+def test_open_effort_is_queued_by_the_next_run(
     journal: Journal, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     def progress(recording: str, hour: int, samples: int) -> None:
@@ -368,14 +381,14 @@ def test_effort_that_still_grew_is_queued_when_the_books_are_closed(
     progress("first", 1, 100)
     progress("first", 1, 160)
     progress("second", 2, 80)  # with the first one's books still open
-    assert journal.pending_count() == 0
+    assert journal.outbox.pending_count() == 0
     end = journal.finalise_open_effort()
     assert end
     assert (end.recording, end.first_sample, end.samples) == ("second", 80, 0)
-    rows = [row for row in journal.pending(0, 10) if isinstance(row, EffortRow)]
+    rows = [row for row in journal.outbox.pending(0, 10) if isinstance(row, EffortRow)]
     assert [(row.recording, row.samples) for row in rows] == [("first", 160), ("second", 80)]
     assert journal.finalise_open_effort() == end
-    assert journal.pending_count() == 2
+    assert journal.outbox.pending_count() == 2
 
 
 FAILING_DISK = """
@@ -402,7 +415,7 @@ for attempt in range(2):
 """
 
 
-def test_after_a_failed_write_nothing_is_tried_again_and_the_next_start_has_what_was_committed(path: Path) -> None:
+def test_failed_write_ends_the_use_of_the_journal(path: Path) -> None:
     command = [sys.executable, "-c", FAILING_DISK, str(path)]
     lines = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
     assert len(lines) == 2, "the disk is well again, but the journal is not trusted any more"
@@ -410,13 +423,13 @@ def test_after_a_failed_write_nothing_is_tried_again_and_the_next_start_has_what
     assert lines[0].startswith("JournalError")
     assert "disk I/O error" in lines[0]
     with closing(Journal(path)) as journal:
-        assert journal.pending_count() == 1
+        assert journal.outbox.pending_count() == 1
 
 
-def test_a_disk_that_became_read_only_does_not_hide_that_the_journal_is_damaged(path: Path) -> None:
+def test_read_only_disk_does_not_hide_damage(path: Path) -> None:
     with closing(Journal(path)) as journal:
         path.parent.rename(path.parent.with_name("moved"))  # nor can the mark be made in a folder that is gone
         error = sqlite3.DatabaseError("malformed")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        with pytest.raises(JournalDamagedError, match="malformed"), journal.reading():
+        with pytest.raises(JournalDamagedError, match="malformed"), journal.database.reading():
             raise error

@@ -20,7 +20,7 @@ from anura_edge.events import Effort, Event, NoticeKind
 from anura_edge.store.database import damaged_mark
 from anura_edge.store.journal import Journal
 from anura_edge.store.recovery import open_journal
-from anura_edge.store.scan_history import AnalysedFile
+from anura_edge.store.scan_history import AnalysedFile, ScanHistory
 from anura_edge.wire import NoticeRow, Provenance
 
 MakeEvent = Callable[..., Event]
@@ -59,15 +59,15 @@ def filled(path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenanc
     """Write a journal of which the first third was delivered and one row was refused."""
     with closing(Journal(path)) as journal:
         journal.commit([make_event(n) for n in range(rows)], [make_effort(n) for n in range(20)], provenance)
-        journal.settle(range(1, rows // 3 + 1))
-        journal.refuse(rows // 3 + 1, "too large")
+        journal.outbox.mark_delivered(range(1, rows // 3 + 1))
+        journal.dead_letter(rows // 3 + 1, "too large")
 
 
 def ids(journal: Journal) -> set[str]:
-    return {str(row.id) for row in journal.pending(0, 10**6)}
+    return {str(row.id) for row in journal.outbox.pending(0, 10**6)}
 
 
-def test_an_undamaged_journal_is_opened_as_it_is(
+def test_undamaged_journal_is_opened_unchanged(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     path = tmp_path / "journal.db"
@@ -77,7 +77,7 @@ def test_an_undamaged_journal_is_opened_as_it_is(
     assert [file.name for file in tmp_path.iterdir()] == ["journal.db"]
 
 
-def test_what_can_be_read_is_taken_over_and_what_is_not_known_to_be_delivered_is_queued_again(
+def test_readable_rows_are_copied_and_undelivered_ones_queued(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, recording: Recording
 ) -> None:
     path = tmp_path / "journal.db"
@@ -89,12 +89,14 @@ def test_what_can_be_read_is_taken_over_and_what_is_not_known_to_be_delivered_is
     content = path.read_bytes()
     with closing(open_journal(path)) as journal:
         (notice,) = [
-            row for row in journal.pending(0, 10**6) if isinstance(row, NoticeRow) and row.what == "journal_salvaged"
+            row
+            for row in journal.outbox.pending(0, 10**6)
+            if isinstance(row, NoticeRow) and row.what == "journal_salvaged"
         ]
         assert ids(journal) - {str(notice.id)} == before
         assert (journal.event_ids(), journal.id == identity) == (events, False)
-        assert journal.past(recording.id, provenance.model_sha256)
-        assert journal.resend(None) == 201
+        assert ScanHistory(journal.database, provenance.model_sha256).find(recording.id)
+        assert journal.outbox.resend(None) == 201
         assert notice.amount == 621
     (aside,) = tmp_path.glob("journal.db.corrupt-*[Zn]")
     assert aside.read_bytes() == content
@@ -106,7 +108,7 @@ def test_what_can_be_read_is_taken_over_and_what_is_not_known_to_be_delivered_is
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
-def test_damage_anywhere_costs_only_what_it_hides(
+def test_damage_costs_only_the_rows_it_hides(
     tmp_path_factory: pytest.TempPathFactory,
     make_event: MakeEvent,
     make_effort: MakeEffort,
@@ -124,7 +126,7 @@ def test_damage_anywhere_costs_only_what_it_hides(
     path.write_bytes(content)
     with closing(open_journal(path)) as journal:
         assert journal.event_ids() <= events
-        waiting = journal.pending(0, 10**6)
+        waiting = journal.outbox.pending(0, 10**6)
         assert len({row.id for row in waiting}) == len(waiting)
         made = journal.commit([make_event(10**6)], [], provenance)
         assert made, "it goes on"
@@ -132,7 +134,7 @@ def test_damage_anywhere_costs_only_what_it_hides(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 2**32 - 1))
-def test_a_recording_whose_rows_may_be_lost_is_not_known_any_more(
+def test_recording_with_lost_rows_is_analysed_again(
     tmp_path_factory: pytest.TempPathFactory,
     make_effort: MakeEffort,
     provenance: Provenance,
@@ -152,14 +154,14 @@ def test_a_recording_whose_rows_may_be_lost_is_not_known_any_more(
     path.write_bytes(content)
     for _ in range(2):  # a flipped byte within a value is found out by who reads it: then the next start salvages
         with closing(open_journal(path)) as journal, suppress(JournalDamagedError):
-            rows = {row.recording for row in journal.pending(0, 10**6)}
-            assert {name for name in names if journal.past(name, provenance.model_sha256)} <= rows
+            rows = {row.recording for row in journal.outbox.pending(0, 10**6)}
+            assert {name for name in names if ScanHistory(journal.database, provenance.model_sha256).find(name)} <= rows
             break
     else:
         pytest.fail("the second start should have salvaged it")
 
 
-def test_no_set_aside_journal_takes_the_name_of_an_earlier_one(tmp_path: Path) -> None:
+def test_damaged_journals_get_different_names(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     for number in range(3):
         path.write_bytes(f"not a database at all {number}".encode() * 100)
@@ -168,13 +170,13 @@ def test_no_set_aside_journal_takes_the_name_of_an_earlier_one(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
-def test_a_file_of_which_nothing_can_be_read_is_set_aside(
+def test_unreadable_journal_is_renamed(
     tmp_path: Path, make_event: MakeEvent, provenance: Provenance, content: bytes
 ) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(content)
     with closing(open_journal(path)) as journal:
-        (notice,) = journal.pending(0, 9)
+        (notice,) = journal.outbox.pending(0, 9)
         assert isinstance(notice, NoticeRow)
         assert notice.what == NoticeKind.JOURNAL_SALVAGED
         assert "the rest cannot be read" in notice.detail
@@ -182,7 +184,7 @@ def test_a_file_of_which_nothing_can_be_read_is_set_aside(
     assert aside.read_bytes() == content
 
 
-def test_a_journal_without_an_identity_is_salvaged_whole(
+def test_journal_without_identity_is_copied_whole(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     path = tmp_path / "journal.db"
@@ -197,7 +199,7 @@ def test_a_journal_without_an_identity_is_salvaged_whole(
 
 
 @pytest.mark.parametrize("renamed", [False, True])
-def test_a_power_cut_in_the_middle_of_setting_aside_costs_nothing(
+def test_power_cut_during_recovery_costs_nothing(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, renamed: bool
 ) -> None:
     path, fresh = tmp_path / "journal.db", tmp_path / "journal.db.fresh"
@@ -215,7 +217,7 @@ def test_a_power_cut_in_the_middle_of_setting_aside_costs_nothing(
     assert [*tmp_path.glob("journal.db.corrupt-*[Zn]")]
 
 
-def test_a_disk_too_full_for_a_second_journal_costs_no_row(
+def test_full_disk_during_recovery_costs_no_row(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     path, disk = tmp_path / "journal.db", tmp_path / "disk"
@@ -231,7 +233,7 @@ def test_a_disk_too_full_for_a_second_journal_costs_no_row(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
-def test_a_torn_or_flipped_tail_of_the_wal_costs_only_what_was_committed_after_it(
+def test_damaged_wal_tail_costs_only_later_commits(
     tmp_path_factory: pytest.TempPathFactory, make_event: MakeEvent, provenance: Provenance, data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("state")

@@ -24,7 +24,7 @@ def journal(
     """4,800 events of which 600 were delivered, and 600 stretches of effort: above 2 MB."""
     with closing(Journal(tmp_path / "journal.db")) as journal:
         journal.commit([make_event(n) for n in range(4_800)], [make_effort(n) for n in range(600)], provenance)
-        journal.settle(range(1, 601))
+        journal.outbox.mark_delivered(range(1, 601))
         yield journal
 
 
@@ -35,22 +35,22 @@ def drain(retention: Retention, now: datetime) -> list[int]:
     return steps
 
 
-def test_what_was_delivered_goes_when_it_is_old_and_what_waits_stays(journal: Journal) -> None:
-    retention = Retention(journal, JournalSettings(retention_days=30))
+def test_old_delivered_rows_are_deleted_and_pending_rows_stay(journal: Journal) -> None:
+    retention = Retention(journal.database, JournalSettings(retention_days=30))
     assert drain(retention, NOW + timedelta(days=29)) == []
     assert drain(retention, NOW + timedelta(days=31)) == [STEP_ROWS, 100]
-    assert (journal.pending_count(), len(journal.event_ids())) == (4_800, 4_200)
-    assert journal.resend(None) == 0
+    assert (journal.outbox.pending_count(), len(journal.event_ids())) == (4_800, 4_200)
+    assert journal.outbox.resend(None) == 0
 
 
-def test_above_the_limit_delivered_rows_go_first_then_effort_then_events_and_each_drop_is_counted(
+def test_size_limit_deletes_delivered_then_effort_then_events(
     journal: Journal,
 ) -> None:
-    waiting = {row.seq: row for row in journal.pending(0, 10_000)}
-    retention = Retention(journal, JournalSettings(max_mb=1))
+    waiting = {row.seq: row for row in journal.outbox.pending(0, 10_000)}
+    retention = Retention(journal.database, JournalSettings(max_mb=1))
     gone: list[str] = []
     while removed := retention.step(NOW + timedelta(hours=1)):
-        left = {row.seq: row for row in journal.pending(0, 10_000)}
+        left = {row.seq: row for row in journal.outbox.pending(0, 10_000)}
         kinds = {row.kind for seq, row in waiting.items() if seq not in left}
         gone += [*kinds] or ["delivered"]
         lost = len(waiting.keys() - left.keys())
@@ -65,18 +65,20 @@ def test_above_the_limit_delivered_rows_go_first_then_effort_then_events_and_eac
     assert max(row.onset_sample for row in kept) == 4_799
 
 
-def test_a_tick_goes_on_until_nothing_is_left_to_do(journal: Journal) -> None:
-    retention = Retention(journal, JournalSettings(retention_days=0))
+def test_tick_repeats_steps_until_done(journal: Journal) -> None:
+    retention = Retention(journal.database, JournalSettings(retention_days=0))
     for _ in range(5):
         retention.tick()
     assert len(journal.event_ids()) == 4_200
 
 
-def test_what_was_refused_was_never_delivered_and_goes_only_when_counted(journal: Journal) -> None:
-    journal.refuse(601, "too large")
-    retention = Retention(journal, JournalSettings(retention_days=30, max_mb=1))
+def test_deleted_dead_letters_are_counted(journal: Journal) -> None:
+    journal.dead_letter(601, "too large")
+    retention = Retention(journal.database, JournalSettings(retention_days=30, max_mb=1))
     events = len(journal.event_ids())
-    while not (counted := [row for row in journal.pending(0, 10_000) if "gave up" in getattr(row, "detail", "")]):
+    while not (
+        counted := [row for row in journal.outbox.pending(0, 10_000) if "were deleted" in getattr(row, "detail", "")]
+    ):
         events = len(journal.event_ids())
         assert retention.step(NOW + timedelta(days=31))
     (notice,) = counted
@@ -85,14 +87,14 @@ def test_what_was_refused_was_never_delivered_and_goes_only_when_counted(journal
     assert "the oldest refused rows of the kind event" in notice.detail
 
 
-def test_a_commit_of_any_size_leaves_the_journal_within_its_limit(
+def test_large_commits_stay_within_the_limit(
     tmp_path: Path, make_event: Callable[..., Event], provenance: Provenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention_module, "TICK_S", 600.0)  # a slow machine takes more ticks
     with closing(Journal(tmp_path / "large.db")) as journal:
-        retention = Retention(journal, JournalSettings(max_mb=1))
+        retention = Retention(journal.database, JournalSettings(max_mb=1))
         for file in range(6):
             journal.commit([make_event(n) for n in range(3_000 * file, 3_000 * (file + 1))], [], provenance)
             retention.tick()
-            pages = journal.number("PRAGMA page_count") - journal.number("PRAGMA freelist_count")
-            assert pages * journal.number("PRAGMA page_size") <= 1e6
+            pages = journal.database.number("PRAGMA page_count") - journal.database.number("PRAGMA freelist_count")
+            assert pages * journal.database.number("PRAGMA page_size") <= 1e6

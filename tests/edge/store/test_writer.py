@@ -12,9 +12,9 @@ import pytest
 from anura_edge.audio import ClockSource, Recording
 from anura_edge.detection.pipeline import PipelineOutput
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
-from anura_edge.store import writer as writer_module
+from anura_edge.store import write_queue as write_queue_module
 from anura_edge.store.journal import Journal
-from anura_edge.store.scan_history import AnalysedFile
+from anura_edge.store.scan_history import AnalysedFile, ScanHistory
 from anura_edge.store.writer import ResultWriter
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance
 
@@ -25,7 +25,7 @@ class Room:
     """How many pages the journal's file may have."""
 
     def __init__(self, journal: Journal) -> None:
-        self._db: sqlite3.Connection = journal._db
+        self._db: sqlite3.Connection = journal.database._db
 
     def end(self) -> None:
         (pages,) = self._db.execute("PRAGMA page_count").fetchone()
@@ -52,8 +52,13 @@ def room(writer: ResultWriter) -> Room:
     return Room(writer.journal)
 
 
+def is_known(writer: ResultWriter) -> bool:
+    history = ScanHistory(writer.journal.database, writer.provenance.model_sha256)
+    return history.find_unchanged(b"glance") is not None
+
+
 def rows(writer: ResultWriter) -> list[Any]:
-    return [*writer.journal.pending(0, 10_000)]
+    return [*writer.journal.outbox.pending(0, 10_000)]
 
 
 @pytest.fixture
@@ -66,106 +71,104 @@ def heard(make_event: Callable[..., Event], make_effort: Callable[..., Effort]) 
     return make
 
 
-def test_what_does_not_fit_waits_and_is_there_when_there_is_room(
+def test_results_wait_while_the_disk_is_full(
     writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], shown: list[EventRow], recording: Recording
 ) -> None:
     room.end()
-    writer.keep([heard("a")], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
-    writer.keep([heard("b", 1)])
+    writer.write([heard("a")], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
+    writer.write([heard("b", 1)])
     assert writer.is_full
-    assert (shown, rows(writer), writer.find_by_fingerprint(b"glance")) == ([], [], None)
-    writer.try_again()
+    assert (shown, rows(writer), is_known(writer)) == ([], [], False)
+    writer.retry()
     assert writer.is_full
     room.begin()
-    writer.try_again()
+    writer.retry()
     assert not writer.is_full
-    assert writer.find_by_fingerprint(b"glance")
+    assert is_known(writer)
     assert [row.recording for row in shown] == ["a"] * MANY + ["b"]
     assert len(rows(writer)) == MANY + 1 + 1 + 1
     assert writer.summary.seconds["analysed"] == 2 * 1_000 / 8_000
 
 
-def test_the_newest_survive_and_what_was_given_up_is_counted(
+def test_oldest_waiting_rows_are_dropped_and_counted(
     writer: ResultWriter,
     room: Room,
     heard: Callable[..., PipelineOutput],
     recording: Recording,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(writer_module, "MAX_WAITING_ROWS", MANY + 10)
+    monkeypatch.setattr(write_queue_module, "MAX_WAITING_ROWS", MANY + 10)
     room.end()
-    writer.keep([heard("live")])
-    writer.keep([heard("card", 20)], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
-    writer.keep([heard("newest", MANY)])
+    writer.write([heard("live")])
+    writer.write([heard("card", 20)], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
+    writer.write([heard("newest", MANY)])
     room.begin()
     writer.close()
     assert {row.recording for row in rows(writer) if isinstance(row, EventRow)} == {"newest"}
     (notice,) = [row for row in rows(writer) if isinstance(row, NoticeRow)]
     assert (notice.what, notice.amount) == (NoticeKind.ROWS_DROPPED, MANY + 1), "the card is heard again: no loss"
-    assert not writer.find_by_fingerprint(b"glance")
+    assert not is_known(writer)
 
 
 @pytest.mark.parametrize(("most", "corrected"), [(10 * MANY, 2), (MANY + 3, 1)])
-def test_a_time_that_becomes_known_on_a_full_disk_waits_for_its_turn(
+def test_clock_correction_is_not_dropped_on_a_full_disk(
     writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], make_effort: Callable[..., Effort],
     monkeypatch: pytest.MonkeyPatch, most: int, corrected: int,
 ) -> None:  # fmt: skip
     """It is not given up with the rows around it: what was committed before needs it."""
-    monkeypatch.setattr(writer_module, "MAX_WAITING_ROWS", most)
+    monkeypatch.setattr(write_queue_module, "MAX_WAITING_ROWS", most)
     unknown = [make_effort(n, "live", clock_source=ClockSource.UNKNOWN) for n in range(2)]
-    writer.keep([PipelineOutput(efforts=(unknown[0],))])
+    writer.write([PipelineOutput(efforts=(unknown[0],))])
     room.end()
-    writer.keep([heard("older"), PipelineOutput(efforts=(unknown[1],))])
-    writer.notice(Notice(uuid4(), NoticeKind.CLOCK_KNOWN, unknown[0].start_utc, "", "live", 60.0))
+    writer.write([heard("older"), PipelineOutput(efforts=(unknown[1],))])
+    writer.write_notice(Notice(uuid4(), NoticeKind.CLOCK_KNOWN, unknown[0].start_utc, "", "live", 60.0))
     assert writer.is_full
-    writer.keep([heard("newest", MANY + 2)])
+    writer.write([heard("newest", MANY + 2)])
     room.begin()
-    writer.try_again()
+    writer.retry()
     live = [row for row in rows(writer) if isinstance(row, EffortRow) and row.recording == "live"]
     time = unknown[0].start_utc + timedelta(seconds=60), ClockSource.SYSTEM
     assert [(row.start_utc, row.clock_source) for row in live] == [time] * corrected
 
 
-def test_at_the_end_what_is_lost_is_said(
+def test_rows_lost_at_the_end_are_logged(
     writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], caplog: pytest.LogCaptureFixture
 ) -> None:
     room.end()
-    writer.keep([heard("a")])
+    writer.write([heard("a")])
     writer.close()
     assert f"{MANY + 1} rows are lost" in caplog.text
 
 
-def test_a_file_that_could_not_be_kept_is_left_for_another_scan_and_not_new(
+def test_unsaved_file_is_left_for_another_scan(
     writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], recording: Recording
 ) -> None:
     room.end()
-    writer.keep([heard("a")], AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
-    writer.summary.new += 1
+    writer.write([heard("a")], AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
+    writer.summary.add_new(1.0)
     writer.close()
     assert (writer.summary.new, writer.summary.left) == (0, {"disk_full": 1})
     assert not writer.summary.is_complete
 
 
-def test_an_hour_that_is_not_over_is_counted_and_not_twice(
-    writer: ResultWriter, make_effort: Callable[..., Effort]
-) -> None:
+def test_open_hour_is_counted_once(writer: ResultWriter, make_effort: Callable[..., Effort]) -> None:
     heard = make_effort(0, state=EffortState.ANALYSED, samples=80_000)
     lost = make_effort(80_000, state=EffortState.DROPPED, samples=8_000)
-    writer.keep([PipelineOutput(progress=(heard,))])
+    writer.write([PipelineOutput(progress=(heard,))])
     assert (writer.seconds(EffortState.ANALYSED), writer.gaps) == (10, 0)
-    writer.keep([PipelineOutput(progress=(heard, lost))])
+    writer.write([PipelineOutput(progress=(heard, lost))])
     assert (writer.seconds(EffortState.ANALYSED), writer.seconds(EffortState.DROPPED), writer.gaps) == (10, 1, 1)
     assert writer.summary.seconds == {}
-    writer.keep([PipelineOutput(efforts=(heard, lost), progress=())])
+    writer.write([PipelineOutput(efforts=(heard, lost), progress=())])
     assert (writer.seconds(EffortState.ANALYSED), writer.seconds(EffortState.DROPPED), writer.gaps) == (10, 1, 1)
 
 
-def test_what_only_says_how_far_a_microphone_is_does_not_pile_up_while_the_disk_is_full(
+def test_progress_does_not_fill_the_queue_of_a_full_disk(
     writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], make_effort: Callable[..., Effort]
 ) -> None:
     room.end()
-    writer.keep([heard("a")])
+    writer.write([heard("a")])
     assert writer.is_full
     for number in range(100):
-        writer.keep([PipelineOutput(progress=(make_effort(number),))])
-    assert len(writer._waiting) == 1
+        writer.write([PipelineOutput(progress=(make_effort(number),))])
+    assert len(writer._queue) == 1

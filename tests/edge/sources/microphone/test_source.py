@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from anura_edge.app.listen_microphone import MicrophoneSession
+from anura_edge.app.run_microphone import MicrophoneSession
 from anura_edge.audio import ClockSource, FloatArray
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
@@ -91,7 +91,7 @@ class Field:
             *(writer, self.detector, AudioSettings(block_s=1), self.energy, self.saving),
             *(stop, self.heartbeats, None, device.open, self.clock),
         ).hear()
-        rows = journal.pending(0, 100_000)
+        rows = journal.outbox.pending(0, 100_000)
         journal.close()
         efforts = [row for row in rows if isinstance(row, EffortRow)]
         events = [row for row in rows if isinstance(row, EventRow)]

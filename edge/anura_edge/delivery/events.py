@@ -1,0 +1,48 @@
+"""What can happen on an MQTT connection. The publisher and the clip uploader act on these values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker accepted the connection."""
+
+    max_packet_bytes: int
+    """The broker ends the connection at a larger packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection has ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PubackReceived:
+    """The broker answered a publish (PUBACK)."""
+
+    mid: int
+    """Message id, as `MqttConnection.publish` returned it."""
+    accepted: bool
+    """False if the broker refused the message or had no subscriber for it. MQTT 3.1.1 reports a success for both."""
+    reason: str
+    blames_row: bool
+    """The message itself is at fault, not the topic: the broker may accept another message on this topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class AckReceived:
+    """The base station sent a message on `ack`."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommandReceived:
+    """The base station sent a message on `cmd`."""
+
+    payload: bytes
+
+
+ConnectionEvent = Connected | Closed | PubackReceived | AckReceived | CommandReceived
