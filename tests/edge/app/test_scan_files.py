@@ -121,7 +121,7 @@ def test_what_breaks_in_the_middle_of_several_jobs_is_raised_and_what_was_kept_s
             raise JournalError("the disk is gone")
         return True
 
-    monkeypatch.setattr(scan_files_module, "is_same", fail)
+    monkeypatch.setattr(scan_files_module, "is_unchanged", fail)
     with pytest.raises(JournalError), DeviceRuntime(config, lambda _: None, Stop()) as runtime:
         runtime.scan_files(scan(tmp_path / "card"), jobs=2)
     monkeypatch.undo()
