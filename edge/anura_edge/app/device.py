@@ -27,8 +27,7 @@ from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
 from anura_edge.health.monitor import Monitor
 from anura_edge.health.power import PowerWatch
 from anura_edge.health.report import DeviceParts
-from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
-from anura_edge.inference.classifier import load_classifier
+from anura_edge.inference.loading import load_model
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.sources.files.watch import WatchedFolder
 from anura_edge.sources.microphone.reconnect import OpenCapture
@@ -53,10 +52,7 @@ class DeviceRuntime:
         Raises ModelError, JournalError or ConfigError.
         """
         self._config, self._stop = config, stop
-        self._bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
-        self._classifier = load_classifier(
-            self._bundle, config.model.threads, config.model.provider, config.engines_path
-        )
+        self._bundle, self._classifier = load_model(config.model, config.engines_path)
         self._lock = acquire_lock(config.journal_path)
         self.journal = open_journal(config.journal_path)
         self.heartbeats = Heartbeats(config.health.watchdog_timeout_s)

@@ -18,8 +18,8 @@ from anura_edge.config.device import Config
 from anura_edge.delivery.connection import MqttConnection
 from anura_edge.errors import AnuraError, SourceError
 from anura_edge.health.disk import shortfall
-from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
-from anura_edge.inference.classifier import golden_difference, load_classifier
+from anura_edge.inference.classifier import golden_difference
+from anura_edge.inference.loading import load_model
 from anura_edge.sources.microphone.capture_client import Capture, CaptureProcess
 from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S, is_flat
 from anura_edge.system import hardware
@@ -64,10 +64,8 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def _model(config: Config) -> tuple[Verdict, str]:
-    bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
-    change = golden_difference(
-        bundle, load_classifier(bundle, config.model.threads, config.model.provider, config.engines_path)
-    )
+    bundle, model = load_model(config.model, config.engines_path)
+    change = golden_difference(bundle, model)
     return Verdict.OK, f"{bundle.manifest.id} {bundle.manifest.version}, golden scores within {change:.1g}"
 
 

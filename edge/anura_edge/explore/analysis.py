@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anura_edge.audio import FloatArray, to_pcm16
-from anura_edge.config.analysis import ModelSettings
+from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
 from anura_edge.config.device import Config
 from anura_edge.detection.detector import Detector, rules_for
 from anura_edge.detection.pipeline import PipelineOutput, analyse
@@ -25,8 +25,9 @@ from anura_edge.dsp.framer import AudioBlock
 from anura_edge.errors import BusyError, ConfigError, UnreadableError
 from anura_edge.events import EffortState, Scores
 from anura_edge.explore.spectrogram import log_mel
-from anura_edge.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
-from anura_edge.inference.classifier import Classifier, WindowClassifier, load_classifier
+from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.classifier import Classifier, Model, WindowClassifier
+from anura_edge.inference.loading import load_model
 from anura_edge.sources.files.audio_file import CHUNK_S, AudioFile, open_file
 
 MAX_DURATION_S = 3_700.0
@@ -76,16 +77,18 @@ class Analysis:
 class Explorer:
     """Analyses recordings for a page, one at a time. Threads may share it."""
 
-    def __init__(self, config: Config, max_duration_s: float = MAX_DURATION_S) -> None:
-        """Load the model.
-
-        Raises ModelError or ConfigError.
-        """
-        self._config = config
+    def __init__(
+        self,
+        bundle: Bundle,
+        model: Model,
+        detection: DetectionSettings,
+        audio: AudioSettings,
+        max_duration_s: float = MAX_DURATION_S,
+    ) -> None:
+        """Raise ConfigError if the detection settings do not fit the model."""
+        self._bundle, self._model, self._detection, self._audio = bundle, model, detection, audio
+        self._rules = rules_for(bundle, detection)
         self.max_duration_s = max_duration_s
-        self._bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
-        self._rules = rules_for(self._bundle, config.detect)
-        self._model = load_classifier(self._bundle, config.model.threads, config.model.provider, config.engines_path)
         self._lock = Lock()
         self._slots = BoundedSemaphore(MAX_CONCURRENT)
 
@@ -112,11 +115,11 @@ class Explorer:
         """
         with self._lock:
             try:
-                sound = open_file(path, name, self._config.audio.zone)
+                sound = open_file(path, name, self._audio.zone)
                 bundle, classifier, block_s = self._with_window(window_s, hop_s)
                 recorder = _RecordingClassifier(classifier)
-                detector = Detector(bundle, recorder, self._config.detect, block_s)
-                outputs = analyse(sound, detector, self._config.audio.channel)
+                detector = Detector(bundle, recorder, self._detection, block_s)
+                outputs = analyse(sound, detector, self._audio.channel)
                 return self._result(sound, list(self._limited(sound, outputs, recorder)), bundle, recorder)
             except UnreadableError as error:
                 raise UnreadableError(error.reason, str(error).replace(str(path), name)) from error
@@ -181,8 +184,8 @@ class Explorer:
             "labels": [label.model_dump() for label in manifest.labels],
             "rules": [asdict(rule) for rule in self._rules],
             "detect": {
-                "release": self._config.detect.release_ratio,
-                "merge_gap_s": self._config.detect.merge_gap_s,
+                "release": self._detection.release_ratio,
+                "merge_gap_s": self._detection.merge_gap_s,
             },
             "column_s": spectrogram.column_s,
             "bands_hz": spectrogram.bands_hz.tolist(),
@@ -197,7 +200,8 @@ def load_explorer(bundle: Path | None, max_duration_s: float) -> Explorer:
 
     Raises ModelError.
     """
-    return Explorer(Config(model=ModelSettings(bundle=bundle)), max_duration_s)
+    config = Config(model=ModelSettings(bundle=bundle))
+    return Explorer(*load_model(config.model, config.engines_path), config.detect, config.audio, max_duration_s)
 
 
 class _RecordingClassifier:

@@ -19,6 +19,7 @@ from anura_edge.errors import AnuraError, ConfigError
 from anura_edge.explore.analysis import Analysis, Explorer
 from anura_edge.explore.page import STATIC, WAVESURFER_STYLE, content, head
 from anura_edge.explore.upload import MAX_BYTES, Upload, check_size, status_of
+from anura_edge.inference.loading import load_model
 from anura_edge.sources.files.scan import printable
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def serve(config: Config, recordings: Sequence[Path], port: int, stop: Event, re
 
     Raises ModelError or ConfigError if the server cannot start.
     """
-    explorer = Explorer(config)
+    explorer = Explorer(*load_model(config.model, config.engines_path), config.detect, config.audio)
     # The uploads' folders are inside this one, because a request's thread may not reach its end.
     with (
         TemporaryDirectory(prefix="anura-explore-") as folder,

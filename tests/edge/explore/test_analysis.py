@@ -12,11 +12,9 @@ import pytest
 import soundfile as sf
 
 from anura_edge.audio import FloatArray
-from anura_edge.config.analysis import ModelSettings
-from anura_edge.config.device import Config
 from anura_edge.errors import BusyError, ConfigError, UnreadableError
 from anura_edge.explore import analysis
-from anura_edge.explore.analysis import MAX_CONCURRENT, Explorer
+from anura_edge.explore.analysis import MAX_CONCURRENT, MAX_DURATION_S, Explorer, load_explorer
 from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.classifier import load_classifier, score_all
 
@@ -25,12 +23,12 @@ RATE_HZ = 8_000
 
 @pytest.fixture
 def explorer(bundle: Bundle) -> Explorer:
-    return Explorer(Config(model=ModelSettings(bundle=bundle.path)))
+    return load_explorer(bundle.path, MAX_DURATION_S)
 
 
 @pytest.fixture
 def window_explorer(window_bundle: Bundle) -> Explorer:
-    return Explorer(Config(model=ModelSettings(bundle=window_bundle.path)))
+    return load_explorer(window_bundle.path, MAX_DURATION_S)
 
 
 @pytest.fixture
@@ -100,14 +98,14 @@ def test_invalid_window_or_hop_is_refused(
 
 
 def test_stream_model_refuses_a_hop(stream_bundle: Bundle, recording_8k: Path) -> None:
-    explorer = Explorer(Config(model=ModelSettings(bundle=stream_bundle.path)))
+    explorer = load_explorer(stream_bundle.path, MAX_DURATION_S)
     with pytest.raises(ConfigError, match="fixed hop"):
         explorer.analyse(recording_8k, "plain.wav", hop_s=0.5)
 
 
 def test_too_long_recording_is_refused(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "CHUNK_S", 1.0)
-    explorer = Explorer(Config(model=ModelSettings(bundle=bundle.path)), max_duration_s=5)
+    explorer = load_explorer(bundle.path, max_duration_s=5)
     for name in ("long.wav", "long.mp3"):
         sf.write(tmp_path / name, np.random.default_rng(0).normal(0, 0.1, 90 * RATE_HZ).clip(-1, 1), RATE_HZ)
         with pytest.raises(UnreadableError, match="cut it"):
