@@ -1,5 +1,6 @@
-"""Tells people what should not wait until they look: who calls, and which device is not well.
+"""Alerts: messages to people about calls and devices that should not wait until somebody opens the pages.
 
-`rules` are the settings. `core` decides, without I/O or a clock; `watch` feeds it from the database and keeps what it
-decided, in one transaction with how far it has read; `outbox` delivers that by the `channels`, again until it works.
+`call_rules`, `effort_rules` and `device_rules` find candidates and `engine` removes repeats; all are pure. `evaluator`
+gives them rows of the database, and commits their alerts together with the position up to which it has read.
+`delivery` sends the alerts through `channels`, and tries again after a failure.
 """

@@ -1,4 +1,4 @@
-"""What an alert says to programs. Its field names are public: they may be added, never renamed."""
+"""The JSON message of an alert. Its fields are public: new ones may be added, but none is renamed."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,22 +9,22 @@ SCHEMA: Literal["anura-alert/1"] = "anura-alert/1"
 
 
 class AlertMessage(BaseModel):
-    """Something that a rule told."""
+    """An alert as programs receive it."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     schema_id: Literal["anura-alert/1"] = Field(alias="schema", default=SCHEMA)
     id: str
-    """The same however often it is delivered."""
+    """The same at each delivery."""
     rule: str
     subject: str
-    """What it is about: a species at a site, a device, a device's disk."""
+    """A species at a site, a device, or a part of a device such as its disk."""
     site: str
     device: str
     moment_utc: datetime
     """When it happened or began, as far as is known."""
     fired_utc: datetime
-    """When it was found out."""
+    """When the rule raised it."""
     text: str
     """A sentence for people."""
 

@@ -1,4 +1,4 @@
-"""Ways to tell people: the broker, web servers, a mail server. Each sends one alert, or raises DeliveryError."""
+"""Channels for alerts: the MQTT broker, webhooks and e-mail."""
 
 import base64
 import binascii
@@ -20,21 +20,22 @@ from anura_edge.config.yaml_loader import read_password
 from anura_edge.errors import ConfigError, DeliveryError
 
 Channel = Callable[[AlertMessage], None]
-"""Returns once the other end has the alert. Raises DeliveryError."""
+"""Returns when the receiver has the alert. Raises DeliveryError."""
 
-BrokerDeliver = Callable[[str, bytes, float], None]
+PublishAndWait = Callable[[str, bytes, float], None]
+"""Publishes a payload under a topic within a timeout in seconds. Raises DeliveryError."""
 
 BROKER_TIMEOUT_S = 10.0
 
 
-def open_channels(alerts: AlertSettings, broker: BrokerDeliver) -> Mapping[str, Channel]:
-    """Return every channel of the settings by name.
+def open_channels(alerts: AlertSettings, publish: PublishAndWait) -> Mapping[str, Channel]:
+    """Return the channels of the settings, by name.
 
-    Raises ConfigError when a file that it needs cannot be used.
+    Raises ConfigError when a password, secret or certificate file cannot be used.
     """
     channels: dict[str, Channel] = {}
     if alerts.mqtt:
-        channels["mqtt"] = lambda alert: broker(f"anura/v1/alerts/{alert.rule}", alert.to_bytes(), BROKER_TIMEOUT_S)
+        channels["mqtt"] = lambda alert: publish(f"anura/v1/alerts/{alert.rule}", alert.to_bytes(), BROKER_TIMEOUT_S)
     if alerts.mail is not None:
         channels["mail"] = _mail(alerts.mail)
     for name, webhook in alerts.webhooks.items():
@@ -49,23 +50,23 @@ def _webhook(name: str, settings: WebhookSettings) -> Channel:
         body = alert.to_bytes()
         headers = {"Content-Type": "application/json", **signature(secret, alert.id, int(time.time()), body)}
         try:
-            # Neither a redirect nor a proxy of the environment: the settings' address is asked and no other. Of the
-            # answer nothing but the status is read, however long it is.
+            # No redirects and no proxy from the environment: only the configured address receives the alert. Of the
+            # response only the status is read, because a body could be of any length.
             with (
                 httpx2.Client(timeout=settings.timeout_s, follow_redirects=False, trust_env=False) as client,
-                client.stream("POST", settings.url, content=body, headers=headers) as answer,
+                client.stream("POST", settings.url, content=body, headers=headers) as response,
             ):
-                status = answer.status_code
+                status = response.status_code
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise DeliveryError(f"{type(error).__name__}: {error}") from error
         if not 200 <= status < 300:
-            raise DeliveryError(f"it answered with status {status}")
+            raise DeliveryError(f"the web server answered with status {status}")
 
     return send
 
 
 def signature(secret: bytes, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
-    """Return the headers by which a receiver knows that a message is ours and new (Standard Webhooks 1.0.0)."""
+    """Return the headers with which a receiver verifies sender and time of a message (Standard Webhooks 1.0.0)."""
     signed = f"{message_id}.{timestamp_s}.".encode() + body
     mac = base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp_s), "webhook-signature": f"v1,{mac}"}
@@ -79,8 +80,8 @@ def _secret(name: str, path: Path) -> bytes:
     except binascii.Error:
         secret = b""
     if not text.startswith("whsec_") or not 24 <= len(secret) <= 64:
-        remedy = 'make one with: echo "whsec_$(openssl rand -base64 32)"'
-        raise ConfigError(f"{setting}: {path} does not hold whsec_ and the base64 of 24 to 64 bytes; {remedy}")
+        remedy = 'create one with: echo "whsec_$(openssl rand -base64 32)"'
+        raise ConfigError(f"{setting}: {path} does not contain whsec_ and the base64 of 24 to 64 bytes; {remedy}")
     return secret
 
 
@@ -89,16 +90,16 @@ def _mail(settings: MailSettings) -> Channel:
     if settings.password_file is not None:
         password = read_password(settings.password_file, "alerts.mail.password_file").get_secret_value()
     try:
-        trust = ssl.create_default_context(cafile=settings.ca_file)
+        tls = ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         raise ConfigError(f"alerts.mail.ca_file: cannot use {settings.ca_file}: {error}; give a PEM file") from error
 
     def send(alert: AlertMessage) -> None:
         try:
-            with _connect(settings, trust) as server:
+            with _connect(settings, tls) as server:
                 if settings.username is not None:
                     server.login(settings.username, password or "")
-                refused = server.send_message(_letter(settings, alert))
+                refused = server.send_message(_email(settings, alert))
         except (smtplib.SMTPException, OSError) as error:
             raise DeliveryError(f"{type(error).__name__}: {error}") from error
         if refused:
@@ -107,30 +108,30 @@ def _mail(settings: MailSettings) -> Channel:
     return send
 
 
-def _connect(settings: MailSettings, trust: ssl.SSLContext) -> smtplib.SMTP:
-    where = settings.host, settings.port
+def _connect(settings: MailSettings, tls: ssl.SSLContext) -> smtplib.SMTP:
+    address = settings.host, settings.port
     if settings.security == "tls":
-        return smtplib.SMTP_SSL(*where, timeout=settings.timeout_s, context=trust)
-    server = smtplib.SMTP(*where, timeout=settings.timeout_s)
+        return smtplib.SMTP_SSL(*address, timeout=settings.timeout_s, context=tls)
+    server = smtplib.SMTP(*address, timeout=settings.timeout_s)
     if settings.security == "starttls":
         try:
-            server.starttls(context=trust)
-        except Exception:  # whatever it was: nobody is handed this connection, so nobody else would close it
+            server.starttls(context=tls)
+        except Exception:  # the caller does not get the connection, so it must be closed here
             server.close()
             raise
     return server
 
 
-def _letter(settings: MailSettings, alert: AlertMessage) -> EmailMessage:
-    letter = EmailMessage()
-    letter["Subject"] = f"anura: {alert.text}"[:200]
-    letter["From"] = settings.sender
-    letter["To"] = ", ".join(settings.recipients)
-    letter["Date"] = format_datetime(alert.fired_utc)
-    # The same for every try, so that a mail program shows what came twice as one.
-    letter["Message-ID"] = f"<{alert.id}@{settings.sender.partition('@')[2]}>"
-    letter.set_content(
+def _email(settings: MailSettings, alert: AlertMessage) -> EmailMessage:
+    email = EmailMessage()
+    email["Subject"] = f"anura: {alert.text}"[:200]
+    email["From"] = settings.sender
+    email["To"] = ", ".join(settings.recipients)
+    email["Date"] = format_datetime(alert.fired_utc)
+    # The same for each try, so that a mail program shows a repeated e-mail once.
+    email["Message-ID"] = f"<{alert.id}@{settings.sender.partition('@')[2]}>"
+    email.set_content(
         f"{alert.text}.\n\nRule: {alert.rule}\nSubject: {alert.subject}\nSite: {alert.site}\nDevice: {alert.device}\n"
         f"When: {alert.moment_utc:%Y-%m-%d %H:%M:%S} UTC\n"
     )
-    return letter
+    return email

@@ -1,4 +1,8 @@
-"""Feeds the rules from the database, and keeps what they find in one transaction with how far was read."""
+"""Evaluate the rules on the rows of the database, and store the alerts.
+
+New alerts are committed in one transaction with the position up to which events were read, so none is lost or sent
+twice.
+"""
 
 import logging
 import threading
@@ -6,235 +10,171 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from anura_base.alerts import engine as rules
-from anura_base.alerts.engine import Alert, AlertKey, CallInfo, DedupKey, DeviceState
-from anura_base.alerts.tables import deliveries, firings, reading
+from anura_base.alerts import store
+from anura_base.alerts.alert import Alert, NightOf
+from anura_base.alerts.call_rules import CallInfo, call_alerts
+from anura_base.alerts.device_rules import DeviceState, device_conditions
+from anura_base.alerts.effort_rules import low_effort_alerts
+from anura_base.alerts.engine import begun_and_ended, without_repeats
+from anura_base.analysis.effort import analysed_hours_by_night
 from anura_base.analysis.nights import night_date
 from anura_base.analysis.sites import all_sites
 from anura_base.config.alerts import AlertSettings, CallRule, EffortLow
 from anura_base.config.settings import Site
-from anura_base.db.engine import insert_new, root_cause, write_transaction
+from anura_base.db.engine import root_cause, write_transaction
 from anura_base.db.queries import latest_health, rows_after
-from anura_base.db.schema import devices, effort, events
+from anura_base.db.schema import devices, effort, events, unknown_clock
 from anura_edge.audio import ClockSource
-from anura_edge.events import EffortState
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 2.0
-"""How soon after its arrival a call is told."""
+EVALUATE_EVERY_S = 2.0
+"""Time from the arrival of a call to its alert, at most."""
 
 DEVICES_EVERY = timedelta(minutes=1)
 EFFORT_EVERY = timedelta(minutes=15)
 
-PAGE = 500
-"""Calls that are read in one transaction."""
+MAX_EVENTS = 500
+"""Events that are evaluated in one transaction."""
 
 
 class AlertEvaluator:
-    """Looks at what came, again and again."""
+    """Evaluates the rules periodically."""
 
-    def __init__(self, engine: Engine, alerts: AlertSettings, known_sites: Mapping[str, Site]) -> None:
+    def __init__(self, engine: Engine, settings: AlertSettings, known_sites: Mapping[str, Site]) -> None:
         self._engine = engine
-        self._alerts = alerts
+        self._settings = settings
+        self._rules = settings.rules
         self._known_sites = known_sites
-        self._since = datetime.now(UTC)
-        self._devices_due = self._effort_due = self._since
+        self._started_utc = datetime.now(UTC)
+        self._devices_due = self._effort_due = self._started_utc
         self._failing = False
 
     def run(self, stop: threading.Event) -> None:
-        """Look until told to stop. A database that does not answer is asked again."""
-        while not stop.wait(LOOK_EVERY_S):
+        """Evaluate until `stop` is set. After a database error, try again."""
+        while not stop.wait(EVALUATE_EVERY_S):
             try:
                 self.evaluate(datetime.now(UTC))
             except SQLAlchemyError as error:
                 if not self._failing:
-                    log.warning("cannot look for alerts: %s; trying again until it works", root_cause(error))
+                    log.warning("cannot evaluate alert rules: %s; trying again until it works", root_cause(error))
                 self._failing = True
             else:
                 self._failing = False
 
     def evaluate(self, now: datetime) -> None:
-        """Look once: at all new calls, and at devices and effort when it is time."""
-        while self._read_calls(now):
+        """Evaluate all new calls, and devices and effort when they are due."""
+        while self._evaluate_calls(now):
             pass
         if now >= self._devices_due:
-            self._look_at_devices(now)
+            self._evaluate_devices(now)
             self._devices_due = now + DEVICES_EVERY
-        if now >= self._effort_due and any(isinstance(rule, EffortLow) for rule in self._alerts.rules.values()):
-            self._look_at_effort(now)
+        if now >= self._effort_due and any(isinstance(rule, EffortLow) for rule in self._rules.values()):
+            self._evaluate_effort(now)
             self._effort_due = now + EFFORT_EVERY
 
-    def _read_calls(self, now: datetime) -> bool:
-        """Read a page of calls; return whether there may be more."""
+    def _evaluate_calls(self, now: datetime) -> bool:
+        """Evaluate up to MAX_EVENTS new events; return whether there may be more."""
         with self._engine.connect() as connection:
-            after = connection.scalar(select(reading.c.arrival).where(reading.c.what == "events"))
-            begins = after is None
-            if after is None:
-                # From here on: what is there already is no news.
+            after = store.position(connection)
+            first_start = after is None
+            if after is None:  # events from before the first start cause no alerts
                 after = connection.scalar(select(func.max(events.c.arrival))) or 0
-            rows = rows_after(connection, events, after, PAGE)
-            if not rows and not begins:
-                return False  # and nothing is written, every two seconds, to a disk that may be a card
-            fresh = self._worth_telling(connection, [_call(row) for row in rows], after, now)
+            rows = rows_after(connection, events, after, MAX_EVENTS)
+            if not rows and not first_start:
+                return False  # no write every two seconds to a disk that may be an SD card
+            fresh = self._call_alerts(connection, [_call_info(row) for row in rows], after, now)
         with write_transaction(self._engine) as connection:
-            _read_up_to(connection, rows[-1]["arrival"] if rows else after)
-            self._keep(connection, fresh, now, over_utc=now)
-        return len(rows) == PAGE
+            store.set_position(connection, rows[-1]["arrival"] if rows else after)
+            store.save(connection, fresh, self._settings, now, over_utc=now)
+        return len(rows) == MAX_EVENTS
 
-    def _worth_telling(self, connection: Connection, calls: list[CallInfo], after: int, now: datetime) -> list[Alert]:
-        if not any(isinstance(rule, CallRule) for rule in self._alerts.rules.values()):
+    def _call_alerts(self, connection: Connection, calls: list[CallInfo], after: int, now: datetime) -> list[Alert]:
+        if not any(isinstance(rule, CallRule) for rule in self._rules.values()):
             return []
-        before = _last_heard(connection, {(call.site, call.species) for call in calls}, after)
-        night = _night_of(all_sites(connection, self._known_sites))
-        found = rules.calls_that_matter(self._alerts.rules, calls, before, night, now)
-        return self._new_ones(connection, found, now)
+        last_calls = _last_calls(connection, {(call.site, call.species) for call in calls}, after)
+        night_of = _night_of(all_sites(connection, self._known_sites))
+        return self._fresh(connection, call_alerts(self._rules, calls, last_calls, night_of, now), now)
 
-    def _look_at_devices(self, now: datetime) -> None:
+    def _evaluate_devices(self, now: datetime) -> None:
         with self._engine.connect() as connection:
             states = _device_states(connection)
-            ongoing = _ongoing(connection)
-            standing = rules.conditions(self._alerts.rules, states, self._since, now)
-            fired = _last_fired(connection, standing.hold)
-        begun, over = rules.begun_and_over(self._alerts.rules, standing, ongoing, fired, now)
-        if begun or over:
+            ongoing = store.ongoing(connection)
+            conditions = device_conditions(self._rules, states, self._started_utc, now)
+            last_sent = store.last_sent(connection, conditions.hold)
+        begun, ended = begun_and_ended(self._rules, conditions, ongoing, last_sent, now)
+        if begun or ended:
             with write_transaction(self._engine) as connection:
-                for key in over:
-                    this = firings.c.rule == key.rule, firings.c.subject == key.subject, firings.c.over_utc.is_(None)
-                    connection.execute(update(firings).where(*this).values(over_utc=now))
-                self._keep(connection, begun, now, over_utc=None)
+                for key in ended:
+                    store.end(connection, key, now)
+                store.save(connection, begun, self._settings, now, over_utc=None)
 
-    def _look_at_effort(self, now: datetime) -> None:
-        nights = max(rule.baseline_nights for rule in self._alerts.rules.values() if isinstance(rule, EffortLow))
+    def _evaluate_effort(self, now: datetime) -> None:
+        nights = max(rule.baseline_nights for rule in self._rules.values() if isinstance(rule, EffortLow))
+        since = now - timedelta(days=nights + 3)
         with self._engine.connect() as connection:
-            zones = all_sites(connection, self._known_sites)
-            night = _night_of(zones)
-            heard = _effort_h(connection, zones, now - timedelta(days=nights + 3), night)
-            found = rules.nights_with_little_effort(self._alerts.rules, heard, night, now)
-            fresh = self._new_ones(connection, found, now)
+            sites = all_sites(connection, self._known_sites)
+            # With all sites by name, the index on site and time gives the last nights of each.
+            recent = effort.c.site.in_(sites), effort.c.start_utc >= since, ~unknown_clock(effort)
+            hours = analysed_hours_by_night(connection, sites, *recent)
+            found = low_effort_alerts(self._rules, hours, _night_of(sites), now)
+            fresh = self._fresh(connection, found, now)
         if fresh:
             with write_transaction(self._engine) as connection:
-                self._keep(connection, fresh, now, over_utc=now)
+                store.save(connection, fresh, self._settings, now, over_utc=now)
 
-    def _new_ones(self, connection: Connection, found: Sequence[Alert], now: datetime) -> list[Alert]:
-        # Looked up before the transaction that writes: SQLite refuses one that has looked, and wants to write after
-        # the ingest did. Should another base station tell the same meanwhile, the table refuses the second.
-        known = _known(connection, {firing.dedup_key for firing in found})
-        fired = _last_fired(connection, {firing.key for firing in found})
-        return rules.new_ones(self._alerts.rules, found, known, fired, now)
-
-    def _keep(self, connection: Connection, fresh: Iterable[Alert], now: datetime, over_utc: datetime | None) -> None:
-        for firing in fresh:
-            log.info("alert %s: %s", firing.key.rule, firing.text)
-            row = {
-                "rule": firing.key.rule,
-                "subject": firing.key.subject,
-                "occasion": firing.occasion,
-                "site": firing.site,
-                "device": firing.device,
-                "moment_utc": firing.moment_utc,
-                "fired_utc": now,
-                "over_utc": over_utc,
-                "text": firing.text,
-            }
-            number = connection.scalar(insert(firings).values(row).returning(firings.c.arrival))
-            channels = self._alerts.channels_of(firing.key.rule)
-            due = [{"firing": number, "channel": channel, "tries": 0, "next_try_utc": now} for channel in channels]
-            insert_new(connection, deliveries, due)
+    def _fresh(self, connection: Connection, found: Sequence[Alert], now: datetime) -> list[Alert]:
+        # These reads come before the write transaction: SQLite refuses a transaction that has read and writes after
+        # another one. If a second base station saves the same alert meanwhile, the table's constraint refuses it.
+        sent = store.sent(connection, {alert.dedup_key for alert in found})
+        last_sent = store.last_sent(connection, {alert.key for alert in found})
+        return without_repeats(self._rules, found, sent, last_sent, now)
 
 
-def _call(row: Mapping[str, Any]) -> CallInfo:
-    known = row["clock_source"] != ClockSource.UNKNOWN.value
+def _call_info(row: Mapping[str, Any]) -> CallInfo:
+    time_known = row["clock_source"] != ClockSource.UNKNOWN.value
     return CallInfo(
         id=str(row["id"]),
         site=row["site"],
         device=row["device"],
         species=row["scientific_name"],
         label=row["label"],
-        time_utc=row["start_utc"] if known else row["received_utc"],
+        time_utc=row["start_utc"] if time_known else row["received_utc"],
         p_peak=row["p_peak"],
     )
 
 
-def _night_of(zones: Mapping[str, Site]) -> rules.NightOf:
-    def night(site: str, moment: datetime) -> date:
-        return night_date(moment, zones.get(site, Site()))
+def _night_of(sites: Mapping[str, Site]) -> NightOf:
+    def night_of(site: str, moment: datetime) -> date:
+        return night_date(moment, sites.get(site, Site()))
 
-    return night
-
-
-def _read_up_to(connection: Connection, arrival: int) -> None:
-    changed = connection.execute(update(reading).where(reading.c.what == "events").values(arrival=arrival))
-    if not changed.rowcount:
-        insert_new(connection, reading, [{"what": "events", "arrival": arrival}])
+    return night_of
 
 
-def _last_heard(
+def _last_calls(
     connection: Connection, pairs: Iterable[tuple[str, str]], before_arrival: int
 ) -> dict[tuple[str, str], datetime]:
-    heard = {}
+    """Return the time of the last call of each (site, species), among events up to an arrival number."""
+    found = {}
     for site, species in pairs:
         query = select(func.max(events.c.start_utc)).where(
             events.c.site == site,
             events.c.scientific_name == species,
-            events.c.clock_source != ClockSource.UNKNOWN.value,
+            ~unknown_clock(events),
             events.c.arrival <= before_arrival,
         )
         if moment := connection.scalar(query):
-            heard[site, species] = moment
-    return heard
-
-
-def _known(connection: Connection, occasions: set[DedupKey]) -> set[DedupKey]:
-    found: set[DedupKey] = set()
-    columns = firings.c.rule, firings.c.subject, firings.c.occasion
-    for some in _chunks(sorted((*of.key, of.occasion) for of in occasions)):
-        for rule, subject, occasion in connection.execute(select(*columns).where(tuple_(*columns).in_(some))):
-            found.add(DedupKey(AlertKey(rule, subject), occasion))
+            found[site, species] = moment
     return found
-
-
-def _last_fired(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertKey, datetime]:
-    found: dict[AlertKey, datetime] = {}
-    columns = firings.c.rule, firings.c.subject
-    for some in _chunks(sorted(tuple(key) for key in keys)):
-        query = select(*columns, func.max(firings.c.fired_utc)).where(tuple_(*columns).in_(some)).group_by(*columns)
-        found |= {AlertKey(rule, subject): moment for rule, subject, moment in connection.execute(query)}
-    return found
-
-
-def _chunks(items: list[Any]) -> Iterable[list[Any]]:
-    # A statement has a limited number of parameters.
-    return (items[first : first + 200] for first in range(0, len(items), 200))
-
-
-def _ongoing(connection: Connection) -> set[AlertKey]:
-    query = select(firings.c.rule, firings.c.subject).where(firings.c.over_utc.is_(None))
-    return {AlertKey(rule, subject) for rule, subject in connection.execute(query)}
 
 
 def _device_states(connection: Connection) -> list[DeviceState]:
-    said = latest_health(connection)
+    reports = latest_health(connection)
     query = select(devices.c.site, devices.c.device, devices.c.last_seen_utc)
     return [
-        DeviceState(site, device, seen, *said.get((site, device), (None, None)))
-        for site, device, seen in connection.execute(query)
+        DeviceState(site, device, last_seen_utc, *reports.get((site, device), (None, None)))
+        for site, device, last_seen_utc in connection.execute(query)
     ]
-
-
-def _effort_h(
-    connection: Connection, zones: Mapping[str, Site], since: datetime, night: rules.NightOf
-) -> dict[tuple[str, str], dict[date, float]]:
-    c = effort.c
-    query = select(c.site, c.device, c.start_utc, c.recording, c.first_sample, c.samples, c.rate_hz).distinct()
-    # All sites by name, so that an index gives the last nights of each.
-    query = query.where(c.site.in_(zones), c.start_utc >= since, c.state == EffortState.ANALYSED.value)
-    hours: dict[tuple[str, str], dict[date, float]] = {}
-    for row in connection.execute(query.where(c.clock_source != ClockSource.UNKNOWN.value)):
-        of_device = hours.setdefault((row.site, row.device), {})
-        evening = night(row.site, row.start_utc)
-        of_device[evening] = of_device.get(evening, 0.0) + row.samples / row.rate_hz / 3_600
-    return hours

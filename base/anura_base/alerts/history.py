@@ -1,4 +1,4 @@
-"""What the page and the API read of alerts."""
+"""Queries of alerts for the page and the API."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ LATEST = 200
 
 @dataclass(frozen=True, slots=True)
 class DeliveryView:
-    """How an alert fares on its way."""
+    """The delivery of an alert to one channel."""
 
     channel: str
     delivered_utc: datetime | None
     next_try_utc: datetime | None
-    """When it is tried again; None when it is delivered or given up."""
+    """When it is tried again; None if it was delivered or given up."""
     tries: int
     error: str | None
-    """Why it failed last."""
+    """Why the last try failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """Something that a rule told."""
+    """An alert that a rule raised."""
 
     arrival: int
-    """Place in the order of firing."""
+    """Its number; a later alert has a higher one."""
     rule: str
     subject: str
     site: str
@@ -40,14 +40,14 @@ class AlertView:
     """When it happened or began, as far as is known."""
     fired_utc: datetime
     over_utc: datetime | None
-    """When it was over; None while it holds."""
+    """When the condition ended; None while it holds."""
     text: str
     deliveries: list[DeliveryView]
 
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """A rule, in words."""
+    """A rule and its state."""
 
     name: str
     when: str
@@ -58,13 +58,13 @@ class RuleView:
 
 
 def alerts_after(connection: Connection, arrival: int, limit: int) -> list[AlertView]:
-    """Return alerts in the order in which they fired, from the one after `arrival`."""
+    """Return at most `limit` alerts in order, from the one after number `arrival`."""
     query = select(firings).where(firings.c.arrival > arrival).order_by(firings.c.arrival).limit(limit)
     return _views(connection, connection.execute(query).all())
 
 
 def latest(connection: Connection) -> list[AlertView]:
-    """Return what holds now and what was told last, the newest first."""
+    """Return the ongoing alerts and the latest ones, the newest first."""
     newest = select(firings).order_by(firings.c.arrival.desc()).limit(LATEST)
     ongoing = select(firings).where(firings.c.over_utc.is_(None)).order_by(firings.c.arrival.desc()).limit(LATEST)
     rows = {row.arrival: row for query in (newest, ongoing) for row in connection.execute(query)}
@@ -72,7 +72,7 @@ def latest(connection: Connection) -> list[AlertView]:
 
 
 def rule_views(alerts: AlertSettings, shown: Sequence[AlertView]) -> list[RuleView]:
-    """Return each rule of the settings, and how it stands by what is shown."""
+    """Return each rule of the settings, with its state in the alerts `shown`."""
     return [
         _rule_view(alerts, name, rule, [view for view in shown if view.rule == name])
         for name, rule in alerts.rules.items()
@@ -87,15 +87,15 @@ def _rule_view(alerts: AlertSettings, name: str, rule: Rule, shown: Sequence[Ale
 
 
 def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[AlertView]:
-    on_their_way: dict[int, list[DeliveryView]] = {row.arrival: [] for row in rows}
-    query = select(deliveries).where(deliveries.c.firing.in_(list(on_their_way))).order_by(deliveries.c.channel)
+    by_alert: dict[int, list[DeliveryView]] = {row.arrival: [] for row in rows}
+    query = select(deliveries).where(deliveries.c.firing.in_(list(by_alert))).order_by(deliveries.c.channel)
     for d in connection.execute(query):
         view = DeliveryView(d.channel, d.delivered_utc, d.next_try_utc, d.tries, d.error)
-        on_their_way[d.firing].append(view)
+        by_alert[d.firing].append(view)
     return [
         AlertView(
             row.arrival, row.rule, row.subject, row.site, row.device, row.moment_utc, row.fired_utc, row.over_utc,
-            row.text, on_their_way[row.arrival],
+            row.text, by_alert[row.arrival],
         )
         for row in rows
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What was told, how far the calls were read, and what is still to be delivered."""
+"""Tables of the alerts, of their deliveries, and of the position up to which events were evaluated."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, UniqueConstraint
 
@@ -17,7 +17,7 @@ firings = Table(
     Column("fired_utc", UtcDateTime, nullable=False),
     Column("over_utc", UtcDateTime),  # NULL while it holds
     Column("text", Text, nullable=False),
-    # Whatever comes twice, and whoever starts twice: an occasion is told once.
+    # An alert is stored once, even if two base stations evaluate the same rows. `occasion` holds Alert.dedup_id.
     UniqueConstraint("rule", "subject", "occasion", name="alert_firings_once"),
     Index("alert_firings_by_key", "rule", "subject", "fired_utc"),
     Index("alert_firings_ongoing", "over_utc"),

@@ -1,4 +1,4 @@
-"""Alerts reach a real broker, a real web server and a real mail server, and come again when these fail."""
+"""Alerts reach a real broker, a real web server and a real mail server, and failures are reported."""
 
 import base64
 import email
@@ -31,7 +31,7 @@ from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import Subscriber
 from anura_edge.errors import ConfigError, DeliveryError
 
-# The mail server does not count TLS from the first byte as TLS.
+# aiosmtpd does not count TLS from the first byte as TLS.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 
 ALERT = AlertMessage(
@@ -47,12 +47,12 @@ ALERT = AlertMessage(
 KEY = b"0123456789abcdef0123456789abcdef"
 
 
-def channels(alerts: dict[str, Any], broker: Callable[[str, bytes, float], None] | None = None) -> dict[str, Channel]:
-    return dict(open_channels(AlertSettings.model_validate(alerts), broker or (lambda *_: None)))
+def channels(alerts: dict[str, Any], publish: Callable[[str, bytes, float], None] | None = None) -> dict[str, Channel]:
+    return dict(open_channels(AlertSettings.model_validate(alerts), publish or (lambda *_: None)))
 
 
 class Receiver(ThreadingHTTPServer):
-    """A web server that keeps what it gets, and answers as it is told."""
+    """A web server that records requests and sends a configurable response."""
 
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
@@ -85,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
         server.hang.set()
@@ -101,7 +101,7 @@ def webhook(receiver: Receiver, tmp_path: Path) -> Channel:
     return channels({"webhooks": {"team": settings}})["team"]
 
 
-def test_a_webhook_gets_the_alert_signed(webhook: Channel, receiver: Receiver) -> None:
+def test_webhook_receives_a_signed_alert(webhook: Channel, receiver: Receiver) -> None:
     webhook(ALERT)
     ((headers, body),) = receiver.got
     assert json.loads(body) == {
@@ -124,35 +124,35 @@ def test_a_webhook_gets_the_alert_signed(webhook: Channel, receiver: Receiver) -
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 500, 503])
-def test_any_answer_but_a_good_one_is_a_failure(webhook: Channel, receiver: Receiver, status: int) -> None:
+def test_webhook_status_other_than_2xx_is_an_error(webhook: Channel, receiver: Receiver, status: int) -> None:
     receiver.answer = (status, {"Location": receiver.url})
     with pytest.raises(DeliveryError, match=f"status {status}"):
         webhook(ALERT)
-    assert len(receiver.got) == 1, "where a redirect leads is not in the settings"
+    assert len(receiver.got) == 1, "a redirect is not followed"
 
 
-def test_a_web_server_that_hangs_is_left_after_the_timeout(webhook: Channel, receiver: Receiver) -> None:
+def test_hanging_web_server_is_left_after_the_timeout(webhook: Channel, receiver: Receiver) -> None:
     receiver.hang.clear()
     with pytest.raises(DeliveryError, match="Timeout"):
         webhook(ALERT)
 
 
-def test_a_web_server_that_is_away_is_a_failure(webhook: Channel, receiver: Receiver) -> None:
+def test_unreachable_web_server_is_an_error(webhook: Channel, receiver: Receiver) -> None:
     receiver.server_close()
     with pytest.raises(DeliveryError):
         webhook(ALERT)
 
 
 @pytest.mark.parametrize("text", ["", "secret\n", "whsec_short\n", "whsec_c2hvcnQ=\n", "whsec_!!!\n"])
-def test_a_secret_that_will_not_do_is_named_with_its_remedy(tmp_path: Path, text: str) -> None:
+def test_invalid_webhook_secret_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "secret").write_text(text)
     settings = {"url": "https://chat.example/", "secret_file": str(tmp_path / "secret")}
     with pytest.raises(ConfigError, match=r"alerts\.webhooks\.team\.secret_file"):
         channels({"webhooks": {"team": settings}})
 
 
-class Letters:
-    """What a mail server got."""
+class Mailbox:
+    """The e-mails that a mail server received."""
 
     def __init__(self) -> None:
         self.got: list[Envelope] = []
@@ -165,7 +165,7 @@ class Letters:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
-    """A certificate of our own, and the server's side of it."""
+    """A self-signed certificate, and the TLS context of the server."""
     crt, key = tmp_path / "mail.crt", tmp_path / "mail.key"
     options = "-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     command = [need("openssl"), "req", *options.split(), "-keyout", str(key), "-out", str(crt)]
@@ -177,9 +177,9 @@ def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
 
 @pytest.fixture(params=["starttls", "tls"])
 def mail(request: pytest.FixtureRequest, tmp_path: Path, certificate: tuple[Path, ssl.SSLContext]) -> Iterator[Any]:
-    """A mail server that asks for TLS and a password, and the channel to it."""
-    trust, context = certificate
-    letters = Letters()
+    """A mail server that requires TLS and a password, and the settings of the channel."""
+    ca_file, context = certificate
+    mailbox = Mailbox()
 
     def check(_server: object, _session: object, _envelope: object, _mechanism: str, data: Any) -> AuthResult:
         return AuthResult(success=(data.login, data.password) == (b"anura", b"a password"), handled=False)
@@ -189,37 +189,37 @@ def mail(request: pytest.FixtureRequest, tmp_path: Path, certificate: tuple[Path
         if request.param == "starttls"
         else {"ssl_context": context, "auth_require_tls": False}
     )
-    server = Controller(letters, "localhost", free_port(), authenticator=check, auth_required=True, **security)
+    server = Controller(mailbox, "localhost", free_port(), authenticator=check, auth_required=True, **security)
     server.start()
     (tmp_path / "password").write_text("a password\n")
     settings = {
         "host": "localhost",
         "port": server.port,
         "security": request.param,
-        "ca_file": str(trust),
+        "ca_file": str(ca_file),
         "username": "anura",
         "password_file": str(tmp_path / "password"),
         "sender": "anura@pond.example",
         "recipients": ["maria@pond.example", "jose@pond.example"],
     }
-    yield settings, letters
+    yield settings, mailbox
     server.stop()
 
 
-def test_a_mail_server_gets_the_alert_encrypted(mail: Any) -> None:
-    settings, letters = mail
+def test_mail_server_receives_the_alert_encrypted(mail: Any) -> None:
+    settings, mailbox = mail
     channels({"mail": settings})["mail"](ALERT)
-    (envelope,) = letters.got
+    (envelope,) = mailbox.got
     assert envelope.rcpt_tos == ["maria@pond.example", "jose@pond.example"]
-    letter = email.message_from_bytes(envelope.content, policy=default)
-    assert letter["Subject"] == "anura: Physalaemus cuvieri calls at pond, ção"
-    assert letter["Message-ID"] == "<alert-7-20261120T230000Z@pond.example>"
-    assert "When: 2026-11-20 22:59:00 UTC" in letter.get_content()
+    received = email.message_from_bytes(envelope.content, policy=default)
+    assert received["Subject"] == "anura: Physalaemus cuvieri calls at pond, ção"
+    assert received["Message-ID"] == "<alert-7-20261120T230000Z@pond.example>"
+    assert "When: 2026-11-20 22:59:00 UTC" in received.get_content()
 
 
-def test_a_mail_server_that_refuses_is_a_failure(mail: Any) -> None:
-    settings, letters = mail
-    letters.answer = "451 later"
+def test_refusal_of_the_mail_server_is_an_error(mail: Any) -> None:
+    settings, mailbox = mail
+    mailbox.answer = "451 later"
     with pytest.raises(DeliveryError, match="451"):
         channels({"mail": settings})["mail"](ALERT)
     Path(settings["password_file"]).write_text("wrong\n")
@@ -227,14 +227,14 @@ def test_a_mail_server_that_refuses_is_a_failure(mail: Any) -> None:
         channels({"mail": settings})["mail"](ALERT)
 
 
-def test_a_mail_server_whom_nobody_vouches_for_gets_no_password(mail: Any) -> None:
-    settings, letters = mail
+def test_mail_server_with_unknown_certificate_gets_no_password(mail: Any) -> None:
+    settings, mailbox = mail
     with pytest.raises(DeliveryError, match="certificate"):
         channels({"mail": {**settings, "ca_file": None}})["mail"](ALERT)
-    assert letters.got == []
+    assert mailbox.got == []
 
 
-def test_the_broker_gets_the_alert_and_does_not_keep_it(broker) -> None:  # noqa: ANN001
+def test_broker_receives_the_alert_without_retaining_it(broker) -> None:  # noqa: ANN001
     got = []
     listener = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     listener.on_message = lambda _client, _data, message: got.append(message)

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from anura_base.access import accounts, invitations
 from anura_base.access.roles import Principal, Role
-from anura_base.alerts.engine import printable
+from anura_base.alerts.alert import printable
 from anura_base.db.engine import write_transaction
 from anura_base.web.auth import Admin
 from anura_base.web.layout import Frame
