@@ -22,7 +22,7 @@ def test_examples_of_what_is_read_when_wanted_are_those_of_what_is_held(corpus: 
     lazy = open_source_audio(corpus, corpus.labels())
     calls = tuple(load_audio(each, RATE_HZ) for each in corpus.frogs)
     held = replace(lazy, calls=calls, backgrounds=tuple(load_audio(each, RATE_HZ) for each in corpus.backgrounds))
-    tight = replace(lazy, calls=CachedAudio(AudioCache(RATE_HZ, room=0), corpus.frogs))
+    tight = replace(lazy, calls=CachedAudio(AudioCache(RATE_HZ, free_samples=0), corpus.frogs))
 
     def made(sounds: SourceAudio) -> list[bytes]:
         mixer = Mixer(sounds, recipe.augment, recipe.example_s, np.random.default_rng(5))
@@ -35,8 +35,8 @@ def test_examples_of_what_is_read_when_wanted_are_those_of_what_is_held(corpus: 
 def test_a_lesson_reads_nothing_before_it_is_learnt_from(corpus: Corpus, recipe: Recipe) -> None:
     mixer = prepare_training_data(recipe, corpus, corpus.labels()).examples
     assert isinstance(mixer, Mixer)
-    assert isinstance(mixer.sounds.calls, CachedAudio)
-    assert not mixer.sounds.calls.library.kept
+    assert isinstance(mixer.sources.calls, CachedAudio)
+    assert not mixer.sources.calls.cache.stored
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -54,7 +54,7 @@ def test_batches_made_ahead_are_the_same_and_so_is_chance_behind_each(corpus: Co
     windows = cut_windows(corpus.frogs + corpus.backgrounds, settings)
 
     def made(workers: int) -> list[tuple[bytes, bytes, object]]:
-        examples = WindowExamples(windows, corpus.labels(), settings, AudioCache(RATE_HZ, room=100_000), seed=2)
+        examples = WindowExamples(windows, corpus.labels(), settings, AudioCache(RATE_HZ, free_samples=100_000), seed=2)
         drawn = generate_batches(examples, range(1, 8), 4, workers)
         return [(batch.waveforms.tobytes(), batch.targets.tobytes(), chance) for batch, chance in drawn]
 
@@ -74,11 +74,11 @@ def test_batches_that_nobody_waits_for_end_with_the_training(corpus: Corpus) -> 
 
 
 def test_a_library_is_never_fuller_than_it_may_be(corpus: Corpus) -> None:
-    library = AudioCache(RATE_HZ, room=5 * RATE_HZ)
+    cache = AudioCache(RATE_HZ, free_samples=5 * RATE_HZ)
     for recording in corpus.recordings * 2:
-        assert len(library[recording]) > 0
-        assert sum(map(len, library.kept.values())) <= 5 * RATE_HZ
-    assert library.kept
+        assert len(cache[recording]) > 0
+        assert sum(map(len, cache.stored.values())) <= 5 * RATE_HZ
+    assert cache.stored
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 100), (700, 600), (990, 50), (2_000, 10)])
@@ -92,11 +92,11 @@ def test_a_piece_is_a_slice_whether_the_whole_is_kept_or_not(
     whole = load_audio(recording, RATE_HZ)
     for room in (0, 1_000):
         assert np.array_equal(
-            AudioCache(RATE_HZ, room=room).piece(recording, start, length), whole[start : start + length]
+            AudioCache(RATE_HZ, free_samples=room).excerpt(recording, start, length), whole[start : start + length]
         )
 
 
 def test_a_piece_of_what_is_no_sound_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"nothing")
     with pytest.raises(SourceError, match=r"a\.wav"):
-        AudioCache(RATE_HZ, room=0).piece(Recording(tmp_path / "a.wav", "a", "g"), 0, 10)
+        AudioCache(RATE_HZ, free_samples=0).excerpt(Recording(tmp_path / "a.wav", "a", "g"), 0, 10)

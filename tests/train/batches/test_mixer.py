@@ -56,13 +56,13 @@ def test_frogs_may_call_at_the_moments_that_they_were_put_into_and_at_no_others(
 ) -> None:
     alone = {"background_only": 0.2, "with_background": 0, "two_species": 0.3}
     batch = mixer(replace(sounds, backgrounds=()), recipe, example_s=5.0, **alone).batch(1, 200)
-    assert batch.calling is not None
-    frogs = batch.calling.any(1)
+    assert batch.call_mask is not None
+    frogs = batch.call_mask.any(1)
     assert 0.1 < (~frogs).mean() < 0.3
     # Without a background, what is no frog is silence.
     sounding = batch.waveforms.reshape(200, 50, RATE_HZ // 10).any(2)
-    np.testing.assert_array_equal(batch.calling[frogs] > 0, sounding[frogs])
-    assert 0.1 < (batch.calling[frogs] == 0).mean() < 0.9
+    np.testing.assert_array_equal(batch.call_mask[frogs] > 0, sounding[frogs])
+    assert 0.1 < (batch.call_mask[frogs] == 0).mean() < 0.9
 
 
 def test_all_that_calls_in_a_recording_is_labelled(sounds: SourceAudio, recipe: Recipe) -> None:

@@ -58,8 +58,8 @@ def test_a_boxed_species_is_where_its_box_is_and_a_weak_one_everywhere(
 def test_a_window_is_its_stretch_of_sound_filled_up_with_silence(recordings: list[Recording]) -> None:
     made = windows(recordings, {})
     whole, _ = soundfile.read(recordings[0].path, dtype="float32")
-    assert np.array_equal(made.plain(2)[0], whole[2 * RATE_HZ : 5 * RATE_HZ])
-    short = made.plain(4)[0]
+    assert np.array_equal(made.unaugmented(2)[0], whole[2 * RATE_HZ : 5 * RATE_HZ])
+    short = made.unaugmented(4)[0]
     assert short[:RATE_HZ].all()
     assert not short[RATE_HZ:].any()
 
@@ -109,7 +109,7 @@ def test_a_mixture_has_the_same_share_of_sound_and_label(recordings: list[Record
 
 def test_gain_changes_the_level_alone(recordings: list[Recording]) -> None:
     made = windows(recordings[1:], {"gain_db": [-6.0206, -6.0206]})
-    assert np.allclose(made.batch(1, 1).waveforms[0], made.plain(0)[0] / 2, atol=1e-5)
+    assert np.allclose(made.batch(1, 1).waveforms[0], made.unaugmented(0)[0] / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.25])
@@ -134,19 +134,19 @@ def test_cells_follow_the_boxes_of_a_window_and_are_unknown_without(recordings: 
         seed=0,
         grid=grid,
     )
-    (found,) = grid.boxes(made.plain(3)[2], LABELS, 0.5)
+    (found,) = grid.boxes(made.unaugmented(3)[2], LABELS, 0.5)
     assert (found.code, found.onset_s) == ("AAA", pytest.approx(1.0, abs=0.1))
-    assert not made.plain(0)[2].any()
-    assert not made.plain(4)[2].any()  # a background has no call anywhere
-    assert np.isnan(made.plain(5)[2]).all()
+    assert not made.unaugmented(0)[2].any()
+    assert not made.unaugmented(4)[2].any()  # a background has no call anywhere
+    assert np.isnan(made.unaugmented(5)[2]).all()
 
 
 def test_a_library_keeps_what_it_has_room_for(recordings: list[Recording]) -> None:
-    library = AudioCache(RATE_HZ, room=2 * RATE_HZ)
+    cache = AudioCache(RATE_HZ, free_samples=2 * RATE_HZ)
     for _ in range(2):
-        assert len(library[recordings[0]]) == 6 * RATE_HZ
-        assert len(library[recordings[1]]) == RATE_HZ
-    assert set(library.kept) == {"short"}
+        assert len(cache[recordings[0]]) == 6 * RATE_HZ
+        assert len(cache[recordings[1]]) == RATE_HZ
+    assert set(cache.stored) == {"short"}
 
 
 def test_a_file_that_is_no_sound_is_named(recordings: list[Recording]) -> None:

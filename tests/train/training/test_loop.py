@@ -130,7 +130,7 @@ def test_early_stopping_keeps_the_best_epoch_and_ends_when_none_follows(corpus: 
     # Nothing is learnt at this rate, so no epoch is better than the first.
     changed = windowed(recipe, epochs=9, learning_rate=1e-12, ema_decay=0.0, early_stopping=early)
     lesson = prepare_training_data(changed, corpus, corpus.labels())
-    assert lesson.check
+    assert lesson.validation
     steps: list[Step] = []
     model = fit(changed, lesson, steps.append)
     judged = [step for step in steps if step.micro_f1 is not None]
@@ -141,9 +141,11 @@ def test_early_stopping_keeps_the_best_epoch_and_ends_when_none_follows(corpus: 
 def test_what_is_checked_is_not_learnt_from(corpus: Corpus, recipe: Recipe) -> None:
     changed = windowed(recipe, early_stopping={"validation_share": 0.3, "split": "groups", "patience": 2})
     lesson = prepare_training_data(changed, corpus, corpus.labels())
-    assert lesson.check
+    assert lesson.validation
     assert isinstance(lesson.examples, WindowExamples)
-    learnt, checked = ({window.recording.group for window in part.windows} for part in (lesson.examples, lesson.check))
+    learnt, checked = (
+        {window.recording.group for window in part.windows} for part in (lesson.examples, lesson.validation)
+    )
     assert learnt
     assert checked
     assert learnt.isdisjoint(checked)

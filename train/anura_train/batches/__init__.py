@@ -1,1 +1,1 @@
-"""From recordings to training batches: cache, windows, augmentation."""
+"""Training batches from recordings: audio cache, windows, augmentation."""

@@ -1,4 +1,4 @@
-"""From a corpus to what one training learns from and, if it may stop early, what it is checked on."""
+"""Prepares the training examples of a recipe and, for early stopping, the validation windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,23 +20,23 @@ from anura_train.recipe import EarlyStoppingSettings, Recipe, WindowSettings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """What one training learns from."""
+    """The input of one training."""
 
     labels: tuple[str, ...]
     examples: ExampleGenerator
-    check: WindowExamples | None = None
-    """What early stopping listens to; nothing of it is learnt from."""
+    validation: WindowExamples | None = None
+    """Windows for early stopping. They are not used for training."""
 
 
 def prepare_training_data(recipe: Recipe, corpus: Corpus, labels: tuple[str, ...]) -> TrainingData:
-    """Prepare the examples that a recipe makes of the recordings that may be learnt from.
+    """Prepare the examples of a recipe from the frogs and backgrounds of a corpus.
 
-    Sound is decoded when it is learnt from. Raises SourceError for a recording that cannot be read, ConfigError where
-    there is nothing to learn from.
+    Audio is decoded later, when an example needs it. Raises SourceError for a recording that cannot be read,
+    ConfigError when no recording is left.
     """
     if recipe.augment:
-        sounds = open_source_audio(corpus, labels)
-        mixer = Mixer(sounds, recipe.augment, recipe.example_s, np.random.default_rng(recipe.seed))
+        sources = open_source_audio(corpus, labels)
+        mixer = Mixer(sources, recipe.augment, recipe.example_s, np.random.default_rng(recipe.seed))
         return TrainingData(labels, mixer)
     return _windowed_training_data(recipe, recipe.windows or WindowSettings(), corpus, labels)
 
@@ -44,25 +44,27 @@ def prepare_training_data(recipe: Recipe, corpus: Corpus, labels: tuple[str, ...
 def _windowed_training_data(
     recipe: Recipe, settings: WindowSettings, corpus: Corpus, labels: tuple[str, ...]
 ) -> TrainingData:
-    windows, checked = cut_windows(corpus.frogs + corpus.backgrounds, settings), list[Window]()
+    training, validation = cut_windows(corpus.frogs + corpus.backgrounds, settings), list[Window]()
     if recipe.early_stopping:
-        windows, checked = split_validation(windows, recipe.early_stopping, recipe.seed)
-    if not windows:
-        raise ConfigError("no recording is left to learn from; add recordings or lower early_stopping.share")
-    library = AudioCache(sampling_rate_hz(recipe.model))
+        training, validation = split_validation(training, recipe.early_stopping, recipe.seed)
+    if not training:
+        raise ConfigError("no recording is left for training; add some or reduce early_stopping.validation_share")
+    cache = AudioCache(sampling_rate_hz(recipe.model))
     grid = BoxGrid(*crnn_cell_edges()) if isinstance(recipe.model, CrnnSettings) else None
-    learnt = WindowExamples(windows, labels, settings, library, recipe.seed, grid)
-    check = WindowExamples(checked, labels, WindowSettings(), library, recipe.seed) if checked else None
-    return TrainingData(labels, learnt, check)
+    return TrainingData(
+        labels,
+        WindowExamples(training, labels, settings, cache, recipe.seed, grid),
+        WindowExamples(validation, labels, WindowSettings(), cache, recipe.seed) if validation else None,
+    )
 
 
 def open_source_audio(corpus: Corpus, labels: tuple[str, ...]) -> SourceAudio:
-    """Return all that is learnt from, which is decoded when an example is made of it."""
-    library = AudioCache(RATE_HZ)
+    """Return the audio of a corpus for a Mixer. It is decoded when an example needs it."""
+    cache = AudioCache(RATE_HZ)
     return SourceAudio(
-        calls=CachedAudio(library, corpus.frogs),
-        codes=tuple(clip.codes for clip in corpus.frogs),
-        backgrounds=CachedAudio(library, corpus.backgrounds),
+        calls=CachedAudio(cache, corpus.frogs),
+        codes=tuple(recording.codes for recording in corpus.frogs),
+        backgrounds=CachedAudio(cache, corpus.backgrounds),
         labels=labels,
         rate_hz=RATE_HZ,
     )
@@ -71,12 +73,12 @@ def open_source_audio(corpus: Corpus, labels: tuple[str, ...]) -> SourceAudio:
 def split_validation(
     windows: Sequence[Window], settings: EarlyStoppingSettings, seed: int
 ) -> tuple[list[Window], list[Window]]:
-    """Part windows into those to learn from and those to check, whole groups at a time unless the recipe says not."""
+    """Split windows into training and validation, by whole groups or window by window as the settings say."""
     if settings.split == "windows":
-        chosen = np.random.default_rng(seed).random(len(windows)) < settings.validation_share
+        validated = np.random.default_rng(seed).random(len(windows)) < settings.validation_share
     else:
         recordings = list({window.recording.name: window.recording for window in windows}.values())
         names = split_share(recordings, settings.validation_share, seed)
-        chosen = np.array([window.recording.name in names for window in windows])
-    parted = list(zip(windows, chosen, strict=True))
-    return [each for each, checked in parted if not checked], [each for each, checked in parted if checked]
+        validated = np.array([window.recording.name in names for window in windows])
+    marked = list(zip(windows, validated, strict=True))
+    return [each for each, is_validation in marked if not is_validation], [each for each, is_v in marked if is_v]

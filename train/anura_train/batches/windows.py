@@ -1,4 +1,4 @@
-"""Examples as the literature has them: windows of recordings, in turn or drawn, changed a little at random."""
+"""Examples cut from recordings: windows of a fixed length, in random order or class-balanced, with augmentation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ STRETCH_WINDOW, STRETCH_HOP = 1_024, 256
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of a recording of WINDOW_S seconds."""
+    """WINDOW_S seconds of a recording."""
 
     recording: Recording
     start_s: float
     codes: tuple[str, ...]
-    """The species in it."""
+    """The species that call in it."""
 
 
 def cut_windows(recordings: Sequence[Recording], settings: WindowSettings) -> list[Window]:
-    """Cut recordings into windows, as many as fit, at least one; SourceError when a file is no sound."""
+    """Cut recordings into all complete windows, at least one each; SourceError when a file cannot be decoded."""
     return [
         Window(recording, start_s, _codes(recording, start_s, settings.min_overlap_s))
         for recording in recordings
@@ -43,44 +43,46 @@ def cut_windows(recordings: Sequence[Recording], settings: WindowSettings) -> li
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What chance decided of an example."""
+    """The random choices for one example."""
 
     index: int
-    """Of its window."""
-    factor: float | None
-    """Of its tempo."""
-    under: tuple[int, float] | None
-    """The window that it is laid over, and by how many decibels it is the louder one."""
-    mixed: tuple[int, float] | None
-    """The window that it is mixed up with, and its own share."""
+    """Index of its window."""
+    stretch_factor: float | None
+    """Factor of the tempo."""
+    overlay: tuple[int, float] | None
+    """Index of the window that is added, and the power of the first relative to it in decibels."""
+    mixup: tuple[int, float] | None
+    """Index of the other window, and the weight of the first."""
     gain_db: float
 
 
 class WindowExamples:
-    """Makes examples of windows: each once an epoch in a new order, or drawn so that every label is as likely."""
+    """Generates examples from windows: each window once an epoch in random order, or labels equally likely."""
 
     def __init__(
         self,
         windows: Sequence[Window],
         labels: tuple[str, ...],
         settings: WindowSettings,
-        library: AudioCache,
+        cache: AudioCache,
         seed: int,
         grid: BoxGrid | None = None,
     ) -> None:
-        """`grid` is wanted by networks that learn where in time and pitch a species calls."""
-        self.windows, self.labels, self.settings, self.library, self.seed = windows, labels, settings, library, seed
+        """`grid` is for networks that learn the time and frequency of calls."""
+        self.windows, self.labels, self.settings, self.cache, self.seed = windows, labels, settings, cache, seed
         self.grid = grid
         self.rng = np.random.default_rng(seed)
-        self.length = WINDOW_S * library.rate_hz
+        self.length = WINDOW_S * cache.rate_hz
         self.targets = np.array([[label in each.codes for label in labels] for each in windows], np.float32)
-        self.places = np.unique([_site_or_group(each) for each in windows], return_inverse=True)[1]
-        without = ~self.targets.any(1, keepdims=True)
-        self.kinds = [np.flatnonzero(column) for column in np.hstack([self.targets, without]).T if column.any()]
+        self.place_ids = np.unique([_site_or_group(each) for each in windows], return_inverse=True)[1]
+        no_label = ~self.targets.any(1, keepdims=True)
+        self.windows_by_label = [
+            np.flatnonzero(column) for column in np.hstack([self.targets, no_label]).T if column.any()
+        ]
 
     @property
-    def epoch(self) -> int:
-        """Every window once."""
+    def epoch_size(self) -> int:
+        """Number of windows."""
         return len(self.windows)
 
     @property
@@ -89,62 +91,66 @@ class WindowExamples:
         return np.asarray(self.targets.mean(0), np.float32)
 
     def batch(self, step: int, size: int, run: MapFunction = map) -> Batch:
-        """Return the examples of a step: all that is left to chance is drawn first, then `run` makes them."""
-        drawn = self._balanced(size) if self.settings.balanced else self._in_turn(step, size)
-        waveforms, targets, cells = zip(*run(self._make, [self._plan(int(index)) for index in drawn]), strict=True)
+        """Return the examples of a step. All random numbers are drawn first, then `run` makes the examples."""
+        indices = self._balanced(size) if self.settings.balanced else self._shuffled(step, size)
+        waveforms, targets, cells = zip(
+            *run(self._make, [self._draw_augmentation(int(index)) for index in indices]), strict=True
+        )
         return Batch(np.stack(waveforms), np.stack(targets), np.stack(cells) if self.grid else None)
 
-    def plain(self, index: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return a window as it was recorded, (samples,), its target (labels,) and its cells."""
+    def unaugmented(self, index: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return a window without augmentation, (samples,), its target (labels,) and its cells."""
         window = self.windows[index]
-        start = round(window.start_s * self.library.rate_hz)
-        heard = self.library.piece(window.recording, start, self.length)
-        return np.pad(heard, (0, self.length - len(heard))), self.targets[index], self._cells(window)
+        start = round(window.start_s * self.cache.rate_hz)
+        samples = self.cache.excerpt(window.recording, start, self.length)
+        return np.pad(samples, (0, self.length - len(samples))), self.targets[index], self._cells(window)
 
-    def _plan(self, index: int) -> Augmentation:
+    def _draw_augmentation(self, index: int) -> Augmentation:
         settings = self.settings
-        factor = float(self.rng.uniform(*settings.stretch_factor)) if self._chance(settings.stretch_share) else None
-        under = mixed = None
-        if self._chance(settings.overlay_share):
-            under = self._elsewhere(index), float(self.rng.uniform(*settings.overlay_snr_db))
-        if self._chance(settings.mixup_share):
-            mixed = (
+        factor = float(self.rng.uniform(*settings.stretch_factor)) if self._happens(settings.stretch_share) else None
+        overlay = mixup = None
+        if self._happens(settings.overlay_share):
+            overlay = self._other_place(index), float(self.rng.uniform(*settings.overlay_snr_db))
+        if self._happens(settings.mixup_share):
+            mixup = (
                 int(self.rng.integers(len(self.windows))),
                 float(self.rng.beta(settings.mixup_alpha, settings.mixup_alpha)),
             )
-        return Augmentation(index, factor, under, mixed, float(self.rng.uniform(*settings.gain_db)))
+        return Augmentation(index, factor, overlay, mixup, float(self.rng.uniform(*settings.gain_db)))
 
-    def _make(self, plan: Augmentation) -> tuple[FloatArray, FloatArray, FloatArray]:
-        waveform, target, cells = self.plain(plan.index)
-        if plan.factor is not None:
-            waveform = time_stretch(waveform, plan.factor)
-        if plan.under:
-            other, others, other_cells = self.plain(plan.under[0])
-            waveform, target = mix_at_snr(waveform, other, plan.under[1]), np.maximum(target, others)
+    def _make(self, augmentation: Augmentation) -> tuple[FloatArray, FloatArray, FloatArray]:
+        waveform, target, cells = self.unaugmented(augmentation.index)
+        if augmentation.stretch_factor is not None:
+            waveform = time_stretch(waveform, augmentation.stretch_factor)
+        if augmentation.overlay:
+            other, other_target, other_cells = self.unaugmented(augmentation.overlay[0])
+            waveform, target = mix_at_snr(waveform, other, augmentation.overlay[1]), np.maximum(target, other_target)
             cells = np.maximum(cells, other_cells)
-        if plan.mixed:
-            other, others, other_cells = self.plain(plan.mixed[0])
-            share = np.float32(plan.mixed[1])
+        if augmentation.mixup:
+            other, other_target, other_cells = self.unaugmented(augmentation.mixup[0])
+            share = np.float32(augmentation.mixup[1])
             waveform = share * waveform + (1 - share) * other
-            target, cells = share * target + (1 - share) * others, share * cells + (1 - share) * other_cells
-        gain = np.float32(10 ** (plan.gain_db / 20))
+            target, cells = share * target + (1 - share) * other_target, share * cells + (1 - share) * other_cells
+        gain = np.float32(10 ** (augmentation.gain_db / 20))
         return np.clip(waveform * gain, -1, 1), target, cells
 
-    def _in_turn(self, step: int, size: int) -> NDArray[np.intp]:
-        """Return windows in a new order each epoch; an order follows from the seed and its epoch alone."""
-        turns = np.arange((step - 1) * size, step * size)
-        epochs = range(turns[0] // self.epoch, turns[-1] // self.epoch + 1)
-        order = np.concatenate([np.random.default_rng([self.seed, each]).permutation(self.epoch) for each in epochs])
-        return np.asarray(order[turns - epochs[0] * self.epoch])
+    def _shuffled(self, step: int, size: int) -> NDArray[np.intp]:
+        """Return windows in random order. The order depends only on the seed and the number of the epoch."""
+        positions = np.arange((step - 1) * size, step * size)
+        epochs = range(positions[0] // self.epoch_size, positions[-1] // self.epoch_size + 1)
+        order = np.concatenate(
+            [np.random.default_rng([self.seed, each]).permutation(self.epoch_size) for each in epochs]
+        )
+        return np.asarray(order[positions - epochs[0] * self.epoch_size])
 
     def _balanced(self, size: int) -> list[int]:
-        """Draw labels, or none, all as likely, and a window of each."""
-        kinds = self.kinds
-        return [int(self.rng.choice(kinds[self.rng.integers(len(kinds))])) for _ in range(size)]
+        """Draw labels, all equally likely and "no label" as one of them, and a window for each."""
+        by_label = self.windows_by_label
+        return [int(self.rng.choice(by_label[self.rng.integers(len(by_label))])) for _ in range(size)]
 
-    def _elsewhere(self, index: int) -> int:
-        """Draw a window of another place, so that a species is not learnt by the sound of where it lives."""
-        others = np.flatnonzero(self.places != self.places[index])
+    def _other_place(self, index: int) -> int:
+        """Draw a window of another place, so that the model does not learn a species by the background of its place."""
+        others = np.flatnonzero(self.place_ids != self.place_ids[index])
         return int(self.rng.choice(others)) if len(others) else index
 
     def _cells(self, window: Window) -> FloatArray:
@@ -156,24 +162,26 @@ class WindowExamples:
         inside = [_relative_to_window(each, window.start_s) for each in boxes if _overlap_s(each, window.start_s) > 0]
         return self.grid.cells(inside, self.labels)
 
-    def _chance(self, share: float) -> bool:
+    def _happens(self, share: float) -> bool:
         return bool(share) and self.rng.random() < share
 
 
 def time_stretch(waveform: FloatArray, factor: float) -> FloatArray:
-    """Make a sound (samples,) faster by a factor while its pitch stays, and bring it back to its length.
+    """Speed up a waveform (samples,) by a factor without a change of pitch, and cut or pad it to its old length.
 
-    A phase vocoder (Flanagan and Golden 1966), as librosa's time_stretch.
+    A phase vocoder (Flanagan and Golden 1966), like librosa's time_stretch.
     """
     window = torch.hann_window(STRETCH_WINDOW)
     advance = torch.linspace(0, torch.pi * STRETCH_HOP, STRETCH_WINDOW // 2 + 1)[:, None]
-    heard = torch.stft(torch.from_numpy(waveform), STRETCH_WINDOW, STRETCH_HOP, window=window, return_complex=True)
-    changed = torch.istft(phase_vocoder(heard, factor, advance), STRETCH_WINDOW, STRETCH_HOP, window=window).numpy()
-    return np.pad(changed[: len(waveform)], (0, max(0, len(waveform) - len(changed))))
+    spectrum = torch.stft(torch.from_numpy(waveform), STRETCH_WINDOW, STRETCH_HOP, window=window, return_complex=True)
+    stretched = torch.istft(
+        phase_vocoder(spectrum, factor, advance), STRETCH_WINDOW, STRETCH_HOP, window=window
+    ).numpy()
+    return np.pad(stretched[: len(waveform)], (0, max(0, len(waveform) - len(stretched))))
 
 
 def _codes(recording: Recording, start_s: float, min_overlap_s: float) -> tuple[str, ...]:
-    """Return the species in a window: those boxed there, and those that are somewhere but were never boxed."""
+    """Return the species in a window: those with a box there, and those of the recording without any box."""
     boxed = {label.code for label in recording.strong}
     inside = {label.code for label in recording.strong if _overlap_s(label, start_s) > min_overlap_s}
     return tuple(sorted(inside | (set(recording.codes) - boxed)))
@@ -184,7 +192,7 @@ def _overlap_s(label: StrongLabel, start_s: float) -> float:
 
 
 def _relative_to_window(label: StrongLabel, start_s: float) -> StrongLabel:
-    """Return a label as seconds of a window, cut to it."""
+    """Return a label with times relative to a window, cut to it."""
     onset_s, offset_s = max(label.onset_s - start_s, 0.0), min(label.offset_s - start_s, WINDOW_S)
     return StrongLabel(label.code, onset_s, offset_s, label.low_hz, label.high_hz)
 

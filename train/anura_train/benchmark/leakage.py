@@ -35,14 +35,14 @@ def write_both_splits(corpus: Corpus, out: Path) -> Corpus:
 
 def _windows(corpus: Corpus, folder: Path) -> Iterator[Recording]:
     folder.mkdir(parents=True, exist_ok=True)
-    library = AudioCache(RATE_HZ, room=0)
+    cache = AudioCache(RATE_HZ, free_samples=0)
     for recording in corpus.frogs:
         sound = None
         for window in cut_windows([recording], WindowSettings()):
             name = f"{recording.name.replace('/', '_')}_{window.start_s:g}"
             path = folder / f"{name}.flac"
             if not path.exists():
-                sound = library[recording] if sound is None else sound
+                sound = cache[recording] if sound is None else sound
                 start = round(window.start_s * RATE_HZ)
                 young = path.with_suffix(".new")
                 soundfile.write(young, sound[start : start + WINDOW_S * RATE_HZ], RATE_HZ, "PCM_16", format="FLAC")

@@ -69,7 +69,7 @@ def fit(
     model = build_network(recipe.model, len(lesson.labels)).train()
     load_pretrained(model, recipe.model)
     fabric.to_device(model)
-    epoch_steps = math.ceil(lesson.examples.epoch / recipe.batch_size)
+    epoch_steps = math.ceil(lesson.examples.epoch_size / recipe.batch_size)
     steps = recipe.steps or (recipe.epochs or 0) * epoch_steps
     optimizer = make_optimizer(model, recipe)
     average, schedule = copy.deepcopy(model).eval(), make_schedule(optimizer, recipe, steps)
@@ -94,7 +94,7 @@ def fit(
         waveform, target = (fabric.to_device(torch.from_numpy(each[own])) for each in (batch.waveforms, batch.targets))
         cells, calling = (
             None if each is None else fabric.to_device(torch.from_numpy(each[own]))
-            for each in (batch.cells, batch.calling)
+            for each in (batch.cells, batch.call_mask)
         )
         with torch.no_grad():
             features = features_of(model, waveform, recipe)  # (B / joined, joined T, M)
@@ -115,8 +115,8 @@ def fit(
         # A young average would hold the random beginning: its decay grows with the steps (Tarvainen, Valpola 2017).
         update_ema(training.average, model, min(recipe.ema_decay, training.step / (training.step + 10)))
         checked = None
-        if lesson.check and recipe.early_stopping and training.step % epoch_steps == 0:
-            checked = check_micro_f1(training.average, lesson.check)
+        if lesson.validation and recipe.early_stopping and training.step % epoch_steps == 0:
+            checked = check_micro_f1(training.average, lesson.validation)
             training.judge(checked, recipe.early_stopping.patience)
         on_step(Step(training.step, steps, loss.item(), rate, checked))
         if keeper and fabric.is_global_zero:
@@ -193,8 +193,8 @@ def check_micro_f1(model: Net, windows: WindowExamples) -> float:
     """Return micro-F1 at 0.5 over all windows at once."""
     device = next(model.parameters()).device
     heard = []
-    for start in range(0, windows.epoch, CHECK_BATCH):
-        plain = [windows.plain(index)[0] for index in range(start, min(start + CHECK_BATCH, windows.epoch))]
+    for start in range(0, windows.epoch_size, CHECK_BATCH):
+        plain = [windows.unaugmented(index)[0] for index in range(start, min(start + CHECK_BATCH, windows.epoch_size))]
         features = model.features(torch.stack([torch.from_numpy(each) for each in plain]).to(device))
         heard.append(model.frame_logits(features).amax(1) >= 0)  # a logit of 0 is a probability of 0.5
     return micro_f1(torch.cat(heard).cpu().numpy(), windows.targets > 0)
