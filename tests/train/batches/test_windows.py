@@ -68,7 +68,7 @@ def test_a_window_is_its_stretch_of_sound_filled_up_with_silence(recordings: lis
 def test_each_window_comes_once_an_epoch_whatever_the_batch(size: int) -> None:
     recordings = [Recording(Path("none"), str(number), "g", codes) for number, codes in enumerate([()] * 6)]
     made = WindowExamples([window(each) for each in recordings], LABELS, WindowSettings(), AudioCache(RATE_HZ), seed=0)
-    turns = np.concatenate([made._in_turn(step, size) for step in range(1, 25)])
+    turns = np.concatenate([made._shuffled(step, size) for step in range(1, 25)])
     for epoch in range(len(turns) // 6):
         assert sorted(turns[6 * epoch : 6 * epoch + 6]) == list(range(6))
 
