@@ -17,13 +17,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from broken_cards import CARDS, FILES
 
-from anura_edge.card.report import report
-from anura_edge.card.survey import survey
+from anura_edge.card.report import summarise_card
+from anura_edge.card.survey import survey_card
 
 
 def look(folder: Path) -> str:
     """Return what is found on a card."""
-    card = report(list(survey(folder, None)), datetime.now(UTC))
+    card = summarise_card(list(survey_card(folder, None)), datetime.now(UTC))
     return ", ".join(f"{count} {state}" for state, count in card.states.items())
 
 

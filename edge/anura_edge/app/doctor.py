@@ -16,6 +16,7 @@ from anura_edge.app.lock import is_locked
 from anura_edge.audio import FloatArray
 from anura_edge.config.device import Config
 from anura_edge.delivery.connection import MqttConnection
+from anura_edge.dsp.signal_quality import FULL_SCALE
 from anura_edge.errors import AnuraError, SourceError
 from anura_edge.health.disk import shortfall
 from anura_edge.inference.classifier import golden_difference
@@ -25,9 +26,6 @@ from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S, is_flat
 from anura_edge.system import hardware
 from anura_edge.system.hardware import Space
 from anura_edge.wire import Status, topic
-
-CLIPPED = 0.999
-"""As much as 16 bits can hold, nearly."""
 
 HOT_C = 80.0
 """A Raspberry Pi slows itself down from here on (Raspberry Pi documentation, "Frequency management")."""
@@ -126,7 +124,7 @@ def _microphone(config: Config) -> tuple[Verdict, str]:
         return Verdict.FAIL, f"{capture.name} gives one flat line; check its cable and its switch"
     level_dbfs = 10 * math.log10(np.square(samples[:, -1]).mean())
     detail = f"{capture.name}, {capture.rate_hz} Hz, {level_dbfs:.0f} dBFS for a second"
-    if np.abs(samples[:, -1]).max() >= CLIPPED:
+    if np.abs(samples[:, -1]).max() >= FULL_SCALE:
         return Verdict.WARN, f"{detail}, up to full scale; turn its gain down"
     return Verdict.OK, detail
 

@@ -1,1 +1,1 @@
-"""Looks at a recorder's card before anything is analysed: what is there, what is broken, what is missing."""
+"""Check a recorder's SD card before its analysis: contents, damaged files, gaps in the schedule."""

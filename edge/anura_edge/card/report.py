@@ -1,4 +1,4 @@
-"""Turns what was seen of a card's files into what its owner wants to know."""
+"""Summarise the files of a card: by recorder, with gaps, duplicates, clock errors and battery."""
 
 import re
 from collections import Counter
@@ -26,15 +26,15 @@ from anura_edge.sources.metadata.song_meter_log import (
 MAX_CONFIG_LINES = 200
 
 _SUMMARY = re.compile(r"(?P<recorder>.*?)(_[A-D])?_Summary(_\d)?\.txt", re.IGNORECASE | re.DOTALL)
-"""Of SM3 and SM4 by memory slot, of SM5 by number."""
+"""Log files of SM3 and SM4 by memory slot, of SM5 by number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorder:
-    """One recorder's recordings."""
+class RecorderReport:
+    """The recordings of one recorder."""
 
     name: str
-    """Prefix of its names, or its serial number."""
+    """Prefix of its file names, or its serial number."""
     models: tuple[str, ...]
     serials: tuple[str, ...]
     recordings: int
@@ -44,56 +44,56 @@ class Recorder:
     """End of the last recording."""
     clock_sources: tuple[ClockSource, ...]
     interval_s: int | None
-    """Usual time from one start to the next."""
+    """Interval of the schedule, in seconds."""
     gaps: tuple[Gap, ...]
     overlaps: tuple[Overlap, ...]
-    """Not the same audio twice: Song Meters 4 with firmware 1.0.8 count their samples too slowly (WA003)."""
+    """These contain no audio twice: Song Meters 4 with firmware 1.0.8 count their samples too slowly (WA003)."""
     clock_faults: tuple[str, ...]
     battery_v: ReadingRange | None
     temperature_c: ReadingRange | None
-    """As the headers of its recordings say."""
+    """From the headers of the recordings."""
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """What is on a card."""
+class CardReport:
+    """The contents of a card."""
 
     audio_files: int
     other_files: int
     seconds: float
-    """Audio that can be heard, each content once."""
+    """Duration of readable audio, without copies."""
     missing_s: float
-    """Audio that headers promise and that is not there."""
+    """Duration that headers declare and files do not contain."""
     states: dict[str, int]
-    """How many audio files are in each state."""
+    """Number of audio files in each state."""
     duplicates: dict[str, str]
-    """Files whose content another file has, and that file."""
-    recorders: tuple[Recorder, ...]
+    """Copies, and the file that each is a copy of."""
+    recorders: tuple[RecorderReport, ...]
     logs: dict[str, StatusLog]
-    """What Song Meters noted of their own state, by prefix."""
+    """Status logs of Song Meters, by prefix."""
     configs: tuple[AudioMothConfig, ...]
-    """How the AudioMoths of this card were set."""
+    """Settings of the AudioMoths of this card."""
 
     @property
     def unreadable(self) -> int:
-        """How many recordings cannot be heard, or not to their end."""
+        """Number of recordings that are unreadable, or not readable to their end."""
         return sum(count for state, count in self.states.items() if state not in ("whole", "recovered"))
 
 
-def report(files: Sequence[CardFile], now: datetime) -> Card:
-    """Sum up a card's files. `now` tells which times lie in the future."""
+def summarise_card(files: Sequence[CardFile], now: datetime) -> CardReport:
+    """Summarise a card's files. A start after `now` is a clock error."""
     audio = [file for file in files if file.is_audio]
     duplicates = _duplicates(audio)
     others = [file.path for file in files if not file.is_audio]
-    once = [file for file in audio if file.name not in duplicates]
-    return Card(
+    originals = [file for file in audio if file.name not in duplicates]
+    return CardReport(
         audio_files=len(audio),
         other_files=len(others),
-        seconds=sum(file.seconds for file in once),
-        missing_s=sum(file.missing_s for file in once),
+        seconds=sum(file.seconds for file in originals),
+        missing_s=sum(file.missing_s for file in originals),
         states=dict(Counter(str(file.state) for file in audio)),
         duplicates=duplicates,
-        recorders=tuple(_recorder(name, group, now) for name, group in sorted(_by_recorder(once).items())),
+        recorders=tuple(_recorder(name, group, now) for name, group in sorted(_by_recorder(originals).items())),
         logs=_logs(others),
         configs=tuple(config for path in others if (config := _config(path))),
     )
@@ -101,15 +101,15 @@ def report(files: Sequence[CardFile], now: datetime) -> Card:
 
 def _duplicates(audio: Iterable[CardFile]) -> dict[str, str]:
     first: dict[str, str] = {}
-    again = {}
+    copies = {}
     for file in audio:
         if file.id and (same := first.setdefault(file.id, file.name)) != file.name:
-            again[file.name] = same
-    return again
+            copies[file.name] = same
+    return copies
 
 
 def _by_recorder(audio: Iterable[CardFile]) -> dict[str, list[CardFile]]:
-    """Group files; one that does not say whose it is belongs to the only recorder in its folder, if there is one."""
+    """Group files by recorder. A file without one belongs to the recorder of its folder, if there is only one."""
     audio = list(audio)
     in_folder: dict[Path, set[str]] = {}
     for file in audio:
@@ -122,26 +122,26 @@ def _by_recorder(audio: Iterable[CardFile]) -> dict[str, list[CardFile]]:
     return groups
 
 
-def _recorder(name: str, files: Sequence[CardFile], now: datetime) -> Recorder:
+def _recorder(name: str, files: Sequence[CardFile], now: datetime) -> RecorderReport:
     opened = [file for file in files if file.id]
-    slots, heard = _slots(files), _slots(opened)
+    slots, readable = _slots(files), _slots(opened)
     every_s = interval_s(slots)
     volts, degrees = RangeTracker(), RangeTracker()
     for file in files:
         volts.add(file.metadata.battery_v)
         degrees.add(file.metadata.temperature_c)
-    return Recorder(
+    return RecorderReport(
         name=name,
         models=tuple(sorted({model for file in files if (model := file.metadata.model)})),
         serials=tuple(sorted({serial for file in files if (serial := file.metadata.serial)})),
         recordings=len(opened),
         seconds=sum(file.seconds for file in files),
-        first_utc=heard[0].start_utc if heard else None,
-        last_utc=max(slot.start_utc + timedelta(seconds=slot.seconds) for slot in heard) if heard else None,
+        first_utc=readable[0].start_utc if readable else None,
+        last_utc=max(slot.start_utc + timedelta(seconds=slot.seconds) for slot in readable) if readable else None,
         clock_sources=tuple(sorted({file.clock_source for file in opened})),
         interval_s=every_s,
         gaps=tuple(gaps(slots, every_s)) if every_s else (),
-        overlaps=tuple(overlaps(heard)),
+        overlaps=tuple(overlaps(readable)),
         clock_faults=tuple(_clock_faults(files, now)),
         battery_v=volts.curve,
         temperature_c=degrees.curve,
@@ -149,13 +149,13 @@ def _recorder(name: str, files: Sequence[CardFile], now: datetime) -> Recorder:
 
 
 def _slots(files: Iterable[CardFile]) -> list[Slot]:
-    """Return the files whose place in time is known, in order of time."""
+    """Return the files with a known time, in order of time."""
     slots = [Slot(file.name, file.start_utc, file.seconds) for file in files if file.start_utc and _has_time(file)]
     return sorted(slots, key=lambda slot: slot.start_utc)
 
 
 def _has_time(file: CardFile) -> bool:
-    """Say whether a clock that was set gives it; a file's own time says nothing about a schedule."""
+    """Tell whether the time comes from a clock that was set. A file's modification time is no schedule."""
     return bool(file.start_utc and file.clock_source != ClockSource.FILE and not _is_unset(file.start_utc))
 
 
@@ -164,12 +164,12 @@ def _is_unset(start: datetime) -> bool:
 
 
 def _clock_faults(files: Sequence[CardFile], now: datetime) -> list[str]:
-    """Say where a clock was never set, is ahead of ours, or goes back from one name to the next in a folder."""
+    """Return where a clock was never set, is in the future, or goes back from one file to the next in a folder."""
     timed = [file for file in files if file.start_utc and file.clock_source != ClockSource.FILE]
     faults = []
     for file in timed:
         if file.start_utc and _is_unset(file.start_utc):
-            faults.append(f"{file.name}: the clock was never set, it says {file.start_utc:%Y-%m-%d %H:%M:%S}")
+            faults.append(f"{file.name}: the clock was never set; the time is {file.start_utc:%Y-%m-%d %H:%M:%S}")
         elif file.start_utc and file.start_utc > now + timedelta(days=1):
             faults.append(f"{file.name}: in the future, {file.start_utc:%Y-%m-%d %H:%M:%S}")
     for one, other in pairwise(timed):
@@ -183,7 +183,7 @@ def _clock_faults(files: Sequence[CardFile], now: datetime) -> list[str]:
 
 
 def _logs(others: Iterable[Path]) -> dict[str, StatusLog]:
-    """Read the summaries; those of slots A to D of one recorder as one."""
+    """Read the status logs. Those of the memory slots A to D of a recorder are joined."""
     parts: dict[str, list[Path]] = {}
     for path in others:
         if name := _SUMMARY.fullmatch(path.name):
@@ -199,6 +199,6 @@ def _config(path: Path) -> AudioMothConfig | None:
 
 
 def _lines(path: Path) -> Iterable[bytes]:
-    with suppress(OSError), path.open("rb") as file:  # a log that cannot be read costs no recording
+    with suppress(OSError), path.open("rb") as file:  # an unreadable log does not stop the report
         while line := file.readline(MAX_LINE_BYTES):
             yield line

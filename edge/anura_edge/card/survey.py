@@ -1,4 +1,4 @@
-"""Looks at every file on a card, briefly: header, identity, time, and how it begins to sound."""
+"""Inspect every file on a card: header, fingerprint, time, and the first seconds of audio."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from anura_edge.audio import ClockSource, FloatArray
+from anura_edge.dsp.signal_quality import FULL_SCALE
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import OTHER_FILE, AudioFile, open_file
 from anura_edge.sources.files.scan import FoundFile, scan
@@ -15,71 +16,71 @@ from anura_edge.sources.files.wav import LengthStatus
 from anura_edge.sources.metadata.filename import parse_file_name, recorder_prefix
 from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, resolve_start
 
-LOOK_S = 2.0
-"""This much of each recording is looked at."""
+INSPECTED_S = 2.0
+"""Duration of audio that is inspected in each recording."""
 
 SILENT_PEAK = 2 / 32_768
-"""A channel that never leaves the last bit has no microphone."""
+"""A channel whose samples use only the last bit has no microphone."""
 
-CLIPPED_PEAK, CLIPPED_SHARE = 0.999, 0.001
-"""More than one sample in a thousand at full scale is a gain that is too high, or a broken microphone."""
+CLIPPED_SHARE = 0.001
+"""More than one sample in a thousand at full scale means that the gain is too high or the microphone is broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardFile:
-    """What became clear about one file."""
+    """The result of inspecting one file."""
 
     path: Path
     name: str
     """Path below the card's folder."""
     state: str
-    """A `LengthStatus`, or the reason why it cannot be heard."""
+    """A `LengthStatus`, or the reason why it is unreadable."""
     detail: str
     recorder: str
-    """What stands before the time in the name, else the serial number in the header, else nothing."""
+    """The name's prefix before the time, or the serial number in the header, or an empty string."""
     id: str | None = None
     """Fingerprint of the content."""
     start_utc: datetime | None = None
     clock_source: ClockSource = ClockSource.UNKNOWN
     seconds: float = 0.0
-    """Audio that is there; 0 for a FLAC that does not say and would have to be decoded."""
+    """Duration of the audio; 0 for a FLAC whose header does not state it, because it would have to be decoded."""
     missing_s: float = 0.0
-    """Audio that the header promises and that is not there."""
+    """Duration that the header declares and the file does not contain."""
     rate_hz: int | None = None
     channels: int | None = None
     silent: tuple[int, ...] = ()
-    """Channels without any sound in its first LOOK_S, from 1."""
+    """Numbers of the channels without sound in the first INSPECTED_S, from 1."""
     clipped: tuple[int, ...] = ()
-    """Channels at full scale in its first LOOK_S, from 1."""
+    """Numbers of the channels at full scale in the first INSPECTED_S, from 1."""
     warnings: tuple[str, ...] = ()
     metadata: Metadata = field(default_factory=Metadata)
 
     @property
     def is_readable(self) -> bool:
-        """All that its header promises can be heard."""
+        """Whether the file contains all audio that its header declares."""
         return self.state in (LengthStatus.WHOLE, LengthStatus.RECOVERED)
 
     @property
     def is_audio(self) -> bool:
-        """It is a recording, or should be one."""
+        """Whether the file is, or should be, a recording."""
         return self.state != OTHER_FILE
 
 
-def survey(root: Path, zone: timezone | None) -> Iterator[CardFile]:
-    """Look at every file below a folder, in the order of names.
+def survey_card(root: Path, zone: timezone | None) -> Iterator[CardFile]:
+    """Inspect every file below a folder, in the order of names.
 
     Raises SourceError if the folder itself cannot be read.
     """
     for file in scan(root):
         try:
-            yield _heard(file, open_file(file.path, file.name, zone))
+            yield _readable(file, open_file(file.path, file.name, zone))
         except UnreadableError as error:
-            yield _unheard(file, error, zone)
+            yield _unreadable(file, error, zone)
 
 
-def _heard(file: FoundFile, sound: AudioFile) -> CardFile:
+def _readable(file: FoundFile, sound: AudioFile) -> CardFile:
     facts = sound.recording
-    start = sound.read_start(LOOK_S)
+    start = sound.read_start(INSPECTED_S)
     return CardFile(
         path=file.path,
         name=file.name,
@@ -94,14 +95,14 @@ def _heard(file: FoundFile, sound: AudioFile) -> CardFile:
         rate_hz=facts.rate_hz,
         channels=facts.channels,
         silent=_channels(np.abs(start).max(axis=0, initial=0) < SILENT_PEAK) if len(start) else (),
-        clipped=_channels((np.abs(start) >= CLIPPED_PEAK).mean(axis=0) > CLIPPED_SHARE) if len(start) else (),
+        clipped=_channels((np.abs(start) >= FULL_SCALE).mean(axis=0) > CLIPPED_SHARE) if len(start) else (),
         warnings=facts.warnings,
         metadata=sound.metadata,
     )
 
 
-def _unheard(file: FoundFile, error: UnreadableError, zone: timezone | None) -> CardFile:
-    """Keep what the name says: a file that cannot be read has its place in the schedule nevertheless."""
+def _unreadable(file: FoundFile, error: UnreadableError, zone: timezone | None) -> CardFile:
+    """Use the time in the name: an unreadable file still has its place in the schedule."""
     name = parse_file_name(file.path.stem)
     clock = resolve_start({FILE_NAME: name}, zone, datetime.fromtimestamp(0, UTC))
     return CardFile(
@@ -115,5 +116,5 @@ def _unheard(file: FoundFile, error: UnreadableError, zone: timezone | None) -> 
     )
 
 
-def _channels(which: FloatArray) -> tuple[int, ...]:
-    return tuple(int(channel) + 1 for channel in np.flatnonzero(which))
+def _channels(selected: FloatArray) -> tuple[int, ...]:
+    return tuple(int(channel) + 1 for channel in np.flatnonzero(selected))

@@ -1,4 +1,4 @@
-"""Prints what is on a card, for people and for programs."""
+"""Format a card report as text and as JSON."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,19 +6,19 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from anura_edge.card.report import Card, Recorder
+from anura_edge.card.report import CardReport, RecorderReport
 from anura_edge.card.survey import CardFile
 from anura_edge.sources.files.audio_file import NO_LENGTH
 from anura_edge.sources.metadata.song_meter_log import ReadingRange, StatusLog
 
 EXAMPLES = 5
-"""Of a long list this many are shown; the JSON has them all."""
+"""Number of items of a long list that the text shows. The JSON contains all."""
 
 
-def card_text(card: Card, files: Sequence[CardFile]) -> str:
-    """Say in a table what is there, what is broken and what is missing."""
+def card_text(card: CardReport, files: Sequence[CardFile]) -> str:
+    """Return the report as text: contents, damaged files, gaps."""
     missing = f", {_length(card.missing_s)} missing" if card.missing_s else ""
-    total = f"{card.audio_files} recordings, {_length(card.seconds)} to hear{missing}; {card.other_files} other files"
+    total = f"{card.audio_files} recordings, {_length(card.seconds)} readable{missing}; {card.other_files} other files"
     lines = [total, *_states(card, files)]
     for recorder in card.recorders:
         lines += ["", *_recorder(recorder)]
@@ -30,8 +30,8 @@ def card_text(card: Card, files: Sequence[CardFile]) -> str:
     return "\n".join(lines)
 
 
-def card_json(card: Card, files: Iterable[CardFile]) -> Iterator[str]:
-    """Yield a JSON object for each recording, each recorder, each log and each CONFIG.TXT, and for the whole card."""
+def card_json(card: CardReport, files: Iterable[CardFile]) -> Iterator[str]:
+    """Yield one JSON object for each recording, recorder, log and CONFIG.TXT, and one for the whole card."""
     for file in files:
         if file.is_audio:
             yield _json("file", {key: value for key, value in asdict(file).items() if key != "path"})
@@ -49,24 +49,24 @@ def _json(kind: str, value: dict[str, Any]) -> str:
     return json.dumps({kind: value}, default=lambda moment: moment.isoformat())
 
 
-def _states(card: Card, files: Sequence[CardFile]) -> list[str]:
+def _states(card: CardReport, files: Sequence[CardFile]) -> list[str]:
     lines = []
     for state, count in sorted(card.states.items()):
         names = [file.name for file in files if file.state == state] if state != "whole" else []
-        lines.append(f"  {state:<13}{count:>6}  {_some(names)}".rstrip())
+        lines.append(f"  {state:<13}{count:>6}  {_joined(names)}".rstrip())
     if card.duplicates:
-        lines.append(f"  {'copies':<13}{len(card.duplicates):>6}  {_some([*card.duplicates])}")
+        lines.append(f"  {'copies':<13}{len(card.duplicates):>6}  {_joined([*card.duplicates])}")
     for what, names in (
         ("silent", [f"{file.name} {_channels(file.silent)}" for file in files if file.silent]),
         ("clipped", [f"{file.name} {_channels(file.clipped)}" for file in files if file.clipped]),
     ):
         if names:
-            lines.append(f"  {what:<13}{len(names):>6}  {_some(names)}")
+            lines.append(f"  {what:<13}{len(names):>6}  {_joined(names)}")
     odd = [f"{file.name}: {warning}" for file in files for warning in file.warnings if warning != NO_LENGTH]
-    return lines + [f"  ! {line}" for line in _few(odd)]
+    return lines + [f"  ! {line}" for line in _first_items(odd)]
 
 
-def _recorder(recorder: Recorder) -> list[str]:
+def _recorder(recorder: RecorderReport) -> list[str]:
     about = ", ".join(recorder.models + recorder.serials)
     lines = [f"{recorder.name or 'no name'}{f' ({about})' if about else ''}: {recorder.recordings} recordings"]
     if recorder.first_utc and recorder.last_utc:
@@ -74,19 +74,19 @@ def _recorder(recorder: Recorder) -> list[str]:
         clocks = ", ".join(recorder.clock_sources)
         lines.append(f"  {_moment(recorder.first_utc)} to {_moment(recorder.last_utc)}{every}; clock: {clocks}")
     if "unknown" in recorder.clock_sources:
-        lines.append("  ! local times are read as UTC; set audio.utc_offset to what the recorder's clock kept")
+        lines.append("  ! local times are read as UTC; set audio.utc_offset to the offset of the recorder's clock")
     lines += [
         f"  ! gap: {gap.recordings} recordings missing from {_moment(gap.from_utc)} to {_moment(gap.until_utc)}"
         for gap in recorder.gaps[:EXAMPLES]
     ]
-    lines += _more(recorder.gaps)
+    lines += _remaining(recorder.gaps)
     if recorder.overlaps:
         longest = max(overlap.seconds for overlap in recorder.overlaps)
         lines.append(
-            f"  ! {len(recorder.overlaps)} recordings run into the next one, by up to {longest:.0f} s: "
-            f"{_some([overlap.name for overlap in recorder.overlaps])} (no copies; a clock that is off, WA003)"
+            f"  ! {len(recorder.overlaps)} recordings overlap the next one, by up to {longest:.0f} s: "
+            f"{_joined([overlap.name for overlap in recorder.overlaps])} (no copies, but a clock error: WA003)"
         )
-    lines += [f"  ! {fault}" for fault in _few(recorder.clock_faults)]
+    lines += [f"  ! {fault}" for fault in _first_items(recorder.clock_faults)]
     return lines + _curves(recorder.battery_v, recorder.temperature_c)
 
 
@@ -112,15 +112,15 @@ def _channels(channels: tuple[int, ...]) -> str:
     return f"(channel {' and '.join(map(str, channels))})"
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(_few(names))
+def _joined(names: Sequence[str]) -> str:
+    return ", ".join(_first_items(names))
 
 
-def _few(items: Sequence[str]) -> list[str]:
-    return [*items[:EXAMPLES], *(line.strip() for line in _more(items))]
+def _first_items(items: Sequence[str]) -> list[str]:
+    return [*items[:EXAMPLES], *(line.strip() for line in _remaining(items))]
 
 
-def _more(items: Sequence[object]) -> list[str]:
+def _remaining(items: Sequence[object]) -> list[str]:
     return [f"    and {len(items) - EXAMPLES} more"] if len(items) > EXAMPLES else []
 
 

@@ -26,11 +26,11 @@ def check(
 
     Exit codes: 0 every recording is readable to its end, 8 some are not.
     """
-    from anura_edge.card.report import report
-    from anura_edge.card.survey import survey
+    from anura_edge.card.report import summarise_card
+    from anura_edge.card.survey import survey_card
     from anura_edge.card.text import card_json, card_text
 
-    files = list(survey(folder.expanduser(), load(Config, config).audio.zone))
-    card = report(files, datetime.now(UTC))
+    files = list(survey_card(folder.expanduser(), load(Config, config).audio.zone))
+    card = summarise_card(files, datetime.now(UTC))
     typer.echo("\n".join(card_json(card, files)) if as_json else card_text(card, files))
     raise typer.Exit(ExitCode.SOME_UNREADABLE if card.unreadable else ExitCode.OK)

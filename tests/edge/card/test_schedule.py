@@ -1,4 +1,4 @@
-"""What a schedule asked for and what is there differ by exactly what is missing."""
+"""The gaps are exactly the scheduled recordings that are missing."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,13 +24,13 @@ def test_each_skipped_slot_is_missing_once(used: set[int], every_s: int, jitter:
 
 @given(st.integers(3, 20), st.integers(1, 23), st.data(), st.integers(0, 3_599))
 def test_only_usual_slots_count_as_missing(days: int, hours: int, data: st.DataObject, phase_s: int) -> None:
-    """Every day the same hours; then some of them fail."""
+    """The schedule has the same hours every day, and some recordings fail."""
     due = [(day, hour) for day in range(days) for hour in range(hours)]
     inner = [slot for slot in due if slot not in (due[0], due[-1])]
-    may_fail = [slot for slot in inner if slot[0] % 2]  # so that every hour stays usual
+    may_fail = [slot for slot in inner if slot[0] % 2]  # so that every hour stays a usual slot
     failed = data.draw(st.sets(st.sampled_from(may_fail), max_size=days // 2)) if may_fail else set()
-    there = [phase_s + day * 86_400 + hour * 3_600 for day, hour in due if (day, hour) not in failed]
-    found = gaps(slots(*there), 3_600)
+    starts_s = [phase_s + day * 86_400 + hour * 3_600 for day, hour in due if (day, hour) not in failed]
+    found = gaps(slots(*starts_s), 3_600)
     assert sum(gap.recordings for gap in found) == len(failed)
 
 
@@ -54,6 +54,6 @@ def test_triggered_recordings_have_no_interval() -> None:
 
 
 def test_overlap_has_the_length_of_the_shared_time() -> None:
-    over = overlaps(slots(0, 3_600, 7_200, length=3_617))
-    assert [(overlap.name, overlap.seconds) for overlap in over] == [("0.wav", 17), ("1.wav", 17)]
+    found = overlaps(slots(0, 3_600, 7_200, length=3_617))
+    assert [(overlap.name, overlap.seconds) for overlap in found] == [("0.wav", 17), ("1.wav", 17)]
     assert not overlaps(slots(0, 3_600, length=3_600.5))

@@ -1,4 +1,4 @@
-"""A card is judged rightly before anything is analysed, whatever is on it, and in a small memory."""
+"""The report of a card is correct for good and damaged files, and needs little memory."""
 
 import json
 import math
@@ -11,8 +11,8 @@ from broken_cards import CARDS, FILES, SECONDS, BrokenFile
 from waves import chunk, fmt, guano, noise, pcm16, riff
 
 from anura_edge.audio import ClockSource
-from anura_edge.card.report import Card, report
-from anura_edge.card.survey import CardFile, survey
+from anura_edge.card.report import CardReport, summarise_card
+from anura_edge.card.survey import CardFile, survey_card
 from anura_edge.card.text import card_json, card_text
 from anura_edge.errors import SourceError, UnreadableError
 from anura_edge.sources.files.audio_file import open_file
@@ -23,10 +23,10 @@ BRT = timezone(timedelta(hours=-3))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def look(folder: Path) -> tuple[Card, list[CardFile]]:
-    """Look at a card, and check that what is told of it can be read."""
-    files = list(survey(folder, BRT))
-    card = report(files, NOW)
+def inspect(folder: Path) -> tuple[CardReport, list[CardFile]]:
+    """Inspect a card, and check that its text is printable and its JSON valid."""
+    files = list(survey_card(folder, BRT))
+    card = summarise_card(files, NOW)
     text = card_text(card, files)
     assert text.replace("\n", "").isprintable()
     for line in card_json(card, files):
@@ -37,7 +37,7 @@ def look(folder: Path) -> tuple[Card, list[CardFile]]:
 @pytest.mark.parametrize("broken", FILES.values(), ids=FILES.keys())
 def test_broken_file_has_its_state(tmp_path: Path, broken: BrokenFile) -> None:
     (tmp_path / broken.name).write_bytes(broken.content)
-    card, (file,) = look(tmp_path)
+    card, (file,) = inspect(tmp_path)
     assert (file.state, file.seconds, file.missing_s) == (broken.state, broken.seconds, broken.missing_s), file.detail
     assert broken.says in "; ".join(file.warnings)
     assert bool(file.warnings) == bool(broken.says)
@@ -63,20 +63,20 @@ def test_broken_file_is_read_up_to_the_damage(tmp_path: Path, broken: BrokenFile
 def test_broken_file_takes_little_memory(tmp_path: Path, broken: BrokenFile) -> None:
     (tmp_path / broken.name).write_bytes(broken.content)
     tracemalloc.start()
-    list(survey(tmp_path, BRT))
+    list(survey_card(tmp_path, BRT))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 64e6
 
 
 @pytest.fixture
-def seen(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Card, list[CardFile]]:
+def inspected(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[CardReport, list[CardFile]]:
     CARDS[request.param](tmp_path)
-    return look(tmp_path)
+    return inspect(tmp_path)
 
 
 def on(card: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("seen", [card], indirect=True)
+    return pytest.mark.parametrize("inspected", [card], indirect=True)
 
 
 def test_at_least_sixty_broken_cases_exist() -> None:
@@ -84,8 +84,8 @@ def test_at_least_sixty_broken_cases_exist() -> None:
 
 
 @on("good")
-def test_good_card_has_no_findings(seen: tuple[Card, list[CardFile]]) -> None:
-    card, files = seen
+def test_good_card_has_no_findings(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    card, files = inspected
     (recorder,) = card.recorders
     assert (card.audio_files, card.seconds, card.unreadable, card.duplicates) == (12, 24, 0, {})
     assert (recorder.name, recorder.interval_s, recorder.clock_sources) == ("S4A03895", 900, (ClockSource.RECORDER,))
@@ -96,24 +96,24 @@ def test_good_card_has_no_findings(seen: tuple[Card, list[CardFile]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "states"),
+    ("inspected", "states"),
     [
         ("wa001", {"whole": 8, "empty": 4}),
         ("wa002", {"whole": 8, "nul_filled": 4}),
         ("wa004", {"whole": 10, "no_header": 2}),
     ],
-    indirect=["seen"],
+    indirect=["inspected"],
 )
-def test_broken_file_is_no_gap(seen: tuple[Card, list[CardFile]], states: dict[str, int]) -> None:
-    card, _ = seen
+def test_broken_file_is_no_gap(inspected: tuple[CardReport, list[CardFile]], states: dict[str, int]) -> None:
+    card, _ = inspected
     assert card.states == states
     assert card.recorders[0].interval_s == 900
     assert not card.recorders[0].gaps
 
 
 @on("wa003")
-def test_overlapping_recordings_are_reported(seen: tuple[Card, list[CardFile]]) -> None:
-    card, files = seen
+def test_overlapping_recordings_are_reported(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    card, files = inspected
     (recorder,) = card.recorders
     assert [overlap.seconds for overlap in recorder.overlaps] == [2.5] * 5
     assert not card.duplicates
@@ -122,8 +122,8 @@ def test_overlapping_recordings_are_reported(seen: tuple[Card, list[CardFile]]) 
 
 
 @on("battery_died")
-def test_dying_battery_is_reported(seen: tuple[Card, list[CardFile]]) -> None:
-    card, files = seen
+def test_dying_battery_is_reported(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    card, files = inspected
     (recorder,) = card.recorders
     assert card.states == {"whole": 3, "recovered": 1, "empty": 1}
     assert (recorder.name, recorder.recordings) == ("24E144055E080032", 4)
@@ -133,55 +133,55 @@ def test_dying_battery_is_reported(seen: tuple[Card, list[CardFile]]) -> None:
 
 
 @on("hole")
-def test_missing_recordings_are_counted(seen: tuple[Card, list[CardFile]]) -> None:
-    (gap,) = seen[0].recorders[0].gaps
+def test_missing_recordings_are_counted(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    (gap,) = inspected[0].recorders[0].gaps
     assert gap.recordings == 3
     assert gap.from_utc == datetime(2019, 5, 22, 22, 15, tzinfo=UTC)
     assert gap.until_utc == datetime(2019, 5, 22, 23, 0, tzinfo=UTC)
 
 
 @on("nights_only")
-def test_unscheduled_time_is_no_gap(seen: tuple[Card, list[CardFile]]) -> None:
-    (gap,) = seen[0].recorders[0].gaps
+def test_unscheduled_time_is_no_gap(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    (gap,) = inspected[0].recorders[0].gaps
     assert (gap.recordings, gap.from_utc) == (1, datetime(2019, 5, 25, 0, tzinfo=UTC))
 
 
 @on("clock_fell_back")
-def test_clock_that_goes_back_is_reported(seen: tuple[Card, list[CardFile]]) -> None:
-    (fault,) = seen[0].recorders[0].clock_faults
+def test_clock_that_goes_back_is_reported(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    (fault,) = inspected[0].recorders[0].clock_faults
     assert fault.startswith("REC0002.WAV: the clock went back from 2019-05-22 22:10:00 to 2019-05-22 01:00:00")
 
 
 @on("ahead")
-def test_clock_in_the_future_is_reported(seen: tuple[Card, list[CardFile]]) -> None:
-    (fault,) = seen[0].recorders[0].clock_faults
+def test_clock_in_the_future_is_reported(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    (fault,) = inspected[0].recorders[0].clock_faults
     assert "in the future" in fault
 
 
 def test_clock_that_was_never_set_is_reported(tmp_path: Path) -> None:
     (tmp_path / "00000000.WAV").write_bytes(FILES["no clock"].content)
-    (fault,) = look(tmp_path)[0].recorders[0].clock_faults
+    (fault,) = inspect(tmp_path)[0].recorders[0].clock_faults
     assert "never set" in fault
 
 
 @on("copies")
-def test_copy_counts_once(seen: tuple[Card, list[CardFile]]) -> None:
-    card, _ = seen
+def test_copy_counts_once(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    card, _ = inspected
     first = "a/S4A03895_20190522_223000.wav"
     assert card.duplicates == {"b/S4A03895_20190522_223000.wav": first, "copy of it.wav": first}
     assert (card.audio_files, card.seconds) == (4, 4)
 
 
 @on("dead_microphone")
-def test_silent_and_clipped_channels_are_reported(seen: tuple[Card, list[CardFile]]) -> None:
-    card, (file,) = seen
+def test_silent_and_clipped_channels_are_reported(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    card, (file,) = inspected
     assert (file.silent, file.clipped) == ((1,), (2,))
     assert "channel 1" in card_text(card, [file])
 
 
 @on("two_slots")
-def test_logs_of_two_slots_are_merged(seen: tuple[Card, list[CardFile]]) -> None:
-    card, files = seen
+def test_logs_of_two_slots_are_merged(inspected: tuple[CardReport, list[CardFile]]) -> None:
+    card, files = inspected
     log = card.logs["S4A03895"]
     assert (log.rows, log.power_ons, log.position) == (12, 3, Position(-22.9, -47.06))
     assert (log.first, log.last) == (datetime(2019, 5, 22, 0), datetime(2019, 5, 22, 20))
@@ -193,8 +193,8 @@ def test_logs_of_two_slots_are_merged(seen: tuple[Card, list[CardFile]]) -> None
 
 
 def test_real_recorder_files_have_their_states(data: Path) -> None:
-    files = list(survey(data / "recorders", None))
-    card = report(files, NOW)
+    files = list(survey_card(data / "recorders", None))
+    card = summarise_card(files, NOW)
     broken = {file.name: file.state for file in files if file.is_audio and file.state != "whole"}
     assert broken == {"zero_length.wav": "empty", "png_named.WAV": "not_audio", "data_past_eof.wav": "truncated"}
     assert (card.audio_files, card.other_files, card.duplicates) == (36, 4, {})
@@ -209,7 +209,7 @@ def test_real_recorder_files_have_their_states(data: Path) -> None:
 
 
 def test_real_song_meter_day_has_no_findings(data: Path) -> None:
-    card = report(list(survey(data / "sm4_day", BRT)), NOW)
+    card = summarise_card(list(survey_card(data / "sm4_day", BRT)), NOW)
     (recorder,) = card.recorders
     assert (recorder.name, recorder.recordings, recorder.interval_s) == ("S4A03895", 96, 900)
     assert (recorder.gaps, recorder.overlaps, recorder.clock_faults, card.unreadable) == ((), (), (), 0)
@@ -220,7 +220,7 @@ def test_control_characters_never_reach_the_terminal(tmp_path: Path) -> None:
     content = riff(fmt(), chunk(b"data", pcm16(noise(100))), guano(Model=evil, Serial=evil, Firmware_Version=evil))
     (tmp_path / f"{evil.replace('/', '')}_20190522_223000.wav").write_bytes(content)
     (tmp_path / f"{evil}_A_Summary.txt").write_bytes(b"DATE,TIME\n2021-Sep-21,17:01:01\n")
-    look(tmp_path)
+    inspect(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -235,13 +235,13 @@ def test_partial_audiomoth_settings_are_shown(
     tmp_path: Path, content: bytes, expected: tuple[AudioMothConfig, ...]
 ) -> None:
     (tmp_path / "CONFIG.TXT").write_bytes(content)
-    card, files = look(tmp_path)
+    card, files = inspect(tmp_path)
     assert card.configs == expected
     assert ("CONFIG.TXT of 24" in card_text(card, files)) == bool(expected)
 
 
 def test_missing_card_is_an_error_and_empty_card_is_not(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
-        look(tmp_path / "nothing")
-    card, files = look(tmp_path)
+        inspect(tmp_path / "nothing")
+    card, files = inspect(tmp_path)
     assert (card.audio_files, card.unreadable, files) == (0, 0, [])
