@@ -1,6 +1,6 @@
-"""The demo: a small SD card, a broker, a base station and a device, as a team in the field would run them.
+"""Demo of the whole system: a small SD card, a device, a broker and a base station.
 
-Run it with `make demo`. `KEEP=1 make demo` leaves the base station up until you press Ctrl-C.
+Run it with `make demo`. `KEEP=1 make demo` keeps the base station running until Ctrl-C.
 """
 
 import getpass
@@ -23,17 +23,17 @@ from anura_edge.store.journal import Journal
 
 ROOT = Path("build/demo")
 STATE = ROOT / "device"
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 
 
 def main() -> int:
     """Run the demo; return the exit code."""
     data = write_card(ROOT / "card")
-    print(f"The card: {len(list(data.iterdir()))} files in {data}\n")
+    print(f"Demo card: {len(list(data.iterdir()))} files in {data}\n")
     if mosquitto := shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
         return _with_base_station(data, mosquitto)
-    print("There is no mosquitto here (sudo apt install mosquitto), so the device works alone.\n")
-    return _accept(subprocess.run([*_device(data), "--config", _settings(None)], check=False).returncode)
+    print("mosquitto is not installed (sudo apt install mosquitto), so the device runs without a base station.\n")
+    return _demo_code(subprocess.run([*_device(data), "--config", _settings(None)], check=False).returncode)
 
 
 def _with_base_station(data: Path, mosquitto: str) -> int:
@@ -50,68 +50,71 @@ def _with_base_station(data: Path, mosquitto: str) -> int:
         stack.enter_context(_process([*command, "--web", address], "base"))
         _wait_for(int(address.rpartition(":")[2]))
         base = f"http://{address}/"
-        print(f"The base station: {base}\nWhat arrives there:\n")
+        print(f"Base station: {base}\nEvents that arrive there:\n")
         code, summary = _run_device(data, port, base)
-        agree = _compare(base, summary)
+        is_equal = _compare(base, summary)
         if os.environ.get("KEEP"):
-            _keep_up(base)
-    return code or (0 if agree else 1)
+            _wait_for_interrupt(base)
+    return code or (0 if is_equal else 1)
 
 
 def _run_device(data: Path, port: int, base: str) -> tuple[int, dict[str, Any]]:
-    """Let the device hear the card, and print what arrives at the base station meanwhile."""
-    seen = max((event["arrival"] for event in _all_events(base)), default=0)
+    """Run the device on the card, and print the events that arrive at the base station."""
+    arrival = max((event["arrival"] for event in _all_events(base)), default=0)
     with (ROOT / "device.log").open("w", encoding="utf-8") as log:
         device = subprocess.Popen(
             [*_device(data), "--json", "--config", _settings(port)], stdout=subprocess.PIPE, stderr=log, text=True
         )
-        # Its output is a few lines, so the pipe cannot fill before it ends.
+        # The device prints a few lines, so the pipe cannot fill.
         while device.poll() is None:
-            seen = _print_new(base, seen)
+            arrival = _print_new(base, arrival)
             time.sleep(0.1)
-        _print_new(base, seen)
+        _print_new(base, arrival)
         assert device.stdout
         *_, last = (json.loads(line) for line in device.stdout)
-    return _accept(device.returncode), last["summary"]
+    return _demo_code(device.returncode), last["summary"]
 
 
-def _print_new(base: str, seen: int) -> int:
-    for event in _events(base, seen):
+def _print_new(base: str, after: int) -> int:
+    for event in _events(base, after):
         seconds = (event["offset_sample"] - event["onset_sample"]) / event["rate_hz"]
         print(
             f"  {event['start_utc'][:19]}Z  {event['scientific_name']:<30} {event['p_peak']:4.0%}  {seconds:4.1f} s"
             f"  {event['recording_name']}",
             flush=True,
         )
-        seen = event["arrival"]
-    return seen
+        after = event["arrival"]
+    return after
 
 
 def _compare(base: str, summary: dict[str, Any]) -> bool:
-    """Print the sum of it all; say whether base station and device hold the same events."""
+    """Print a summary. Return whether base station and device have the same events."""
     journal = Journal(STATE / "journal.db")
-    heard, pending = {str(event) for event in journal.event_ids()}, journal.outbox.pending_count()
+    on_device, pending = {str(event) for event in journal.event_ids()}, journal.outbox.pending_count()
     journal.close()
-    stored = set(_get(f"{base}api/events/ids"))
+    at_base = set(_get(f"{base}api/events/ids"))
     analysed_s = summary["seconds"].get("analysed", 0)
     speed = f" at {analysed_s / summary['elapsed_s']:,.0f} x real time" if summary["elapsed_s"] else ""
     print(f"\n{summary['new']} new recordings, {summary['known']} known; {analysed_s / 60:.1f} min analysed{speed}")
     for reason, count in summary["unreadable"].items():
-        print(f"{count} file without sound: {reason}")
+        print(f"{count} unreadable file: {reason}")
     for name, count in sorted(summary["events"].items(), key=lambda item: -item[1]):
         print(f"  {name:<30} {count:>3} new")
-    print(f"In the device's journal {len(heard)} events, at the base station {len(stored)}; {pending} rows pending")
-    if heard == stored and not pending:
-        print("The same events are here and there, each once.")
+    print(
+        f"In the device's journal {len(on_device)} events, at the base station {len(at_base)}; {pending} rows pending"
+    )
+    if on_device == at_base and not pending:
+        print("Both have the same events, each once.")
         return True
     print(
-        f"They differ: {len(heard - stored)} not at the base, {len(stored - heard)} not on the device. See {ROOT}/*.log"
+        f"Difference: {len(on_device - at_base)} events not at the base station, "
+        f"{len(at_base - on_device)} not on the device. See {ROOT}/*.log"
     )
     return False
 
 
-def _keep_up(base: str) -> None:
-    print(f"\nStaying up: {base} (Ctrl-C ends it)", flush=True)
+def _wait_for_interrupt(base: str) -> None:
+    print(f"\nThe base station is running: {base} (stop with Ctrl-C)", flush=True)
     try:
         while True:
             time.sleep(3600)
@@ -136,8 +139,8 @@ def _device(data: Path) -> list[str]:
     return [_program("anura-edge"), "run", "--source", f"folder:{data}"]
 
 
-def _accept(code: int) -> int:
-    """Pass over the code for unreadable files: the card has an empty one on purpose."""
+def _demo_code(code: int) -> int:
+    """Return the exit code, but 0 for unreadable files: the demo card has an empty one on purpose."""
     return 0 if code == ExitCode.SOME_UNREADABLE else code
 
 
@@ -158,8 +161,8 @@ def _events(base: str, after: int) -> list[dict[str, Any]]:
 
 
 def _get(url: str) -> Any:  # noqa: ANN401 (JSON)
-    with urlopen(url, timeout=PATIENCE_S) as answer:
-        return json.load(answer)
+    with urlopen(url, timeout=TIMEOUT_S) as response:
+        return json.load(response)
 
 
 @contextmanager
@@ -170,7 +173,7 @@ def _process(command: list[str], name: str) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(PATIENCE_S)
+            process.wait(TIMEOUT_S)
 
 
 def _free_port() -> int:
@@ -180,13 +183,13 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    sys.exit(f"nothing answers on port {port}; see {ROOT}/*.log")
+    sys.exit(f"no program listens on port {port}; see {ROOT}/*.log")
 
 
 if __name__ == "__main__":

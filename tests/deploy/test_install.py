@@ -1,4 +1,4 @@
-"""What a device installs is small, and holds nothing that only training or the base station needs."""
+"""The base install is small, and contains no library that only training or the base station needs."""
 
 import json
 import subprocess

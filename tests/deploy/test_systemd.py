@@ -1,4 +1,4 @@
-"""The units that come along say what systemd understands, and give the services no more than they need."""
+"""The systemd units are valid, and the services have few privileges."""
 
 import re
 import subprocess
@@ -23,8 +23,10 @@ def test_unit_file_is_valid(unit: Path, tmp_path: Path) -> None:
     copy.write_text(unit.read_text(encoding="utf-8").replace("/opt/anura/bin", str(BIN)), encoding="utf-8")
     done = subprocess.run([need("systemd-analyze"), "verify", copy], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    newer = ("RestartSteps", "RestartMaxDelaySec")  # from systemd 254 on
-    complaints = [line for line in done.stderr.splitlines() if unit.name in line and not any(k in line for k in newer)]
+    new_keys = ("RestartSteps", "RestartMaxDelaySec")  # from systemd 254 on
+    complaints = [
+        line for line in done.stderr.splitlines() if unit.name in line and not any(k in line for k in new_keys)
+    ]
     assert complaints == []
 
 

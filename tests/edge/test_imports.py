@@ -1,4 +1,4 @@
-"""The device stays small: nothing that a recorder cannot carry is loaded."""
+"""The device loads no large library, and the command starts without the model runtime."""
 
 import pkgutil
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import anura_edge
 
-HEAVY = ["torch", "torchaudio", "onnx", "scipy", "sklearn", "fastapi", "sqlalchemy", "pandas", "matplotlib"]
+LARGE = ["torch", "torchaudio", "onnx", "scipy", "sklearn", "fastapi", "sqlalchemy", "pandas", "matplotlib"]
 
 
 def test_device_loads_no_large_library() -> None:
@@ -14,20 +14,20 @@ def test_device_loads_no_large_library() -> None:
     assert {"anura_edge.cli.main", "anura_edge.sources.microphone.source", "anura_edge.inference.classifier"} < set(
         modules
     )
-    program = f"import sys, {', '.join(modules)}; print(*({set(HEAVY)!r} & set(sys.modules)))"
+    program = f"import sys, {', '.join(modules)}; print(*({set(LARGE)!r} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == []
 
 
 def test_command_does_not_load_portaudio() -> None:
-    assert loaded_by_the_command("sounddevice") == []
+    assert modules_loaded_by_command("sounddevice") == []
 
 
 def test_command_does_not_load_the_model_runtime() -> None:
-    assert loaded_by_the_command("onnxruntime", "soundfile", "soxr", "paho", "rich.progress") == []
+    assert modules_loaded_by_command("onnxruntime", "soundfile", "soxr", "paho", "rich.progress") == []
 
 
-def loaded_by_the_command(*modules: str) -> list[str]:
+def modules_loaded_by_command(*modules: str) -> list[str]:
     program = f"import sys, anura_edge.cli.main; print(*({set(modules)!r} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return answer.stdout.split()

@@ -1,1 +1,1 @@
-"""A small SD card, as a Song Meter SM4 would have left it, made of real calls whose licences allow it."""
+"""The demo card: a small SD card like that of a Song Meter SM4, made from real calls with open licences."""
