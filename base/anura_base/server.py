@@ -1,4 +1,4 @@
-"""The base station: one process in which a subscriber, an ingest worker and a web server run together."""
+"""The base station: one process with a subscriber, an ingest worker, a web server and some periodic jobs."""
 
 import logging
 import signal
@@ -31,13 +31,13 @@ from anura_edge.errors import ConfigError
 log = logging.getLogger(__name__)
 
 _Loop = Callable[[threading.Event], None]
-"""Works until told to stop."""
+"""Works until the event is set."""
 
 
 def run(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Receive, store, acknowledge and show until SIGINT or SIGTERM.
+    """Run the base station until SIGINT or SIGTERM.
 
-    `ready` is called once with a line for people. Raises AnuraError when it cannot start.
+    `ready` is called once with a line for people. Raises AnuraError when the base station cannot start.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -46,7 +46,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
     install_triggers(engine)
     try:
         with _listen(settings.web) as listener:
-            _check_door(settings.web, listener, engine)
+            _check_login(settings.web, listener, engine)
             _run(settings, engine, listener, stop, ready)
     finally:
         engine.dispose()
@@ -55,9 +55,9 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
 def _run(
     settings: Settings, engine: Engine, listener: socket.socket, stop: threading.Event, ready: Callable[[str], None]
 ) -> None:
-    inbox = IngestQueue()
-    subscriber = Subscriber(settings.mqtt, inbox)
-    worker = IngestWorker(engine, inbox, subscriber.publish, settings.retention, settings.clips)
+    queue = IngestQueue()
+    subscriber = Subscriber(settings.mqtt, queue)
+    worker = IngestWorker(engine, queue, subscriber.publish, settings.retention, settings.clips)
     app = create_app(
         engine,
         worker,
@@ -69,29 +69,28 @@ def _run(
         explore=settings.explore,
     )
     server = _server(app, settings.web)
-    asking = ClipRequester(engine, subscriber)
     loops: list[_Loop] = [
         worker.run,
         partial(rollup.run, engine),
-        asking.run,
-        *_loops_beside(settings, engine, subscriber),
+        ClipRequester(engine, subscriber).run,
+        *_optional_loops(settings, engine, subscriber),
     ]
     with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
         parts = [pool.submit(server.run, [listener]), *(pool.submit(loop, stop) for loop in loops)]
-        for part in parts:  # should one die, the process ends with its error: half a base station is none
+        for part in parts:  # when one part fails, the whole process ends with its error
             part.add_done_callback(lambda _: stop.set())
         subscriber.start()
         broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
-        ready(f"anura-base: {_address(settings.web, listener)} shows what comes from {broker}")
+        ready(f"anura-base: {_address(settings.web, listener)} shows the data from {broker}")
         stop.wait()
         server.should_exit = True
-    subscriber.stop()  # after the worker, so that its last acknowledgements go out
+    subscriber.stop()  # after the worker, so that its last acknowledgements are sent
     for part in parts:
         part.result()
 
 
-def _loops_beside(settings: Settings, engine: Engine, subscriber: Subscriber) -> list[_Loop]:
-    """Return what runs beside the ingest: nothing where there is neither a rule nor Home Assistant."""
+def _optional_loops(settings: Settings, engine: Engine, subscriber: Subscriber) -> list[_Loop]:
+    """Return the loops for alerts and Home Assistant, if the settings turn them on."""
     loops: list[_Loop] = []
     if settings.alerts.rules:
         channels = open_channels(settings.alerts, subscriber.publish_and_wait)
@@ -102,18 +101,18 @@ def _loops_beside(settings: Settings, engine: Engine, subscriber: Subscriber) ->
 
 
 def _needs_login(web: WebSettings, listener: socket.socket) -> bool:
-    """Say whether somebody else than the person at this machine may ask."""
+    """Return whether other machines can connect."""
     return bool(web.trusted_proxies) or not ip_address(listener.getsockname()[0]).is_loopback
 
 
-def _check_door(web: WebSettings, listener: socket.socket, engine: Engine) -> None:
-    """Raise ConfigError when others may ask, but nobody could log in."""
+def _check_login(web: WebSettings, listener: socket.socket, engine: Engine) -> None:
+    """Raise ConfigError if other machines can connect but there is no user who can log in."""
     if not _needs_login(web, listener):
         return
     with engine.connect() as connection:
         if not has_users(connection):
             raise ConfigError(
-                "web: others than this machine may ask, and there is no user who could log in; add one with"
+                "web: other machines can connect, but there is no user who can log in; add one with"
                 " `anura-base user add NAME --role admin`, or listen on 127.0.0.1 without trusted_proxies"
             )
     if web.tls_cert_file is None and not web.trusted_proxies:
@@ -124,7 +123,7 @@ def _server(app: object, web: WebSettings) -> uvicorn.Server:
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         headers=SECURITY_HEADERS,
-        # Without a trusted proxy nobody may say that somebody else asks.
+        # X-Forwarded headers are trusted from these proxies only.
         proxy_headers=bool(web.trusted_proxies),
         forwarded_allow_ips=list(web.trusted_proxies),
         ssl_certfile=web.tls_cert_file,
@@ -137,7 +136,7 @@ def _server(app: object, web: WebSettings) -> uvicorn.Server:
         timeout_graceful_shutdown=5,
     )
     try:
-        config.load()  # here, because the server would end the process by itself
+        config.load()  # here, because the server would end the process on an error
     except (OSError, ValueError) as error:
         raise ConfigError(f"web: cannot use {web.tls_cert_file} with {web.tls_key_file}: {error}") from error
     return uvicorn.Server(config)

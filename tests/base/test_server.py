@@ -13,7 +13,7 @@ from anura_base.db.engine import open_database
 from anura_base.db.schema import events
 from anura_edge.wire import MAX_PAYLOAD_BYTES, Status
 
-# A base station whose life ends between the commit and the acknowledgement.
+# A base station that kills itself between the commit and the acknowledgement.
 DIES_BEFORE_ACK = """
 import os, signal
 from anura_base.cli.main import main
@@ -35,7 +35,7 @@ def stored_events(database_url: str) -> int:
 
 
 @on_both
-def test_a_batch_is_stored_and_acknowledged_every_time_it_comes(base, device, make) -> None:  # noqa: ANN001
+def test_repeated_batch_is_stored_once_and_acknowledged_again(base, device, make) -> None:  # noqa: ANN001
     rows = make.event(1), make.event(2)
     device.send(*rows)
     assert device.ack() == 2
@@ -47,7 +47,7 @@ def test_a_batch_is_stored_and_acknowledged_every_time_it_comes(base, device, ma
 
 
 @on_both
-def test_killed_between_commit_and_acknowledgement(start_base, device, make, database_url: str) -> None:  # noqa: ANN001
+def test_kill_between_commit_and_acknowledgement_loses_nothing(start_base, device, make, database_url: str) -> None:  # noqa: ANN001
     doomed = start_base([sys.executable, "-c", DIES_BEFORE_ACK])
     eventually(doomed.connected)
     rows = tuple(make.event(seq) for seq in range(1, 51))
@@ -62,7 +62,7 @@ def test_killed_between_commit_and_acknowledgement(start_base, device, make, dat
     assert base.json("api/events/ids") == [str(row.id) for row in rows]
 
 
-def test_what_came_while_it_was_away_is_waiting_at_the_broker(start_base, device, make) -> None:  # noqa: ANN001
+def test_broker_stores_messages_while_the_server_is_off(start_base, device, make) -> None:  # noqa: ANN001
     first = start_base()
     eventually(first.connected)
     assert first.stop() == 0
@@ -71,7 +71,7 @@ def test_what_came_while_it_was_away_is_waiting_at_the_broker(start_base, device
     assert device.ack() == 1
 
 
-def test_an_acknowledgement_is_not_kept_by_the_broker(base, broker, device, make) -> None:  # noqa: ANN001
+def test_acknowledgement_is_not_retained(base, broker, device, make) -> None:  # noqa: ANN001
     device.send(make.event(1))
     assert device.ack() == 1
     device.stop()
@@ -81,7 +81,7 @@ def test_an_acknowledgement_is_not_kept_by_the_broker(base, broker, device, make
     again.stop()
 
 
-def test_it_outlives_its_broker(base, broker, device, make) -> None:  # noqa: ANN001
+def test_server_reconnects_after_a_broker_outage(base, broker, device, make) -> None:  # noqa: ANN001
     broker.stop()
     eventually(lambda: not base.connected())
     assert base.json("api/devices") == []
@@ -91,7 +91,7 @@ def test_it_outlives_its_broker(base, broker, device, make) -> None:  # noqa: AN
     assert device.ack() == 1
 
 
-def test_a_broker_that_is_not_there_at_the_start_is_waited_for(start_base, broker) -> None:  # noqa: ANN001
+def test_server_waits_for_a_broker_that_starts_later(start_base, broker) -> None:  # noqa: ANN001
     broker.stop()
     base = start_base()
     assert not base.connected()
@@ -100,7 +100,7 @@ def test_a_broker_that_is_not_there_at_the_start_is_waited_for(start_base, broke
 
 
 @on_both
-def test_hostile_messages_do_not_stop_it(base, device, make) -> None:  # noqa: ANN001
+def test_hostile_messages_are_refused(base, device, make) -> None:  # noqa: ANN001
     device.send_raw("event", b"{")
     device.send_raw("event", b" " * (MAX_PAYLOAD_BYTES + 1))
     device.send_raw("effort", b" " * (3 * MAX_PAYLOAD_BYTES))  # the broker does not pass this on
@@ -110,7 +110,7 @@ def test_hostile_messages_do_not_stop_it(base, device, make) -> None:  # noqa: A
     assert "Messages refused</dt><dd>3<" in base.get("")
 
 
-def test_what_a_device_says_is_escaped(base, device, make) -> None:  # noqa: ANN001
+def test_text_from_a_device_is_escaped(base, device, make) -> None:  # noqa: ANN001
     device.send(make.event(1, recording_name="<script>alert(1)</script>", label="'\"><img src=x>"))
     device.ack()
     page = base.get("")
@@ -120,7 +120,7 @@ def test_what_a_device_says_is_escaped(base, device, make) -> None:  # noqa: ANN
 
 
 @on_both
-def test_the_page_shows_calls_devices_and_effort(base, device, make) -> None:  # noqa: ANN001
+def test_pages_show_calls_devices_and_effort(base, device, make) -> None:  # noqa: ANN001
     device.send_raw("status", Status(state="online", model_id="anuraset-student").to_bytes(), retain=True)
     device.send(make.effort(3, hours=11.5), make.effort(4, make.state.DROPPED, 0.25), floor=3)
     device.send(make.event(5, clock_source="unknown"), floor=3)
@@ -138,7 +138,7 @@ def test_the_page_shows_calls_devices_and_effort(base, device, make) -> None:  #
     assert (view["state"], view["events"], view["missing"]) == ("online", 1, 2)
 
 
-def test_the_page_shows_how_a_device_is(base, device, make) -> None:  # noqa: ANN001
+def test_network_page_shows_the_health_of_a_device(base, device, make) -> None:  # noqa: ANN001
     device.send_raw("health", make.health(oldest_pending_s=7_300, since_inference_s=3, temperature_c=61.2).to_bytes())
     page = eventually(lambda: " ".join(text.split()) if "61" in (text := base.get("network")) else None)
     for text in ("1,234 rows", "for 2 h", "heard audio 3 s before", "0 s of audio dropped in 2 gaps", "61 °C"):
@@ -153,7 +153,7 @@ def test_the_page_shows_how_a_device_is(base, device, make) -> None:  # noqa: AN
 
 
 @on_both
-def test_a_reader_of_the_api_misses_nothing(base, device, make) -> None:  # noqa: ANN001
+def test_api_returns_every_event_page_by_page(base, device, make) -> None:  # noqa: ANN001
     rows = tuple(make.event(seq) for seq in range(1, 8))
     device.send(*rows)
     device.ack()
@@ -164,7 +164,7 @@ def test_a_reader_of_the_api_misses_nothing(base, device, make) -> None:  # noqa
     assert ids == [str(row.id) for row in rows]
 
 
-def test_the_stream_brings_a_new_call(base, device, make) -> None:  # noqa: ANN001
+def test_stream_sends_a_new_call(base, device, make) -> None:  # noqa: ANN001
     with urllib.request.urlopen(base.url + "stream", timeout=20) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         assert stream.readline() == b"event: live\n"
@@ -176,20 +176,20 @@ def test_the_stream_brings_a_new_call(base, device, make) -> None:  # noqa: ANN0
             assert not line.startswith(b"event: forged")
 
 
-def test_every_answer_forbids_what_the_page_does_not_need(base) -> None:  # noqa: ANN001
+def test_responses_have_security_headers(base) -> None:  # noqa: ANN001
     for path in ("", "static/live.js", "api/events"):
         with urllib.request.urlopen(base.url + path) as answer:
             assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_it_stops_cleanly_with_a_reader_on_the_stream(base) -> None:  # noqa: ANN001
+def test_server_stops_with_an_open_stream(base) -> None:  # noqa: ANN001
     with urllib.request.urlopen(base.url + "stream", timeout=20) as stream:
         stream.readline()
         assert base.stop() == 0
 
 
-def test_a_database_that_takes_no_writes_is_not_healthy(base, device, make, tmp_path) -> None:  # noqa: ANN001
+def test_database_that_refuses_writes_is_unhealthy(base, device, make, tmp_path) -> None:  # noqa: ANN001
     blocker = sqlite3.connect(tmp_path / "base.db", isolation_level=None)
     blocker.execute("DROP TABLE received")
     device.send(make.event(1))
@@ -204,7 +204,7 @@ def test_a_database_that_takes_no_writes_is_not_healthy(base, device, make, tmp_
     eventually(lambda: base.health() == {"subscriber": True, "database": True})
 
 
-def test_nothing_is_acknowledged_into_a_database_that_was_removed(base, device, make, tmp_path: Path) -> None:  # noqa: ANN001
+def test_rows_for_a_removed_database_are_not_acknowledged(base, device, make, tmp_path: Path) -> None:  # noqa: ANN001
     device.send(make.event(1))
     assert device.ack() == 1
     for file in tmp_path.glob("base.db*"):
@@ -214,7 +214,7 @@ def test_nothing_is_acknowledged_into_a_database_that_was_removed(base, device, 
     assert device.acks.empty()
 
 
-def test_a_browser_shows_the_page_and_each_new_call(base, device, make, open_page) -> None:  # noqa: ANN001
+def test_browser_shows_each_new_call(base, device, make, open_page) -> None:  # noqa: ANN001
     page = open_page(base.url)
     eventually(lambda: page.evaluate("document.getElementById('link').textContent") == "Live.")
     assert "No call has come yet" in page.evaluate("document.body.textContent")
@@ -225,7 +225,7 @@ def test_a_browser_shows_the_page_and_each_new_call(base, device, make, open_pag
     assert page.complaints == []
 
 
-def test_a_phone_shows_the_page_without_scrolling_sideways(base, device, make, open_page) -> None:  # noqa: ANN001
+def test_phone_page_does_not_scroll_sideways(base, device, make, open_page) -> None:  # noqa: ANN001
     device.send(make.event(1, recording_name="x" * 500))
     device.ack()
     page = open_page(base.url)
@@ -236,7 +236,7 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(base, device, make, o
     assert page.evaluate(f"Math.max(...{widths})") <= 360
 
 
-def test_without_scripts_the_page_is_complete(base, device, make) -> None:  # noqa: ANN001
+def test_page_is_complete_without_scripts(base, device, make) -> None:  # noqa: ANN001
     device.send(make.event(1))
     device.ack()
     assert "<em>Physalaemus cuvieri</em>" in base.get("")

@@ -1,1 +1,1 @@
-"""Connections to other home and monitoring systems."""
+"""Connections to other systems."""

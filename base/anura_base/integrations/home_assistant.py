@@ -1,11 +1,11 @@
-"""Home Assistant finds the devices by itself, by its MQTT discovery (home-assistant.io/integrations/mqtt).
+"""MQTT discovery for Home Assistant (home-assistant.io/integrations/mqtt): devices and their last calls as entities.
 
-The base station tells it, not the device, whose settings need not know who else listens. What is shown comes from the
-device's own topics `status` and `health`, and from `anura/v1/{site}/{device}/last_call`, where the base station says
-what it stored last: calls come in batches that may be compressed.
+The base station publishes the entities, so the settings of the devices do not depend on Home Assistant. The values come
+from the device's topics `status` and `health`, and from `anura/v1/{site}/{device}/last_call`, on which the base station
+publishes the event that it stored last: the devices send events in batches, which may be compressed.
 
-The broker keeps what is said about entities, so Home Assistant finds it after a restart of its own. It does not keep a
-call, which would seem to happen again.
+The broker retains the entities, so Home Assistant finds them after its restart. It does not retain a call, which would
+look like a new call.
 """
 
 import json
@@ -26,18 +26,19 @@ from anura_edge.wire import topic
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 5.0
+PUBLISH_EVERY_S = 5.0
 TIMEOUT_S = 10.0
-PAGE = 1_000
+MAX_EVENTS = 1_000
+"""Events that are read at once. Of each device only the last is published."""
 
 Device = tuple[str, str]
 """Site and name."""
 
 _DISK = "{{ (value_json.disk_free_bytes / 1e9) | round(1) if value_json.disk_free_bytes is not none else none }}"
 
-# What each entity reads of the device's health, and how Home Assistant should take it.
+# The entities for values of the device's health, by the last part of their unique id.
 _HEALTH: dict[str, dict[str, Any]] = {
-    "pending": {"name": "Rows that wait", "value_template": "{{ value_json.pending }}", "state_class": "measurement"},
+    "pending": {"name": "Rows waiting", "value_template": "{{ value_json.pending }}", "state_class": "measurement"},
     "disk": {
         "name": "Free disk",
         "value_template": _DISK,
@@ -53,7 +54,7 @@ _HEALTH: dict[str, dict[str, Any]] = {
         "state_class": "measurement",
     },
     "heard": {
-        "name": "Since audio was analysed",
+        "name": "Time since last analysis",
         "value_template": "{{ value_json.since_inference_s }}",
         "unit_of_measurement": "s",
         "device_class": "duration",
@@ -62,12 +63,12 @@ _HEALTH: dict[str, dict[str, Any]] = {
 }
 
 EXPIRE_AFTER_S = 600
-"""Then a value of its health is no longer known: it comes each minute as a rule."""
+"""After this time without a health message a value is unknown. By default there is one each minute."""
 
 
 def discovery(prefix: str, site: str, device: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the topic and the description of each entity of a device."""
-    # With the length, because both names may have an underscore: a_b/c is not a/b_c.
+    """Yield the topic and the configuration of each entity of a device."""
+    # The length makes it unique, because both names may contain underscores: a_b/c and a/b_c.
     identity = f"anura_{len(site)}_{site}_{device}"
     status = topic(site, device, "status")
     shared = {
@@ -76,9 +77,9 @@ def discovery(prefix: str, site: str, device: str) -> Iterator[tuple[str, dict[s
     }
     available = {"availability_topic": status, "availability_template": "{{ value_json.state }}"}
 
-    def entity(component: str, what: str, described: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        unique = f"{identity}_{what}"
-        return f"{prefix}/{component}/{unique}/config", {**described, "unique_id": unique, **shared}
+    def entity(component: str, name: str, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        unique = f"{identity}_{name}"
+        return f"{prefix}/{component}/{unique}/config", {**config, "unique_id": unique, **shared}
 
     yield entity(
         "binary_sensor",
@@ -92,9 +93,9 @@ def discovery(prefix: str, site: str, device: str) -> Iterator[tuple[str, dict[s
             "device_class": "connectivity",
         },
     )
-    for what, described in _HEALTH.items():
+    for name, config in _HEALTH.items():
         source = {"state_topic": topic(site, device, "health"), "expire_after": EXPIRE_AFTER_S}
-        yield entity("sensor", what, {**described, **source, **available})
+        yield entity("sensor", name, {**config, **source, **available})
     call = {
         "name": "Last call",
         "icon": "mdi:frog",
@@ -106,25 +107,26 @@ def discovery(prefix: str, site: str, device: str) -> Iterator[tuple[str, dict[s
 
 
 def last_call_topic(site: str, device: str) -> str:
-    """Name the topic that says which call was stored last."""
+    """Return the topic of the event that was stored last."""
     return f"anura/v1/{site}/{device}/last_call"
 
 
 class HomeAssistant:
-    """Tells Home Assistant of devices and their last calls."""
+    """Publishes devices and their last calls for Home Assistant."""
 
     def __init__(self, engine: Engine, prefix: str, subscriber: Subscriber) -> None:
         self._engine = engine
         self._prefix = prefix
         self._subscriber = subscriber
-        self._told: set[Device] = set()
+        self._published: set[Device] = set()
         self._arrival: int | None = None
+        """Arrival number of the last event that was published."""
 
     def run(self, stop: threading.Event) -> None:
-        """Tell until told to stop. What cannot be told now is told later; of calls, the last alone."""
-        while not stop.wait(LOOK_EVERY_S):
+        """Publish until `stop` is set. After an error, try again; of several calls only the last is published."""
+        while not stop.wait(PUBLISH_EVERY_S):
             if not self._subscriber.connected:
-                self._told.clear()  # the broker may come back without what it had kept
+                self._published.clear()  # the broker may have lost its retained messages
                 continue
             try:
                 self.publish_news()
@@ -132,22 +134,22 @@ class HomeAssistant:
                 log.info("home assistant: %s", root_cause(error) if isinstance(error, SQLAlchemyError) else error)
 
     def publish_news(self) -> None:
-        """Tell what is new.
+        """Publish new devices and new calls.
 
-        Raises DeliveryError when the broker does not take it.
+        Raises DeliveryError when the broker does not accept a message.
         """
         with self._engine.connect() as connection:
             known = {(site, device) for site, device in connection.execute(select(devices.c.site, devices.c.device))}
             if self._arrival is None:
                 self._arrival = connection.scalar(select(func.max(events.c.arrival))) or 0
-            calls = rows_after(connection, events, self._arrival, PAGE)
-        for site, device in sorted(known - self._told):
-            for name, described in discovery(self._prefix, site, device):
-                self._subscriber.publish_and_wait(name, json.dumps(described).encode(), TIMEOUT_S, retain=True)
-            self._told.add((site, device))
+            calls = rows_after(connection, events, self._arrival, MAX_EVENTS)
+        for site, device in sorted(known - self._published):
+            for name, config in discovery(self._prefix, site, device):
+                self._subscriber.publish_and_wait(name, json.dumps(config).encode(), TIMEOUT_S, retain=True)
+            self._published.add((site, device))
         for (site, device), call in {(call["site"], call["device"]): call for call in calls}.items():
-            shown = {name: call[name] for name in ("scientific_name", "label", "p_peak", "site", "device")}
-            shown["start_utc"] = call["start_utc"].isoformat()
-            self._subscriber.publish_and_wait(last_call_topic(site, device), json.dumps(shown).encode(), TIMEOUT_S)
+            values = {name: call[name] for name in ("scientific_name", "label", "p_peak", "site", "device")}
+            values["start_utc"] = call["start_utc"].isoformat()
+            self._subscriber.publish_and_wait(last_call_topic(site, device), json.dumps(values).encode(), TIMEOUT_S)
         if calls:
             self._arrival = calls[-1]["arrival"]

@@ -1,4 +1,4 @@
-"""What Home Assistant would find at a real broker."""
+"""What Home Assistant receives from a real broker."""
 
 import json
 import threading
@@ -21,30 +21,30 @@ from anura_edge.wire import Status, batch, topic
 
 
 @pytest.fixture
-def heard(broker):  # noqa: ANN001, ANN201
-    """Begin to listen at the broker, as often as wished; return what came, by topic, and whether it was kept."""
+def subscribe(broker):  # noqa: ANN001, ANN201
+    """Return a function that subscribes a new client; it returns payload and retain flag by topic, as they arrive."""
     clients = []
 
-    def listen() -> dict[str, tuple[dict[str, object], bool]]:
-        came: dict[str, tuple[dict[str, object], bool]] = {}
+    def new() -> dict[str, tuple[dict[str, object], bool]]:
+        received: dict[str, tuple[dict[str, object], bool]] = {}
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         subscribed = threading.Event()
-        client.on_message = lambda _c, _d, m: came.__setitem__(m.topic, (json.loads(m.payload), m.retain))
+        client.on_message = lambda _c, _d, m: received.__setitem__(m.topic, (json.loads(m.payload), m.retain))
         client.on_subscribe = lambda *_: subscribed.set()
         client.connect("127.0.0.1", broker.port)
         client.subscribe([("homeassistant/#", 1), ("anura/v1/+/+/last_call", 1)])
         client.loop_start()
         clients.append(client)
         assert subscribed.wait(60)
-        return came
+        return received
 
-    yield listen
+    yield new
     for client in clients:
         client.disconnect()
         client.loop_stop()
 
 
-def test_devices_and_their_last_call_are_found(broker, heard, make, tmp_path) -> None:  # noqa: ANN001
+def test_entities_are_retained_and_last_call_is_not(broker, subscribe, make, tmp_path) -> None:  # noqa: ANN001
     engine = open_database(f"sqlite:///{tmp_path / 'base.db'}")
     subscriber = Subscriber(MqttSettings(port=broker.port), IngestQueue())
     subscriber.start()
@@ -56,37 +56,37 @@ def test_devices_and_their_last_call_are_found(broker, heard, make, tmp_path) ->
             ingest(connection, [RawMessage(topic("pond", "one", kind), payload, False, datetime.now(UTC))])
 
     send("event", batch(journal, 1, [make.event(1)]))
-    told = HomeAssistant(engine, "homeassistant", subscriber)
-    told.publish_news()
-    came = heard()
+    publisher = HomeAssistant(engine, "homeassistant", subscriber)
+    publisher.publish_news()
+    received = subscribe()
     send("event", batch(journal, 1, [make.event(2), make.event(3, scientific_name="Hyla arborea")]))
-    told.publish_news()
-    call = eventually(lambda: came.get("anura/v1/pond/one/last_call"))
+    publisher.publish_news()
+    call = eventually(lambda: received.get("anura/v1/pond/one/last_call"))
     assert (call[0]["scientific_name"], call[1]) == ("Hyla arborea", False)
-    described = {name: what for name, (what, kept) in came.items() if name.startswith("homeassistant/") and kept}
-    assert described.keys() == dict(discovery("homeassistant", "pond", "one")).keys(), "the broker kept them"
-    assert not any("last_call" in name for name in heard() if name.startswith("anura/")), "a call is not kept"
+    entities = {name for name, (_, retained) in received.items() if name.startswith("homeassistant/") and retained}
+    assert entities == dict(discovery("homeassistant", "pond", "one")).keys()
+    assert not any("last_call" in name for name in subscribe() if name.startswith("anura/"))
     subscriber.stop()
     engine.dispose()
 
 
-def test_each_entity_reads_what_devices_send(make) -> None:  # noqa: ANN001
+def test_entity_templates_read_the_messages_of_devices(make) -> None:  # noqa: ANN001
     jinja2 = pytest.importorskip("jinja2")
-    sent = {
+    payloads = {
         topic("pond", "one", "status"): Status(state="online").to_bytes(),
         topic("pond", "one", "health"): make.health(disk_free_bytes=1_550_000_000, temperature_c=50.5).to_bytes(),
         last_call_topic("pond", "one"): b'{"scientific_name": "Hyla arborea"}',
     }
-    shown = {}
-    for name, described in discovery("homeassistant", "pond", "one"):
-        template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(described["value_template"])
-        shown[name.split("_")[-2] + name.split("_")[-1]] = template.render(
-            value_json=json.loads(sent[described["state_topic"]])
+    values = {}
+    for name, config in discovery("homeassistant", "pond", "one"):
+        template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(config["value_template"])
+        values[name.split("_")[-2] + name.split("_")[-1]] = template.render(
+            value_json=json.loads(payloads[config["state_topic"]])
         )
-    assert set(shown.values()) == {"online", "1234", "1.6", "50.5", "None", "none", "Hyla arborea"}
+    assert set(values.values()) == {"online", "1234", "1.6", "50.5", "None", "none", "Hyla arborea"}
 
 
-def test_names_with_underscores_are_not_mixed_up() -> None:
+def test_unique_ids_differ_for_names_with_underscores() -> None:
     one, other = (dict(discovery("homeassistant", *names)) for names in (("a_b", "c"), ("a", "b_c")))
     assert not one.keys() & other.keys()
     ids = [entity["unique_id"] for found in (one, other) for entity in found.values()]
