@@ -1,4 +1,4 @@
-"""What sound is on its way through the device: values without behaviour, shared by every source and stage."""
+"""Audio values and conversions that every source and stage shares."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 SampleArray = FloatArray | NDArray[np.int16]
-"""Samples as they come: float32 with a full scale of -1.0 to 1.0, or int16 as most recorders write them."""
+"""Samples as a file stores them: float32 with a full scale of -1.0 to 1.0, or int16 as most recorders write them."""
+
+FULL_SCALE = 0.999
+"""A sample with at least this absolute value is at full scale. 16 bits end at 0.99997, some converters a bit lower."""
 
 
 class ClockSource(StrEnum):
@@ -21,23 +24,23 @@ class ClockSource(StrEnum):
     RECORDER = "recorder"
     """The recorder's own clock, with a known offset from UTC."""
     SYSTEM = "system"
-    """This machine's clock, kept by NTP or a battery."""
+    """The clock of this machine, set by NTP or kept by a battery."""
     FILE = "file"
-    """The file's modification time: good for an order, not for a time of day."""
+    """The file's modification time. It is good for an order, not for a time of day."""
     UNKNOWN = "unknown"
-    """A file: the recorder's local time with no offset known, read as UTC, so wrong by up to 14 hours. A microphone:
-    a machine that does not know the time, wrong by any amount but the same throughout the recording."""
+    """File: the recorder's local time without a known offset, read as UTC, so wrong by up to 14 hours. Microphone: a
+    machine that does not know the time; it is wrong by any amount, but the same throughout the recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The facts of one stretch of sound: a file, or one run with a microphone."""
+    """The facts of one audio file, or of one session of a microphone."""
 
     id: str
     """The content's fingerprint for a file, a random UUID for a microphone."""
 
     name: str
-    """For people: the path below the scanned folder, or the microphone's name."""
+    """Readable name: the path below the scanned folder, or the microphone's name."""
 
     start_utc: datetime
     """Time of sample 0, in UTC."""
@@ -49,11 +52,11 @@ class Recording:
     channels: int
 
     samples: int | None
-    """How many samples a file's header promises per channel; None for a microphone, which has no end, and for a FLAC
-    that a power cut left without its length."""
+    """Samples per channel that the file's header declares. None for a microphone, which has no end, and for a FLAC file
+    without a length, as a power cut leaves it."""
 
     warnings: tuple[str, ...] = ()
-    """What is odd about it, for people: witnesses of its time that disagree, a header that was never finished."""
+    """Oddities in plain text: times that disagree, a header that was never finished."""
 
     def time_at(self, sample: int) -> datetime:
         """Return the UTC time of a sample, counted from the start of this recording at `rate_hz`."""
@@ -62,10 +65,10 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioChunk:
-    """The next piece of a recording. Chunks come in order; a jump in `first_sample` is audio that was dropped."""
+    """The next part of a recording. Chunks are in order; a jump in `first_sample` means that audio was lost."""
 
     samples: SampleArray
-    """Shape (samples, channels); none where a microphone is away."""
+    """Shape (samples, channels). Empty while a microphone is disconnected."""
 
     first_sample: int
     """Position of samples[0], counted from the start of the recording at its own rate."""
@@ -76,24 +79,35 @@ class AudioChunk:
         return self.first_sample + len(self.samples)
 
     def channel(self, number: int) -> FloatArray:
-        """Return one channel: shape (samples,), float32 from -1.0 to 1.0. Only this one is converted."""
+        """Return one channel: shape (samples,), float32 from -1.0 to 1.0. The other channels are not converted."""
         samples = to_float(self.samples[:, number])
         if self.samples.dtype == np.int16:
             return samples
-        # Float files can hold NaN, which a recurrent state would never forget, and values whose square is infinite.
-        is_sound = samples.min(initial=0) >= -1 and samples.max(initial=0) <= 1
-        return samples if is_sound else np.nan_to_num(samples).clip(-1, 1)
+        # Float files can contain NaN, which would stay in a recurrent state, and values whose square is infinite.
+        is_valid = samples.min(initial=0) >= -1 and samples.max(initial=0) <= 1
+        return samples if is_valid else np.nan_to_num(samples).clip(-1, 1)
 
     def choose_channel(self, wanted: int | Literal["loudest"]) -> int:
-        """Return the number of the wanted channel, at most the last one, or of the channel with the highest level."""
-        if wanted != "loudest":
-            return min(wanted, int(self.samples.shape[1]) - 1)
-        channels = map(self.channel, range(self.samples.shape[1]))
-        return int(np.argmax([np.dot(samples, samples) for samples in channels]))
+        """Return the number of the channel to analyse: the wanted one, or the last one if there are fewer."""
+        return loudest_channel(self) if wanted == "loudest" else min(wanted, self.samples.shape[1] - 1)
+
+
+def loudest_channel(chunk: AudioChunk) -> int:
+    """Return the number of the channel with the highest level.
+
+    Channels are never averaged, because the two gains of a stereo recorder may differ by 10 to 16 dB.
+    """
+    channels = map(chunk.channel, range(chunk.samples.shape[1]))
+    return int(np.argmax([np.dot(samples, samples) for samples in channels]))
+
+
+def is_flat(samples: SampleArray) -> bool:
+    """Return whether no channel changes its value: shape (samples, channels)."""
+    return bool((samples == samples[:1]).all())
 
 
 def to_float(samples: SampleArray) -> FloatArray:
-    """Return samples of any shape in one piece of memory, float32, full scale is -1.0 to 1.0."""
+    """Return samples of any shape as contiguous float32, full scale is -1.0 to 1.0."""
     if samples.dtype != np.int16:
         return np.ascontiguousarray(samples, np.float32)
     scaled = np.ascontiguousarray(samples).astype(np.float32)
@@ -107,14 +121,14 @@ def to_pcm16(samples: FloatArray) -> NDArray[np.int16]:
 
 
 class AudioSource(Protocol):
-    """A recording that can be heard."""
+    """A recording that can be analysed."""
 
     @property
     def recording(self) -> Recording:
-        """Its facts, known before the first sample is read; a microphone's `start_utc` moves when its clock is set."""
+        """The recording's facts, known before the first sample. If a clock is set, `start_utc` moves."""
 
     def chunks(self) -> Iterator[AudioChunk]:
-        """Yield its audio in order.
+        """Yield the audio in order.
 
-        Raises UnreadableError when the recording breaks off in the middle.
+        Raises UnreadableError if the recording breaks off.
         """

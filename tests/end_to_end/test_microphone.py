@@ -18,7 +18,8 @@ from anura_edge.clocks.sample_clock import SystemClock
 from anura_edge.config.analysis import DetectionSettings
 from anura_edge.demo.card import CLIPS
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.pipeline import PipelineOutput, analyse
+from anura_edge.detection.ledger import PipelineOutput
+from anura_edge.detection.pipeline import analyse
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import load_classifier
 from anura_edge.sources.files.audio_file import open_file

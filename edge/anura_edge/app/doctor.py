@@ -13,16 +13,15 @@ from threading import Event
 import numpy as np
 
 from anura_edge.app.lock import is_locked
-from anura_edge.audio import FloatArray
+from anura_edge.audio import FULL_SCALE, FloatArray, is_flat
 from anura_edge.config.device import Config
 from anura_edge.delivery.connection import MqttConnection
-from anura_edge.dsp.signal_quality import FULL_SCALE
 from anura_edge.errors import AnuraError, SourceError
 from anura_edge.health.disk import shortfall
 from anura_edge.inference.classifier import golden_difference
 from anura_edge.inference.loading import load_model
 from anura_edge.sources.microphone.capture_client import Capture, CaptureProcess
-from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S, is_flat
+from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S
 from anura_edge.system import hardware
 from anura_edge.system.hardware import Space
 from anura_edge.wire import Status, topic

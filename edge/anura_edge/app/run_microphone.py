@@ -15,7 +15,8 @@ from anura_edge.clocks.sample_clock import Clock, SystemClock
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.config.energy import EnergySettings
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.pipeline import PipelineOutput, analyse
+from anura_edge.detection.ledger import PipelineOutput
+from anura_edge.detection.pipeline import analyse
 from anura_edge.dsp.gating import PowerGate, PowerState, describe_savings
 from anura_edge.dsp.signal_quality import FAULT_S, FaultDetector
 from anura_edge.errors import JournalFullError
@@ -110,7 +111,7 @@ class MicrophoneSession:
 
     def _write(self, result: PipelineOutput, recording: Recording) -> None:
         for state, samples in result.quality:
-            if self._faults.note(state, samples):
+            if self._faults.update(state, samples):
                 detail = f"{recording.name} has been {state} for {FAULT_S / 60:g} minutes; check its cable and its gain"
                 self._notify(NoticeKind.SOUND_FAULT, detail, recording)
         if self._last_run_end and recording.clock_source == ClockSource.SYSTEM:

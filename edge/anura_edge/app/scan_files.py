@@ -16,7 +16,8 @@ from threading import Event, Semaphore
 from anura_edge.audio import ClockSource
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.detection.detector import Detector
-from anura_edge.detection.pipeline import PipelineOutput, analyse
+from anura_edge.detection.ledger import PipelineOutput
+from anura_edge.detection.pipeline import analyse
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import OTHER_FILE, AudioFile, check_name, is_unchanged, open_file
 from anura_edge.sources.files.identity import INTERRUPTED, quick_fingerprint, read_ahead

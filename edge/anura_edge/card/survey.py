@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anura_edge.audio import ClockSource, FloatArray
-from anura_edge.dsp.signal_quality import FULL_SCALE
+from anura_edge.audio import FULL_SCALE, ClockSource, FloatArray
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import OTHER_FILE, AudioFile, open_file
 from anura_edge.sources.files.scan import FoundFile, scan

@@ -11,11 +11,11 @@ from threading import Lock, Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from anura_edge.audio import AudioChunk, AudioSource, FloatArray, Recording
+from anura_edge.audio import AudioChunk, AudioSource, FloatArray, Recording, to_pcm16
 from anura_edge.clips.ranking import make_clip
-from anura_edge.clips.recent_audio import RecentAudio
 from anura_edge.clips.store import ClipStore, to_flac
 from anura_edge.config.operation import ClipSettings
+from anura_edge.dsp.ring_buffer import RingBuffer
 from anura_edge.wire import EventRow
 
 log = logging.getLogger(__name__)
@@ -92,12 +92,12 @@ class ClipRecorder:
         with self._lock:
             self._cut(math.inf)
             self._recording = recording.id
-            self._recent = RecentAudio(round(self._memory_s * recording.rate_hz))
+            self._recent = RingBuffer(round(self._memory_s * recording.rate_hz), np.int16)
 
     def write(self, samples: FloatArray, first_sample: int) -> None:
         """Store the next mono samples, shape (n,)."""
         with self._lock:
-            self._recent.write(samples, first_sample)
+            self._recent.write_at(first_sample, to_pcm16(samples))
             self._cut(self._recent.end)
 
     def add_event(self, event: EventRow) -> None:
@@ -120,11 +120,11 @@ class ClipRecorder:
     def _cut(self, until: float) -> None:
         for clip in [clip for clip in self._open if clip.last <= until]:
             self._open.remove(clip)
-            samples = self._recent.read(clip.first, clip.last)
+            first = max(clip.first, self._recent.start)
+            samples = self._recent.read(first, max(first, min(clip.last, self._recent.end)))
             try:
                 if len(samples):  # none, if the event was reported very late because the journal had no room
-                    first_sample = max(clip.first, self._recent.start)
-                    self._queue.put_nowait(_QueuedClip(samples, first_sample, clip.events))
+                    self._queue.put_nowait(_QueuedClip(samples, first, clip.events))
             except Full:  # a slow disk must not stop the analysis
                 self.dropped += 1
 

@@ -1,4 +1,4 @@
-"""Turns one contiguous stretch of audio after another into calls: resample, cut, score, track."""
+"""Turns segments of audio into detections: resample, cut into blocks, score, track."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -15,36 +15,36 @@ from anura_edge.inference.classifier import Classifier, frames_in, make_framer
 
 
 class Detector:
-    """Turns one contiguous stretch of mono audio after another into calls."""
+    """Turns one segment of mono audio after another into detections."""
 
     def __init__(
         self,
         bundle: Bundle,
         classifier: Classifier,
-        detect: DetectionSettings,
+        settings: DetectionSettings,
         block_s: float,
         *,
         is_live: bool = False,
     ) -> None:
-        """Score about `block_s` seconds at a time: long for files, short for a microphone.
+        """`block_s` is the length of a block for the model, in seconds: long for files, short for a microphone.
 
-        Live sound comes in blocks of that length: it is scored when a block has come, though a row may be missing.
+        Live audio arrives in blocks of that length. It is scored when a block has arrived, even if a frame is missing.
         """
         self.bundle = bundle
         self._rate_hz = bundle.manifest.rate_hz
-        self._rules = rules_for(bundle, detect)
+        self._rules = rules_for(bundle, settings)
         self._framer = make_framer(bundle.manifest, frames_in(bundle.manifest, block_s), slack=int(is_live))
         self._classifier = classifier
         self._block_s = block_s
 
     def set_block(self, block_s: float) -> None:
-        """Score about so many seconds at a time from now on."""
+        """Change the length of a block for the model, in seconds."""
         if block_s != self._block_s:
             self._block_s = block_s
             self._framer.set_block_frames(frames_in(self.bundle.manifest, block_s))
 
     def begin(self, rate_hz: int) -> None:
-        """Begin a stretch of audio at a sample rate."""
+        """Begin a segment with a sampling rate."""
         manifest = self.bundle.manifest
         self._resampler = Resampler(rate_hz, manifest.rate_hz)
         self._tracker = DetectionTracker(self._rules, manifest.hop_samples, manifest.window_samples)
@@ -52,31 +52,31 @@ class Detector:
         self._classifier.reset()
 
     def feed(self, samples: FloatArray) -> Iterator[Detection]:
-        """Take the next mono samples of the stretch."""
-        return self._calls(self._framer.feed(self._resampler.feed(samples)))
+        """Take the next mono samples of the segment. Yield the detections that end."""
+        return self._detections(self._framer.feed(self._resampler.feed(samples)))
 
     def end(self) -> Iterator[Detection]:
-        """End the stretch."""
+        """End the segment. Yield the remaining detections."""
         last = self._framer.feed(self._resampler.flush())
-        return chain(self._calls(last), self._calls(self._framer.flush()), self._tracker.flush())
+        return chain(self._detections(last), self._detections(self._framer.flush()), self._tracker.flush())
 
-    def _calls(self, windows: Iterable[AudioBlock]) -> Iterator[Detection]:
-        for window in windows:
-            yield from self._tracker.update(self._classifier.score(window))
+    def _detections(self, blocks: Iterable[AudioBlock]) -> Iterator[Detection]:
+        for block in blocks:
+            yield from self._tracker.update(self._classifier.score(block))
 
 
-def rules_for(bundle: Bundle, detect: DetectionSettings) -> list[Rule]:
-    """Put the bundle's thresholds and the settings together.
+def rules_for(bundle: Bundle, settings: DetectionSettings) -> list[Rule]:
+    """Combine the bundle's thresholds with the settings: one rule per label.
 
-    Raises ConfigError if the settings name a label that the model does not have.
+    Raises ConfigError if the settings contain a label that the model does not have.
     """
     labels = {label.code: label.threshold for label in bundle.manifest.labels}
-    # Whatever the case: keys that come from the environment are in lower case.
+    # Keys from environment variables are in lower case, so codes are compared without case.
     codes = {code.casefold(): code for code in labels}
-    own = {c if c in labels else codes.get(c.casefold(), c): t for c, t in detect.thresholds.items()}
+    own = {c if c in labels else codes.get(c.casefold(), c): t for c, t in settings.thresholds.items()}
     if unknown := own.keys() - labels.keys():
         raise ConfigError(f"detect.thresholds: the model has no {sorted(unknown)}; it has {', '.join(labels)}")
     rate_hz = bundle.manifest.rate_hz
-    thresholds = [own.get(code, detect.threshold or default) for code, default in labels.items()]
-    merge_gap, max_length = round(detect.merge_gap_s * rate_hz), round(detect.max_call_s * rate_hz)
-    return [Rule(on, on * detect.release_ratio, merge_gap, max_length) for on in thresholds]
+    thresholds = [own.get(code, settings.threshold or default) for code, default in labels.items()]
+    merge_gap, max_length = round(settings.merge_gap_s * rate_hz), round(settings.max_call_s * rate_hz)
+    return [Rule(on, on * settings.release_ratio, merge_gap, max_length) for on in thresholds]

@@ -1,4 +1,4 @@
-"""Counts what became of every sample of a recording."""
+"""Adds up the effort of a recording: the state of every sample."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from anura_edge.events import EffortState
 
 @dataclass(frozen=True, slots=True)
 class EffortSpan:
-    """Consecutive samples of a recording with one fate, at the recording's own rate."""
+    """Consecutive samples of a recording with one state, at the recording's own rate."""
 
     state: EffortState
     first_sample: int
@@ -15,16 +15,16 @@ class EffortSpan:
 
 
 class EffortLedger:
-    """Add up stretches of one recording; neighbours with one fate become one."""
+    """Adds up the spans of one recording. Neighbours with the same state are merged."""
 
     def __init__(self) -> None:
         self._open: EffortSpan | None = None
         self._closed: list[EffortSpan] = []
         self.end_sample = 0
-        """Everything before this is accounted for."""
+        """Everything before this sample is accounted for."""
 
     def add(self, state: EffortState, until_sample: int) -> None:
-        """Account for the samples from `end_sample` to `until_sample`."""
+        """Account for the samples from `end_sample` to before `until_sample`."""
         samples = until_sample - self.end_sample
         if samples <= 0:
             return
@@ -36,13 +36,13 @@ class EffortLedger:
         self.end_sample = until_sample
 
     def take(self) -> list[EffortSpan]:
-        """Return all stretches since the last call, and forget them."""
+        """Remove and return all spans since the last call."""
         self._close()
         closed, self._closed = self._closed, []
         return closed
 
     def peek(self) -> list[EffortSpan]:
-        """Return what `take` would, and remember it."""
+        """Return what `take` would return, but do not remove it."""
         return [*self._closed, *([self._open] if self._open else [])]
 
     def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""Turns rows of probabilities into calls: hysteresis for each label, gaps merged."""
+"""Turns frames of scores into detections: hysteresis per label, short gaps merged."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,106 +7,106 @@ from dataclasses import dataclass
 from anura_edge.events import Detection, Scores
 
 SILENCE_DBFS = -120.0
-"""Level given to digital silence, below what 16 bits can hold, since its logarithm has none."""
+"""Level of digital silence, whose logarithm does not exist. It is below the range of 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When a label's call begins, lasts and ends. Durations are in samples of the model's rate."""
+    """When a label's detection begins and ends. Lengths are in samples of the model's rate."""
 
     on: float
-    """A call needs a row with at least this probability."""
+    """Threshold: a detection needs a frame with at least this score."""
 
     off: float
-    """It lasts from the first to the last row around that with at least this probability."""
+    """Release threshold: a detection lasts from the first to the last frame around it with at least this score."""
 
     merge_gap: int
-    """Calls that follow each other after less than this are one."""
+    """Two detections are merged if the gap between them is shorter than this."""
 
     max_length: int
-    """A call is cut when it gets this long, so that an all-night chorus is reported while it lasts."""
+    """A detection of this length is cut, so that an all-night chorus is reported while it lasts."""
 
 
 class _Track:
-    """The call of one label that may be under way. Rows are counted from the start of the stream."""
+    """The open detection of one label, if any. Frames are counted from the start of the stream."""
 
-    def __init__(self, label: int, rule: Rule, step: int, span: int) -> None:
-        self._label, self._rule, self._step, self._span = label, rule, step, span
-        # Rows below `off` until the silence after the last kept row, which speaks about `span` samples, is long enough.
-        self._patience = max(1, math.ceil((rule.merge_gap + span - step) / step))
-        self._clear()
+    def __init__(self, label: int, rule: Rule, hop: int, frame: int) -> None:
+        self._label, self._rule, self._hop, self._frame = label, rule, hop, frame
+        # The gap begins after the `frame` samples of the last frame above `off`.
+        self._max_gap_frames = max(1, math.ceil((rule.merge_gap + frame - hop) / hop))
+        self._reset()
 
-    def _clear(self) -> None:
-        self.open = False
-        self._heard = False
+    def _reset(self) -> None:
+        self.is_open = False
+        self._reached_on = False
         self._peak = self._p_sum = self._power_sum = 0.0
         self._onset = self._end = 0
         self._gap: list[tuple[float, float]] = []
 
-    def update(self, row: int, p: float, power: float) -> Detection | None:
-        """Take the next row; return the call that it ends."""
+    def update(self, frame: int, p: float, power: float) -> Detection | None:
+        """Take the next frame. Return the detection that it ends."""
         if p >= self._rule.off:
-            self._extend(row, p, power)
-            too_long = (self._end - self._onset) * self._step >= self._rule.max_length
-            return self.close(cut=True) if too_long else None
-        if not self.open:
+            self._extend(frame, p, power)
+            is_too_long = (self._end - self._onset) * self._hop >= self._rule.max_length
+            return self.close(is_cut=True) if is_too_long else None
+        if not self.is_open:
             return None
         self._gap.append((p, power))
-        over = not self._heard or len(self._gap) >= self._patience
-        return self.close() if over else None
+        is_over = not self._reached_on or len(self._gap) >= self._max_gap_frames
+        return self.close() if is_over else None
 
-    def _extend(self, row: int, p: float, power: float) -> None:
-        if not self.open:
-            self.open, self._onset = True, row
+    def _extend(self, frame: int, p: float, power: float) -> None:
+        if not self.is_open:
+            self.is_open, self._onset = True, frame
         for gap_p, gap_power in (*self._gap, (p, power)):
             self._p_sum += gap_p
             self._power_sum += gap_power
         self._gap.clear()
-        self._end = row + 1
-        self._heard = self._heard or p >= self._rule.on
+        self._end = frame + 1
+        self._reached_on = self._reached_on or p >= self._rule.on
         self._peak = max(self._peak, p)
 
-    def close(self, *, cut: bool = False) -> Detection | None:
-        """End the call here, when cut just where the next one may begin; return it, if it ever reached `on`."""
-        call = self._call(self._step if cut else self._span) if self._heard else None
-        self._clear()
-        return call
+    def close(self, *, is_cut: bool = False) -> Detection | None:
+        """End the detection. Return it if it reached `on`. If it is cut, the next one begins at its offset."""
+        detection = self._detection(self._hop if is_cut else self._frame) if self._reached_on else None
+        self._reset()
+        return detection
 
-    def _call(self, last_span: int) -> Detection:
-        rows = self._end - self._onset
-        power = self._power_sum / rows
+    def _detection(self, last_frame: int) -> Detection:
+        frames = self._end - self._onset
+        power = self._power_sum / frames
         return Detection(
             label=self._label,
-            onset_sample=self._onset * self._step,
-            offset_sample=(self._end - 1) * self._step + last_span,
+            onset_sample=self._onset * self._hop,
+            offset_sample=(self._end - 1) * self._hop + last_frame,
             p_peak=self._peak,
-            p_mean=min(self._p_sum / rows, self._peak),
+            p_mean=min(self._p_sum / frames, self._peak),
             level_dbfs=max(SILENCE_DBFS, 10 * math.log10(power)) if power > 0 else SILENCE_DBFS,
         )
 
 
 class DetectionTracker:
-    """Follow every label through a stream. The calls do not depend on how the rows were grouped into Scores."""
+    """Tracks every label through a stream. The result does not depend on how frames are grouped into Scores."""
 
-    def __init__(self, rules: Sequence[Rule], step: int, span: int) -> None:
+    def __init__(self, rules: Sequence[Rule], hop_samples: int, frame_samples: int) -> None:
         self._rules = rules
-        self._step = step
-        self._tracks = [_Track(label, rule, step, span) for label, rule in enumerate(rules)]
+        self._hop = hop_samples
+        self._tracks = [_Track(label, rule, hop_samples, frame_samples) for label, rule in enumerate(rules)]
 
     def update(self, scores: Scores) -> Iterator[Detection]:
-        """Yield the calls that these rows end, by time of ending and then by label."""
-        first_row = scores.first_sample // self._step
-        loudest = scores.probabilities.max(axis=0, initial=0).tolist()
+        """Yield the detections that these frames end, ordered by end and then by label."""
+        first_frame = scores.first_sample // self._hop
+        highest = scores.probabilities.max(axis=0, initial=0).tolist()
         ended: list[tuple[int, int, Detection]] = []
         for label, track in enumerate(self._tracks):
-            if not track.open and loudest[label] < self._rules[label].off:
+            if not track.is_open and highest[label] < self._rules[label].off:
                 continue  # most labels, most of the time
             column = scores.probabilities[:, label].tolist()
-            for row, (p, power) in enumerate(zip(column, scores.power.tolist(), strict=True), start=first_row):
-                if call := track.update(row, p, power):
-                    ended.append((row, label, call))
-        yield from (call for _, _, call in sorted(ended, key=lambda entry: entry[:2]))
+            for frame, (p, power) in enumerate(zip(column, scores.power.tolist(), strict=True), start=first_frame):
+                if detection := track.update(frame, p, power):
+                    ended.append((frame, label, detection))
+        yield from (detection for _, _, detection in sorted(ended, key=lambda entry: entry[:2]))
 
     def flush(self) -> Iterator[Detection]:
-        """End the stream: yield the calls that are under way, by label."""
-        yield from (call for track in self._tracks if (call := track.close()))
+        """End the stream. Yield the open detections, by label."""
+        yield from (detection for track in self._tracks if (detection := track.close()))

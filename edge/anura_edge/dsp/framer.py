@@ -1,4 +1,4 @@
-"""Cuts a stream of mono audio into the stretches that a model takes, whatever the size of the chunks it comes in."""
+"""Cuts a stream of mono audio into the blocks that a model takes. Chunks may have any length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from anura_edge.audio import FloatArray
-from anura_edge.dsp.ring_buffer import Ring
+from anura_edge.dsp.ring_buffer import RingBuffer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioBlock:
-    """A stretch of mono audio, ready to be scored; its samples are valid until the framer is fed again."""
+    """Consecutive mono samples for one or more frames of scores."""
 
     samples: FloatArray
     """Shape (samples,), float32, full scale is -1.0 to 1.0."""
@@ -21,57 +21,61 @@ class AudioBlock:
 
 
 class Framer:
-    """Gather `rows` rows of scores' worth of audio at a time: each row needs `window` samples, `hop` after the last.
+    """Yield blocks of `frames` frames. Each frame needs `window` samples and begins `hop` samples after the last one.
 
-    A stream model has window == hop, so the stretches follow each other; a window model's stretches overlap.
-    With `slack`, a stretch may have so many rows more or fewer: sound that comes in chunks of about a stretch need not
-    wait for the next chunk when a row is missing. With `lookahead`, so many samples of silence follow the stream's end.
+    A stream model has window == hop, so its blocks follow each other; the blocks of a window model overlap.
+    With `slack`, a block may have this many frames more or fewer: if chunks are about as long as a block, the framer
+    does not wait for the next chunk when one frame is missing. `lookahead` samples of silence follow the end of the
+    stream.
     """
 
-    def __init__(self, window: int, hop: int, rows: int = 1, slack: int = 0, lookahead: int = 0) -> None:
+    def __init__(self, window: int, hop: int, frames: int = 1, slack: int = 0, lookahead: int = 0) -> None:
         if not 0 < hop <= window:
             raise ValueError(f"a hop of {hop} samples would skip audio between windows of {window}")
         self._window, self._hop, self._slack, self._lookahead = window, hop, slack, lookahead
         self._start = 0
-        self._bound(rows)
-        self._ring = Ring(self._most)
+        self._set_bounds(frames)
+        self._ring = RingBuffer(self._max_samples, np.float32)
 
-    def _bound(self, rows: int) -> None:
-        bounds = max(1, rows - self._slack), rows + self._slack
-        self._least, self._most = (self._window + (bound - 1) * self._hop for bound in bounds)
+    def _set_bounds(self, frames: int) -> None:
+        self._min_samples = self._samples_of(max(1, frames - self._slack))
+        self._max_samples = self._samples_of(frames + self._slack)
 
-    def set_block_frames(self, rows: int) -> None:
-        """Gather so many rows at a time from now on; what is held already stays, and comes with the next ones."""
-        self._bound(rows)
-        if self._most > self._ring.capacity:
-            held = self._ring.view(self._start, self._ring.end - self._start)
-            self._ring = Ring(self._most)
+    def _samples_of(self, frames: int) -> int:
+        return self._window + (frames - 1) * self._hop
+
+    def set_block_frames(self, frames: int) -> None:
+        """Change the number of frames in a block. Samples that wait in the buffer become part of the next block."""
+        self._set_bounds(frames)
+        if self._max_samples > self._ring.capacity:
+            waiting = self._ring.read(self._start, self._ring.end)
+            self._ring = RingBuffer(self._max_samples, np.float32)
             self._ring.end = self._start
-            self._ring.write(held)
+            self._ring.write(waiting)
 
     def feed(self, samples: FloatArray) -> Iterator[AudioBlock]:
-        """Take mono samples, shape (n,), and yield each stretch that they complete."""
+        """Take mono samples, shape (n,), and yield each block that they complete."""
         while len(samples):
-            missing = max(0, self._start + self._most - self._ring.end)  # none where fewer rows are wanted now
+            missing = max(0, self._start + self._max_samples - self._ring.end)  # 0 after the blocks became shorter
             self._ring.write(samples[:missing])
             samples = samples[missing:]
-            if (held := self._ring.end - self._start) >= self._least:
-                rows = 1 + (min(held, self._most) - self._window) // self._hop
-                yield AudioBlock(self._ring.view(self._start, self._window + (rows - 1) * self._hop), self._start)
-                self._start += rows * self._hop
+            if (waiting := self._ring.end - self._start) >= self._min_samples:
+                frames = 1 + (min(waiting, self._max_samples) - self._window) // self._hop
+                yield AudioBlock(self._ring.read(self._start, self._start + self._samples_of(frames)), self._start)
+                self._start += frames * self._hop
 
     def flush(self) -> Iterator[AudioBlock]:
-        """End the stream: yield what is left, if any of it is new, padded with zeros; then begin a new stream."""
-        left = self._ring.end - self._start
+        """End the stream: yield the remaining samples, padded with zeros, if any are new. Then begin a new stream."""
+        remaining = self._ring.end - self._start
         already_seen = self._window - self._hop if self._start else 0
-        rows = max(0, -(-(left - self._window) // self._hop)) + 1 if left > already_seen else 0
-        rows += self._lookahead // self._hop if self._ring.end else 0
-        if rows:
-            padded = np.zeros(self._window + (rows - 1) * self._hop, np.float32)
-            padded[:left] = self._ring.view(self._start, left)
+        frames = max(0, -(-(remaining - self._window) // self._hop)) + 1 if remaining > already_seen else 0
+        frames += self._lookahead // self._hop if self._ring.end else 0
+        if frames:
+            padded = np.zeros(self._samples_of(frames), np.float32)
+            padded[:remaining] = self._ring.read(self._start, self._ring.end)
             yield AudioBlock(padded, self._start)
         self.clear()
 
     def clear(self) -> None:
-        """Forget the stream, and begin a new one."""
+        """Discard the stream and begin a new one."""
         self._ring.end = self._start = 0

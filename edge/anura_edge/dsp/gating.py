@@ -1,7 +1,7 @@
-"""Which of a microphone's sound the model hears, where a battery cannot pay for all of it. No I/O, no clock.
+"""Decides which audio of a microphone the model analyses, if the battery is not enough for all of it.
 
-Three things leave sound out, and effort says so: a duty cycle and an empty battery (`paused`), and a gate that opens
-for sound that could be a frog (`gated`).
+Audio is left out for three reasons, and effort records which: a duty cycle or an empty battery (`paused`), or a gate
+that stays closed while the audio is too quiet for a frog (`gated`). No I/O, no clock.
 """
 
 import math
@@ -16,166 +16,169 @@ from anura_edge.audio import FloatArray
 from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
 from anura_edge.events import EffortState
 
-FRAME_S = 0.1
-"""The gate judges so much at a time, from the start of each contiguous stretch, whatever chunks it comes in."""
+GATE_PERIOD_S = 0.1
+"""The gate measures the level of periods of this length, from the start of each segment, independent of the chunks."""
+
+UNLIMITED = 2**31
+"""Samples without a change ahead."""
 
 GatedAudio = tuple[EffortState, FloatArray]
-"""What becomes of some mono samples, shape (n,): `analysed` is what the model shall hear."""
+"""The state of some mono samples, shape (n,): the model takes those that are `analysed`."""
 
 
 class PowerMode(StrEnum):
-    """How much a battery lets the device do, the most first. Each step saves what those before it save."""
+    """How much the battery allows, the most first. Each mode also saves what the modes before it save."""
 
     FULL = "full"
     COARSE = "coarse"
-    """The model is given more sound at a time: calls are told later."""
+    """The model takes longer blocks, so events are reported later."""
     GATED = "gated"
-    """The gate is in use, whether the settings have one or not."""
+    """The gate is used, even if the settings have none."""
     PAUSED = "paused"
-    """Nothing is heard until there is more charge."""
+    """Nothing is analysed until the battery is charged."""
 
 
-_STEPS = tuple(PowerMode)
+_MODES = tuple(PowerMode)
 
 
-def next_mode(step: PowerMode, percent: float, settings: BatterySettings) -> PowerMode:
-    """Return the step for a battery's charge: down at once, up only when it is clearly above the threshold."""
+def next_mode(mode: PowerMode, percent: float, settings: BatterySettings) -> PowerMode:
+    """Return the mode for a charge in percent. It falls at once; it rises only clearly above the threshold."""
 
-    def deepest(charge: float) -> int:
+    def lowest(charge: float) -> int:
         thresholds = settings.coarse_percent, settings.gate_percent, settings.pause_percent
         return sum(charge < threshold for threshold in thresholds)
 
-    down, up = deepest(percent), deepest(percent - settings.hysteresis_percent)
-    return _STEPS[min(max(_STEPS.index(step), down), up)]
+    falling, rising = lowest(percent), lowest(percent - settings.hysteresis_percent)
+    return _MODES[min(max(_MODES.index(mode), falling), rising)]
 
 
 class PowerState:
-    """How much is saved at the moment. One thread sets it, others look."""
+    """The current power mode. One thread sets it, others read it."""
 
     def __init__(self) -> None:
         self.mode = PowerMode.FULL
 
 
 class LevelGate:
-    """Opens for sound that could be a frog, and lets pass what came just before it, too."""
+    """Opens for audio that could contain a frog, and passes the audio just before it too."""
 
     def __init__(self, settings: GateSettings, rate_hz: int) -> None:
-        frame = round(FRAME_S * rate_hz)
-        self._hold, self._keep = (round(seconds / FRAME_S) for seconds in (settings.hold_s, settings.before_s))
-        # A window that ends softly: with hard edges a gust at 20 Hz would be heard at 500 Hz, too.
-        self._hann = np.hanning(frame).astype(np.float32)
-        hz = np.fft.rfftfreq(frame, 1 / rate_hz)
+        period = round(GATE_PERIOD_S * rate_hz)
+        self._hold, self._lead = (round(seconds / GATE_PERIOD_S) for seconds in (settings.hold_s, settings.before_s))
+        # A Hann window: with a rectangular one, a gust at 20 Hz would leak to 500 Hz.
+        self._hann = np.hanning(period).astype(np.float32)
+        hz = np.fft.rfftfreq(period, 1 / rate_hz)
         self._band = slice(*np.searchsorted(hz, (settings.low_hz, settings.high_hz)).tolist())
-        # Parseval's sum of both halves of the spectrum, over the window's own power.
-        self._least = 10 ** (settings.level_dbfs / 10) * frame * float(np.square(self._hann).sum()) / 2
-        self._frame = np.zeros(frame, np.float32)
+        # Parseval's theorem: the sum over both halves of the spectrum, divided by the power of the window.
+        self._min_power = 10 ** (settings.level_dbfs / 10) * period * float(np.square(self._hann).sum()) / 2
+        self._period = np.zeros(period, np.float32)
         self._before: deque[FloatArray] = deque()
-        self._clear()
+        self._reset()
 
-    def _clear(self) -> None:
+    def _reset(self) -> None:
         self._filled = self._quiet = 0
         self._is_open = False
         self._before.clear()
 
     def feed(self, samples: FloatArray) -> Iterator[GatedAudio]:
-        """Take mono samples, shape (n,), and yield, in order, what has become clear of them and of those before."""
+        """Take mono samples, shape (n,). Yield, in order, the samples whose state is decided."""
         while len(samples):
-            missing = len(self._frame) - self._filled
+            missing = len(self._period) - self._filled
             part, samples = samples[:missing], samples[missing:]
-            self._frame[self._filled :][: len(part)] = part
+            self._period[self._filled :][: len(part)] = part
             self._filled += len(part)
             if self._is_open:
                 yield EffortState.ANALYSED, part
-            if self._filled == len(self._frame):
+            if self._filled == len(self._period):
                 self._filled = 0
-                yield from self._judge()
+                yield from self._update()
 
     def end(self) -> Iterator[GatedAudio]:
-        """End the stretch: what the gate still held back was too quiet."""
+        """End the segment: samples without a decision were too quiet."""
         if not self._is_open:
-            for held in (*self._before, self._frame[: self._filled].copy()):
-                if len(held):
-                    yield EffortState.GATED, held
-        self._clear()
+            for waiting in (*self._before, self._period[: self._filled].copy()):
+                if len(waiting):
+                    yield EffortState.GATED, waiting
+        self._reset()
 
-    def _judge(self) -> Iterator[GatedAudio]:
+    def _update(self) -> Iterator[GatedAudio]:
+        """Open or close the gate after a complete period."""
         is_loud = self._is_loud()
         if self._is_open:
             self._quiet = 0 if is_loud else self._quiet + 1
             self._is_open = self._quiet < self._hold
             return
-        self._before.append(self._frame.copy())
+        self._before.append(self._period.copy())
         if is_loud:
             self._is_open, self._quiet = True, 0
-        while self._before and (is_loud or len(self._before) > self._keep):
+        while self._before and (is_loud or len(self._before) > self._lead):
             yield EffortState.ANALYSED if is_loud else EffortState.GATED, self._before.popleft()
 
     def _is_loud(self) -> bool:
-        spectrum = np.fft.rfft(self._frame * self._hann)[self._band]
-        return float(np.vdot(spectrum, spectrum).real) >= self._least
+        spectrum = np.fft.rfft(self._period * self._hann)[self._band]
+        return float(np.vdot(spectrum, spectrum).real) >= self._min_power
 
 
 class PowerGate:
-    """Divides a microphone's sound into what the model hears and what is left out."""
+    """Splits the audio of a microphone into samples to analyse and samples to leave out."""
 
-    def __init__(self, settings: EnergySettings, saving: PowerState, rate_hz: int, block_s: float) -> None:
-        """Give the model `block_s` at a time while there is no reason to give it more."""
-        self._duty, self._battery, self._saving = settings.duty, settings.battery, saving
+    def __init__(self, settings: EnergySettings, state: PowerState, rate_hz: int, block_s: float) -> None:
+        """`block_s` is the length of a block for the model while the battery allows everything, in seconds."""
+        self._duty, self._battery, self._state = settings.duty, settings.battery, state
         self._rate_hz, self._block_s = rate_hz, block_s
-        self._always_gates = settings.gate is not None
+        self._is_always_gated = settings.gate is not None
         self._gate = LevelGate(settings.gate or GateSettings(), rate_hz)
 
     @property
     def block_s(self) -> float:
-        """How much sound to give the model at a time."""
-        if self._battery and self._saving.mode != PowerMode.FULL:
+        """Length of a block for the model now, in seconds."""
+        if self._battery and self._state.mode != PowerMode.FULL:
             return max(self._block_s, self._battery.coarse_block_s)
         return self._block_s
 
-    def split(self, samples: FloatArray, at: datetime) -> Iterator[GatedAudio]:
-        """Take the next mono samples, shape (n,), the first of which is of a moment; yield in order what is clear."""
-        at_s = at.timestamp()
+    def split(self, samples: FloatArray, time: datetime) -> Iterator[GatedAudio]:
+        """Take the next mono samples, shape (n,), and the time of the first one. Yield, in order, what is decided."""
+        time_s = time.timestamp()
         while len(samples):
-            is_on, count = self._until_change(at_s)
+            is_on, count = self._until_change(time_s)
             part, samples = samples[:count], samples[count:]
-            at_s += len(part) / self._rate_hz
+            time_s += len(part) / self._rate_hz
             if not is_on:
                 yield from self._gate.end()
                 yield EffortState.PAUSED, part
-            elif self._always_gates or self._saving.mode == PowerMode.GATED:
+            elif self._is_always_gated or self._state.mode == PowerMode.GATED:
                 yield from self._gate.feed(part)
             else:
                 yield from self._gate.end()
                 yield EffortState.ANALYSED, part
 
     def end(self) -> Iterator[GatedAudio]:
-        """End a contiguous stretch."""
+        """End the segment."""
         return self._gate.end()
 
-    def _until_change(self, at_s: float) -> tuple[bool, int]:
-        """Say whether we listen at a time, and for how many samples that stays so."""
-        if self._saving.mode == PowerMode.PAUSED:
-            return False, 2**31
+    def _until_change(self, time_s: float) -> tuple[bool, int]:
+        """Return whether audio is analysed at a time, and for how many samples this does not change."""
+        if self._state.mode == PowerMode.PAUSED:
+            return False, UNLIMITED
         if not self._duty:
-            return True, 2**31
-        # A sample that is a change's by a tenth of its own length is past it: times are rounded to microseconds.
-        phase_s = (at_s + 0.1 / self._rate_hz) % self._duty.period_s
+            return True, UNLIMITED
+        # Times are rounded to microseconds: a sample up to a tenth of its length before a change belongs after it.
+        phase_s = (time_s + 0.1 / self._rate_hz) % self._duty.period_s
         is_on = phase_s < self._duty.on_s
         left_s = (self._duty.on_s if is_on else self._duty.period_s) - phase_s
         return is_on, max(1, math.ceil(left_s * self._rate_hz))
 
 
 def describe_savings(settings: EnergySettings) -> str | None:
-    """Say in a sentence what the settings leave out, whatever the battery does; None if that is nothing."""
+    """Return a sentence about the audio that the settings leave out at any charge. None if they leave out nothing."""
     parts = []
     if duty := settings.duty:
         parts.append(_duty_text(duty))
     if gate := settings.gate:
-        parts.append(
-            f"what stays below {gate.level_dbfs:g} dBFS from {gate.low_hz:g} to {gate.high_hz:g} Hz is not analysed"
-        )
+        band = f"{gate.low_hz:g} to {gate.high_hz:g} Hz"
+        parts.append(f"audio below {gate.level_dbfs:g} dBFS from {band} is not analysed")
     return "to save energy, " + "; ".join(parts) if parts else None
 
 
 def _duty_text(duty: DutyCycleSettings) -> str:
-    return f"the device listens for {duty.on_s:g} s of every {duty.period_s:g} s"
+    return f"the device records for {duty.on_s:g} s of every {duty.period_s:g} s"

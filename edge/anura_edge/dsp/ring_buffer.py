@@ -1,36 +1,50 @@
-"""A ring buffer of audio, allocated once, from which any recent stretch can be read without a copy."""
+"""A ring buffer: the newest samples of a stream, in memory that is allocated once."""
+
+from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from anura_edge.audio import FloatArray
+ScalarT = TypeVar("ScalarT", np.float32, np.int16)
 
 
-class Ring:
-    """Remember the last `capacity` samples of a stream.
+class RingBuffer(Generic[ScalarT]):
+    """The newest `capacity` samples of a stream. Positions are counted from the start of the stream."""
 
-    Each sample is written twice, `capacity` apart, so that a stretch that wraps around the end of the first half lies
-    in one piece across the middle. That doubles 0.3 MB for a 3 s window and saves a copy for every window.
-    """
-
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, dtype: type[ScalarT]) -> None:
         self.capacity = capacity
         self.end = 0
-        """Samples written so far: the position just after the newest."""
-        self._twice = np.zeros(2 * capacity, np.float32)
+        """Position just after the newest sample."""
+        self._samples: NDArray[ScalarT] = np.zeros(capacity, dtype)
 
-    def write(self, samples: FloatArray) -> None:
-        """Append mono samples, shape (n,) with n <= capacity; the oldest are forgotten."""
-        at = self.end % self.capacity
-        first = min(len(samples), self.capacity - at)
-        rest = len(samples) - first
-        for half in (0, self.capacity):
-            self._twice[half + at : half + at + first] = samples[:first]
-            self._twice[half : half + rest] = samples[first:]
+    @property
+    def start(self) -> int:
+        """Position of the oldest sample in the buffer."""
+        return max(0, self.end - self.capacity)
+
+    def write(self, samples: NDArray[ScalarT]) -> None:
+        """Append mono samples, shape (n,). They replace the oldest ones."""
+        newest = samples[-self.capacity :]
+        at = (self.end + len(samples) - len(newest)) % self.capacity
+        split = min(len(newest), self.capacity - at)
+        self._samples[at : at + split] = newest[:split]
+        self._samples[: len(newest) - split] = newest[split:]
         self.end += len(samples)
 
-    def view(self, start: int, count: int) -> FloatArray:
-        """Return samples start to start + count, which must still be remembered; valid until the next write."""
-        if not self.end - self.capacity <= start <= start + count <= self.end:
-            raise IndexError(f"samples {start} to {start + count} are not among the last {self.capacity} of {self.end}")
-        at = start % self.capacity
-        return self._twice[at : at + count]
+    def write_at(self, first_sample: int, samples: NDArray[ScalarT]) -> None:
+        """Append samples that begin at a position. A gap before them becomes silence."""
+        gap = min(max(0, first_sample - self.end), self.capacity)
+        self.end = first_sample - gap
+        self.write(np.zeros(gap, self._samples.dtype))
+        self.write(samples)
+
+    def read(self, first: int, last: int) -> NDArray[ScalarT]:
+        """Return a copy of the samples from position `first` to before `last`.
+
+        Raises IndexError if the buffer does not contain all of them.
+        """
+        if not self.start <= first <= last <= self.end:
+            raise IndexError(f"samples {first} to {last} are not in the buffer of {self.start} to {self.end}")
+        at = first % self.capacity
+        unwrapped = self._samples[at : at + last - first]
+        return np.concatenate([unwrapped, self._samples[: last - first - len(unwrapped)]])

@@ -1,86 +1,84 @@
-"""Says of each stretch of audio whether a frog in it could have been heard at all."""
+"""Classifies audio as analysed, silent or clipped: in silent or clipped audio a call cannot be recognised."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from anura_edge.audio import FloatArray
+from anura_edge.audio import FULL_SCALE, FloatArray
 from anura_edge.events import EffortState
 
-FRAME_S = 10.0
-"""Audio is judged this much at a time, from the start of each contiguous stretch, whatever chunks it comes in."""
+PERIOD_S = 10.0
+"""Audio is classified in periods of this length, from the start of each segment, independent of the chunks."""
 
-SHORTEST_S = 1.0
-"""A rest that is shorter, at the end of a stretch, is too short to be judged: it counts as analysed."""
-
-FULL_SCALE = 0.999
-"""16 bits end at 0.99997; some converters a little below."""
+MIN_PERIOD_S = 1.0
+"""A shorter rest at the end of a segment is too short to classify: it counts as analysed."""
 
 CLIPPED_SHARE = 0.01
-"""A frame with this share of its samples at full scale is clipped; a thunderclap or a knock on the case is not."""
+"""A period with this share of its samples at full scale is clipped. A thunderclap or a knock on the case has less."""
 
 
 class QualityMeter:
-    """Judge mono audio frame by frame: silent comes before clipped, clipped before analysed."""
+    """Classify mono audio period by period. Silent takes precedence over clipped, clipped over analysed."""
 
     def __init__(self, rate_hz: int) -> None:
-        self._frame, self._shortest = round(FRAME_S * rate_hz), round(SHORTEST_S * rate_hz)
-        self._clear()
+        self._period, self._min_period = round(PERIOD_S * rate_hz), round(MIN_PERIOD_S * rate_hz)
+        self._reset()
 
-    def _clear(self) -> None:
-        self._samples = self._full = 0
+    def _reset(self) -> None:
+        self._samples = self._clipped = 0
         self._low, self._high = np.inf, -np.inf
 
     def feed(self, samples: FloatArray) -> Iterator[tuple[EffortState, int]]:
-        """Take mono samples, shape (n,), full scale is 1.0; yield state and length of each frame that they complete."""
+        """Take mono samples, shape (n,), full scale is 1.0. Yield state and samples of each completed period."""
         while len(samples):
-            missing = self._frame - self._samples
+            missing = self._period - self._samples
             part, samples = samples[:missing], samples[missing:]
             low, high = float(part.min()), float(part.max())
             self._low, self._high = min(self._low, low), max(self._high, high)
             if max(-low, high) >= FULL_SCALE:
-                self._full += int(np.count_nonzero(np.abs(part) >= FULL_SCALE))
+                self._clipped += int(np.count_nonzero(np.abs(part) >= FULL_SCALE))
             self._samples += len(part)
-            if self._samples == self._frame:
+            if self._samples == self._period:
                 yield from self.end()
 
     def end(self) -> Iterator[tuple[EffortState, int]]:
-        """End the stretch: yield the state and length of what is left."""
+        """End the segment: yield state and samples of the incomplete period."""
         if self._samples:
-            yield self._judge(), self._samples
-        self._clear()
+            yield self._classify(), self._samples
+        self._reset()
 
-    def _judge(self) -> EffortState:
-        if self._samples < self._shortest:
+    def _classify(self) -> EffortState:
+        if self._samples < self._min_period:
             return EffortState.ANALYSED
         if self._low == self._high:
             return EffortState.SILENT
-        return EffortState.CLIPPED if self._full >= CLIPPED_SHARE * self._samples else EffortState.ANALYSED
+        is_clipped = self._clipped >= CLIPPED_SHARE * self._samples
+        return EffortState.CLIPPED if is_clipped else EffortState.ANALYSED
 
 
 FAULT_S = 120.0
-"""A sound that is bad for this long without a break is a fault: rain on the microphone comes and goes."""
+"""Silent or clipped audio for this long without a break is a fault. Rain on the microphone has breaks."""
 
-MENDED_S = 60.0
-"""Good sound for this long, and the next fault is another one."""
+RECOVERY_S = 60.0
+"""After good audio for this long, the next fault is reported again."""
 
 
 class FaultDetector:
-    """Notice when a microphone has been silent or clipped for minutes, once each time."""
+    """Detects that a microphone has been silent or clipped for minutes. Each fault is reported once."""
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._state = EffortState.ANALYSED
-        self._lasts_s = 0.0
-        self._is_told = False
+        self._duration_s = 0.0
+        self._is_reported = False
 
-    def note(self, state: EffortState, samples: int) -> bool:
-        """Take the next judgement; say whether it makes a fault of its state."""
-        self._lasts_s = samples / self._rate_hz + (self._lasts_s if state == self._state else 0.0)
+    def update(self, state: EffortState, samples: int) -> bool:
+        """Take the state of the next period. Return whether it is a new fault."""
+        self._duration_s = samples / self._rate_hz + (self._duration_s if state == self._state else 0.0)
         self._state = state
         if state not in (EffortState.SILENT, EffortState.CLIPPED):
-            self._is_told = self._is_told and self._lasts_s < MENDED_S
+            self._is_reported = self._is_reported and self._duration_s < RECOVERY_S
             return False
-        is_news = self._lasts_s >= FAULT_S and not self._is_told
-        self._is_told = self._is_told or is_news
-        return is_news
+        is_new = self._duration_s >= FAULT_S and not self._is_reported
+        self._is_reported = self._is_reported or is_new
+        return is_new

@@ -20,7 +20,8 @@ from anura_edge.audio import FloatArray, to_pcm16
 from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
 from anura_edge.config.device import Config
 from anura_edge.detection.detector import Detector, rules_for
-from anura_edge.detection.pipeline import PipelineOutput, analyse
+from anura_edge.detection.ledger import PipelineOutput
+from anura_edge.detection.pipeline import analyse
 from anura_edge.dsp.framer import AudioBlock
 from anura_edge.errors import BusyError, ConfigError, UnreadableError
 from anura_edge.events import EffortState, Scores

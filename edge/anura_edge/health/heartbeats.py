@@ -145,7 +145,9 @@ class _InstrumentedClassifier:
         finally:
             self._heartbeats.remove(Stage.MODEL, worker=id(self))
         # The duration is that of the new frames, because the windows of some models overlap.
-        self._heartbeats.record_inference(len(scores.power) * scores.step / self._rate_hz, time.monotonic() - began_s)
+        self._heartbeats.record_inference(
+            len(scores.power) * scores.hop_samples / self._rate_hz, time.monotonic() - began_s
+        )
         return scores
 
     def reset(self) -> None:

@@ -80,11 +80,11 @@ class StreamClassifier:
     def _placed(self, scores: Scores) -> Scores:
         """Put rows beside the sound that they speak about, which came before; the first ones speak about none."""
         power = np.concatenate([self._waiting, scores.power])
-        first_sample = scores.first_sample - len(self._waiting) * scores.step
-        spoken = max(0, len(power) - self._manifest.lookahead_samples // scores.step)
+        first_sample = scores.first_sample - len(self._waiting) * scores.hop_samples
+        spoken = max(0, len(power) - self._manifest.lookahead_samples // scores.hop_samples)
         self._waiting = power[spoken:]
         rows = scores.probabilities[len(scores.probabilities) - spoken :]
-        return Scores(rows, power[:spoken], first_sample, scores.step, scores.span)
+        return Scores(rows, power[:spoken], first_sample, scores.hop_samples, scores.frame_samples)
 
     def reset(self) -> None:
         """Set the state to zeros, as the model was trained to begin."""

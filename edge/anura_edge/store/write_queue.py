@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from anura_edge.detection.pipeline import PipelineOutput
+from anura_edge.detection.ledger import PipelineOutput
 from anura_edge.events import Effort, Event, Notice, NoticeKind
 from anura_edge.store.scan_history import AnalysedFile
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from threading import RLock
 from uuid import uuid4
 
-from anura_edge.detection.pipeline import PipelineOutput
+from anura_edge.detection.ledger import PipelineOutput
 from anura_edge.errors import JournalFullError, UnreadableError
 from anura_edge.events import Effort, EffortState, Notice, NoticeKind, unreadable_id
 from anura_edge.sources.files.scan import FoundFile

@@ -1,4 +1,4 @@
-"""Calls come out where the sound is, at any rate, however the audio comes."""
+"""Detections are where the detections are, at any sampling rate and for any chunks."""
 
 from collections.abc import Callable
 
@@ -27,69 +27,67 @@ def detector(detector_for: Callable[..., Detector], stream_bundle: Bundle) -> De
 
 def detect(detector: Detector, rate_hz: int, *chunks: FloatArray) -> list[Detection]:
     detector.begin(rate_hz)
-    calls = [call for chunk in chunks for call in detector.feed(chunk)]
-    return [*calls, *detector.end()]
+    detections = [detection for chunk in chunks for detection in detector.feed(chunk)]
+    return [*detections, *detector.end()]
 
 
 @settings(max_examples=25)
 @given(st.sampled_from(RATES[:5]), st.lists(st.floats(0, 1), max_size=8))
-def test_calls_do_not_depend_on_chunks(
+def test_detections_do_not_depend_on_chunks(
     two_calls: TwoCalls, detector: Detector, rate_hz: int, cuts: list[float]
 ) -> None:
     sound = two_calls(rate_hz)[:, 0]
-    whole = detect(detector, rate_hz, sound)
+    expected = detect(detector, rate_hz, sound)
     chunks = np.split(sound, sorted(round(cut * len(sound)) for cut in cuts))
     found = detect(detector, rate_hz, *chunks)
     assert [(c.label, c.onset_sample, c.offset_sample) for c in found] == [
-        (c.label, c.onset_sample, c.offset_sample) for c in whole
+        (c.label, c.onset_sample, c.offset_sample) for c in expected
     ]
-    assert [c.p_mean for c in found] == pytest.approx([c.p_mean for c in whole], abs=1e-5)
-    assert [c.level_dbfs for c in found] == pytest.approx([c.level_dbfs for c in whole], abs=1e-3)
+    assert [c.p_mean for c in found] == pytest.approx([c.p_mean for c in expected], abs=1e-5)
+    assert [c.level_dbfs for c in found] == pytest.approx([c.level_dbfs for c in expected], abs=1e-3)
 
 
 @pytest.mark.parametrize("block_s", [0.1, 0.25, 1, 3, 60])
-def test_calls_do_not_depend_on_blocks(
+def test_detections_do_not_depend_on_blocks(
     bundle: Bundle, detector_for: Callable[..., Detector], two_calls: TwoCalls, block_s: float
 ) -> None:
     sound = two_calls()[:, 0]
-    whole = detect(detector_for(bundle), 8_000, sound)
+    expected = detect(detector_for(bundle), 8_000, sound)
     found = detect(detector_for(bundle, block_s), 8_000, sound)
-    assert whole
+    assert expected
     assert [(c.label, c.onset_sample, c.offset_sample) for c in found] == [
-        (c.label, c.onset_sample, c.offset_sample) for c in whole
+        (c.label, c.onset_sample, c.offset_sample) for c in expected
     ]
 
 
 @pytest.mark.parametrize("rate_hz", RATES)
-def test_each_rate_gives_the_same_calls_at_the_same_seconds(
-    detector: Detector, two_calls: TwoCalls, rate_hz: int
-) -> None:
+def test_each_sampling_rate_gives_the_same_detections(detector: Detector, two_calls: TwoCalls, rate_hz: int) -> None:
     low, high = detect(detector, rate_hz, two_calls(rate_hz)[:, 0])
     assert (low.label, high.label) == (0, 1)
-    for call, onset_s, offset_s in ((low, 2.0, 3.5), (high, 6.0, 7.0)):
-        assert call.onset_sample / 8_000 == pytest.approx(onset_s, abs=HOP_S)
-        assert call.offset_sample / 8_000 == pytest.approx(offset_s, abs=2 * HOP_S)  # the model looks back one hop
-        assert call.p_peak == pytest.approx(0.5**2 / (0.5**2 + 0.01), abs=1e-3)
-        assert call.level_dbfs == pytest.approx(-9, abs=1)
+    for detection, onset_s, offset_s in ((low, 2.0, 3.5), (high, 6.0, 7.0)):
+        assert detection.onset_sample / 8_000 == pytest.approx(onset_s, abs=HOP_S)
+        assert detection.offset_sample / 8_000 == pytest.approx(offset_s, abs=2 * HOP_S)  # the model looks back one hop
+        assert detection.p_peak == pytest.approx(0.5**2 / (0.5**2 + 0.01), abs=1e-3)
+        assert detection.level_dbfs == pytest.approx(-9, abs=1)
 
 
-def test_each_begin_forgets_what_was_before(detector: Detector, tone: Callable[..., FloatArray]) -> None:
+def test_begin_resets_the_state(detector: Detector, tone: Callable[..., FloatArray]) -> None:
     assert len(detect(detector, 8_000, tone(8_000, 1.03))) == 1
     assert detect(detector, 8_000, np.zeros(8_000, np.float32)) == []
     assert detect(detector, 22_050, np.zeros(22_050, np.float32)) == []
 
 
-def test_no_sound_at_all_is_no_call(detector: Detector) -> None:
+def test_empty_segment_has_no_detections(detector: Detector) -> None:
     assert detect(detector, 22_050) == detect(detector, 8_000, np.zeros(0, np.float32)) == []
 
 
-def test_even_one_sample_is_heard(detector: Detector) -> None:
+def test_one_sample_is_analysed(detector: Detector) -> None:
     assert detect(detector, 8_000, np.ones(1, np.float32)) == []
-    (call,) = detect(detector, 8_000, np.full(1, 1_000, np.float32))[:1]
-    assert call.onset_sample == 0
+    (detection,) = detect(detector, 8_000, np.full(1, 1_000, np.float32))[:1]
+    assert detection.onset_sample == 0
 
 
-def test_a_setting_goes_before_the_bundles_own_threshold(stream_bundle: Bundle) -> None:
+def test_settings_override_the_bundles_thresholds(stream_bundle: Bundle) -> None:
     ons = [rule.on for rule in rules_for(stream_bundle, DetectionSettings())]
     assert ons == [0.5, 0.5]
     ons = [rule.on for rule in rules_for(stream_bundle, DetectionSettings(threshold=0.7, thresholds={"HIGH": 0.9}))]
@@ -98,12 +96,12 @@ def test_a_setting_goes_before_the_bundles_own_threshold(stream_bundle: Bundle) 
     assert (rule.off, rule.merge_gap, rule.max_length) == (0.125, 4_000, 16_000)
 
 
-def test_a_threshold_for_a_label_that_the_model_lacks_is_a_mistake(stream_bundle: Bundle) -> None:
+def test_threshold_of_an_unknown_label_is_refused(stream_bundle: Bundle) -> None:
     with pytest.raises(ConfigError, match=r"no \['MIDDLE'\]; it has LOW, HIGH"):
         rules_for(stream_bundle, DetectionSettings(thresholds={"MIDDLE": 0.5}))
 
 
-def test_a_threshold_is_that_of_its_label_in_any_case(stream_bundle: Bundle) -> None:
+def test_label_of_a_threshold_ignores_case(stream_bundle: Bundle) -> None:
     code = stream_bundle.manifest.labels[0].code
     for name in (code, code.lower()):
         assert rules_for(stream_bundle, DetectionSettings(thresholds={name: 0.123}))[0].on == 0.123

@@ -1,4 +1,4 @@
-"""Every sample has one fate, and neighbours with one fate are one stretch."""
+"""Every sample has one state, and neighbours with one state are one span."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,35 +11,35 @@ steps = st.lists(st.tuples(st.sampled_from(EffortState), st.integers(-3, 50), st
 
 
 @given(steps)
-def test_stretches_follow_each_other_and_add_up_to_the_samples(steps: list[tuple[EffortState, int, bool]]) -> None:
+def test_spans_add_up_to_the_samples(steps: list[tuple[EffortState, int, bool]]) -> None:
     ledger = EffortLedger()
-    stretches: list[EffortSpan] = []
-    fates: list[EffortState] = []
+    spans: list[EffortSpan] = []
+    states: list[EffortState] = []
     for state, samples, take in steps:
         ledger.add(state, ledger.end_sample + samples)
-        fates += [state] * samples
+        states += [state] * samples
         if take:
-            held = ledger.peek()
+            peeked = ledger.peek()
             taken = ledger.take()
-            assert taken == held
+            assert taken == peeked
             assert ledger.peek() == []
-            stretches += taken
-    stretches += ledger.take()
-    assert ledger.end_sample == len(fates)
-    assert [state for stretch in stretches for state in [stretch.state] * stretch.samples] == fates
-    ends = [0, *(stretch.first_sample + stretch.samples for stretch in stretches)]
-    assert [stretch.first_sample for stretch in stretches] == ends[:-1]
+            spans += taken
+    spans += ledger.take()
+    assert ledger.end_sample == len(states)
+    assert [state for span in spans for state in [span.state] * span.samples] == states
+    ends = [0, *(span.first_sample + span.samples for span in spans)]
+    assert [span.first_sample for span in spans] == ends[:-1]
 
 
 @given(st.lists(st.integers(1, 50), min_size=1))
-def test_neighbours_with_one_fate_become_one(lengths: list[int]) -> None:
+def test_neighbours_with_one_state_are_merged(lengths: list[int]) -> None:
     ledger = EffortLedger()
     for length in lengths:
         ledger.add(ANALYSED, ledger.end_sample + length)
     assert ledger.take() == [EffortSpan(ANALYSED, 0, sum(lengths))]
 
 
-def test_what_is_accounted_for_is_not_counted_again() -> None:
+def test_sample_is_counted_once() -> None:
     ledger = EffortLedger()
     ledger.add(ANALYSED, 100)
     ledger.add(DROPPED, 60)

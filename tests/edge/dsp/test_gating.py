@@ -1,4 +1,4 @@
-"""What is left out to save energy: every sample once and in order, whatever the chunks; steps that do not flicker."""
+"""Gating passes each sample once and in order for any chunks, and power modes do not flicker."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,19 +18,19 @@ RATE_HZ = 8_000
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
 
-def in_pieces(sound: FloatArray, sizes: list[int], attention: PowerGate) -> list[GatedAudio]:
-    """Divide a sound that comes in chunks of given sizes, again and again."""
+def split_chunks(audio: FloatArray, sizes: list[int], gate: PowerGate) -> list[GatedAudio]:
+    """Split audio in chunks of the given sizes, which repeat."""
     parts: list[GatedAudio] = []
     at = number = 0
-    while at < len(sound):
-        chunk = sound[at : at + sizes[number % len(sizes)]]
-        parts += [(s, p.copy()) for s, p in attention.split(chunk, START + timedelta(seconds=at / RATE_HZ))]
+    while at < len(audio):
+        chunk = audio[at : at + sizes[number % len(sizes)]]
+        parts += [(s, p.copy()) for s, p in gate.split(chunk, START + timedelta(seconds=at / RATE_HZ))]
         at, number = at + len(chunk), number + 1
-    return [*parts, *attention.end()]
+    return [*parts, *gate.end()]
 
 
-def joined(parts: list[GatedAudio]) -> list[tuple[EffortState, list[float]]]:
-    """Neighbours of one state become one."""
+def merged(parts: list[GatedAudio]) -> list[tuple[EffortState, list[float]]]:
+    """Merge neighbours with one state."""
     return [
         (state, np.concatenate([part for _, part in group]).tolist())
         for state, group in groupby(parts, key=lambda part: part[0])
@@ -40,11 +40,11 @@ def joined(parts: list[GatedAudio]) -> list[tuple[EffortState, list[float]]]:
 @pytest.fixture(scope="module")
 def pond(tone: Callable[..., FloatArray]) -> FloatArray:
     """20 s of faint noise with two calls."""
-    sound = np.random.default_rng(3).normal(0, 1e-3, 20 * RATE_HZ).astype(np.float32)
+    audio = np.random.default_rng(3).normal(0, 1e-3, 20 * RATE_HZ).astype(np.float32)
     for at_s in (4.03, 11.5):
         at = round(at_s * RATE_HZ)
-        sound[at : at + RATE_HZ] += tone(RATE_HZ, 1)
-    return sound
+        audio[at : at + RATE_HZ] += tone(RATE_HZ, 1)
+    return audio
 
 
 SETTINGS = EnergySettings(
@@ -53,19 +53,17 @@ SETTINGS = EnergySettings(
 
 
 @given(sizes=st.lists(st.integers(1, 9_000).map(lambda n: n * n // 4_000 + 37), min_size=1, max_size=5))
-def test_every_sample_comes_once_in_order_and_its_fate_does_not_depend_on_the_chunks(
-    pond: FloatArray, sizes: list[int]
-) -> None:
-    parts = in_pieces(pond, sizes, PowerGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
+def test_states_do_not_depend_on_chunks(pond: FloatArray, sizes: list[int]) -> None:
+    parts = split_chunks(pond, sizes, PowerGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
     assert np.array_equal(np.concatenate([part for _, part in parts]), pond)
-    whole = in_pieces(pond, [len(pond)], PowerGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
-    assert joined(parts) == joined(whole)
+    whole = split_chunks(pond, [len(pond)], PowerGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
+    assert merged(parts) == merged(whole)
     assert {state for state, _ in whole} == {EffortState.ANALYSED, EffortState.GATED, EffortState.PAUSED}
 
 
-def test_the_gate_lets_pass_what_came_before_a_call_and_shuts_after_it(pond: FloatArray) -> None:
+def test_gate_passes_audio_before_and_after_a_call(pond: FloatArray) -> None:
     gate = LevelGate(GateSettings(level_dbfs=-40, high_hz=3_900, hold_s=2, before_s=1), RATE_HZ)
-    parts = joined([*gate.feed(pond), *gate.end()])
+    parts = merged([*gate.feed(pond), *gate.end()])
     lengths = [(state, len(samples) / RATE_HZ) for state, samples in parts]
     # The first call begins at 4.03 s, so the frame that opens it begins at 4.0 s, and the last loud one ends at 5.1 s.
     assert lengths == [
@@ -77,15 +75,15 @@ def test_the_gate_lets_pass_what_came_before_a_call_and_shuts_after_it(pond: Flo
     ]
 
 
-def test_wind_below_the_band_opens_no_gate(tone: Callable[..., FloatArray]) -> None:
+def test_wind_below_the_band_does_not_open_the_gate(tone: Callable[..., FloatArray]) -> None:
     gate = LevelGate(GateSettings(level_dbfs=-60, low_hz=300, high_hz=3_900), RATE_HZ)
     parts = [*gate.feed(tone(RATE_HZ, 20, hz=23, amplitude=0.3)), *gate.end()]
     assert {state for state, _ in parts} == {EffortState.GATED}
 
 
 @pytest.mark.parametrize("db", [-1, 1])
-def test_the_level_is_that_of_a_sine_in_the_band(tone: Callable[..., FloatArray], db: float) -> None:
-    """A sine's mean square is half of its amplitude's square, as everywhere in anura-edge."""
+def test_level_is_that_of_a_sine_in_the_band(tone: Callable[..., FloatArray], db: float) -> None:
+    """A sine's mean square is half of the square of its amplitude."""
     amplitude = 2**0.5 * 10 ** ((-40 + db) / 20)
     gate = LevelGate(GateSettings(level_dbfs=-40, high_hz=3_900), RATE_HZ)
     states = {state for state, _ in [*gate.feed(tone(RATE_HZ, 1, amplitude=amplitude)), *gate.end()]}
@@ -93,15 +91,13 @@ def test_the_level_is_that_of_a_sine_in_the_band(tone: Callable[..., FloatArray]
 
 
 @given(start_s=st.floats(0, 1e9), on_s=st.floats(1, 50), more_s=st.floats(0.01, 50), chunk=st.integers(50, 5_000))
-def test_devices_with_one_duty_cycle_listen_at_the_same_moments_whenever_they_start(
-    start_s: float, on_s: float, more_s: float, chunk: int
-) -> None:
+def test_duty_cycle_follows_utc(start_s: float, on_s: float, more_s: float, chunk: int) -> None:
     duty = DutyCycleSettings(on_s=on_s, period_s=on_s + more_s)
-    attention = PowerGate(EnergySettings(duty=duty), PowerState(), 100, 0.1)
+    gate = PowerGate(EnergySettings(duty=duty), PowerState(), 100, 0.1)
     at_s = start_s
     for _ in range(5):
         sample_s = at_s
-        for state, part in attention.split(
+        for state, part in gate.split(
             np.zeros(chunk, np.float32), datetime.fromtimestamp(0, UTC) + timedelta(seconds=at_s)
         ):
             middle_s = sample_s + len(part) / 200
@@ -113,30 +109,30 @@ def test_devices_with_one_duty_cycle_listen_at_the_same_moments_whenever_they_st
 
 
 @given(charges=st.lists(st.floats(0, 100), min_size=1, max_size=30))
-def test_a_battery_saves_at_once_and_takes_back_only_what_is_clearly_possible_again(charges: list[float]) -> None:
-    settings, step, order = BatterySettings(), PowerMode.FULL, list(PowerMode)
+def test_mode_falls_at_once_and_rises_with_hysteresis(charges: list[float]) -> None:
+    settings, mode, order = BatterySettings(), PowerMode.FULL, list(PowerMode)
     for charge in charges:
-        deepest = sum(charge < limit for limit in (60, 40, 15))
-        before, step = order.index(step), next_mode(step, charge, settings)
-        now = order.index(step)
-        assert now >= deepest, "never more than the charge allows"
+        lowest = sum(charge < limit for limit in (60, 40, 15))
+        before, mode = order.index(mode), next_mode(mode, charge, settings)
+        now = order.index(mode)
+        assert now >= lowest, "the mode allows no more than the charge"
         if now < before:
             assert all(charge - 5 >= limit for limit in (60, 40, 15)[now:before])
-        assert next_mode(step, charge, settings) == step, "a charge that stays changes nothing"
+        assert next_mode(mode, charge, settings) == mode, "an equal charge changes nothing"
 
 
-def test_a_charge_around_a_threshold_makes_no_flicker() -> None:
-    step, steps = PowerMode.FULL, []
+def test_charge_near_a_threshold_does_not_flicker() -> None:
+    mode, modes = PowerMode.FULL, []
     for charge in (61, 59, 61, 59, 64, 59, 66, 61, 59):
-        step = next_mode(step, charge, BatterySettings())
-        steps.append(step)
+        mode = next_mode(mode, charge, BatterySettings())
+        modes.append(mode)
     full, coarse = PowerMode.FULL, PowerMode.COARSE
-    assert steps == [full, coarse, coarse, coarse, coarse, coarse, full, full, coarse]
+    assert modes == [full, coarse, coarse, coarse, coarse, coarse, full, full, coarse]
 
 
-def test_what_is_left_out_is_said_and_nothing_if_that_is_nothing() -> None:
+def test_savings_are_described_if_there_are_any() -> None:
     assert describe_savings(EnergySettings(battery=BatterySettings())) is None
     assert describe_savings(SETTINGS) == (
-        "to save energy, the device listens for 14 s of every 16 s; "
-        "what stays below -40 dBFS from 300 to 3900 Hz is not analysed"
+        "to save energy, the device records for 14 s of every 16 s; "
+        "audio below -40 dBFS from 300 to 3900 Hz is not analysed"
     )

@@ -1,4 +1,4 @@
-"""The resampler changes the rate and nothing else, in whatever chunks."""
+"""The resampler changes the sampling rate and nothing else, for any chunks."""
 
 from collections.abc import Callable
 
@@ -20,39 +20,39 @@ def resample(from_hz: int, to_hz: int, *chunks: FloatArray) -> FloatArray:
 
 @settings(max_examples=30)
 @given(st.sampled_from(RATES), st.integers(0, 5_000), st.lists(st.integers(0, 5_000), max_size=6))
-def test_chunks_give_the_same_as_one_piece(rates: tuple[int, int], count: int, at: list[int]) -> None:
+def test_result_does_not_depend_on_chunks(rates: tuple[int, int], count: int, at: list[int]) -> None:
     noise = np.random.default_rng(count).normal(0, 0.1, count).astype(np.float32)
     chunks = np.split(noise, sorted(min(i, count) for i in at))
     np.testing.assert_allclose(resample(*rates, *chunks), resample(*rates, noise), atol=1e-6)
 
 
 @given(st.sampled_from(RATES), st.integers(0, 20_000))
-def test_the_length_is_the_same_time(rates: tuple[int, int], count: int) -> None:
+def test_duration_is_unchanged(rates: tuple[int, int], count: int) -> None:
     from_hz, to_hz = rates
     assert abs(len(resample(*rates, np.zeros(count, np.float32))) - count * to_hz / from_hz) <= 1
 
 
 @pytest.mark.parametrize("rates", RATES)
-def test_a_tone_keeps_frequency_phase_and_place(rates: tuple[int, int], tone: Callable[..., FloatArray]) -> None:
+def test_tone_has_the_same_frequency_and_phase(rates: tuple[int, int], tone: Callable[..., FloatArray]) -> None:
     from_hz, to_hz = rates
     found, wanted = resample(from_hz, to_hz, tone(from_hz, 2, 997.0)), tone(to_hz, 2, 997.0)
-    middle = slice(to_hz // 2, 3 * to_hz // 2)  # away from the filter's ends
+    middle = slice(to_hz // 2, 3 * to_hz // 2)  # without the edges of the filter
     np.testing.assert_allclose(found[middle], wanted[middle], atol=1e-3)
 
 
 @pytest.mark.parametrize("rates", RATES)
-def test_a_click_stays_where_it_was(rates: tuple[int, int]) -> None:
+def test_click_stays_at_its_time(rates: tuple[int, int]) -> None:
     from_hz, to_hz = rates
     click = np.zeros(from_hz, np.float32)
     click[from_hz // 4] = 1
     assert abs(int(np.abs(resample(from_hz, to_hz, click)).argmax()) - to_hz // 4) <= 1
 
 
-def test_above_the_new_nyquist_frequency_nothing_is_left(tone: Callable[..., FloatArray]) -> None:
+def test_tone_above_the_new_nyquist_frequency_is_removed(tone: Callable[..., FloatArray]) -> None:
     found = resample(44_100, 8_000, tone(44_100, 2, 6_000.0))
     assert np.abs(found[4_000:12_000]).max() < 1e-4
 
 
-def test_the_same_rate_passes_unchanged(tone: Callable[..., FloatArray]) -> None:
+def test_equal_rates_change_nothing(tone: Callable[..., FloatArray]) -> None:
     sound = tone(22_050, 0.1)
     np.testing.assert_array_equal(resample(22_050, 22_050, sound[:7], sound[7:]), sound)

@@ -1,4 +1,4 @@
-"""A frog's absence counts only where it could have been heard."""
+"""Silent and clipped audio is recognised, and a long fault is reported once."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
-from anura_edge.dsp.signal_quality import CLIPPED_SHARE, FAULT_S, FRAME_S, MENDED_S, FaultDetector, QualityMeter
+from anura_edge.dsp.signal_quality import CLIPPED_SHARE, FAULT_S, PERIOD_S, RECOVERY_S, FaultDetector, QualityMeter
 from anura_edge.events import EffortState
 
 RATE_HZ = 100
@@ -27,9 +27,9 @@ def loud(seconds: float, share: float) -> FloatArray:
     return samples
 
 
-def judge(*parts: FloatArray) -> list[tuple[EffortState, int]]:
-    check = QualityMeter(RATE_HZ)
-    return [frame for part in parts for frame in check.feed(part)] + list(check.end())
+def classify(*parts: FloatArray) -> list[tuple[EffortState, int]]:
+    meter = QualityMeter(RATE_HZ)
+    return [period for part in parts for period in meter.feed(part)] + list(meter.end())
 
 
 @pytest.mark.parametrize(
@@ -38,36 +38,36 @@ def judge(*parts: FloatArray) -> list[tuple[EffortState, int]]:
         (noise(10), ANALYSED),
         (flat(10), SILENT),
         (flat(10, 0.25), SILENT),
-        (flat(10, -1.0), SILENT),  # silent comes before clipped: a dead converter, not a loud place
+        (flat(10, -1.0), SILENT),  # silent takes precedence over clipped: a dead converter
         (loud(10, CLIPPED_SHARE), CLIPPED),
         (loud(10, CLIPPED_SHARE / 2), ANALYSED),
         (flat(0.99), ANALYSED),
         (flat(1.0), SILENT),
     ],
 )
-def test_each_frame_has_the_state_of_its_sound(samples: FloatArray, state: EffortState) -> None:
-    assert judge(samples) == [(state, len(samples))]
+def test_period_has_the_state_of_its_audio(samples: FloatArray, state: EffortState) -> None:
+    assert classify(samples) == [(state, len(samples))]
 
 
 @given(st.lists(st.integers(1, 3_000), max_size=10))
-def test_the_states_do_not_depend_on_the_size_of_chunks(sizes: list[int]) -> None:
+def test_states_do_not_depend_on_chunks(sizes: list[int]) -> None:
     sound = np.concatenate([noise(12), flat(27), loud(20, 0.5), noise(3.5)])
-    found = judge(*np.split(sound, np.minimum(np.cumsum(sizes), len(sound)).astype(int)))
-    assert found == judge(sound)
+    found = classify(*np.split(sound, np.minimum(np.cumsum(sizes), len(sound)).astype(int)))
+    assert found == classify(sound)
     assert sum(samples for _, samples in found) == len(sound)
 
 
-def test_a_fault_is_told_after_minutes_and_once() -> None:
-    watch = FaultDetector(RATE_HZ)
-    frame = round(FRAME_S * RATE_HZ)
+def test_fault_is_reported_once_after_minutes() -> None:
+    detector = FaultDetector(RATE_HZ)
+    period = round(PERIOD_S * RATE_HZ)
 
-    def told(state: EffortState, seconds: float) -> int:
-        return sum(watch.note(state, frame) for _ in range(round(seconds / FRAME_S)))
+    def reported(state: EffortState, seconds: float) -> int:
+        return sum(detector.update(state, period) for _ in range(round(seconds / PERIOD_S)))
 
-    assert told(SILENT, FAULT_S - FRAME_S) == 0
-    assert told(ANALYSED, FRAME_S) == 0
-    assert told(SILENT, 10 * FAULT_S) == 1
-    assert told(ANALYSED, MENDED_S - FRAME_S) == 0
-    assert told(CLIPPED, 2 * FAULT_S) == 0, "it never recovered"
-    assert told(ANALYSED, MENDED_S) == 0
-    assert told(CLIPPED, 2 * FAULT_S) == 1
+    assert reported(SILENT, FAULT_S - PERIOD_S) == 0
+    assert reported(ANALYSED, PERIOD_S) == 0
+    assert reported(SILENT, 10 * FAULT_S) == 1
+    assert reported(ANALYSED, RECOVERY_S - PERIOD_S) == 0
+    assert reported(CLIPPED, 2 * FAULT_S) == 0, "it never recovered"
+    assert reported(ANALYSED, RECOVERY_S) == 0
+    assert reported(CLIPPED, 2 * FAULT_S) == 1

@@ -98,7 +98,7 @@ def test_a_batch_of_windows_is_its_windows_one_by_one(
 ) -> None:
     sound, size, hop = two_calls()[:, 0], window_bundle.manifest.window_samples, window_bundle.manifest.hop_samples
     together = classifiers["window"].score(AudioBlock(sound, 0))
-    assert (together.first_sample, together.step, together.span) == (0, hop, size)
+    assert (together.first_sample, together.hop_samples, together.frame_samples) == (0, hop, size)
     for row, start in enumerate(range(0, len(sound) - size + 1, hop)):
         alone = classifiers["window"].score(AudioBlock(sound[start : start + size], start))
         np.testing.assert_allclose(alone.probabilities[0], together.probabilities[row], atol=1e-6)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from anura_edge.audio import ClockSource, Recording
-from anura_edge.detection.pipeline import PipelineOutput
+from anura_edge.detection.ledger import PipelineOutput
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.store import write_queue as write_queue_module
 from anura_edge.store.journal import Journal

@@ -4,7 +4,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from anura_edge.audio import FloatArray
+from anura_edge.audio import AudioChunk, FloatArray, loudest_channel
 from anura_edge.errors import SourceError
 from anura_train.data.corpus import Recording
 
@@ -15,7 +15,7 @@ FILE_RATE_HZ = 22_050
 def load_audio(recording: Recording, rate_hz: int) -> FloatArray:
     """Read a recording as mono float32, shape (samples,), at a rate; SourceError when it cannot be decoded."""
     samples, original_hz = decode_audio(recording)
-    mono = loudest_channel(samples)
+    mono = samples[:, loudest_channel(AudioChunk(samples, 0))]
     return np.asarray(soxr.resample(mono, original_hz, rate_hz) if original_hz != rate_hz else mono, np.float32)
 
 
@@ -28,11 +28,3 @@ def decode_audio(recording: Recording) -> tuple[FloatArray, int]:
     if len(samples) == 0:
         raise SourceError(f"{recording.path} has no samples; delete its row")
     return samples, int(rate_hz)
-
-
-def loudest_channel(samples: FloatArray) -> FloatArray:
-    """Reduce (samples, channels) to the channel with the most power, (samples,).
-
-    As the device does: a stereo recorder's gains may differ by 10 to 16 dB, so channels are never averaged.
-    """
-    return samples[:, int(np.square(samples).mean(0).argmax())]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from anura_edge.audio import AudioChunk, FloatArray, Recording, SampleArray, to_float
+from anura_edge.audio import AudioChunk, FloatArray, Recording, SampleArray, is_flat, to_float
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.identity import (
     INTERRUPTED,
@@ -19,7 +19,6 @@ from anura_edge.sources.files.identity import (
     FileIdentity,
     fingerprint_file,
     full_fingerprint,
-    is_flat,
     open_regular,
     unreadable_error,
 )

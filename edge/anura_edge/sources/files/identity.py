@@ -138,11 +138,6 @@ def full_fingerprint(path: Path, blocks: Iterable[FloatArray], named_start: date
     return digest.hexdigest()
 
 
-def is_flat(samples: FloatArray) -> bool:
-    """Say whether each channel has one value all the time."""
-    return bool((samples == samples[:1]).all())
-
-
 def _has_sound(blocks: Iterable[FloatArray]) -> bool:
     first: FloatArray | None = None
     try:

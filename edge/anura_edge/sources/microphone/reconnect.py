@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Protocol
 
-from anura_edge.audio import FloatArray
+from anura_edge.audio import is_flat
 from anura_edge.clocks.sample_clock import Clock
 from anura_edge.errors import SourceError
 from anura_edge.sources.microphone.capture_client import Capture, CapturedBlock
@@ -121,8 +121,3 @@ class ReconnectingCapture:
             self._is_start_judged = True
         elif self._good_s >= FLAT_START_S:
             self._is_start_judged = self._starts_flat = True
-
-
-def is_flat(samples: FloatArray) -> bool:
-    """Say whether no channel ever changes: shape (samples, channels)."""
-    return bool((samples == samples[:1]).all())

@@ -1,0 +1,182 @@
+"""Accounts for one recording: names and times of its events, and the effort of every sample."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal
+
+from anura_edge.audio import AudioChunk, FloatArray, Recording
+from anura_edge.detection.effort import EffortLedger, EffortSpan
+from anura_edge.dsp.signal_quality import QualityMeter
+from anura_edge.errors import UnreadableError
+from anura_edge.events import Detection, Effort, EffortState, Event, effort_id, event_id
+from anura_edge.inference.bundle import Bundle
+
+PROGRESS_INTERVAL_S = 60.0
+"""A microphone reports its open effort at this interval. Its effort is closed at each full hour of UTC and when the
+clock is set; the effort of a file is closed at its end."""
+
+CLOCK_SET = timedelta(seconds=0.5)
+"""A start time that moves further than this was set, not corrected for drift: older effort keeps its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOutput:
+    """What became known at one moment of the analysis."""
+
+    events: tuple[Event, ...] = ()
+    efforts: tuple[Effort, ...] = ()
+    """Closed effort: its length does not change any more."""
+    progress: tuple[Effort, ...] | None = None
+    """At intervals, all effort that is still open. A crash would lose it otherwise. The last one has no samples: it
+    marks where the device is off if it stops now."""
+    quality: tuple[tuple[EffortState, int], ...] = ()
+    """State and samples of each quality period that ended."""
+    read_error: UnreadableError | None = None
+    """Why the recording ended early. Only in the last output."""
+
+
+class RecordingLedger:
+    """Collects events and effort of a recording until they are taken."""
+
+    def __init__(self, recording: Recording, bundle: Bundle) -> None:
+        self._recording, self._bundle = recording, bundle
+        self._is_live = recording.samples is None
+        self._effort = EffortLedger()
+        self._meter = QualityMeter(recording.rate_hz)
+        self._state = EffortState.ANALYSED
+        self._quality: list[tuple[EffortState, int]] = []
+        self._events: list[Event] = []
+        self._closed: list[Effort] = []
+        self._progress_sample = -math.inf
+        self._segment_start = 0
+        self._channel: int | None = None
+        self.position = 0
+        """Everything before this sample was analysed, left out or lost."""
+
+    def set_recording(self, recording: Recording) -> None:
+        """Use the recording's new start time for open and later effort. If the clock was set, close open effort first.
+
+        A start time that becomes known corrects open effort, too.
+        """
+        was_set = abs(recording.start_utc - self._recording.start_utc) > CLOCK_SET
+        if recording.clock_source != self._recording.clock_source:
+            self._progress_sample = -math.inf  # the progress that was reported has the wrong time
+        elif was_set:
+            self._close_open_effort()
+        self._recording = recording
+
+    def skip_to(self, sample: int) -> None:
+        """Count the audio up to a sample as lost."""
+        self._add_quality(self._meter.end())
+        self._add_effort(EffortState.DROPPED, sample)
+        self.position = sample
+
+    def begin_segment(self) -> int:
+        """Begin an analysed segment at the current position. Return its sampling rate in Hz."""
+        self._segment_start = self.position
+        return self._recording.rate_hz
+
+    def add_audio(self, mono: FloatArray, state: EffortState) -> None:
+        """Count mono samples as analysed or left out. The quality of paused audio is not measured."""
+        if state != self._state:
+            self._add_quality(self._meter.end())
+            self._state = state
+        self.position += len(mono)
+        if state == EffortState.PAUSED:
+            self._add_effort(state, self.position)
+        else:
+            self._add_quality(self._meter.feed(mono))
+
+    def add_detections(self, detections: Iterable[Detection]) -> None:
+        """Make events of detections in the current segment."""
+        self._events += map(self._event, detections)
+
+    def choose_channel(self, chunk: AudioChunk, channel: int | Literal["loudest"]) -> FloatArray:
+        """Return the channel to analyse. The first chunk decides it for the whole recording."""
+        if self._channel is None:
+            self._channel = chunk.choose_channel(channel)
+        return chunk.channel(self._channel)
+
+    def take_output(self) -> PipelineOutput:
+        """Return what became known since the last call."""
+        events, self._events = tuple(self._events), []
+        closed, self._closed = tuple(self._closed), []
+        quality, self._quality = tuple(self._quality), []
+        is_due = self.position - self._progress_sample >= PROGRESS_INTERVAL_S * self._recording.rate_hz
+        progress = None
+        if self._is_live and (closed or is_due):
+            self._progress_sample = self.position
+            end = EffortSpan(EffortState.OFF, self._effort.end_sample, samples=0)
+            progress = tuple(map(self._effort_row, [*self._effort.peek(), end]))
+        return PipelineOutput(events, closed, progress, quality)
+
+    def close(self, read_error: UnreadableError | None) -> PipelineOutput:
+        """Close all effort and return the last output. Samples that are missing at the end were unreadable."""
+        self._add_quality(self._meter.end())
+        self._add_effort(EffortState.UNREADABLE, self._recording.samples or 0)
+        self._close_open_effort()
+        return replace(self.take_output(), read_error=read_error)
+
+    def _add_quality(self, periods: Iterable[tuple[EffortState, int]]) -> None:
+        for measured, samples in periods:
+            # Silence is a fault of the microphone, analysed or not. Clipping matters only in analysed audio.
+            is_valid = measured == EffortState.SILENT or self._state == EffortState.ANALYSED
+            state = measured if is_valid else self._state
+            self._quality.append((state, samples))
+            self._add_effort(state, self._effort.end_sample + samples)
+
+    def _add_effort(self, state: EffortState, until_sample: int) -> None:
+        while self._is_live and (hour_end := self._hour_end(self._effort.end_sample)) <= until_sample:
+            self._effort.add(state, hour_end)
+            self._close_open_effort()
+        self._effort.add(state, until_sample)
+
+    def _close_open_effort(self) -> None:
+        self._closed += map(self._effort_row, self._effort.take())
+
+    def _hour_end(self, sample: int) -> int:
+        """Return the first sample of the next full hour of UTC."""
+        time = self._recording.time_at(sample)
+        left_s = 3600 - (time - time.replace(minute=0, second=0, microsecond=0)).total_seconds()
+        # Times are rounded to microseconds: the last sample of an hour counts as the first of the next one.
+        return sample + math.ceil((left_s if left_s > 1e-3 else left_s + 3600) * self._recording.rate_hz)
+
+    def _event(self, detection: Detection) -> Event:
+        recording, manifest = self._recording, self._bundle.manifest
+        label = manifest.labels[detection.label]
+        ratio = recording.rate_hz / manifest.rate_hz
+        onset = self._segment_start + round(detection.onset_sample * ratio)
+        # The last frame is padded, so a detection may end after the audio.
+        offset = min(self._segment_start + round(detection.offset_sample * ratio), self.position)
+        return Event(
+            id=event_id(recording.id, onset, label.code, self._bundle.model_sha256),
+            label=label.code,
+            scientific_name=label.scientific_name,
+            recording=recording.id,
+            recording_name=recording.name,
+            onset_sample=onset,
+            offset_sample=offset,
+            rate_hz=recording.rate_hz,
+            start_utc=recording.time_at(onset),
+            end_utc=recording.time_at(offset),
+            clock_source=recording.clock_source,
+            p_peak=detection.p_peak,
+            p_mean=detection.p_mean,
+            level_dbfs=detection.level_dbfs,
+        )
+
+    def _effort_row(self, span: EffortSpan) -> Effort:
+        recording = self._recording
+        return Effort(
+            id=effort_id(recording.id, span.first_sample, span.state, self._bundle.model_sha256),
+            recording=recording.id,
+            recording_name=recording.name,
+            state=span.state,
+            first_sample=span.first_sample,
+            samples=span.samples,
+            rate_hz=recording.rate_hz,
+            start_utc=recording.time_at(span.first_sample),
+            clock_source=recording.clock_source,
+        )
