@@ -105,7 +105,7 @@ def test_a_schedule_ends_where_it_should(recipe: Recipe, schedule: str, last: fl
 def test_masks_blank_stretches_of_some_examples_and_change_nothing_else() -> None:
     torch.manual_seed(0)
     features = torch.rand(40, 30, 20) + 1
-    masked = mask(features, WindowSettings(masked=0.5, mask_frames=10))
+    masked = mask(features, WindowSettings(mask_share=0.5, mask_frames=10))
     blank = masked == 0
     assert torch.equal(masked[~blank], features[~blank])
     assert (blank.all(2) == blank.any(2)).all()  # whole frames

@@ -70,7 +70,7 @@ def test_logit_adjustment_takes_prevalence_as_known() -> None:
 
 
 def test_cells_are_judged_where_they_were_boxed_and_examples_where_not() -> None:
-    boxes = loss("boxes", pos_weight=4.0, dice=0.0)
+    boxes = loss("boxes", pos_weight=4.0, dice_weight=0.0)
     logits, target = torch.randn(2, 6, 2), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     cells = torch.zeros(2, 6, 2)
     cells[0, 2:4, 0] = 1
