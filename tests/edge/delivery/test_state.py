@@ -49,9 +49,16 @@ MAX_BATCH_ROWS = 40
 """Larger batches are too large for the simulated broker."""
 
 
+class Rows(list[wire.Row]):
+    """A list with a short text for error messages."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} rows>"
+
+
 @pytest.fixture(scope="module")
-def rows(make_event: Callable[..., Any], provenance: wire.Provenance) -> list[wire.Row]:
-    return [event_row(seq, make_event(seq), provenance) for seq in range(1, 301)]
+def rows(make_event: Callable[..., Any], provenance: wire.Provenance) -> Rows:
+    return Rows(event_row(seq, make_event(seq), provenance) for seq in range(1, 301))
 
 
 @dataclass
@@ -149,7 +156,7 @@ class Simulation:
         self.on(wire.Refusal(refused=self.published[mid].digest, reason="bad"))
 
 
-def simulate(rows: list[wire.Row], count: int, **settings: Any) -> Simulation:
+def simulate(rows: Rows, count: int, **settings: Any) -> Simulation:
     return Simulation({row.seq: row for row in rows[:count]}, **settings)
 
 
@@ -197,7 +204,7 @@ def step_and_reconnect(simulation: Simulation, name: str, pick: int, pause_s: fl
 @settings(max_examples=100, deadline=None)
 @given(count=st.integers(0, 300), delivery=st.sampled_from(["base", "broker"]), history=st.lists(STEPS, max_size=30))
 def test_laws_hold_for_any_history_and_all_rows_end(
-    rows: list[wire.Row], count: int, delivery: str, history: list[tuple[str, int, float]]
+    rows: Rows, count: int, delivery: str, history: list[tuple[str, int, float]]
 ) -> None:
     """`Simulation` asserts the laws. In the end a receiver that accepts all rows has them all."""
     simulation = simulate(rows, count, delivery=delivery)
@@ -209,11 +216,8 @@ def test_laws_hold_for_any_history_and_all_rows_end(
             break
         step_and_reconnect(simulation, "puback", 0, MARK_RETRY_S + 1)
         for mid, batch in [*simulation.published.items()]:
-            if (
-                delivery == "base"
-                and not set(batch.seqs) <= simulation.acknowledged
-                and mid not in simulation.in_flight
-            ):
+            is_open = mid not in simulation.in_flight and simulation.pending.keys() & set(batch.seqs)
+            if delivery == "base" and is_open:
                 simulation.acknowledge(mid)
     assert not simulation.pending
     assert simulation.acknowledged | simulation.dead.keys() == {row.seq for row in rows[:count]}
@@ -221,7 +225,7 @@ def test_laws_hold_for_any_history_and_all_rows_end(
 
 @settings(max_examples=30, deadline=None)
 @given(history=st.lists(STEPS, max_size=20))
-def test_equal_events_give_equal_actions(rows: list[wire.Row], history: list[tuple[str, int, float]]) -> None:
+def test_equal_events_give_equal_actions(rows: Rows, history: list[tuple[str, int, float]]) -> None:
     simulation = simulate(rows, 300)
     for each in history:
         step(simulation, *each)
@@ -233,7 +237,7 @@ def test_equal_events_give_equal_actions(rows: list[wire.Row], history: list[tup
         assert again.on(event, now_s) == actions
 
 
-def test_row_in_flight_is_not_published_again(rows: list[wire.Row]) -> None:
+def test_row_in_flight_is_not_published_again(rows: Rows) -> None:
     simulation = simulate(rows, 300)
     for _ in range(5):
         simulation.on(Tick())
@@ -241,14 +245,14 @@ def test_row_in_flight_is_not_published_again(rows: list[wire.Row]) -> None:
     assert len(seqs) == len(set(seqs)) == 300
 
 
-def test_newest_events_go_first(rows: list[wire.Row]) -> None:
+def test_newest_events_go_first(rows: Rows) -> None:
     simulation = simulate(rows, 300)
     simulation.on(Tick())
     first = next(iter(simulation.published.values()))
     assert first.seqs == tuple(range(281, 301))
 
 
-def test_silent_broker_is_disconnected(rows: list[wire.Row]) -> None:
+def test_silent_broker_is_disconnected(rows: Rows) -> None:
     simulation = simulate(rows, 1)
     simulation.on(Tick())
     simulation.now_s = 1.5 * KEEPALIVE_S + 0.1
@@ -256,7 +260,7 @@ def test_silent_broker_is_disconnected(rows: list[wire.Row]) -> None:
     assert simulation.ended == "no answer for 45 s"
 
 
-def test_unacknowledged_row_is_published_again_ever_later(rows: list[wire.Row]) -> None:
+def test_unacknowledged_row_is_published_again_ever_later(rows: Rows) -> None:
     simulation = simulate(rows, 1)
     times: list[float] = []
     while len(times) < 4:
@@ -271,7 +275,7 @@ def test_unacknowledged_row_is_published_again_ever_later(rows: list[wire.Row]) 
     assert "no acknowledgement from the base station for 120 s" in (simulation.state.problem or "")
 
 
-def test_row_of_a_blocked_kind_is_tried_later(rows: list[wire.Row]) -> None:
+def test_row_of_a_blocked_kind_is_tried_later(rows: Rows) -> None:
     simulation = simulate(rows, 1)
     simulation.on(Tick())
     simulation.puback(1, accepted=False)
@@ -285,7 +289,7 @@ def test_row_of_a_blocked_kind_is_tried_later(rows: list[wire.Row]) -> None:
     assert simulation.state.problem is None
 
 
-def test_late_acknowledgement_after_a_resend_counts(rows: list[wire.Row]) -> None:
+def test_late_acknowledgement_after_a_resend_counts(rows: Rows) -> None:
     simulation = simulate(rows, 1)
     simulation.on(Tick())
     simulation.puback(1)
