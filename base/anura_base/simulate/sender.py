@@ -11,14 +11,12 @@ from time import monotonic
 from uuid import UUID
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from anura_base.simulate.messages import SimulatedMessage
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import Ack, Refusal, content_type, parse_answer, topic
+from anura_edge.wire import Ack, Refusal, parse_answer, topic
+from anura_edge.wire.mqtt import QOS, make_client, publish
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +50,7 @@ class FleetSender:
         self._progress_at = monotonic()
         self.sent = SentCounts()
         self._subscribed = Event()
-        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client = make_client()
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._on_message
@@ -104,16 +102,14 @@ class FleetSender:
                     self._publish(parcel)
 
     def _publish(self, parcel: SimulatedMessage) -> None:
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.ContentType = content_type(parcel.payload)
         name = topic(parcel.recorder.site, parcel.recorder.name, parcel.kind)
         retain = parcel.kind in ("status", "health")
-        self._client.publish(name, parcel.payload, qos=1, retain=retain, properties=properties)
+        publish(self._client, name, parcel.payload, retain=retain)
 
     def _on_connect(
         self, client: Client, _data: object, _flags: ConnectFlags, _reason: ReasonCode, _properties: object
     ) -> None:
-        client.subscribe(topic("+", "+", "ack"), qos=1)
+        client.subscribe(topic("+", "+", "ack"), QOS)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         try:
