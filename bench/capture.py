@@ -40,7 +40,7 @@ from anura_edge.detection.pipeline import analyse  # noqa: E402
 from anura_edge.dsp.gating import PowerGate, PowerMode, PowerState  # noqa: E402
 from anura_edge.events import Notice  # noqa: E402
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
-from anura_edge.inference.classifier import load_classifier  # noqa: E402
+from anura_edge.inference.loading import load_classifier  # noqa: E402
 from anura_edge.sources.microphone.capture_client import CaptureProcess  # noqa: E402
 from anura_edge.sources.microphone.source import MicrophoneSource  # noqa: E402
 from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise  # noqa: E402

@@ -27,7 +27,8 @@ from anura_edge.dsp.framer import AudioBlock
 from anura_edge.dsp.resample import Resampler
 from anura_edge.events import Scores
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
-from anura_edge.inference.classifier import Classifier, load_classifier
+from anura_edge.inference.classifier import Classifier
+from anura_edge.inference.loading import load_classifier
 from anura_edge.sources.files.audio_file import AudioFile, open_file
 
 ROUNDS = 5

@@ -10,7 +10,8 @@ import soxr
 
 from anura_edge.audio import FloatArray
 from anura_edge.inference.bundle import MODEL, load_bundle
-from anura_edge.inference.classifier import frames_in, load_classifier, make_framer
+from anura_edge.inference.classifier import frames_in, make_framer
+from anura_edge.inference.loading import load_classifier
 
 RECIPES = Path(__file__).resolve().parents[2] / "train" / "recipes"
 LABELS = 42

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from anura_edge.errors import AnuraError
-from anura_edge.inference.bundle import MANIFEST, Bundle, Parity, load_bundle
+from anura_edge.inference.bundle import MANIFEST, Bundle, load_bundle
+from anura_edge.inference.manifest import Parity
 from anura_edge.inference.signature import SIGNATURE, sign
 from anura_export.benchmark import measure as benchmark
 from anura_export.benchmark.cost import InterleavedTimes, time_interleaved

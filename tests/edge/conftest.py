@@ -28,15 +28,12 @@ from anura_edge.inference.bundle import (
     GOLDEN_SCORES,
     MODEL,
     Bundle,
-    Label,
-    Manifest,
-    StateTensor,
-    Training,
     load_bundle,
     sha256,
     write_manifest,
 )
-from anura_edge.inference.classifier import load_classifier
+from anura_edge.inference.loading import load_classifier
+from anura_edge.inference.manifest import Label, Manifest, StateTensor, Training
 from anura_edge.wire import Provenance
 
 # A slow machine is no wrong answer.

@@ -18,7 +18,7 @@ from anura_edge.config.device import Config
 from anura_edge.delivery.connection import MqttConnection
 from anura_edge.errors import AnuraError, SourceError
 from anura_edge.health.disk import shortfall
-from anura_edge.inference.classifier import golden_difference
+from anura_edge.inference.golden import golden_difference
 from anura_edge.inference.loading import load_model
 from anura_edge.sources.microphone.capture_client import Capture, CaptureProcess
 from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S

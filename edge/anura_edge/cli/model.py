@@ -34,7 +34,8 @@ def verify(
 
     Example: `anura-edge model verify`
     """
-    from anura_edge.inference.classifier import golden_difference, load_classifier
+    from anura_edge.inference.golden import golden_difference
+    from anura_edge.inference.loading import load_classifier
 
     loaded = load_bundle(bundle, public_key)
     difference = golden_difference(loaded, load_classifier(loaded))

@@ -1,1 +1,1 @@
-"""Model bundles and the classifiers that run them."""
+"""Model bundles and classifiers: from blocks of audio to scores."""

@@ -1,7 +1,7 @@
-"""Chooses what ONNX Runtime runs a model on.
+"""Chooses the ONNX Runtime execution provider for a model.
 
-The device's own package of ONNX Runtime has the CPU alone; a Jetson's or a GPU server's has more. Tested on the CPU
-only: elsewhere the golden clip, which every model must prove itself on, says whether the sums are right.
+The device's ONNX Runtime package has the CPU provider only; those for a Jetson or a GPU server have more. Only the CPU
+is tested. Elsewhere, the golden clip shows whether the scores are right.
 """
 
 import logging
@@ -20,27 +20,27 @@ NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensor
 def provider_options(
     wanted: Provider, engines: Path | None, tensorrt: dict[str, str]
 ) -> list[tuple[str, dict[str, str]]]:
-    """Return the providers to try, the best first, with their options; the CPU is always the last.
+    """Return the providers to try with their options, the best first. The CPU is always the last.
 
-    TensorRT is told what the model needs (`shapes.tensorrt_options`), and keeps the engines that it builds, which takes
-    minutes, in the folder `engines`.
+    `tensorrt` are the model's options (`tensorrt_options`). Building a TensorRT engine takes minutes, so engines are
+    stored in the folder `engines`.
     """
-    there = ort.get_available_providers()
-    found = []
-    if wanted == "tensorrt" and NAMES["tensorrt"] in there:
-        cache = {**tensorrt}
+    available = ort.get_available_providers()
+    providers = []
+    if wanted == "tensorrt" and NAMES["tensorrt"] in available:
+        options = {**tensorrt}
         if engines:
             engines.mkdir(parents=True, exist_ok=True)
-            cache |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engines)}
-        found.append((NAMES["tensorrt"], cache))
-    if wanted in ("auto", "cuda", "tensorrt") and NAMES["cuda"] in there:
-        # With TF32's ten bits the golden scores would not be met.
-        found.append((NAMES["cuda"], {"use_tf32": "0"}))
-    return [*found, (NAMES["cpu"], {})]
+            options |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(engines)}
+        providers.append((NAMES["tensorrt"], options))
+    if wanted in ("auto", "cuda", "tensorrt") and NAMES["cuda"] in available:
+        # TF32 has ten bits of mantissa, too few for the golden scores.
+        providers.append((NAMES["cuda"], {"use_tf32": "0"}))
+    return [*providers, (NAMES["cpu"], {})]
 
 
 def provider_in_use(session: ort.InferenceSession, wanted: Provider) -> str:
-    """Return what a session really runs on, and tell the log if that is not what was wanted."""
+    """Return the provider that runs a session. Log a warning if it is not the wanted one."""
     first = session.get_providers()[0]
     used = next((name for name, provider in NAMES.items() if provider == first), first)
     if wanted not in ("auto", used):

@@ -1,7 +1,7 @@
-"""Who made a bundle: an Ed25519 signature (RFC 8032) of its manifest, which has the hash of every other file.
+"""Signs bundles and checks signatures: Ed25519 (RFC 8032) over the manifest, which contains the hash of every file.
 
-The signature lies beside the manifest in base64. Keys are PEM files, as OpenSSL writes them. What computes is
-`cryptography`, which only a device that asks for signatures needs: `pip install 'anura-edge[signing]'`.
+The signature is in base64 in `manifest.sig`. Keys are PEM files, as OpenSSL writes them. Only a device that checks
+signatures needs `cryptography`: `pip install 'anura-edge[signing]'`.
 """
 
 import base64
@@ -14,8 +14,8 @@ SIGNATURE = "manifest.sig"
 
 
 def sign(bundle: Path, manifest: bytes, private_key_file: Path) -> None:
-    """Write the signature of a bundle's manifest; ConfigError for a key that is none."""
-    _need_cryptography()
+    """Write the signature of a bundle's manifest. Raises ConfigError for an invalid key."""
+    _check_cryptography()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -29,8 +29,11 @@ def sign(bundle: Path, manifest: bytes, private_key_file: Path) -> None:
 
 
 def check_signature(bundle: Path, manifest: bytes, public_key_file: Path) -> None:
-    """Raise ModelError unless the owner of a public key signed exactly this manifest; ConfigError for no such key."""
-    _need_cryptography()
+    """Check that the owner of a public key signed exactly this manifest.
+
+    Raises ModelError for a missing or wrong signature, ConfigError for an invalid key.
+    """
+    _check_cryptography()
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -40,7 +43,7 @@ def check_signature(bundle: Path, manifest: bytes, public_key_file: Path) -> Non
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read a public key from {public_key_file}: {error}") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise ConfigError(f"{public_key_file} is no Ed25519 public key; name the one that bundles are signed for")
+        raise ConfigError(f"{public_key_file} is no Ed25519 public key; name the key that bundles are signed for")
     try:
         key.verify(base64.b64decode((bundle / SIGNATURE).read_bytes().strip(), validate=True), manifest)
     except OSError as error:
@@ -51,7 +54,7 @@ def check_signature(bundle: Path, manifest: bytes, public_key_file: Path) -> Non
         ) from error
 
 
-def _need_cryptography() -> None:
+def _check_cryptography() -> None:
     try:
         import cryptography  # noqa: F401
     except ImportError as error:

@@ -14,8 +14,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from anura_edge.dsp.framer import AudioBlock
-from anura_edge.inference.bundle import Bundle, Cost, Manifest
-from anura_edge.inference.classifier import open_model
+from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.loading import open_model
+from anura_edge.inference.manifest import Cost, Manifest
 
 STREAM_S = 10.0
 """Length of a stream's calls; a window model is called with one window."""

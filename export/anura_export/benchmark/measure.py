@@ -11,7 +11,7 @@ import numpy as np
 
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import load_bundle
-from anura_edge.inference.classifier import load_classifier
+from anura_edge.inference.loading import load_classifier
 from anura_export.benchmark.cost import multiply_adds, time_interleaved
 
 THREADS = (1, 2)

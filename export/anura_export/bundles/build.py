@@ -17,15 +17,13 @@ from anura_edge.inference.bundle import (
     MANIFEST,
     MODEL,
     Bundle,
-    Label,
-    Manifest,
-    StateTensor,
-    Training,
     load_bundle,
     sha256,
     write_manifest,
 )
-from anura_edge.inference.classifier import open_model, score_all
+from anura_edge.inference.golden import score_all
+from anura_edge.inference.loading import open_model
+from anura_edge.inference.manifest import Label, Manifest, StateTensor, Training
 from anura_export.benchmark.cost import cost_of, time_interleaved
 from anura_export.bundles.difference import summarise_parity
 from anura_export.bundles.model_card import exported_section, model_card

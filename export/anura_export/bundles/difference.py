@@ -7,8 +7,10 @@ import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError
-from anura_edge.inference.bundle import Bundle, Manifest, Parity, ProbabilityChange
-from anura_edge.inference.classifier import load_classifier, score_all
+from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.golden import score_all
+from anura_edge.inference.loading import load_classifier
+from anura_edge.inference.manifest import Manifest, Parity, ProbabilityChange
 
 
 @dataclass(frozen=True, slots=True, eq=False)

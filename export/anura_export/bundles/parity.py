@@ -8,7 +8,8 @@ import torch
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle
-from anura_edge.inference.classifier import load_classifier, score_all
+from anura_edge.inference.golden import score_all
+from anura_edge.inference.loading import load_classifier
 from anura_train.models import Net
 
 TOLERANCE = 1e-4
@@ -46,11 +47,11 @@ def check_parity(model: Net, bundle: Bundle, seed: int = 0) -> ParityProof:
     rng = np.random.default_rng(seed)
     audio = _audio(rng, round(seconds * bundle.manifest.rate_hz))
     classifier = load_classifier(bundle)
-    whole = score_all(bundle, classifier, audio, rows=10_000)
+    whole = score_all(bundle, classifier, audio, frames=10_000)
     with torch.no_grad():
         expected = torch.sigmoid(model.predict(torch.from_numpy(audio))).numpy()
     sizes = rng.integers(1, 40 if streams else len(whole), chunkings)
-    chunked = [score_all(bundle, classifier, audio, rows=int(size)) for size in sizes]
+    chunked = [score_all(bundle, classifier, audio, frames=int(size)) for size in sizes]
     proof = ParityProof(
         changes=np.abs(whole - expected),
         chunked_to_whole=max(float(np.abs(whole - each).max()) for each in chunked),

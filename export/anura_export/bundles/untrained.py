@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 import torch
 
-from anura_edge.inference.bundle import Label, Manifest, Training
+from anura_edge.inference.manifest import Label, Manifest, Training
 from anura_export.bundles.build import write_bundle
 from anura_train.models import build_network
 from anura_train.models.settings import (

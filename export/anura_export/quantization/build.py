@@ -10,17 +10,11 @@ import onnxruntime as ort
 import soundfile
 
 from anura_edge.audio import FloatArray
-from anura_edge.inference.bundle import (
-    CARD,
-    GOLDEN_CLIP,
-    GOLDEN_TOLERANCE,
-    MODEL,
-    Bundle,
-    Manifest,
-    Metric,
-    load_bundle,
-)
-from anura_edge.inference.classifier import StreamClassifier, WindowClassifier, load_classifier, open_model, score_all
+from anura_edge.inference.bundle import CARD, GOLDEN_CLIP, MODEL, Bundle, load_bundle
+from anura_edge.inference.classifier import StreamClassifier, WindowClassifier
+from anura_edge.inference.golden import score_all
+from anura_edge.inference.loading import load_classifier, open_model
+from anura_edge.inference.manifest import GOLDEN_TOLERANCE, Manifest, Metric
 from anura_export.benchmark.cost import InterleavedTimes, cost_of, time_interleaved
 from anura_export.bundles.build import replace_bundle, write_golden_scores, write_hashed_manifest
 from anura_export.bundles.difference import ProbabilityChanges, compare_bundles, summarise_parity

@@ -8,8 +8,10 @@ import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError
-from anura_edge.inference.bundle import Bundle, Metric
-from anura_edge.inference.classifier import open_model, score_all
+from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.golden import score_all
+from anura_edge.inference.loading import open_model
+from anura_edge.inference.manifest import Metric
 from anura_export.bundles.onnx_graph import to_onnx, with_calibration
 from anura_export.quantization.calibration_clips import SEED, range_clips, select_range_recordings
 from anura_export.quantization.int8 import quantize_graph

@@ -16,7 +16,8 @@ from anura_edge.errors import BusyError, ConfigError, UnreadableError
 from anura_edge.explore import analysis
 from anura_edge.explore.analysis import MAX_CONCURRENT, MAX_DURATION_S, Explorer, load_explorer
 from anura_edge.inference.bundle import Bundle
-from anura_edge.inference.classifier import load_classifier, score_all
+from anura_edge.inference.golden import score_all
+from anura_edge.inference.loading import load_classifier
 
 RATE_HZ = 8_000
 

@@ -17,7 +17,7 @@ from support import eventually
 from anura_edge.audio import FloatArray
 from anura_edge.detection.tracker import DetectionTracker, Rule
 from anura_edge.events import Scores
-from anura_edge.inference.bundle import Label
+from anura_edge.inference.manifest import Label
 
 HOSTILE = "<img src=x onerror=document.title='taken'>"
 

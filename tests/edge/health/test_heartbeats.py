@@ -15,7 +15,7 @@ from anura_edge.dsp.framer import AudioBlock
 from anura_edge.events import Scores
 from anura_edge.health.heartbeats import SPEED_WINDOW_MIN, Heartbeats, InstrumentedDetector, Stage
 from anura_edge.inference.bundle import Bundle
-from anura_edge.inference.classifier import load_classifier
+from anura_edge.inference.loading import load_classifier
 
 TIMEOUT_S = 10.0
 

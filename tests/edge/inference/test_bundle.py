@@ -1,4 +1,4 @@
-"""A bundle is exactly what its manifest says, or it is refused by the name of the file that is not."""
+"""A bundle matches its manifest, or it is refused and the wrong file is named."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_bundle_is_read_as_it_was_written(bundle: Bundle) -> None:
+def test_bundle_is_read_as_written(bundle: Bundle) -> None:
     assert bundle.manifest.id == "tones"
     assert bundle.model_sha256 == sha256(bundle.model)
     clip, scores = bundle.golden()
@@ -34,15 +34,15 @@ def test_a_bundle_is_read_as_it_was_written(bundle: Bundle) -> None:
     assert scores.shape[1] == len(bundle.manifest.labels)
 
 
-def test_a_field_of_a_newer_version_is_left_out(own_bundle: Path) -> None:
+def test_field_of_a_newer_version_is_ignored(own_bundle: Path) -> None:
     change_manifest(own_bundle, colour_of_the_frog="green")
     assert load_bundle(own_bundle).manifest.id == "tones"
 
 
-def test_an_older_bundle_is_a_float_one_with_the_usual_tolerance(own_bundle: Path) -> None:
+def test_older_bundle_is_float32_with_default_tolerance(own_bundle: Path) -> None:
     manifest = json.loads((own_bundle / MANIFEST).read_text())
-    younger = {"precision", "made_from", "golden_tolerance", "parity", "cost"}
-    (own_bundle / MANIFEST).write_text(json.dumps({k: v for k, v in manifest.items() if k not in younger}))
+    newer = {"precision", "made_from", "golden_tolerance", "parity", "cost"}
+    (own_bundle / MANIFEST).write_text(json.dumps({k: v for k, v in manifest.items() if k not in newer}))
     read = load_bundle(own_bundle).manifest
     assert (read.precision, read.made_from, read.parity, read.cost) == ("float32", None, None, None)
     assert read.golden_tolerance == 1e-3
@@ -50,7 +50,7 @@ def test_an_older_bundle_is_a_float_one_with_the_usual_tolerance(own_bundle: Pat
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
-def test_one_flipped_bit_in_any_file_is_refused_naming_it(own_bundle: Path, name: str, at: float) -> None:
+def test_flipped_bit_is_refused_and_the_file_named(own_bundle: Path, name: str, at: float) -> None:
     content = bytearray((own_bundle / name).read_bytes())
     content[round(at * (len(content) - 1))] ^= 1
     (own_bundle / name).write_bytes(content)
@@ -58,7 +58,7 @@ def test_one_flipped_bit_in_any_file_is_refused_naming_it(own_bundle: Path, name
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_an_empty_and_an_unlisted_file_is_refused_naming_it(own_bundle: Path, name: str) -> None:
+def test_missing_empty_or_unlisted_file_is_refused(own_bundle: Path, name: str) -> None:
     content = (own_bundle / name).read_bytes()
     (own_bundle / name).write_bytes(b"")
     assert name in refusal(own_bundle)
@@ -71,7 +71,7 @@ def test_a_missing_an_empty_and_an_unlisted_file_is_refused_naming_it(own_bundle
 
 
 @pytest.mark.parametrize("name", ["../outside", "golden/../../outside", "/etc/hostname", "link", "", "golden", "a\0b"])
-def test_a_listed_path_outside_or_no_file_at_all_is_refused(own_bundle: Path, name: str) -> None:
+def test_listed_path_outside_the_bundle_is_refused(own_bundle: Path, name: str) -> None:
     outside = own_bundle.parent / "outside"
     outside.write_bytes(b"secret")
     (own_bundle / "link").symlink_to(outside)
@@ -81,12 +81,12 @@ def test_a_listed_path_outside_or_no_file_at_all_is_refused(own_bundle: Path, na
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 10_000, b'{"id": "\\ud800"}'])
-def test_a_manifest_that_is_none_is_refused(own_bundle: Path, content: bytes) -> None:
+def test_invalid_json_is_refused(own_bundle: Path, content: bytes) -> None:
     (own_bundle / MANIFEST).write_bytes(content)
     assert MANIFEST in refusal(own_bundle)
 
 
-def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path, own_bundle: Path) -> None:
+def test_folder_without_a_manifest_is_refused(tmp_path: Path, own_bundle: Path) -> None:
     (own_bundle / MANIFEST).unlink()
     for path in (own_bundle, tmp_path / "nowhere", own_bundle / MODEL):
         assert "name a bundle's folder" in refusal(path)
@@ -118,14 +118,12 @@ LABEL = {"code": "A", "scientific_name": "A a", "threshold": 0.5}
         ({"made_from": "somewhere"}, "made_from"),
     ],
 )
-def test_a_manifest_that_makes_no_sense_is_refused_naming_the_field(
-    own_bundle: Path, changes: dict[str, Any], word: str
-) -> None:
+def test_invalid_manifest_field_is_refused_and_named(own_bundle: Path, changes: dict[str, Any], word: str) -> None:
     change_manifest(own_bundle, **changes)
     assert word in refusal(own_bundle)
 
 
-def test_a_bundle_can_be_copied_anywhere(
+def test_bundle_can_be_in_any_folder(
     tmp_path: Path, write_bundle: Callable[..., Path], stream_model: Any, stream_bundle: Bundle
 ) -> None:
     other = load_bundle(write_bundle(tmp_path / "some where else", stream_model))

@@ -1,4 +1,4 @@
-"""A model proves itself on its golden clip, and scores the same audio the same however it comes."""
+"""Scores do not depend on chunks, and a model that fails the golden check is refused."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -15,25 +15,11 @@ from hypothesis import strategies as st
 from anura_edge.audio import FloatArray
 from anura_edge.dsp.framer import AudioBlock
 from anura_edge.errors import ModelError
-from anura_edge.inference.bundle import (
-    DEFAULT_BUNDLE,
-    GOLDEN_CLIP,
-    GOLDEN_SCORES,
-    MODEL,
-    Bundle,
-    Label,
-    StateTensor,
-    load_bundle,
-)
-from anura_edge.inference.classifier import (
-    Classifier,
-    Model,
-    frames_in,
-    golden_difference,
-    load_classifier,
-    make_framer,
-    score_all,
-)
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, GOLDEN_CLIP, GOLDEN_SCORES, MODEL, Bundle, load_bundle
+from anura_edge.inference.classifier import Classifier, Model, frames_in, make_framer
+from anura_edge.inference.golden import golden_difference, score_all
+from anura_edge.inference.loading import load_classifier
+from anura_edge.inference.manifest import Label, StateTensor
 from anura_edge.inference.providers import Provider
 
 WriteBundle = Callable[..., Path]
@@ -52,8 +38,8 @@ def classifiers(bundles: dict[str, Bundle]) -> dict[str, Classifier]:
 def score(classifier: Classifier, bundle: Bundle, chunks: Sequence[FloatArray], block_s: float) -> FloatArray:
     framer = make_framer(bundle.manifest, frames_in(bundle.manifest, block_s))
     classifier.reset()
-    windows = chain(chain.from_iterable(framer.feed(chunk) for chunk in chunks), framer.flush())
-    return np.concatenate([classifier.score(window).probabilities for window in windows])
+    blocks = chain(chain.from_iterable(framer.feed(chunk) for chunk in chunks), framer.flush())
+    return np.concatenate([classifier.score(block).probabilities for block in blocks])
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -87,45 +73,47 @@ def test_scores_do_not_depend_on_chunks_or_blocks(
     at: list[int],
     block_s: float,
 ) -> None:
-    sound = two_calls()[12_000:, 0][:count]
-    found = score(classifiers[kind], bundles[kind], np.split(sound, sorted(min(i, count) for i in at)), block_s)
-    reference = {"stream": stream_model, "window": window_model, "ahead": ahead_model}[kind].reference(sound)
+    audio = two_calls()[12_000:, 0][:count]
+    found = score(classifiers[kind], bundles[kind], np.split(audio, sorted(min(i, count) for i in at)), block_s)
+    reference = {"stream": stream_model, "window": window_model, "ahead": ahead_model}[kind].reference(audio)
     np.testing.assert_allclose(found, reference, atol=1e-5)
 
 
-def test_a_batch_of_windows_is_its_windows_one_by_one(
+def test_batch_equals_single_windows(
     classifiers: dict[str, Classifier], window_bundle: Bundle, two_calls: Callable[..., FloatArray]
 ) -> None:
-    sound, size, hop = two_calls()[:, 0], window_bundle.manifest.window_samples, window_bundle.manifest.hop_samples
-    together = classifiers["window"].score(AudioBlock(sound, 0))
+    audio, size, hop = two_calls()[:, 0], window_bundle.manifest.window_samples, window_bundle.manifest.hop_samples
+    together = classifiers["window"].score(AudioBlock(audio, 0))
     assert (together.first_sample, together.hop_samples, together.frame_samples) == (0, hop, size)
-    for row, start in enumerate(range(0, len(sound) - size + 1, hop)):
-        alone = classifiers["window"].score(AudioBlock(sound[start : start + size], start))
-        np.testing.assert_allclose(alone.probabilities[0], together.probabilities[row], atol=1e-6)
-        np.testing.assert_allclose(alone.power[0], together.power[row], rtol=1e-5)
+    for frame, start in enumerate(range(0, len(audio) - size + 1, hop)):
+        alone = classifiers["window"].score(AudioBlock(audio[start : start + size], start))
+        np.testing.assert_allclose(alone.probabilities[0], together.probabilities[frame], atol=1e-6)
+        np.testing.assert_allclose(alone.power[0], together.power[frame], rtol=1e-5)
         assert alone.first_sample == start
 
 
-def test_power_is_the_mean_square_of_each_row(bundle: Bundle, tone: Callable[..., FloatArray]) -> None:
-    sound = tone(bundle.manifest.rate_hz, 2, amplitude=1.0)
-    scores = load_classifier(bundle).score(AudioBlock(sound, 0))
+def test_power_is_the_mean_square_of_each_frame(bundle: Bundle, tone: Callable[..., FloatArray]) -> None:
+    audio = tone(bundle.manifest.rate_hz, 2, amplitude=1.0)
+    scores = load_classifier(bundle).score(AudioBlock(audio, 0))
     np.testing.assert_allclose(scores.power, 0.5, atol=1e-3)
     assert len(scores.power) == len(scores.probabilities)
 
 
-def test_a_reset_begins_a_new_stream(
+def test_reset_begins_a_new_stream(
     classifiers: dict[str, Classifier], stream_bundle: Bundle, tone: Callable[..., FloatArray]
 ) -> None:
     loud, silence = tone(8_000, 1), np.zeros(8_000, np.float32)
     classifier = classifiers["stream"]
     classifier.reset()
     classifier.score(AudioBlock(loud, 0))
-    assert classifier.score(AudioBlock(silence, 8_000)).probabilities[0, 0] > 0.5, "it remembers"
+    assert classifier.score(AudioBlock(silence, 8_000)).probabilities[0, 0] > 0.5, "the state is kept"
     classifier.reset()
     assert classifier.score(AudioBlock(silence, 0)).probabilities.max() == 0
 
 
-def test_scores_outlive_the_next_window(classifiers: dict[str, Classifier], tone: Callable[..., FloatArray]) -> None:
+def test_next_block_does_not_change_earlier_scores(
+    classifiers: dict[str, Classifier], tone: Callable[..., FloatArray]
+) -> None:
     for classifier in classifiers.values():
         first = classifier.score(AudioBlock(tone(8_000, 1), 0))
         before = first.probabilities.copy(), first.power.copy()
@@ -134,12 +122,12 @@ def test_scores_outlive_the_next_window(classifiers: dict[str, Classifier], tone
         np.testing.assert_array_equal(first.power, before[1])
 
 
-def test_a_sound_model_gives_its_golden_scores(bundle: Bundle) -> None:
+def test_model_gives_its_golden_scores(bundle: Bundle) -> None:
     assert golden_difference(bundle, load_classifier(bundle)) < 1e-5
 
 
 @pytest.mark.parametrize("change", [0.01, -0.01, np.nan, np.inf])
-def test_other_golden_scores_are_refused(
+def test_wrong_golden_scores_are_refused(
     tmp_path: Path, write_bundle: WriteBundle, stream_model: Any, stream_bundle: Bundle, change: float
 ) -> None:
     scores = stream_bundle.golden()[1].copy()
@@ -165,7 +153,7 @@ def test_other_golden_scores_are_refused(
     ],
     ids=lambda files: f"{next(iter(files))}-{len(next(iter(files.values())))}",
 )
-def test_damage_that_the_hashes_cover_up_is_a_model_error(
+def test_damaged_content_with_valid_hashes_is_refused(
     tmp_path: Path, write_bundle: WriteBundle, stream_model: Any, files: dict[str, bytes]
 ) -> None:
     path = write_bundle(tmp_path / "bundle", stream_model, files)
@@ -185,7 +173,7 @@ def test_damage_that_the_hashes_cover_up_is_a_model_error(
     ],
     ids=str,
 )
-def test_a_manifest_that_does_not_fit_its_graph_is_a_model_error(
+def test_manifest_that_does_not_match_the_graph_is_refused(
     tmp_path: Path, write_bundle: WriteBundle, stream_model: Any, changes: dict[str, Any]
 ) -> None:
     path = write_bundle(tmp_path / "bundle", stream_model, **changes)
@@ -193,7 +181,7 @@ def test_a_manifest_that_does_not_fit_its_graph_is_a_model_error(
         load_classifier(load_bundle(path))
 
 
-def test_a_model_that_gives_no_probabilities_is_refused(
+def test_scores_outside_0_to_1_are_refused(
     tmp_path: Path, write_bundle: WriteBundle, stream_model: Any, stream_bundle: Bundle
 ) -> None:
     onnx = pytest.importorskip("onnx")
@@ -210,21 +198,21 @@ def test_a_model_that_gives_no_probabilities_is_refused(
         load_classifier(load_bundle(path))
 
 
-def test_weights_in_a_file_outside_the_graph_are_not_loaded(
+def test_external_weights_are_not_loaded(
     tmp_path: Path, write_bundle: WriteBundle, stream_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load_from_string(stream_model.graph)
     onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
     assert (tmp_path / "weights.bin").stat().st_size
-    monkeypatch.chdir(tmp_path)  # where a careless loader would find them
+    monkeypatch.chdir(tmp_path)  # the runtime looks for them here
     path = write_bundle(tmp_path / "bundle", stream_model, {MODEL: (tmp_path / "m.onnx").read_bytes()})
     with pytest.raises(ModelError, match="onnxruntime cannot load"):
         load_classifier(load_bundle(path))
 
 
 @pytest.mark.parametrize("wanted", ["auto", "cpu", "cuda", "tensorrt"])
-def test_the_cpu_takes_the_place_of_a_provider_that_is_not_there_and_that_is_said(
+def test_missing_provider_is_replaced_by_the_cpu_with_a_warning(
     bundle: Bundle, wanted: Provider, caplog: pytest.LogCaptureFixture
 ) -> None:
     used = load_classifier(bundle, provider=wanted).provider
@@ -234,18 +222,18 @@ def test_the_cpu_takes_the_place_of_a_provider_that_is_not_there_and_that_is_sai
 
 @settings(max_examples=30)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=12))
-def test_the_default_model_hears_the_same_in_any_chunks_as_in_one(
+def test_default_model_does_not_depend_on_chunks(
     default_model: tuple[Bundle, Model, FloatArray], steps: list[int]
 ) -> None:
-    bundle, model, sound = default_model
-    hop, rows = bundle.manifest.hop_samples, sum(steps)
-    sound = np.resize(sound, rows * hop)
-    whole = score_all(bundle, model, sound, rows)
+    bundle, model, audio = default_model
+    hop, frames = bundle.manifest.hop_samples, sum(steps)
+    audio = np.resize(audio, frames * hop)
+    expected = score_all(bundle, model, audio, frames)
     model.reset()
-    sound = np.pad(sound, (0, bundle.manifest.lookahead_samples))
+    audio = np.pad(audio, (0, bundle.manifest.lookahead_samples))
     at = np.cumsum([0, *steps, bundle.manifest.lookahead_samples // hop]) * hop
-    parts = [model.score(AudioBlock(sound[a:b], a)).probabilities for a, b in pairwise(at.tolist())]
-    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
+    parts = [model.score(AudioBlock(audio[a:b], a)).probabilities for a, b in pairwise(at.tolist())]
+    np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-4)
 
 
 @pytest.fixture(scope="module")

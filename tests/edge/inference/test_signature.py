@@ -1,4 +1,4 @@
-"""A device that asks for a signature uses what its owner signed, and nothing else."""
+"""A device with a public key uses only bundles that were signed with its private key."""
 
 import builtins
 from pathlib import Path
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 
 def write_keys(folder: Path, key: Any = None) -> tuple[Path, Path]:
-    """Write a key's halves as OpenSSL does: private, public."""
+    """Write a private and a public key as OpenSSL does."""
     key = key or Ed25519PrivateKey.generate()
     folder.mkdir(exist_ok=True)
     private, public = folder / "key.pem", folder / "key.pub.pem"
@@ -31,23 +31,23 @@ def write_keys(folder: Path, key: Any = None) -> tuple[Path, Path]:
 
 @pytest.fixture
 def public(own_bundle: Path, tmp_path: Path) -> Path:
-    """The public key of the one who signed the bundle."""
+    """Sign the bundle and return the public key."""
     private, public = write_keys(tmp_path / "keys")
     sign(own_bundle, (own_bundle / MANIFEST).read_bytes(), private)
     return public
 
 
-def test_a_signed_bundle_is_used_with_and_without_its_key(own_bundle: Path, public: Path) -> None:
+def test_signed_bundle_loads_with_and_without_its_key(own_bundle: Path, public: Path) -> None:
     assert load_bundle(own_bundle, public).manifest == load_bundle(own_bundle).manifest
 
 
-def test_what_another_signed_is_refused(own_bundle: Path, public: Path, tmp_path: Path) -> None:
+def test_signature_of_another_key_is_refused(own_bundle: Path, public: Path, tmp_path: Path) -> None:
     _, others = write_keys(tmp_path / "others")
     with pytest.raises(ModelError, match="not signed with the key"):
         load_bundle(own_bundle, others)
 
 
-def test_a_manifest_that_was_changed_is_refused_before_it_is_believed(own_bundle: Path, public: Path) -> None:
+def test_changed_manifest_is_refused(own_bundle: Path, public: Path) -> None:
     text = (own_bundle / MANIFEST).read_text()
     (own_bundle / MANIFEST).write_text(text.replace('"Two tones"', '"Two lies!"'))
     load_bundle(own_bundle)
@@ -56,19 +56,19 @@ def test_a_manifest_that_was_changed_is_refused_before_it_is_believed(own_bundle
 
 
 @pytest.mark.parametrize("content", [b"", b"not base64!", b"AAAA", b"\xff"])
-def test_a_signature_that_is_none_is_refused(own_bundle: Path, public: Path, content: bytes) -> None:
+def test_invalid_signature_is_refused(own_bundle: Path, public: Path, content: bytes) -> None:
     (own_bundle / SIGNATURE).write_bytes(content)
     with pytest.raises(ModelError, match="not signed with the key"):
         load_bundle(own_bundle, public)
 
 
-def test_an_unsigned_bundle_is_refused(own_bundle: Path, public: Path) -> None:
+def test_unsigned_bundle_is_refused(own_bundle: Path, public: Path) -> None:
     (own_bundle / SIGNATURE).unlink()
     with pytest.raises(ModelError, match="is not signed"):
         load_bundle(own_bundle, public)
 
 
-def test_a_key_of_another_kind_or_none_is_a_wrong_setting(own_bundle: Path, public: Path, tmp_path: Path) -> None:
+def test_invalid_key_is_a_config_error(own_bundle: Path, public: Path, tmp_path: Path) -> None:
     private, other = write_keys(tmp_path / "other", generate_private_key(SECP256R1()))
     manifest = (own_bundle / MANIFEST).read_bytes()
     for wrong in (other, private, tmp_path / "nowhere.pem", own_bundle / MANIFEST):
@@ -78,9 +78,7 @@ def test_a_key_of_another_kind_or_none_is_a_wrong_setting(own_bundle: Path, publ
             sign(own_bundle, manifest, wrong)
 
 
-def test_a_device_without_the_library_says_what_to_install(
-    own_bundle: Path, public: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_library_is_named(own_bundle: Path, public: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load = builtins.__import__
 
     def without(name: str, *arguments: Any, **named: Any) -> Any:
@@ -93,7 +91,7 @@ def test_a_device_without_the_library_says_what_to_install(
         load_bundle(own_bundle, public)
 
 
-def test_the_command_says_whose_it_is(own_bundle: Path, public: Path) -> None:
+def test_command_names_the_public_key(own_bundle: Path, public: Path) -> None:
     shown = CliRunner().invoke(app, ["model", "verify", str(own_bundle), "--public-key", str(public)])
     assert shown.exit_code == 0
     assert f"signed for {public}" in shown.stdout

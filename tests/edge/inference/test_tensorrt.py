@@ -1,4 +1,4 @@
-"""A model on TensorRT is asked in declared shapes only, and says what it would say if it were asked all at once."""
+"""A model on TensorRT is called with declared shapes only, and its scores are the same."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,71 +11,76 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
 from anura_edge.dsp.framer import AudioBlock
-from anura_edge.inference.bundle import Bundle, Manifest
-from anura_edge.inference.classifier import Model, golden_difference, make_classifier, open_model
+from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.classifier import Model
+from anura_edge.inference.golden import golden_difference
+from anura_edge.inference.loading import make_classifier, open_model
+from anura_edge.inference.manifest import Manifest
 from anura_edge.inference.tensorrt import STREAM_FRAMES, Session, engine_shapes, split_sizes, tensorrt_options
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass
-class Watched:
-    """A session on the CPU that remembers in which shapes it was asked."""
+class RecordingSession:
+    """A CPU session that records the shapes of its inputs."""
 
     session: Session
-    asked: list[Shapes] = field(default_factory=list)
+    shapes: list[Shapes] = field(default_factory=list)
 
     def run(self, outputs: list[str], feeds: dict[str, FloatArray]) -> list[FloatArray]:
-        self.asked.append({name: value.shape for name, value in feeds.items()})
+        self.shapes.append({name: value.shape for name, value in feeds.items()})
         return self.session.run(outputs, feeds)
 
 
 @pytest.fixture(scope="module")
-def watched(stream_bundle: Bundle, window_bundle: Bundle) -> dict[str, tuple[Watched, Model, Bundle, Model]]:
-    made = {}
+def recorded(stream_bundle: Bundle, window_bundle: Bundle) -> dict[str, tuple[RecordingSession, Model, Bundle, Model]]:
+    models = {}
     for bundle in (stream_bundle, window_bundle):
-        session = Watched(ort.InferenceSession(bundle.model, providers=["CPUExecutionProvider"]))
+        session = RecordingSession(ort.InferenceSession(bundle.model, providers=["CPUExecutionProvider"]))
         fixed = make_classifier(session, bundle.manifest, "tensorrt")
-        made[bundle.manifest.kind] = session, fixed, bundle, open_model(bundle, provider="cpu")
-    return made
+        models[bundle.manifest.kind] = session, fixed, bundle, open_model(bundle, provider="cpu")
+    return models
 
 
-@given(rows=st.lists(st.integers(1, 300), min_size=1, max_size=4), kind=st.sampled_from(["stream", "window"]))
-def test_whatever_is_asked_for_comes_in_declared_shapes_and_is_the_same(
-    watched: dict[str, tuple[Watched, Model, Bundle, Model]], rows: Sequence[int], kind: str
+@given(frames=st.lists(st.integers(1, 300), min_size=1, max_size=4), kind=st.sampled_from(["stream", "window"]))
+def test_calls_have_declared_shapes_and_equal_scores(
+    recorded: dict[str, tuple[RecordingSession, Model, Bundle, Model]], frames: Sequence[int], kind: str
 ) -> None:
-    session, fixed, bundle, free = watched[kind]
+    session, fixed, bundle, plain = recorded[kind]
     m: Manifest = bundle.manifest
-    session.asked.clear()
+    session.shapes.clear()
     fixed.reset()
-    free.reset()
-    noise = np.random.default_rng(sum(rows))
-    for count in rows:
+    plain.reset()
+    noise = np.random.default_rng(sum(frames))
+    for count in frames:
         count = count if kind == "stream" else 1 + count % 40
         size = m.window_samples + (count - 1) * m.hop_samples
-        window = AudioBlock(noise.normal(0, 0.1, size).astype(np.float32), 0)
-        expected, found = free.score(window), fixed.score(window)
+        block = AudioBlock(noise.normal(0, 0.1, size).astype(np.float32), 0)
+        expected, found = plain.score(block), fixed.score(block)
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
         np.testing.assert_array_equal(found.power, expected.power)
-    assert all(shapes in engine_shapes(m) for shapes in session.asked)
+    assert all(each in engine_shapes(m) for each in session.shapes)
 
 
-def test_the_golden_scores_are_met_in_declared_shapes(watched: dict[str, tuple[Watched, Model, Bundle, Model]]) -> None:
-    for session, fixed, bundle, _ in watched.values():
-        session.asked.clear()
+def test_golden_scores_are_met_with_declared_shapes(
+    recorded: dict[str, tuple[RecordingSession, Model, Bundle, Model]],
+) -> None:
+    for session, fixed, bundle, _ in recorded.values():
+        session.shapes.clear()
         assert golden_difference(bundle, fixed) < 1e-5
-        assert all(shapes in engine_shapes(bundle.manifest) for shapes in session.asked)
-        assert session.asked
+        assert all(each in engine_shapes(bundle.manifest) for each in session.shapes)
+        assert session.shapes
 
 
-@given(rows=st.integers(0, 1_000))
-def test_pieces_are_of_the_sizes_and_add_up(rows: int) -> None:
-    cut = [*split_sizes(rows, STREAM_FRAMES)]
-    assert sum(cut) == rows
-    assert set(cut) <= set(STREAM_FRAMES)
+@given(frames=st.integers(0, 1_000))
+def test_split_sizes_add_up(frames: int) -> None:
+    sizes = [*split_sizes(frames, STREAM_FRAMES)]
+    assert sum(sizes) == frames
+    assert set(sizes) <= set(STREAM_FRAMES)
 
 
-def test_tensorrt_is_told_the_smallest_and_the_largest_shape(stream_bundle: Bundle, window_bundle: Bundle) -> None:
+def test_options_name_the_smallest_and_largest_shape(stream_bundle: Bundle, window_bundle: Bundle) -> None:
     options = tensorrt_options(stream_bundle)
     assert options == {
         "trt_profile_min_shapes": "audio:1x800,before:1x1x2",

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from anura_edge.inference.bundle import Bundle, StateTensor
+from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.manifest import StateTensor
 from anura_export.benchmark.cost import multiply_adds, time_interleaved
 from anura_export.bundles.onnx_graph import to_onnx
 from anura_export.cli import app

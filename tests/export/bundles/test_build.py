@@ -10,7 +10,8 @@ import torch
 
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle, load_bundle
-from anura_edge.inference.classifier import load_classifier, score_all
+from anura_edge.inference.golden import score_all
+from anura_edge.inference.loading import load_classifier
 from anura_export.bundles.build import export_bundle
 from anura_export.bundles.onnx_graph import to_onnx, with_calibration
 from anura_export.bundles.parity import TOLERANCE
@@ -79,7 +80,7 @@ def test_calibration_in_the_last_layer_is_calibration_of_the_logits() -> None:
 def test_an_untrained_window_bundle_for_benchmarks_is_a_real_bundle(tmp_path: Path) -> None:
     bundle = load_bundle(untrained_window_bundle(tmp_path / "resnet18-untrained"))
     assert bundle.manifest.id == "resnet18-untrained"
-    scores = score_all(bundle, load_classifier(bundle), np.zeros(5 * RATE_HZ, np.float32), rows=2)
+    scores = score_all(bundle, load_classifier(bundle), np.zeros(5 * RATE_HZ, np.float32), frames=2)
     assert scores.shape == (3, len(bundle.manifest.labels))
 
 

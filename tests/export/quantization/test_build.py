@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import CARD, Bundle, load_bundle
-from anura_edge.inference.classifier import load_classifier
+from anura_edge.inference.loading import load_classifier
 from anura_export.cli import app
 from anura_export.quantization.build import QuantizedBundle
 from anura_export.quantization.out_of_fold import LOSS, macro_f1_loss

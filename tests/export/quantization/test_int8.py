@@ -11,7 +11,8 @@ from onnx import numpy_helper
 
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle
-from anura_edge.inference.classifier import open_model, score_all
+from anura_edge.inference.golden import score_all
+from anura_edge.inference.loading import open_model
 from anura_export.bundles.onnx_graph import to_onnx
 from anura_export.quantization.build import QuantizedBundle
 from anura_export.quantization.int8 import calibration_inputs, quantize_graph

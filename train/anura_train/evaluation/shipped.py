@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError
-from anura_edge.inference.bundle import Metric
+from anura_edge.inference.manifest import Metric
 from anura_train.checkpoints.final import HELD_OUT_LOGITS, REPORT, FrameLogits, load_checkpoint, load_logits
 from anura_train.data import Corpus, Recording
 from anura_train.data.folds import cross_validation_folds

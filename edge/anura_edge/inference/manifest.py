@@ -1,0 +1,141 @@
+"""The manifest of a model bundle, `manifest.json`: what the bundle contains and how its model was made.
+
+The graph takes audio and returns calibrated probabilities; no feature code runs outside it. All tensors are float32:
+
+    stream   audio [batch, samples] and each state -> probabilities [batch, frames, labels] and each `<state>_out`.
+             samples is a multiple of the hop; states begin as zeros; frame t describes the samples from t * hop to
+             (t + 1) * hop, minus the lookahead
+    window   audio [batch, window_samples] -> probabilities [batch, labels]
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+GOLDEN_TOLERANCE = 1e-3
+"""Largest allowed change of a golden probability. torch and ONNX Runtime differ by 1e-7, a wrong model by more."""
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _ManifestPart(BaseModel):
+    # Unknown fields of newer bundles are ignored. `schema_version` tells when they must not be ignored.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Label(_ManifestPart):
+    """A class of the model."""
+
+    code: str = Field(pattern="^[A-Za-z0-9_-]{1,32}$")
+    scientific_name: str
+    common_name: str = ""
+    threshold: Probability
+    """Score at which an event begins."""
+
+
+class StateTensor(_ManifestPart):
+    """A tensor that a stream model carries from one block to the next."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Without the batch dimension, which comes first."""
+
+
+class Metric(_ManifestPart):
+    """A measured figure with its 95 % interval and its protocol."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    protocol: str
+    """Split, selection and number of recordings, in a sentence."""
+
+
+class Training(_ManifestPart):
+    """How the weights were trained."""
+
+    recipe: str
+    data: tuple[str, ...]
+    """One line per data set: name, amount, licence."""
+    seed: int
+    calibration: str
+    """How logits became probabilities, and on which predictions the calibration was fitted."""
+
+
+class ProbabilityChange(_ManifestPart):
+    """Difference of a label's probability between two models, over frames."""
+
+    largest: float
+    p99: float
+    """99 % of the frames differ by no more."""
+
+
+class Parity(_ManifestPart):
+    """How much a model's probabilities differ from those of the model that it was made from."""
+
+    against: str
+    """The original, as in `torch`, or `model.onnx` and the beginning of its SHA-256."""
+    audio: str
+    """The audio that both models scored, in a sentence."""
+    overall: ProbabilityChange
+    labels: dict[str, ProbabilityChange]
+    """By label code."""
+
+
+class Cost(_ManifestPart):
+    """Resources that a model needs. Times depend on the machine; compare only those of one machine."""
+
+    ms_per_audio_s: float
+    """Processor time, median of many calls on one thread: 10 s of a stream or one window at a time."""
+    mmac_per_audio_s: float
+    """Million multiply-adds."""
+    model_bytes: int
+    machine: str
+
+
+class Manifest(_ManifestPart):
+    """Content of a bundle. New optional fields may be added; none is renamed."""
+
+    schema_version: Literal[1] = 1
+    id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    title: str
+    kind: Literal["stream", "window"]
+    labels: tuple[Label, ...] = Field(min_length=1)
+    rate_hz: int = Field(ge=8_000, le=384_000)
+    window_samples: int = Field(gt=0)
+    """Samples that a frame describes: the window, or for a stream model the hop."""
+    hop_samples: int = Field(gt=0)
+    """Samples from the start of one frame to the start of the next."""
+    lookahead_samples: int = Field(default=0, ge=0)
+    """A frame of a stream model describes audio that is this much older: the model has seen what followed it."""
+    receptive_field_samples: int | None = None
+    """How far back a frame can see. None if a recurrent layer makes it unlimited."""
+    states: tuple[StateTensor, ...] = ()
+    licence: str
+    """SPDX identifier."""
+    training: Training
+    metrics: tuple[Metric, ...] = ()
+    precision: Literal["float32", "int8"] = "float32"
+    """Of weights and activations. In an int8 model some layers are still float32."""
+    made_from: Sha256 | None = None
+    """SHA-256 of the float model that an int8 model was made from."""
+    golden_tolerance: float = Field(default=GOLDEN_TOLERANCE, gt=0, le=0.05)
+    """Largest allowed change of a golden probability on another machine: integers are rounded differently there."""
+    parity: Parity | None = None
+    cost: Cost | None = None
+    files: dict[Annotated[str, Field(pattern="^[A-Za-z0-9._/-]+$")], Sha256]
+    """Every other file of the bundle, by its path in the bundle."""
+
+    @model_validator(mode="after")
+    def _check_consistency(self) -> Self:
+        if len({label.code for label in self.labels}) < len(self.labels):
+            raise ValueError("two labels have the same code")
+        if self.hop_samples > self.window_samples or (self.kind == "stream" and self.hop_samples < self.window_samples):
+            raise ValueError("hop_samples must equal window_samples in a stream model, and not exceed it in others")
+        if self.lookahead_samples % self.hop_samples or (self.kind == "window" and self.lookahead_samples):
+            raise ValueError("lookahead_samples must be a multiple of hop_samples, and 0 in a window model")
+        return self
