@@ -30,8 +30,8 @@ check: $(VENV)/.ready
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.ready
-	$(BIN)/python bench/card.py
-	$(BIN)/python bench/side_by_side.py --write
+	$(BIN)/python bench/stage_times.py
+	$(BIN)/python bench/compare_models.py --write
 
 faults: $(VENV)/.ready
 	@deploy/system-packages test

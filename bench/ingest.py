@@ -1,11 +1,10 @@
-"""How many calls a second a base station commits and acknowledges: `.venv/bin/python bench/ingest.py [--events 40000]`.
+"""Events per second that a base station commits and acknowledges: `.venv/bin/python bench/ingest.py [--events 40000]`.
 
-A real mosquitto, a real `anura-base run` and, in this process, the devices: each has so many rows on its way as a real
-one, in batches of 200, compressed, or one event a message. The clock runs from the first publish to the last
-acknowledgement. Payloads are made before it starts, because a device makes its own. Everything shares this machine's
-cores, the broker and the senders too. So the last columns say how many seconds of a core 1,000 events took: of the base
-station itself, without PostgreSQL's processes, and of all together. On a machine that does something else they say more
-than the clock: a base station has one core, as Python has one lock, and two cores have two for all.
+A real mosquitto, a real `anura-base run` and, in this process, simulated devices. Each has as many unacknowledged rows
+as a real one, in compressed batches of 200 or with one event per message. The time runs from the first publish to the
+last acknowledgement; the payloads are made before. Broker, senders and base station share the cores of this machine, so
+the last columns are more comparable: CPU seconds for 1,000 events, of the base station alone (without PostgreSQL's
+processes) and of all processes. A base station uses at most one core, because of Python's lock.
 """
 
 import argparse
@@ -39,13 +38,13 @@ BASE = "from anura_base.cli.main import main; main()"
 MADE_BY = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
 DEVICES = 8
 MAX_UNACKNOWLEDGED_ROWS = 2_000
-"""As a device's own sender."""
+"""Like the publisher of a device."""
 
 MAX_IN_FLIGHT = 20
 
 
 def event(device: int, n: int) -> Event:
-    """Make a call as a device hears it."""
+    """Return an event with realistic values."""
     begin = datetime(2026, 4, 12, 20, tzinfo=UTC) + timedelta(seconds=7.31 * n)
     return Event(
         id=uuid4(),
@@ -65,8 +64,8 @@ def event(device: int, n: int) -> Event:
     )
 
 
-class Device:
-    """A device that has its messages ready, and sends as many as it may."""
+class SimulatedDevice:
+    """A device that sends prepared messages, up to the limit of unacknowledged rows."""
 
     def __init__(self, number: int, port: int, events: int, rows: int) -> None:
         self._name, journal = f"device-{number}", uuid4()
@@ -89,28 +88,28 @@ class Device:
         self.done = threading.Event()
 
     def send_all(self) -> None:
-        """Send everything, never too far ahead of the acknowledgements."""
+        """Send all messages, with a limited number of unacknowledged rows."""
         for payload in self._payloads:
             self._free.acquire()
             self._client.publish(topic("bench", self._name, "event"), payload, qos=1)
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
 
     def _on_ack(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         answer: Any = parse_answer(bytes(message.payload))
-        came = sum(last - first + 1 for first, last in answer.received)
-        self._left -= came
-        self._free.release(max(1, round(came / self._rows)))
+        acknowledged = sum(last - first + 1 for first, last in answer.received)
+        self._left -= acknowledged
+        self._free.release(max(1, round(acknowledged / self._rows)))
         if self._left <= 0:
             self.done.set()
 
 
 @contextmanager
 def base_station(folder: Path, url: str, port: int) -> Iterator[subprocess.Popen[str]]:
-    """Run a base station until it is connected to its broker, and then for a while."""
+    """Run a base station that is connected to its broker."""
     log = folder / "base.txt"
     options = ["--database", url, "--mqtt", f"127.0.0.1:{port}", "--web", "127.0.0.1:0"]
     with log.open("w") as errors:
@@ -125,31 +124,31 @@ def base_station(folder: Path, url: str, port: int) -> Iterator[subprocess.Popen
 
 
 def cpu_s(*pids: int) -> float:
-    """Return the seconds of a core that some processes have taken so far."""
+    """Return the CPU time of processes so far, in seconds."""
     total = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += sum(map(int, fields[11:15]))  # its own time and that of the children it has waited for
+        total += sum(map(int, fields[11:15]))  # with the children that it has waited for
     return total / os.sysconf("SC_CLK_TCK")
 
 
 def measure(folder: Path, url: str, rows: int, events: int) -> tuple[float, float, float]:
-    """Return events a second, and seconds of a core for 1,000: the base station's and everybody's."""
+    """Return events per second, and CPU seconds for 1,000 events: of the base station, and of all processes."""
     broker = Broker(folder, free_port(), "allow_anonymous true\nmax_queued_messages 0\n")
     broker.start()
     try:
         with base_station(folder, url, broker.port) as base:
-            devices = [Device(n, broker.port, events // DEVICES, rows) for n in range(DEVICES)]
+            devices = [SimulatedDevice(n, broker.port, events // DEVICES, rows) for n in range(DEVICES)]
             threads = [threading.Thread(target=device.send_all) for device in devices]
             assert broker.process
-            everybody = base.pid, broker.process.pid, os.getpid()
-            used, used_by_all, began = cpu_s(base.pid), cpu_s(*everybody), time.monotonic()
+            all_pids = base.pid, broker.process.pid, os.getpid()
+            used, used_by_all, began = cpu_s(base.pid), cpu_s(*all_pids), time.monotonic()
             for thread in threads:
                 thread.start()
             for device in devices:
                 assert device.done.wait(600), "not acknowledged"
             took, used = time.monotonic() - began, cpu_s(base.pid) - used
-            used_by_all = cpu_s(*everybody) - used_by_all
+            used_by_all = cpu_s(*all_pids) - used_by_all
             for device in devices:
                 device.close()
     finally:

@@ -1,9 +1,9 @@
-"""A day of a microphone in minutes, with everything that can happen to one, and what became of each second.
+"""Soak test: a simulated day of a microphone with all kinds of faults, and the account of every second.
 
     python bench/soak.py --hours 24
 
-A real device, journal, broker and base station; the microphone and the time are simulated. It prints what was planned
-beside what the base station's ledger says in the end, and the memory. Run it with the development environment's Python.
+Device, journal, broker and base station are real; the microphone and the time are simulated. It prints the planned
+faults next to the effort rows of the base station, and the memory. Run it with the development environment's Python.
 """
 
 import argparse
@@ -37,13 +37,13 @@ from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise 
 
 START_UTC_S = 1_795_000_000.0
 SLOT_S = 900.0
-"""Something happens in each quarter of an hour."""
+"""One fault happens in each quarter of an hour."""
 CALL_EVERY_S = 300.0
 
 
 @dataclass
 class Plan:
-    """What will happen, by monotonic time from the start: when, and for how many seconds."""
+    """The planned faults: (seconds after the start, duration in seconds)."""
 
     away: list[tuple[float, float]] = field(default_factory=list)
     overflows: list[tuple[float, float]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Plan:
 
     @classmethod
     def of(cls, seconds: float) -> "Plan":
-        """Plan a time of a length."""
+        """Plan faults for this duration."""
         plan = cls()
         kinds = cycle([plan.away, plan.overflows, plan.backlogs, plan.silences, plan.overflows, plan.steps])
         lengths = cycle([40.0, 0.5, 5.0, 120.0, 2.0, -3_600.0, 300.0, 1.0, 7.5, 240.0, 0.3, 3_600.8])
@@ -62,12 +62,12 @@ class Plan:
         return plan
 
     def gaps(self) -> list[tuple[float, float]]:
-        """All that will be missing, in order."""
+        """Return all planned gaps, in order."""
         return sorted(self.away + self.overflows + self.backlogs)
 
 
 def sound_of(plan: Plan, clock: SimulatedClock, rate_hz: int) -> Callable[[int, int], FloatArray]:
-    """Make a quiet place where a frog calls now and then, and flat lines where they are planned."""
+    """Return a function for quiet noise with regular calls, and zeros during the planned silences."""
     clip, clip_hz = sf.read(CLIPS / "HYLCIN_n00.ogg", dtype="float32")
     call = soxr.resample(clip[: 3 * clip_hz], clip_hz, rate_hz) / 4
     quiet, every = faint_noise(), round(CALL_EVERY_S * rate_hz)
@@ -87,13 +87,13 @@ def sound_of(plan: Plan, clock: SimulatedClock, rate_hz: int) -> Callable[[int, 
 
 
 def memory_mb() -> float:
-    """Return what this process holds now."""
+    """Return the memory of this process (RSS)."""
     (kb,) = re.findall(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     return int(kb) / 1024
 
 
 def listed_gaps(efforts: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
-    """Return first sample and length of each gap of a ledger; an hour's end in the middle does not make it two."""
+    """Return (first sample, length) of each gap. Adjacent dropped rows, split at a full hour, are one gap."""
     gaps = []
     for dropped, rows in groupby(efforts, key=lambda row: row["state"] == EffortState.DROPPED):
         stretch = list(rows)
@@ -103,7 +103,7 @@ def listed_gaps(efforts: Sequence[dict[str, Any]]) -> list[tuple[int, int]]:
 
 
 class MemoryLog(threading.Thread):
-    """Notes the memory while the simulated time goes by."""
+    """Samples the memory while the simulation runs."""
 
     def __init__(self, clock: SimulatedClock) -> None:
         super().__init__(daemon=True)
@@ -113,24 +113,24 @@ class MemoryLog(threading.Thread):
         """Simulated seconds since the start, and megabytes."""
 
     def run(self) -> None:
-        """Note until told to end."""
+        """Sample until `end`."""
         while not self._over.wait(0.1):
             self.mb.append((self._clock.monotonic_s - self._began_s, memory_mb()))
 
     def end(self) -> None:
-        """Stop noting."""
+        """Stop sampling."""
         self._over.set()
         self.join()
 
     def after(self, seconds: float) -> float:
-        """Return the first note after a time."""
+        """Return the first sample after `seconds`."""
         return next((mb for at_s, mb in self.mb if at_s >= seconds), self.mb[-1][1])
 
 
 def soak(around: Field, seconds: float, rate_hz: int) -> None:
-    """Hear the time, and print what became of it."""
+    """Run the simulation, and print the report."""
     plan, clock, stop = Plan.of(seconds), SimulatedClock(START_UTC_S), threading.Event()
-    start_s, chance = clock.monotonic_s, random.Random(1)
+    start_s, rng = clock.monotonic_s, random.Random(1)
     for at_s, forward_s in plan.steps:
         clock.plan_step(start_s + at_s, forward_s)
     device = SimulatedMicrophone(
@@ -143,7 +143,7 @@ def soak(around: Field, seconds: float, rate_hz: int) -> None:
         away=[(start_s + at_s, start_s + at_s + length_s) for at_s, length_s in plan.away],
         overflows=[(start_s + at_s, length_s) for at_s, length_s in plan.overflows],
         backlogs=[(start_s + at_s, length_s) for at_s, length_s in plan.backlogs],
-        late_s=lambda: chance.expovariate(1 / 0.003),
+        late_s=lambda: rng.expovariate(1 / 0.003),
     )
     memory, began = MemoryLog(clock), time.perf_counter()
     config = load(Config, None, around.environment("soak", around.folder / "device"))
@@ -163,7 +163,7 @@ def soak(around: Field, seconds: float, rate_hz: int) -> None:
 
 
 def report_gaps(plan: Plan, around: Field, rate_hz: int) -> None:
-    """Print each kind of gap, planned and as the base station knows it."""
+    """Print each kind of gap: planned, and as the base station lists it."""
     efforts = sorted(around.base.rows("soak", "effort"), key=lambda row: row["first_sample"])
     listed = [(first / rate_hz, samples / rate_hz) for first, samples in listed_gaps(efforts)]
     print("| gap | planned | listed | seconds planned | seconds listed | longest surplus |")
@@ -174,25 +174,25 @@ def report_gaps(plan: Plan, around: Field, rate_hz: int) -> None:
         surplus_s = max((gap_s - length_s for length_s, gap_s in found), default=0.0)
         print(f"| {kind} | {len(entries)} | {len(found)} | {planned_s:.1f} | {listed_s:.1f} | {surplus_s:.2f} s |")
     print(f"\ngaps planned {len(plan.gaps())}, listed {len(listed)}")
-    told = [notice["what"] for notice in around.base.rows("soak", "notice")]
-    steps = told.count(NoticeKind.CLOCK_STEP)
-    print(f"clock steps planned {len(plan.steps)}, told {steps}")
+    kinds = [notice["what"] for notice in around.base.rows("soak", "notice")]
+    steps = kinds.count(NoticeKind.CLOCK_STEP)
+    print(f"clock steps planned {len(plan.steps)}, listed {steps}")
 
 
 def report_samples(device: SimulatedMicrophone, around: Field) -> None:
-    """Print the sums."""
+    """Print the sums of samples."""
     efforts, events = around.base.rows("soak", "effort"), around.base.rows("soak", "event")
     sums = {state: sum(row["samples"] for row in efforts if row["state"] == state) for state in EffortState}
-    heard = sum(sums[state] for state in (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPED))
+    captured = sum(sums[state] for state in (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPED))
     end = max(row["first_sample"] + row["samples"] for row in efforts)
-    print(f"samples generated {device.delivered:,}, accounted as heard {heard:,}, differing {heard - device.delivered}")
+    print(f"samples generated {device.delivered:,}, captured {captured:,}, difference {captured - device.delivered}")
     print(f"end of the recording {end:,}, sum of all states {sum(sums.values()):,}")
     hours = ", ".join(f"{state} {samples / device.rate_hz / 3600:.3f} h" for state, samples in sums.items() if samples)
     print(f"{hours}; {len(efforts)} rows of effort, {len(events)} events")
 
 
 def main() -> None:
-    """Hear the time, and print the table."""
+    """Run the soak test."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--rate", type=int, default=24_000, help="of the microphone, in Hz")

@@ -29,7 +29,7 @@ TIMEOUT_S = 30.0
 def main() -> int:
     """Run the demo; return the exit code."""
     data = write_card(ROOT / "card")
-    print(f"Demo card: {len(list(data.iterdir()))} files in {data}\n")
+    print(f"The card: {len(list(data.iterdir()))} files in {data}\n")
     if mosquitto := shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
         return _with_base_station(data, mosquitto)
     print("mosquitto is not installed (sudo apt install mosquitto), so the device runs without a base station.\n")
@@ -50,7 +50,7 @@ def _with_base_station(data: Path, mosquitto: str) -> int:
         stack.enter_context(_process([*command, "--web", address], "base"))
         _wait_for(int(address.rpartition(":")[2]))
         base = f"http://{address}/"
-        print(f"Base station: {base}\nEvents that arrive there:\n")
+        print(f"The base station: {base}\nEvents that arrive there:\n")
         code, summary = _run_device(data, port, base)
         is_equal = _compare(base, summary)
         if os.environ.get("KEEP"):
@@ -95,14 +95,13 @@ def _compare(base: str, summary: dict[str, Any]) -> bool:
     at_base = set(_get(f"{base}api/events/ids"))
     analysed_s = summary["seconds"].get("analysed", 0)
     speed = f" at {analysed_s / summary['elapsed_s']:,.0f} x real time" if summary["elapsed_s"] else ""
-    print(f"\n{summary['new']} new recordings, {summary['known']} known; {analysed_s / 60:.1f} min analysed{speed}")
+    print(f"\n{summary['new']} new recordings, {summary['known']} already analysed; ", end="")
+    print(f"{analysed_s / 60:.1f} min analysed{speed}")
     for reason, count in summary["unreadable"].items():
-        print(f"{count} unreadable file: {reason}")
+        print(f"{count} file without audio: {reason}")
     for name, count in sorted(summary["events"].items(), key=lambda item: -item[1]):
         print(f"  {name:<30} {count:>3} new")
-    print(
-        f"In the device's journal {len(on_device)} events, at the base station {len(at_base)}; {pending} rows pending"
-    )
+    print(f"Device journal: {len(on_device)} events. Base station: {len(at_base)} events. {pending} rows are pending.")
     if on_device == at_base and not pending:
         print("Both have the same events, each once.")
         return True

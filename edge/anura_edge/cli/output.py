@@ -39,8 +39,9 @@ def summary_text(summary: RunSummary) -> str:
     """Return what a run did, as lines of text."""
     minutes = {state: seconds / 60 for state, seconds in sorted(summary.seconds.items())}
     analysed = minutes.pop(EffortState.ANALYSED, 0.0)
+    unreadable = sum(summary.unreadable.values())
     lines = [
-        f"{summary.new} new recordings, {summary.known} known, {sum(summary.unreadable.values())} unreadable; "
+        f"{summary.new} new recordings, {summary.known} already analysed, {unreadable} unreadable; "
         f"{analysed:.1f} min analysed"
         + (f" at {summary.times_real_time:,.0f} x real time" if summary.new else "")
         + "".join(f", {length:.1f} min {state}" for state, length in minutes.items())

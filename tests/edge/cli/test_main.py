@@ -87,7 +87,7 @@ def test_run_prints_events_and_summary(run: Run, card: Path) -> None:
     assert summary["seconds"] == {"analysed": 10}
     second = run("run", "--source", f"folder:{card}")
     assert second.returncode == 0
-    assert "0 new recordings, 1 known, 0 unreadable" in second.stdout
+    assert "0 new recordings, 1 already analysed, 0 unreadable" in second.stdout
 
 
 def test_scan_with_jobs_equals_run(run: Run, card: Path) -> None:
@@ -95,8 +95,8 @@ def test_scan_with_jobs_equals_run(run: Run, card: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert [event["label"] for event in objects(result, "event")] == ["LOW", "HIGH"]
     (path,) = card.iterdir()
-    assert "0 new recordings, 1 known" in run("scan", str(path)).stdout
-    assert "0 new recordings, 1 known" in run("run", "--source", f"folder:{card}").stdout
+    assert "0 new recordings, 1 already analysed" in run("scan", str(path)).stdout
+    assert "0 new recordings, 1 already analysed" in run("run", "--source", f"folder:{card}").stdout
 
 
 def test_file_with_an_undecodable_name_is_analysed(run: Run, card: Path) -> None:
@@ -132,7 +132,7 @@ def test_other_settings_are_reanalysed_on_demand(run: Run, card: Path) -> None:
     assert result.returncode == 0
     assert "1 analysed under other settings: --reanalyse analyses them again" in result.stdout
     reanalysed = run("run", "--source", f"folder:{card}", "--reanalyse", AUDIO__UTC_OFFSET="'+10:00'")
-    assert "1 new recordings, 0 known" in reanalysed.stdout
+    assert "1 new recordings, 0 already analysed" in reanalysed.stdout
     assert "2026-11-20 09:30:02Z  Tonus gravis" in reanalysed.stdout
 
 

@@ -1,4 +1,4 @@
-"""Each figure of the table. All but `delivery` are made in a process of their own."""
+"""The measurements of the table. All but `delivery` run in their own process."""
 
 import os
 import re
@@ -27,32 +27,32 @@ from anura_edge.config.operation import MqttSettings
 from anura_edge.demo.card import CLIPS
 from anura_edge.inference.bundle import load_bundle
 from anura_edge.sources.microphone.capture_client import CapturedBlock
-from sidelab.subjects import Scorer, Subject, at_rate
+from model_comparison.models import ComparedModel, Scorer, at_rate
 
-LOOKS = 200
+INFERENCES = 200
 CORES = 2
 CARD_RATE_HZ = 44_100
-LIKELY, GAP_S = 0.02, 0.2
-"""`detect.threshold` and `detect.merge_gap_s` that make many events."""
+LOW_THRESHOLD, MERGE_GAP_S = 0.02, 0.2
+"""`detect.threshold` and `detect.merge_gap_s` that give many events."""
 
 Figures = dict[str, float]
 
 
 def frogs(seconds: float, rate_hz: int) -> FloatArray:
-    """Make a recording of the demo's clips, again and again: shape (samples,)."""
+    """Return a recording that repeats the demo's clips, shape (samples,)."""
     read = (sf.read(path, dtype="float32") for path in sorted(CLIPS.glob("*.ogg")))
     clips = [at_rate(clip, clip_hz, rate_hz) for clip, clip_hz in read]
-    sound = np.concatenate([part for clip in clips for part in (clip, np.zeros(4 * rate_hz, np.float32))])
-    sound = np.resize(sound, round(seconds * rate_hz)).astype(np.float32)
-    return sound + np.random.default_rng(0).normal(0, 1e-3, len(sound)).astype(np.float32)
+    samples = np.concatenate([part for clip in clips for part in (clip, np.zeros(4 * rate_hz, np.float32))])
+    samples = np.resize(samples, round(seconds * rate_hz)).astype(np.float32)
+    return samples + np.random.default_rng(0).normal(0, 1e-3, len(samples)).astype(np.float32)
 
 
-def speed(subject: Subject, seconds: float) -> Figures:
-    """Hear a recording on one core."""
-    scorer = Scorer(subject, threads=1)
-    sound = frogs(seconds, scorer.rate_hz)
-    spent_s = _spent(scorer, sound, time.process_time)
-    # Not getrusage, whose peak includes that of the process that started us.
+def speed(model: ComparedModel, seconds: float) -> Figures:
+    """Measure the analysis of a recording on one core."""
+    scorer = Scorer(model, threads=1)
+    samples = frogs(seconds, scorer.rate_hz)
+    spent_s = _spent(scorer, samples, time.process_time)
+    # Not getrusage: its peak includes the parent process.
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     return {
         "one": seconds / spent_s,
@@ -63,51 +63,51 @@ def speed(subject: Subject, seconds: float) -> Figures:
     }
 
 
-def _spent(scorer: Scorer, sound: FloatArray, clock: Callable[[], float]) -> float:
-    scorer.hear(scorer.once)
+def _spent(scorer: Scorer, samples: FloatArray, clock: Callable[[], float]) -> float:
+    scorer.score(scorer.microphone_input)
     began = clock()
-    scorer.hear(sound)
+    scorer.score(samples)
     return clock() - began
 
 
-def speed_on_two(subject: Subject, seconds: float) -> Figures:
-    """Hear a recording on two cores: by two threads at two recordings on a device, by torch's own threads else."""
-    if subject.is_bundle:
-        scorers = [Scorer(subject, threads=1) for _ in range(CORES)]
-        sound = frogs(seconds, scorers[0].rate_hz)
-        threads = [Thread(target=scorer.hear, args=(sound,)) for scorer in scorers]
+def speed_on_two(model: ComparedModel, seconds: float) -> Figures:
+    """Measure two cores: two recordings in two threads for a bundle, torch's own threads for a torch model."""
+    if model.is_bundle:
+        scorers = [Scorer(model, threads=1) for _ in range(CORES)]
+        samples = frogs(seconds, scorers[0].rate_hz)
+        threads = [Thread(target=scorer.score, args=(samples,)) for scorer in scorers]
         began = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return {"two": CORES * seconds / (time.perf_counter() - began)}
-    scorer = Scorer(subject, threads=CORES)
+    scorer = Scorer(model, threads=CORES)
     return {"two": seconds / _spent(scorer, frogs(seconds, scorer.rate_hz), time.perf_counter)}
 
 
-def looks(subject: Subject, _seconds: float) -> Figures:
-    """Ask about what a microphone gives, again and again."""
-    scorer = Scorer(subject, threads=1)
-    count = LOOKS if subject.is_bundle else 5
-    scorer.hear(scorer.once)
+def inferences(model: ComparedModel, _seconds: float) -> Figures:
+    """Measure single inferences with the input of a microphone."""
+    scorer = Scorer(model, threads=1)
+    count = INFERENCES if model.is_bundle else 5
+    scorer.score(scorer.microphone_input)
     wall_s = []
     began_s = time.process_time()
     for _ in range(count):
         at = time.perf_counter()
-        scorer.hear(scorer.once)
+        scorer.score(scorer.microphone_input)
         wall_s.append(time.perf_counter() - at)
-    share = (time.process_time() - began_s) / count / scorer.every_s
+    share = (time.process_time() - began_s) / count / scorer.interval_s
     median_ms, most_ms = (np.percentile(wall_s, [50, 99]) * 1e3).tolist()
     return {"share": share, "median_ms": median_ms, "most_ms": most_ms}
 
 
-def cold_start(subject: Subject, _seconds: float) -> Figures:
-    """Start Python, load all that it needs, and ask once."""
+def cold_start(model: ComparedModel, _seconds: float) -> Figures:
+    """Measure the start of Python, the load of the model and one inference."""
     program = (
-        "from sidelab.subjects import Scorer, Subject\n"
-        f"scorer = Scorer(Subject('', {subject.model!r}), 1)\n"
-        "scorer.hear(scorer.once)"
+        "from model_comparison.models import ComparedModel, Scorer\n"
+        f"scorer = Scorer(ComparedModel('', {model.source!r}), 1)\n"
+        "scorer.score(scorer.microphone_input)"
     )
     began = time.perf_counter()
     path = os.pathsep.join(filter(None, sys.path))
@@ -115,33 +115,32 @@ def cold_start(subject: Subject, _seconds: float) -> Figures:
     return {"cold_s": time.perf_counter() - began}
 
 
-BY_NAME: dict[str, Callable[[Subject, float], Figures]] = {
+BY_NAME: dict[str, Callable[[ComparedModel, float], Figures]] = {
     "speed": speed,
     "speed_on_two": speed_on_two,
-    "looks": looks,
+    "inferences": inferences,
     "cold_start": cold_start,
 }
 
 
 def delivery(bundle: Path, seconds: float, block_s: float) -> str:
-    """Let a whole device hear a microphone in real time, `block_s` of it at a time.
+    """Run a whole device on a microphone in real time, with blocks of `block_s`.
 
-    Say how long an event is on its way, and what it costs. So that there are many events, whatever is a little like a
-    frog is one, and they are not merged.
+    Return a sentence with the latency of events and the CPU time. A low threshold and merge gap give many events.
     """
     stop = Event()
-    microphone = _Playing(frogs(seconds, CARD_RATE_HZ), CARD_RATE_HZ, block_s, stop)
+    microphone = _PlayedMicrophone(frogs(seconds, CARD_RATE_HZ), CARD_RATE_HZ, block_s, stop)
     arrived: list[tuple[float, bytes]] = []
     with tempfile.TemporaryDirectory(prefix="anura-side-") as folder:
         broker = Broker(Path(folder), free_port())
         broker.start()
-        client = _listen(broker.port, arrived)
+        client = _subscribe(broker.port, arrived)
         config = Config(
             state_dir=Path(folder) / "state",
             device=DeviceSettings(site="bench", name="bench"),
             audio=AudioSettings(trust_clock=True, block_s=block_s),
             model=ModelSettings(bundle=bundle),
-            detect=DetectionSettings(threshold=LIKELY, merge_gap_s=GAP_S),
+            detect=DetectionSettings(threshold=LOW_THRESHOLD, merge_gap_s=MERGE_GAP_S),
             mqtt=MqttSettings(host="127.0.0.1", port=broker.port, delivery="broker"),
         )
         with DeviceRuntime(config, lambda _: None, stop) as runtime:
@@ -152,30 +151,30 @@ def delivery(bundle: Path, seconds: float, block_s: float) -> str:
         client.disconnect()
         client.loop_stop()
         broker.stop()
-    late_ms = [1e3 * late_s for late_s in _lateness(arrived, bundle, microphone.zero_s)]
-    if not late_ms:
-        return f"A whole device on a microphone, {block_s:g} s at a time: {share:.2%} of a core; it heard nothing."
-    median, most = np.percentile(late_ms, [50, 99])
+    delays_ms = [1e3 * delay_s for delay_s in _delays(arrived, bundle, microphone.zero_s)]
+    if not delays_ms:
+        return f"A whole device on a microphone, {block_s:g} s per block: {share:.2%} of a core; it detected nothing."
+    median, most = np.percentile(delays_ms, [50, 99])
     return (
-        f"A whole device on a microphone, {block_s:g} s at a time, delivery included: {share:.2%} of a core. From the "
+        f"A whole device on a microphone, {block_s:g} s per block, with delivery: {share:.2%} of a core. From the "
         f"last sample that an event needs to a subscriber at a broker: median {median:.0f} ms, 99 % below {most:.0f} "
-        f"ms ({len(late_ms)} events)."
+        f"ms ({len(delays_ms)} events)."
     )
 
 
-class _Playing:
-    """A microphone that hears a recording in real time."""
+class _PlayedMicrophone:
+    """A microphone that gives a recording in real time."""
 
     name, channels = "playing", 1
 
-    def __init__(self, sound: FloatArray, rate_hz: int, block_s: float, stop: Event) -> None:
-        self._sound, self.rate_hz, self._stop = sound, rate_hz, stop
+    def __init__(self, samples: FloatArray, rate_hz: int, block_s: float, stop: Event) -> None:
+        self._sound, self.rate_hz, self._stop = samples, rate_hz, stop
         self._block = round(block_s * rate_hz)
         self._position = 0
         self.zero_s = monotonic_s()
 
     def read(self, _timeout_s: float) -> CapturedBlock | None:
-        """Return the next block when its last sample has been taken."""
+        """Return the next block at the time of its last sample."""
         if not self._position:
             self.zero_s = monotonic_s()
         block = self._sound[self._position :][: self._block]
@@ -183,7 +182,7 @@ class _Playing:
             self._stop.set()
             return None
         first, self._position = self._position, self._position + len(block)
-        # A microphone gives a block when its time has come, not earlier.
+        # A microphone never gives a block early.
         time.sleep(max(0.0, self.zero_s + self._position / self.rate_hz - monotonic_s()))
         return CapturedBlock(block[:, None], first, monotonic_s(), overflowed=False)
 
@@ -191,21 +190,21 @@ class _Playing:
         """Do nothing."""
 
 
-def _lateness(arrived: list[tuple[float, bytes]], bundle: Path, zero_s: float) -> list[float]:
-    """Return how long after its deciding sample each event came; a call cut by the recording's end is left out."""
+def _delays(arrived: list[tuple[float, bytes]], bundle: Path, zero_s: float) -> list[float]:
+    """Return the delay of each event after its deciding sample. Events cut by the recording's end are left out."""
     manifest = load_bundle(bundle).manifest
-    gap = round(GAP_S * manifest.rate_hz)
-    rows = -(-(gap + manifest.window_samples - manifest.hop_samples) // manifest.hop_samples)
-    patience_s = (rows * manifest.hop_samples + manifest.lookahead_samples) / manifest.rate_hz
-    found = []
+    gap = round(MERGE_GAP_S * manifest.rate_hz)
+    frames = -(-(gap + manifest.window_samples - manifest.hop_samples) // manifest.hop_samples)
+    tracker_delay_s = (frames * manifest.hop_samples + manifest.lookahead_samples) / manifest.rate_hz
+    delays_s = []
     for at_s, payload in arrived:
         for row in wire.EventBatch.from_bytes(payload).rows:
-            late_s = at_s - zero_s - row.offset_sample / row.rate_hz - patience_s
-            found += [late_s] if late_s > 0 else []
-    return found
+            delay_s = at_s - zero_s - row.offset_sample / row.rate_hz - tracker_delay_s
+            delays_s += [delay_s] if delay_s > 0 else []
+    return delays_s
 
 
-def _listen(port: int, arrived: list[tuple[float, bytes]]) -> Client:
+def _subscribe(port: int, arrived: list[tuple[float, bytes]]) -> Client:
     subscribed = Event()
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
 

@@ -1,8 +1,8 @@
-"""Whether a card of very many recordings is heard in a small memory, and gone on with: `python bench/many.py [FILES]`.
+"""Memory and restart time for a card of very many recordings: `python bench/large_card.py [FILES]`.
 
-Writes FILES (100,000) recordings of 0.3 s, each of its own content (1.3 GB), has the `anura-edge` command scan them,
-kills it (SIGKILL) when half of them are kept, and starts it again. Prints recordings per second, the memory along the
-way, and how long the second start took to keep the next recording that was not kept before.
+Writes FILES (100,000) different recordings of 0.3 s (1.3 GB), scans them with the `anura-edge` command, kills it
+(SIGKILL) when half of them are stored, and starts it again. Prints the time, the memory over time, and how long the
+second start needs to store the next new recording.
 """
 
 import os
@@ -21,14 +21,14 @@ import soundfile as sf
 
 RATE_HZ, SAMPLES, PER_FOLDER = 22_050, 6_615, 1_000
 LONG_AGO = 1_000_000_000
-"""Younger files would be waited for."""
+"""A scan leaves files that changed a short time ago."""
 
-SETTLED = 1_000
-"""Recordings after which memory should hardly grow any more."""
+WARM_UP = 1_000
+"""Recordings after which the memory should hardly grow."""
 
 
 def write_card(card: Path, files: int) -> None:
-    """Write recordings of faint noise, no two alike."""
+    """Write different recordings of quiet noise."""
     noise = np.random.default_rng(0).normal(0, 30, 10 * files + SAMPLES).astype(np.int16)
     for number in range(files):
         folder = card / f"{number // PER_FOLDER:04}"
@@ -39,7 +39,7 @@ def write_card(card: Path, files: int) -> None:
 
 
 class Scan:
-    """The real command at work on a card."""
+    """A running scan command."""
 
     def __init__(self, card: Path, state: Path, jobs: int) -> None:
         command = [
@@ -55,7 +55,7 @@ class Scan:
         self._journal = state / "journal.db"
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def kept(self) -> int:
+    def stored(self) -> int:
         """Count the recordings in the journal."""
         try:
             with closing(sqlite3.connect(f"file:{self._journal}?mode=ro", uri=True)) as db:
@@ -64,39 +64,39 @@ class Scan:
             return 0
 
     def memory_mb(self) -> float:
-        """Return what it holds."""
+        """Return its memory (RSS)."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text(encoding="utf-8").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    def until(self, count: int, look: Callable[[int], None] = lambda _: None) -> float:
-        """Wait until so many recordings are kept; return the time since the start."""
-        while (kept := self.kept()) < count and self.process.poll() is None:
-            look(kept)
-            time.sleep(0.2)  # the journal is only looked at; looking more often would slow down what is measured
+    def wait_for(self, count: int, observe: Callable[[int], None] = lambda _: None) -> float:
+        """Wait until `count` recordings are stored. Return the time since the start."""
+        while (stored := self.stored()) < count and self.process.poll() is None:
+            observe(stored)
+            time.sleep(0.2)  # more frequent queries would slow down the scan
         return time.monotonic() - self.began_s
 
 
 def main(files: int) -> None:
-    """Print what was seen."""
+    """Run both scans, and print the figures."""
     jobs = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="anura-many-") as folder:
         card, state = Path(folder) / "card", Path(folder) / "state"
         write_card(card, files)
         first = Scan(card, state, jobs)
         memory: list[tuple[int, float]] = []
-        spent_s = first.until(files // 2, lambda kept: memory.append((kept, first.memory_mb())))
+        spent_s = first.wait_for(files // 2, lambda stored: memory.append((stored, first.memory_mb())))
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
-        known = first.kept()
-        settled = [mb for kept, mb in memory if kept >= SETTLED] or [memory[-1][1]]
-        print(f"{known:,} of {files:,} recordings of 0.3 s kept in {spent_s:.1f} s by {jobs} jobs, then killed")
-        grown = settled[-1] / settled[0] - 1
+        stored = first.stored()
+        after_warm_up = [mb for count, mb in memory if count >= WARM_UP] or [memory[-1][1]]
+        print(f"{stored:,} of {files:,} recordings stored in {spent_s:.1f} s by {jobs} jobs, then killed")
+        growth = after_warm_up[-1] / after_warm_up[0] - 1
         print(
-            f"memory: {settled[0]:.1f} MB after the first {SETTLED:,}, {settled[-1]:.1f} MB at the end, {grown:+.1%}; "
-            f"at most {max(settled):.1f} MB"
+            f"memory: {after_warm_up[0]:.1f} MB after the first {WARM_UP:,}, {after_warm_up[-1]:.1f} MB at the end, "
+            f"{growth:+.1%}; at most {max(after_warm_up):.1f} MB"
         )
         second = Scan(card, state, jobs)
-        print(f"started again: {second.until(known + 1):.1f} s until the next new recording was kept")
+        print(f"started again: {second.wait_for(stored + 1):.1f} s until the next new recording was stored")
         second.process.send_signal(signal.SIGTERM)
         second.process.wait()
 

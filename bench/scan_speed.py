@@ -1,8 +1,8 @@
-"""How fast the command `anura-edge scan` hears a whole card: `python bench/whole_scan.py [MINUTES]`.
+"""Speed of the command `anura-edge scan` for a whole card: `python bench/scan_speed.py [MINUTES]`.
 
-Writes so many recordings of a minute (240 by default), 22,050 Hz stereo as a Song Meter leaves them, no two alike, and
-scans them with the default model: on one core with one job, and on two with two. Prints times real time of what the
-command says of itself, and of the whole process with its start, beside the processor's time.
+Writes MINUTES (240) different recordings of one minute, 22,050 Hz stereo like those of a Song Meter, and scans them
+with the default model: on one core with one job, and on two cores with two. Prints times real time as the command
+reports it and for the whole process with its start, and the CPU time.
 """
 
 import os
@@ -25,7 +25,7 @@ MINUTE_S = 60
 
 
 def write_minutes(folder: Path, minutes: int) -> Path:
-    """Write the demo card's minutes again and again, each time a little fainter."""
+    """Write copies of the demo card's minutes, each with a lower gain than the one before."""
     data = folder / "card"
     data.mkdir()
     sources = [path for path in sorted(write_card(folder / "demo").iterdir()) if path.stat().st_size]
@@ -43,7 +43,7 @@ def write_minutes(folder: Path, minutes: int) -> Path:
 
 
 def scan(data: Path, state: Path, jobs: int) -> dict[str, float]:
-    """Scan on as many cores as jobs; return what it took."""
+    """Scan on as many cores as jobs. Return the figures."""
     settings = state.with_suffix(".yaml")
     settings.write_text(f"schema: 1\nstate_dir: {state}\n")
     command = ["anura-edge", "scan", str(data), "--config", str(settings), "--jobs", str(jobs)]
@@ -58,23 +58,23 @@ def scan(data: Path, state: Path, jobs: int) -> dict[str, float]:
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
     wall_s, after = time.perf_counter() - began_s, resource.getrusage(resource.RUSAGE_CHILDREN)
-    (said,) = re.findall(r"analysed at ([\d,]+) x real time", done.stdout)
+    (reported,) = re.findall(r"analysed at ([\d,]+) x real time", done.stdout)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"said": float(said.replace(",", "")), "wall_s": wall_s, "cpu_s": cpu_s}
+    return {"reported": float(reported.replace(",", "")), "wall_s": wall_s, "cpu_s": cpu_s}
 
 
 def main() -> None:
     """Print the table."""
     minutes = int(sys.argv[1]) if len(sys.argv) > 1 else 240
-    print("| cores | x real time, as the command says | the same with its start | core-seconds for an hour of audio |")
+    print("| cores | x real time as reported | with the start | core-seconds for an hour of audio |")
     print("|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
         data = write_minutes(Path(folder), minutes)
-        scan(data, Path(folder) / "warm", 2)  # the card lies in memory from now on
+        scan(data, Path(folder) / "warm", 2)  # reads the card into the page cache
         for jobs in (1, 2):
             found = scan(data, Path(folder) / f"state{jobs}", jobs)
             whole, hour_s = minutes * MINUTE_S / found["wall_s"], found["cpu_s"] * 3600 / (minutes * MINUTE_S)
-            print(f"| {jobs} | {found['said']:,.0f} | {whole:,.0f} | {hour_s:.2f} |")
+            print(f"| {jobs} | {found['reported']:,.0f} | {whole:,.0f} | {hour_s:.2f} |")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How fast the demo card is heard, and where the time goes: `make bench`.
+"""Speed of the analysis and the share of each stage, with the demo card: `make bench`.
 
 Prints, for a model of each kind, times real time on one core, the share of each stage, and the peak memory. Each model
-runs in a process of its own. The two kinds in one run are each other's measure: absolute figures belong to a machine.
+runs in its own process. Compare the two kinds within one run, because absolute figures depend on the machine.
 
-The window model is the ResNet18 of `make models`, if build/models has it, or else one with untrained weights, whose
-speed is the same and whose events mean nothing; neither is told of them here.
+The window model is the ResNet18 of `make models` if build/models has it. Otherwise it has untrained weights: its speed
+is the same, and its events are not used.
 """
 
 import json
@@ -37,7 +37,7 @@ Seconds = defaultdict[str, float]
 
 
 class TimedSound:
-    """A file whose reading is timed."""
+    """A file that measures the time of reading."""
 
     def __init__(self, sound: AudioFile, spent: Seconds) -> None:
         self._sound, self._spent = sound, spent
@@ -55,7 +55,7 @@ class TimedSound:
 
 
 class TimedClassifier:
-    """A classifier whose scoring is timed."""
+    """A classifier that measures the time of scoring."""
 
     def __init__(self, classifier: Classifier, spent: Seconds) -> None:
         self._classifier, self._spent = classifier, spent
@@ -69,7 +69,7 @@ class TimedClassifier:
 
 
 class TimedResampler(Resampler):
-    """A resampler that is timed."""
+    """A resampler that measures its time."""
 
     spent: Seconds
 
@@ -81,7 +81,7 @@ class TimedResampler(Resampler):
 
 
 class TimedDetector(Detector):
-    """A detector whose stages are timed."""
+    """A detector that measures the time of its stages."""
 
     spent: Seconds
 
@@ -92,12 +92,12 @@ class TimedDetector(Detector):
 
 
 def measure(path: Path, data: Path) -> dict[str, float | str]:
-    """Hear the card several times with one model; return the fastest round, and this process's peak memory."""
+    """Analyse the card several times with one model. Return the fastest round and this process's peak memory."""
     bundle = load_bundle(path)
     classifier = load_classifier(bundle)
     rounds = [_round(bundle.path, classifier, data) for _ in range(ROUNDS)]
     fastest = min(rounds, key=lambda spent: spent["total"])
-    # Not getrusage, whose peak includes that of the process that started us.
+    # Not getrusage: its peak includes the parent process.
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     return {"model": f"{bundle.manifest.id} ({bundle.manifest.kind})", **fastest, "peak_mb": int(peak) / 1024}
 
@@ -125,7 +125,7 @@ def _window_bundle(folder: Path) -> Path:
     return untrained_window_bundle(folder / "resnet18-untrained")
 
 
-def _in_its_own_process(bundle: Path, data: Path) -> dict[str, float]:
+def _measure_in_process(bundle: Path, data: Path) -> dict[str, float]:
     command = [sys.executable, __file__, str(bundle), str(data)]
     result: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return result
@@ -136,7 +136,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = write_card(Path(folder))
         bundles = [DEFAULT_BUNDLE, _window_bundle(Path(folder))]
-        results = [_in_its_own_process(bundle, data) for bundle in bundles]
+        results = [_measure_in_process(bundle, data) for bundle in bundles]
     print("| model | x real time | read | resample | infer | rest | peak RSS |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     for r in results:

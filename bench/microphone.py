@@ -1,11 +1,11 @@
-"""What it costs to listen to a real microphone at 44.1 kHz, how long a sound is on its way, and how long a start takes.
+"""CPU time, latency and start-up time with a microphone at 44.1 kHz.
 
-    python bench/capture.py --seconds 30
+    python bench/microphone.py --seconds 30
 
-Hears with each size of block that is given and under each way to save energy, starts the whole program, and in the end
-kills the sound server under a microphone and starts it again at once.
+Measures each block size and each power mode, starts the whole program, and at the end kills and restarts the sound
+server while a microphone is open.
 
-PulseAudio with a virtual microphone stands in for a sound card. Run it with the development environment's Python.
+The microphone is a virtual one of PulseAudio. Run it with the development environment's Python.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import soundfile as sf
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
-from sidelab.measures import frogs  # noqa: E402
+from model_comparison.measures import frogs  # noqa: E402
 from support import PulseAudio  # noqa: E402
 
 from anura_edge.clocks.monotonic import monotonic_s  # noqa: E402
@@ -46,43 +46,43 @@ from anura_edge.sources.microphone.source import MicrophoneSource  # noqa: E402
 from anura_edge.testing import SimulatedClock, SimulatedMicrophone, faint_noise  # noqa: E402
 
 STARTS = 3
-START_UTC_S, SAVED_S = 1_795_000_000.0, 600.0
-LONGEST_S, RATE_HZ = 600.0, 48_000
-"""Of the sound that is played."""
-LIVELY_MS = 50
-"""A player that hands over so much at a time makes the virtual microphone begin at once. Beside a common player, or
-alone, PulseAudio puts two seconds into its first block."""
+START_UTC_S, POWER_MODE_S = 1_795_000_000.0, 600.0
+PLAYED_S, RATE_HZ = 600.0, 48_000
+"""Duration and sampling rate of the played recording."""
+PLAYER_LATENCY_MS = 50
+"""With a player of this latency the virtual microphone starts at once. Otherwise PulseAudio puts two seconds into its
+first block."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class CountedCapture(CaptureProcess):
-    """A capture whose own process is looked at."""
+    """A capture that reports the CPU time and memory of its process."""
 
     def cpu_s(self) -> float:
-        """Return what its process has used."""
+        """Return the CPU time of its process."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
     def memory_mb(self) -> float:
-        """Return what its process holds."""
+        """Return the memory of its process (RSS)."""
         return memory_mb(self._process.pid)
 
 
 def memory_mb(pid: int) -> float:
-    """Return what a process holds."""
+    """Return the memory of a process (RSS)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def memory_with_children_mb(pid: int) -> float:
-    """Return what a process and those that it started hold, with pages that several share divided among them."""
+    """Return the memory of a process and its children. Shared pages are divided among the processes (PSS)."""
     pids = [str(pid), *Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
     rollups = (Path(f"/proc/{each}/smaps_rollup").read_text(encoding="utf-8") for each in pids)
     return sum(int(rollup.partition("\nPss:")[2].split()[0]) for rollup in rollups) / 1024
 
 
-def carry(seconds: float) -> None:
-    """Print the cost of taking audio from the driver to us, without a model."""
+def measure_capture(seconds: float) -> None:
+    """Print the cost of capturing audio, without a model."""
     began = time.perf_counter()
     capture = CountedCapture("pulse", None, 0, AudioSettings().block_s, Event())
     capture.read(10)
@@ -94,13 +94,13 @@ def carry(seconds: float) -> None:
             late_s.append(monotonic_s() - block.arrived_s)
     spent = time.perf_counter() - began
     child, own = (capture.cpu_s() - child_s) / spent, (time.process_time() - own_s) / spent
-    print(f"capture program: {child:.2%} of a core, {capture.memory_mb():.0f} MB; our end of the pipe: {own:.2%}")
-    print(f"from the driver to us: {_percentiles(late_s)}")
+    print(f"capture program: {child:.2%} of a core, {capture.memory_mb():.0f} MB; this end of the pipe: {own:.2%}")
+    print(f"from the driver to this process: {_percentiles(late_s)}")
     capture.close()
 
 
-def hear(seconds: float, block_s: float, *timers: Timer) -> None:
-    """Print how long after the driver had it a block has been heard by the model, and what the timers bring about."""
+def measure_latency(seconds: float, block_s: float, *timers: Timer) -> None:
+    """Print the time from the driver to the scores of each block, and the notices that the timers cause."""
     bundle, stop = load_bundle(DEFAULT_BUNDLE), Event()
     detector = Detector(bundle, load_classifier(bundle), DetectionSettings(), block_s, is_live=True)
     captures: list[CountedCapture] = []
@@ -109,18 +109,18 @@ def hear(seconds: float, block_s: float, *timers: Timer) -> None:
         captures.append(CountedCapture(device, rate_hz, 0, block_s, stop))
         return captures[-1]
 
-    told: list[Notice] = []
+    notices: list[Notice] = []
     late_s: list[float] = []
     with MicrophoneSource(
-        "pulse", open_capture, SystemClock(trust=True, stop=stop), told.append, lambda: None, stop, retry_s=8
+        "pulse", open_capture, SystemClock(trust=True, stop=stop), notices.append, lambda: None, stop, retry_s=8
     ) as sound:
         if not sound.wait():
             return
         for timer in (*timers, Timer(seconds, stop.set)):
             timer.start()
         own_s, child_s, began = time.process_time(), captures[0].cpu_s(), time.perf_counter()
-        heard = (sound.last_block for _ in analyse(sound, detector, 0))
-        late_s += [monotonic_s() - block.arrived_s for block in heard if block]
+        analysed = (sound.last_block for _ in analyse(sound, detector, 0))
+        late_s += [monotonic_s() - block.arrived_s for block in analysed if block]
         spent = time.perf_counter() - began
         own = (time.process_time() - own_s) / spent
         child = (captures[-1].cpu_s() - (child_s if len(captures) == 1 else 0)) / spent
@@ -128,42 +128,42 @@ def hear(seconds: float, block_s: float, *timers: Timer) -> None:
         f"blocks of {block_s:g} s: {own:.2%} of a core, and {child:.2%} for the capture program; "
         f"from the driver through the model: {_percentiles(late_s)}"
     )
-    for notice in told:
+    for notice in notices:
         print(f"{notice.what}: {notice.detail}")
 
 
-def save() -> None:
-    """Print what hearing a quiet place takes without the driver and the pipe, under each way to save energy."""
+def measure_power_modes() -> None:
+    """Print the CPU time of each power mode for a quiet place, without driver and pipe."""
     bundle = load_bundle(DEFAULT_BUNDLE)
-    ways = {
-        "all is heard": (EnergySettings(), PowerMode.FULL),
+    modes = {
+        "full": (EnergySettings(), PowerMode.FULL),
         "battery, coarse": (EnergySettings(battery=BatterySettings()), PowerMode.COARSE),
-        "gate, shut": (EnergySettings(gate=GateSettings()), PowerMode.FULL),
+        "gate, closed": (EnergySettings(gate=GateSettings()), PowerMode.FULL),
         "paused": (EnergySettings(battery=BatterySettings()), PowerMode.PAUSED),
     }
-    for name, (energy, step) in ways.items():
+    for name, (energy, step) in modes.items():
         saving, stop, clock = PowerState(), Event(), SimulatedClock(START_UTC_S)
         saving.mode = step
         quiet = faint_noise(amplitude=1e-4)
-        device = SimulatedMicrophone(clock, clock.monotonic_s + SAVED_S, stop, quiet, RATE_HZ)
+        device = SimulatedMicrophone(clock, clock.monotonic_s + POWER_MODE_S, stop, quiet, RATE_HZ)
         detector = Detector(bundle, load_classifier(bundle), DetectionSettings(), AudioSettings().block_s)
         attention = PowerGate(energy, saving, RATE_HZ, AudioSettings().block_s)
         with MicrophoneSource(None, device.open, clock, lambda _: None, lambda: None, stop, retry_s=8) as sound:
             began_s = time.process_time() if sound.wait() else 0.0
             for _ in analyse(sound, detector, 0, attention):
                 pass
-        print(f"{name}: {(time.process_time() - began_s) / SAVED_S:.3%} of a core")
+        print(f"{name}: {(time.process_time() - began_s) / POWER_MODE_S:.3%} of a core")
 
 
-def start(folder: Path) -> None:
-    """Print how long after the command its first sample was taken, and when the model was ready to hear it."""
+def measure_start(folder: Path) -> None:
+    """Print the time from the command to its first sample, and to the ready model."""
     state = folder / "start"
     environment = {**os.environ, "ANURA__STATE_DIR": str(state), "ANURA__AUDIO__MICROPHONE": "pulse"}
     command = [sys.executable, "-P", "-c", "from anura_edge.cli.main import main; main()", "run", "--source", "mic"]
     cpu_s, began_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment) as p:
         assert p.stderr
-        next(line for line in p.stderr if "listening to" in line)
+        next(line for line in p.stderr if line.startswith("recording "))
         ready_s, memory, of_both = time.time(), memory_mb(p.pid), memory_with_children_mb(p.pid)
         p.send_signal(signal.SIGTERM)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -172,19 +172,19 @@ def start(folder: Path) -> None:
         (first,) = journal.execute("SELECT min(start_utc) FROM effort").fetchone()
     first_s = datetime.fromisoformat(first).timestamp()
     print(
-        f"from the command to its first sample {first_s - began_s:.2f} s, until the model hears it "
-        f"{ready_s - began_s:.2f} s; start and end took {cpu:.2f} s of a core, {memory:.0f} MB; with the "
-        f"capture program {of_both:.0f} MB, what processes share divided among them"
+        f"from the command to its first sample {first_s - began_s:.2f} s, until the model is ready "
+        f"{ready_s - began_s:.2f} s; start and stop took {cpu:.2f} s of CPU time, {memory:.0f} MB; with the "
+        f"capture program {of_both:.0f} MB, shared pages divided"
     )
 
 
-def _kill_and_start(pulse: PulseAudio) -> None:
+def _restart_server(pulse: PulseAudio) -> None:
     pulse.kill()
     pulse.start()
 
 
 def _play(sound: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Have frogs call until the server is killed: a microphone that gives one flat line would be opened again."""
+    """Play calls until the server is killed. A silent microphone would be reopened."""
     return subprocess.Popen(["paplay", *options, str(sound)], stderr=subprocess.DEVNULL)
 
 
@@ -194,30 +194,30 @@ def _percentiles(late_s: list[float]) -> str:
 
 
 def main() -> None:
-    """Print all."""
+    """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--block-s", type=float, nargs="*", default=[0.1, 0.2, 0.25, 1.0], help="audio.block_s")
     options = parser.parse_args()
-    save()
+    measure_power_modes()
     with tempfile.TemporaryDirectory(prefix="anura-capture-") as folder:
         pulse = PulseAudio(Path(folder))
         pulse.start()
         os.environ.update(pulse.environment)
         sound = Path(folder) / "frogs.wav"
-        sf.write(sound, frogs(LONGEST_S, RATE_HZ), RATE_HZ)
-        with _play(sound, f"--latency-msec={LIVELY_MS}") as player:
+        sf.write(sound, frogs(PLAYED_S, RATE_HZ), RATE_HZ)
+        with _play(sound, f"--latency-msec={PLAYER_LATENCY_MS}") as player:
             warm = CaptureProcess("pulse", None, 0, AudioSettings().block_s, Event())
-            warm.read(10)  # the player plays now
+            warm.read(10)  # the player is running now
             warm.close()
             for _ in range(STARTS):
-                start(Path(tempfile.mkdtemp(dir=folder)))
+                measure_start(Path(tempfile.mkdtemp(dir=folder)))
             player.terminate()
         player = _play(sound)
-        carry(options.seconds)
+        measure_capture(options.seconds)
         for block_s in options.block_s:
-            hear(options.seconds, block_s)
-        hear(options.seconds + 15, AudioSettings().block_s, Timer(options.seconds, _kill_and_start, [pulse]))
+            measure_latency(options.seconds, block_s)
+        measure_latency(options.seconds + 15, AudioSettings().block_s, Timer(options.seconds, _restart_server, [pulse]))
         player.wait()
         pulse.kill()
 

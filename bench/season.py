@@ -1,11 +1,11 @@
-"""A base station with a real network and season: `.venv/bin/python bench/network.py [--devices 50] [--nights 95]`.
+"""A base station under the load of a season: `.venv/bin/python bench/season.py [--devices 50] [--nights 95]`.
 
-A real mosquitto, a real `anura-base run` and what `anura-base simulate` tells, made before the clock starts. While it
-comes the base station is killed (SIGKILL) `--kills` times and started again. Then it is counted, id by id, what of all
-that was sent is in the database, and each page is asked for over HTTP, five times, the slowest of which counts.
+A real mosquitto, a real `anura-base run` and the messages of `anura-base simulate`, made before the measurement. During
+the ingest the base station is killed (SIGKILL) `--kills` times and started again. Then the database is compared with
+the sent rows, id by id, and each page is requested five times over HTTP; the slowest request counts.
 
-Everything shares this machine's cores; so beside what the clock shows stands what the base station itself computed.
-`--database` names another, empty database, as postgresql+psycopg://anura@db/anura.
+All processes share this machine's cores, so the table shows the CPU time of the base station, too. `--database` names
+another, empty database, as postgresql+psycopg://anura@db/anura.
 """
 
 import argparse
@@ -95,16 +95,16 @@ class Base:
 
     @property
     def cpu_s(self) -> float:
-        """Seconds of a core that it has taken in all its lives."""
+        """CPU time of all its processes so far, in seconds."""
         return self._cpu_s + cpu_s(self._process.pid)
 
     def memory_mb(self, field: str) -> float:
-        """Return what it takes now (VmRSS), or took at most in this life (VmHWM)."""
+        """Return its memory now (VmRSS), or the peak of the current process (VmHWM)."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(re.findall(rf"{field}:\s+(\d+) kB", status)[0]) / 1_000
 
     def kill(self) -> None:
-        """End it as a power cut would, and start it again."""
+        """Kill it like a power cut, and start it again."""
         self._cpu_s += cpu_s(self._process.pid)
         self._process.kill()
         self._close()
@@ -112,7 +112,7 @@ class Base:
         self._start()
 
     def stop(self) -> None:
-        """End it cleanly."""
+        """Stop it with SIGTERM."""
         self._process.terminate()
         self._close()
 
@@ -121,17 +121,17 @@ class Base:
         self._process.stdout.close()
         self._process.wait(DEADLINE_S)
 
-    def ask(self, path: str) -> tuple[float, int]:
-        """Return how many milliseconds a page takes, and its bytes."""
+    def request(self, path: str) -> tuple[float, int]:
+        """Request a page. Return the time in milliseconds and the size in bytes."""
         began = time.perf_counter()
-        with urllib.request.urlopen(self.url + path, timeout=DEADLINE_S) as answer:
-            size = len(answer.read())
+        with urllib.request.urlopen(self.url + path, timeout=DEADLINE_S) as response:
+            size = len(response.read())
         return (time.perf_counter() - began) * 1e3, size
 
 
 @contextmanager
 def base_station(folder: Path, database: str, port: int) -> Iterator[Base]:
-    """Run a base station for a while."""
+    """Run a base station."""
     base = Base(folder, database, port)
     try:
         yield base
@@ -141,17 +141,17 @@ def base_station(folder: Path, database: str, port: int) -> Iterator[Base]:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What became of the rows of one kind."""
+    """Result for the rows of one kind."""
 
     sent: int
     lost: int
-    """Sent, and not in the database."""
+    """Sent, but not in the database."""
     doubled: int
     """In the database more than once, or never sent."""
 
 
 def ids_of(messages: Iterable[SimulatedMessage]) -> dict[str, set[UUID]]:
-    """Return the ids of all rows that are sent, by kind."""
+    """Return the ids of all sent rows, by kind."""
     found: dict[str, set[UUID]] = {kind: set() for kind in BATCHES}
     for message in messages:
         if message.kind in BATCHES:
@@ -160,13 +160,13 @@ def ids_of(messages: Iterable[SimulatedMessage]) -> dict[str, set[UUID]]:
 
 
 def send_with_kills(base: Base, port: int, messages: Sequence[SimulatedMessage], kills: int) -> SentCounts:
-    """Send everything; kill the base station so many times in the middle of it."""
+    """Send all messages, and kill the base station `kills` times in between."""
     due = {len(messages) * n // (kills + 1) for n in range(1, kills + 1)}
 
     def with_kills() -> Iterator[SimulatedMessage]:
         for number, message in enumerate(messages):
             if number in due:
-                base.kill()  # while a hundred messages are on their way
+                base.kill()  # while about a hundred messages are unacknowledged
             yield message
 
     fleet = FleetSender("127.0.0.1", port)
@@ -176,7 +176,7 @@ def send_with_kills(base: Base, port: int, messages: Sequence[SimulatedMessage],
 
 
 def count(database: str, sent: dict[str, set[UUID]]) -> dict[str, Count]:
-    """Compare what was sent with what is there, id by id."""
+    """Compare the sent ids with the stored ids."""
     engine = create_engine(database)
     found: dict[str, Count] = {}
     with engine.connect() as connection:
@@ -188,8 +188,8 @@ def count(database: str, sent: dict[str, set[UUID]]) -> dict[str, Count]:
     return found
 
 
-def settled(database: str) -> bool:
-    """Say whether everything that came is summed up."""
+def is_rolled_up(database: str) -> bool:
+    """Tell whether all stored rows are in the rollup tables."""
     engine = create_engine(database)
     with engine.connect() as connection:
         left: Any = connection.execute(select(stale_days.c.number).limit(1)).first()
@@ -198,7 +198,7 @@ def settled(database: str) -> bool:
 
 
 def most_frequent(database: str) -> str:
-    """Return the species with the most calls, whose pages have most to do."""
+    """Return the species with the most calls; its pages take longest."""
     engine = create_engine(database)
     c = call_slots.c
     with engine.connect() as connection:
@@ -209,39 +209,39 @@ def most_frequent(database: str) -> str:
 
 
 def page_table(base: Base, database: str, first: date, last: date) -> None:
-    """Print how long each page takes."""
+    """Print the time of each page."""
     species = quote_plus(most_frequent(database))
     print("| page | slowest of five, ms | of a core, ms | kB |\n|---|--:|--:|--:|")
     for page in PAGES:
         path = page.format(first=first, last=last, species=species)
         used = base.cpu_s
-        took = [base.ask(path) for _ in range(TIMES)]
+        took = [base.request(path) for _ in range(TIMES)]
         used = (base.cpu_s - used) / TIMES * 1e3
         print(f"| /{path} | {max(ms for ms, _ in took):.0f} | {used:.0f} | {took[0][1] / 1e3:.0f} |", flush=True)
 
 
 def ingest_table(base: Base, database: str, port: int, messages: Sequence[SimulatedMessage], kills: int) -> None:
-    """Send everything, and print what became of it and how fast."""
+    """Send all messages, and print the counts and the speed."""
     sent = ids_of(messages)
     began = time.monotonic()
     rows = send_with_kills(base, port, messages, kills).rows
     took_s, used_s, peak_mb = time.monotonic() - began, base.cpu_s, base.memory_mb("VmHWM")
-    eventually(lambda: settled(database), 600)
+    eventually(lambda: is_rolled_up(database), 600)
     print("| rows | sent | lost | doubled |\n|---|--:|--:|--:|")
     for kind, found in count(database, sent).items():
         print(f"| {kind} | {found.sent:,} | {found.lost:,} | {found.doubled:,} |")
     print(f"\n{rows / took_s:,.0f} rows a second; {1_000 * used_s / rows:.2f} core-seconds of the base for 1,000")
-    print(f"summed up {time.monotonic() - began - took_s:.1f} s after the last acknowledgement")
+    print(f"rolled up {time.monotonic() - began - took_s:.1f} s after the last acknowledgement")
     print(f"memory at most {peak_mb:.0f} MB")
 
 
 def size_mb(folder: Path) -> float:
-    """Return what a SQLite database takes in its folder, with its log."""
+    """Return the size of a SQLite database with its write-ahead log, in MB."""
     return sum(path.stat().st_size for path in folder.glob("base.db*")) / 1e6
 
 
 def main() -> None:
-    """Send, kill, count, ask, print."""
+    """Run the benchmark, and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=50)
     parser.add_argument("--nights", type=int, default=95)

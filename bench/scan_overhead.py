@@ -1,9 +1,9 @@
-"""How long a card of many files takes to scan, and how much memory: `python bench/scan.py [FILES]`.
+"""Time and memory of scanning a card with many files, without the analysis: `python bench/scan_overhead.py [FILES]`.
 
-Prints, for 1,000 files and for FILES (100,000), the time of the listing alone, of a first scan that reads each file's
-fingerprint, of a second one that knows each at a glance, and of one look of a watch at what it has seen; and the peak
-memory of each. The files are hard links to ten recordings, so each is another file with a name of its own, but the disk
-is read once: what is measured is our work and the system's, not the card's speed. Each row has a process of its own.
+Prints, for 1,000 files and for FILES (100,000), the time and peak memory of: the listing alone, a first scan that reads
+each file's fingerprint, a second scan that recognises each file by its quick fingerprint, and one pass of a watch. The
+files are hard links to ten recordings: different files by name, but the disk is read once. So the figures are those of
+the program and the operating system, not of the card. Each row has its own process.
 """
 
 import json
@@ -28,11 +28,11 @@ from anura_edge.sources.files.watch import WatchedFolder
 RATE_HZ, SECONDS = 24_000, 10
 RECORDINGS, PER_FOLDER = 10, 1_000
 LONG_AGO = 1_000_000_000
-"""Younger files would be waited for."""
+"""A scan leaves files that changed a short time ago."""
 
 
 def write_card(root: Path, files: int) -> None:
-    """Write some recordings, and link them under many names."""
+    """Write ten recordings, and link them under many names."""
     rng = np.random.default_rng(0)
     originals = [root / f"original{number}.wav" for number in range(RECORDINGS)]
     for path in originals:
@@ -44,14 +44,14 @@ def write_card(root: Path, files: int) -> None:
         (folder / f"{number:06}.wav").hardlink_to(originals[number % RECORDINGS])
 
 
-def measure(what: str, root: Path) -> None:
-    """Do one thing, and print what it took."""
+def measure(task: str, root: Path) -> None:
+    """Run one task, and print the figures."""
     card, state = root / "card", root / "state"
     begin_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     began = time.perf_counter()
-    if what == "listing":
+    if task == "listing":
         count = sum(1 for _ in scan(card))
-    elif what == "watch":
+    elif task == "watch":
         stop, count = Event(), 0
         for count, _ in enumerate(WatchedFolder(card, WatchSettings(), stop).watch(), 1):
             if count == int((root / "files").read_text()):
@@ -75,12 +75,12 @@ def main(files: int) -> None:
             root = Path(folder)
             write_card(root, count)
             (root / "files").write_text(str(count))
-            for what in ("listing", "watch", "first scan", "second scan"):
-                command = [sys.executable, __file__, what, folder]
+            for task in ("listing", "watch", "first scan", "second scan"):
+                command = [sys.executable, __file__, task, folder]
                 found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
                 per_file = 1e6 * found["s"] / found["files"]
                 print(
-                    f"{what:<14}{found['files']:>9,}{found['s']:>9.2f}{per_file:>9.0f}"
+                    f"{task:<14}{found['files']:>9,}{found['s']:>9.2f}{per_file:>9.0f}"
                     f"{found['begin_mb']:>11.0f}{found['peak_mb']:>9.0f}"
                 )
 

@@ -1,9 +1,9 @@
-"""How a night's backlog leaves over a thin link: `sudo .venv/bin/python bench/drain.py [--kbit 64] [--rows 10000]`.
+"""Delivery of a night's backlog over a slow link: `sudo .venv/bin/python bench/backlog_drain.py [--kbit 64]`.
 
-A real courier, mosquitto and base station, the latter two in a network namespace behind a token bucket (tc tbf) in both
-directions. While the broker is down the device commits its rows, an event each and a stretch of effort after every
-tenth; then the broker and the base station start, and at the first connection the device hears one more call. Counted
-are the bytes of the interface: Ethernet, IP, TCP and MQTT headers, acknowledgements and health included.
+A real delivery worker, mosquitto and base station. The latter two run in a network namespace behind a token bucket (tc
+tbf) in both directions. While the broker is down, the device commits its rows: events, and one effort row after every
+tenth. Then broker and base station start, and at the first connection the device commits one more event. The bytes are
+those of the interface: with Ethernet, IP, TCP and MQTT headers, acknowledgements and health.
 """
 
 import argparse
@@ -38,12 +38,12 @@ LABELS = ("PSECRU", "Pseudacris crucifer"), ("LITSPH", "Lithobates sphenocephalu
 PER_EFFORT = 10
 
 
-def event(n: int, dice: random.Random) -> Event:
-    """Make a call as a device hears it: nothing in it is round."""
+def event(n: int, rng: random.Random) -> Event:
+    """Return an event with realistic values, which compress like those of a device."""
     recording = f"{n // 300:032x}"
-    label, name = dice.choice(LABELS)
+    label, name = rng.choice(LABELS)
     begin = datetime(2026, 4, 12, 20, tzinfo=UTC) + timedelta(seconds=7 * n)
-    onset, length = dice.randrange(80_000_000), dice.randrange(20_000, 300_000)
+    onset, length = rng.randrange(80_000_000), rng.randrange(20_000, 300_000)
     return Event(
         id=event_id(recording, n, label, MADE_BY.model_sha256),
         label=label,
@@ -56,14 +56,14 @@ def event(n: int, dice: random.Random) -> Event:
         start_utc=begin,
         end_utc=begin + timedelta(seconds=length / 24_000),
         clock_source=ClockSource.RECORDER,
-        p_peak=dice.random(),
-        p_mean=dice.random(),
-        level_dbfs=-60 * dice.random(),
+        p_peak=rng.random(),
+        p_mean=rng.random(),
+        level_dbfs=-60 * rng.random(),
     )
 
 
 def effort(n: int) -> Effort:
-    """Make a minute of effort."""
+    """Return an effort row of one minute."""
     recording, begin = f"{n // 300:032x}", datetime(2026, 4, 12, 20, tzinfo=UTC) + timedelta(seconds=7 * n)
     return Effort(
         id=effort_id(recording, n, EffortState.ANALYSED, MADE_BY.model_sha256),
@@ -84,8 +84,8 @@ def ip(*arguments: str) -> None:
 
 
 @contextmanager
-def thin_link(kbit: int) -> Iterator[None]:
-    """Join a new network namespace to this one by a link of so many kbit/s each way."""
+def slow_link(kbit: int) -> Iterator[None]:
+    """Connect a new network namespace to this one by a link of `kbit` kbit/s each way."""
     inside = ["netns", "exec", NAMESPACE]
     ip("netns", "add", NAMESPACE)
     try:
@@ -100,12 +100,12 @@ def thin_link(kbit: int) -> Iterator[None]:
         ip(*inside, "tc", "qdisc", "add", "dev", THERE, *bucket)
         yield
     finally:
-        ip("netns", "delete", NAMESPACE)  # the link goes with it
+        ip("netns", "delete", NAMESPACE)  # this removes the link, too
 
 
 @contextmanager
 def process(*command: str) -> Iterator[None]:
-    """Run a command inside the namespace for a while."""
+    """Run a command inside the namespace."""
     inside = ["ip", "netns", "exec", NAMESPACE, *command]
     running = subprocess.Popen(inside, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -116,14 +116,14 @@ def process(*command: str) -> Iterator[None]:
 
 
 def wire_bytes() -> tuple[int, int]:
-    """Return the bytes that went out and came in."""
+    """Return the bytes sent and received."""
     folder = Path("/sys/class/net") / HERE / "statistics"
     out, back = (int((folder / name).read_text(encoding="utf-8")) for name in ("tx_bytes", "rx_bytes"))
     return out, back
 
 
 def wait_until(check: Callable[[], object]) -> float:
-    """Wait, and return when it was."""
+    """Wait until `check` is true. Return the monotonic time."""
     while not check():
         time.sleep(0.05)
     return time.monotonic()
@@ -136,8 +136,8 @@ def ids_at(base: Path) -> set[UUID]:
 
 
 def measure(folder: Path, kbit: int, rows: int) -> None:
-    """Drain once, and print what it took."""
-    dice = random.Random(7)
+    """Deliver one backlog, and print the figures."""
+    rng = random.Random(7)
     mqtt = MqttSettings(host=BROKER, port=1883)
     config = Config(device=DeviceSettings(site="pond", name="one"), mqtt=mqtt)
     conf, base = folder / "mosquitto.conf", folder / "base.db"
@@ -151,14 +151,14 @@ def measure(folder: Path, kbit: int, rows: int) -> None:
         )
         worker = DeliveryWorker(journal, config.device, mqtt, Status(state="online"), clips)
         worker.start()  # the broker does not run yet
-        heard = [event(n, dice) for n in range(rows)]
+        events = [event(n, rng) for n in range(rows)]
         for n in range(0, rows, PER_EFFORT):
-            journal.commit(heard[n : n + PER_EFFORT], [effort(n)], MADE_BY)
+            journal.commit(events[n : n + PER_EFFORT], [effort(n)], MADE_BY)
         stored = sum(file.stat().st_size for file in folder.glob("journal.db*"))
         waiting = journal.outbox.pending_count()
         with process("mosquitto", "-c", str(conf)), process(sys.executable, "-c", run_base, "run", *options):
             connected = wait_until(lambda: worker.problem is None)
-            alert = replace(event(rows, dice), id=uuid4())
+            alert = replace(event(rows, rng), id=uuid4())
             journal.commit([alert], [], MADE_BY)
             worker.wake()
             first_alert = wait_until(lambda: base.exists() and alert.id in ids_at(base))
@@ -166,7 +166,7 @@ def measure(folder: Path, kbit: int, rows: int) -> None:
             there = ids_at(base)
             out, back = wire_bytes()
             worker.stop()
-    assert there == {event.id for event in (*heard, alert)}
+    assert there == {event.id for event in (*events, alert)}
     print("| link | rows | to drain | first new alert | bytes out | bytes back | bytes out a row | journal a row |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     print(
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--kbit", type=int, default=64)
     parser.add_argument("--rows", type=int, default=10_000)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, thin_link(arguments.kbit):
+    with tempfile.TemporaryDirectory() as folder, slow_link(arguments.kbit):
         measure(Path(folder), arguments.kbit, arguments.rows)
 
 

@@ -1,4 +1,4 @@
-"""The contestants: networks in torch as their projects run them, and bundles as our device does."""
+"""The compared models: networks in torch as their projects run them, and bundles as a device runs them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,53 +15,53 @@ from anura_edge.inference.loading import load_classifier
 
 RECIPES = Path(__file__).resolve().parents[2] / "train" / "recipes"
 LABELS = 42
-"""AnuraSet's species."""
+"""Number of AnuraSet's species."""
 
 HF_FRAMES = 1_024
-"""Ten seconds: to so much Hugging Face's extractor for AST pads each window."""
+"""Ten seconds: the length to which Hugging Face's extractor for AST pads each window."""
 
 BATCH = 8
 WINDOW_S, HOP_S = 3, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """Something that hears."""
+class ComparedModel:
+    """A model of the comparison."""
 
     name: str
-    model: str
+    source: str
     """A recipe's file and variants, or a bundle's folder."""
 
     @property
     def is_bundle(self) -> bool:
-        """It runs in ONNX Runtime, and can be put on a device."""
-        return not self.model.endswith(".yaml") and ".yaml:" not in self.model
+        """Whether it runs in ONNX Runtime and can be used on a device."""
+        return not self.source.endswith(".yaml") and ".yaml:" not in self.source
 
 
 PUBLISHED = (
-    Subject("AnuraSet's ResNet152, torch", "anuraset_published.yaml:resnet152"),
-    Subject("AnuraSet's ResNet18, torch", "anuraset_published.yaml"),
-    Subject("AST base, padded to 10 s as Hugging Face's, torch", "teacher_ast.yaml:audioset:padded"),
-    Subject("AST base on 3 s, ours, torch", "teacher_ast.yaml:audioset"),
+    ComparedModel("AnuraSet's ResNet152, torch", "anuraset_published.yaml:resnet152"),
+    ComparedModel("AnuraSet's ResNet18, torch", "anuraset_published.yaml"),
+    ComparedModel("AST base, padded to 10 s as Hugging Face's, torch", "teacher_ast.yaml:audioset:padded"),
+    ComparedModel("AST base on 3 s, ours, torch", "teacher_ast.yaml:audioset"),
 )
 
 
 class Scorer:
-    """A subject, loaded."""
+    """A loaded model."""
 
     rate_hz: int
-    hear: Callable[[FloatArray], None]
+    score: Callable[[FloatArray], None]
     """Scores a recording at `rate_hz`, shape (samples,)."""
-    once: FloatArray
-    """What it is asked about each time that it hears a microphone."""
-    every_s: float
-    """How often that is."""
+    microphone_input: FloatArray
+    """The model's input for one inference with a microphone."""
+    interval_s: float
+    """Time between two such inferences, in seconds."""
 
-    def __init__(self, subject: Subject, threads: int) -> None:
-        if subject.is_bundle:
-            self._load_bundle(Path(subject.model), threads)
+    def __init__(self, compared: ComparedModel, threads: int) -> None:
+        if compared.is_bundle:
+            self._load_bundle(Path(compared.source), threads)
         else:
-            self._load_torch(subject.model, threads)
+            self._load_torch(compared.source, threads)
 
     def _load_bundle(self, path: Path, threads: int) -> None:
         bundle = load_bundle(path)
@@ -71,19 +71,19 @@ class Scorer:
         self.macs_per_s = _macs_of_graph(bundle.model, manifest.hop_samples, manifest.window_samples) * (
             manifest.rate_hz / manifest.hop_samples
         )
-        framer, small = (make_framer(manifest, frames_in(manifest, block_s)) for block_s in (10.0, 0.1))
-        rows = max(1, round(0.1 * manifest.rate_hz / manifest.hop_samples))
-        self.every_s = rows * manifest.hop_samples / manifest.rate_hz
-        self.once = np.zeros(manifest.window_samples + (rows - 1) * manifest.hop_samples, np.float32)
+        framer, short_framer = (make_framer(manifest, frames_in(manifest, block_s)) for block_s in (10.0, 0.1))
+        frames = max(1, round(0.1 * manifest.rate_hz / manifest.hop_samples))
+        self.interval_s = frames * manifest.hop_samples / manifest.rate_hz
+        self.microphone_input = np.zeros(manifest.window_samples + (frames - 1) * manifest.hop_samples, np.float32)
 
-        def hear(samples: FloatArray) -> None:
+        def score(samples: FloatArray) -> None:
             classifier.reset()
-            for chosen in (small if len(samples) <= len(self.once) else framer,):
-                chosen.clear()
-                for window in chosen.feed(samples):
-                    classifier.score(window)
+            chosen = short_framer if len(samples) <= len(self.microphone_input) else framer
+            chosen.clear()
+            for window in chosen.feed(samples):
+                classifier.score(window)
 
-        self.hear = hear
+        self.score = score
 
     def _load_torch(self, model: str, threads: int) -> None:
         import torch
@@ -91,16 +91,16 @@ class Scorer:
         torch.set_num_threads(threads)
         net, self.rate_hz = _network(model)
         self.file_bytes = sum(4 * parameter.numel() for parameter in net.parameters())
-        self.once = np.zeros(WINDOW_S * self.rate_hz, np.float32)
-        self.every_s = float(HOP_S)
+        self.microphone_input = np.zeros(WINDOW_S * self.rate_hz, np.float32)
+        self.interval_s = float(HOP_S)
 
-        def hear(samples: FloatArray) -> None:
+        def score(samples: FloatArray) -> None:
             with torch.inference_mode():
                 for batch in _windows(samples, self.rate_hz):
                     net(torch.from_numpy(batch))
 
-        self.hear = hear
-        self.macs_per_s = _macs_of_torch(net, self.once) / HOP_S
+        self.score = score
+        self.macs_per_s = _macs_of_torch(net, self.microphone_input) / HOP_S
 
 
 def at_rate(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
@@ -123,7 +123,7 @@ def _network(model: str) -> tuple[Any, int]:
     from anura_train.recipe import read_recipe
 
     class Padded(nn.Module):
-        """Zeros behind a window's features, and attention over them all."""
+        """Pad a window's features with zeros, and attend to all of them."""
 
         def forward(self, features: Any) -> Any:  # noqa: ANN401 (torch is loaded here only)
             return functional.pad(features, (0, 0, 0, HF_FRAMES - features.shape[1]))
@@ -150,7 +150,7 @@ def _macs_of_torch(net: Any, window: FloatArray) -> float:  # noqa: ANN401
 
 
 def _macs_of_graph(graph: bytes, hop: int, window: int) -> float:
-    """Count the multiplications of one row of scores: a window's, or a stream's between many and one row more."""
+    """Return the multiplications for one frame; of a stream model, a tenth of the difference of 20 and 10 frames."""
     if hop == window:
         return (_macs_of_samples(graph, 20 * window) - _macs_of_samples(graph, 10 * window)) / 10
     return _macs_of_samples(graph, window)

@@ -1,12 +1,12 @@
-"""Every model on the same recordings in one run: `make bench`.
+"""Compare all models on the same recordings in one run: `make bench`.
 
-    python bench/side_by_side.py --seconds 60 --write
-    python bench/side_by_side.py --bundle build/models/resnet18-int8
+    python bench/compare_models.py --seconds 60 --write
+    python bench/compare_models.py --bundle build/models/resnet18-int8
 
-Prints a table of speed, work, memory, size, start, the share of a core on a microphone and the time from the last
-sample that an event needs to a broker; --write puts it into docs/explanation/performance.md. Each figure comes from a
-process of its own, and speed from the processor's time, not the wall's, so that a machine that is busy does not matter
-much; times of waiting do need a quiet one.
+Prints a table of speed, operations, memory, size, start time, the share of a core with a microphone, and the time from
+the last sample that an event needs until a broker has it. --write puts the table into docs/explanation/performance.md.
+Each figure comes from its own process. Speed is CPU time, so other load on the machine matters little; latencies need a
+quiet machine.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
-from sidelab import measures  # noqa: E402
-from sidelab.subjects import PUBLISHED, Subject  # noqa: E402
+from model_comparison import measures  # noqa: E402
+from model_comparison.models import PUBLISHED, ComparedModel  # noqa: E402
 
 from anura_edge.config.analysis import AudioSettings  # noqa: E402
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
-BEGIN, END = "<!-- made by bench/side_by_side.py -->", "<!-- end -->"
+BEGIN, END = "<!-- made by bench/compare_models.py -->", "<!-- end -->"
 TRAINED_WINDOW = ROOT / "build" / "models" / "resnet18"
 
 COLUMNS = {
@@ -39,14 +39,14 @@ COLUMNS = {
     "file": "{file_mb:.3g} MB",
     "cold start": "{cold_s:.2f} s",
     "microphone": "{share:.2%}",
-    "a look, median": "{median_ms:.1f} ms",
+    "inference, median": "{median_ms:.1f} ms",
     "99 %": "{most_ms:.1f} ms",
     "CPU for an hour": "{hour_cpu_s:,.3g} s",
 }
 
 
 def main() -> None:
-    """Print the table, and perhaps write it."""
+    """Print the table, and write it with --write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="of audio for each figure of speed")
     parser.add_argument("--bundle", type=Path, action="append", default=[], help="another bundle to compare")
@@ -54,15 +54,15 @@ def main() -> None:
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        name, model, what = options.measure
-        print(json.dumps(measures.BY_NAME[what](Subject(name, model), options.seconds)))
+        name, source, measure = options.measure
+        print(json.dumps(measures.BY_NAME[measure](ComparedModel(name, source), options.seconds)))
         return
     with tempfile.TemporaryDirectory() as folder:
         resnet18 = _resnet18(Path(folder))
-        small = [_int8(each, Path(folder)) for each in (resnet18, DEFAULT_BUNDLE)]
-        bundles = [resnet18, small[0], *options.bundle, DEFAULT_BUNDLE, small[1]]
-        subjects = [*PUBLISHED, *map(_bundle, bundles)]
-        rows = [_row(subject, options.seconds) for subject in subjects]
+        quantized = [_int8(each, Path(folder)) for each in (resnet18, DEFAULT_BUNDLE)]
+        bundles = [resnet18, quantized[0], *options.bundle, DEFAULT_BUNDLE, quantized[1]]
+        models = [*PUBLISHED, *map(_bundle, bundles)]
+        rows = [_row(model, options.seconds) for model in models]
         delivery = measures.delivery(DEFAULT_BUNDLE, max(20.0, options.seconds), AudioSettings().block_s)
     table = "\n".join(["| " + " | ".join(COLUMNS) + " |", "|---|" + "--:|" * (len(COLUMNS) - 1), *map(_line, rows)])
     text = f"{table}\n\n{delivery}"
@@ -73,9 +73,11 @@ def main() -> None:
         PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
-def _bundle(path: Path) -> Subject:
+def _bundle(path: Path) -> ComparedModel:
     manifest = load_bundle(path).manifest
-    return Subject(f"{manifest.id}, {path.name}" if manifest.id != path.name else manifest.id, str(path.resolve()))
+    return ComparedModel(
+        f"{manifest.id}, {path.name}" if manifest.id != path.name else manifest.id, str(path.resolve())
+    )
 
 
 def _resnet18(folder: Path) -> Path:
@@ -87,7 +89,7 @@ def _resnet18(folder: Path) -> Path:
 
 
 def _int8(path: Path, folder: Path) -> Path:
-    """Make a bundle's int8 version, its ranges from what it will hear: how fast it is does not depend on them."""
+    """Return a bundle's int8 version. Its ranges, from the benchmark's audio, do not change the speed."""
     from anura_export.quantization.build import write_int8
     from anura_export.quantization.int8 import quantize_graph
 
@@ -96,10 +98,10 @@ def _int8(path: Path, folder: Path) -> Path:
     return write_int8(bundle, graph, folder / f"{path.name}-int8").path
 
 
-def _row(subject: Subject, seconds: float) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": subject.name}
-    for what in measures.BY_NAME:
-        command = [sys.executable, __file__, "--seconds", str(seconds), "--measure", subject.name, subject.model, what]
+def _row(model: ComparedModel, seconds: float) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": model.name}
+    for measure in measures.BY_NAME:
+        command = [sys.executable, __file__, "--seconds", str(seconds), "--measure", model.name, model.source, measure]
         row |= json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return row
 

@@ -1,0 +1,1 @@
+"""The models that `bench/compare_models.py` compares, and the measurements."""

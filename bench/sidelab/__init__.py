@@ -1,1 +1,0 @@
-"""What `bench/side_by_side.py` compares, and how each is measured."""
