@@ -34,7 +34,7 @@ from support import DEADLINE_S, Broker, eventually, free_port
 
 from anura_base.analysis.rollup_tables import call_slots, stale_days
 from anura_base.db.schema import effort, events, notices
-from anura_base.simulate.demo import AS_IF, yesterday
+from anura_base.simulate.demo import CALENDAR_DATE, last_complete_night
 from anura_base.simulate.messages import SimulatedMessage, season_messages
 from anura_base.simulate.sender import FleetSender, SentCounts
 from anura_edge.wire import EffortBatch, EventBatch, NoticeBatch
@@ -248,9 +248,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--database")
     options = parser.parse_args()
-    last = yesterday()
+    last = last_complete_night()
     first = last - timedelta(days=options.nights - 1)
-    messages = [*season_messages(options.devices, options.nights, 1, last, AS_IF)]
+    messages = [*season_messages(options.devices, options.nights, 1, last, CALENDAR_DATE)]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         database = options.database or f"sqlite:///{folder / 'base.db'}"

@@ -158,7 +158,7 @@ def simulate(
     from anura_base.simulate import messages, sender
 
     broker = load(None, None, mqtt, None).mqtt
-    last, calendar = until.date() if until else season_demo.yesterday(), as_if.date() if as_if else None
+    last, calendar = until.date() if until else season_demo.last_complete_night(), as_if.date() if as_if else None
     fleet = sender.FleetSender(broker.host, broker.port)
     began = monotonic()
     sent = fleet.send_all(messages.season_messages(devices, nights, seed, last, calendar))
@@ -180,7 +180,7 @@ def demo(
     """
     from anura_base.simulate import demo as season_demo
 
-    season_demo.show(load(None, None, None, web).web, devices, nights, seed, typer.echo)
+    season_demo.run_demo(load(None, None, None, web).web, devices, nights, seed, typer.echo)
 
 
 def main() -> None:

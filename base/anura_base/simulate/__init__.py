@@ -1,1 +1,1 @@
-"""A season that never was: frogs, weather and recorders, told over the real wire to a real base station."""
+"""A simulated season: frogs, weather and recorders, whose messages go through a real broker to a real base station."""

@@ -1,4 +1,4 @@
-"""The demo of the base station: a broker, a base station and a small season, on a folder that goes with it."""
+"""The demo of the base station: a broker, a base station and a small season, in a temporary folder."""
 
 import getpass
 import logging
@@ -24,10 +24,10 @@ from anura_edge.errors import AnuraError, ConfigError
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 
-AS_IF = date(2026, 6, 15)
-"""Whenever it is shown, last night is one of early summer."""
+CALENDAR_DATE = date(2026, 6, 15)
+"""The last night of the demo has the frogs of this date, on any day of the year."""
 
 
 ALERTS = AlertSettings.model_validate(
@@ -39,13 +39,13 @@ ALERTS = AlertSettings.model_validate(
         }
     }
 )
-"""What the page of alerts shows; nobody is told."""
+"""Rules for the page of alerts. There are no channels, so nothing is sent."""
 
 
-def show(web: WebSettings, devices: int, nights: int, seed: int, say: Callable[[str], None]) -> None:
-    """Show a season that ended last night, until SIGINT or SIGTERM.
+def run_demo(web: WebSettings, devices: int, nights: int, seed: int, echo: Callable[[str], None]) -> None:
+    """Run a base station with a season that ended last night, until SIGINT or SIGTERM.
 
-    Raises ConfigError if there is no mosquitto.
+    Raises ConfigError if mosquitto is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="anura-base-demo-") as folder, _broker(Path(folder)) as port:
         settings = Settings(
@@ -57,27 +57,28 @@ def show(web: WebSettings, devices: int, nights: int, seed: int, say: Callable[[
         )
 
         def ready(line: str) -> None:
-            say(line)
-            Thread(target=_fill, args=(port, devices, nights, seed, say), daemon=True).start()
+            echo(line)
+            Thread(target=_send_season, args=(port, devices, nights, seed, echo), daemon=True).start()
 
         server.run(settings, ready)
 
 
-def _fill(port: int, devices: int, nights: int, seed: int, say: Callable[[str], None]) -> None:
+def _send_season(port: int, devices: int, nights: int, seed: int, echo: Callable[[str], None]) -> None:
     began = time.monotonic()
     try:
         fleet = FleetSender("127.0.0.1", port)
-        sent = fleet.send_all(season_messages(devices, nights, seed, yesterday(), AS_IF))
+        sent = fleet.send_all(season_messages(devices, nights, seed, last_complete_night(), CALENDAR_DATE))
         fleet.close()
     except AnuraError as error:
-        log.warning("the season broke off: %s", error)
+        log.warning("the season is incomplete: %s", error)
         return
     took_s = time.monotonic() - began
-    say(f"{sent.events:,} calls of {nights} nights from {devices} recorders came in {took_s:.0f} s. Ctrl-C ends it.")
+    received = f"{sent.events:,} calls of {nights} nights from {devices} recorders were received in {took_s:.0f} s"
+    echo(f"{received}. Stop with Ctrl-C.")
 
 
-def yesterday() -> date:
-    """Return the date of the last evening whose night is over, in any zone."""
+def last_complete_night() -> date:
+    """Return the date of the last night that is complete in every time zone."""
     return datetime.now(UTC).date() - timedelta(days=1)
 
 
@@ -85,27 +86,27 @@ def yesterday() -> date:
 def _broker(folder: Path) -> Iterator[int]:
     mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if not mosquitto:
-        raise ConfigError("there is no mosquitto here; install it, as in `sudo apt install mosquitto`")
+        raise ConfigError("mosquitto is not installed; install it with `sudo apt install mosquitto`")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     config = folder / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser {getpass.getuser()}\n", encoding="utf-8")
     with (folder / "mosquitto.log").open("wb") as output:
-        # In a group of its own: Ctrl-C is for us, who leave it before it ends.
+        # In its own process group, so that Ctrl-C ends the base station first and the broker after it.
         process = subprocess.Popen([mosquitto, "-c", str(config)], stderr=output, process_group=0)  # noqa: S603
     try:
         _wait_for(port, process)
         yield port
     finally:
         process.terminate()
-        process.wait(PATIENCE_S)
+        process.wait(TIMEOUT_S)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)  # nothing tells when mosquitto listens
-    raise ConfigError(f"mosquitto does not start on port {port}; try it by hand")
+        time.sleep(0.05)  # mosquitto gives no sign when it listens
+    raise ConfigError(f"mosquitto does not start on port {port}; run it in a terminal to see the error")

@@ -1,4 +1,4 @@
-"""Which frogs call when. The species of the default model, with the habits that field guides of the Carolinas give."""
+"""The calling seasons of frogs: species of the default model, with habits from field guides of the Carolinas."""
 
 from dataclasses import dataclass
 
@@ -12,22 +12,22 @@ DAYS_A_YEAR = 365.25
 
 @dataclass(frozen=True, slots=True)
 class Species:
-    """A frog's habits."""
+    """The calling habits of a species."""
 
     code: str
     scientific_name: str
     peak_day: float
-    """Of the year, when most of them call."""
+    """Day of the year at which most of them call."""
     spread_days: float
     hours_after_sunset: float
-    """When most of them call in a night."""
+    """Hour of the night at which most of them call."""
     spread_h: float
     min_temperature_c: float
-    """Below this they are silent."""
+    """Below this temperature they do not call."""
     rain: float
-    """0: rain is nothing to them; 1: without it they are silent."""
+    """Influence of rain: 0, none; 1, they do not call without rain."""
     calls_per_min: float
-    """Bouts of a full chorus; a bout that lasts longer than a minute is cut."""
+    """Calls per minute of a full chorus. A longer bout of calls is cut into calls of at most a minute."""
     call_s: float
 
 
@@ -51,9 +51,9 @@ SPECIES = (
 def intensity(
     species: Species, day_of_year: int, hours_after_sunset: Array, temperature_c: Array, rain_mm: float
 ) -> Array:
-    """Return how much of a full chorus calls at each moment of a night, 0 to 1; arrays have one shape.
+    """Return the share of a full chorus that calls at each moment of a night, 0 to 1. All arrays have the same shape.
 
-    `rain_mm` is what fell in the last two days.
+    `rain_mm` is the rain of the last two days.
     """
     away_days = (day_of_year - species.peak_day + DAYS_A_YEAR / 2) % DAYS_A_YEAR - DAYS_A_YEAR / 2
     season = np.exp(-0.5 * (away_days / species.spread_days) ** 2)

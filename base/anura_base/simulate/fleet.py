@@ -1,4 +1,4 @@
-"""The sites and the recorders that stand there, each with a fate of its own."""
+"""The simulated sites and recorders. Each recorder has a scenario."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,31 +12,31 @@ from anura_edge.events import NAMESPACE
 
 
 class Scenario(StrEnum):
-    """What happens to a recorder in its season."""
+    """The faults of a recorder during the season."""
 
-    SOUND = "sound"
-    """Nothing worth telling."""
+    HEALTHY = "healthy"
+    """No fault."""
     GAPS = "gaps"
-    """It is off for some nights, again and again."""
-    TIRED = "tired"
-    """Its battery fades: it pauses for more and more of each night, until it is charged."""
-    DRIFTING = "drifting"
-    """Its clock goes wrong by seconds a day, and is set now and then."""
-    DEAF = "deaf"
-    """From some night on its microphone hears nothing."""
+    """It is off for some nights at a time."""
+    LOW_BATTERY = "low_battery"
+    """Its battery empties: it pauses for a growing part of each night, until the battery is charged."""
+    CLOCK_DRIFT = "clock_drift"
+    """Its clock drifts by seconds per day, and is set from time to time."""
+    SILENT_MICROPHONE = "silent_microphone"
+    """From one night on its microphone gives silence."""
     CLIPPING = "clipping"
-    """Its gain is too high for a chorus at hand."""
+    """Its gain is too high for a near chorus."""
     LOST = "lost"
-    """After some night nothing comes any more."""
+    """From one night on it is offline."""
 
 
-_FATES = (
-    Scenario.SOUND,
+_SCENARIOS = (
+    Scenario.HEALTHY,
     Scenario.GAPS,
-    Scenario.TIRED,
-    Scenario.DRIFTING,
+    Scenario.LOW_BATTERY,
+    Scenario.CLOCK_DRIFT,
     Scenario.CLIPPING,
-    Scenario.DEAF,
+    Scenario.SILENT_MICROPHONE,
     Scenario.LOST,
 )
 
@@ -84,45 +84,46 @@ SITES = {
         habitat="A flood plain with oxbows",
     ),
 }
-"""Places that could be real, where nobody has put a recorder."""
+"""Plausible positions without a real recorder."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedRecorder:
-    """A recorder and what stands around it."""
+    """A recorder with its scenario and the frogs around it."""
 
     site: str
     name: str
     number: int
-    fate: Scenario
+    scenario: Scenario
     from_card: bool
-    """A card that is read now and then, in files of an hour; else a microphone that is heard all night."""
+    """True for files of one hour from an SD card, False for a microphone that records all night."""
     abundance: tuple[float, ...]
-    """How many frogs of each species are within earshot, 1 for a good chorus."""
+    """Number of frogs of each species in range; 1 is a full chorus."""
     journal: UUID
 
     @property
-    def place(self) -> Site:
-        """Where it stands."""
+    def position(self) -> Site:
+        """Its site."""
         return SITES[self.site]
 
 
 def make_fleet(devices: int, seed: int) -> list[SimulatedRecorder]:
-    """Return so many recorders, spread over the sites; with seven or more there is one of each fate."""
+    """Return recorders, spread over the sites. Seven or more have each scenario at least once."""
     sites = [*SITES]
-    here = {name: _community(np.random.default_rng([seed, n])) for n, name in enumerate(sites)}
+    communities = {name: _community(np.random.default_rng([seed, n])) for n, name in enumerate(sites)}
     recorders = []
     for number in range(devices):
         site = sites[number % len(sites)]
-        dice = np.random.default_rng([seed, 1_000 + number])
+        rng = np.random.default_rng([seed, 1_000 + number])
         name = f"recorder-{number // len(sites) + 1}"
-        within_earshot = here[site] * dice.lognormal(0, 0.3, len(SPECIES))
-        fate = _FATES[number % len(_FATES)] if number < len(_FATES) or dice.random() < 0.3 else Scenario.SOUND
+        abundance = communities[site] * rng.lognormal(0, 0.3, len(SPECIES))
+        has_fault = number < len(_SCENARIOS) or rng.random() < 0.3
+        scenario = _SCENARIOS[number % len(_SCENARIOS)] if has_fault else Scenario.HEALTHY
         journal = uuid5(NAMESPACE, f"simulated/{seed}/{site}/{name}")
-        recorders.append(SimulatedRecorder(site, name, number, fate, number % 3 == 1, tuple(within_earshot), journal))
+        recorders.append(SimulatedRecorder(site, name, number, scenario, number % 3 == 1, tuple(abundance), journal))
     return recorders
 
 
-def _community(dice: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Choose which species a site has, and how many of each."""
-    return np.where(dice.random(len(SPECIES)) < 0.75, dice.beta(2, 2, len(SPECIES)), 0.0)
+def _community(rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Draw the species of a site, and the number of each."""
+    return np.where(rng.random(len(SPECIES)) < 0.75, rng.beta(2, 2, len(SPECIES)), 0.0)

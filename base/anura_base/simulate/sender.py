@@ -1,6 +1,7 @@
-"""Sends what a network of recorders tells through a real broker, and waits until the base station has all of it.
+"""Send the messages of simulated recorders through a real broker, and wait for the base station's acknowledgements.
 
-One connection speaks for all recorders: a broker without access rules allows it, and fifty would cost fifty threads.
+One MQTT client sends for all recorders, which a broker without access rules allows. One client each would need a thread
+each.
 """
 
 import logging
@@ -21,31 +22,33 @@ from anura_edge.wire.mqtt import QOS, make_client, publish
 log = logging.getLogger(__name__)
 
 MAX_UNACKNOWLEDGED = 100
-"""Messages on their way. A broker drops those beyond its own queue of 1,000 without a word."""
+"""Messages in flight. A broker silently drops messages beyond its own queue of 1,000."""
 
 RESEND_S = 5.0
-"""What nobody has acknowledged for so long is sent again."""
+"""A message without an acknowledgement is sent again after this time."""
 
-PATIENCE_S = 300.0
-"""Without any acknowledgement for so long, there is no base station."""
+TIMEOUT_S = 300.0
+"""Without any acknowledgement for this time, the sender gives up."""
+
+SUBSCRIBE_TIMEOUT_S = 10.0
 
 
 @dataclass(slots=True)
 class SentCounts:
-    """What the base station has acknowledged."""
+    """Acknowledged rows."""
 
     events: int = 0
     rows: int = 0
 
 
 class FleetSender:
-    """All recorders, as far as the broker can tell."""
+    """Sends the messages of all recorders over one connection."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Raise DeliveryError if there is no broker."""
+        """Connect. Raise DeliveryError without a broker."""
         self._changed = Condition()
         self._waiting: dict[UUID, dict[int, SimulatedMessage]] = {}
-        """By journal and first number: what is not acknowledged yet."""
+        """Messages without an acknowledgement, by journal and first sequence number."""
         self._count = 0
         self._progress_at = monotonic()
         self.sent = SentCounts()
@@ -61,55 +64,55 @@ class FleetSender:
                 f"no broker answers at {host}:{port}: {error}; start one, as in `mosquitto -p {port}`"
             ) from error
         self._client.loop_start()
-        if not self._subscribed.wait(10):
-            raise DeliveryError(f"the broker at {host}:{port} does not let us in; this needs one that asks for no name")
+        if not self._subscribed.wait(SUBSCRIBE_TIMEOUT_S):
+            raise DeliveryError(f"the broker at {host}:{port} refuses the connection; use a broker without a login")
 
     def send_all(
-        self, parcels: Iterable[SimulatedMessage], progress: Callable[[SentCounts], None] = lambda _: None
+        self, messages: Iterable[SimulatedMessage], progress: Callable[[SentCounts], None] = lambda _: None
     ) -> SentCounts:
-        """Send parcels, and return when all of them are acknowledged.
+        """Send messages, and return when all of their rows are acknowledged.
 
         Raises DeliveryError if no base station answers.
         """
-        for parcel in parcels:
+        for message in messages:
             self._wait(lambda: self._count < MAX_UNACKNOWLEDGED)
-            if parcel.rows:
+            if message.rows:
                 with self._changed:
-                    self._waiting.setdefault(parcel.recorder.journal, {})[parcel.first_seq] = parcel
+                    self._waiting.setdefault(message.recorder.journal, {})[message.first_seq] = message
                     self._count += 1
-            self._publish(parcel)
+            self._publish(message)
             progress(self.sent)
         self._wait(lambda: self._count == 0)
         progress(self.sent)
         return self.sent
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
 
     def _wait(self, until: Callable[[], bool]) -> None:
+        """Wait for a condition; meanwhile send old messages again."""
         while True:
             with self._changed:
                 if self._changed.wait_for(until, RESEND_S):
                     return
-                left = [parcel for parcels in self._waiting.values() for parcel in parcels.values()]
+                waiting = [message for messages in self._waiting.values() for message in messages.values()]
                 silent_s = monotonic() - self._progress_at
-            if silent_s > PATIENCE_S:
+            if silent_s > TIMEOUT_S:
                 raise DeliveryError(f"no base station has answered for {silent_s:.0f} s; start `anura-base run`")
             if silent_s > RESEND_S:
-                for parcel in left:
-                    self._publish(parcel)
+                for message in waiting:
+                    self._publish(message)
 
-    def _publish(self, parcel: SimulatedMessage) -> None:
-        name = topic(parcel.recorder.site, parcel.recorder.name, parcel.kind)
-        retain = parcel.kind in ("status", "health")
-        publish(self._client, name, parcel.payload, retain=retain)
+    def _publish(self, message: SimulatedMessage) -> None:
+        name = topic(message.recorder.site, message.recorder.name, message.kind)
+        publish(self._client, name, message.payload, retain=message.kind in ("status", "health"))
 
     def _on_connect(
         self, client: Client, _data: object, _flags: ConnectFlags, _reason: ReasonCode, _properties: object
     ) -> None:
-        client.subscribe(topic("+", "+", "ack"), QOS)
+        client.subscribe(topic("+", "+", "ack"), qos=QOS)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         try:
@@ -125,11 +128,11 @@ class FleetSender:
             waiting = self._waiting.get(answer.journal, {})
             for first in [*waiting]:
                 if any(begin <= first and waiting[first].last_seq <= end for begin, end in answer.received):
-                    self._note(waiting.pop(first))
+                    self._count_acknowledged(waiting.pop(first))
             self._changed.notify_all()
 
-    def _note(self, parcel: SimulatedMessage) -> None:
+    def _count_acknowledged(self, message: SimulatedMessage) -> None:
         self._count -= 1
         self._progress_at = monotonic()
-        self.sent.rows += parcel.rows
-        self.sent.events += parcel.rows if parcel.kind == "event" else 0
+        self.sent.rows += message.rows
+        self.sent.events += message.rows if message.kind == "event" else 0

@@ -1,4 +1,4 @@
-"""The weather of a season, day by day: cold spells and wet ones last some days, as real ones do."""
+"""The weather of a season, day by day. Cold and wet periods last some days."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,28 +10,28 @@ from anura_base.simulate.fauna import Array
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """A day."""
+    """The weather of one day."""
 
     temperature_c: float
     """At sunset."""
     rain_mm: float
 
     def at(self, hours_after_sunset: Array) -> Array:
-        """Return the temperature in a night's hours: rain keeps it warm, a clear sky does not."""
+        """Return the temperature at some hours of the night. It falls less in rain than under a clear sky."""
         cooling = 0.35 if self.rain_mm > 1 else 0.9
         cooled: Array = self.temperature_c - cooling * np.clip(hours_after_sunset, 0, 11)
         return cooled
 
 
-def simulate_weather(first: date, days: int, dice: np.random.Generator) -> list[Weather]:
-    """Return the weather of so many days, of a temperate climate on the northern half of the earth."""
-    spell_c, wet = dice.normal(0, 3), False
+def simulate_weather(first: date, days: int, rng: np.random.Generator) -> list[Weather]:
+    """Return the weather of some days in a temperate climate of the northern hemisphere."""
+    spell_c, wet = rng.normal(0, 3), False
     weather = []
     for n in range(days):
         day_of_year = (first + timedelta(days=n)).timetuple().tm_yday
-        spell_c = 0.75 * spell_c + dice.normal(0, 2.3)
-        wet = dice.random() < (0.55 if wet else 0.22)
-        rain_mm = float(dice.gamma(0.9, 11)) if wet else 0.0
+        spell_c = 0.75 * spell_c + rng.normal(0, 2.3)
+        wet = rng.random() < (0.55 if wet else 0.22)
+        rain_mm = float(rng.gamma(0.9, 11)) if wet else 0.0
         mean_c = 16.5 - 10.5 * np.cos(2 * np.pi * (day_of_year - 22) / 365.25)
         weather.append(Weather(float(mean_c + spell_c - (1.5 if wet else 0)), rain_mm))
     return weather

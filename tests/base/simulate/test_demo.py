@@ -15,12 +15,12 @@ COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
-def test_a_season_arrives_whole_and_a_second_time_adds_nothing(base, broker) -> None:  # noqa: ANN001
-    parcels = [*season_messages(devices=7, nights=3, seed=5, last_evening=date(2026, 6, 10))]
-    events = sum(parcel.rows for parcel in parcels if parcel.kind == "event")
+def test_season_sent_twice_is_stored_once(base, broker) -> None:  # noqa: ANN001
+    messages = [*season_messages(devices=7, nights=3, seed=5, last_evening=date(2026, 6, 10))]
+    events = sum(message.rows for message in messages if message.kind == "event")
     for _ in range(2):
         fleet = FleetSender("127.0.0.1", broker.port)
-        assert fleet.send_all(parcels).events == events
+        assert fleet.send_all(messages).events == events
         fleet.close()
         assert len(base.json("api/events/ids")) == events
     views = eventually(lambda: base.json("api/devices"))
@@ -28,7 +28,7 @@ def test_a_season_arrives_whole_and_a_second_time_adds_nothing(base, broker) -> 
     assert all(view["missing"] == 0 for view in views)
 
 
-def test_the_demo_shows_its_page_and_leaves_nothing() -> None:
+def test_demo_serves_its_page_and_stops() -> None:
     need("mosquitto")
     options = ["demo", "--devices", "7", "--nights", "2"]
     process = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, text=True)
@@ -43,7 +43,7 @@ def test_the_demo_shows_its_page_and_leaves_nothing() -> None:
     assert process.returncode == 0
 
 
-def test_without_a_broker_the_remedy_is_named() -> None:
+def test_missing_broker_is_reported() -> None:
     done = subprocess.run([*COMMAND, "simulate", "--mqtt", "127.0.0.1:9"], capture_output=True, text=True)
     assert done.returncode == 1
     assert "no broker answers at 127.0.0.1:9" in done.stderr

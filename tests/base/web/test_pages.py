@@ -27,7 +27,7 @@ from anura_base.db.engine import open_database
 from anura_base.db.schema import devices, effort, events, health
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
-from anura_base.simulate.demo import AS_IF, yesterday
+from anura_base.simulate.demo import CALENDAR_DATE, last_complete_night
 from anura_base.simulate.fleet import SITES
 from anura_base.simulate.messages import season_messages
 from anura_edge.wire import Health, topic
@@ -54,7 +54,7 @@ def engine(database: Path) -> Iterator[Engine]:
     install_triggers(engine)
     now = datetime.now(UTC)
     with engine.begin() as connection:
-        for parcel in season_messages(7, NIGHTS, 1, yesterday(), AS_IF):
+        for parcel in season_messages(7, NIGHTS, 1, last_complete_night(), CALENDAR_DATE):
             name = topic(parcel.recorder.site, parcel.recorder.name, parcel.kind)
             ingest(connection, [RawMessage(name, parcel.payload, False, now)])
     _add_hostile(engine)
