@@ -63,10 +63,10 @@ def _run(
         worker,
         subscriber,
         stop,
-        login_always=_needs_login(settings.web, listener),
+        require_login=_needs_login(settings.web, listener),
         alerts=settings.alerts,
         sites=settings.sites,
-        explore=settings.explore,
+        explore_settings=settings.explore,
     )
     server = _server(app, settings.web)
     loops: list[_Loop] = [

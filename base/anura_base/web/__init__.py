@@ -1,1 +1,1 @@
-"""HTTP: the application, authentication, JSON API and pages."""
+"""The web server: authentication, JSON API and pages."""

@@ -1,4 +1,4 @@
-"""What a reader chose, as a page's address says it: which sites, which nights, which species."""
+"""Filters in the address of a page: sites, nights and species."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,81 +13,82 @@ from anura_base.analysis.rollup_tables import call_slots, effort_slots
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
 
-YEARS = 1950, 2200
-"""At the ends of the calendar a night has no neighbours; and before, nobody recorded frogs."""
+MIN_YEAR, MAX_YEAR = 1950, 2200
+"""At an end of the calendar a night has no neighbours, and there are no older recordings of frogs."""
 
-HEARD = (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPED, EffortState.GATED)
+RECORDING_STATES = (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPED, EffortState.GATED)
 """States of effort in which a recorder was on."""
 
-SOME_NIGHTS = 30
-"""As many as a page shows unless told otherwise."""
+DEFAULT_NIGHTS = 30
+"""Number of nights on a page without a filter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Nights from one evening to another, both included."""
+class NightRange:
+    """Nights from the first to the last date, both included."""
 
     first: date
     last: date
 
     @property
     def nights(self) -> int:
-        """How many."""
+        """Number of nights."""
         return (self.last - self.first).days + 1
 
 
-def choose_sites(sites: Mapping[str, Site], names: Sequence[str]) -> dict[str, Site]:
-    """Return the sites of these names; all where there is none of them."""
+def select_sites(sites: Mapping[str, Site], names: Sequence[str]) -> dict[str, Site]:
+    """Return the sites with these names, or all sites if there are none."""
     return {name: sites[name] for name in sites if name in names} or dict(sites)
 
 
-def choose_span(connection: Connection, sites: Mapping[str, Site], first: date | None, last: date | None) -> Span:
-    """Return the nights that are asked for, or those until the latest that something is known of."""
+def select_nights(
+    connection: Connection, sites: Mapping[str, Site], first: date | None, last: date | None
+) -> NightRange:
+    """Return the requested nights. Without dates these are the DEFAULT_NIGHTS nights up to the latest one with data."""
     end = last or latest_night(connection, sites)
-    begin = first or end - timedelta(days=SOME_NIGHTS - 1)
-    begin = min(begin, end)
-    return Span(max(begin, end - timedelta(days=MAX_NIGHTS - 1)), end)
+    begin = min(first or end - timedelta(days=DEFAULT_NIGHTS - 1), end)
+    return NightRange(max(begin, end - timedelta(days=MAX_NIGHTS - 1)), end)
 
 
 def latest_night(connection: Connection, sites: Mapping[str, Site]) -> date:
-    """Return the latest night in which a site listened or heard a call, or else the night of now."""
+    """Return the latest night with effort or calls at any site, or else the current night."""
     now = datetime.now(UTC)
-    found = [night_date(now, site) for site in sites.values()] or [now.date()]
-    heard = [night for name, site in sites.items() if (night := last_night(connection, name, site)) is not None]
-    return max(heard or found)
+    current = [night_date(now, site) for site in sites.values()] or [now.date()]
+    nights = (latest_night_of_site(connection, name, site) for name, site in sites.items())
+    return max([night for night in nights if night is not None] or current)
 
 
-def last_night(connection: Connection, name: str, site: Site) -> date | None:
-    """Return the latest night of one site, None when nothing is known of it."""
-    # A device whose clock runs far ahead must not hide the nights of all others.
+def latest_night_of_site(connection: Connection, name: str, site: Site) -> date | None:
+    """Return the latest night with effort or calls at a site, or None if the site has no data."""
+    # A device whose clock is far ahead must not hide the nights of all others.
     limit = slot(datetime.now(UTC)) + 24 * SLOTS_PER_HOUR
-    calls, listened = call_slots.c, effort_slots.c
-    last = (
+    calls, hours = call_slots.c, effort_slots.c
+    queries = (
         select(calls.slot).where(calls.site == name, calls.slot <= limit).order_by(calls.slot.desc()),
-        # A recorder that was switched off since listened no night longer.
-        select(listened.slot)
-        .where(listened.site == name, listened.slot <= limit, listened.state.in_(HEARD))
-        .order_by(listened.slot.desc()),
+        # Without the state `off`: it has no audio.
+        select(hours.slot)
+        .where(hours.site == name, hours.slot <= limit, hours.state.in_(RECORDING_STATES))
+        .order_by(hours.slot.desc()),
     )
-    slots = (connection.scalar(query.limit(1)) for query in last)
+    slots = (connection.scalar(query.limit(1)) for query in queries)
     latest = max((number for number in slots if number is not None), default=None)
     return None if latest is None else night_date(datetime.fromtimestamp(latest * SLOT_S, UTC), site)
 
 
-def as_date(name: str, said: str) -> date | None:
-    """Return the date that the address says, None where it says none.
+def parse_date(name: str, text: str) -> date | None:
+    """Return the date in a parameter of the address, or None if it is empty.
 
-    Raises HTTPException (422) when it is none.
+    Raises HTTPException (422) if the text is not a date.
     """
     try:
-        found = date.fromisoformat(said) if said else None
+        found = date.fromisoformat(text) if text else None
     except ValueError as error:
-        raise HTTPException(422, f"{name}: {said!r} is not a date; write it as in 2026-11-20") from error
-    if found and not YEARS[0] <= found.year <= YEARS[1]:
-        raise HTTPException(422, f"{name}: {said!r} is not of the years from {YEARS[0]} to {YEARS[1]}")
+        raise HTTPException(422, f"{name}: {text!r} is not a date; write it as in 2026-11-20") from error
+    if found and not MIN_YEAR <= found.year <= MAX_YEAR:
+        raise HTTPException(422, f"{name}: {text!r} is not in the years from {MIN_YEAR} to {MAX_YEAR}")
     return found
 
 
-def known_species(connection: Connection) -> Sequence[str]:
-    """Return every species that was heard anywhere, by name."""
+def list_species(connection: Connection) -> Sequence[str]:
+    """Return the species of all calls, sorted by name."""
     return connection.scalars(select(call_slots.c.species).distinct().order_by(call_slots.c.species)).all()

@@ -1,16 +1,12 @@
-"""What every page has: the navigation, and who looks at it."""
+"""The layout that all pages share: navigation, visitor and logout."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from anura_base.access.roles import Role
-from anura_base.analysis.sites import all_sites
-from anura_base.config.settings import Site
-from anura_base.web.auth import csrf_token, logout_token, visit
+from anura_base.web.auth.visitor import csrf_token, logout_token, request_auth
 from anura_base.web.templating import render, root_of
 
 NAVIGATION = (
@@ -23,36 +19,26 @@ NAVIGATION = (
     ("explore", "Explore"),
     ("alerts", "Alerts"),
 )
-"""Path and name of each page, in the order in which one reads a network."""
+"""Path and title of each page."""
 
-FOR_ADMINS = (("users", "Users"),)
+ADMIN_NAVIGATION = (("users", "Users"),)
 
 
-class Frame:
-    """Renders pages from the database."""
+def page(request: Request, template: str, **values: object) -> HTMLResponse:
+    """Return a page with the layout."""
+    return HTMLResponse(render_with_layout(request, template, **values))
 
-    def __init__(self, engine: Engine, known: Mapping[str, Site]) -> None:
-        self.engine = engine
-        self.known = known
 
-    def sites(self, connection: Connection) -> dict[str, Site]:
-        """Return every site, by name."""
-        return dict(sorted(all_sites(connection, self.known).items()))
-
-    def page(self, request: Request, template: str, **values: object) -> HTMLResponse:
-        """Render a page for a visitor."""
-        return HTMLResponse(self.text(request, template, **values))
-
-    def text(self, request: Request, template: str, **values: object) -> str:
-        """Render a template for a visitor."""
-        here = request.url.path.removeprefix(root_of(request)).strip("/").split("/")[0]
-        visitor = visit(request).principal
-        admin = visitor is not None and visitor.role.allows(Role.ADMIN)
-        frame: dict[str, Any] = {
-            "here": here,
-            "navigation": NAVIGATION + (FOR_ADMINS if admin else ()),
-            "csrf_token": csrf_token(request),
-            "logout_token": logout_token(request),
-            "visitor": visitor,
-        }
-        return render(request, template, **frame, **values)
+def render_with_layout(request: Request, template: str, **values: object) -> str:
+    """Render a template with the values that the layout needs."""
+    current = request.url.path.removeprefix(root_of(request)).strip("/").split("/")[0]
+    visitor = request_auth(request).principal
+    is_admin = visitor is not None and visitor.role.allows(Role.ADMIN)
+    layout: dict[str, Any] = {
+        "current": current,
+        "navigation": NAVIGATION + (ADMIN_NAVIGATION if is_admin else ()),
+        "csrf_token": csrf_token(request),
+        "logout_token": logout_token(request),
+        "visitor": visitor,
+    }
+    return render(request, template, **layout, **values)

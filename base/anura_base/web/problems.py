@@ -1,4 +1,4 @@
-"""How the web server says that it cannot: a page for people, problem details (RFC 9457) for programs."""
+"""Error answers: a page for browsers, problem details (RFC 9457) for programs."""
 
 import logging
 from http import HTTPStatus
@@ -18,44 +18,48 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+NO_DATABASE = "the database does not answer; try again, or read the log of the base station"
+
 
 class Problem(BaseModel):
-    """Problem details. `type` is left out, which means that the status says it all."""
+    """Problem details. There is no `type`, so the HTTP status defines the problem."""
 
     title: str
     status: int
     detail: str
-    """What is wrong, and what helps."""
+    """The reason and the remedy."""
 
 
 def problem(request: Request, status: int, detail: str) -> Response:
-    """Answer that something cannot be done."""
-    said = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    """Return an error answer."""
+    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(render(request, "problem.html", problem=said), status)
-    return JSONResponse(said.model_dump(), status, media_type=MEDIA_TYPE)
+        return HTMLResponse(render(request, "problem.html", problem=content), status)
+    return JSONResponse(content.model_dump(), status, media_type=MEDIA_TYPE)
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Let an application say each of its refusals so."""
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make an application answer every error with `problem`."""
+    app.add_exception_handler(SQLAlchemyError, _database_error)
+    app.add_exception_handler(AnyHTTPException, _http_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
 
-    def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, AnyHTTPException)  # noqa: S101  (it is registered for these alone)
-        answer = problem(request, error.status_code, str(error.detail))
-        answer.headers.update(error.headers or {})
-        return answer
 
-    def invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)  # noqa: S101  (likewise)
-        first = error.errors()[0]
-        return problem(request, 422, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AnyHTTPException)  # noqa: S101  (registered for this class only)
+    answer = problem(request, error.status_code, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
 
-    def no_database(request: Request, error: Exception) -> Response:
-        assert isinstance(error, SQLAlchemyError)  # noqa: S101  (likewise)
-        log.warning("cannot read: %s", root_cause(error))
-        return problem(request, 503, "the database does not answer; try again, or look at the station's log")
 
-    app.add_exception_handler(SQLAlchemyError, no_database)
-    app.add_exception_handler(AnyHTTPException, refused)
-    app.add_exception_handler(HTTPException, refused)
-    app.add_exception_handler(RequestValidationError, invalid)
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  (registered for this class only)
+    first = error.errors()[0]
+    return problem(request, 422, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+
+
+def _database_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SQLAlchemyError)  # noqa: S101  (registered for this class only)
+    log.warning("cannot read the database: %s", root_cause(error))
+    return problem(request, 503, NO_DATABASE)

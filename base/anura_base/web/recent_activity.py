@@ -1,12 +1,13 @@
-"""What the front page shows: the calls that came last, and the last 24 hours in a few numbers."""
+"""Data of the front page: the latest calls and clips, and totals of the last 24 hours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Double, Row, cast, func, select
+from sqlalchemy import Connection, Row, func, select
 
+from anura_base.analysis.effort import DURATION_S, S_PER_HOUR
 from anura_base.analysis.network_status import RECENT
 from anura_base.clips.view import ClipView, SpectrogramLayout, latest_clips, spectrogram_layout
 from anura_base.config.settings import Site
@@ -14,54 +15,56 @@ from anura_base.db.queries import missing_row_counts
 from anura_base.db.schema import dead_letters, devices, effort, events
 from anura_edge.events import EffortState
 
-LATEST = 100
+LATEST_CALLS = 100
 LATEST_CLIPS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
-    """What the front page shows."""
+class RecentActivity:
+    """Data of the front page."""
 
     latest: Sequence[Row[Any]]
+    """The events that were received last, the newest first."""
     calls: int
+    """Number of calls in the last 24 hours."""
     species: int
+    """Number of species in the last 24 hours."""
     analysed_h: float
-    """These three of the last 24 hours."""
+    """Hours of audio analysed in the last 24 hours."""
     devices: int
     online: int
     missing: int
     dead_letters: int
     clips: Sequence[tuple[Row[Any], ClipView, SpectrogramLayout]]
-    """The calls whose clips came last, how these are and where the call is in each."""
+    """The clips that were stored last, with their events and the layout of their spectrograms."""
 
 
-def read_now(connection: Connection, sites: Mapping[str, Site]) -> Now:
-    """Read what the front page shows. `sites` are all, so that an index gives the last hours of each."""
+def read_recent_activity(connection: Connection, sites: Mapping[str, Site]) -> RecentActivity:
+    """Read the data of the front page. `sites` are all sites, so the query can use the index by site and time."""
     since, until = datetime.now(UTC) - RECENT, datetime.now(UTC) + RECENT
     recent = [events.c.site.in_(sites), events.c.start_utc.between(since, until)]
     calls, species = connection.execute(
         select(func.count(), func.count(events.c.scientific_name.distinct())).where(*recent)
     ).one()
-    listened = connection.scalar(
-        select(func.sum(cast(effort.c.samples, Double) / effort.c.rate_hz)).where(
-            effort.c.site.in_(sites),
-            effort.c.start_utc.between(since, until),
-            effort.c.state == EffortState.ANALYSED,
-        )
-    )
     states = connection.scalars(select(devices.c.state)).all()
-    return Now(
-        connection.execute(select(events).order_by(events.c.arrival.desc()).limit(LATEST)).all(),
-        calls,
-        species,
-        float(listened or 0) / 3_600,
-        len(states),
-        sum(state == "online" for state in states),
-        sum(missing_row_counts(connection).values()),
-        connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
-        [
-            (call, clip, shown)
+    return RecentActivity(
+        latest=connection.execute(select(events).order_by(events.c.arrival.desc()).limit(LATEST_CALLS)).all(),
+        calls=calls,
+        species=species,
+        analysed_h=_analysed_h(connection, sites, since, until),
+        devices=len(states),
+        online=sum(state == "online" for state in states),
+        missing=sum(missing_row_counts(connection).values()),
+        dead_letters=connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
+        clips=[
+            (call, clip, layout)
             for call, clip in latest_clips(connection, LATEST_CLIPS)
-            if (shown := spectrogram_layout(clip))
+            if (layout := spectrogram_layout(clip))
         ],
     )
+
+
+def _analysed_h(connection: Connection, sites: Mapping[str, Site], since: datetime, until: datetime) -> float:
+    in_period = effort.c.site.in_(sites), effort.c.start_utc.between(since, until)
+    query = select(func.sum(DURATION_S)).where(*in_period, effort.c.state == EffortState.ANALYSED)
+    return float(connection.scalar(query) or 0) / S_PER_HOUR

@@ -1,4 +1,4 @@
-"""The templates, and how times, numbers and lengths of time are written in them."""
+"""The one Jinja environment of the web server, and its filters for times and numbers."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -9,12 +9,12 @@ from starlette.requests import Request
 
 
 def number(value: float, digits: int = 0) -> str:
-    """Write a number with separators of thousands: 12,345."""
+    """Format a number with thousands separators, as in 12,345."""
     return f"{value:,.{digits}f}"
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time in one unit."""
+    """Format a duration in one unit."""
     for limit, unit, name in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
         if seconds < limit:
             return f"{seconds / unit:.0f} {name}"
@@ -22,14 +22,14 @@ def duration(seconds: float) -> str:
 
 
 def ago(moment: datetime) -> str:
-    """Write how long ago a moment was."""
+    """Format the time since a moment."""
     seconds = (datetime.now(UTC) - moment).total_seconds()
     return f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
 
 
 def local(moment: datetime, zone: str, form: str = "%Y-%m-%d %H:%M") -> str:
-    """Write a moment as a clock at the site shows it."""
-    with suppress(OverflowError):  # a device said a time at an end of the calendar
+    """Format a moment in the local time of a site."""
+    with suppress(OverflowError):  # a device may send a time at an end of the calendar
         moment = moment.astimezone(ZoneInfo(zone))
     return moment.strftime(form)
 
@@ -45,10 +45,10 @@ _templates.filters.update(duration=duration, ago=ago, local=local, number=number
 
 
 def root_of(request: Request) -> str:
-    """Return the path under which a proxy shows the base station: none, as a rule."""
+    """Return the path prefix under which a proxy serves the base station, usually empty."""
     return str(request.scope.get("root_path", ""))
 
 
 def render(request: Request, template: str, **values: object) -> str:
-    """Render a template; every one knows `root`."""
+    """Render a template. Every template has the value `root`."""
     return _templates.get_template(template).render(root=root_of(request), **values)

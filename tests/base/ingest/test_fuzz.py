@@ -21,7 +21,7 @@ from anura_base.ingest import dead_letters as dead_letter_module
 from anura_base.ingest import device_writer, progress_table
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
-from anura_base.web.recent_activity import read_now
+from anura_base.web.recent_activity import read_recent_activity
 from anura_edge.wire import (
     Ack,
     ClipDenial,
@@ -156,7 +156,7 @@ def test_it_is_all_the_same_how_messages_are_grouped(engine: Engine, sent: list[
         with engine.connect() as connection, connection.begin() as transaction:
             found.append(outcome(connection, groups))
             device_views(connection)
-            read_now(connection, all_sites(connection, {}))
+            read_recent_activity(connection, all_sites(connection, {}))
             transaction.rollback()
     assert found[0] == found[1] == found[2]
 

@@ -1,4 +1,4 @@
-"""The application with a real database, asked in this process."""
+"""The application in this process, with a real database."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from anura_base.access.roles import Role
 from anura_base.access.tables import users
 from anura_base.db.engine import open_database
 from anura_base.web.app import create_app
-from anura_base.web.auth import Admin, Reviewer, Viewer, csrf_token
+from anura_base.web.auth.visitor import Admin, Reviewer, Viewer, csrf_token
 
 NOW = datetime.now(UTC)
 
@@ -41,7 +41,7 @@ def add_user(engine: Engine) -> Callable[[str, Role], None]:
 
 @pytest.fixture
 def app_of(engine: Engine) -> Callable[..., FastAPI]:
-    """Build the application, and routes beside its own that change something."""
+    """Build the application with additional routes for the tests."""
 
     def build(**options: bool) -> FastAPI:
         app = create_app(
@@ -52,17 +52,17 @@ def app_of(engine: Engine) -> Callable[..., FastAPI]:
             **options,
         )
 
-        @app.post("/judge")
-        async def judge(reviewer: Reviewer) -> str:
+        @app.post("/review-test")
+        async def review_test(reviewer: Reviewer) -> str:
             return reviewer.name
 
-        @app.post("/rule")
-        async def rule(admin: Admin) -> str:
+        @app.post("/admin-test")
+        async def admin_test(admin: Admin) -> str:
             return admin.name
 
-        @app.post("/forgotten")
-        async def forgotten() -> str:
-            """A route whose author thought of no role."""
+        @app.post("/without-role")
+        async def without_role() -> str:
+            """A route that states no role."""
             return "done"
 
         @app.get("/me")
@@ -77,7 +77,7 @@ def app_of(engine: Engine) -> Callable[..., FastAPI]:
 
 @pytest.fixture
 def client_of(app_of: Callable[..., FastAPI]) -> Callable[..., TestClient]:
-    """A browser at this machine: it says nothing of its own accord, so each test says what a browser would."""
+    """A client on this computer. It sends no headers of a browser by itself."""
 
     def client(url: str = "http://127.0.0.1:8080", **options: bool) -> TestClient:
         return TestClient(app_of(**options), base_url=url, follow_redirects=False)
@@ -87,16 +87,16 @@ def client_of(app_of: Callable[..., FastAPI]) -> Callable[..., TestClient]:
 
 @pytest.fixture
 def log_in() -> Callable[[TestClient, str], str]:
-    """Log in as a user, and return the token for what changes something."""
+    """Log in as a user and return the CSRF token."""
 
-    def enter(client: TestClient, name: str) -> str:
+    def log_in_as(client: TestClient, name: str) -> str:
         page = client.get("/login").text
         token = page.split('name="csrf_token" value="')[1].split('"')[0]
         answer = client.post("/login", data={"name": name, "password": PASSWORD, "csrf_token": token})
         assert answer.status_code == 303, answer.text
         return str(client.get("/token").json())
 
-    return enter
+    return log_in_as
 
 
 @pytest.fixture

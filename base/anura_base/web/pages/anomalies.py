@@ -1,4 +1,4 @@
-"""What is unlike the nights before."""
+"""The page Anomalies: differences between a night and the nights before it."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,14 +10,15 @@ from starlette.responses import HTMLResponse
 
 from anura_base.analysis import anomaly_rules
 from anura_base.analysis.anomalies import find_anomalies
-from anura_base.web.auth import Viewer
-from anura_base.web.filters import as_date, latest_night
-from anura_base.web.layout import Frame
+from anura_base.web.auth.visitor import NEEDS_VIEWER
+from anura_base.web.filters import latest_night, parse_date
+from anura_base.web.layout import page
+from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 
-BAR, HIGH = 7, 36
-"""Width and height of a night in a small chart."""
+BAR_WIDTH, BAR_HEIGHT = 7, 36
+"""Size of the bar of one night, in pixels."""
 
-NAMES = {
+TITLES = {
     "silence": "Silence",
     "clipping": "Clipping",
     "rate": "Change of rate",
@@ -25,39 +26,38 @@ NAMES = {
     "model": "Change with the model",
 }
 
-
-def routes(frame: Frame) -> APIRouter:
-    """Return the page."""
-    router = APIRouter()
-
-    @router.get("/anomalies", response_class=HTMLResponse)
-    def page(
-        request: Request,
-        viewer: Viewer,  # noqa: ARG001
-        evening: Annotated[str, Query(max_length=20)] = "",
-    ) -> HTMLResponse:
-        asked = as_date("evening", evening)
-        with frame.engine.connect() as connection:
-            sites = frame.sites(connection)
-            day = asked or latest_night(connection, sites)
-            found = find_anomalies(connection, sites, day)
-        values = {
-            "sites": sites,
-            "evening": day,
-            "before": day - timedelta(days=1),
-            "after": day + timedelta(days=1),
-            "found": found,
-            "names": NAMES,
-            "bars": bars,
-            "rules": anomaly_rules,
-            "size": (BAR, HIGH),
-        }
-        return frame.page(request, "anomalies.html", **values)
-
-    return router
+router = APIRouter(dependencies=[NEEDS_VIEWER])
 
 
-def bars(history: Sequence[float | None]) -> list[tuple[int, float | None]]:
-    """Return the place and the height of each night's bar; no height where nobody listened."""
-    top = max((rate for rate in history if rate), default=0.0)
-    return [(BAR * n, None if rate is None else (HIGH * rate / top if top else 0.0)) for n, rate in enumerate(history)]
+@router.get("/anomalies", response_class=HTMLResponse)
+def anomalies_page(
+    request: Request,
+    engine: Database,
+    configured_sites: ConfiguredSites,
+    evening: Annotated[str, Query(max_length=20)] = "",
+) -> HTMLResponse:
+    """Show the anomalies of a night, by default the latest one."""
+    requested = parse_date("evening", evening)
+    with engine.connect() as connection:
+        sites = sorted_sites(connection, configured_sites)
+        night = requested or latest_night(connection, sites)
+        anomalies = find_anomalies(connection, sites, night)
+    values = {
+        "sites": sites,
+        "night": night,
+        "before": night - timedelta(days=1),
+        "after": night + timedelta(days=1),
+        "anomalies": anomalies,
+        "titles": TITLES,
+        "bars": bars,
+        "rules": anomaly_rules,
+        "size": (BAR_WIDTH, BAR_HEIGHT),
+    }
+    return page(request, "anomalies.html", **values)
+
+
+def bars(rates: Sequence[float | None]) -> list[tuple[int, float | None]]:
+    """Return position and height of the bar of each night, in pixels. The height of a night without effort is None."""
+    top = max((rate for rate in rates if rate), default=0.0)
+    heights = (None if rate is None else (BAR_HEIGHT * rate / top if top else 0.0) for rate in rates)
+    return [(BAR_WIDTH * number, height) for number, height in enumerate(heights)]

@@ -1,4 +1,4 @@
-"""Every device, and where the sites are."""
+"""The page Network: every device, and a map of the sites."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -6,34 +6,33 @@ from starlette.responses import HTMLResponse
 
 from anura_base.analysis.network_status import DeviceStatus, device_statuses
 from anura_base.analysis.site_map import HEIGHT, WIDTH, project_sites
-from anura_base.web.auth import Viewer
-from anura_base.web.layout import Frame
+from anura_base.web.auth.visitor import NEEDS_VIEWER
+from anura_base.web.layout import page
+from anura_base.web.state import ConfiguredSites, Database, sorted_sites
+
+router = APIRouter(dependencies=[NEEDS_VIEWER])
 
 
-def routes(frame: Frame) -> APIRouter:
-    """Return the page."""
-    router = APIRouter()
-
-    @router.get("/network", response_class=HTMLResponse)
-    def page(request: Request, viewer: Viewer) -> HTMLResponse:  # noqa: ARG001
-        with frame.engine.connect() as connection:
-            sites = frame.sites(connection)
-            found = device_statuses(connection, sites)
-        values = {
-            "devices": found,
-            "sites": sites,
-            "map": project_sites(sites),
-            "size": (WIDTH, HEIGHT),
-            "well": _well(found),
-        }
-        return frame.page(request, "network.html", **values)
-
-    return router
+@router.get("/network", response_class=HTMLResponse)
+def network_page(request: Request, engine: Database, configured_sites: ConfiguredSites) -> HTMLResponse:
+    """Show all devices and the map."""
+    with engine.connect() as connection:
+        sites = sorted_sites(connection, configured_sites)
+        devices = device_statuses(connection, sites)
+    values = {
+        "devices": devices,
+        "sites": sites,
+        "map": project_sites(sites),
+        "size": (WIDTH, HEIGHT),
+        "site_states": _site_states(devices),
+    }
+    return page(request, "network.html", **values)
 
 
-def _well(devices: list[DeviceStatus]) -> dict[str, str]:
-    """Say of each site that has devices how they are, in a word for the map."""
-    found: dict[str, str] = {}
+def _site_states(devices: list[DeviceStatus]) -> dict[str, str]:
+    """Return `ok` or `attention` for each site with a device."""
+    states: dict[str, str] = {}
     for device in devices:
-        found[device.site] = "look" if device.needs_attention or found.get(device.site) == "look" else "well"
-    return found
+        needs_attention = device.needs_attention or states.get(device.site) == "attention"
+        states[device.site] = "attention" if needs_attention else "ok"
+    return states

@@ -1,18 +1,18 @@
 "use strict";
-// Puts each update of the page in place. EventSource reconnects by itself.
+// Replaces the changing part of the page with each update. EventSource reconnects by itself.
 const live = document.getElementById("live");
 const link = document.getElementById("link");
 const stream = new EventSource("stream");
 
 stream.addEventListener("live", (message) => {
-  if ([...live.querySelectorAll("audio")].some((audio) => !audio.paused)) return; // the next one shows it, too
-  live.innerHTML = JSON.parse(message.data); // rendered and escaped by the base station
+  if ([...live.querySelectorAll("audio")].some((audio) => !audio.paused)) return; // a later update has the same rows
+  live.innerHTML = JSON.parse(message.data); // the base station has escaped it
 });
 stream.addEventListener("open", () => {
   link.textContent = "Live.";
   link.className = "live";
 });
 stream.addEventListener("error", () => {
-  link.textContent = "The base station does not answer; trying again.";
+  link.textContent = "The base station does not answer. Trying again.";
   link.className = "away";
 });

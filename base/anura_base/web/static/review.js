@@ -1,12 +1,12 @@
 "use strict";
-// Keys for the queue: each presses the button, or goes to the field, that names it.
+// Keyboard shortcuts. A key clicks the button, or focuses the field, with this key in `data-key`.
 document.addEventListener("keydown", (press) => {
   const typing = press.target.closest?.("input, select, textarea");
   if (press.ctrlKey || press.metaKey || press.altKey || press.repeat) return;
   if (typing) {
     if (press.key === "Escape") typing.blur();
     if (press.key === "Enter" && typing.dataset.key === "l") {
-      press.preventDefault(); // else the first button of the form would be pressed: confirm
+      press.preventDefault(); // otherwise Enter would click the first button, which confirms the call
       document.querySelector("[data-key=Enter]").click();
     }
     return;

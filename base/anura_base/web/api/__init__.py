@@ -1,0 +1,1 @@
+"""Routes for programs: rows, clips, exports, metrics, and the OpenAPI document."""

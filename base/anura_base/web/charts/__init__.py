@@ -1,0 +1,1 @@
+"""Colours, lines and axes of the charts on pages."""

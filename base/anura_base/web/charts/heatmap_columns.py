@@ -1,0 +1,46 @@
+"""Views of the species heatmap and the heads of their columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+MAX_NAMED_NIGHTS = 31
+"""With more nights there is room for the Mondays only."""
+
+
+class View(StrEnum):
+    """The meaning of the columns."""
+
+    NIGHT = "night"
+    SUNSET = "sunset"
+    CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnHead:
+    """The head of a column."""
+
+    group: str
+    """Neighbouring columns of one group share a head above their own."""
+    short: str
+    long: str
+
+
+def column_heads(columns: Sequence[int], view: View) -> list[ColumnHead]:
+    """Return the heads of the columns of a heatmap."""
+    if view is View.SUNSET:
+        return [ColumnHead("", f"{h:+d}" if h else "0", f"{h:+d} to {h + 1:+d} h from sunset") for h in columns]
+    if view is View.CLOCK:
+        return [ColumnHead("", f"{h:02d}", f"{h:02d}:00 to {h:02d}:59") for h in map(local_hour, columns)]
+    return [_night_head(date.fromordinal(number), len(columns)) for number in columns]
+
+
+def local_hour(hours_since_noon: int) -> int:
+    """Return the local hour of a column, from 0 to 23."""
+    return (hours_since_noon + 12) % 24
+
+
+def _night_head(day: date, nights: int) -> ColumnHead:
+    is_named = nights <= MAX_NAMED_NIGHTS or not day.weekday()
+    return ColumnHead(f"{day:%Y-%m}", f"{day:%d}" if is_named else "", f"{day:%d %B %Y}")
