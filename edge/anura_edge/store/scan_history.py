@@ -1,7 +1,7 @@
 """Which files were analysed: by which model, under which settings, and how to recognise them.
 
 A file is recognised by its content. A later analysis can replace an earlier one: under other settings, or when more of
-the file is there. See docs/decisions/0014-what-makes-a-recording-the-same.md.
+the file is there. See docs/decisions/0014-identity-of-recordings-and-reanalysis.md.
 """
 
 from contextlib import suppress

@@ -1,24 +1,24 @@
-"""The wire, version 1: how rows become MQTT messages and back. Nobody else knows a topic or a JSON key.
+"""The wire format, version 1: rows as MQTT messages. No other module knows a topic or a JSON key.
 
     anura/v1/{site}/{device}/event    device -> base   Batch of EventRow
     anura/v1/{site}/{device}/effort   device -> base   Batch of EffortRow
     anura/v1/{site}/{device}/notice   device -> base   Batch of NoticeRow
-    anura/v1/{site}/{device}/status   device -> base   Status, retained; the broker sends `offline` as the last will
-    anura/v1/{site}/{device}/health   device -> base   Health, retained for a while; only the newest counts
-    anura/v1/{site}/{device}/ack      base -> device   Ack, after the base has committed; or Refusal of a batch
-    anura/v1/{site}/{device}/clip     device -> base   ClipPart, a piece of the audio around a call; or ClipDenial
-    anura/v1/{site}/{device}/cmd      base -> device   ClipWanted, the next piece please; or ClipSettled, no more of it
+    anura/v1/{site}/{device}/status   device -> base   Status, retained; the broker publishes `offline` as the last will
+    anura/v1/{site}/{device}/health   device -> base   Health, retained for a limited time; only the newest counts
+    anura/v1/{site}/{device}/ack      base -> device   Ack after the commit, or Refusal of a batch
+    anura/v1/{site}/{device}/clip     device -> base   ClipPart, a part of a clip, or ClipDenial
+    anura/v1/{site}/{device}/cmd      base -> device   ClipWanted, a request for the next part, or ClipSettled
 
-Rows of every kind share one sequence per journal, so that one number acknowledges them all. A device says in each
-batch what the lowest number is that it still holds (`floor`): anything below it will never come again.
+Rows of all kinds share one sequence per journal, so one number is enough to acknowledge them. `floor` in each batch is
+the lowest number that the device still holds: rows below it are never sent again.
 
-A batch may be compressed (zlib, RFC 1950; then its content type is that of RFC 6713). Its first byte tells, too, in
-case a bridge between brokers drops MQTT's properties: JSON never begins with it.
+A batch may be compressed (zlib, RFC 1950, with the content type of RFC 6713). Readers recognise it by its first byte,
+because a bridge between brokers may drop MQTT's properties. JSON never begins with that byte.
 
-Audio is fetched piece by piece: the base asks for what follows on what it has, so whoever is killed, nothing is sent
-anew that has come. A part without data offers a clip that nobody has asked for.
+The base requests a clip part by part, each where the last part ended. So after a kill of either side no part is sent
+twice. A part without data offers a clip that was not requested.
 
-Field names are public: they may be added, never renamed. Readers ignore fields that they do not know.
+Field names are public: fields may be added and are never renamed. Readers ignore unknown fields.
 """
 
 from anura_edge.wire.batches import (

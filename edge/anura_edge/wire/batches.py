@@ -16,12 +16,12 @@ from anura_edge.wire.types import JSON_TYPE, SCHEMA, ZLIB_HEAD, ZLIB_TYPE, Count
 class _Batch(Message):
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
     journal: UUID
-    """Identity of the device's journal; a new journal starts a new sequence."""
+    """Identity of the device's journal. A new journal starts a new sequence."""
     floor: Count
     """The lowest sequence number that the device still holds."""
 
 
-# The first mistake is enough: to list those of 300,000 bad rows would take a base half a minute.
+# FailFast: validating all of 300,000 bad rows would take a base half a minute.
 class EventBatch(_Batch):
     """Payload of `event`."""
 
@@ -48,25 +48,25 @@ BATCHES: dict[type[Row], type[EventBatch | EffortBatch | NoticeBatch]] = {
 
 
 class Ack(Message):
-    """Payload of `ack`: the rows in `received` are committed at the base, and may leave the queue."""
+    """Payload of `ack`: the base has committed the rows in `received`. They may leave the outbox."""
 
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
     journal: UUID
     seq: Count
-    """How far the base counts without a gap, within the batches that this answers. It may know these numbers from
-    another life of the journal: no row may leave the queue because of it."""
+    """The highest number up to which the base has all rows, within the acknowledged batches. If the journal was restored
+    from a backup, the base may have other rows of these numbers, so no row may leave the outbox because of it."""
     received: tuple[Span, ...] = ()
-    """The numbers of all rows of the batches that this answers."""
+    """The numbers of all rows in the acknowledged batches."""
     missing: tuple[Span, ...] = ()
-    """Numbers that have not come, although higher ones have: the lowest of them, not all."""
+    """Numbers that did not arrive, although higher ones did. Only the lowest of them are listed."""
 
 
 class Refusal(Message):
-    """Payload of `ack`, too: the base cannot use a batch, so none of it is stored."""
+    """Payload of `ack`: the base cannot read a batch, so it has stored none of its rows."""
 
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
     refused: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
-    """The batch's `digest`: what is in it could not be read."""
+    """The batch's `digest`."""
     reason: Text
 
 
@@ -76,22 +76,22 @@ def batch(journal: UUID, floor: int, rows: Sequence[Row]) -> bytes:
 
 
 def pack(payload: bytes) -> bytes:
-    """Compress a payload: a batch of fifty events from 660 bytes a row to 100."""
+    """Compress a payload. A batch of fifty events shrinks from 660 bytes a row to 100."""
     return zlib.compress(payload, level=9)
 
 
 def content_type(payload: bytes) -> str:
-    """Name what a payload is, for MQTT's property of that name."""
+    """Return the content type of a payload, for MQTT's property of that name."""
     return ZLIB_TYPE if payload.startswith(ZLIB_HEAD) else JSON_TYPE
 
 
 def digest(payload: bytes) -> str:
-    """Name a payload, as it was sent, by its content: the first 64 bits of its BLAKE2b hash, in hex."""
+    """Return the first 64 bits of a payload's BLAKE2b hash, in hex. The payload is hashed as it was sent."""
     return hashlib.blake2b(payload, digest_size=8).hexdigest()
 
 
 def parse_answer(payload: bytes) -> Ack | Refusal:
-    """Decode what came on `ack`.
+    """Decode a message of the topic `ack`.
 
     Raises DeliveryError on anything but a well-formed answer.
     """

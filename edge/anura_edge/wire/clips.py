@@ -10,56 +10,56 @@ from anura_edge.wire.types import MAX_CLIP_BYTES, MAX_PART_BYTES, SCHEMA, Count,
 
 
 class ClipMessage(Message):
-    """Base class of messages about one clip."""
+    """Base class of the messages about one clip."""
 
-    # As RFC 4648, section 5, writes bytes: without the line breaks of MIME, which JSON would have to escape.
+    # Base64 as in RFC 4648, section 5: without the line breaks of MIME, which JSON would have to escape.
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
     event: UUID
-    """The call that the audio is around."""
+    """The event in the clip."""
 
 
 class ClipPart(ClipMessage):
-    """Payload of `clip`: a piece of a FLAC file with a call in it. Without data it offers the file."""
+    """Payload of `clip`: a part of a FLAC file that contains an event. Without data it offers the file."""
 
     sha256: Sha256
-    """Of the whole file: two calls may be in one."""
+    """Hash of the whole file. One file may contain several events."""
     size: Annotated[int, Field(gt=0, le=MAX_CLIP_BYTES)]
-    """Of the whole file, in bytes."""
+    """Size of the whole file, in bytes."""
     first_sample: Count
-    """Where it begins: from the start of the recording, at the event's rate_hz."""
+    """First sample of the file, counted from the start of the recording at the event's rate_hz."""
     offset: Annotated[int, Field(ge=0, le=MAX_CLIP_BYTES)] = 0
-    """Where in the file the data stands."""
+    """Position of the data in the file, in bytes."""
     data: Annotated[bytes, Field(max_length=MAX_PART_BYTES)] = b""
 
 
 class ClipDenial(ClipMessage):
-    """Payload of `clip`, too: why a clip does not come."""
+    """Payload of `clip`: why the device does not send a clip."""
 
     why: Literal["off", "gone", "later"]
-    """The device sends none; it has none of this call; or its budget is spent, and it sends more later."""
+    """`off`: the device sends no clips. `gone`: it has no audio of this event. `later`: today's budget is spent."""
     detail: Text = ""
 
 
 class ClipWanted(ClipMessage):
-    """Payload of `cmd`: the base asks for the next piece of a clip."""
+    """Payload of `cmd`: the base requests the next part of a clip."""
 
     command: Literal["clip"]
     offset: Annotated[int, Field(ge=0, le=MAX_CLIP_BYTES)] = 0
-    """How much of it the base has."""
+    """The number of bytes that the base has."""
     sha256: Sha256 | None = None
-    """Of which file it has that much: of another one it is sent the first piece."""
+    """Hash of the file that these bytes are from. If the device has another file, it sends the first part."""
 
 
 class ClipSettled(ClipMessage):
-    """Payload of `cmd`: the base needs nothing (more) of a clip."""
+    """Payload of `cmd`: the base needs no more of a clip."""
 
     command: Literal["clip_settled"]
 
 
 def parse_clip(payload: bytes) -> ClipPart | ClipDenial:
-    """Decode what came on `clip`.
+    """Decode a message of the topic `clip`.
 
     Raises DeliveryError on anything but a well-formed message.
     """
@@ -70,9 +70,9 @@ def parse_clip(payload: bytes) -> ClipPart | ClipDenial:
 
 
 def parse_command(payload: bytes) -> ClipWanted | ClipSettled:
-    """Decode what came on `cmd`.
+    """Decode a message of the topic `cmd`.
 
-    Raises DeliveryError on anything else: a newer base may know more commands.
+    Raises DeliveryError on any other message: a newer base may send more commands.
     """
     try:
         return ClipSettled.from_bytes(payload)

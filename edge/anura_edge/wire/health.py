@@ -26,75 +26,75 @@ class Status(Message):
     latitude_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude_deg: Annotated[float, Field(ge=-180, le=180)] | None = None
     zone: Code | None = None
-    """Of the site, by its name in the time zone database; a reader may not know it."""
+    """Time zone of the site, as a name of the time zone database. A reader's database may not have it."""
 
 
 class Health(Message):
-    """Payload of `health`: how the device is now. What it does not know is null.
+    """Payload of `health`: the state of the device now. Unknown values are null.
 
     Sums count from the start of the program, `running_s` ago.
     """
 
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
     utc: Utc
-    """By the device's clock."""
+    """Time of the message, by the device's clock."""
     every_s: Amount
-    """The next one comes after this time."""
+    """The time until the next message."""
     problems: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
-    """What a person should look at, in sentences."""
+    """Problems that a person should check, as sentences."""
     boot_id: Code | None = None
     uptime_s: Amount
-    """Since the machine was switched on."""
+    """Time since the machine was switched on."""
     running_s: Amount
-    """Since the program started."""
+    """Time since the program started."""
     app_version: Code
     model_sha256: Code
     config_hash: Code
     since_sample_s: Amount | None = None
-    """Since the last audio came."""
+    """Time since the last audio arrived."""
     since_inference_s: Amount | None = None
-    """Since the model last scored some."""
+    """Time since the model last scored audio."""
     real_time_factor: Amount | None = None
-    """The model's work for a second of audio, over the last minutes; above 1 it cannot keep up."""
+    """Seconds that the model needs for a second of audio, over the last minutes. Above 1 it is too slow."""
     overruns: Count
-    """How often the model took longer than its audio lasts."""
+    """How often the model took longer than the duration of its audio."""
     provider: Code | None = None
     """What the model runs on: cpu, cuda or tensorrt."""
     analysed_s: Amount
     dropped_s: Amount
     """Audio that was lost before it was analysed."""
     gated_s: Amount = 0.0
-    """Audio that was too quiet for a frog and not analysed, to save energy."""
+    """Audio that was not analysed because it was too quiet for a frog."""
     paused_s: Amount = 0.0
-    """Audio that a duty cycle or an empty battery left out."""
+    """Audio that was not recorded or analysed because of a duty cycle or an empty battery."""
     gaps: Count
-    """In how many pieces audio was lost."""
+    """Number of gaps in the audio."""
     overflows: Count = 0
-    """How often a microphone's driver said that it lost audio; how much of that is in `dropped_s`, the clock showed."""
+    """How often a microphone's driver reported lost audio. `dropped_s` has its length, measured by the clock."""
     drift_ppm: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """How much faster than its nominal rate a microphone samples, in parts per million; null until that is clear."""
+    """How much faster than its nominal rate a microphone samples, in parts per million. Null until it is known."""
     pending: Count
-    """Rows that nobody has acknowledged."""
+    """Rows that are not acknowledged."""
     oldest_pending_s: Amount | None = None
-    """How long the oldest of them has waited, since the start of the program at most; null when none waits."""
+    """How long the oldest of them has waited, at most since the start of the program. Null if no row waits."""
     disk_free_bytes: Count | None = None
     disk_free_inodes: Count | None = None
     clips_saved: Count | None = None
-    """Pieces of audio saved; null when none are to be."""
+    """Clips that were saved. Null if the settings save none."""
     clips_dropped: Count | None = None
-    """Those that the disk was too slow or too full for."""
+    """Clips that were lost because the disk was too slow or too full."""
     energy_step: Code | None = None
-    """How much the battery makes the device save: full, coarse, gated or paused."""
+    """How the device saves energy: full, coarse, gated or paused."""
     battery_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
-    """What is left in the battery, of what it holds."""
+    """Charge of the battery, in percent of its capacity."""
     on_battery: bool | None = None
-    """Whether a battery is being emptied."""
+    """Whether a battery is being discharged."""
     memory_bytes: Count | None = None
     temperature_c: Annotated[float, Field(ge=-300, le=1000)] | None = None
     throttled: Count | None = None
-    """A Raspberry Pi's throttling bits, as `vcgencmd get_throttled` shows them."""
+    """Throttling bits of a Raspberry Pi, as `vcgencmd get_throttled` shows them."""
     clock_synchronised: bool | None = None
-    """Whether something, NTP as a rule, keeps the device's clock right."""
+    """Whether NTP or another source keeps the device's clock correct."""
 
 
 def is_stale(health: Health, received_utc: datetime | None, now: datetime) -> bool:

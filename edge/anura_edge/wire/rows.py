@@ -13,7 +13,7 @@ from anura_edge.wire.types import Code, Count, Kind, Message, Probability, Text,
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made a row; the same for every row of a run."""
+    """Model, settings and program that made a row. It is the same for all rows of a run."""
 
     model_id: str
     model_version: str
@@ -23,10 +23,10 @@ class Provenance:
 
 
 class NumberedRow(Message):
-    """What rows of every kind say."""
+    """The fields of rows of every kind."""
 
     seq: Count
-    """Place in the journal's sequence: 1, 2, 3, ... over all kinds."""
+    """Number in the journal's sequence: 1, 2, 3, ... over all kinds."""
     id: UUID
     model_id: Code
     model_version: Code
@@ -36,10 +36,10 @@ class NumberedRow(Message):
 
 
 class _Row(NumberedRow):
-    """What rows about a recording say."""
+    """The fields of rows about a recording."""
 
     recording: Code
-    """Fingerprint of the recording's content, or the random id of a microphone's session."""
+    """Id of the recording: a hash of the content of a file, or a random id of a microphone's session."""
     recording_name: Text
     start_utc: Utc
     rate_hz: Annotated[int, Field(gt=0, le=1_000_000)]
@@ -47,14 +47,14 @@ class _Row(NumberedRow):
 
 
 class EventRow(_Row):
-    """A call, as sent."""
+    """An event, as it is sent."""
 
     kind: ClassVar[Kind] = "event"
     label: Code
     scientific_name: Text
     end_utc: Utc
     onset_sample: Count
-    """From the start of the recording, at rate_hz."""
+    """Counted from the start of the recording, at rate_hz."""
     offset_sample: Count
     p_peak: Probability
     p_mean: Probability
@@ -62,21 +62,21 @@ class EventRow(_Row):
 
 
 class EffortRow(_Row):
-    """A stretch of listening, as sent."""
+    """Effort: a run of samples in one state, as it is sent."""
 
     kind: ClassVar[Kind] = "effort"
     state: EffortState
     first_sample: Count
     samples: Count
-    """At rate_hz."""
+    """Number of samples, at rate_hz."""
 
 
 class NoticeRow(NumberedRow):
-    """Something that happened to the device, as sent."""
+    """Something that happened to the device, as it is sent."""
 
     kind: ClassVar[Kind] = "notice"
     what: Code
-    """One of NoticeKind; newer devices may know more."""
+    """One of NoticeKind. Newer devices may send others."""
     utc: Utc
     detail: Text
     recording: Code
@@ -87,17 +87,17 @@ Row = EventRow | EffortRow | NoticeRow
 
 
 def event_row(seq: int, event: Event, provenance: Provenance) -> EventRow:
-    """Put an event into the form that it travels in."""
+    """Return an event as a wire row."""
     return EventRow(seq=seq, **_fields(event), **_fields(provenance))
 
 
 def effort_row(seq: int, effort: Effort, provenance: Provenance) -> EffortRow:
-    """Put a stretch of effort into the form that it travels in."""
+    """Return effort as a wire row."""
     return EffortRow(seq=seq, **_fields(effort), **_fields(provenance))
 
 
 def notice_row(seq: int, notice: Notice, provenance: Provenance) -> NoticeRow:
-    """Put a notice into the form that it travels in."""
+    """Return a notice as a wire row."""
     return NoticeRow(seq=seq, **_fields(notice), **_fields(provenance))
 
 

@@ -1,4 +1,4 @@
-"""JSON Schema of every payload."""
+"""The JSON Schema of every payload."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from anura_edge.wire.types import Kind
 
 
 def json_schema() -> dict[str, Any]:
-    """Describe every payload in JSON Schema, for the docs and for other readers."""
+    """Return the JSON Schema of every payload, for the documentation and other readers."""
     payloads: dict[Kind, type[BaseModel]] = {
         **{row.kind: batch for row, batch in BATCHES.items()},
         "status": Status,

@@ -8,17 +8,16 @@ from anura_edge.wire.types import Kind
 
 KINDS = "event|effort|notice|status|health|ack|clip|cmd"
 
-
 _TOPIC = re.compile(rf"anura/v1/([A-Za-z0-9_-]{{1,32}})/([A-Za-z0-9_-]{{1,32}})/({KINDS})", re.ASCII)
 
 
 def topic(site: str, device: str, kind: Kind | Literal["+"]) -> str:
-    """Name the topic of a kind of message; `+` as site, device or kind makes a subscription."""
+    """Return the topic of a kind of message. With `+` as site, device or kind it is a subscription."""
     return f"anura/v1/{site}/{device}/{kind}"
 
 
 def parse_topic(name: str) -> tuple[str, str, Kind]:
-    """Return site, device and kind.
+    """Return the site, device and kind of a topic.
 
     Raises DeliveryError on any other topic.
     """

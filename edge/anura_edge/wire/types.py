@@ -10,38 +10,32 @@ from anura_edge.errors import DeliveryError
 
 SCHEMA: Literal["anura/1"] = "anura/1"
 
-
 JSON_TYPE = "application/json"
 
-
 ZLIB_TYPE = "application/zlib"
-
 
 Kind = Literal["event", "effort", "notice", "status", "health", "ack", "clip", "cmd"]
 
 
 MAX_PAYLOAD_BYTES = 1_000_000
-"""A base refuses more, before and after it is unpacked: 1,000 event rows take about 600 kB."""
-
+"""A base refuses larger payloads, compressed or not. 1,000 event rows take about 600 kB."""
 
 ZLIB_HEAD = b"\x78"
-"""How a zlib stream with its usual window begins (RFC 1950, section 2.2)."""
-
+"""The first byte of a zlib stream with its usual window (RFC 1950, section 2.2)."""
 
 MAX_SEQ = 2**53 - 1
-"""The largest integer that every JSON reader keeps exact (RFC 8259, section 6)."""
-
+"""The largest integer that every JSON reader represents exactly (RFC 8259, section 6)."""
 
 MAX_TEXT = 512
-"""Characters in a name for people."""
+"""Maximum characters of a text for people."""
 
 
 MAX_CLIP_BYTES = 8_000_000
-"""Of a FLAC file: 80 s at 48 kHz, even if nothing in it can be compressed."""
+"""Maximum size of a FLAC file: 80 s at 48 kHz, even if the audio cannot be compressed."""
 
 
 MAX_PART_BYTES = 16_000
-"""Of a piece of it: two seconds at 64 kbit/s, for which the next call may have to wait."""
+"""Maximum size of a part. It takes two seconds at 64 kbit/s, and a new event may have to wait for it."""
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -55,8 +49,7 @@ def _to_utc(moment: datetime) -> datetime:
 
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,32}$")]
 
-
-# Without NUL, which databases and C programs take for an end.
+# Without NUL, which ends a text in databases and C programs.
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00]*$")]
 
 
@@ -70,7 +63,7 @@ Count = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 
 
 Span = tuple[Count, Count]
-"""First and last number, both included."""
+"""The first and last number of a range, both included."""
 
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -89,14 +82,14 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     def to_bytes(self) -> bytes:
-        """Encode for the wire."""
+        """Encode the message."""
         return self.model_dump_json(by_alias=True).encode()
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
-        """Decode from the wire.
+        """Decode a message.
 
-        Raises DeliveryError, saying what is wrong, on anything but a well-formed message.
+        Raises DeliveryError, with the first fault, on anything but a well-formed message.
         """
         try:
             return cls.model_validate_json(unpack(payload))
@@ -114,7 +107,7 @@ def unpack(payload: bytes) -> bytes:
     if payload.startswith(ZLIB_HEAD):
         unpacker = zlib.decompressobj()
         try:
-            # Never more than one byte above the limit, whatever a few bytes claim to hold.
+            # At most one byte above the limit: a few bytes can decompress to gigabytes.
             payload = unpacker.decompress(payload, MAX_PAYLOAD_BYTES + 1)
         except zlib.error as error:
             raise DeliveryError(f"payload: {error}") from error
