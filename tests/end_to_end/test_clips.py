@@ -53,7 +53,7 @@ def further(base: Any, event: str, than: int) -> int | None:
     return clip["came"] if clip["came"] > than else None
 
 
-def test_a_clip_goes_on_where_it_was_when_device_base_and_broker_are_killed(
+def test_clip_transfer_continues_after_kills(
     broker: Broker,
     start_base: Callable[[], Any],
     start_device: Callable[..., Any],
@@ -92,7 +92,7 @@ def test_a_clip_goes_on_where_it_was_when_device_base_and_broker_are_killed(
     assert device.stop() == 0
 
 
-def test_a_device_that_sends_none_says_so_and_a_file_that_is_gone_is_gone(
+def test_denied_and_deleted_clips_are_reported(
     broker: Broker,
     start_base: Callable[[], Any],
     start_device: Callable[..., Any],
@@ -117,7 +117,7 @@ def test_a_device_that_sends_none_says_so_and_a_file_that_is_gone_is_gone(
     assert device.stop() == 0
 
 
-def test_what_a_microphone_heard_can_be_heard_at_the_base_station(
+def test_clip_of_a_microphone_reaches_the_base_station(
     broker: Broker,
     start_base: Callable[[], Any],
     start_device: Callable[..., Any],
@@ -133,7 +133,7 @@ def test_what_a_microphone_heard_can_be_heard_at_the_base_station(
     environment = pulse.environment
     device = start_device("--source", "mic", environment=environment, AUDIO__MICROPHONE="pulse", **on_the_wire, **clips)
     base = start_base()
-    eventually(lambda: "listening" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.said))
     pulse.play(frog)
     saved = eventually(lambda: sorted((tmp_path / "device" / "clips").glob("*ACRCRE*.flac")))[0]
     event = eventually(lambda: [each for each in base.get("api/events") if each["label"] == "ACRCRE"])[0]["id"]

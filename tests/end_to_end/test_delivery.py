@@ -29,7 +29,7 @@ def base_ids(base: Any) -> list[UUID]:
     return [UUID(text) for text in base.get("api/events/ids")]
 
 
-def test_the_base_station_has_exactly_what_the_device_heard(
+def test_base_station_has_exactly_the_events_of_the_device(
     tmp_path: Path, start_device: Callable[..., Any], start_base: Callable[[], Any], on_the_wire: dict[str, str]
 ) -> None:
     base = start_base()
@@ -50,7 +50,7 @@ def test_the_base_station_has_exactly_what_the_device_heard(
     assert set(base_ids(base)) == journal_ids(tmp_path)
 
 
-def test_a_broker_killed_and_restarted_while_the_device_works_loses_nothing(
+def test_broker_restart_loses_no_row(
     tmp_path: Path,
     broker: Broker,
     start_device: Callable[..., Any],
@@ -79,7 +79,7 @@ def test_a_broker_killed_and_restarted_while_the_device_works_loses_nothing(
     assert set(base_ids(base)) == journal_ids(tmp_path)
 
 
-def test_a_base_station_killed_and_restarted_has_everything_once(
+def test_base_station_restart_stores_each_row_once(
     tmp_path: Path, start_device: Callable[..., Any], start_base: Callable[[], Any], on_the_wire: dict[str, str]
 ) -> None:
     data = write_card(tmp_path / "card")

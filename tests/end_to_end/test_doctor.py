@@ -1,4 +1,4 @@
-"""The doctor listens to a real (virtual) microphone, unless the device is using it."""
+"""The doctor records from a virtual microphone, unless the device uses it."""
 
 import json
 import os
@@ -18,8 +18,8 @@ BIN = Path(sys.executable).parent
 
 
 @pytest.fixture
-def look(pulse: Any, tmp_path: Path) -> Callable[[], dict[str, Any]]:
-    """Ask the doctor about the microphone."""
+def check_microphone(pulse: Any, tmp_path: Path) -> Callable[[], dict[str, Any]]:
+    """Return the doctor's finding about the microphone."""
     settings = {
         "ANURA__STATE_DIR": str(tmp_path / "device"),
         "ANURA__SOURCE": "mic",
@@ -40,15 +40,17 @@ def look(pulse: Any, tmp_path: Path) -> Callable[[], dict[str, Any]]:
     return ask
 
 
-def test_a_microphone_is_listened_to(look: Callable[[], dict[str, Any]], pulse: Any, tmp_path: Path) -> None:
-    assert look()["verdict"] == "fail", "there is no sound server yet"
+def test_doctor_measures_the_microphone(
+    check_microphone: Callable[[], dict[str, Any]], pulse: Any, tmp_path: Path
+) -> None:
+    assert check_microphone()["verdict"] == "fail", "there is no sound server yet"
     pulse.start()
-    assert "flat line" in look()["detail"]
+    assert "flat line" in check_microphone()["detail"]
     noise = np.random.default_rng(1).normal(0, 0.1, 60 * 48_000).clip(-0.5, 0.5)
     sf.write(tmp_path / "noise.wav", noise, 48_000)
     player = subprocess.Popen([need("paplay"), tmp_path / "noise.wav"], env={**os.environ, **pulse.environment})
     try:
-        found = eventually(lambda: finding if (finding := look())["verdict"] != "fail" else None)
+        found = eventually(lambda: finding if (finding := check_microphone())["verdict"] != "fail" else None)
         assert found["verdict"] == "ok"
         (level_dbfs,) = re.findall(r"(-\d+) dBFS", found["detail"])
         assert -26 <= int(level_dbfs) <= -19, "noise of -20 dBFS, or a quarter of a second of it"
@@ -57,13 +59,13 @@ def test_a_microphone_is_listened_to(look: Callable[[], dict[str, Any]], pulse: 
         player.wait()
 
 
-def test_a_device_at_work_keeps_its_microphone(
-    look: Callable[[], dict[str, Any]], pulse: Any, start_device: Callable[..., Any]
+def test_doctor_leaves_the_microphone_to_a_running_device(
+    check_microphone: Callable[[], dict[str, Any]], pulse: Any, start_device: Callable[..., Any]
 ) -> None:
     pulse.start()
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "listening" in "".join(device.said))
-    found = look()
+    eventually(lambda: "recording from" in "".join(device.said))
+    found = check_microphone()
     assert found["verdict"] == "ok"
-    assert "in use by the device at work" in found["detail"]
+    assert "in use by the running device" in found["detail"]
     assert device.stop() == 0

@@ -38,10 +38,10 @@ def frog(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_microphone_hears_the_frog_that_calls(pulse: Any, start_device: Callable[..., Any], frog: Path) -> None:
+def test_frog_at_the_microphone_is_detected(pulse: Any, start_device: Callable[..., Any], frog: Path) -> None:
     pulse.start()
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "listening" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.said))
     pulse.play(frog)
     eventually(lambda: any(event["label"] == "HYLCIN" for event in device.events), HEARD_WITHIN_S)
     assert device.stop() == 0
@@ -76,7 +76,7 @@ class Taped:
 Calls = list[tuple[str, int, int, float]]
 
 
-def test_what_a_real_microphone_hears_is_what_a_card_with_the_same_audio_gives(
+def test_microphone_and_card_give_the_same_events(
     pulse: Any, frog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a busy machine loses audio, the microphone begins anew: each stretch is a recording of its own then."""
@@ -128,11 +128,9 @@ class Tape:
         yield from self.parts
 
 
-def test_silence_is_listened_to_and_counted_as_effort(
-    microphone: dict[str, str], start_device: Callable[..., Any]
-) -> None:
+def test_silence_is_counted_as_effort(microphone: dict[str, str], start_device: Callable[..., Any]) -> None:
     device = start_device("--source", "mic", environment=microphone, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "listening" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.said))
     assert device.stop() == 0
     assert not device.events
     assert sum(device.summary["seconds"].values()) > 0
@@ -143,12 +141,12 @@ def notices(folder: Path) -> list[tuple[str, float | None]]:
         return list(journal.execute("SELECT what, amount FROM notice JOIN outbox USING (id) ORDER BY seq"))
 
 
-def test_a_sound_server_that_is_killed_and_comes_back_leaves_a_gap_and_frogs_are_heard_again(
+def test_analysis_continues_after_the_sound_server_restarts(
     pulse: Any, start_device: Callable[..., Any], frog: Path, tmp_path: Path
 ) -> None:
     pulse.start()
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "listening" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.said))
     pulse.play(frog)
     eventually(lambda: device.events)
     before = len(device.events)
@@ -164,13 +162,13 @@ def test_a_sound_server_that_is_killed_and_comes_back_leaves_a_gap_and_frogs_are
     assert device.summary["seconds"]["dropped"] == pytest.approx(back[0], abs=1.0)
 
 
-def test_a_microphone_that_is_not_there_yet_is_named_with_those_that_are_and_waited_for(
+def test_missing_microphone_is_awaited_and_others_are_listed(
     pulse: Any, start_device: Callable[..., Any], frog: Path, tmp_path: Path
 ) -> None:
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
     eventually(lambda: "away" in "".join(device.said))
     pulse.start()
-    eventually(lambda: "listening" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.said))
     pulse.play(frog)
     eventually(lambda: device.events)
     assert device.stop() == 0
@@ -179,7 +177,7 @@ def test_a_microphone_that_is_not_there_yet_is_named_with_those_that_are_and_wai
     assert "Traceback" not in "".join(device.said)
 
 
-def test_a_microphone_of_a_wrong_name_is_told_together_with_those_that_there_are(
+def test_wrong_microphone_name_lists_the_microphones(
     microphone: dict[str, str], start_device: Callable[..., Any]
 ) -> None:
     device = start_device("--source", "mic", environment=microphone, AUDIO__MICROPHONE="hydrophone")
@@ -189,7 +187,7 @@ def test_a_microphone_of_a_wrong_name_is_told_together_with_those_that_there_are
     assert device.stop() == 0
 
 
-def test_a_clip_of_the_frog_is_saved_where_that_is_asked_for(
+def test_clip_of_the_frog_is_saved_if_enabled(
     pulse: Any, start_device: Callable[..., Any], frog: Path, tmp_path: Path
 ) -> None:
     pulse.start()
@@ -201,7 +199,7 @@ def test_a_clip_of_the_frog_is_saved_where_that_is_asked_for(
         CLIPS__ENABLED="true",
         CLIPS__AFTER_S="0.5",
     )
-    eventually(lambda: "listening" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.said))
     pulse.play(frog)
     (path,) = eventually(lambda: [*(tmp_path / "device" / "clips").glob("*HYLCIN*.flac")])
     assert device.stop() == 0

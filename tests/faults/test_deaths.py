@@ -15,25 +15,25 @@ from support import DEADLINE_S, eventually
 DEATHS = 20
 
 
-def test_a_killed_device_loses_nothing_and_repeats_nothing(field: Field) -> None:
+def test_killed_device_loses_and_repeats_no_row(field: Field) -> None:
     books = kill_at_random(field, DEATHS, seed=7)
     assert books.deaths == DEATHS
     assert books.rows > 0
     assert not books.broken
 
 
-def test_a_power_cut_loses_nothing_that_was_committed(field: Field, recorder: Path) -> None:
+def test_power_cut_loses_no_committed_row(field: Field, recorder: Path) -> None:
     books = cut_power(field, recorder, DEATHS, seed=7)
     assert books.deaths == DEATHS
     assert books.rows > 0
     assert not books.broken
 
 
-def test_the_bench_sees_what_a_disk_forgets_that_lies_about_syncs(field: Field, recorder: Path) -> None:
+def test_bench_detects_a_disk_that_ignores_syncs(field: Field, recorder: Path) -> None:
     assert cut_power(field, recorder, 15, seed=7, lies=True).forgotten > 0
 
 
-def test_the_recorder_misses_nothing_that_the_device_does_to_its_disk(field: Field, recorder: Path) -> None:
+def test_recorder_logs_every_disk_write_of_the_device(field: Field, recorder: Path) -> None:
     with Nursery(field.folder, recorder) as nursery:
         device = Device(field, "recorded", files=4)
         device.live_on_a_disk(nursery, Loss.NONE, random.Random(0))
@@ -44,7 +44,7 @@ def test_the_recorder_misses_nothing_that_the_device_does_to_its_disk(field: Fie
 
 
 @pytest.mark.parametrize("sync", range(5, 20, 3))
-def test_a_failed_sync_ends_the_process_and_the_next_one_recovers(field: Field, recorder: Path, sync: int) -> None:
+def test_failed_sync_ends_the_process_and_the_next_recovers(field: Field, recorder: Path, sync: int) -> None:
     with Nursery(field.folder, recorder) as nursery:
         device = Device(field, f"failed-sync-{sync}", files=6)
         life = device.live_on_a_disk(nursery, Loss.ALL, random.Random(sync), fail_sync=sync)
@@ -55,7 +55,7 @@ def test_a_failed_sync_ends_the_process_and_the_next_one_recovers(field: Field, 
     assert not device.close().broken
 
 
-def test_a_sync_that_fails_while_rows_are_delivered_ends_a_device_that_only_waits(field: Field, recorder: Path) -> None:
+def test_failed_sync_during_delivery_ends_the_device(field: Field, recorder: Path) -> None:
     state = field.folder / "waiting" / "state"
     rows = fill(state, "waiting", 2_000)
     log = field.folder / "waiting.log"

@@ -22,25 +22,25 @@ def after_cut(folder: Path, *records: bytes, loss: Loss = Loss.ALL) -> dict[str,
 
 
 @pytest.mark.parametrize("loss", Loss)
-def test_what_was_synced_is_there_whatever_is_lost(tmp_path: Path, loss: Loss) -> None:
+def test_synced_data_survives_every_loss(tmp_path: Path, loss: Loss) -> None:
     file = tmp_path / "disk" / "a"
     records = [record("C", file), record("W", file, 0, b"old"), record("S", file), record("W", file, 5, b"new")]
     assert after_cut(tmp_path, *records, loss=loss)["a"][:3] == b"old"
 
 
-def test_what_was_not_synced_is_lost(tmp_path: Path) -> None:
+def test_unsynced_data_is_lost(tmp_path: Path) -> None:
     a, b = tmp_path / "disk" / "a", tmp_path / "disk" / "b"
     records = [record("C", a), record("W", a, 0, b"old"), record("S", a), record("W", a, 1, b"new"), record("C", b)]
     assert after_cut(tmp_path, *records) == {"a": b"old"}
 
 
-def test_a_failed_sync_loses_what_a_later_one_cannot_bring_back(tmp_path: Path) -> None:
+def test_later_sync_does_not_restore_a_failed_one(tmp_path: Path) -> None:
     file = tmp_path / "disk" / "a"
     records = [record("C", file), record("W", file, 0, b"gone"), record("F", file), record("S", file)]
     assert after_cut(tmp_path, *records) == {"a": b""}
 
 
-def test_a_new_name_lasts_from_the_next_sync_on(tmp_path: Path) -> None:
+def test_rename_lasts_after_the_next_sync(tmp_path: Path) -> None:
     old, new = tmp_path / "disk" / "old", tmp_path / "disk" / "new"
     renamed = [record("C", old), record("W", old, 0, b"x"), record("S", old), record("R", old, 0, str(new).encode())]
     assert after_cut(tmp_path, *renamed) == {"old": b"x"}
@@ -48,7 +48,7 @@ def test_a_new_name_lasts_from_the_next_sync_on(tmp_path: Path) -> None:
 
 
 @given(st.binary(min_size=1, max_size=5_000), st.integers(), st.sampled_from([Loss.TAIL, Loss.SCATTERED, Loss.TORN]))
-def test_what_survives_was_written(data: bytes, seed: int, loss: Loss) -> None:
+def test_surviving_data_was_written(data: bytes, seed: int, loss: Loss) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "disk" / "a"
         (Path(folder) / "log").write_bytes(record("C", file) + record("S", file) + record("W", file, 0, data))

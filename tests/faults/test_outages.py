@@ -17,13 +17,13 @@ def mortal(tmp_path: Path) -> Iterator[Field]:
         yield field
 
 
-def test_a_killed_broker_loses_no_row(mortal: Field) -> None:
+def test_killed_broker_loses_no_row_of_a_device(mortal: Field) -> None:
     books = kill_brokers(mortal, 2, ROWS, seed=1)
     assert (books.deaths, books.rows) == (2, ROWS)
     assert not books.broken
 
 
-def test_a_base_station_killed_around_its_commits_has_each_row_once(mortal: Field) -> None:
+def test_base_station_killed_at_commits_has_each_row_once(mortal: Field) -> None:
     books = kill_bases(mortal, 4, ROWS, seed=1)
     assert books.deaths == 4
     assert books.rows >= ROWS

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "faults.md").read_text(encoding="utf-8")
 
 
-def test_every_test_that_the_page_names_is_there() -> None:
+def test_each_test_on_the_page_exists() -> None:
     files = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
     there = {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
     named = set(re.findall(r"`(test_\w+)`", PAGE))
@@ -17,7 +17,7 @@ def test_every_test_that_the_page_names_is_there() -> None:
     assert not named - there
 
 
-def test_every_part_of_the_bench_that_the_page_names_is_there() -> None:
+def test_each_bench_option_on_the_page_exists() -> None:
     help_text = subprocess.run(
         [sys.executable, ROOT / "bench" / "faults", "--help"], check=True, capture_output=True, text=True
     ).stdout
@@ -28,7 +28,7 @@ def test_every_part_of_the_bench_that_the_page_names_is_there() -> None:
         assert (ROOT / path).exists()
 
 
-def test_every_row_of_the_table_shows_something() -> None:
+def test_each_row_of_the_table_has_a_proof() -> None:
     rows = re.findall(r"^\| (?!fault |---)(.+) \|$", PAGE, re.MULTILINE)
     assert len(rows) > 20
     assert all("`" in row.split(" | ")[2] for row in rows)

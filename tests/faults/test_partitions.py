@@ -36,7 +36,7 @@ def far(tmp_path: Path, link: Link, port: int) -> Iterator[Field]:
         yield field
 
 
-def test_after_days_without_a_link_the_newest_call_comes_first_and_the_rest_in_order(tmp_path: Path) -> None:
+def test_newest_event_comes_first_after_days_offline(tmp_path: Path) -> None:
     with Field(tmp_path) as field:
         drain = after_days(field, "days", 4_000, resend_s=2)
     assert drain.books.rows == 4_002
@@ -45,19 +45,19 @@ def test_after_days_without_a_link_the_newest_call_comes_first_and_the_rest_in_o
     assert drain.steps_back <= 1 + drain.books.repeats // BATCH
 
 
-def test_a_link_that_loses_every_fifth_packet_delivers_everything(far: Field, link: Link, port: int) -> None:
+def test_lossy_link_delivers_all_rows(far: Field, link: Link, port: int) -> None:
     link.lose(20)
     drain = over(far, link, port, "lossy", 500)
     assert not drain.books.broken
 
 
-def test_a_thin_link_delivers_everything_in_less_than_a_hundred_bytes_a_row(far: Field, link: Link, port: int) -> None:
+def test_slow_link_needs_less_than_a_hundred_bytes_a_row(far: Field, link: Link, port: int) -> None:
     link.thin(64)
     drain = over(far, link, port, "thin", 1_000)
     assert not drain.books.broken
     assert drain.wire_bytes / drain.books.rows < 100
 
 
-def test_a_connection_that_died_without_a_word_is_noticed_and_made_anew(far: Field, link: Link, port: int) -> None:
+def test_half_open_connection_is_replaced(far: Field, link: Link, port: int) -> None:
     noticed_s, _ = half_open(far, link, port, "half-open", KEEPALIVE_S)
     assert noticed_s < 2 * KEEPALIVE_S  # what MQTT alone would take

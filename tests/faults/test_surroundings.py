@@ -43,7 +43,7 @@ def clock(tmp_path: Path) -> tuple[list[str], Callable[[str], None]]:
 
 
 @pytest.mark.parametrize(("before", "after"), [("+0", "+365d"), ("+0", "-365d"), ("-20000d", "+0"), ("+0", "+3600")])
-def test_a_clock_that_is_set_while_it_works_doubles_and_loses_nothing(
+def test_clock_change_loses_and_repeats_no_event(
     field: Field, clock: tuple[list[str], Callable[[str], None]], before: str, after: str
 ) -> None:
     by_that_clock, set_clock = clock
@@ -61,7 +61,7 @@ def test_a_clock_that_is_set_while_it_works_doubles_and_loses_nothing(
         assert event["end_utc"] >= event["start_utc"]
 
 
-def test_a_file_that_grows_while_it_is_watched_is_heard_once_and_whole(field: Field, tmp_path: Path) -> None:
+def test_growing_file_is_analysed_once_and_whole(field: Field, tmp_path: Path) -> None:
     whole = (write_card(tmp_path / "card", 3, seed=77) / "BENCH_20260412_000000.wav").read_bytes()
     with Edge(field, "growing", QUICK) as edge:
         path = edge.card / "BENCH_20260412_000000.wav"
@@ -73,7 +73,7 @@ def test_a_file_that_grows_while_it_is_watched_is_heard_once_and_whole(field: Fi
     assert len({row["recording"] for row in field.base.rows("growing", "effort")}) == 1
 
 
-def test_of_many_files_the_damaged_one_is_named_and_the_others_are_heard(field: Field) -> None:
+def test_damaged_file_is_named_and_others_are_analysed(field: Field) -> None:
     with Edge(field, "many", QUICK) as edge:
         for number in range(250):
             noise = np.random.default_rng(number).normal(0, 0.01, 2_400).astype(np.float32)
@@ -122,7 +122,7 @@ def pull_out(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], None], Callabl
         subprocess.run(["umount", "-l", mount], check=True, stderr=subprocess.DEVNULL)
 
 
-def test_a_card_that_is_pulled_while_it_is_read_is_heard_to_its_end_when_it_is_back(
+def test_removed_card_is_finished_after_its_return(
     field: Field, tmp_path: Path, pull_out: tuple[Path, Callable[[], None], Callable[[], None]]
 ) -> None:
     mount, pull, put_in = pull_out

@@ -1,4 +1,4 @@
-"""Looks at a device as a technician would: each part is well, doubtful or broken, and what to do about it."""
+"""Checks each part of a device: it works, needs attention or is broken, with the remedy."""
 
 import math
 import os
@@ -27,34 +27,34 @@ from anura_edge.system.hardware import Space
 from anura_edge.wire import Status, topic
 
 HOT_C = 80.0
-"""A Raspberry Pi slows itself down from here on (Raspberry Pi documentation, "Frequency management")."""
+"""A Raspberry Pi slows down at this temperature (Raspberry Pi documentation, "Frequency management")."""
 
 
 class Verdict(StrEnum):
-    """What a look at one part came to."""
+    """The result of a check."""
 
     OK = "ok"
     WARN = "warn"
-    """It works, but a person should know."""
+    """It works, but needs attention."""
     FAIL = "fail"
     """It does not work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part of the device, and how it is."""
+    """One part of the device, and the result of its check."""
 
     part: str
     verdict: Verdict
     detail: str
-    """What was found, and what to do if it is not well."""
+    """What was found, and the remedy if something is wrong."""
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Look at one part after another; nothing is changed, and a device that is at work is not disturbed."""
-    for part, look in PARTS.items():
+    """Check one part after another. Nothing is changed, and a running device is not disturbed."""
+    for part, check in CHECKS.items():
         try:
-            verdict, detail = look(config)
+            verdict, detail = check(config)
         except (AnuraError, OSError) as error:
             verdict, detail = Verdict.FAIL, str(error)
         yield Finding(part, verdict, detail)
@@ -69,18 +69,18 @@ def _model(config: Config) -> tuple[Verdict, str]:
 def _journal(config: Config) -> tuple[Verdict, str]:
     path = config.journal_path
     if not os.access(_nearest(path), os.W_OK) or not _nearest(path).is_dir():
-        return Verdict.FAIL, f"{_nearest(path)} is no folder that can be written; set state_dir, or look at the disk"
+        return Verdict.FAIL, f"{_nearest(path)} is not a folder that can be written; set state_dir, or check the disk"
     if not path.exists():
         return Verdict.OK, f"no journal yet; it will be {path}"
     try:
-        # Only to read: to open a damaged journal for good is the device's business.
+        # Read only: the device itself repairs a damaged journal.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=5, uri=True)) as db:
-            (sound,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            (integrity,) = db.execute("PRAGMA quick_check(1)").fetchone()
             (pending,) = db.execute("SELECT count(*) FROM outbox").fetchone()
     except sqlite3.Error as error:
-        return Verdict.FAIL, f"cannot read {path}: {error}; who owns it?"
-    if sound != "ok":
-        return Verdict.FAIL, f"{path} is damaged: {sound}; the next start saves what it can"
+        return Verdict.FAIL, f"cannot read {path}: {error}; check its owner and permissions"
+    if integrity != "ok":
+        return Verdict.FAIL, f"{path} is damaged: {integrity}; the next start copies what can be read"
     return Verdict.OK, f"{path}, {pending:,} rows wait"
 
 
@@ -106,29 +106,29 @@ def _broker(config: Config) -> tuple[Verdict, str]:
         return Verdict.FAIL, f"{mqtt.host}:{mqtt.port}: {error}; check host, port, password and certificate"
     finally:
         connection.close()
-    return Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in, {'with' if mqtt.ca_file else 'without'} TLS"
+    return Verdict.OK, f"{mqtt.host}:{mqtt.port} accepts this device, {'with' if mqtt.ca_file else 'without'} TLS"
 
 
 def _microphone(config: Config) -> tuple[Verdict, str]:
     if config.source != "mic":
-        return Verdict.OK, "the settings listen to none"
+        return Verdict.OK, "the settings use none"
     if is_locked(config.journal_path):
-        return Verdict.OK, "in use by the device at work; its health message says how long ago sound came"
+        return Verdict.OK, "in use by the running device; its health message says when audio last arrived"
     capture = CaptureProcess(config.audio.microphone, None, config.audio.live_channel, config.audio.block_s, Event())
     try:
-        samples = _listen_for_a_second(capture)
+        samples = _record_one_second(capture)
     finally:
         capture.close()
     if is_flat(samples):
         return Verdict.FAIL, f"{capture.name} gives one flat line; check its cable and its switch"
     level_dbfs = 10 * math.log10(np.square(samples[:, -1]).mean())
-    detail = f"{capture.name}, {capture.rate_hz} Hz, {level_dbfs:.0f} dBFS for a second"
+    detail = f"{capture.name}, {capture.rate_hz} Hz, {level_dbfs:.0f} dBFS over one second"
     if np.abs(samples[:, -1]).max() >= FULL_SCALE:
         return Verdict.WARN, f"{detail}, up to full scale; turn its gain down"
     return Verdict.OK, detail
 
 
-def _listen_for_a_second(capture: Capture) -> FloatArray:
+def _record_one_second(capture: Capture) -> FloatArray:
     """Return audio of shape (samples, channels)."""
     blocks: list[FloatArray] = []
     while sum(map(len, blocks)) < capture.rate_hz:
@@ -150,11 +150,11 @@ def _disk(config: Config) -> tuple[Verdict, str]:
 def _clock(_: Config) -> tuple[Verdict, str]:
     match hardware.clock_synchronised():
         case True:
-            return Verdict.OK, "kept right by NTP or the like"
+            return Verdict.OK, "synchronised by NTP or another source"
         case False:
-            return Verdict.WARN, "nothing keeps it right; enable NTP, or set it before each deployment"
+            return Verdict.WARN, "not synchronised; enable NTP, or set it before each deployment"
         case None:
-            return Verdict.WARN, "this machine does not say whether something keeps it right"
+            return Verdict.WARN, "this machine does not report whether it is synchronised"
 
 
 def _heat_and_power(_: Config) -> tuple[Verdict, str]:
@@ -163,11 +163,11 @@ def _heat_and_power(_: Config) -> tuple[Verdict, str]:
     if bits & 0x1_0001:
         return Verdict.WARN, f"{detail}; the supply voltage was too low since the start; check battery and cable"
     if temperature_c is not None and temperature_c >= HOT_C:
-        return Verdict.WARN, f"{detail}: the processor slows itself down; give it shade and air"
+        return Verdict.WARN, f"{detail}: the processor slows down; give it shade and air"
     return Verdict.OK, detail
 
 
-PARTS: dict[str, Callable[[Config], tuple[Verdict, str]]] = {
+CHECKS: dict[str, Callable[[Config], tuple[Verdict, str]]] = {
     "model": _model,
     "journal": _journal,
     "broker": _broker,
@@ -176,4 +176,4 @@ PARTS: dict[str, Callable[[Config], tuple[Verdict, str]]] = {
     "clock": _clock,
     "heat and power": _heat_and_power,
 }
-"""What is looked at, in order."""
+"""The checks, in order."""

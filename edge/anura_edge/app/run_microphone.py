@@ -92,7 +92,7 @@ class MicrophoneSession:
             return None  # the next run queues it
 
     def _log_start(self, recording: Recording) -> None:
-        log.info("recording %s at %d Hz", recording.name, recording.rate_hz)
+        log.info("recording from %s at %d Hz", recording.name, recording.rate_hz)
         if recording.clock_source == ClockSource.UNKNOWN:
             log.warning("this machine's clock is not set: times are a guess until NTP sets it (audio.trust_clock)")
         if omitted := describe_savings(self._energy):

@@ -1,8 +1,8 @@
-"""The clock that nobody can set, apart from the rest of the clocks so that the capture program stays small."""
+"""The monotonic clock, in a module of its own so that the capture program imports little."""
 
 import time
 
 
 def monotonic_s() -> float:
-    """Return the seconds since the machine started. Unlike `time.monotonic` it goes on while a laptop sleeps."""
+    """Return the seconds since the machine started. Unlike `time.monotonic` it includes time in suspend."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,13 +1,13 @@
-"""How the samples of a microphone get their time.
+"""The time of a microphone's samples.
 
-Samples are counted; a sample's time is an anchor plus its number divided by the rate. Two clocks hold the anchor:
+Samples are counted. The time of a sample is an anchor plus its number divided by the rate. Two clocks define it:
 
-- the **monotonic** one, since the machine started, says when a block of samples arrived. It shows what is missing
-  (`SampleClock`), and how far the sound card's quartz is off;
-- the **wall** clock says which UTC that was (`WallClock`). It may be set at any time; then the samples that follow get
-  another anchor, and not one sample moves.
+- The **monotonic** clock counts from the start of the machine and gives the arrival time of a block of samples. It
+  shows lost samples and the drift of the sound card (`SampleClock`).
+- The **wall** clock gives the UTC of that time (`WallClock`). It may be set at any time. Then later samples get another
+  anchor, and no sample moves.
 
-Both are pure; `SystemClock` reads this machine's.
+Both classes are pure. `SystemClock` reads the clocks of this machine.
 """
 
 import math
@@ -25,70 +25,70 @@ from anura_edge.clocks.monotonic import monotonic_s
 from anura_edge.system.hardware import clock_synchronised
 
 STEP_S = 0.5
-"""A wall clock that jumps further was set; NTP brings a smaller error in slowly, at no more than 0.5 ms a second."""
+"""A wall clock that jumps further was set. NTP corrects a smaller error slowly, by at most 0.5 ms a second."""
 
 WINDOW_S = 2.0
-"""Stamps are only ever late: by a busy machine, by a driver that hands over in bursts. The earliest of two seconds is
-taken for the truth."""
+"""Arrival times can only be late, because of a busy machine or a driver that delivers in bursts. The earliest arrival
+of two seconds is taken as correct."""
 
 LOST_S = 0.1
-"""When even the earliest stamp of a window is later than this, samples are missing: one block or more."""
+"""If even the earliest arrival of a window is later than this, at least one block of samples was lost."""
 
 DRIFT_POINT_S = 60.0
 DRIFT_POINTS = 10, 720
-"""The drift is the slope through a point a minute: from ten minutes on, and of no more than the last twelve hours."""
+"""The drift is the slope through one point a minute, for at least ten minutes and at most the last twelve hours."""
 
 FIRST_RELEASE = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
-"""A clock that shows a time before this program was written is wrong."""
+"""A clock that shows an earlier time, from before this program was written, is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What this machine's clocks show at one moment."""
+    """The clocks of a machine at one moment."""
 
     monotonic_s: float
-    """Since the machine started, the time that it was suspended included."""
+    """Since the machine started, time in suspend included."""
 
     utc_s: float
     """Since 1970, by the wall clock."""
 
     known: bool
-    """Whether the wall clock can be believed."""
+    """Whether the wall clock is trusted."""
 
 
 class Clock(Protocol):
-    """A machine's time."""
+    """The clocks of a machine, real or simulated."""
 
     def read(self) -> Reading:
-        """Look at all clocks at once."""
+        """Read all clocks at one moment."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than until the program is told to stop."""
+        """Wait, but not longer than until the program is stopped."""
 
 
 class SampleClock:
-    """Compares the number of samples with the time in which they came."""
+    """Compares the number of samples with the time in which they arrived."""
 
     def __init__(self, rate_hz: int, zero_s: float) -> None:
         self._rate_hz = rate_hz
         self.zero_s = zero_s
-        """Monotonic time of sample 0, by the latest samples and the nominal rate: it creeps as the card drifts."""
+        """Monotonic time of sample 0, from the latest samples and the nominal rate. It moves as the card drifts."""
         self.drift_ppm: float | None = None
-        """How much faster than its nominal rate the card samples, in parts per million; None until that is clear."""
+        """How much faster than its nominal rate the card samples, in parts per million. None until it is known."""
         self._points: deque[tuple[float, float]] = deque(maxlen=DRIFT_POINTS[1])
-        self.begin()
+        self.restart()
 
-    def begin(self) -> None:
-        """Begin anew after a gap: another latency must not look like drift."""
+    def restart(self) -> None:
+        """Start the measurement of the drift again, after a gap: a change of the latency must not look like drift."""
         self._earliest_s, self._window_end_s = math.inf, -math.inf
         self._points.clear()
 
     def sample_at(self, monotonic_s: float) -> int:
-        """Return the number of the sample that is taken at a time."""
+        """Return the number of the sample at a monotonic time."""
         return round((monotonic_s - self.zero_s) * self._rate_hz)
 
-    def note(self, end_sample: int, arrived_s: float) -> int:
-        """Take when the samples before `end_sample` had arrived; return how many others must have been lost by then."""
+    def update(self, end_sample: int, arrived_s: float) -> int:
+        """Add the arrival time of the samples before `end_sample`. Return the number of samples that were lost."""
         if self._window_end_s == -math.inf:
             self._window_end_s = arrived_s + WINDOW_S
         self._earliest_s = min(self._earliest_s, arrived_s - end_sample / self._rate_hz)
@@ -108,35 +108,35 @@ class SampleClock:
 
 @dataclass(frozen=True, slots=True)
 class ClockChange:
-    """The wall clock was set, or can now be believed."""
+    """The wall clock was set, or is trusted from now on."""
 
     known: bool
-    """True: it can now be believed, which it could not before. False: it was set."""
+    """True: it is trusted from now on and was not before. False: it was set."""
 
     forward_s: float
-    """By how much all times are later than they would have been."""
+    """Seconds by which all later times are moved forward."""
 
 
 class WallClock:
-    """Which UTC belongs to a monotonic time.
+    """Converts monotonic time to UTC.
 
-    A clock that cannot be believed is left as it first was, however often it is set, so that one number corrects every
-    time that came from it.
+    While the clock is not trusted its first reading is used, however often it is set. So one number corrects all times
+    that came from it.
     """
 
     def __init__(self, first: Reading) -> None:
         self._offset_s = first.utc_s - first.monotonic_s
         self.source = ClockSource.SYSTEM if first.known else ClockSource.UNKNOWN
 
-    def note(self, reading: Reading) -> ClockChange | None:
-        """Compare the clocks again; say what happened to the wall clock since."""
+    def update(self, reading: Reading) -> ClockChange | None:
+        """Compare the clocks. Return the change of the wall clock since the last call, or None."""
         forward_s = reading.utc_s - reading.monotonic_s - self._offset_s
-        becomes_known = self.source == ClockSource.UNKNOWN and reading.known
-        if self.source == ClockSource.UNKNOWN and not becomes_known:
+        becomes_trusted = self.source == ClockSource.UNKNOWN and reading.known
+        if self.source == ClockSource.UNKNOWN and not becomes_trusted:
             return None
         self._offset_s += forward_s
         self.source = ClockSource.SYSTEM
-        return ClockChange(becomes_known, forward_s) if becomes_known or abs(forward_s) > STEP_S else None
+        return ClockChange(becomes_trusted, forward_s) if becomes_trusted or abs(forward_s) > STEP_S else None
 
     def utc(self, monotonic_s: float) -> datetime:
         """Return the UTC of a monotonic time."""
@@ -144,21 +144,21 @@ class WallClock:
 
 
 class SystemClock:
-    """The clocks of the machine that we run on."""
+    """The clocks of this machine."""
 
     def __init__(self, trust: bool | Literal["auto"], stop: Event) -> None:
-        """`trust` says whether the wall clock is right, or that we are to find out."""
+        """`trust` says whether the wall clock is correct. With `auto` the operating system decides."""
         self._trust, self._stop = trust, stop
 
     def read(self) -> Reading:
-        """Look at all clocks at once: again, if another program came between two looks."""
+        """Read all clocks at one moment. Read again if another program ran between two readings."""
         while True:
             before_s, utc_s, after_s = monotonic_s(), time.time(), monotonic_s()
             if after_s - before_s < 0.01:
                 return Reading(before_s, utc_s, self._known(utc_s) if self._trust == "auto" else self._trust)
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than until the program is told to stop."""
+        """Wait, but not longer than until the program is stopped."""
         self._stop.wait(seconds)
 
     @staticmethod
@@ -167,5 +167,5 @@ class SystemClock:
 
 
 def _from_battery(rtc: Path = Path("/sys/class/rtc")) -> bool:
-    """Say whether the kernel took its time from a clock with a battery when it started (`hctosys`)."""
+    """Return whether the kernel took its time from a battery-backed clock when it started (`hctosys`)."""
     return any(file.read_text(encoding="ascii").strip() == "1" for file in rtc.glob("*/hctosys"))

@@ -53,8 +53,8 @@ class Ack(Message):
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
     journal: UUID
     seq: Count
-    """The highest number up to which the base has all rows, within the acknowledged batches. If the journal was restored
-    from a backup, the base may have other rows of these numbers, so no row may leave the outbox because of it."""
+    """The highest number up to which the base has all rows, within the acknowledged batches. If the journal was
+    restored from a backup, the base may have other rows of these numbers: no row may leave the outbox because of it."""
     received: tuple[Span, ...] = ()
     """The numbers of all rows in the acknowledged batches."""
     missing: tuple[Span, ...] = ()

@@ -58,7 +58,7 @@ def hear(config: Config, folder: Path) -> tuple[RunSummary, list[EventRow]]:
     return runtime.summary, rows
 
 
-def test_good_files_are_heard_and_bad_ones_have_their_reason(config: Config, card: Path) -> None:
+def test_good_files_are_analysed_and_bad_ones_have_a_reason(config: Config, card: Path) -> None:
     summary, rows = hear(config, card)
     assert (summary.new, summary.known) == (2, 0)
     assert summary.unreadable == {"empty": 2, "nul_filled": 1, "not_audio": 1, "proprietary": 1}
@@ -71,7 +71,7 @@ def test_good_files_are_heard_and_bad_ones_have_their_reason(config: Config, car
     assert rows[2].recording_name == "Data/Z_for\\xeat_20261120_223000.flac"
 
 
-def test_every_event_that_is_shown_is_in_the_journal(config: Config, card: Path) -> None:
+def test_each_printed_event_is_in_the_journal(config: Config, card: Path) -> None:
     summary, rows = hear(config, card)
     journal = Journal(config.journal_path)
     kept = journal.outbox.pending(0, 100)
@@ -88,7 +88,7 @@ def test_every_event_that_is_shown_is_in_the_journal(config: Config, card: Path)
     assert summary.pending == len(kept) == 11
 
 
-def test_the_second_time_everything_is_known_and_nothing_is_new(config: Config, card: Path) -> None:
+def test_second_scan_finds_all_files_known(config: Config, card: Path) -> None:
     hear(config, card)
     summary, rows = hear(config, card)
     assert (summary.new, summary.known, rows) == (0, 2, [])
@@ -96,7 +96,7 @@ def test_the_second_time_everything_is_known_and_nothing_is_new(config: Config, 
     assert summary.pending == 11
 
 
-def test_a_copy_under_another_name_is_known(config: Config, card: Path, tmp_path: Path) -> None:
+def test_renamed_copy_is_known(config: Config, card: Path, tmp_path: Path) -> None:
     hear(config, card)
     (tmp_path / "other").mkdir()
     shutil.copy(card / "Data" / "A_20261120_193000.wav", tmp_path / "other" / "renamed.wav")
@@ -104,14 +104,14 @@ def test_a_copy_under_another_name_is_known(config: Config, card: Path, tmp_path
     assert (summary.new, summary.known) == (0, 1)
 
 
-def test_another_model_hears_everything_again(config: Config, card: Path, window_path: Path) -> None:
+def test_another_model_analyses_all_files(config: Config, card: Path, window_path: Path) -> None:
     hear(config, card)
     summary, rows = hear(config.model_copy(update={"model": ModelSettings(bundle=window_path)}), card)
     assert summary.new == 2
     assert {row.label for row in rows} == {"LOUD"}
 
 
-def test_a_recording_that_breaks_off_keeps_its_beginning_and_has_its_reason(
+def test_truncated_recording_keeps_its_start_and_a_reason(
     config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray]
 ) -> None:
     path = tmp_path / "card" / "a.flac"
@@ -129,7 +129,7 @@ def test_a_recording_that_breaks_off_keeps_its_beginning_and_has_its_reason(
     assert hear(config, path.parent)[0].known == 2
 
 
-def test_float_recordings_of_any_content_never_stop_the_rest(
+def test_extreme_float_samples_do_not_stop_the_scan(
     config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray]
 ) -> None:
     (tmp_path / "card").mkdir()
@@ -142,7 +142,7 @@ def test_float_recordings_of_any_content_never_stop_the_rest(
     assert summary.events["Tonus acutus"] == 4
 
 
-def test_a_very_long_name_is_no_obstacle(config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray]) -> None:
+def test_very_long_name_is_analysed(config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray]) -> None:
     deep = tmp_path.joinpath("card", *["d" * 200] * 4)
     deep.mkdir(parents=True)
     sf.write(deep / "a.wav", two_calls(), RATE_HZ)
@@ -151,7 +151,7 @@ def test_a_very_long_name_is_no_obstacle(config: Config, tmp_path: Path, two_cal
     assert (summary.new, len(rows), summary.unreadable) == (1, 2, {"empty": 1})
 
 
-def test_told_to_stop_it_keeps_only_whole_recordings(config: Config, card: Path) -> None:
+def test_stop_stores_only_whole_recordings(config: Config, card: Path) -> None:
     stop = Stop()
     with DeviceRuntime(config, lambda _: stop.set(), stop) as runtime:
         runtime.scan_files(scan(card))
@@ -160,7 +160,7 @@ def test_told_to_stop_it_keeps_only_whole_recordings(config: Config, card: Path)
     assert (summary.known, summary.new) == (1, 1)
 
 
-def test_what_cannot_work_is_said_before_anything_is_heard(config: Config, tmp_path: Path) -> None:
+def test_invalid_settings_are_reported_before_the_analysis(config: Config, tmp_path: Path) -> None:
     def start(**changes: object) -> None:
         with DeviceRuntime(config.model_copy(update=changes), print, Stop()):
             pass
@@ -175,7 +175,7 @@ def test_what_cannot_work_is_said_before_anything_is_heard(config: Config, tmp_p
         runtime.scan_files([])
 
 
-def test_a_folder_of_real_recorders_files_is_heard_to_its_end(config: Config, data: Path) -> None:
+def test_files_of_real_recorders_are_analysed(config: Config, data: Path) -> None:
     summary, _ = hear(config, data / "recorders")
     assert summary.unreadable == {"empty": 1, "not_audio": 1, "truncated": 1}
     audio = [path for path in (data / "recorders").iterdir() if path.suffix.lower() in AUDIO_SUFFIXES]
@@ -184,7 +184,7 @@ def test_a_folder_of_real_recorders_files_is_heard_to_its_end(config: Config, da
     assert (again.new, again.known, rows) == (0, summary.new + summary.known, [])
 
 
-def test_a_file_that_changes_while_it_is_heard_is_heard_again_and_counted_once(
+def test_file_that_changes_is_analysed_again_and_counted_once(
     config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = tmp_path / "card"
@@ -204,7 +204,7 @@ def test_a_file_that_changes_while_it_is_heard_is_heard_again_and_counted_once(
     assert hear(config, card)[0].seconds == {"analysed": len(whole) / RATE_HZ}
 
 
-def test_a_card_that_is_pulled_while_it_is_heard_is_heard_when_it_is_back(
+def test_removed_card_is_analysed_after_its_return(
     config: Config, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     analyse = scan_files_module.analyse
@@ -220,7 +220,7 @@ def test_a_card_that_is_pulled_while_it_is_heard_is_heard_when_it_is_back(
     assert hear(config, card)[0].new == 2
 
 
-def test_a_second_process_with_the_same_journal_is_refused(config: Config, card: Path) -> None:
+def test_second_process_with_the_same_journal_is_refused(config: Config, card: Path) -> None:
     with DeviceRuntime(config, print, Stop()), pytest.raises(JournalError, match="another anura-edge uses"):
         DeviceRuntime(config, print, Stop())
     assert hear(config, card)[0].new == 2

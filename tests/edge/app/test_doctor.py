@@ -1,4 +1,4 @@
-"""Each part that is broken is found, by name and with a remedy, and no other is blamed."""
+"""Each broken part is found, by name and with a remedy, and no other part fails."""
 
 import sqlite3
 from collections.abc import Callable
@@ -28,51 +28,51 @@ def config(tmp_path: Path, stream_path: Path, broker: Broker) -> Config:
     )
 
 
-def look(config: Config) -> dict[str, Finding]:
+def check(config: Config) -> dict[str, Finding]:
     return {finding.part: finding for finding in examine(config)}
 
 
 def only_one_fails(config: Config, part: str) -> str:
-    """Return what is said of the one part that fails."""
-    findings = look(config)
+    """Return the detail of the one part that fails."""
+    findings = check(config)
     assert [name for name, finding in findings.items() if finding.verdict == Verdict.FAIL] == [part]
     return findings[part].detail
 
 
-def test_a_device_that_is_well_or_at_work_has_nothing_that_fails(config: Config) -> None:
+def test_healthy_or_running_device_passes(config: Config) -> None:
     assert Verdict.FAIL not in {finding.verdict for finding in examine(config)}
-    assert not config.state_dir.exists(), "looking changes nothing"
+    assert not config.state_dir.exists(), "a check changes nothing"
     with DeviceRuntime(config, print, Event()):
-        findings = look(config)
+        findings = check(config)
     assert Verdict.FAIL not in {finding.verdict for finding in findings.values()}
     assert "0 rows wait" in findings["journal"].detail
-    assert "lets us in, without TLS" in findings["broker"].detail
+    assert "accepts this device, without TLS" in findings["broker"].detail
 
 
-def test_a_model_that_changed_fails(config: Config, own_bundle: Path) -> None:
+def test_changed_model_fails(config: Config, own_bundle: Path) -> None:
     (own_bundle / "model.onnx").write_bytes(b"x")
     assert "model.onnx" in only_one_fails(
         config.model_copy(update={"model": ModelSettings(bundle=own_bundle)}), "model"
     )
 
 
-def test_a_broker_that_is_away_fails_and_none_at_all_is_a_warning(config: Config) -> None:
+def test_absent_broker_fails_and_no_broker_warns(config: Config) -> None:
     away = config.model_copy(update={"mqtt": MqttSettings(host="127.0.0.1", port=free_port())})
     assert "Connection refused" in only_one_fails(away, "broker")
-    assert look(config.model_copy(update={"mqtt": None}))["broker"].verdict == Verdict.WARN
+    assert check(config.model_copy(update={"mqtt": None}))["broker"].verdict == Verdict.WARN
 
 
-def test_a_broker_that_lets_nobody_in_fails(config: Config, broker: Broker) -> None:
+def test_broker_that_refuses_the_login_fails(config: Config, broker: Broker) -> None:
     broker.stop()
     broker.settings = "allow_anonymous false\n"
     broker.start()
     assert "Not authorized" in only_one_fails(config, "broker")
 
 
-def test_a_place_for_the_journal_that_is_none_fails(config: Config, tmp_path: Path) -> None:
+def test_unusable_state_dir_fails(config: Config, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    detail = look(config.model_copy(update={"state_dir": tmp_path / "file"}))["journal"].detail
-    assert "is no folder that can be written" in detail
+    detail = check(config.model_copy(update={"state_dir": tmp_path / "file"}))["journal"].detail
+    assert "is not a folder that can be written" in detail
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_a_place_for_the_journal_that_is_none_fails(config: Config, tmp_path: Pa
         (lambda path: sqlite3.connect(path).close(), "no such table"),
     ],
 )
-def test_a_journal_that_cannot_be_read_fails(config: Config, spoil: Callable[[Path], Any], message: str) -> None:
+def test_unreadable_journal_fails(config: Config, spoil: Callable[[Path], Any], message: str) -> None:
     config.state_dir.mkdir()
     spoil(config.journal_path)
     assert message in only_one_fails(config, "journal")
 
 
-def test_a_damaged_journal_fails_and_is_left_as_it_is(config: Config) -> None:
+def test_damaged_journal_fails_unchanged(config: Config) -> None:
     with DeviceRuntime(config, print, Event()):
         pass
     whole = config.journal_path.read_bytes()
@@ -98,7 +98,7 @@ def test_a_damaged_journal_fails_and_is_left_as_it_is(config: Config) -> None:
     assert config.journal_path.read_bytes() == damaged
 
 
-def test_a_disk_below_its_floor_fails(config: Config) -> None:
+def test_disk_below_its_limit_fails(config: Config) -> None:
     assert "make room" in only_one_fails(config.model_copy(update={"disk": DiskSettings(min_free_mb=1e9)}), "disk")
 
 
@@ -111,7 +111,7 @@ def test_a_disk_below_its_floor_fails(config: Config) -> None:
         (45.0, 0x5_0000, Verdict.WARN, "battery"),
     ],
 )
-def test_heat_and_a_weak_supply_are_warnings(
+def test_heat_and_low_voltage_are_warnings(
     config: Config,
     monkeypatch: pytest.MonkeyPatch,
     temperature_c: float | None,
@@ -121,14 +121,14 @@ def test_heat_and_a_weak_supply_are_warnings(
 ) -> None:
     monkeypatch.setattr(hardware, "temperature_c", lambda: temperature_c)
     monkeypatch.setattr(hardware, "throttled_bits", lambda: bits)
-    finding = look(config)["heat and power"]
+    finding = check(config)["heat and power"]
     assert finding.verdict == verdict
     assert message in finding.detail
 
 
 @pytest.mark.parametrize(("kept", "verdict"), [(True, Verdict.OK), (False, Verdict.WARN), (None, Verdict.WARN)])
-def test_a_clock_that_nothing_keeps_right_is_a_warning(
+def test_unsynchronised_clock_is_a_warning(
     config: Config, monkeypatch: pytest.MonkeyPatch, kept: bool | None, verdict: Verdict
 ) -> None:
     monkeypatch.setattr(hardware, "clock_synchronised", lambda: kept)
-    assert look(config)["clock"].verdict == verdict
+    assert check(config)["clock"].verdict == verdict

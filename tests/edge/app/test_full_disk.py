@@ -47,7 +47,7 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-def test_a_full_disk_is_survived(
+def test_device_continues_after_a_full_disk(
     small_disk: Path, tmp_path: Path, stream_path: Path, two_calls: Callable[..., FloatArray]
 ) -> None:
     card, later = tmp_path / "card", tmp_path / "later"

@@ -70,7 +70,7 @@ def of_card(config: Config, sound: FloatArray) -> list[EventRow]:
 
 
 @pytest.mark.parametrize("block_s", [0.02, 0.1, 0.25, 1.0, 3.7])
-def test_a_microphone_and_a_card_with_the_same_audio_have_the_same_calls(
+def test_microphone_and_card_have_the_same_calls(
     tmp_path: Path, bundle: Bundle, two_calls: Callable[..., FloatArray], block_s: float
 ) -> None:
     sound = np.concatenate([two_calls(LIVE_HZ)[:, 0]] * 2)

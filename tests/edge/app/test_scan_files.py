@@ -75,7 +75,7 @@ def write_many(card: Path, two_calls: Callable[..., FloatArray]) -> None:
 
 
 @pytest.mark.parametrize("jobs", [2, 5])
-def test_the_journal_is_the_same_for_any_number_of_jobs(
+def test_journal_does_not_depend_on_the_number_of_jobs(
     tmp_path: Path, stream_path: Path, two_calls: Callable[..., FloatArray], jobs: int
 ) -> None:
     write_many(tmp_path / "card", two_calls)
@@ -90,7 +90,7 @@ def test_the_journal_is_the_same_for_any_number_of_jobs(
     assert len([row for row in found[0][0] if "label" in row]) >= 16
 
 
-def test_as_many_files_as_there_are_jobs_are_heard_at_the_same_time(
+def test_each_job_analyses_a_file_at_the_same_time(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "card").mkdir()
@@ -108,7 +108,7 @@ def test_as_many_files_as_there_are_jobs_are_heard_at_the_same_time(
     assert runtime.summary.new == 6
 
 
-def test_what_breaks_in_the_middle_of_several_jobs_is_raised_and_what_was_kept_stays(
+def test_error_in_a_job_is_raised_and_earlier_results_stay(
     config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_many(tmp_path / "card", two_calls)
@@ -143,7 +143,7 @@ def sent(config: Config) -> list[Row]:
         return list(runtime.journal.outbox.pending(0, 10_000))
 
 
-def test_the_second_time_a_file_is_known_at_a_glance(
+def test_unchanged_file_is_known_by_its_fingerprint(
     config: Config, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hear(config, card)
@@ -151,9 +151,7 @@ def test_the_second_time_a_file_is_known_at_a_glance(
     assert hear(config, card).known == 1
 
 
-def test_a_card_that_was_copied_is_read_once_and_then_known_at_a_glance(
-    config: Config, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copied_card_is_read_once(config: Config, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hear(config, card)
     copy = Path(shutil.copytree(card, tmp_path / "archive" / "2026"))
     os.utime(copy / NAME, (10**9, 10**9))
@@ -162,7 +160,7 @@ def test_a_card_that_was_copied_is_read_once_and_then_known_at_a_glance(
     assert hear(config, tmp_path / "archive").known == 1
 
 
-def test_another_card_with_the_same_names_sizes_and_times_is_heard(config: Config, tmp_path: Path) -> None:
+def test_other_card_with_equal_names_and_times_is_analysed(config: Config, tmp_path: Path) -> None:
     """AudioMoths on one schedule write such cards; and these are quiet where a glance looks first."""
     (tmp_path / "card").mkdir()
     path = tmp_path / "card" / "20261120_193000.WAV"
@@ -175,9 +173,7 @@ def test_another_card_with_the_same_names_sizes_and_times_is_heard(config: Confi
     assert count(config)[0] == 30
 
 
-def test_other_settings_are_told_and_with_again_their_hearing_takes_the_place_of_the_first(
-    config: Config, card: Path
-) -> None:
+def test_reanalysis_under_other_settings_replaces_the_first(config: Config, card: Path) -> None:
     hear(config, card)
     other = config.model_copy(
         update={"audio": AudioSettings(utc_offset="+10:00"), "detect": DetectionSettings(thresholds={"HIGH": 1.0})}
@@ -203,7 +199,7 @@ def test_other_settings_are_told_and_with_again_their_hearing_takes_the_place_of
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
-def test_a_copy_that_is_completed_later_counts_once(config: Config, tmp_path: Path, suffix: str) -> None:
+def test_copy_completed_later_counts_once(config: Config, tmp_path: Path, suffix: str) -> None:
     (tmp_path / "card").mkdir()
     path = tmp_path / "card" / f"A_20261120_193000.{suffix}"
     sf.write(path, noisy(1, 60), RATE_HZ)
@@ -226,7 +222,7 @@ def test_a_copy_that_is_completed_later_counts_once(config: Config, tmp_path: Pa
     assert count(config)[0] == 60
 
 
-def test_a_copy_with_room_made_for_it_first_counts_once(config: Config, tmp_path: Path) -> None:
+def test_preallocated_copy_counts_once(config: Config, tmp_path: Path) -> None:
     """Some copiers give a file its length before its content, and are interrupted."""
     (tmp_path / "card").mkdir()
     path = tmp_path / "card" / NAME
@@ -241,7 +237,7 @@ def test_a_copy_with_room_made_for_it_first_counts_once(config: Config, tmp_path
     assert hear(config, tmp_path / "card").known == 1
 
 
-def test_hours_of_a_dead_microphone_are_hours(config: Config, tmp_path: Path) -> None:
+def test_silent_recordings_count_separately(config: Config, tmp_path: Path) -> None:
     (tmp_path / "card" / "copy").mkdir(parents=True)
     for hour in range(3):
         sf.write(tmp_path / "card" / f"A_20261120_{hour:02}0000.wav", np.zeros(10 * RATE_HZ), RATE_HZ)
@@ -251,7 +247,7 @@ def test_hours_of_a_dead_microphone_are_hours(config: Config, tmp_path: Path) ->
     assert count(config)[0] == 30
 
 
-def test_a_recording_that_broke_off_is_told_at_each_scan(config: Config, card: Path) -> None:
+def test_truncated_recording_is_reported_by_each_scan(config: Config, card: Path) -> None:
     content = (card / NAME).read_bytes()
     (card / NAME).write_bytes(content[:-1_000])
     assert hear(config, card).unreadable == {"truncated": 1}
@@ -265,7 +261,7 @@ def test_a_recording_that_broke_off_is_told_at_each_scan(config: Config, card: P
     share=st.floats(0, 1),
     damage=st.binary(max_size=64),
 )
-def test_the_effort_is_the_audio_that_a_header_promises_to_the_sample(
+def test_effort_equals_the_audio_of_the_header(
     tmp_path: Path, stream_path: Path, suffix: str, share: float, damage: bytes
 ) -> None:
     """However a file is cut and damaged: each sample is analysed or unreadable, or the file is set aside."""
@@ -304,7 +300,7 @@ class _Failing:
         return bytes(os.preadv(descriptor, [buffer := bytearray(length)], at) and buffer)
 
 
-def test_a_place_that_cannot_be_read_is_no_verdict_on_the_file(
+def test_read_error_does_not_make_a_file_unreadable(
     config: Config, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sf.write(card / "B_20261120_200000.wav", noisy(2, 1), RATE_HZ)
@@ -320,7 +316,7 @@ def test_a_place_that_cannot_be_read_is_no_verdict_on_the_file(
     assert count(config)[0] == 11
 
 
-def test_a_card_that_is_taken_out_while_it_is_heard_is_heard_when_it_is_back(
+def test_card_removed_during_the_scan_is_analysed_later(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = tmp_path / "mounted"
@@ -344,7 +340,7 @@ def test_a_card_that_is_taken_out_while_it_is_heard_is_heard_when_it_is_back(
     assert count(config)[0] == 10
 
 
-def test_a_card_that_cannot_be_written_is_heard_and_never_written(config: Config, tmp_path: Path) -> None:
+def test_read_only_card_is_analysed_and_not_written(config: Config, tmp_path: Path) -> None:
     card = tmp_path / "mounted"
     card.mkdir()
     with tmpfs(card):

@@ -1,4 +1,4 @@
-"""Samples are counted; what clocks do can only change the time that they get."""
+"""Samples are counted. A clock can change their time, never their number."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,22 +18,22 @@ YEAR_S = 365 * 86_400.0
 
 
 def feed(clock: SampleClock, first_block: int, blocks: int, late_s: np.ndarray, ppm: float = 0.0) -> int:
-    """Give it blocks of a tenth of a second, each late by something; return the samples that it misses."""
+    """Feed late blocks of a tenth of a second. Return the number of lost samples."""
     lost = 0
     for number in range(first_block, first_block + blocks):
         end = (number + 1) * BLOCK
         arrived_s = end / (RATE_HZ * (1 + ppm / 1e6)) + late_s[number % len(late_s)]
-        lost += clock.note(end + lost, arrived_s)
+        lost += clock.update(end + lost, arrived_s)
     return lost
 
 
 @given(st.lists(st.floats(0, 0.09), min_size=5, max_size=200), st.integers(-150, 150))
-def test_blocks_that_are_late_now_and_then_are_not_lost(late_s: list[float], ppm: int) -> None:
+def test_late_blocks_are_not_lost(late_s: list[float], ppm: int) -> None:
     assert feed(SampleClock(RATE_HZ, 0.0), 0, 3_000, np.array(late_s), ppm) == 0
 
 
 @given(st.floats(LOST_S * 1.2, 100), st.integers(0, 100))
-def test_samples_that_never_came_are_missed_within_seconds(lost_s: float, before: int) -> None:
+def test_lost_samples_are_counted_within_seconds(lost_s: float, before: int) -> None:
     clock = SampleClock(RATE_HZ, 0.0)
     jitter = np.random.default_rng(before).exponential(0.003, 500).clip(0, 0.05)
     assert feed(clock, 0, before, jitter) == 0
@@ -43,7 +43,7 @@ def test_samples_that_never_came_are_missed_within_seconds(lost_s: float, before
 
 
 @pytest.mark.parametrize("ppm", [-100, -7, 0, 20, 150])
-def test_the_drift_of_the_card_is_measured_and_its_samples_keep_their_time(ppm: float) -> None:
+def test_drift_is_measured_and_samples_keep_their_time(ppm: float) -> None:
     clock = SampleClock(RATE_HZ, 0.0)
     jitter = np.random.default_rng(1).exponential(0.003, 7_919)
     assert feed(clock, 0, 3_000, jitter, ppm) == 0
@@ -55,12 +55,12 @@ def test_the_drift_of_the_card_is_measured_and_its_samples_keep_their_time(ppm: 
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(-YEAR_S, YEAR_S)), max_size=20))
-def test_every_step_is_told_and_the_time_follows_the_clock(steps: list[tuple[float, float]]) -> None:
+def test_each_clock_step_is_reported(steps: list[tuple[float, float]]) -> None:
     at_s, utc_s = 100.0, 1.8e9
     wall = WallClock(Reading(at_s, utc_s, known=True))
     for wait_s, step_s in steps:
         at_s, utc_s = at_s + wait_s, utc_s + wait_s + step_s
-        change = wall.note(Reading(at_s, utc_s, known=True))
+        change = wall.update(Reading(at_s, utc_s, known=True))
         if abs(step_s) > 0.501:
             assert change
             assert change.forward_s == pytest.approx(step_s, abs=1e-3)
@@ -71,13 +71,13 @@ def test_every_step_is_told_and_the_time_follows_the_clock(steps: list[tuple[flo
 
 
 @given(st.lists(st.floats(-YEAR_S, YEAR_S), max_size=10), st.floats(0, 60 * YEAR_S))
-def test_one_number_corrects_every_time_of_a_clock_that_was_not_known(guesses: list[float], truth_s: float) -> None:
+def test_one_number_corrects_all_times_of_an_untrusted_clock(guesses: list[float], truth_s: float) -> None:
     wall = WallClock(Reading(10.0, 0.0, known=False))
     before = wall.utc(5.0)
     for at_s, guess_s in enumerate(guesses, start=11):
-        assert wall.note(Reading(at_s, guess_s, known=False)) is None
+        assert wall.update(Reading(at_s, guess_s, known=False)) is None
     assert (wall.source, wall.utc(5.0)) == (ClockSource.UNKNOWN, before)
-    change = wall.note(Reading(30.0, truth_s, known=True))
+    change = wall.update(Reading(30.0, truth_s, known=True))
     assert change
     assert change.known
     assert wall.source == ClockSource.SYSTEM
@@ -85,7 +85,7 @@ def test_one_number_corrects_every_time_of_a_clock_that_was_not_known(guesses: l
     assert wall.utc(30.0).timestamp() == pytest.approx(truth_s, abs=1e-3)
 
 
-def test_this_machines_clocks_agree_with_python() -> None:
+def test_system_clock_agrees_with_python() -> None:
     reading = SystemClock(trust=True, stop=Event()).read()
     assert abs(datetime.fromtimestamp(reading.utc_s, UTC) - datetime.now(UTC)).total_seconds() < 60
     assert reading.known
@@ -93,14 +93,14 @@ def test_this_machines_clocks_agree_with_python() -> None:
     assert SystemClock("auto", Event()).read().known in (True, False)
 
 
-def test_a_clock_of_1970_is_not_believed_whoever_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_of_1970_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anura_edge.clocks.sample_clock.clock_synchronised", lambda: True)
     assert SystemClock._known(1_900_000_000.0)
     assert not SystemClock._known(3_600.0)
 
 
 @pytest.mark.parametrize(("content", "known"), [("1\n", True), ("0\n", False)])
-def test_a_battery_is_believed_when_the_kernel_took_its_time(tmp_path: Path, content: str, known: bool) -> None:
+def test_battery_clock_is_trusted_if_the_kernel_used_it(tmp_path: Path, content: str, known: bool) -> None:
     assert not _from_battery(tmp_path)
     (tmp_path / "rtc0").mkdir()
     (tmp_path / "rtc0" / "hctosys").write_text(content)

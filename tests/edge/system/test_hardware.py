@@ -1,4 +1,4 @@
-"""What the machine says is passed on; what it does not say is None."""
+"""Facts that the machine reports are returned; others are None."""
 
 import os
 from pathlib import Path
@@ -13,20 +13,20 @@ def put(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def test_this_machine_says_what_linux_says() -> None:
+def test_facts_of_this_machine_match_linux() -> None:
     assert hardware.boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert 0 < (hardware.memory_bytes() or 0) < 2**40
     assert hardware.clock_synchronised() in (True, False)
 
 
-def test_space_is_what_others_than_root_may_use(tmp_path: Path) -> None:
+def test_space_excludes_blocks_reserved_for_root(tmp_path: Path) -> None:
     status = os.statvfs(tmp_path)
     assert hardware.space(tmp_path).free_bytes <= status.f_bfree * status.f_frsize
     with pytest.raises(OSError, match="No such file"):
         hardware.space(tmp_path / "nowhere")
 
 
-def test_the_hottest_sensor_counts_and_one_that_cannot_be_read_does_not(tmp_path: Path) -> None:
+def test_temperature_is_that_of_the_hottest_readable_sensor(tmp_path: Path) -> None:
     assert hardware.temperature_c(tmp_path) is None
     put(tmp_path / "class/thermal/thermal_zone0/temp", "")
     assert hardware.temperature_c(tmp_path) is None
@@ -39,7 +39,7 @@ def test_the_hottest_sensor_counts_and_one_that_cannot_be_read_does_not(tmp_path
 
 
 @pytest.mark.parametrize(("text", "bits"), [("0\n", 0), ("50005\n", 0x50005), ("0x50000\n", 0x50000), ("?", None)])
-def test_a_raspberry_pis_throttling_bits_are_hexadecimal(tmp_path: Path, text: str, bits: int | None) -> None:
+def test_throttling_bits_are_hexadecimal(tmp_path: Path, text: str, bits: int | None) -> None:
     assert hardware.throttled_bits(tmp_path) is None
     put(tmp_path / "devices/platform/soc/soc:firmware/get_throttled", text)
     assert hardware.throttled_bits(tmp_path) == bits

@@ -1,4 +1,4 @@
-"""The service manager hears each word, whatever kind of socket it listens on, and is never waited for."""
+"""The service manager receives each word on any kind of socket, and never blocks the program."""
 
 import os
 import socket
@@ -25,12 +25,12 @@ def test_words_arrive_as_one_datagram(manager: socket.socket) -> None:
     assert manager.recv(1_000) == b"READY=1\nSTATUS=well; 3 rows wait"
 
 
-def test_a_manager_that_reads_nothing_stops_nobody(manager: socket.socket) -> None:
+def test_manager_that_reads_nothing_does_not_block(manager: socket.socket) -> None:
     for _ in range(2_000):
         systemd.notify(systemd.WATCHDOG)
 
 
-def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_manager_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     systemd.notify(systemd.READY)
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))

@@ -101,7 +101,7 @@ def encode(message: object) -> bytes:
 
 
 @given(st.uuids(), counts, st.lists(st.tuples(counts, events), min_size=1, max_size=3), provenances)
-def test_events_come_back_as_they_went(
+def test_event_batch_round_trips(
     journal: UUID, floor: int, numbered: list[tuple[int, Event]], provenance: Provenance
 ) -> None:
     rows = tuple(wire.event_row(seq, event, provenance) for seq, event in numbered)
@@ -111,7 +111,7 @@ def test_events_come_back_as_they_went(
 
 
 @given(st.uuids(), counts, st.lists(st.tuples(counts, efforts), min_size=1, max_size=3), provenances)
-def test_effort_comes_back_as_it_went(
+def test_effort_batch_round_trips(
     journal: UUID, floor: int, numbered: list[tuple[int, Effort]], provenance: Provenance
 ) -> None:
     rows = tuple(wire.effort_row(seq, effort, provenance) for seq, effort in numbered)
@@ -120,7 +120,7 @@ def test_effort_comes_back_as_it_went(
 
 
 @given(st.uuids(), counts, st.lists(st.tuples(counts, notices), min_size=1, max_size=3), provenances)
-def test_notices_come_back_as_they_went(
+def test_notice_batch_round_trips(
     journal: UUID, floor: int, numbered: list[tuple[int, Notice]], provenance: Provenance
 ) -> None:
     rows = tuple(wire.notice_row(seq, notice, provenance) for seq, notice in numbered)
@@ -129,12 +129,12 @@ def test_notices_come_back_as_they_went(
 
 
 @given(st.builds(Status, state=st.sampled_from(["online", "offline"]), since_utc=st.none() | times, model_id=texts))
-def test_a_status_comes_back_as_it_went(status: Status) -> None:
+def test_status_round_trips(status: Status) -> None:
     assert Status.from_bytes(status.to_bytes()) == status
 
 
 @given(times, st.lists(texts, max_size=16), st.lists(amounts, min_size=7, max_size=7), counts, st.none() | texts)
-def test_health_comes_back_as_it_went(
+def test_health_round_trips(
     utc: datetime, problems: list[str], sizes: list[float], count: int, code: str | None
 ) -> None:
     names = "every_s uptime_s running_s analysed_s dropped_s oldest_pending_s real_time_factor"
@@ -146,7 +146,7 @@ def test_health_comes_back_as_it_went(
 
 
 @given(st.builds(Ack, journal=st.uuids(), seq=counts))
-def test_an_ack_comes_back_as_it_went(ack: Ack) -> None:
+def test_ack_round_trips(ack: Ack) -> None:
     assert Ack.from_bytes(ack.to_bytes()) == ack
 
 
@@ -162,7 +162,7 @@ def test_an_ack_comes_back_as_it_went(ack: Ack) -> None:
     )
     | st.builds(wire.ClipDenial, event=st.uuids(), why=st.sampled_from(["off", "gone", "later"]), detail=texts)
 )
-def test_what_is_said_of_a_clip_comes_back_as_it_went(said: wire.ClipPart | wire.ClipDenial) -> None:
+def test_clip_message_round_trips(said: wire.ClipPart | wire.ClipDenial) -> None:
     assert wire.parse_clip(said.to_bytes()) == wire.parse_clip(wire.pack(said.to_bytes())) == said
 
 
@@ -176,24 +176,24 @@ def test_what_is_said_of_a_clip_comes_back_as_it_went(said: wire.ClipPart | wire
     )
     | st.builds(wire.ClipSettled, command=st.just("clip_settled"), event=st.uuids())
 )
-def test_a_command_comes_back_as_it_went(command: wire.ClipWanted | wire.ClipSettled) -> None:
+def test_command_round_trips(command: wire.ClipWanted | wire.ClipSettled) -> None:
     assert wire.parse_command(command.to_bytes()) == command
 
 
 @pytest.mark.parametrize("command", [{}, {"command": "reboot"}, {"command": None}])
-def test_a_command_that_is_not_known_is_refused(command: dict[str, Any]) -> None:
+def test_unknown_command_is_refused(command: dict[str, Any]) -> None:
     with pytest.raises(DeliveryError, match="command"):
         wire.parse_command(encode({"event": str(uuid4()), **command}))
 
 
-def test_a_piece_costs_two_percent_more_than_its_data() -> None:
+def test_part_is_two_percent_larger_than_its_data() -> None:
     data = random.Random(1).randbytes(wire.MAX_PART_BYTES)
     part = wire.ClipPart(event=uuid4(), sha256="5f" * 32, size=wire.MAX_CLIP_BYTES, first_sample=10**9, data=data)
     assert len(wire.pack(part.to_bytes())) <= 1.02 * len(data)
 
 
 @given(st.text(max_size=9), json_values)
-def test_fields_that_we_do_not_know_are_ignored(event_batch: dict[str, Any], key: str, value: Any) -> None:
+def test_unknown_field_is_ignored(event_batch: dict[str, Any], key: str, value: Any) -> None:
     rows = [{f"new_{key}": value, **row} for row in event_batch["rows"]]
     assert EventBatch.from_bytes(encode({**event_batch, f"new_{key}": value, "rows": rows})) == EventBatch.from_bytes(
         encode(event_batch)
@@ -202,7 +202,7 @@ def test_fields_that_we_do_not_know_are_ignored(event_batch: dict[str, Any], key
 
 @pytest.mark.parametrize("schema", ["anura/2", "anura/1.1", "anura", "", None, 1])
 @pytest.mark.parametrize("message", MESSAGES)
-def test_another_major_version_is_refused(event_batch: dict[str, Any], message: type[Any], schema: object) -> None:
+def test_other_major_version_is_refused(event_batch: dict[str, Any], message: type[Any], schema: object) -> None:
     journal = str(UUID(int=1))
     honest = {"journal": journal, "floor": 1, "rows": [], "state": "online", "seq": 1}
     honest |= {"refused": "0" * 16, "reason": ""}
@@ -219,7 +219,7 @@ def test_another_major_version_is_refused(event_batch: dict[str, Any], message: 
 @given(
     st.sampled_from(MESSAGES), st.binary(max_size=300) | st.text(max_size=300).map(str.encode) | json_values.map(encode)
 )
-def test_no_bytes_give_anything_but_a_message_or_a_delivery_error(message: type[Any], payload: bytes) -> None:
+def test_any_bytes_give_a_message_or_a_delivery_error(message: type[Any], payload: bytes) -> None:
     try:
         assert isinstance(message.from_bytes(payload), message)
     except DeliveryError as error:
@@ -227,7 +227,7 @@ def test_no_bytes_give_anything_but_a_message_or_a_delivery_error(message: type[
 
 
 @given(st.data(), json_values | st.sampled_from(["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 10**30]))
-def test_no_value_in_any_field_gives_anything_but_a_batch_or_a_delivery_error(
+def test_any_field_value_gives_a_batch_or_a_delivery_error(
     event_batch: dict[str, Any], data: st.DataObject, value: Any
 ) -> None:
     batch = json.loads(encode(event_batch))
@@ -256,7 +256,7 @@ def test_no_value_in_any_field_gives_anything_but_a_batch_or_a_delivery_error(
     ],
 )
 @pytest.mark.parametrize("message", MESSAGES)
-def test_bombs_are_delivery_errors(message: type[Any], payload: bytes) -> None:
+def test_decompression_bomb_is_a_delivery_error(message: type[Any], payload: bytes) -> None:
     with pytest.raises(DeliveryError):
         message.from_bytes(payload)
 
@@ -282,15 +282,13 @@ def test_bombs_are_delivery_errors(message: type[Any], payload: bytes) -> None:
         ("label", None),
     ],
 )
-def test_a_row_with_a_wrong_value_is_refused_by_the_fields_name(
-    event_batch: dict[str, Any], field: str, value: object
-) -> None:
+def test_wrong_value_is_refused_with_the_field_name(event_batch: dict[str, Any], field: str, value: object) -> None:
     rows = [event_batch["rows"][0], {**event_batch["rows"][1], field: value}]
     with pytest.raises(DeliveryError, match=rf"^(rows\.1\.{field}|payload):"):
         EventBatch.from_bytes(encode({**event_batch, "rows": rows}))
 
 
-def test_a_time_with_any_offset_is_the_same_moment(event_batch: dict[str, Any]) -> None:
+def test_time_with_any_offset_is_the_same_moment(event_batch: dict[str, Any]) -> None:
     local = datetime(2026, 11, 20, 19, 30, tzinfo=timezone(timedelta(hours=-3)))
     rows = [{**event_batch["rows"][0], "start_utc": local.isoformat()}]
     (row,) = EventBatch.from_bytes(encode({**event_batch, "rows": rows})).rows
@@ -299,12 +297,12 @@ def test_a_time_with_any_offset_is_the_same_moment(event_batch: dict[str, Any]) 
 
 
 @given(names, names, st.sampled_from(["event", "effort", "notice", "status", "health", "ack"]))
-def test_a_topic_comes_back_as_it_went(site: str, device: str, kind: Any) -> None:
+def test_topic_round_trips(site: str, device: str, kind: Any) -> None:
     assert parse_topic(topic(site, device, kind)) == (site, device, kind)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"anura/v1/[^/]*/[^/]*/[a-z]*\n?", fullmatch=True))
-def test_a_topic_is_ours_to_the_letter_or_refused(name: str) -> None:
+def test_parsed_topic_is_exact_or_refused(name: str) -> None:
     with suppress(DeliveryError):
         assert topic(*parse_topic(name)) == name
 
@@ -330,12 +328,12 @@ def test_a_topic_is_ours_to_the_letter_or_refused(name: str) -> None:
         "$share/x/anura/v1/a/b/event",
     ],
 )
-def test_any_other_topic_is_refused(name: str) -> None:
+def test_other_topic_is_refused(name: str) -> None:
     with pytest.raises(DeliveryError, match="is not anura/v1"):
         parse_topic(name)
 
 
-def test_the_json_schema_describes_every_payload_and_never_moves() -> None:
+def test_json_schema_is_complete_and_up_to_date() -> None:
     schema = json.loads(json.dumps(wire.json_schema()))
     assert schema == json.loads(json.dumps(wire.json_schema()))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -354,7 +352,7 @@ def _references(node: Any) -> list[str]:
     return [found for value in node for found in _references(value)] if isinstance(node, list) else []
 
 
-def test_the_public_names_are_still_there(event_batch: dict[str, Any]) -> None:
+def test_public_field_names_are_unchanged(event_batch: dict[str, Any]) -> None:
     """They may be added to, never renamed: this list only grows."""
     assert {"schema", "journal", "floor", "rows"} <= set(event_batch)
     row = "seq id recording recording_name start_utc rate_hz clock_source model_id model_version model_sha256 "
@@ -381,12 +379,12 @@ def test_the_public_names_are_still_there(event_batch: dict[str, Any]) -> None:
 
 
 @given(st.binary(max_size=2_000))
-def test_what_is_packed_says_so_and_no_json_does(payload: bytes) -> None:
+def test_compressed_payload_has_its_own_content_type(payload: bytes) -> None:
     assert wire.content_type(wire.pack(payload)) == "application/zlib"
     assert wire.content_type(b'{"schema": "anura/1"}') == "application/json"
 
 
-def test_an_answer_is_an_acknowledgement_or_a_refusal() -> None:
+def test_answer_is_an_acknowledgement_or_a_refusal() -> None:
     ack = wire.Ack(journal=uuid4(), seq=7, received=((9, 12),), missing=((8, 8),))
     refusal = wire.Refusal(refused=wire.digest(b"{"), reason="payload: EOF")
     assert [wire.parse_answer(each.to_bytes()) for each in (ack, refusal)] == [ack, refusal]

@@ -105,7 +105,7 @@ class MicrophoneSource:
         if self._opening != self._device.openings:
             self._begin(block)
         end = self._base + block.first_sample + count
-        lost = self._samples.note(end, block.arrived_s)
+        lost = self._samples.update(end, block.arrived_s)
         self._base, end = self._base + lost, end + lost
         self.overflows += block.overflowed
         self.last_block = block
@@ -117,7 +117,7 @@ class MicrophoneSource:
         self._opening = self._device.openings
         first = max(self._end, self._samples.sample_at(block.arrived_s) - len(block.samples))
         self._base = first - block.first_sample
-        self._samples.begin()
+        self._samples.restart()
         if self._device.is_away:
             self._device.is_away = False
             away_s = (first - self._heard_end) / self.recording.rate_hz
@@ -133,7 +133,7 @@ class MicrophoneSource:
         if reading.monotonic_s < self._looked_s + CLOCK_EVERY_S:
             return
         self._looked_s = reading.monotonic_s
-        if change := self._wall.note(reading):
+        if change := self._wall.update(reading):
             self._on_clock_change(change)
 
     def _move_anchor(self) -> None:
