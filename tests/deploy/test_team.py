@@ -1,4 +1,4 @@
-"""The page for teams, run as it stands: its commands in order, and its settings for two proxies."""
+"""The how-to for teams: its commands in order, and its settings for two proxies."""
 
 import http.client
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cheap_passwords import PASSWORD
 from support import eventually, free_port, need
 from typer.testing import CliRunner
 
@@ -19,7 +20,6 @@ from anura_base.cli.main import app
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PAGE = ROOT / "docs" / "how-to" / "run-a-base-station-for-a-team.md"
-PASSWORD = "frogs call after the rain"
 
 
 def block(language: str, number: int = 0) -> str:
@@ -28,7 +28,7 @@ def block(language: str, number: int = 0) -> str:
 
 
 def run_commands(folder: Path, only: int | None = None) -> list[str]:
-    """Run the page's commands in order, with a password file in place of a terminal; return what each prints."""
+    """Run the commands of the page in order, with a password file instead of a terminal. Return their outputs."""
     text = "".join(block("console", number) for number in range(2))
     (folder / "password").write_text(f"{PASSWORD}\n")
     printed = []
@@ -42,15 +42,15 @@ def run_commands(folder: Path, only: int | None = None) -> list[str]:
     return printed
 
 
-def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
+def test_commands_of_the_page_work(tmp_path: Path) -> None:
     printed = run_commands(tmp_path)
-    assert "jose may review" in printed[2]
+    assert "jose has the role review" in printed[2]
     assert re.search(r"jose\s+review", printed[3])
     assert printed[4].startswith("anura_")
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "caddy"])
-def test_behind_the_proxy_of_the_page_a_user_of_the_page_logs_in(tmp_path: Path, proxy: str) -> None:
+def test_login_works_behind_the_proxy_of_the_page(tmp_path: Path, proxy: str) -> None:
     program = need(proxy)
     run_commands(tmp_path, only=1)
     base_port, port = free_port(), free_port()
@@ -82,7 +82,7 @@ def test_behind_the_proxy_of_the_page_a_user_of_the_page_logs_in(tmp_path: Path,
 
 
 def _proxy(program: str, proxy: str, folder: Path, base_port: int, port: int) -> list[str]:
-    """Return the command that runs the page's settings, without their TLS, for which a test has no domain."""
+    """Return the command that runs the settings of the page, but without TLS, because a test has no domain."""
     here = block(proxy if proxy == "nginx" else "caddyfile").replace("127.0.0.1:8080", f"127.0.0.1:{base_port}")
     if proxy == "caddy":
         text = "{\n\tadmin off\n\tauto_https off\n}\n" + here.replace("frogs.example.org", f"http://:{port}")

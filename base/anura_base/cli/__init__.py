@@ -1,1 +1,1 @@
-"""The command `anura-base`."""
+"""The command `anura-base`. `main` has the entry point; each other module adds commands."""

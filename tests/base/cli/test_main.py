@@ -1,3 +1,5 @@
+"""The command `anura-base`: errors, exit codes, backup and export."""
+
 import re
 import socket
 import subprocess
@@ -13,7 +15,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60)
 
 
-def test_version() -> None:
+def test_version_is_printed() -> None:
     assert re.fullmatch(r"anura-base \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
@@ -27,14 +29,14 @@ def test_version() -> None:
         (["--database", "sqlite:////none/base.db"], 5, "check the path"),
     ],
 )
-def test_an_error_is_one_line_with_a_remedy_and_its_exit_code(options: list[str], code: int, message: str) -> None:
+def test_error_is_one_line_with_remedy_and_exit_code(options: list[str], code: int, message: str) -> None:
     done = run("run", *options)
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_backup_a_restore_and_an_export_say_what_they_did_and_write_over_nothing(tmp_path: Path) -> None:
+def test_backup_restore_and_export_overwrite_nothing(tmp_path: Path) -> None:
     here, there = (f"--database=sqlite:///{tmp_path / name}.db" for name in ("here", "there"))
     backup, table = str(tmp_path / "backup.db"), str(tmp_path / "effort.csv")
     for command in (["backup", backup, here], ["restore", backup, there], ["export", "effort", "--out", table, there]):
@@ -46,7 +48,7 @@ def test_a_backup_a_restore_and_an_export_say_what_they_did_and_write_over_nothi
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
-def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
+def test_used_port_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run("run", "--database", f"sqlite:///{tmp_path}/base.db", "--web", f"127.0.0.1:{port}")

@@ -1,26 +1,37 @@
-"""`anura-base user` and `anura-base token`, as an admin types them."""
+"""The commands `anura-base user` and `anura-base token`."""
 
 import json
 import os
 import pty
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cheap_passwords import PASSWORD, use_cheap_hashes
+from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from anura_base.access import accounts, tokens
 from anura_base.access.roles import Principal, Role
 from anura_base.cli.main import app
+from anura_base.db.engine import open_database
 from anura_edge.errors import ConfigError
 
 COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
-PASSWORD = "frogs call after the rain"
 
 
 @pytest.fixture
-def run(tmp_path: Path, engine):  # noqa: ANN001, ANN201
-    """Run a command on this test's database, and return what it prints."""
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def run(tmp_path: Path, engine, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN001, ANN201
+    """Run a command on the database of the test and return its output."""
+    use_cheap_hashes(monkeypatch)
     (tmp_path / "password").write_text(PASSWORD + "\n")
 
     def command(*arguments: str) -> str:
@@ -32,9 +43,9 @@ def run(tmp_path: Path, engine):  # noqa: ANN001, ANN201
     return command
 
 
-def test_the_password_comes_from_a_file(run, engine, tmp_path) -> None:  # noqa: ANN001
-    said = run("user", "add", "maria", "--role", "review", "--password-file", f"{tmp_path}/password")
-    assert said == "maria may review\n"
+def test_password_is_read_from_a_file(run, engine, tmp_path) -> None:  # noqa: ANN001
+    output = run("user", "add", "maria", "--role", "review", "--password-file", f"{tmp_path}/password")
+    assert output == "maria has the role review\n"
     assert accounts.authenticate(engine, "maria", PASSWORD) == Principal("maria", Role.REVIEW)
     (user,) = json.loads(run("user", "list", "--json"))
     assert (user["name"], user["role"], user["disabled_utc"], user["sessions"]) == ("maria", "review", None, 0)
@@ -42,9 +53,9 @@ def test_the_password_comes_from_a_file(run, engine, tmp_path) -> None:  # noqa:
     assert "maria" in run("user", "list")
 
 
-def test_the_password_is_asked_for_at_the_terminal_and_not_shown(engine) -> None:  # noqa: ANN001
+def test_password_prompt_does_not_show_the_password(engine) -> None:  # noqa: ANN001
     command = [*COMMAND, "user", "add", "maria", "--role", "admin", "--database", str(engine.url)]
-    # A program in between, because a process with threads cannot simply become two.
+    # A program in between, because a process with threads cannot fork safely.
     with_terminal = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({command!r})))"
     ours, theirs = pty.openpty()
     child = os.posix_spawn(
@@ -55,11 +66,11 @@ def test_the_password_is_asked_for_at_the_terminal_and_not_shown(engine) -> None
     )
     os.close(theirs)
     shown = b""
-    for asked in (b"Password: ", b"confirmation: "):  # a second time, because nobody sees what is typed
+    for asked in (b"Password: ", b"confirmation: "):  # the command asks twice
         while asked not in shown:
             shown += os.read(ours, 1_000)
         os.write(ours, PASSWORD.encode() + b"\n")
-    while b"maria may admin" not in shown:
+    while b"maria has the role admin" not in shown:
         shown += os.read(ours, 1_000)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     os.close(ours)
@@ -68,7 +79,7 @@ def test_the_password_is_asked_for_at_the_terminal_and_not_shown(engine) -> None
 
 
 @pytest.mark.parametrize("arguments", [[PASSWORD], ["--password", PASSWORD]])
-def test_a_command_line_takes_no_password(arguments) -> None:  # noqa: ANN001
+def test_password_option_does_not_exist(arguments) -> None:  # noqa: ANN001
     assert CliRunner().invoke(app, ["user", "add", "maria", "--role", "view", *arguments]).exit_code == 2
 
 
@@ -83,12 +94,12 @@ def test_a_command_line_takes_no_password(arguments) -> None:  # noqa: ANN001
         (["token", "remove", "weekly"], "no token weekly"),
     ],
 )
-def test_a_mistake_is_named_with_its_remedy(run, arguments, message) -> None:  # noqa: ANN001
+def test_error_has_its_remedy(run, arguments, message) -> None:  # noqa: ANN001
     with pytest.raises(ConfigError, match=message):
         run(*arguments)
 
 
-def test_a_token_is_shown_once(run, engine) -> None:  # noqa: ANN001
+def test_token_is_printed_once(run, engine) -> None:  # noqa: ANN001
     token = run("token", "add", "weekly").strip()
     assert token.startswith(tokens.PREFIX)
     shown = run("token", "list", "--json")
@@ -96,13 +107,13 @@ def test_a_token_is_shown_once(run, engine) -> None:  # noqa: ANN001
     (listed,) = json.loads(shown)
     assert (listed["name"], listed["role"], listed["used_utc"]) == ("weekly", "view", None)
     with engine.connect() as connection:
-        kept = connection.exec_driver_sql("SELECT * FROM tokens").fetchall()
-    assert token not in str(kept)
+        stored = connection.exec_driver_sql("SELECT * FROM tokens").fetchall()
+    assert token not in str(stored)
     run("token", "remove", "weekly")
     assert run("token", "list", "--json") == "[]\n"
 
 
-def test_the_last_user_leaves_the_page_to_this_machine(run, tmp_path) -> None:  # noqa: ANN001
+def test_removal_of_the_last_user_is_reported(run, tmp_path) -> None:  # noqa: ANN001
     run("user", "add", "maria", "--role", "admin", "--password-file", f"{tmp_path}/password")
     run("user", "role", "maria", "admin")
-    assert "there is no user any more" in run("user", "remove", "maria")
+    assert "there are no more users" in run("user", "remove", "maria")

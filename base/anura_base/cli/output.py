@@ -1,0 +1,29 @@
+"""Tables on the terminal, or JSON."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Row
+
+
+def print_rows(rows: Iterable[Row[*tuple[Any, ...]]], columns: tuple[str, ...], as_json: bool) -> None:
+    """Print rows of the database."""
+    records = [dict(row._mapping) for row in rows]
+    if as_json:
+        typer.echo(json.dumps(records, default=lambda moment: moment.isoformat()))
+        return
+    table = Table(*(column.removesuffix("_utc") for column in columns), box=None)
+    for record in records:
+        table.add_row(*(_text(record[column]) for column in columns))
+    Console().print(table)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M UTC")
+    return "" if value is None else str(value)
