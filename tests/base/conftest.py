@@ -1,4 +1,4 @@
-"""Real parts: a broker, a base station in its own process, a device that speaks MQTT, a database."""
+"""Fixtures with real parts: a broker, a base station in its own process, an MQTT device, databases."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from types import SimpleNamespace
@@ -20,10 +21,14 @@ from uuid import UUID, uuid4
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, Table, create_engine, func, inspect, select, text
 from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port
 
+from anura_base.analysis.devices import DeviceView, device_views
 from anura_base.db.engine import open_database
+from anura_base.db.schema import dead_letters
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
 from anura_edge.wire import (
@@ -35,6 +40,7 @@ from anura_edge.wire import (
     NoticeRow,
     Provenance,
     Row,
+    Status,
     batch,
     effort_row,
     event_row,
@@ -45,12 +51,13 @@ from anura_edge.wire import (
 
 BASE_COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
 
-MADE_BY = Provenance("anuraset-student", "1.0.0", "5f" * 32, "c0ffee", "0.1.0")
+PROVENANCE = Provenance("anuraset-student", "1.0.0", "5f" * 32, "c0ffee", "0.1.0")
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
+RECEIVED = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
 
 def event(seq: int, **changes: Any) -> EventRow:
-    """A call, 2 s long, as a device would send it."""
+    """Make the row of an event of 2 s."""
     start = START + timedelta(seconds=10 * seq)
     call = Event(
         id=uuid4(),
@@ -68,18 +75,18 @@ def event(seq: int, **changes: Any) -> EventRow:
         p_mean=0.81,
         level_dbfs=-31.5,
     )
-    return event_row(seq, replace(call, **changes), MADE_BY)
+    return event_row(seq, replace(call, **changes), PROVENANCE)
 
 
-def withdrawal(seq: int, model_sha256: str = MADE_BY.model_sha256) -> NoticeRow:
-    """A notice that what was said about the recording before does not hold any more."""
-    told = Notice(uuid4(), NoticeKind.WITHDRAWN, START, "a.wav: heard again under other settings", "b2:8f31")
-    return notice_row(seq, told, replace(MADE_BY, model_sha256=model_sha256))
+def withdrawal(seq: int, model_sha256: str = PROVENANCE.model_sha256) -> NoticeRow:
+    """Make the notice that withdraws earlier rows of the recording."""
+    notice = Notice(uuid4(), NoticeKind.WITHDRAWN, START, "a.wav: analysed again with other settings", "b2:8f31")
+    return notice_row(seq, notice, replace(PROVENANCE, model_sha256=model_sha256))
 
 
 def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1.0) -> EffortRow:
-    """A stretch of effort, as a device would send it."""
-    stretch = Effort(
+    """Make a row of effort."""
+    row = Effort(
         id=uuid4(),
         recording="b2:8f31",
         recording_name="SITE_20261120_193000.wav",
@@ -90,12 +97,12 @@ def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1
         start_utc=START,
         clock_source=ClockSource.RECORDER,
     )
-    return effort_row(seq, stretch, MADE_BY)
+    return effort_row(seq, row, PROVENANCE)
 
 
 def health(**changes: Any) -> Health:
-    """How a device is, as it would say."""
-    said = Health(
+    """Make a health message."""
+    message = Health(
         utc=START,
         every_s=60,
         uptime_s=9e5,
@@ -109,12 +116,12 @@ def health(**changes: Any) -> Health:
         gaps=2,
         pending=1_234,
     )
-    return said.model_copy(update=changes)
+    return message.model_copy(update=changes)
 
 
 @dataclass
 class Device:
-    """A device, as far as the wire can tell."""
+    """A device that speaks MQTT."""
 
     port: int
     site: str = "INCT04"
@@ -138,7 +145,7 @@ class Device:
             self.acks.put(answer)
 
     def send(self, *rows: Row, floor: int = 1) -> None:
-        """Publish rows of one kind."""
+        """Publish rows of one kind in one batch."""
         assert eventually(lambda: self._subscribed)
         self.send_raw(rows[0].kind, batch(self.journal, floor, rows))
 
@@ -147,7 +154,7 @@ class Device:
         info.wait_for_publish(DEADLINE_S)
 
     def ack(self) -> int:
-        """Wait for the next acknowledgement."""
+        """Wait for the next acknowledgement, and return its number."""
         ack = self.acks.get(timeout=DEADLINE_S)
         assert ack.journal == self.journal
         return ack.seq
@@ -159,7 +166,7 @@ class Device:
 
 @dataclass
 class Base:
-    """A base station in a process of its own."""
+    """A base station in its own process."""
 
     process: subprocess.Popen[str]
     url: str
@@ -206,7 +213,7 @@ def postgresql() -> Iterator[PostgreSql]:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database: SQLite, or what the test is parametrised with."""
+    """The URL of an empty database: SQLite, unless the test is parametrised with `postgresql`."""
     if getattr(request, "param", "sqlite") == "sqlite":
         yield f"sqlite:///{tmp_path / 'base.db'}"
         return
@@ -218,16 +225,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 def _empty(engine: Engine) -> None:
-    """Delete all rows and restart the numbers. This takes a tenth of the time that new tables take."""
-    there = inspect(engine).get_table_names()
-    if there:
+    """Delete all rows and restart the numbers. New tables would take ten times as long."""
+    tables = inspect(engine).get_table_names()
+    if tables:
         with engine.begin() as connection:
-            connection.execute(text(f"TRUNCATE {', '.join(there)} RESTART IDENTITY CASCADE"))
+            connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """An open database without rows, of either kind: whatever is asked, both must give the same answer."""
+    """An open database without rows. A test with it runs on both kinds, where the SQL dialect matters."""
     sqlite = request.param == "sqlite"
     url = f"sqlite:///{tmp_path / 'base.db'}" if sqlite else request.getfixturevalue("postgresql").url
     engine = open_database(url)
@@ -239,7 +246,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def start_base(tmp_path: Path, broker: Broker, database_url: str) -> Iterator[Callable[..., Base]]:
-    """Start a base station on this test's broker and database; again after it was stopped, if wished."""
+    """Start a base station with this test's broker and database. It may be called again."""
     started: list[subprocess.Popen[str]] = []
 
     def start(command: list[str] = BASE_COMMAND) -> Base:
@@ -261,7 +268,7 @@ def start_base(tmp_path: Path, broker: Broker, database_url: str) -> Iterator[Ca
 
 @pytest.fixture(scope="module")
 def launch() -> Iterator[Callable[[Path], Base]]:
-    """Start a base station with a file of settings, for all tests of a module."""
+    """Start a base station with a settings file, for all tests of a module."""
     started: list[subprocess.Popen[str]] = []
 
     def start(config: Path) -> Base:
@@ -292,7 +299,65 @@ def device(broker: Broker) -> Iterator[Device]:
     device.stop()
 
 
+@dataclass
+class DirectSender:
+    """Ingests the messages of a device without a broker, each in its own transaction."""
+
+    engine: Engine
+    device: str = "swamp-1"
+    journal: UUID = field(default_factory=uuid4)
+
+    def rows(self, *rows: Row, floor: int = 1) -> int:
+        """Send rows; return the acknowledged number."""
+        payload = batch(self.journal, floor, rows)
+        ((name, ack),) = self.raw(topic("INCT04", self.device, rows[0].kind), payload)
+        assert name == topic("INCT04", self.device, "ack")
+        assert Ack.from_bytes(ack).journal == self.journal
+        return Ack.from_bytes(ack).seq
+
+    def ack(self, *rows: Row, floor: int = 1) -> tuple[int, Any, Any]:
+        """Send rows; return the fields of the acknowledgement."""
+        ((_, answer),) = self.raw(topic("INCT04", self.device, "event"), batch(self.journal, floor, rows))
+        ack = Ack.from_bytes(answer)
+        return ack.seq, ack.received, ack.missing
+
+    def status(self, status: Status, *, retained: bool = False) -> None:
+        assert self.raw(topic("INCT04", self.device, "status"), status.to_bytes(), retained=retained) == []
+
+    def health(self, report: Health, **how: Any) -> None:
+        assert self.raw(topic("INCT04", self.device, "health"), report.to_bytes(), **how) == []
+
+    def raw(
+        self, name: str, payload: bytes, *, retained: bool = False, received_utc: datetime = RECEIVED
+    ) -> list[tuple[str, bytes]]:
+        with self.engine.begin() as connection:
+            return ingest(connection, [RawMessage(name, payload, retained, received_utc)])
+
+    def view(self) -> DeviceView:
+        with self.engine.connect() as connection:
+            return next(view for view in device_views(connection) if view.device == self.device)
+
+    def count(self, table: Table) -> int:
+        with self.engine.connect() as connection:
+            return connection.scalar(select(func.count()).select_from(table)) or 0
+
+    def reasons(self) -> list[str]:
+        """Return the reasons of the dead letters."""
+        with self.engine.connect() as connection:
+            return list(connection.scalars(select(dead_letters.c.reason)))
+
+
+@pytest.fixture
+def new_sender(engine: Engine) -> Callable[..., DirectSender]:
+    return partial(DirectSender, engine)
+
+
+@pytest.fixture
+def sender(engine: Engine) -> DirectSender:
+    return DirectSender(engine)
+
+
 @pytest.fixture
 def make() -> SimpleNamespace:
-    """Make rows, as a device would send them: `make.event(seq)`, `make.withdrawal(seq)`, `make.health()` and so on."""
+    """Make rows and messages of a device: `make.event(seq)`, `make.withdrawal(seq)`, `make.health()` and so on."""
     return SimpleNamespace(event=event, effort=effort, withdrawal=withdrawal, health=health, state=EffortState)

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from anura_base.db import sqlite_setup
 from anura_base.db.fifo_lock import FifoLock
@@ -35,7 +35,7 @@ def open_database(url: str) -> Engine:
     engine = _engine(url)
     try:
         metadata.create_all(engine)
-        _add_missing_columns(engine)
+        _add_missing_columns_and_indexes(engine)
     except SQLAlchemyError as error:
         where = engine.url.render_as_string(hide_password=True)
         reason = root_cause(error)
@@ -43,17 +43,17 @@ def open_database(url: str) -> Engine:
     return engine
 
 
-def _add_missing_columns(engine: Engine) -> None:
-    inspector = inspect(engine)
+def _add_missing_columns_and_indexes(engine: Engine) -> None:
+    columns = inspect(engine).get_multi_columns()
     with engine.begin() as connection:
         for table in metadata.sorted_tables:
-            present = {column["name"] for column in inspector.get_columns(table.name)}
+            present = {column["name"] for column in columns[None, table.name]}
             for column in table.columns:
                 if column.name not in present:
                     definition = CreateColumn(column).compile(dialect=engine.dialect)
                     connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
             for index in table.indexes:
-                index.create(connection, checkfirst=True)
+                connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def check_writable(engine: Engine) -> None:

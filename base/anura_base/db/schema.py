@@ -1,6 +1,6 @@
-"""The tables, for SQLite and PostgreSQL alike.
+"""The tables, for SQLite and PostgreSQL.
 
-Columns of `events`, `effort` and `notices` that are named like a field of the wire hold exactly that field.
+Columns of `events`, `effort` and `notices` with the name of a wire field contain exactly that field.
 """
 
 from datetime import UTC, datetime
@@ -28,23 +28,23 @@ from anura_edge.audio import ClockSource
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A time in UTC. SQLite has no zones and would return it naive."""
+    """A time in UTC. SQLite stores no time zone and would return a naive datetime."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Turn any zone into UTC."""
+        """Convert from any time zone to UTC."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Say that it is UTC."""
+        """Return the time with the zone UTC."""
         if value is None or value.tzinfo is not None:
             return value
         return value.replace(tzinfo=UTC)
 
 
-# SQLite counts up by itself only in a column that is called exactly INTEGER.
+# SQLite assigns ascending numbers only in a column of the exact type INTEGER.
 ArrivalNumber = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData()
@@ -56,7 +56,7 @@ def _device_columns(*, primary_key: bool = False) -> list[Column[Any]]:
 
 def _numbered_columns() -> list[Column[Any]]:
     return [
-        # The order of arrival: a reader that asks for what came after a number misses nothing. AUTOINCREMENT on SQLite.
+        # The order of arrival: a reader that asks for rows after a number misses none. AUTOINCREMENT on SQLite.
         Column("arrival", ArrivalNumber, primary_key=True, autoincrement=True),
         Column("id", Uuid, nullable=False, unique=True),
         *_device_columns(),
@@ -83,8 +83,8 @@ def _row_columns() -> list[Column[Any]]:
 
 
 def unknown_clock(table: Table) -> ColumnElement[bool]:
-    """Return the condition that picks the rows whose clock is `unknown`, so that `*_of_unknown_clock` serves it."""
-    # Written out, not bound: a database takes a partial index only where it sees that the condition is the same.
+    """Return the condition for rows with the clock source `unknown`. The indexes `*_of_unknown_clock` support it."""
+    # A literal, not a parameter: a database uses a partial index only if it sees the same condition.
     return table.c.clock_source == literal(ClockSource.UNKNOWN.value, Text, literal_execute=True)
 
 
@@ -118,7 +118,7 @@ effort = Table(
 )
 
 for _table in (events, effort):
-    # It holds only what still waits for its time: most databases have no such row.
+    # A partial index of the rows that wait for their time. Most databases have no such row.
     _columns = (_table.c[name] for name in ("site", "device", "recording"))
     _unknown = _table.c.clock_source == ClockSource.UNKNOWN.value
     Index(f"{_table.name}_of_unknown_clock", *_columns, sqlite_where=_unknown, postgresql_where=_unknown)
@@ -150,25 +150,26 @@ devices = Table(
     Column("zone", Text),
 )
 
-# How each device is, as it said last. The whole message: its fields may become more, and nothing is searched for.
+# The last health message of each device. It is stored as text, because it may get more fields and none is queried.
 health = Table(
     "health",
     metadata,
     *_device_columns(primary_key=True),
-    Column("received_utc", UtcDateTime),  # NULL if the broker had kept it for us: nobody knows for how long
+    Column("received_utc", UtcDateTime),  # NULL for a message that the broker had retained: its age is unknown
     Column("message", Text, nullable=False),
 )
 
-# A journal is known by its device too: else one device could move another's floor and have unseen rows acknowledged.
+# The key includes the device: else one device could raise another's floor, and rows would be acknowledged unseen.
 journals = Table(
     "journals",
     metadata,
     *_device_columns(primary_key=True),
     Column("journal", Uuid, primary_key=True),
     Column("floor", BigInteger, nullable=False, default=1),
-    Column("missing", BigInteger, nullable=False, default=0),  # follows from floor and received; kept for the page
+    Column("missing", BigInteger, nullable=False, default=0),  # derived from floor and received, for the pages
 )
 
+# The received sequence numbers of each journal, as spans.
 received = Table(
     "received",
     metadata,

@@ -1,4 +1,4 @@
-"""Who asks first is served first, however quick the others are."""
+"""Threads get the lock in the order of their requests."""
 
 import threading
 
@@ -8,46 +8,46 @@ from support import eventually
 from anura_base.db.fifo_lock import FifoLock
 
 
-def test_turns_come_in_the_order_of_asking_and_one_at_a_time() -> None:
-    turns, served, inside = FifoLock(), [], []
+def test_lock_is_granted_in_order_to_one_thread_at_a_time() -> None:
+    lock, served, inside = FifoLock(), [], []
 
-    def ask(number: int) -> None:
-        with turns.hold():
+    def acquire(number: int) -> None:
+        with lock.hold():
             inside.append(number)
             assert inside == [number]
             served.append(number)
             inside.clear()
 
-    with turns.hold():
+    with lock.hold():
         threads = []
         for number in range(20):
-            threads.append(threading.Thread(target=ask, args=(number,)))
+            threads.append(threading.Thread(target=acquire, args=(number,)))
             threads[-1].start()
-            eventually(lambda: len(turns._waiting) == len(threads))
+            eventually(lambda: len(lock._waiting) == len(threads))
     for thread in threads:
         thread.join()
     assert served == [*range(20)]
 
 
-def test_who_has_just_had_a_turn_waits_for_those_who_wait() -> None:
-    turns, order = FifoLock(), []
-    other = threading.Thread(target=lambda: _note(turns, order, "other"))
-    with turns.hold():
+def test_thread_that_had_the_lock_waits_for_the_others() -> None:
+    lock, order = FifoLock(), []
+    other = threading.Thread(target=lambda: _append(lock, order, "other"))
+    with lock.hold():
         other.start()
-        eventually(lambda: turns._waiting)
-    _note(turns, order, "again")
+        eventually(lambda: lock._waiting)
+    _append(lock, order, "again")
     other.join()
     assert order == ["other", "again"]
 
 
-def test_a_turn_that_fails_is_given_on() -> None:
-    turns = FifoLock()
-    with pytest.raises(ZeroDivisionError), turns.hold():
+def test_lock_is_released_after_an_exception() -> None:
+    lock = FifoLock()
+    with pytest.raises(ZeroDivisionError), lock.hold():
         1 / 0  # noqa: B018
-    with turns.hold():
+    with lock.hold():
         pass
 
 
-def _note(turns: FifoLock, order: list[str], name: str) -> None:
-    with turns.hold():
+def _append(lock: FifoLock, order: list[str], name: str) -> None:
+    with lock.hold():
         order.append(name)

@@ -1,4 +1,4 @@
-"""Whatever devices send, in whatever order and however it is grouped, does no harm and means the same."""
+"""Random messages: the result does not depend on grouping or repetition, and memory and tables stay limited."""
 
 import gc
 import json
@@ -37,8 +37,8 @@ from anura_edge.wire import (
 )
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
-NUMBERED = {"model_id": "m", "model_version": "1", "model_sha256": "5f", "config_hash": "c0", "app_version": "0.1.0"}
-ABOUT = {"recording_name": "a.wav", "rate_hz": 22_050}
+PROVENANCE = {"model_id": "m", "model_version": "1", "model_sha256": "5f", "config_hash": "c0", "app_version": "0.1.0"}
+RECORDING = {"recording_name": "a.wav", "rate_hz": 22_050}
 
 SLOW = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=25
@@ -51,21 +51,31 @@ recordings = st.sampled_from(["r1", "r2"])
 
 @st.composite
 def batches(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A batch that is well-formed, though perhaps nonsense."""
+    """A valid batch with random values."""
     kind = draw(st.sampled_from(["event", "effort", "notice"]))
     rows = []
     for seq in draw(st.lists(seqs, max_size=4)):
         start = NOW + timedelta(minutes=seq)
-        # Ids come again under other numbers and devices, as those of a card do that was put into another laptop.
-        common = {**NUMBERED, "seq": seq, "id": UUID(int=draw(st.integers(1, 8))), "recording": draw(recordings)}
-        heard = {**common, **ABOUT, "start_utc": start, "clock_source": draw(clocks)}
+        # Ids repeat with other numbers and devices, as when a card is read by two laptops.
+        common = {**PROVENANCE, "seq": seq, "id": UUID(int=draw(st.integers(1, 8))), "recording": draw(recordings)}
+        of_recording = {**common, **RECORDING, "start_utc": start, "clock_source": draw(clocks)}
         if kind == "event":
-            place = {"onset_sample": seq, "offset_sample": seq + 1, "end_utc": start}
+            position = {"onset_sample": seq, "offset_sample": seq + 1, "end_utc": start}
             rows.append(
-                {**heard, **place, "label": "L", "scientific_name": "S", "p_peak": 1, "p_mean": 0, "level_dbfs": 0}
+                {
+                    **of_recording,
+                    **position,
+                    "label": "L",
+                    "scientific_name": "S",
+                    "p_peak": 1,
+                    "p_mean": 0,
+                    "level_dbfs": 0,
+                }
             )
         elif kind == "effort":
-            rows.append({**heard, "state": "analysed", "first_sample": 0, "samples": draw(st.integers(0, 2**53 - 1))})
+            rows.append(
+                {**of_recording, "state": "analysed", "first_sample": 0, "samples": draw(st.integers(0, 2**53 - 1))}
+            )
         else:
             what = draw(st.sampled_from(["withdrawn", "clock_known", "news"]))
             rows.append({**common, "what": what, "utc": NOW, "detail": "", "amount": 3.5})
@@ -83,8 +93,8 @@ json_values = st.recursive(
 
 
 @st.composite
-def others(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A status, a health message, or anything at all."""
+def other_messages(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A status, a health message, or random bytes."""
     health = Health(
         utc=NOW, every_s=1, uptime_s=1, running_s=1, app_version="1", model_sha256="5f", config_hash="c", overruns=0,
         analysed_s=0, dropped_s=0, gaps=0, pending=draw(seqs),
@@ -108,8 +118,8 @@ def others(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @st.composite
-def about_clips(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A piece of a clip, an offer of one, or a denial, of a call that may be there."""
+def clip_messages(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A part of a clip or a denial, for an event that may exist."""
     event = UUID(int=draw(st.integers(1, 8)))
     if draw(st.booleans()):
         why = draw(st.sampled_from(["off", "gone", "later"]))
@@ -122,14 +132,14 @@ def about_clips(draw: st.DrawFn) -> tuple[str, bytes]:
 
 @st.composite
 def messages(draw: st.DrawFn) -> RawMessage:
-    kind, payload = draw(batches() | others() | about_clips())
+    kind, payload = draw(batches() | other_messages() | clip_messages())
     topic = draw(st.sampled_from([f"anura/v1/s/{device}/{kind}" for device in ("a", "b")]) | st.text(max_size=20))
     return RawMessage(topic, payload, draw(st.booleans()), NOW + timedelta(seconds=draw(st.integers(0, 5))))
 
 
 def outcome(connection: Connection, groups: list[list[RawMessage]]) -> tuple[Any, Any, Any]:
-    """What is stored, what is acknowledged and what is refused, when messages come in these groups."""
-    came: dict[tuple[str, UUID], set[int]] = defaultdict(set)
+    """Return what is stored, acknowledged and refused when messages arrive in these groups."""
+    acknowledged: dict[tuple[str, UUID], set[int]] = defaultdict(set)
     refused, commands = [], []
     for group in groups:
         for topic, payload in ingest(connection, group):
@@ -140,17 +150,18 @@ def outcome(connection: Connection, groups: list[list[RawMessage]]) -> tuple[Any
             if isinstance(answer, Refusal):
                 refused.append((topic, answer.refused, answer.reason))
             if isinstance(answer, Ack):
-                came[topic, answer.journal] |= {n for first, last in answer.received for n in range(first, last + 1)}
+                numbers = {n for first, last in answer.received for n in range(first, last + 1)}
+                acknowledged[topic, answer.journal] |= numbers
     tables = {}
     for table in metadata.sorted_tables:
         columns = [column for column in table.columns if column.name not in ("arrival", "number")]
         tables[table.name] = sorted(map(repr, map(tuple, connection.execute(select(*columns)))))
-    return tables, dict(came), (sorted(refused), commands)
+    return tables, dict(acknowledged), (sorted(refused), commands)
 
 
 @SLOW
 @given(st.lists(messages(), max_size=8), st.integers(1, 4))
-def test_it_is_all_the_same_how_messages_are_grouped(engine: Engine, sent: list[RawMessage], size: int) -> None:
+def test_result_does_not_depend_on_grouping(engine: Engine, sent: list[RawMessage], size: int) -> None:
     found = []
     for groups in ([[each] for each in sent], [sent], [sent[at : at + size] for at in range(0, len(sent), size)]):
         with engine.connect() as connection, connection.begin() as transaction:
@@ -163,54 +174,52 @@ def test_it_is_all_the_same_how_messages_are_grouped(engine: Engine, sent: list[
 
 @SLOW
 @given(st.lists(messages(), max_size=8))
-def test_it_is_all_the_same_how_often_messages_come(engine: Engine, sent: list[RawMessage]) -> None:
+def test_result_does_not_depend_on_repetition(engine: Engine, sent: list[RawMessage]) -> None:
     batches_only = [each for each in sent if each.topic.endswith(("event", "effort", "notice"))]
     found = []
     for times in (1, 2):
         with engine.connect() as connection, connection.begin() as transaction:
-            tables, came, _ = outcome(connection, [batches_only] * times)
+            tables, acknowledged, _ = outcome(connection, [batches_only] * times)
             tables.pop("dead_letters")
-            found.append((tables, came))
+            found.append((tables, acknowledged))
             transaction.rollback()
     assert found[0] == found[1]
 
 
-def test_a_flood_of_nonsense_leaves_nothing_in_memory(engine: Engine, make) -> None:  # noqa: ANN001
-    """Payloads with a byte changed here and there, and topics of all sorts."""
-    dice = random.Random(7)
+def test_invalid_messages_do_not_fill_the_memory(engine: Engine, make) -> None:  # noqa: ANN001
+    """Payloads with some bytes changed, and random topics."""
+    rng = random.Random(7)
     good = EventBatch(journal=UUID(int=1), floor=1, rows=tuple(make.event(seq) for seq in range(1, 4))).to_bytes()
 
-    def nonsense() -> RawMessage:
+    def invalid() -> RawMessage:
         payload = bytearray(good)
-        for _ in range(dice.randrange(1, 4)):
-            payload[dice.randrange(len(payload))] = dice.randrange(256)
-        kind = dice.choice(["event", "effort", "notice", "status", "health", "ack", "x"])
-        name = dice.choice([f"anura/v1/s/{dice.randrange(5)}/{kind}", str(dice.random())])
-        return RawMessage(
-            name, pack(bytes(payload)) if dice.random() < 0.3 else bytes(payload), dice.random() < 0.1, NOW
-        )
+        for _ in range(rng.randrange(1, 4)):
+            payload[rng.randrange(len(payload))] = rng.randrange(256)
+        kind = rng.choice(["event", "effort", "notice", "status", "health", "ack", "x"])
+        name = rng.choice([f"anura/v1/s/{rng.randrange(5)}/{kind}", str(rng.random())])
+        return RawMessage(name, pack(bytes(payload)) if rng.random() < 0.3 else bytes(payload), rng.random() < 0.1, NOW)
 
-    held = []
+    traced = []
     tracemalloc.start()
     try:
         for _ in range(3):
             for _ in range(10):
                 with engine.begin() as connection:
-                    ingest(connection, [nonsense() for _ in range(50)])
+                    ingest(connection, [invalid() for _ in range(50)])
             gc.collect()
-            held.append(tracemalloc.get_traced_memory()[0])
+            traced.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    # The first round fills what is kept for good: compiled statements and the like.
-    assert held[2] - held[1] < 200_000
+    # The first round fills caches such as that of compiled statements.
+    assert traced[2] - traced[1] < 200_000
 
 
 def _count(connection: Connection, table: Any) -> int:
     return connection.scalar(select(func.count()).select_from(table)) or 0
 
 
-def test_nothing_grows_without_bound(engine: Engine, make, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
-    """A device that names ever new sites, journals and gaps, and sends nonsense."""
+def test_tables_of_a_hostile_device_are_limited(engine: Engine, make, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+    """A device invents sites, journals and gaps, and sends invalid messages."""
     monkeypatch.setattr(device_writer, "MAX_DEVICES", 5)
     monkeypatch.setattr(progress_table, "MAX_JOURNALS", 4)
     monkeypatch.setattr(progress_table, "MAX_SPANS", 6)
@@ -230,6 +239,6 @@ def test_nothing_grows_without_bound(engine: Engine, make, monkeypatch: pytest.M
         assert _count(connection, journals) == 4 + 4
         assert _count(connection, received) == 6 + 3 + 4
         assert _count(connection, dead_letters) == 7
-    with engine.begin() as connection:  # and who was there before is served
+    with engine.begin() as connection:  # an older device is still served
         send(connection, 0, 1, 3)
         assert _count(connection, devices) == 5

@@ -5,14 +5,14 @@ import pytest
 from anura_base.ingest.ingest_queue import MAX_COUNTED_DEVICES, MAX_DEVICE_BYTES, MAX_QUEUE_BYTES, OTHERS, IngestQueue
 from anura_base.ingest.messages import RawMessage
 
-MUCH = 10**9
+NO_LIMIT = 10**9
 
 
 def message(device: str, payload: bytes = b"x", site: str = "pond") -> RawMessage:
     return RawMessage(f"anura/v1/{site}/{device}/event", payload, False, datetime.now(UTC))
 
 
-def take(queue: IngestQueue, count: int = 10**6, size_bytes: int = MUCH) -> list[RawMessage]:
+def take(queue: IngestQueue, count: int = 10**6, size_bytes: int = NO_LIMIT) -> list[RawMessage]:
     return queue.take(count, size_bytes, timeout_s=0)
 
 
@@ -24,17 +24,17 @@ def fill(queue: IngestQueue, device: str, payload: bytes, site: str = "pond") ->
 
 
 @pytest.mark.parametrize("payload_bytes", [0, 1_000_000])
-def test_a_device_that_fills_its_share_leaves_room_for_the_others_and_loses_no_order(payload_bytes: int) -> None:
+def test_device_that_fills_its_share_leaves_room_for_others(payload_bytes: int) -> None:
     queue = IngestQueue()
     flood = fill(queue, "flood", b"x" * payload_bytes)
     assert sum(len(each.payload) for each in flood) <= MAX_DEVICE_BYTES + payload_bytes
-    assert queue.offer(message("honest"))
+    assert queue.offer(message("normal"))
     assert queue.dropped == {"flood": 1}
     assert [each for each in take(queue) if "flood" in each.topic] == flood
     assert take(queue) == []
 
 
-def test_no_device_waits_for_the_backlog_of_another() -> None:
+def test_devices_are_served_in_turn() -> None:
     queue = IngestQueue()
     for _ in range(100):
         queue.offer(message("flood"))
@@ -43,20 +43,20 @@ def test_no_device_waits_for_the_backlog_of_another() -> None:
     assert [each.topic.split("/")[3] for each in take(queue, 5)] == ["flood", "a", "b", "flood", "flood"]
 
 
-def test_a_device_has_one_share_whatever_sites_it_names() -> None:
+def test_device_has_one_share_for_all_sites() -> None:
     queue = IngestQueue()
     fill(queue, "flood", b"x" * 100_000, "one")
     assert fill(queue, "flood", b"x" * 100_000, "two") == []
 
 
-def test_all_devices_together_are_bounded() -> None:
+def test_total_size_is_limited() -> None:
     queue = IngestQueue()
     for number in range(10):
         fill(queue, f"device-{number}", b"x" * 1_000_000)
     assert sum(len(each.payload) for each in take(queue)) <= MAX_QUEUE_BYTES + 10_000_000
 
 
-def test_what_was_left_out_is_counted_by_name_as_far_as_names_are_bounded() -> None:
+def test_dropped_messages_are_counted_by_a_limited_number_of_names() -> None:
     queue = IngestQueue()
     for number in range(4):
         fill(queue, f"device-{number}", b"x" * 1_000_000)
@@ -68,7 +68,7 @@ def test_what_was_left_out_is_counted_by_name_as_far_as_names_are_bounded() -> N
     assert queue.dropped[OTHERS] > 0
 
 
-def test_a_group_ends_with_the_message_that_makes_it_large() -> None:
+def test_group_ends_with_the_message_that_reaches_the_size() -> None:
     queue = IngestQueue()
     for _ in range(5):
         queue.offer(message("a", b"x" * 400))
@@ -76,7 +76,7 @@ def test_a_group_ends_with_the_message_that_makes_it_large() -> None:
 
 
 @pytest.mark.parametrize("topic", ["", "/", "anura", "a/b/c/" + "d" * 10_000, "\0"])
-def test_a_topic_of_nobody_is_somebodys(topic: str) -> None:
+def test_message_with_odd_topic_is_queued(topic: str) -> None:
     queue = IngestQueue()
     odd = RawMessage(topic, b"", False, datetime.now(UTC))
     assert queue.offer(odd)

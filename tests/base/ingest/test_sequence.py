@@ -19,61 +19,61 @@ def after(history: Sequence[Batch]) -> JournalProgress:
 
 
 @given(batches, st.randoms(use_true_random=False))
-def test_order_and_repetition_change_nothing(history: list[Batch], random) -> None:  # noqa: ANN001
+def test_result_does_not_depend_on_order_or_repetition(history: list[Batch], random) -> None:  # noqa: ANN001
     shuffled = [*history, *history[::2]]
     random.shuffle(shuffled)
     assert after(shuffled) == after(history)
 
 
 @given(batches)
-def test_how_rows_are_split_into_batches_changes_nothing(history: list[Batch]) -> None:
+def test_result_does_not_depend_on_batches(history: list[Batch]) -> None:
     singles = [([number], floor) for numbers, floor in history for number in numbers]
     empty = [([], floor) for numbers, floor in history]
     assert after(singles + empty) == after(history)
 
 
 @given(batches)
-def test_an_acknowledgement_never_exceeds_what_is_committed(history: list[Batch]) -> None:
-    committed = {number for numbers, _ in history for number in numbers if number >= 1}
+def test_acknowledged_rows_are_received_or_below_the_floor(history: list[Batch]) -> None:
+    received = {number for numbers, _ in history for number in numbers if number >= 1}
     floor = max([1, *(floor for _, floor in history)])
     progress = after(history)
     up_to = set(range(1, progress.contiguous + 1))
-    assert all(number in committed or number < floor for number in up_to)
+    assert all(number in received or number < floor for number in up_to)
     assert progress.contiguous + 1 >= floor
-    assert progress.contiguous + 1 not in committed
-    assert progress.missing == len(up_to - committed)
+    assert progress.contiguous + 1 not in received
+    assert progress.missing == len(up_to - received)
 
 
 @given(batches)
-def test_an_acknowledgement_never_goes_back(history: list[Batch]) -> None:
+def test_acknowledged_number_never_decreases(history: list[Batch]) -> None:
     acks = [after(history[:count]).contiguous for count in range(len(history) + 1)]
     assert acks == sorted(acks)
 
 
-def test_a_late_row_is_missing_no_more() -> None:
+def test_late_row_is_no_longer_missing() -> None:
     progress = after([([4], 4)])
     assert (progress.contiguous, progress.missing) == (4, 3)
     assert progress.add([2], 1).missing == 2
 
 
-def test_a_long_journal_takes_no_more_room_than_a_short_one() -> None:
+def test_journal_without_gaps_is_one_span() -> None:
     assert after([(list(range(1, 10_001)), 1)]).received == ((1, 10_000),)
 
 
 @given(batches, st.integers(0, 45))
-def test_what_lacks_is_what_can_still_come_and_has_not(history: list[Batch], below: int) -> None:
+def test_gaps_are_numbers_that_can_still_arrive(history: list[Batch], number: int) -> None:
     progress = after(history)
-    came = {number for numbers, _ in history for number in numbers}
-    lacking = progress.gaps_below(below, 100)
-    assert numbers_of(lacking) == [n for n in range(progress.floor, below) if n not in came]
-    assert lacking == spans(numbers_of(lacking)), "no two of them touch"
-    assert progress.gaps_below(below, 2) == lacking[:2]
+    received = {n for numbers, _ in history for n in numbers}
+    gaps = progress.gaps_below(number, 100)
+    assert numbers_of(gaps) == [n for n in range(progress.floor, number) if n not in received]
+    assert gaps == spans(numbers_of(gaps)), "no two spans touch"
+    assert progress.gaps_below(number, 2) == gaps[:2]
 
 
 @given(st.lists(st.integers(1, 40)), st.lists(st.integers(1, 40)))
-def test_spans_are_sets_of_numbers(some: list[int], others: list[int]) -> None:
-    assert numbers_of(spans(some)) == sorted(set(some))
-    assert merge_spans([*spans(some), *spans(others)]) == spans([*some, *others])
+def test_spans_represent_sets_of_numbers(one: list[int], other: list[int]) -> None:
+    assert numbers_of(spans(one)) == sorted(set(one))
+    assert merge_spans([*spans(one), *spans(other)]) == spans([*one, *other])
 
 
 def numbers_of(spans: Sequence[tuple[int, int]]) -> list[int]:

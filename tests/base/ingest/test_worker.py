@@ -1,21 +1,19 @@
-"""A database that cannot take rows for a while is told about, asked again, and loses nothing."""
+"""Rows wait while the database is locked or full, and none is lost."""
 
 import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, event, func, insert, select
+from sqlalchemy import Engine, event
 from support import eventually
 
-from anura_base.db.engine import open_database, write_transaction
-from anura_base.db.schema import dead_letters
+from anura_base.db.engine import open_database
 from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.worker import IngestWorker
@@ -29,7 +27,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def test_it_outlives_a_locked_and_a_full_database(
+def test_worker_retries_after_a_locked_and_a_full_database(
     engine: Engine,
     tmp_path: Path,
     make,  # noqa: ANN001
@@ -42,46 +40,28 @@ def test_it_outlives_a_locked_and_a_full_database(
         for pragma in limits:
             connection.execute(pragma)
 
-    inbox, told, stop = IngestQueue(), [], threading.Event()
-    worker = IngestWorker(engine, inbox, lambda _, payload: told.append(payload))
+    queue, published, stop = IngestQueue(), [], threading.Event()
+    worker = IngestWorker(engine, queue, lambda _, payload: published.append(payload))
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     row = make.event(1)
     with caplog.at_level(logging.INFO), closing(sqlite3.connect(tmp_path / "base.db")) as other:
         other.execute("BEGIN IMMEDIATE")
-        inbox.offer(RawMessage("anura/v1/s/d/event", batch(uuid4(), 1, [row]), False, datetime.now(UTC)))
+        queue.offer(RawMessage("anura/v1/s/d/event", batch(uuid4(), 1, [row]), False, datetime.now(UTC)))
         eventually(lambda: not worker.healthy)
-        assert not told
+        assert not published
         other.rollback()
-        eventually(lambda: worker.healthy and told)
+        eventually(lambda: worker.healthy and published)
 
         pages = other.execute("PRAGMA page_count").fetchone()[0]
         limits.append(f"PRAGMA max_page_count={pages}")  # as if the disk were full
         rows = [make.event(seq) for seq in range(2, 500)]
-        inbox.offer(RawMessage("anura/v1/s/d/event", batch(uuid4(), 1, rows), False, datetime.now(UTC)))
+        queue.offer(RawMessage("anura/v1/s/d/event", batch(uuid4(), 1, rows), False, datetime.now(UTC)))
         eventually(lambda: not worker.healthy)
         limits[1] = "PRAGMA max_page_count=1000000"
-        eventually(lambda: worker.healthy and len(told) == 2)
+        eventually(lambda: worker.healthy and len(published) == 2)
     stop.set()
     thread.join()
     assert "database is locked" in caplog.text
     assert "full" in caplog.text
     assert "Traceback" not in caplog.text
-
-
-def test_one_that_reads_before_it_writes_waits_for_another_that_writes(engine: Engine) -> None:
-    def add(number: int) -> None:
-        with write_transaction(engine) as connection:
-            there = connection.scalar(select(func.count()).select_from(dead_letters))
-            row = {
-                "topic": f"{number} after {there}",
-                "payload_head": b"",
-                "reason": "",
-                "received_utc": datetime.now(UTC),
-            }
-            connection.execute(insert(dead_letters).values(row))
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(add, range(200)))
-    with engine.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(dead_letters)) == 200

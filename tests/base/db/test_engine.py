@@ -1,0 +1,43 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, insert, inspect, select, text
+
+from anura_base.db.engine import check_writable, open_database, write_transaction
+from anura_base.db.schema import dead_letters, events
+
+
+def test_database_that_accepts_writes_is_writable(engine: Engine) -> None:
+    check_writable(engine)
+
+
+def test_old_database_gets_missing_columns_and_indexes(engine: Engine, sender, make: Any) -> None:  # noqa: ANN001
+    with engine.begin() as connection:
+        for statement in ("DROP INDEX events_by_device", "ALTER TABLE devices DROP COLUMN model_sha256"):
+            connection.execute(text(statement))
+    opened = open_database(engine.url.render_as_string(hide_password=False))
+    assert sender.rows(make.event(1)) == 1
+    assert "model_sha256" in {column["name"] for column in inspect(opened).get_columns("devices")}
+    assert "events_by_device" in {index["name"] for index in inspect(opened).get_indexes(events.name)}
+    opened.dispose()
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # PostgreSQL has a writer for each row
+def test_transaction_that_reads_first_waits_for_other_writers(engine: Engine) -> None:
+    def add(number: int) -> None:
+        with write_transaction(engine) as connection:
+            before = connection.scalar(select(func.count()).select_from(dead_letters))
+            row = {
+                "topic": f"{number} after {before}",
+                "payload_head": b"",
+                "reason": "",
+                "received_utc": datetime.now(UTC),
+            }
+            connection.execute(insert(dead_letters).values(row))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(200)))
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(dead_letters)) == 200

@@ -1,0 +1,40 @@
+"""Rows are stored as they were sent, once, whoever sends them."""
+
+from typing import Any
+
+import pytest
+
+from anura_base.db import queries
+from anura_base.db.schema import effort, events, notices
+from anura_edge.wire import EffortRow, EventRow, NoticeRow
+
+
+def test_rows_of_two_kinds_share_one_sequence(sender, make: Any) -> None:  # noqa: ANN001
+    assert sender.rows(make.event(1), make.event(2)) == 2
+    assert sender.rows(make.effort(3, hours=1.5)) == 3
+    assert (sender.view().events, sender.view().effort_h["analysed"]) == (2, 1.5)
+
+
+def test_stored_event_equals_the_sent_event(sender, make: Any) -> None:  # noqa: ANN001
+    event = make.event(1)
+    sender.rows(event)
+    with sender.engine.connect() as connection:
+        (stored,) = queries.rows_after(connection, events, 0, 10)
+    assert EventRow(**stored) == event
+
+
+@pytest.mark.parametrize(("row", "table"), [(EventRow, events), (EffortRow, effort), (NoticeRow, notices)])
+def test_each_wire_field_has_a_column(row: Any, table: Any) -> None:
+    assert set(row.model_fields) <= set(table.c.keys())
+
+
+def test_repeated_batch_is_stored_once_and_acknowledged_again(sender, make: Any) -> None:  # noqa: ANN001
+    rows = make.event(1), make.event(2)
+    assert [sender.rows(*rows), sender.rows(*rows)] == [2, 2]
+    assert sender.count(events) == 2
+
+
+def test_row_of_two_devices_belongs_to_the_first(sender, new_sender: Any, make: Any) -> None:  # noqa: ANN001
+    event, other = make.event(1), new_sender(device="swamp-2")
+    assert [sender.rows(event), other.rows(event)] == [1, 1]
+    assert (sender.view().events, other.view().events) == (1, 0)
