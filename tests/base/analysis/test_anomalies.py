@@ -1,4 +1,4 @@
-"""What is unlike a site's history is found, and what is like it is not."""
+"""Differences from a site's history are found, and usual nights are not reported."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -25,21 +25,23 @@ COMMON = {
 
 
 def put(engine: Engine, back: int, calls: int = 20, state: str = "analysed", model: str = "aa", **more: Any) -> None:
-    """Put a night with four hours of listening into the database."""
+    """Insert a night with four hours of effort, unless `recorded` is False."""
     start = datetime(2026, 11, 20, 23, tzinfo=UTC) - timedelta(days=back)
     same = {**COMMON, "model_sha256": model, "start_utc": start}
     name = more.get("species", "Boana faber")
-    heard = {"state": state, "first_sample": 0, "samples": 4 * 3_600_000}
-    said = {"label": "X", "scientific_name": name, "end_utc": start, "onset_sample": 0, "offset_sample": 1}
-    sure = {"p_peak": 0.8, "p_mean": 0.8, "level_dbfs": -20}
+    effort_columns = {"state": state, "first_sample": 0, "samples": 4 * 3_600_000}
+    event_columns = {"label": "X", "scientific_name": name, "end_utc": start, "onset_sample": 0, "offset_sample": 1}
+    scores = {"p_peak": 0.8, "p_mean": 0.8, "level_dbfs": -20}
     with engine.begin() as connection:
-        if more.get("listen", True):
-            connection.execute(insert(effort).values({**same, **heard, "id": uuid4()}))
+        if more.get("recorded", True):
+            connection.execute(insert(effort).values({**same, **effort_columns, "id": uuid4()}))
         if calls:
-            connection.execute(insert(events), [{**same, **said, **sure, "id": uuid4()} for _ in range(calls)])
+            connection.execute(
+                insert(events), [{**same, **event_columns, **scores, "id": uuid4()} for _ in range(calls)]
+            )
 
 
-def look(engine: Engine) -> list[Anomaly]:
+def find(engine: Engine) -> list[Anomaly]:
     rollup.refresh(engine)
     with engine.connect() as connection:
         return find_anomalies(connection, SITES, EVENING)
@@ -54,15 +56,15 @@ def usual(engine: Engine) -> Engine:
     return engine
 
 
-def test_a_night_like_the_others_is_no_anomaly(usual: Engine) -> None:
+def test_usual_night_is_no_anomaly(usual: Engine) -> None:
     put(usual, 0)
-    assert look(usual) == []
+    assert find(usual) == []
 
 
 @pytest.mark.parametrize(("calls", "word"), [(400, "more"), (0, "less")])
-def test_a_change_of_rate_is_told_with_both_rates(usual: Engine, calls: int, word: str) -> None:
+def test_change_of_rate_is_reported_with_both_rates(usual: Engine, calls: int, word: str) -> None:
     put(usual, 0, calls=calls)
-    both = look(usual)
+    both = find(usual)
     assert [(found.kind, found.species) for found in both] == [
         (AnomalyKind.RATE, ""),
         (AnomalyKind.RATE, "Boana faber"),
@@ -73,47 +75,47 @@ def test_a_change_of_rate_is_told_with_both_rates(usual: Engine, calls: int, wor
     assert both[0].history[0] is None
 
 
-def test_silence_clipping_and_nothing_at_all_are_told_apart(usual: Engine) -> None:
-    (nothing,) = look(usual)
+def test_missing_silent_and_clipped_audio_are_distinguished(usual: Engine) -> None:
+    (nothing,) = find(usual)
     assert (nothing.kind, nothing.what) == (AnomalyKind.SILENCE, "No audio of this night was received.")
     put(usual, 0, calls=0, state="silent")
-    (flat,) = look(usual)
+    (flat,) = find(usual)
     assert "flat line" in flat.what
     put(usual, 0, calls=0, state="clipped")
-    assert {found.kind for found in look(usual)} == {AnomalyKind.SILENCE, AnomalyKind.CLIPPING}
+    assert {found.kind for found in find(usual)} == {AnomalyKind.SILENCE, AnomalyKind.CLIPPING}
 
 
 @pytest.mark.parametrize("state", ["paused", "gated"])
-def test_a_night_that_saved_energy_is_not_taken_for_one_of_which_nothing_came(usual: Engine, state: str) -> None:
+def test_energy_saving_is_reported_as_the_cause(usual: Engine, state: str) -> None:
     put(usual, 0, calls=0, state=state)
-    (found,) = look(usual)
+    (found,) = find(usual)
     assert (found.kind, "saving energy" in found.what) == (AnomalyKind.SILENCE, True)
     assert state in dict(found.evidence)
 
 
-def test_a_species_that_is_new_here_is_told_with_how_sure_the_model_was(usual: Engine) -> None:
+def test_new_species_is_reported_with_its_probability(usual: Engine) -> None:
     put(usual, 0)
-    put(usual, 0, calls=2, species="Vitreorana uranoscopa", listen=False)
-    (found,) = look(usual)
+    put(usual, 0, calls=2, species="Vitreorana uranoscopa", recorded=False)
+    (found,) = find(usual)
     assert (found.kind, found.species) == (AnomalyKind.SPECIES, "Vitreorana uranoscopa")
     assert dict(found.evidence)["highest probability"] == "0.80"
 
 
-def test_a_rate_that_changes_with_the_model_is_told(engine: Engine) -> None:
+def test_change_of_rate_with_the_model_is_reported(engine: Engine) -> None:
     install_triggers(engine)
     for back in range(10):
         put(engine, back, calls=20 if back > 4 else 90, model="aa" if back > 4 else "bb")
-    assert AnomalyKind.MODEL in {found.kind for found in look(engine)}
+    assert AnomalyKind.MODEL in {found.kind for found in find(engine)}
 
 
-def test_nothing_is_said_of_a_site_that_is_new(engine: Engine) -> None:
+def test_new_site_has_no_anomaly(engine: Engine) -> None:
     install_triggers(engine)
     for back in range(MIN_NIGHTS - 2):
         put(engine, back, calls=0 if back else 500)
-    assert look(engine) == []
+    assert find(engine) == []
 
 
-def test_a_few_odd_nights_in_the_history_hide_nothing() -> None:
+def test_outliers_in_the_history_do_not_hide_a_change() -> None:
     calm = [5.0] * 8 + [4.0] * 8
     assert modified_z_score(30, [*calm, 200, 0]) > Z_SCORE_LIMIT
     assert abs(modified_z_score(8, calm)) < Z_SCORE_LIMIT

@@ -1,4 +1,4 @@
-"""Heatmaps equal what pandas computes from the same rows in another way."""
+"""Heatmaps equal an independent computation with pandas from the same rows."""
 
 import random
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ SITES = {
     "hill": Site(latitude_deg=27.7, longitude_deg=85.3, zone="Asia/Kathmandu"),
 }
 FIRST, LAST = date(2026, 10, 22), date(2026, 10, 28)
-"""The clocks in London are set back in the night of the 24th."""
+"""Daylight saving time ends in London in the night of the 24th."""
 
 SPECIES = ["Boana faber", "Physalaemus cuvieri", "Rana temporaria"]
 
@@ -37,33 +37,33 @@ CONSTANT = {
 
 @pytest.fixture(scope="module")
 def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a week of calls and of recordings of five minutes, a third of which were never made."""
-    chance = random.Random(7)
-    calls, listened = [], []
+    """Return a week of calls and of recordings of five minutes. A third of the recordings are missing."""
+    rng = random.Random(7)
+    calls, recorded = [], []
     begin = datetime(2026, 10, 22, tzinfo=UTC)
     for site in SITES:
         for number in range(8 * 96):
-            if chance.random() < 0.35:
+            if rng.random() < 0.35:
                 continue
             start = begin + timedelta(minutes=15 * number)
-            state = "analysed" if chance.random() < 0.9 else "clipped"
-            listened.append({"site": site, "start": start, "seconds": 300, "state": state})
-            for _ in range(chance.choice([0, 0, 1, 5])):
-                moment = start + timedelta(seconds=chance.uniform(0, 299))
-                calls.append({"site": site, "start": moment, "species": chance.choice(SPECIES)})
-    # One night of the pond without any listening, and one with listening and without any call.
-    calls, listened = pd.DataFrame(calls), pd.DataFrame(listened)
+            state = "analysed" if rng.random() < 0.9 else "clipped"
+            recorded.append({"site": site, "start": start, "seconds": 300, "state": state})
+            for _ in range(rng.choice([0, 0, 1, 5])):
+                moment = start + timedelta(seconds=rng.uniform(0, 299))
+                calls.append({"site": site, "start": moment, "species": rng.choice(SPECIES)})
+    # The pond has one night without effort, and one with effort but without calls.
+    calls, recorded = pd.DataFrame(calls), pd.DataFrame(recorded)
     quiet = (calls.site == "pond") & calls.start.between("2026-10-24T15:00Z", "2026-10-26T14:59Z")
-    off = (listened.site == "pond") & listened.start.between("2026-10-24T15:00Z", "2026-10-25T14:59Z")
-    return calls[~quiet].reset_index(), listened[~off].reset_index()
+    off = (recorded.site == "pond") & recorded.start.between("2026-10-24T15:00Z", "2026-10-25T14:59Z")
+    return calls[~quiet].reset_index(), recorded[~off].reset_index()
 
 
 @pytest.fixture
 def connection(engine: Engine, rows: tuple[pd.DataFrame, pd.DataFrame]) -> Iterator[Connection]:
-    calls, listened = rows
+    calls, recorded = rows
     install_triggers(engine)
     with engine.begin() as connection:
-        for table, frame in ((events, calls), (effort, listened)):
+        for table, frame in ((events, calls), (effort, recorded)):
             connection.execute(
                 insert(table),
                 [
@@ -81,7 +81,7 @@ def connection(engine: Engine, rows: tuple[pd.DataFrame, pd.DataFrame]) -> Itera
 
 
 def with_nights(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add evening, hour by the clock and hour since sunset, row by row, from nothing but local times."""
+    """Add evening, local hour and hour since sunset, computed row by row from local times."""
 
     def of(row: pd.Series) -> tuple[date, int, int]:
         site = SITES[row.site]
@@ -105,8 +105,8 @@ def with_nights(frame: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def expected(rows: tuple[pd.DataFrame, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    calls, listened = (with_nights(frame) for frame in rows)
-    return calls, listened[listened.state == "analysed"]
+    calls, recorded = (with_nights(frame) for frame in rows)
+    return calls, recorded[recorded.state == "analysed"]
 
 
 def rates(grid: Grid) -> dict[tuple[str, int], float | None]:
@@ -118,9 +118,9 @@ def rates(grid: Grid) -> dict[tuple[str, int], float | None]:
 
 
 def divided(
-    calls: pd.DataFrame, listened: pd.DataFrame, row: str, column: str, names: list[str], columns: list
+    calls: pd.DataFrame, recorded: pd.DataFrame, row: str, column: str, names: list[str], columns: list
 ) -> dict:
-    hours = listened.groupby([row, column] if row == "site" else [column]).seconds.sum() / 3_600
+    hours = recorded.groupby([row, column] if row == "site" else [column]).seconds.sum() / 3_600
     counts = calls.groupby([row, column]).size()
     found = {}
     for name in names:
@@ -134,8 +134,8 @@ def divided(
 DAYS = [FIRST + timedelta(days=day) for day in range(7)]
 
 
-def test_rates_are_calls_divided_by_the_hours_analysed_of_the_chosen_sites(connection, expected) -> None:  # noqa: ANN001
-    calls, listened = expected
+def test_rates_equal_calls_per_hour_analysed(connection, expected) -> None:  # noqa: ANN001
+    calls, recorded = expected
     for chosen in (list(SITES), ["pond"], ["fen", "hill"]):
         sites = {name: SITES[name] for name in chosen}
         grid = heatmaps.species_by_night(connection, heatmaps.night_ranges(sites, FIRST, LAST))
@@ -145,15 +145,15 @@ def test_rates_are_calls_divided_by_the_hours_analysed_of_the_chosen_sites(conne
     by_sun = heatmaps.species_by_hour(connection, heatmaps.sunset_ranges(SITES, FIRST, LAST), SUN_HOURS)
     assert rates(by_sun) == divided(*expected, "species", "sun", SPECIES, list(SUN_HOURS))
 
-    # The hour that comes twice when the clock is set back is one hour on the wall.
+    # When daylight saving time ends, one local hour occurs twice.
     by_clock = heatmaps.species_by_hour(connection, heatmaps.clock_ranges(SITES, FIRST, LAST), range(24))
     assert rates(by_clock) == divided(*expected, "species", "clock", SPECIES, list(range(24)))
 
     by_site = heatmaps.site_by_night(connection, heatmaps.night_ranges(SITES, FIRST, LAST), "Boana faber")
     one = calls[calls.species == "Boana faber"]
-    assert rates(by_site) == divided(one, listened, "site", "evening", sorted(SITES), DAYS)
+    assert rates(by_site) == divided(one, recorded, "site", "evening", sorted(SITES), DAYS)
 
-    # A night without listening has no rate; one with listening and without calls has the rate zero.
+    # A night without effort has no rate. A night with effort and without calls has the rate zero.
     pond = heatmaps.species_by_night(connection, heatmaps.night_ranges({"pond": SITES["pond"]}, FIRST, LAST))
     unsampled, silent = (pond.rows["Boana faber"][date(2026, 10, day).toordinal()] for day in (24, 25))
     assert (unsampled, unsampled.rate) == (Cell(0, 0.0), None)
@@ -161,7 +161,7 @@ def test_rates_are_calls_divided_by_the_hours_analysed_of_the_chosen_sites(conne
     assert silent.hours > 0
 
 
-def test_nothing_chosen_gives_an_empty_grid(engine: Engine) -> None:
+def test_empty_selection_gives_an_empty_grid(engine: Engine) -> None:
     with engine.connect() as connection:
         assert heatmaps.species_by_night(connection, []).rows == {}
     arctic = {"ice": Site(latitude_deg=80, longitude_deg=0)}

@@ -14,7 +14,7 @@ ZONES = [
 ]
 
 
-def test_a_night_is_named_by_its_evening_and_goes_from_noon_to_noon() -> None:
+def test_night_lasts_from_noon_to_noon() -> None:
     found = night(SAO_PAULO, date(2026, 11, 20))
     assert (found.begin_utc, found.end_utc) == (
         datetime(2026, 11, 20, 15, tzinfo=UTC),
@@ -24,7 +24,7 @@ def test_a_night_is_named_by_its_evening_and_goes_from_noon_to_noon() -> None:
         assert night_date(datetime(2026, 11, 20, hour, 59, tzinfo=UTC), SAO_PAULO) == date(2026, 11, evening)
 
 
-def test_the_sun_sets_and_rises_when_an_almanac_says() -> None:
+def test_sunset_and_sunrise_agree_with_an_almanac() -> None:
     found = night(SAO_PAULO, date(2026, 11, 20))
     assert found.sunset_utc
     assert found.sunrise_utc
@@ -34,29 +34,27 @@ def test_the_sun_sets_and_rises_when_an_almanac_says() -> None:
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_nights_follow_each_other_without_gaps_in_every_zone(zone: str) -> None:
+def test_nights_are_contiguous_in_every_zone(zone: str) -> None:
     year = list(nights(Site(zone=zone), date(2026, 1, 1), date(2026, 12, 31)))
     for earlier, later in pairwise(year):
         assert earlier.end_slot == later.first_slot
-        assert earlier.end_slot * SLOT_S == earlier.end_utc.timestamp(), "a night ends with a slot"
+        assert earlier.end_slot * SLOT_S == earlier.end_utc.timestamp(), "a night ends at the edge of a slot"
         assert earlier.end_utc - earlier.begin_utc in {timedelta(hours=h) for h in (23, 23.5, 24, 24.5, 25)}
         assert night_date(earlier.end_utc - timedelta(seconds=1), Site(zone=zone)) == earlier.evening
 
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("longitude_deg", [-180, -47, 0, 90, 179.9])
-def test_between_the_polar_circles_each_night_has_one_sunset_wherever_and_in_whatever_zone(
-    zone: str, longitude_deg: float
-) -> None:
+def test_nights_between_the_polar_circles_have_a_sunset(zone: str, longitude_deg: float) -> None:
     year = list(
         nights(Site(latitude_deg=20, longitude_deg=longitude_deg, zone=zone), date(2026, 3, 1), date(2026, 4, 30))
     )
     without = [found for found in year if found.sunset_utc is None or found.sunrise_utc is None]
-    # Where the zone is the wrong one for the place, sunset may be at noon, and then move from one night to the next.
+    # If the zone does not fit the position, sunset may be near noon and change from one night to the next.
     assert len(without) <= 2
 
 
-def test_a_polar_day_and_a_polar_night_have_no_sunset() -> None:
+def test_polar_day_and_polar_night_have_no_sunset() -> None:
     tromso = Site(latitude_deg=69.65, longitude_deg=18.96, zone="Europe/Oslo")
     for day in (date(2026, 6, 21), date(2026, 12, 21)):
         assert night(tromso, day).sunset_utc is None
@@ -64,17 +62,17 @@ def test_a_polar_day_and_a_polar_night_have_no_sunset() -> None:
     assert night(Site(latitude_deg=90, longitude_deg=0), date(2026, 3, 20)).evening == date(2026, 3, 20)
 
 
-def test_a_site_without_a_place_has_nights_and_no_sun() -> None:
+def test_site_without_position_has_nights_without_sunset() -> None:
     assert night(Site(zone="Asia/Tokyo"), date(2026, 1, 1)).sunset_utc is None
 
 
-def test_hours_are_the_clocks_on_nights_when_it_is_changed() -> None:
+def test_night_is_split_where_daylight_saving_time_changes() -> None:
     london = Site(zone="Europe/London")
     spring, autumn = night(london, date(2026, 3, 28)), night(london, date(2026, 10, 24))
     assert spring.end_slot - spring.first_slot == 23 * 4
     (first, change, noon), (change_too, end, noon_too) = split_at_clock_changes(spring, "Europe/London")
     assert (first, change - first, change_too, end) == (spring.first_slot, 13 * 4, change, spring.end_slot)
-    assert (noon, noon - noon_too) == (first, 4), "after 1:00 comes 2:00: one hour more since noon"
+    assert (noon, noon - noon_too) == (first, 4), "the local clock skips one hour"
     assert [part[2] - autumn.first_slot for part in split_at_clock_changes(autumn, "Europe/London")] == [0, 4]
     summer = night(london, date(2026, 7, 1))
     assert split_at_clock_changes(summer, "Europe/London") == [(summer.first_slot, summer.end_slot, summer.first_slot)]

@@ -1,4 +1,4 @@
-"""Words on calls are only ever added, and the last one counts."""
+"""Reviews are only added, and the last one of an event counts."""
 
 import io
 import zipfile
@@ -38,73 +38,73 @@ def put(engine: Engine, *scores: float, **changes: Any) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
-def say(engine: Engine, event: UUID, verdict: Verdict, label: str = "", who: str = "ana") -> None:
+def review(engine: Engine, event: UUID, verdict: Verdict, label: str = "", who: str = "ana") -> None:
     with engine.begin() as connection:
         reviews.add_review(connection, event, who, verdict, label)
 
 
-def ask(engine: Engine, order: ReviewOrder, species: str = "Boana faber", site: str = "") -> UUID | None:
+def next_id(engine: Engine, order: ReviewOrder, species: str = "Boana faber", site: str = "") -> UUID | None:
     with engine.connect() as connection:
         found = reviews.next_event(connection, species, site, order)
         return found and found.id
 
 
-def test_the_queue_gives_each_call_until_somebody_has_said_a_word(engine: Engine) -> None:
+def test_queue_contains_events_without_a_review(engine: Engine) -> None:
     low, high, middle = put(engine, 0.2, 0.9, 0.5)
-    assert (ask(engine, ReviewOrder.LOWEST), ask(engine, ReviewOrder.HIGHEST)) == (low, high)
-    say(engine, high, Verdict.CONFIRMED)
-    assert ask(engine, ReviewOrder.HIGHEST) == middle
+    assert (next_id(engine, ReviewOrder.LOWEST), next_id(engine, ReviewOrder.HIGHEST)) == (low, high)
+    review(engine, high, Verdict.CONFIRMED)
+    assert next_id(engine, ReviewOrder.HIGHEST) == middle
     for _ in range(5):
-        assert ask(engine, ReviewOrder.ANY) in {low, middle}
-    say(engine, middle, Verdict.REJECTED)
-    say(engine, low, Verdict.RELABELLED, "PHYCUV")
-    assert ask(engine, ReviewOrder.ANY) is None
+        assert next_id(engine, ReviewOrder.ANY) in {low, middle}
+    review(engine, middle, Verdict.REJECTED)
+    review(engine, low, Verdict.RELABELLED, "PHYCUV")
+    assert next_id(engine, ReviewOrder.ANY) is None
 
 
-def test_a_word_that_is_taken_back_is_kept_and_the_call_waits_again(engine: Engine) -> None:
+def test_undone_review_is_stored_and_event_is_queued_again(engine: Engine) -> None:
     (only,) = put(engine, 0.5)
-    say(engine, only, Verdict.CONFIRMED)
+    review(engine, only, Verdict.CONFIRMED)
     with engine.connect() as connection:
         assert reviews.latest_review(connection, "ana").event_id == only
         assert reviews.latest_review(connection, "bea") is None
-    say(engine, only, Verdict.UNDONE)
-    assert ask(engine, ReviewOrder.HIGHEST) == only
+    review(engine, only, Verdict.UNDONE)
+    assert next_id(engine, ReviewOrder.HIGHEST) == only
     with engine.connect() as connection:
         assert reviews.latest_review(connection, "ana") is None
         assert connection.scalar(select(func.count()).select_from(table)) == 2
 
 
-def test_the_queue_can_be_of_one_site_and_of_a_species_without_a_name(engine: Engine) -> None:
+def test_queue_of_one_site_and_of_a_label_without_name(engine: Engine) -> None:
     put(engine, 0.9)
     (there,) = put(engine, 0.1, site="fen")
     (nameless,) = put(engine, 0.4, scientific_name="", label="X1")
-    assert ask(engine, ReviewOrder.HIGHEST, site="fen") == there
-    assert ask(engine, ReviewOrder.HIGHEST, "X1") == nameless
-    assert ask(engine, ReviewOrder.HIGHEST, "Nobody") is None
+    assert next_id(engine, ReviewOrder.HIGHEST, site="fen") == there
+    assert next_id(engine, ReviewOrder.HIGHEST, "X1") == nameless
+    assert next_id(engine, ReviewOrder.HIGHEST, "Nobody") is None
 
 
-def test_precision_counts_what_stands_from_each_threshold_on(engine: Engine) -> None:
+def test_precision_counts_current_reviews_by_threshold(engine: Engine) -> None:
     ids = put(engine, 0.35, 0.55, 0.75, 0.92)
     for event, verdict in zip(ids, ("rejected", "relabelled", "confirmed", "confirmed"), strict=True):
-        say(engine, event, Verdict(verdict), "PHYCUV")
+        review(engine, event, Verdict(verdict), "PHYCUV")
     with engine.connect() as connection:
         found = {row.threshold: (row.reviewed, row.right) for row in reviews.precisions(connection, "Boana faber")}
     assert found == {0.3: (4, 2), 0.5: (3, 2), 0.6: (2, 2), 0.7: (2, 2), 0.8: (1, 1), 0.9: (1, 1)}
 
 
 @pytest.mark.parametrize(("right", "low", "high"), [(0, 0.0, 0.278), (5, 0.237, 0.763), (10, 0.722, 1.0)])
-def test_intervals_are_wilsons(right: int, low: float, high: float) -> None:
+def test_precision_interval_is_wilsons(right: int, low: float, high: float) -> None:
     # For 5 of 10 the textbook has 0.237 to 0.763.
     assert Precision(0.5, 10, right).interval == pytest.approx((low, high), abs=1e-3)
 
 
-def test_the_training_set_is_read_by_the_training(engine: Engine, tmp_path: Path) -> None:
+def test_training_set_is_readable_by_the_trainer(engine: Engine, tmp_path: Path) -> None:
     right, other, wrong = put(engine, 0.9, 0.8, 0.7)
     alone, *_ = put(engine, 0.6, recording="b2:2", recording_name="=cmd.wav")
-    say(engine, right, Verdict.CONFIRMED)
-    say(engine, other, Verdict.RELABELLED, "PHYCUV")
-    say(engine, wrong, Verdict.REJECTED)
-    say(engine, alone, Verdict.REJECTED)
+    review(engine, right, Verdict.CONFIRMED)
+    review(engine, other, Verdict.RELABELLED, "PHYCUV")
+    review(engine, wrong, Verdict.REJECTED)
+    review(engine, alone, Verdict.REJECTED)
     with engine.connect() as connection:
         data = training_zip(reviews.reviewed_events(connection), {"pond": Site(zone="America/Sao_Paulo")})
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

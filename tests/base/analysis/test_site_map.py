@@ -1,4 +1,4 @@
-"""The map is true in its middle, and stands wherever the sites are."""
+"""The map is true to scale in its middle, at any position."""
 
 import math
 
@@ -20,7 +20,7 @@ def sites(places: list[tuple[float, float]]) -> dict[str, Site]:
 
 
 @pytest.mark.parametrize("places", PLACES.values(), ids=PLACES)
-def test_every_site_is_on_the_map(places: list[tuple[float, float]]) -> None:
+def test_each_site_is_inside_the_map(places: list[tuple[float, float]]) -> None:
     found = project_sites(sites(places))
     assert len(found.points) == len(places)
     for place in found.points:
@@ -28,7 +28,7 @@ def test_every_site_is_on_the_map(places: list[tuple[float, float]]) -> None:
         assert MARGIN - 1 <= place.y <= HEIGHT - MARGIN + 1
 
 
-def test_distances_are_those_of_the_bar_and_north_is_up() -> None:
+def test_distances_agree_with_the_scale_bar() -> None:
     found = project_sites(sites([(-22.0, -47.0), (-22.1, -47.0), (-22.0, -46.9)]))
     north, south, east = found.points
     per_km = found.bar_width / found.bar_km
@@ -36,14 +36,14 @@ def test_distances_are_those_of_the_bar_and_north_is_up() -> None:
     assert (east.x - north.x) / per_km == pytest.approx(11.12 * math.cos(math.radians(22.05)), rel=0.01)
 
 
-def test_neighbours_across_the_date_line_are_neighbours() -> None:
+def test_neighbours_across_the_date_line_are_close() -> None:
     found = project_sites(sites(PLACES["across the date line"]))
     west, east = found.points
     assert west.x < east.x
     assert found.bar_km <= 10
 
 
-def test_a_site_without_a_place_is_named_beside_the_map() -> None:
+def test_site_without_position_is_listed() -> None:
     found = project_sites({"here": Site(latitude_deg=1, longitude_deg=1), "nowhere": Site()})
     assert [place.name for place in found.points] == ["here"]
     assert found.sites_without_position == ["nowhere"]

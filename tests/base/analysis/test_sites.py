@@ -21,15 +21,15 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
     engine.dispose()
 
 
-def tell(connection: Connection, site: str, device: str, **place: object) -> None:
+def send_status(connection: Connection, site: str, device: str, **place: object) -> None:
     payload = Status(state="online", **place).to_bytes()
     ingest(connection, [RawMessage(f"anura/v1/{site}/{device}/status", payload, False, datetime.now(UTC))])
 
 
-def test_the_settings_go_before_what_devices_say_of_their_place(connection: Connection) -> None:
-    tell(connection, "pond", "a")
-    tell(connection, "pond", "b", latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")
-    tell(connection, "swamp", "c", latitude_deg=10.0, longitude_deg=20.0)
+def test_settings_have_priority_over_device_positions(connection: Connection) -> None:
+    send_status(connection, "pond", "a")
+    send_status(connection, "pond", "b", latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")
+    send_status(connection, "swamp", "c", latitude_deg=10.0, longitude_deg=20.0)
     known = {"swamp": Site(title="The swamp", zone="Europe/Berlin"), "bog": Site()}
     assert all_sites(connection, known) == {
         **known,
@@ -38,6 +38,6 @@ def test_the_settings_go_before_what_devices_say_of_their_place(connection: Conn
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Land", "../../etc/passwd", "/etc/localtime", "America", "", "é" * 64])
-def test_a_zone_that_nobody_knows_is_utc(connection: Connection, zone: str) -> None:
-    tell(connection, "pond", "a", zone=zone)
+def test_unknown_zone_is_replaced_by_utc(connection: Connection, zone: str) -> None:
+    send_status(connection, "pond", "a", zone=zone)
     assert all_sites(connection, {}) == {"pond": Site(zone="UTC")}
