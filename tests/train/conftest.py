@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from data_sets import write_frogs
+from data_sets import write_frogs, write_raw
 from hypothesis import settings
 
 from anura_train.data import Corpus, read_corpus
@@ -23,6 +23,12 @@ def one_core() -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write_frogs(tmp_path)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """AnuraSet as it is unpacked, with seconds instead of minutes."""
+    return write_raw(tmp_path / "raw")
 
 
 @pytest.fixture

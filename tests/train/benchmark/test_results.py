@@ -130,7 +130,7 @@ def test_the_plan_of_the_project_is_sound_and_lists_every_recipe_that_needs_the_
     ("change", "message"),
     [
         ({"typo": 1}, "typo"),
-        ({"recipes": [{"recipe": "none.yaml"}]}, "cannot read recipe"),
+        ({"recipes": [{"recipe": "none.yaml"}]}, "none.yaml: No such file"),
         ({"recipes": [{"recipe": "tiny.yaml"}, {"recipe": "tiny.yaml"}]}, "listed twice"),
         ({"comparison": {"baseline": "other", "others": []}}, "not in the table"),
         ({"leakage": {"recipe": "tiny.yaml", "changes": {"steps": 0}}}, "steps"),

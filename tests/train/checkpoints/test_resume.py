@@ -22,12 +22,12 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 from anura_train.data import read_corpus
-from anura_train.training.folds import Bench, fit_fold
+from anura_train.training.folds import RunContext, fit_fold
 from anura_train.recipe import Recipe
 
 torch.set_num_threads(1)
 recipe = Recipe.model_validate_json(sys.argv[1])
-bench = Bench(Path(sys.argv[3]), Fabric(accelerator="cpu", devices=1), keep_every=int(sys.argv[4]))
+bench = RunContext(Path(sys.argv[3]), Fabric(accelerator="cpu", devices=1), keep_every=int(sys.argv[4]))
 fit_fold(recipe, read_corpus(Path(sys.argv[2])), 1, bench, lambda step: print(step.number, flush=True))
 """
 
