@@ -57,7 +57,7 @@ def test_a_float_bundle_says_how_near_it_is_to_torch(bundle: Bundle) -> None:
 
 def test_another_models_folds_are_not_taken(bundle: Bundle, corpus: Corpus, trained: Path) -> None:
     with pytest.raises(ModelError, match="different labels"):
-        macro_f1_loss(bundle, corpus.only(lambda each: "AAALOW" not in each.codes), trained)
+        macro_f1_loss(bundle, corpus.filter_recordings(lambda each: "AAALOW" not in each.codes), trained)
 
 
 def test_a_missing_fold_is_named(bundle: Bundle, corpus: Corpus, trained: Path, tmp_path: Path) -> None:

@@ -47,4 +47,4 @@ def test_a_comparison_hears_every_recording_that_was_chosen(corpus: Corpus) -> N
 
 def test_a_single_recording_is_not_enough(corpus: Corpus) -> None:
     with pytest.raises(SourceError, match="too few"):
-        select_recordings(corpus.only(lambda each: each.name == "frogs/audio/AAA_0.flac"))
+        select_recordings(corpus.filter_recordings(lambda each: each.name == "frogs/audio/AAA_0.flac"))

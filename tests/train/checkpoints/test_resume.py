@@ -122,7 +122,7 @@ def test_what_has_ended_is_not_done_again(short: Recipe, corpus: Corpus, tmp_pat
 def test_another_recipe_or_other_data_begins_anew(short: Recipe, corpus: Corpus, tmp_path: Path) -> None:
     steps_of(short, corpus, tmp_path)
     assert steps_of(short.model_copy(update={"seed": 9, "steps": 3}), corpus, tmp_path) == [1, 2, 3]
-    fewer = corpus.only(lambda recording: recording.name != corpus.frogs[-1].name)
+    fewer = corpus.filter_recordings(lambda recording: recording.name != corpus.frogs[-1].name)
     assert steps_of(short, fewer, tmp_path) == [1, 2]
 
 

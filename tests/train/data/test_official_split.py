@@ -95,7 +95,7 @@ def test_the_test_part_is_scored_and_never_learnt_from(recipe: Recipe, corpus: C
     bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
     fit_final(quick, parted, bench, lambda _: None)
     assert set(load_logits(tmp_path / TEST_LOGITS)) == {each.name for each in parted.test}
-    less = parted.only(lambda each: each.split != "test")
+    less = parted.filter_recordings(lambda each: each.split != "test")
     assert fingerprint(quick, parted) == fingerprint(quick, less)
     species = load_checkpoint(tmp_path).provenance.species
     assert [each.recordings for each in species] == [2] * len(species)

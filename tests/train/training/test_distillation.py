@@ -152,7 +152,7 @@ def test_teachers_are_of_the_fold_and_learnt_from_no_recording_that_is_tested(
 ) -> None:
     folds = cross_validation_folds(corpus, taught.folds, taught.split_seed)
     for fold in range(taught.folds):
-        learnt = corpus.only(lambda each, fold=fold: folds.get(each.name, fold) != fold)  # type: ignore[misc]
+        learnt = corpus.filter_recordings(lambda each, fold=fold: folds.get(each.name, fold) != fold)  # type: ignore[misc]
         teachers = load_teachers([folder], taught, corpus, learnt, fold)
         assert teachers
         own = load_final_weights(folder / f"state/fold-{fold}.pt")
@@ -189,7 +189,7 @@ def test_teachers_that_do_not_fit_are_refused(taught: Recipe, recipe: Recipe, co
     ):
         with pytest.raises(ConfigError, match=reason):
             load_teachers(folders, wrong, corpus, corpus, None)
-    fewer = corpus.only(lambda each: "AAA" not in each.codes)
+    fewer = corpus.filter_recordings(lambda each: "AAA" not in each.codes)
     with pytest.raises(ConfigError, match="other species"):
         load_teachers([folder], taught, fewer, fewer, None)
 

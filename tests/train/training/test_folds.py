@@ -104,7 +104,7 @@ def test_the_authors_folds_are_taken_where_they_made_as_many(recipe: Recipe, cor
 
 def test_data_without_a_background_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:
     bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
-    frogs = corpus.only(lambda clip: bool(clip.codes))
+    frogs = corpus.filter_recordings(lambda clip: bool(clip.codes))
     for fold in range(quick.folds):
         fit_fold(quick, frogs, fold, bench, no_report)
     fit_final(quick, frogs, bench, no_report)

@@ -198,6 +198,6 @@ def _esc10(bench: BenchmarkContext) -> Corpus:
     """Write ESC-10 as the tables that trainings read, with the folds of its authors."""
     findings = Findings()
     clips = read_split_table(bench.data / "esc10", findings)
-    findings.stop_at_faults()
+    findings.raise_if_errors()
     write_tables(clips, bench.out / "data/esc10")
     return read_corpus(bench.out / "data/esc10")

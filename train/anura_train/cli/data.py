@@ -170,11 +170,11 @@ def examine(folder: Path, layout: str, strict: bool = False) -> Corpus:
 def report(findings: Findings, strict: bool) -> None:
     """Print the oddities, then stop at faults."""
     if strict:
-        findings.faults += findings.oddities
+        findings.errors += findings.warnings
     else:
-        for oddity in findings.oddities:
+        for oddity in findings.warnings:
             typer.echo(f"odd: {oddity}", err=True)
-    findings.stop_at_faults()
+    findings.raise_if_errors()
 
 
 def progress(what: str) -> OnRecording:

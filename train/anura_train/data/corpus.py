@@ -140,7 +140,7 @@ class Corpus:
         """Return a code's names; a code that the table lacks has none."""
         return next((taxon for taxon in self.species if taxon.code == code), Taxon(code))
 
-    def only(self, wanted: Callable[[Recording], bool]) -> "Corpus":
+    def filter_recordings(self, wanted: Callable[[Recording], bool]) -> "Corpus":
         """Return the corpus of some of its recordings, its species table whole."""
         return replace(self, recordings=tuple(filter(wanted, self.recordings)))
 

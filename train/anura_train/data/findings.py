@@ -13,7 +13,7 @@ class Finding:
 
     where: str
     """File and line, or recording."""
-    what: str
+    message: str
     """What is wrong, and the remedy."""
 
     def __str__(self) -> str:
@@ -24,21 +24,21 @@ class Finding:
 class Findings:
     """Everything found so far."""
 
-    faults: list[Finding] = field(default_factory=list)
+    errors: list[Finding] = field(default_factory=list)
     """No training begins before these are mended."""
-    oddities: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
     """Left out or put right in memory; training goes on."""
 
-    def fault(self, where: object, what: str) -> None:
+    def error(self, where: object, what: str) -> None:
         """Note something that must be mended."""
-        self.faults.append(Finding(str(where), what))
+        self.errors.append(Finding(str(where), what))
 
-    def oddity(self, where: object, what: str) -> None:
+    def warning(self, where: object, what: str) -> None:
         """Note something that was tolerated."""
-        self.oddities.append(Finding(str(where), what))
+        self.warnings.append(Finding(str(where), what))
 
-    def stop_at_faults(self) -> None:
+    def raise_if_errors(self) -> None:
         """Raise SourceError that names every fault, if there is any."""
-        if self.faults:
-            count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
-            raise SourceError(f"{count} in the data:\n" + "\n".join(f"  {fault}" for fault in self.faults))
+        if self.errors:
+            count = "1 fault" if len(self.errors) == 1 else f"{len(self.faults)} faults"
+            raise SourceError(f"{count} in the data:\n" + "\n".join(f"  {fault}" for fault in self.errors))

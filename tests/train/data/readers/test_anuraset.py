@@ -18,8 +18,8 @@ HEADER = "sample_name,fname,min_t,max_t,site,date,species_number,subset,SPHSUR,B
 def test_minutes_come_with_both_kinds_of_labels_site_and_night(raw: Path) -> None:
     findings = Findings()
     corpus = read_labelled_minutes(raw, findings)
-    assert not findings.faults
-    assert not findings.oddities
+    assert not findings.errors
+    assert not findings.warnings
     assert len(corpus.recordings) == 20
     assert [taxon.scientific_name for taxon in corpus.species] == [
         "Sphaenorhynchus surdus",
@@ -43,7 +43,7 @@ def test_a_species_that_calls_nowhere_has_a_column_but_is_none_of_the_corpus(raw
     assert "RHIICT" in {taxon.code for taxon in read_labelled_minutes(raw, Findings()).species}
     findings = Findings()
     assert "RHIICT" not in {taxon.code for taxon in read_minutes(raw, findings).species}
-    assert "no recording of RHIICT" in findings.oddities[0].what
+    assert "no recording of RHIICT" in findings.warnings[0].message
 
 
 def test_what_is_odd_in_the_published_set_is_left_out_and_told(raw: Path) -> None:
@@ -64,14 +64,14 @@ def test_what_is_odd_in_the_published_set_is_left_out_and_told(raw: Path) -> Non
     table.write_text(table.read_text() + "INCT4,INCT4_20200101_000000,0,7,0\n")
     findings = Findings()
     corpus = read_labelled_minutes(raw, findings)
-    assert not findings.faults
+    assert not findings.errors
     recording = next(each for each in corpus.recordings if each.group == track.stem)
     assert recording.strong == (
         StrongLabel("SPHSUR", 0.5, 1, 500, 900, "M"),
         StrongLabel("BOAFAB", 1, 2),
         StrongLabel("LEPFUS", 5, 6, quality="H"),
     )
-    told = "\n".join(map(str, findings.oddities))
+    told = "\n".join(map(str, findings.warnings))
     for line, what in {
         4: "not onset, offset and label",
         5: "onset 2 s is not before offset 1 s",
@@ -91,13 +91,13 @@ def test_a_recording_without_labels_or_sound_is_a_fault_and_all_are_named(raw: P
     (raw / "raw_data/INCT17/INCT17_20191101_040001.wav").write_bytes(b"RIFF")
     findings = Findings()
     assert len(read_labelled_minutes(raw, findings).recordings) == 18
-    assert len(findings.faults) == 2
-    assert {fault.what.split(";")[0].split(":")[0] for fault in findings.faults} == {
+    assert len(findings.errors) == 2
+    assert {fault.message.split(";")[0].split(":")[0] for fault in findings.errors} == {
         "has no label track",
         "cannot be decoded",
     }
     read_labelled_minutes(raw / "nowhere", findings)
-    assert "raw_data.zip" in findings.faults[-1].what
+    assert "raw_data.zip" in findings.errors[-1].message
 
 
 @pytest.mark.parametrize("folder", ["", "audio"])
@@ -115,7 +115,7 @@ def test_windows_are_found_under_either_name(tmp_path: Path, folder: str, by_sam
     (window,) = read_windows(tmp_path, findings).recordings
     assert window.path == file
     assert (window.group, window.split, window.codes) == ("INCT4_20191101_190000", "train", ("SPHSUR",))
-    assert [oddity.what.partition(";")[0] for oddity in findings.oddities] == [
+    assert [oddity.message.partition(";")[0] for oddity in findings.warnings] == [
         "species_number is not the number of species in 1 rows",
         "no recording of BOAFAB",
     ]
@@ -132,7 +132,7 @@ def test_bad_window_rows_are_faults(tmp_path: Path) -> None:
     )
     findings = Findings()
     read_windows(tmp_path, findings)
-    assert [str(fault).partition("metadata.csv, ")[2].partition(";")[0] for fault in findings.faults] == [
+    assert [str(fault).partition("metadata.csv, ")[2].partition(";")[0] for fault in findings.errors] == [
         f"line 3: INCT4/{stem}_0_3.wav is listed twice",
         "line 4: min_t, max_t: no whole seconds",
         "line 5: SPHSUR: neither 0 nor 1",
@@ -153,6 +153,6 @@ def test_real_rows_of_metadata_are_read(tmp_path: Path) -> None:
     assert {each.site for each in corpus.recordings} == {"INCT4", "INCT17", "INCT41", "INCT20955"}
     assert [taxon.code for taxon in corpus.species] == list(ANURASET)
     assert all(taxon.scientific_name and taxon.frequency for taxon in corpus.species)
-    assert not findings.faults
-    assert "species_number is not the number of species in 343 rows" in findings.oddities[0].what
+    assert not findings.errors
+    assert "species_number is not the number of species in 343 rows" in findings.warnings[0].message
     check_disjoint(corpus.recordings, {each.name: each.split for each in corpus.recordings})

@@ -64,7 +64,7 @@ def test_a_corpus_comes_back_from_disk_as_it_was(tmp_path_factory: pytest.TempPa
     write_tables(corpus, folder)
     findings = Findings()
     assert read_tables(folder, findings) == corpus
-    assert not findings.faults
+    assert not findings.errors
 
 
 def write(folder: Path, **tables: str) -> None:
@@ -87,7 +87,7 @@ def test_two_columns_are_enough(tmp_path: Path) -> None:
     assert corpus.recordings[0].weak == (WeakLabel("AAA"), WeakLabel("BBB", 3))
     assert [each.codes for each in corpus.recordings] == [("AAA", "BBB"), ()]
     assert [taxon.code for taxon in corpus.species] == ["AAA", "BBB"]
-    assert "2 without a group" in findings.oddities[0].what
+    assert "2 without a group" in findings.warnings[0].message
 
 
 def test_every_fault_is_named_by_table_line_and_column(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_every_fault_is_named_by_table_line_and_column(tmp_path: Path) -> None:
         "recordings.csv, line 7: name: d.wav is listed twice",
         "labels.csv: 'z.wav' is not in recordings.csv",
     ]
-    found = [str(fault).removeprefix(f"{tmp_path}/") for fault in findings.faults]
+    found = [str(fault).removeprefix(f"{tmp_path}/") for fault in findings.errors]
     assert len(found) == len(expected), found
     for report, wanted in zip(found, expected, strict=True):
         assert report.startswith(wanted), report

@@ -50,7 +50,7 @@ def test_pieces_of_one_insect_recording_are_one_group(tmp_path: Path) -> None:
     assert [taxon.code for taxon in corpus.species] == ["Acheta_domesticus", "Gryllus_bimaculatus"]
     assert corpus.recordings[1].path.is_file()
     assert corpus.recordings[0].licence == "CC BY 4.0"
-    assert not findings.faults
+    assert not findings.errors
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_a_table_that_cannot_be_used_is_a_fault(tmp_path: Path, tables: dict[str
         (tmp_path / name).write_text(text)
     findings = Findings()
     read_split_table(tmp_path, findings)
-    assert fault in str(findings.faults[0])
+    assert fault in str(findings.errors[0])
 
 
 @pytest.mark.skipif("ANURA_DATA" not in os.environ, reason="ANURA_DATA names no folder with ESC-10")
 def test_the_real_esc10_has_five_folds_that_share_no_source() -> None:
     findings = Findings()
     corpus = read_split_table(Path(os.environ["ANURA_DATA"]) / "esc10", findings)
-    assert not findings.faults
+    assert not findings.errors
     assert (len(corpus.recordings), len(corpus.species)) == (400, 10)
     folds = published_folds(corpus.recordings)
     assert set(folds.values()) == set(range(5))

@@ -32,7 +32,7 @@ def test_raven_lists_a_selection_in_two_views_and_means_it_once(sound: Path) -> 
     (sound / "POND_20240502_003000.selections.txt").write_text(f"{RAVEN}\tSpecies\n")
     findings = Findings()
     corpus = read_raven_folder(sound, findings)
-    assert not findings.faults
+    assert not findings.errors
     first, second = corpus.recordings
     assert first.strong == (StrongLabel("HYLCIN", 0.1, 0.4, 900, 1200), StrongLabel("Green_Frog", 0.5, 0.9))
     assert second.codes == ()
@@ -50,14 +50,14 @@ def test_raven_tables_of_several_files_count_within_each(sound: Path) -> None:
     )
     findings = Findings()
     corpus = read_raven_folder(sound, findings)
-    assert not findings.faults
+    assert not findings.errors
     assert [(label.onset_s, label.offset_s) for each in corpus.recordings for label in each.strong] == [
         (0.1, pytest.approx(0.4)),
         (0.5, 0.75),
     ]
     table.write_text(table.read_text().replace("File Offset (s)", "Offset"))
     read_raven_folder(sound, findings)
-    assert "several files, but no column 'File Offset (s)'" in findings.faults[0].what
+    assert "several files, but no column 'File Offset (s)'" in findings.errors[0].message
 
 
 def test_every_row_without_a_recording_a_species_or_sense_is_a_fault(sound: Path) -> None:
@@ -72,7 +72,7 @@ def test_every_row_without_a_recording_a_species_or_sense_is_a_fault(sound: Path
     (sound / "species.csv").write_text("code\nHYLCIN\n")
     findings = Findings()
     read_raven_folder(sound, findings)
-    told = [str(fault).removeprefix(f"{sound}/") for fault in findings.faults]
+    told = [str(fault).removeprefix(f"{sound}/") for fault in findings.errors]
     for report, wanted in zip(
         told,
         [
@@ -96,14 +96,14 @@ def test_recordings_of_one_name_take_the_labels_of_their_own_folder(tmp_path: Pa
     (tmp_path / "pond/._night.wav").write_bytes(b"a Mac was here")
     findings = Findings()
     corpus = read_audacity_folder(tmp_path, findings)
-    assert not findings.faults
+    assert not findings.errors
     assert {each.name: each.codes for each in corpus.recordings} == {
         "pond/night.wav": ("AAA",),
         "lake/night.wav": ("BBB",),
     }
     (tmp_path / "night.txt").write_text("0.1\t0.4\tCCC\n")
     read_audacity_folder(tmp_path, findings)
-    assert "night.txt, line 1: several recordings 'night'; keep" in str(findings.faults[0])
+    assert "night.txt, line 1: several recordings 'night'; keep" in str(findings.errors[0])
 
 
 def test_audacity_tracks_are_read_with_band_and_quality(sound: Path) -> None:
@@ -111,7 +111,7 @@ def test_audacity_tracks_are_read_with_band_and_quality(sound: Path) -> None:
     (sound / "POND_20240502_003000.txt").write_text("")
     findings = Findings()
     corpus = read_audacity_folder(sound, findings)
-    assert not findings.faults
+    assert not findings.errors
     assert corpus.recordings[0].strong == (
         StrongLabel("HYLCIN", 0.1, 0.4, 900, 1200, "M"),
         StrongLabel("dog_bark", 0.5, 0.9),
@@ -132,7 +132,7 @@ def test_bad_audacity_lines_are_faults_with_their_line(sound: Path) -> None:
     (sound / "POND_20240502_003000.txt").write_bytes(b"\xff\xfe\x00")
     findings = Findings()
     read_audacity_folder(sound, findings)
-    assert [fault.what.split(";")[0].split(":")[0] for fault in findings.faults] == [
+    assert [fault.message.split(";")[0].split(":")[0] for fault in findings.errors] == [
         "not onset, offset and label with tabs between",
         "onset or offset is no number",
         "the label is not CODE or CODE_Q with Q one of L, M, H",
@@ -144,7 +144,7 @@ def test_bad_audacity_lines_are_faults_with_their_line(sound: Path) -> None:
 def test_a_folder_without_sound_is_refused(tmp_path: Path) -> None:
     findings = Findings()
     read_raven_folder(tmp_path, findings)
-    assert "holds no recording" in findings.faults[0].what
+    assert "holds no recording" in findings.errors[0].message
 
 
 @pytest.mark.skipif("ANURA_DATA" not in os.environ, reason="ANURA_DATA names no folder with boxed recordings")
@@ -155,7 +155,7 @@ def test_real_raven_tables_take_the_species_that_the_recordings_have(tmp_path: P
     (tmp_path / "boxes/recordings.csv").write_text(f"file,labels,group\n{rows}")
     findings = Findings()
     corpus = read_raven_folder(tmp_path / "boxes", findings)
-    assert not findings.faults
+    assert not findings.errors
     assert {each.name: len(each.strong) for each in corpus.recordings} == {
         "cuvieri.wav": 3,
         "centralis.wav": 3,

@@ -81,8 +81,8 @@ def test_the_table_has_the_published_columns_and_leads_to_the_files(raw: Path, t
     assert (row["fname"], row["site"], row["date"]) == ("INCT17_20191101_040001", "INCT17", "2019-11-01 04:00:01")
     findings = Findings()
     corpus = read_windows(tmp_path, findings)
-    assert not findings.faults
-    assert not findings.oddities
+    assert not findings.errors
+    assert not findings.warnings
     for window in corpus.recordings:
         found = soundfile.info(window.path)
         assert (found.frames, found.samplerate, found.channels) == (3 * RATE_HZ, RATE_HZ, 1)

@@ -42,8 +42,8 @@ def add(table: Path, text: str) -> None:
 
 def test_a_good_data_set_has_no_faults(folder: Path) -> None:
     findings = examine(folder)
-    assert not findings.faults
-    assert not findings.oddities
+    assert not findings.errors
+    assert not findings.warnings
 
 
 def test_every_fault_stands_in_the_report(folder: Path) -> None:
@@ -54,7 +54,7 @@ def test_every_fault_stands_in_the_report(folder: Path) -> None:
     add(folder / "recordings.csv", "copy.wav,BBB,g0,test\nempty.wav,AAB,g4,\n0.wav,AAA,g0,train\n4.wav\n")
     add(folder / "labels.csv", "0.wav,AAA,0.5,1.2\n0.wav,AAA,1.01,1.02\n0.wav,AAA,0.5,0.4\n0.wav,CCC,0.1,0.2\n")
     add(folder / "species.csv", "ZZZ\n")
-    found = [str(fault).replace(f"{folder}/", "") for fault in examine(folder).faults]
+    found = [str(fault).replace(f"{folder}/", "") for fault in examine(folder).errors]
     expected = [
         "labels.csv, line 5: 0.wav, AAA: onset 0.5 s is not before offset 0.4 s",
         "labels.csv, line 6: code 'CCC' is not in species.csv",
@@ -78,7 +78,7 @@ def test_every_fault_stands_in_the_report(folder: Path) -> None:
 def test_a_planted_leak_between_the_parts_is_a_fault(folder: Path) -> None:
     table = folder / "recordings.csv"
     table.write_text(table.read_text().replace("g3,test", "g1,test"))
-    (fault,) = examine(folder).faults
+    (fault,) = examine(folder).errors
     assert "group 'g1' is split between train and test by 3.wav" in str(fault)
 
 
@@ -88,8 +88,8 @@ def test_silence_and_a_species_of_one_group_are_odd_but_no_fault(folder: Path) -
     table = folder / "recordings.csv"
     table.write_text(table.read_text().replace("2.wav,AAA,g2,test", "2.wav,BBB,g2,test"))
     findings = examine(folder)
-    assert not findings.faults
-    assert [oddity.what.partition(";")[0] for oddity in findings.oddities] == [
+    assert not findings.errors
+    assert [oddity.message.partition(";")[0] for oddity in findings.warnings] == [
         "is digital silence",
         "is digital silence",
         "recordings of one group alone cannot be tested",
@@ -99,7 +99,7 @@ def test_silence_and_a_species_of_one_group_are_odd_but_no_fault(folder: Path) -
 def test_samples_that_are_no_numbers_are_a_fault(folder: Path) -> None:
     sound = np.full(RATE_HZ * 2, np.nan, np.float32)
     soundfile.write(folder / "3.wav", sound, RATE_HZ, subtype="FLOAT")
-    assert "samples that are no numbers" in examine(folder).faults[0].what
+    assert "samples that are no numbers" in examine(folder).errors[0].message
 
 
 def test_the_counter_counts(folder: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_tables_and_the_label_files_say_the_same(
     made = write_soundscapes(corpus, tmp_path, replace(SETTINGS, labels=labels))
     findings = Findings()
     read_back = reader(tmp_path / "audio", findings)
-    assert not findings.faults
+    assert not findings.errors
     by_table = {each.path: times(each) for each in read_corpus(tmp_path).recordings}
     assert by_table == {each.path: times(each) for each in made.recordings}
     assert by_table == {each.path: times(each) for each in read_back.recordings}
@@ -88,7 +88,7 @@ def test_soundscapes_of_two_folds_share_no_source(corpus: Corpus, tmp_path: Path
 def test_what_is_made_is_a_data_set_without_faults(corpus: Corpus, tmp_path: Path) -> None:
     findings = Findings()
     check_corpus(write_soundscapes(corpus, tmp_path, SETTINGS), findings, lambda *_: None)
-    assert not findings.faults
+    assert not findings.errors
 
 
 def test_a_boxed_call_is_cut_with_all_that_calls_in_it(corpus: Corpus, tmp_path: Path) -> None:

@@ -51,17 +51,17 @@ def read_labelled_minutes(root: Path, findings: Findings) -> Corpus:
     audio = _by_stem(root, "raw_data", ".wav")
     tracks = _by_stem(root, "strong_labels", ".txt")
     if not audio:
-        findings.fault(root / "raw_data", "holds no .wav; name the folder that raw_data.zip was unpacked in")
+        findings.error(root / "raw_data", "holds no .wav; name the folder that raw_data.zip was unpacked in")
     weak, codes = _read_weak(root / "weak_labels.csv", findings)
     for what, stems in (("label tracks", tracks.keys()), ("weak labels", weak.keys())):
         if lost := sorted(stems - audio.keys()):
-            findings.oddity(root, f"{len(lost)} {what} without a recording, such as {lost[0]}; left out")
+            findings.warning(root, f"{len(lost)} {what} without a recording, such as {lost[0]}; left out")
     recordings = []
     for stem, path in audio.items():
         if (duration_s := _duration_s(path, findings)) is None:
             continue
         if stem not in tracks:
-            findings.fault(path, "has no label track; copy it to strong_labels, or an empty one if nothing calls")
+            findings.error(path, "has no label track; copy it to strong_labels, or an empty one if nothing calls")
             continue
         strong = tuple(_strong(tracks[stem], duration_s, codes, findings))
         recordings.append(_minute(path, stem, strong, weak.get(stem, ())))
@@ -77,20 +77,20 @@ def read_windows(root: Path, findings: Findings) -> Corpus:
     for where, cells in read_cells(table, findings, ("fname", "min_t", "max_t", "site", "subset")):
         marks = {column: cell for column, cell in cells.items() if column not in METADATA_COLUMNS}
         if odd := [column for column, mark in marks.items() if mark not in ("0", "1")]:
-            findings.fault(where, f"{', '.join(odd)}: neither 0 nor 1; correct the row")
+            findings.error(where, f"{', '.join(odd)}: neither 0 nor 1; correct the row")
             continue
         if not (cells["min_t"].isdigit() and cells["max_t"].isdigit()):
-            findings.fault(where, "min_t, max_t: no whole seconds; correct the row")
+            findings.error(where, "min_t, max_t: no whole seconds; correct the row")
             continue
         codes = tuple(code for code, mark in marks.items() if mark == "1")
         window = _window(root, cells, codes)
         if window.name in recordings:
-            findings.fault(where, f"{window.name} is listed twice; delete one of the rows")
+            findings.error(where, f"{window.name} is listed twice; delete one of the rows")
         recordings[window.name] = window
         wrong_sums += cells.get("species_number") not in (None, str(len(codes)))
         species = species or {code: _taxon(code) for code in marks}
     if wrong_sums:
-        findings.oddity(table, f"species_number is not the number of species in {wrong_sums} rows; it is not used")
+        findings.warning(table, f"species_number is not the number of species in {wrong_sums} rows; it is not used")
     return _present(Corpus(tuple(recordings.values()), tuple(species.values())), table, findings)
 
 
@@ -109,7 +109,7 @@ def _by_stem(root: Path, folder: str, suffix: str) -> dict[str, Path]:
 def _read_weak(table: Path, findings: Findings) -> tuple[dict[str, tuple[WeakLabel, ...]], tuple[str, ...]]:
     """Return the weak labels by stem, and every species that there is, AnuraSet's own order first."""
     if not table.is_file():
-        findings.oddity(table, "is not there; no calling index is known")
+        findings.warning(table, "is not there; no calling index is known")
         return {}, tuple(ANURASET)
     weak: dict[str, tuple[WeakLabel, ...]] = {}
     codes: dict[str, None] = {}
@@ -118,7 +118,7 @@ def _read_weak(table: Path, findings: Findings) -> tuple[dict[str, tuple[WeakLab
         marks = {code: cell.removesuffix(".0") for code, cell in cells.items() if code not in WEAK_LABEL_COLUMNS}
         codes |= dict.fromkeys(marks)
         if odd := [column for column, mark in marks.items() if mark not in ("", "0", "1", "2", "3")]:
-            findings.oddity(where, f"{', '.join(odd)}: no calling index of 0 to 3; left out")
+            findings.warning(where, f"{', '.join(odd)}: no calling index of 0 to 3; left out")
         labels = (WeakLabel(code, int(mark)) for code, mark in marks.items() if mark in ("1", "2", "3"))
         weak[canonical_name(cells["AUDIO_FILE_ID"])] = tuple(labels)
     ours = tuple(code for code in ANURASET if code in codes)
@@ -126,13 +126,13 @@ def _read_weak(table: Path, findings: Findings) -> tuple[dict[str, tuple[WeakLab
 
 
 def _strong(track: Path, duration_s: float, codes: tuple[str, ...], findings: Findings) -> Iterator[StrongLabel]:
-    for where, label in read_audacity(track, findings.oddity):
+    for where, label in read_audacity(track, findings.warning):
         if label.code not in codes:
-            findings.oddity(where, f"unknown species {label.code!r}; left out")
+            findings.warning(where, f"unknown species {label.code!r}; left out")
         elif label.onset_s >= duration_s:
-            findings.oddity(where, f"begins after the recording's end at {duration_s:.2f} s; left out")
+            findings.warning(where, f"begins after the recording's end at {duration_s:.2f} s; left out")
         elif label.offset_s > duration_s:
-            findings.oddity(where, f"ends after the recording's end at {duration_s:.2f} s; cut there")
+            findings.warning(where, f"ends after the recording's end at {duration_s:.2f} s; cut there")
             yield replace(label, offset_s=duration_s)
         else:
             yield label
@@ -184,7 +184,7 @@ def _duration_s(path: Path, findings: Findings) -> float | None:
     try:
         return float(soundfile.info(path).duration)
     except (soundfile.LibsndfileError, OSError) as error:
-        findings.fault(path, f"cannot be decoded: {error}; copy it again")
+        findings.error(path, f"cannot be decoded: {error}; copy it again")
         return None
 
 
@@ -192,14 +192,14 @@ def _compare(recordings: list[Recording], root: Path, findings: Findings) -> Non
     """Count where the two kinds of labels contradict each other; both are kept."""
     silent = [each.name for each in recordings if each.weak and not each.strong]
     if silent:
-        findings.oddity(root, f"{len(silent)} recordings with weak labels have no strong one, such as {silent[0]}")
+        findings.warning(root, f"{len(silent)} recordings with weak labels have no strong one, such as {silent[0]}")
 
 
 def _present(corpus: Corpus, where: Path, findings: Findings) -> Corpus:
     """Return a corpus without the species that it has no recording of: a site alone has few of the 42."""
     present = {code for recording in corpus.recordings for code in recording.codes}
     if absent := [taxon.code for taxon in corpus.species if taxon.code not in present]:
-        findings.oddity(where, f"no recording of {', '.join(absent)}; they are no species of this corpus")
+        findings.warning(where, f"no recording of {', '.join(absent)}; they are no species of this corpus")
     return replace(corpus, species=tuple(taxon for taxon in corpus.species if taxon.code in present))
 
 

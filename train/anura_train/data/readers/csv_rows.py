@@ -49,7 +49,7 @@ def read_rows(
         except ValidationError as error:
             for each in error.errors():
                 column = f"{each['loc'][0]}: " if each["loc"] else ""
-                findings.fault(where, f"{column}{_reason(each)}; correct the row or delete it")
+                findings.error(where, f"{column}{_reason(each)}; correct the row or delete it")
 
 
 def read_cells(
@@ -59,10 +59,10 @@ def read_cells(
     try:
         text = table.read_text(encoding="utf-8-sig")
     except OSError as error:
-        findings.fault(f"cannot read {table}", f"{error.strerror}; {remedy or 'name a folder that holds it'}")
+        findings.error(f"cannot read {table}", f"{error.strerror}; {remedy or 'name a folder that holds it'}")
         return
     except UnicodeDecodeError as error:
-        findings.fault(table, f"is not UTF-8 ({error.reason} at byte {error.start}); save it as CSV UTF-8")
+        findings.error(table, f"is not UTF-8 ({error.reason} at byte {error.start}); save it as CSV UTF-8")
         return
     header = text.partition("\n")[0]
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
@@ -70,18 +70,18 @@ def read_cells(
         columns = reader.fieldnames or ()
         if missing := [column for column in needed if column not in columns]:
             names, found = ", ".join(map(repr, missing)), ", ".join(columns) or "nothing"
-            findings.fault(f"{table}, line 1", f"no column {names} (found {found}); add it")
+            findings.error(f"{table}, line 1", f"no column {names} (found {found}); add it")
             return
         for row in reader:
             where = f"{table}, line {reader.line_num}"
             # csv keeps surplus cells under the column None, and None for cells that are missing.
             if None in (*row.keys(), *row.values()):
-                findings.fault(where, f"not the {len(columns)} cells of line 1; correct the row")
+                findings.error(where, f"not the {len(columns)} cells of line 1; correct the row")
             else:
                 yield where, row
     except csv.Error as error:
         # The line that cannot be read is not counted yet.
-        findings.fault(f"{table}, line {reader.line_num + 1}", f"{error}; save it as CSV UTF-8")
+        findings.error(f"{table}, line {reader.line_num + 1}", f"{error}; save it as CSV UTF-8")
 
 
 def required_columns(row_type: type[Row]) -> tuple[str, ...]:

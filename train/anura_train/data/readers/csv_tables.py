@@ -71,7 +71,7 @@ def read_tables(root: Path, findings: Findings) -> Corpus:
     strong = _read_labels(root / LABELS, species, findings) if (root / LABELS).is_file() else {}
     recordings = read_recordings(root, strong, species, findings)
     for name in sorted(strong.keys() - {recording.name for recording in recordings}):
-        findings.fault(root / LABELS, f"{name!r} is not in {RECORDINGS}; correct the name or delete its rows")
+        findings.error(root / LABELS, f"{name!r} is not in {RECORDINGS}; correct the name or delete its rows")
     return Corpus(recordings, tuple(species.values()) or species_of(recordings))
 
 
@@ -81,7 +81,7 @@ def read_species(root: Path, findings: Findings) -> TaxaByCode:
     if (root / SPECIES).is_file():
         for where, row in read_rows(root / SPECIES, _SpeciesRow, findings):
             if row.code in species:
-                findings.fault(where, f"code: {row.code} is listed twice; delete one of the rows")
+                findings.error(where, f"code: {row.code} is listed twice; delete one of the rows")
             species.setdefault(row.code, Taxon(**row.model_dump()))
     return species
 
@@ -95,7 +95,7 @@ def check_code(code: str, species: TaxaByCode, where: str, findings: Findings) -
     """Note a code that the species table lacks, with the nearest that it has."""
     if species and code not in species:
         near = "".join(f", as in {match}" for match in get_close_matches(code, species, 1))
-        findings.fault(where, f"code {code!r} is not in {SPECIES}; correct it{near}, or add it there")
+        findings.error(where, f"code {code!r} is not in {SPECIES}; correct it{near}, or add it there")
 
 
 def write_tables(corpus: Corpus, root: Path) -> None:
@@ -114,7 +114,7 @@ def read_recordings(root: Path, strong: BoxesByName, species: TaxaByCode, findin
     for where, row in read_rows(root / RECORDINGS, _RecordingRow, findings, ("labels",)):
         name = row.name or row.file
         if name in recordings:
-            findings.fault(where, f"name: {name} is listed twice; delete one of the rows")
+            findings.error(where, f"name: {name} is listed twice; delete one of the rows")
             continue
         ungrouped += not row.group
         weak = tuple(_weak(row.labels))
@@ -129,7 +129,7 @@ def read_recordings(root: Path, strong: BoxesByName, species: TaxaByCode, findin
             **row.model_dump(exclude={"file", "name", "group", "labels"}),
         )
     if ungrouped:
-        findings.oddity(
+        findings.warning(
             root / RECORDINGS, f"{ungrouped} without a group, so a split may part them; give those of one session one"
         )
     return tuple(recordings.values())
@@ -142,10 +142,10 @@ def _read_labels(table: Path, species: TaxaByCode, findings: Findings) -> BoxesB
         try:
             label = StrongLabel(**row.model_dump(exclude={"name"}))
         except ValueError as error:
-            findings.fault(where, f"{row.name}, {row.code}: {error}")
+            findings.error(where, f"{row.name}, {row.code}: {error}")
             continue
         if label in strong[row.name]:
-            findings.fault(where, f"{row.name}, {row.code}: this box is listed twice; delete one of the rows")
+            findings.error(where, f"{row.name}, {row.code}: this box is listed twice; delete one of the rows")
         else:
             strong[row.name].append(label)
     return strong

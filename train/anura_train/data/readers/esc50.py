@@ -25,7 +25,7 @@ def read_split_table(root: Path, findings: Findings) -> Corpus:
     tables = sorted([*root.glob("*.csv"), *root.glob("meta/*.csv")])
     if len(tables) != 1:
         found = ", ".join(table.name for table in tables) or "none"
-        findings.fault(root, f"holds not one table of clips, but {found}; leave the one in it")
+        findings.error(root, f"holds not one table of clips, but {found}; leave the one in it")
         return Corpus((), ())
     clips = {path.name: path for path in sorted(root.rglob("*")) if path.is_file()}
     recordings: dict[str, Recording] = {}
@@ -33,7 +33,7 @@ def read_split_table(root: Path, findings: Findings) -> Corpus:
     for where, cells in read_cells(tables[0], findings, ()):
         columns = {what: next((name for name in names if name in cells), "") for what, names in COLUMN_ALIASES.items()}
         if missing := [what for what in ("file", "class", "split") if not columns[what]]:
-            findings.fault(
+            findings.error(
                 f"{tables[0]}, line 1",
                 f"no column for the {missing[0]}; name it {' or '.join(COLUMN_ALIASES[missing[0]])}",
             )
@@ -41,10 +41,10 @@ def read_split_table(root: Path, findings: Findings) -> Corpus:
         file, name = cells[columns["file"]].strip(), cells[columns["class"]].strip()
         code = code_of(name)
         if not is_code(code) or not file:
-            findings.fault(where, f"class {name!r}: no name of 1 to 32 letters and digits; correct the row")
+            findings.error(where, f"class {name!r}: no name of 1 to 32 letters and digits; correct the row")
             continue
         if file in recordings:
-            findings.fault(where, f"{file} is listed twice; delete one of the rows")
+            findings.error(where, f"{file} is listed twice; delete one of the rows")
             continue
         species.setdefault(code, Taxon(code, scientific_name="" if code == name else name))
         recordings[file] = Recording(

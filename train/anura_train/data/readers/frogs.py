@@ -60,7 +60,7 @@ def _frogs(root: Path, species: dict[str, str], findings: Findings) -> Iterator[
     table = root / "frogs/frogs.csv"
     for where, row in read_rows(table, _FrogRow, findings, ("attribution",), REMEDY):
         if species.setdefault(row.code, row.species) != row.species:
-            findings.fault(where, f"{row.code} is {row.species!r} here and {species[row.code]!r} above; choose one")
+            findings.error(where, f"{row.code} is {row.species!r} here and {species[row.code]!r} above; choose one")
         yield Recording(
             path=table.parent / row.file,
             name=f"frogs/{row.file}",
@@ -106,6 +106,6 @@ def _unique(recordings: tuple[Recording, ...], findings: Findings) -> Iterator[R
         if first is recording:
             yield recording
         elif (first.group, first.codes) != (recording.group, recording.codes):
-            findings.fault(recording.name, "is listed twice, with two groups or species; delete one of the rows")
+            findings.error(recording.name, "is listed twice, with two groups or species; delete one of the rows")
         else:
-            findings.oddity(recording.name, "is listed twice; the first row counts")
+            findings.warning(recording.name, "is listed twice; the first row counts")

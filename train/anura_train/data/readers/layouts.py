@@ -33,8 +33,8 @@ def read_corpus(root: Path) -> Corpus:
     corpus = LAYOUTS[layout_of(root)](root, findings)
     for recording in corpus.recordings:
         if not recording.path.is_file():
-            findings.fault(recording.path, MISSING)
-    findings.stop_at_faults()
+            findings.error(recording.path, MISSING)
+    findings.raise_if_errors()
     return corpus
 
 

@@ -37,7 +37,7 @@ def read_raven(table: Path, findings: Findings) -> Iterator[Selection]:
     views = {cells.get("View", "").split(" ")[0] for _, cells in rows}
     files = {_file(cells) for _, cells in rows}
     if len(files) > 1 and FILE_OFFSET not in rows[0][1]:
-        findings.fault(
+        findings.error(
             f"{table}, line 1", f"several files, but no column {FILE_OFFSET!r}; add that measurement in Raven"
         )
         return
@@ -47,7 +47,7 @@ def read_raven(table: Path, findings: Findings) -> Iterator[Selection]:
         try:
             yield Selection(where, _file(cells), _label(cells))
         except ValueError as error:
-            findings.fault(where, f"{error}; correct the row or delete it")
+            findings.error(where, f"{error}; correct the row or delete it")
 
 
 def write_raven(table: Path, recording: Recording, top_hz: float) -> None:

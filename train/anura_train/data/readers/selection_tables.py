@@ -46,7 +46,7 @@ def read_audacity_folder(root: Path, findings: Findings) -> Corpus:
 
 
 def _audacity(track: Path, findings: Findings) -> Iterator[Selection]:
-    for where, label in read_audacity(track, findings.fault):
+    for where, label in read_audacity(track, findings.error):
         yield Selection(where, "", label)
 
 
@@ -61,7 +61,7 @@ def _read(root: Path, suffixes: tuple[str, ...], read_labels: ReadLabels, findin
         recordings = tuple(_unlisted(path, root) for path in files if path.suffix.lower() in AUDIO)
         labelled = set()
     if not recordings:
-        findings.fault(root, "holds no recording; name the folder with the sound and its labels")
+        findings.error(root, "holds no recording; name the folder with the sound and its labels")
     by_name, boxes = _by_name(recordings), defaultdict[Path, list[StrongLabel]](list)
     for table in files:
         if table.suffix.lower() not in suffixes or table.name in (RECORDINGS, LABELS, SPECIES):
@@ -74,9 +74,9 @@ def _read(root: Path, suffixes: tuple[str, ...], read_labels: ReadLabels, findin
                 boxes[found[0].path].append(_named(selection, found[0], species, findings))
             else:
                 what = f"{'several recordings' if found else 'no recording'} {selection.file or table.stem!r}"
-                findings.fault(selection.where, f"{what}; keep recordings and labels in one folder, or delete the row")
+                findings.error(selection.where, f"{what}; keep recordings and labels in one folder, or delete the row")
     for path in sorted({each.path for each in recordings} - labelled - boxes.keys()):
-        findings.fault(path, "has no labels; make an empty label file if nothing calls, or move it away")
+        findings.error(path, "has no labels; make an empty label file if nothing calls, or move it away")
     boxed = tuple(replace(each, strong=sort_by_onset(boxes[each.path])) for each in recordings)
     return Corpus(boxed, tuple(species.values()) or species_of(boxed))
 
@@ -119,5 +119,5 @@ def _named(selection: Selection, recording: Recording, species: TaxaByCode, find
     else:
         columns = ", ".join(SPECIES_COLUMNS)
         remedy = f"add one, or give {recording.name} its species in {RECORDINGS}"
-        findings.fault(selection.where, f"no species in one of the columns {columns}; {remedy}")
+        findings.error(selection.where, f"no species in one of the columns {columns}; {remedy}")
     return label

@@ -22,8 +22,8 @@ OnRecording = Callable[[int, int], None]
 
 def check_corpus(corpus: Corpus, findings: Findings, on_recording: OnRecording) -> None:
     """Listen to every recording, look at every class and split, and note all faults."""
-    if not corpus.recordings and not findings.faults:
-        findings.fault("corpus", "holds no recording; list some")
+    if not corpus.recordings and not findings.errors:
+        findings.error("corpus", "holds no recording; list some")
     heard: dict[bytes, Recording] = {}
     for done, recording in enumerate(corpus.recordings, start=1):
         _check_recording(recording, heard, findings)
@@ -31,34 +31,34 @@ def check_corpus(corpus: Corpus, findings: Findings, on_recording: OnRecording) 
     _check_classes(corpus, findings)
     own = {recording.name: recording.split for recording in corpus.recordings if recording.split}
     for leak in find_leaks((each for each in corpus.recordings if each.split), own):
-        findings.fault("split", leak)
+        findings.error("split", leak)
 
 
 def _check_recording(recording: Recording, heard: dict[bytes, Recording], findings: Findings) -> None:
     if not recording.path.is_file():
-        return findings.fault(recording.path, MISSING)
+        return findings.error(recording.path, MISSING)
     try:
         samples, rate_hz = decode_audio(recording)
     except SourceError as error:
-        return findings.fault(recording.path, str(error))
+        return findings.error(recording.path, str(error))
     duration_s = len(samples) / rate_hz
     for label in recording.strong:
         if label.onset_s >= duration_s or label.offset_s > duration_s + TOLERANCE_S:
             what = f"{label.code}, {label.onset_s:g} to {label.offset_s:g} s"
-            findings.fault(recording.name, f"{what}: beyond the recording's end at {duration_s:.2f} s; correct it")
+            findings.error(recording.name, f"{what}: beyond the recording's end at {duration_s:.2f} s; correct it")
     return _check_copy(recording, samples, heard, findings)
 
 
 def _check_copy(recording: Recording, samples: FloatArray, heard: dict[bytes, Recording], findings: Findings) -> None:
     """Note the same sound under two names: a split by group could put it on both sides."""
     if not np.isfinite(samples).all():
-        findings.fault(recording.path, "has samples that are no numbers; write it again")
+        findings.error(recording.path, "has samples that are no numbers; write it again")
     if not samples.any():
-        findings.oddity(recording.path, "is digital silence")
+        findings.warning(recording.path, "is digital silence")
         return
     first = heard.setdefault(hashlib.sha256(samples.tobytes()).digest(), recording)
     if first.group != recording.group:
-        findings.fault(recording.name, f"is the same sound as {first.name}, of another group; delete one of them")
+        findings.error(recording.name, f"is the same sound as {first.name}, of another group; delete one of them")
 
 
 def _check_classes(corpus: Corpus, findings: Findings) -> None:
@@ -69,8 +69,8 @@ def _check_classes(corpus: Corpus, findings: Findings) -> None:
     labels = corpus.labels()
     for taxon in corpus.species:
         if not groups[taxon.code]:
-            findings.fault(f"species {taxon.code}", "no recording of it; add one or delete it from the species table")
+            findings.error(f"species {taxon.code}", "no recording of it; add one or delete it from the species table")
         elif len(groups[taxon.code]) < MIN_GROUPS:
-            findings.oddity(f"species {taxon.code}", "recordings of one group alone cannot be tested; it is no label")
+            findings.warning(f"species {taxon.code}", "recordings of one group alone cannot be tested; it is no label")
         elif taxon.code not in labels:
-            findings.oddity(f"species {taxon.code}", "all recordings are set aside to test on; it is no label")
+            findings.warning(f"species {taxon.code}", "all recordings are set aside to test on; it is no label")

@@ -103,7 +103,7 @@ class _SourcePool:
     """Calls and backgrounds by fold."""
 
     def __init__(self, corpus: Corpus, settings: SoundscapeSettings) -> None:
-        usable = corpus.only(lambda each: each.strong != () or len(each.codes) <= 1)
+        usable = corpus.filter_recordings(lambda each: each.strong != () or len(each.codes) <= 1)
         fold_of = corpus_folds(usable, settings.folds, settings.seed)
         self.settings = settings
         self.backgrounds = [[e for e in corpus.backgrounds if fold_of[e.name] == f] for f in range(settings.folds)]
