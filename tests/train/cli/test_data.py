@@ -41,7 +41,7 @@ def test_what_was_read_can_be_checked_and_synthesised_from(
     assert run(monkeypatch, "data", "read", "frogs", root, "--out", read) == 0
     assert read_corpus(read).labels() == read_corpus(root).labels()
     assert run(monkeypatch, "data", "check", read) == 0
-    assert "odd: species DDD" in capsys.readouterr().err
+    assert "warning: species DDD" in capsys.readouterr().err
     options = ("--count", 2, "--duration-s", 5, "--folds", 2, "--snr-db", 3, 3, "--labels", "audacity")
     assert run(monkeypatch, "data", "synth", "--data", read, "--out", made, *options) == 0
     assert len(read_corpus(made).recordings) == 2
@@ -58,7 +58,7 @@ def test_a_bad_data_set_is_refused_before_training_with_one_report(
     (root / "frogs/audio/BBB_1.flac").write_bytes(b"no sound")
     assert run(monkeypatch, "fit", "--recipe", path, "--data", root, "--out", out) == SourceError.exit_code
     report = capsys.readouterr().err
-    assert "2 faults in the data" in report
+    assert "2 errors in the data" in report
     assert "AAA_1.flac: missing" in report
     assert "BBB_1.flac: cannot decode" in report
     assert not list(out.glob("*"))
@@ -68,7 +68,7 @@ def test_strict_lets_no_oddity_pass(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "data", "check", root, "--strict") == SourceError.exit_code
-    assert "1 fault in the data:\n  species DDD" in capsys.readouterr().err
+    assert "1 error in the data:\n  species DDD" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_named(

@@ -138,7 +138,7 @@ def test_folds_need_what_they_are_made_by(make: Callable[[list[Recording]], Fold
 
 
 def test_a_split_into_train_and_test_is_no_folds() -> None:
-    with pytest.raises(ConfigError, match="test, train, which are no folds"):
+    with pytest.raises(ConfigError, match="test, train, which are not numbered folds"):
         published_folds(
             [replace(clip(index, "AAA", index), split=split) for index, split in enumerate(("train", "test"))]
         )

@@ -40,7 +40,7 @@ class LabelFormat(StrEnum):
     AUDACITY = "audacity"
 
 
-Strict = Annotated[bool, typer.Option(help="Let oddities, which are only left out otherwise, count as faults.")]
+Strict = Annotated[bool, typer.Option(help="Treat warnings as errors.")]
 Out = Annotated[Path, typer.Option(help="Folder for what is made.")]
 
 
@@ -168,12 +168,12 @@ def examine(folder: Path, layout: str, strict: bool = False) -> Corpus:
 
 
 def report(findings: Findings, strict: bool) -> None:
-    """Print the oddities, then stop at faults."""
+    """Print the warnings, then raise SourceError if there are errors."""
     if strict:
         findings.errors += findings.warnings
     else:
-        for oddity in findings.warnings:
-            typer.echo(f"odd: {oddity}", err=True)
+        for warning in findings.warnings:
+            typer.echo(f"warning: {warning}", err=True)
     findings.raise_if_errors()
 
 

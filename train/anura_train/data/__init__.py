@@ -1,4 +1,4 @@
-"""Recordings on disk, brought into one form."""
+"""Data sets: reading, checking, folds, and tools that build new ones."""
 
 from anura_train.data.audio import load_audio
 from anura_train.data.corpus import Corpus, Recording, StrongLabel, Taxon, WeakLabel

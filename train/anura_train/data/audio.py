@@ -1,4 +1,4 @@
-"""Reading the sound of a recording."""
+"""Decoding of recordings."""
 
 import numpy as np
 import soundfile
@@ -13,14 +13,14 @@ FILE_RATE_HZ = 22_050
 
 
 def load_audio(recording: Recording, rate_hz: int) -> FloatArray:
-    """Read a recording as mono float32, shape (samples,), at a rate; SourceError when it cannot be decoded."""
+    """Return a recording as mono float32, (samples,), at a sampling rate; SourceError when it cannot be decoded."""
     samples, original_hz = decode_audio(recording)
     mono = samples[:, loudest_channel(AudioChunk(samples, 0))]
     return np.asarray(soxr.resample(mono, original_hz, rate_hz) if original_hz != rate_hz else mono, np.float32)
 
 
 def decode_audio(recording: Recording) -> tuple[FloatArray, int]:
-    """Read a recording as it is, shape (samples, channels), and its rate; SourceError when it cannot be decoded."""
+    """Return a recording's samples, (samples, channels), and its own rate; SourceError when it cannot be decoded."""
     try:
         samples, rate_hz = soundfile.read(recording.path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:

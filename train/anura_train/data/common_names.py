@@ -1,4 +1,4 @@
-"""English names of the frogs that our data sets know by code."""
+"""English names of the frogs in our data sets, by code."""
 
 COMMON_NAMES = {
     "ACRCRE": "Northern Cricket Frog",

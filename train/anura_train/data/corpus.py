@@ -1,4 +1,4 @@
-"""The one form that every data set is brought into, and that all of training and evaluation knows."""
+"""The data model: every data set is read into a Corpus of recordings with labels."""
 
 import math
 from collections import defaultdict
@@ -9,40 +9,40 @@ from pathlib import Path
 from typing import Literal
 
 MIN_GROUPS = 2
-"""A species becomes a label when it has recordings of so many groups: one to learn from and one to be tested on."""
+"""A species becomes a label if it has recordings of this many groups: one to learn from and one to test on."""
 
 TEST = "test"
-"""The authors' part that no model learns from and nothing is chosen on: the final model is judged on it, once."""
+"""The published test part. It is not used for training or selection; the final model is evaluated on it once."""
 
 Quality = Literal["L", "M", "H", ""]
-"""How clear a call is to eye and ear, low to high, as AnuraSet has it (Cañas et al. 2023); empty where nobody said."""
+"""How clear a call is, low to high, as in AnuraSet (Cañas et al. 2023); empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeakLabel:
-    """A species is somewhere in a recording."""
+    """A species calls at some time in a recording."""
 
     code: str
     calling_index: int | None = None
-    """Amphibian Calling Index: 1 single calls, 2 some overlap, 3 a full chorus; None where nobody said.
-    Index 0, not calling, is no label."""
+    """Amphibian Calling Index: 1 single calls, 2 some overlap, 3 a full chorus; None if unknown. Index 0 means no call,
+    so it is not a label."""
 
 
 @dataclass(frozen=True, slots=True)
 class StrongLabel:
-    """A species calls from here to there: one call, or a bout of them."""
+    """A species calls between an onset and an offset: one call, or a bout of calls."""
 
     code: str
     onset_s: float
     offset_s: float
-    """Seconds from the recording's beginning; the offset lies behind the onset."""
+    """Seconds from the start of the recording; the offset is after the onset."""
     low_hz: float | None = None
     high_hz: float | None = None
-    """The band of the call, where it was boxed in frequency as well."""
+    """The frequency band of the call, if the box has one."""
     quality: Quality = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError, with the reason, for a box that is none."""
+        """Raise ValueError with the reason if the box is not valid."""
         if not math.isfinite(self.onset_s) or self.onset_s < 0:
             raise ValueError(f"onset {self.onset_s:g} s is not in the recording; correct it")
         if not math.isfinite(self.offset_s) or self.offset_s <= self.onset_s:
@@ -58,50 +58,50 @@ def sort_by_onset(labels: Iterable[StrongLabel]) -> tuple[StrongLabel, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One sound file and what is known of it."""
+    """An audio file with its labels and metadata."""
 
     path: Path
     name: str
     """Unique in a corpus, as in `frogs/audio/ACRCRE_g019.flac`."""
     group: str
-    """Recordings of one group share a source, a session or a minute: a split never parts them."""
+    """Recordings of one group have the same source, session or minute. A split keeps a group whole."""
     weak: tuple[WeakLabel, ...] = ()
     strong: tuple[StrongLabel, ...] = ()
-    """In order of onset. Empty where nobody boxed the calls."""
+    """Boxes in order of onset. Empty if the recording has no boxes."""
     kind: str = ""
-    """What a recording without a frog is of, as in `rain`."""
+    """Content of a recording without a frog, as in `rain`."""
     site: str = ""
     night: date | None = None
-    """Local date of its evening: a night goes from noon to noon."""
+    """Local date of the night's first noon: a night is from noon to noon."""
     start: datetime | None = None
-    """Time of its first sample, with an offset from UTC."""
+    """Time of the first sample, with its UTC offset."""
     licence: str = ""
     attribution: str = ""
     split: str = ""
-    """The part that its authors put it in, as in `train`, `test` or the number of a fold; empty where they did not."""
+    """The published part that it belongs to, as in `train`, `test` or the number of a fold; empty if there is none."""
     held_out: bool = False
-    """No model may learn from it: its licence does not allow passing on what was learnt."""
+    """It is not used for training, because its licence does not allow to distribute what was learnt from it."""
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The species in it, sorted; none means that none is there, not that nobody listened."""
+        """Codes of the species that call in it, sorted. Empty means that none calls, not that it is unlabelled."""
         return tuple(sorted({label.code for label in self.weak} | {label.code for label in self.strong}))
 
 
 @dataclass(frozen=True, slots=True)
 class Taxon:
-    """A species, or a group that cannot be told apart by ear."""
+    """A species, or a group of species that sound alike."""
 
     code: str
     scientific_name: str = ""
     common_name: str = ""
     frequency: str = ""
-    """How often a data set has it, where its authors say so: `frequent`, `common` or `rare`."""
+    """How frequent it is in a data set, if its authors state it: `frequent`, `common` or `rare`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """All that is learnt from and tested on."""
+    """All recordings for training and testing."""
 
     recordings: tuple[Recording, ...]
     species: tuple[Taxon, ...]
@@ -109,41 +109,41 @@ class Corpus:
 
     @property
     def frogs(self) -> tuple[Recording, ...]:
-        """Recordings with a label: learnt from, and tested on out of fold."""
-        return tuple(each for each in self.recordings if each.codes and _learnt(each))
+        """Recordings with a label, for training and out-of-fold tests."""
+        return tuple(each for each in self.recordings if each.codes and _is_for_training(each))
 
     @property
     def backgrounds(self) -> tuple[Recording, ...]:
-        """Recordings without a label: learnt from, and tested on out of fold."""
-        return tuple(each for each in self.recordings if not each.codes and _learnt(each))
+        """Recordings without a label, for training and out-of-fold tests."""
+        return tuple(each for each in self.recordings if not each.codes and _is_for_training(each))
 
     @property
     def test(self) -> tuple[Recording, ...]:
-        """What the authors set aside to test on, with a label or without."""
+        """Recordings of the published test part, with and without a label."""
         return tuple(each for each in self.recordings if each.split == TEST and not each.held_out)
 
     @property
     def held_out(self) -> tuple[Recording, ...]:
-        """Recordings without a label that no model may learn from."""
+        """Recordings without a label that are not used for training."""
         return tuple(each for each in self.recordings if not each.codes and each.held_out)
 
     def labels(self) -> tuple[str, ...]:
-        """Return the codes of MIN_GROUPS groups or more, one of them learnt from, sorted: the order of every score."""
+        """Return the sorted codes with MIN_GROUPS groups, one of them for training. Scores have this order."""
         groups: dict[str, set[str]] = defaultdict(set)
-        learnt = {code for recording in self.frogs for code in recording.codes}
+        trained = {code for recording in self.frogs for code in recording.codes}
         for recording in self.frogs + self.test:
             for code in recording.codes:
                 groups[code].add(recording.group)
-        return tuple(sorted(code for code in learnt if len(groups[code]) >= MIN_GROUPS))
+        return tuple(sorted(code for code in trained if len(groups[code]) >= MIN_GROUPS))
 
     def taxon(self, code: str) -> Taxon:
-        """Return a code's names; a code that the table lacks has none."""
+        """Return the names of a code; empty names if the species table does not have it."""
         return next((taxon for taxon in self.species if taxon.code == code), Taxon(code))
 
     def filter_recordings(self, wanted: Callable[[Recording], bool]) -> "Corpus":
-        """Return the corpus of some of its recordings, its species table whole."""
+        """Return a corpus with the wanted recordings and the same species table."""
         return replace(self, recordings=tuple(filter(wanted, self.recordings)))
 
 
-def _learnt(recording: Recording) -> bool:
+def _is_for_training(recording: Recording) -> bool:
     return not recording.held_out and recording.split != TEST

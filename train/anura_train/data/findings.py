@@ -1,4 +1,4 @@
-"""What is wrong with a data set, all of it in one report: a reader notes what it finds and goes on."""
+"""Errors and warnings about a data set. A reader collects all of them; it does not stop at the first."""
 
 from dataclasses import dataclass, field
 
@@ -9,36 +9,36 @@ MISSING = "missing; copy the data set again or delete its row"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it should be."""
+    """One problem in a data set."""
 
     where: str
-    """File and line, or recording."""
+    """File and line, or the name of a recording."""
     message: str
-    """What is wrong, and the remedy."""
+    """The problem and the remedy."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+        return f"{self.where}: {self.message}"
 
 
 @dataclass(slots=True)
 class Findings:
-    """Everything found so far."""
+    """All problems found so far."""
 
     errors: list[Finding] = field(default_factory=list)
-    """No training begins before these are mended."""
+    """Must be corrected before a training can start."""
     warnings: list[Finding] = field(default_factory=list)
-    """Left out or put right in memory; training goes on."""
+    """Skipped, or corrected in memory; a training can start."""
 
-    def error(self, where: object, what: str) -> None:
-        """Note something that must be mended."""
-        self.errors.append(Finding(str(where), what))
+    def error(self, where: object, message: str) -> None:
+        """Add an error."""
+        self.errors.append(Finding(str(where), message))
 
-    def warning(self, where: object, what: str) -> None:
-        """Note something that was tolerated."""
-        self.warnings.append(Finding(str(where), what))
+    def warning(self, where: object, message: str) -> None:
+        """Add a warning."""
+        self.warnings.append(Finding(str(where), message))
 
     def raise_if_errors(self) -> None:
-        """Raise SourceError that names every fault, if there is any."""
+        """Raise SourceError with all errors, if there are any."""
         if self.errors:
-            count = "1 fault" if len(self.errors) == 1 else f"{len(self.faults)} faults"
-            raise SourceError(f"{count} in the data:\n" + "\n".join(f"  {fault}" for fault in self.errors))
+            count = "1 error" if len(self.errors) == 1 else f"{len(self.errors)} errors"
+            raise SourceError(f"{count} in the data:\n" + "\n".join(f"  {error}" for error in self.errors))

@@ -1,11 +1,11 @@
-"""Folds that share nothing: what a model is tested on has no source, night or site in common with what it learnt from.
+"""Folds for cross-validation. The test fold has no source, night or site in common with the training folds.
 
-| folds | whole are | for |
+| folds | kept whole | measures performance on |
 |---|---|---|
-| `assign_folds`, `corpus_folds` | groups | recordings of the same places on other occasions |
-| `night_folds` | groups and nights of a site | other nights: one chorus may fill a night's recordings |
-| `site_folds` | groups and sites | places that the model never heard |
-| `published_folds` | what the data set's authors kept whole | figures that can be compared with theirs |
+| `assign_folds`, `corpus_folds` | groups | other recordings of the same places |
+| `night_folds` | groups and nights of a site | other nights: one chorus can fill all recordings of a night |
+| `site_folds` | groups and sites | places that are not in the training data |
+| `published_folds` | the units of the data set's authors | the same folds as in publications |
 """
 
 import warnings
@@ -23,12 +23,12 @@ from anura_edge.errors import ConfigError
 from anura_train.data.corpus import Corpus, Recording
 
 Folds = Mapping[str, int]
-"""Recording name -> the fold that it is tested in."""
+"""Recording name -> the fold in which it is tested."""
 
 
 def published_fold_count(corpus: Corpus) -> int | None:
-    """Return how many folds a data set comes with; None where it has none."""
-    parts = {clip.split for clip in corpus.frogs + corpus.backgrounds}
+    """Return the number of published folds of a data set; None if it has none."""
+    parts = {recording.split for recording in corpus.frogs + corpus.backgrounds}
     return len(parts) if len(parts) > 1 and all(part.isdigit() for part in parts) else None
 
 
@@ -40,16 +40,16 @@ def cross_validation_folds(corpus: Corpus, folds: int, seed: int) -> Folds:
 
 
 def assign_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Folds:
-    """Deal recordings into folds, whole groups at a time, species (or kinds of background) as even as that allows."""
+    """Assign recordings to folds by whole groups, with species (or kinds of background) as even as possible."""
     groups = [recording.group for recording in recordings]
     if len(set(groups)) < folds:
         raise ConfigError(f"{len(set(groups))} groups cannot fill {folds} folds; ask for fewer folds")
     strata = [" ".join(recording.codes) or recording.kind for recording in recordings]
     if any(len(recording.codes) > 1 for recording in recordings) or max(Counter(strata).values()) < folds:
-        return _deal(recordings, _joined([(group,) for group in groups]), folds, seed)
+        return _stratify(recordings, _blocks([(group,) for group in groups]), folds, seed)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # A species of two groups cannot appear in five folds; that is known and shown in every table.
+        # A species with two groups cannot appear in five folds; every table shows the number of groups.
         warnings.filterwarnings("ignore", message="The least populated class")
         splits = splitter.split(np.zeros(len(recordings)), strata, groups)
         assigned = {recordings[index].name: fold for fold, (_, tested) in enumerate(splits) for index in tested}
@@ -58,74 +58,77 @@ def assign_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Fold
 
 
 def corpus_folds(corpus: Corpus, folds: int, seed: int) -> Folds:
-    """Deal all that is learnt from, frogs and backgrounds each evenly, or together where they share groups.
+    """Assign frogs and backgrounds to folds, separately, or together if they share groups.
 
-    Windows of one minute do: with a frog in one, and none in the next. ConfigError when a group is held out as well.
+    They share groups if recordings are windows of one minute, some with a frog and some without. ConfigError when a
+    group is in the held-out recordings as well.
     """
     frogs, backgrounds = corpus.frogs, corpus.backgrounds
-    apart = {each.group for each in frogs}.isdisjoint(each.group for each in backgrounds)
+    are_separate = {each.group for each in frogs}.isdisjoint(each.group for each in backgrounds)
     assigned: dict[str, int] = {}
-    for dealt in filter(None, (frogs, backgrounds) if apart else (frogs + backgrounds,)):
-        assigned |= assign_folds(dealt, folds, seed)
+    for part in filter(None, (frogs, backgrounds) if are_separate else (frogs + backgrounds,)):
+        assigned |= assign_folds(part, folds, seed)
     parts = {**assigned, **{each.name: "held out" for each in corpus.held_out}}
     check_disjoint(frogs + backgrounds + corpus.held_out, parts)
     return assigned
 
 
 def night_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Folds:
-    """Deal recordings into folds, whole nights of a site at a time; a group that spans nights keeps them together."""
-    _need(recordings, "night")
-    blocks = _joined([(("group", each.group), ("night", each.site, each.night)) for each in recordings])
+    """Assign recordings to folds by whole nights of a site; nights that share a group stay together."""
+    _require(recordings, "night")
+    blocks = _blocks([(("group", each.group), ("night", each.site, each.night)) for each in recordings])
     if (nights := len(set(blocks.tolist()))) < folds:
         raise ConfigError(f"{nights} nights cannot fill {folds} folds; ask for fewer folds")
-    return _deal(recordings, blocks, folds, seed)
+    return _stratify(recordings, blocks, folds, seed)
 
 
 def site_folds(recordings: Sequence[Recording]) -> Folds:
-    """Give each site a fold of its own, in order of their names; ConfigError when a group lies in two sites."""
-    _need(recordings, "site")
+    """Assign each site to a fold, in order of their names; ConfigError when a group has recordings of two sites."""
+    _require(recordings, "site")
     sites = sorted({recording.site for recording in recordings})
     if len(sites) < 2:
-        raise ConfigError(f"leaving a site out takes two of them; the data has {', '.join(sites) or 'none'}")
+        raise ConfigError(f"leave-one-site-out needs two sites; the data has {', '.join(sites) or 'none'}")
     assigned = {recording.name: sites.index(recording.site) for recording in recordings}
     check_disjoint(recordings, assigned)
     return assigned
 
 
 def published_folds(recordings: Sequence[Recording]) -> Folds:
-    """Return the folds that the data set's authors made, from 0; ConfigError when there are none, or they leak."""
-    _need(recordings, "split")
+    """Return the published folds, numbered from 0; ConfigError when there are none, or a group is in two of them."""
+    _require(recordings, "split")
     splits = sorted({recording.split for recording in recordings}, key=lambda split: (len(split), split))
     if not all(split.isdigit() for split in splits):
-        raise ConfigError(f"the data is split into {', '.join(splits)}, which are no folds; choose other folds")
+        raise ConfigError(
+            f"the data is split into {', '.join(splits)}, which are not numbered folds; choose other folds"
+        )
     assigned = {recording.name: splits.index(recording.split) for recording in recordings}
     check_disjoint(recordings, assigned)
     return assigned
 
 
 def check_disjoint(recordings: Iterable[Recording], assigned: Mapping[str, Hashable]) -> None:
-    """Raise ConfigError when a group or a file lies in two parts, for then a model is tested on what it learnt."""
+    """Raise ConfigError when a group or a file is in two parts: a model would be tested on its training data."""
     for leak in find_leaks(recordings, assigned):
         raise ConfigError(leak)
 
 
 def find_leaks(recordings: Iterable[Recording], assigned: Mapping[str, Hashable]) -> Iterator[str]:
-    """Say of each group and file that lies in two parts which, where and by what recording."""
+    """Yield a message for each recording whose group or file is already in another part."""
     part_of: dict[Hashable, Hashable] = {}
     for recording in recordings:
         part = assigned[recording.name]
-        for kind, whole in (("group", recording.group), ("file", str(recording.path))):
-            first = part_of.setdefault((kind, whole), part)
+        for kind, unit in (("group", recording.group), ("file", str(recording.path))):
+            first = part_of.setdefault((kind, unit), part)
             if first != part:
-                yield f"{kind} {whole!r} is split between {first} and {part} by {recording.name}; keep a {kind} whole"
+                yield f"{kind} {unit!r} is split between {first} and {part} by {recording.name}; keep a {kind} whole"
 
 
 def split_share(recordings: Sequence[Recording], share: float, seed: int) -> frozenset[str]:
-    """Choose about a share of the groups, each species as near to that share as can be; return the recordings' names.
+    """Select a share of the groups, stratified by species, and return the names of their recordings.
 
     Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011), as AnuraSet was split (Cañas et al. 2023).
     """
-    blocks = _joined([(each.group,) for each in recordings])
+    blocks = _blocks([(each.group,) for each in recordings])
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     truth = _truth(recordings, blocks)
     _, chosen = next(splitter.split(truth, truth))
@@ -134,8 +137,8 @@ def split_share(recordings: Sequence[Recording], share: float, seed: int) -> fro
     return frozenset(name for name, is_chosen in assigned.items() if is_chosen)
 
 
-def _deal(recordings: Sequence[Recording], blocks: NDArray[np.intp], folds: int, seed: int) -> Folds:
-    """Deal whole blocks into folds by iterative stratification, for recordings with several species each."""
+def _stratify(recordings: Sequence[Recording], blocks: NDArray[np.intp], folds: int, seed: int) -> Folds:
+    """Assign whole blocks to folds by iterative stratification, for recordings with several species."""
     truth = _truth(recordings, blocks)
     splitter = MultilabelStratifiedKFold(folds, shuffle=True, random_state=seed)
     fold_of = np.zeros(len(truth), np.intp)
@@ -146,10 +149,12 @@ def _deal(recordings: Sequence[Recording], blocks: NDArray[np.intp], folds: int,
     return assigned
 
 
-def _joined(keys: Sequence[Sequence[Hashable]]) -> NDArray[np.intp]:
-    """Return each recording's block, from 0: recordings that share a key, or are linked by others that do, share it."""
+def _blocks(keys: Sequence[Sequence[Hashable]]) -> NDArray[np.intp]:
+    """Return the number of each recording's block. Recordings with a common key, also indirectly, are in one block."""
     numbers: dict[Hashable, int] = {}
-    edges = [(row, numbers.setdefault(key, len(keys) + len(numbers))) for row, own in enumerate(keys) for key in own]
+    edges = [
+        (index, numbers.setdefault(key, len(keys) + len(numbers))) for index, own in enumerate(keys) for key in own
+    ]
     size = len(keys) + len(numbers)
     graph = coo_array((np.ones(len(edges)), tuple(zip(*edges, strict=True))), (size, size))
     _, component = connected_components(graph, directed=False)
@@ -157,9 +162,9 @@ def _joined(keys: Sequence[Sequence[Hashable]]) -> NDArray[np.intp]:
 
 
 def _truth(recordings: Sequence[Recording], blocks: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return which species, or kinds of background, are in each block, (blocks, kinds)."""
+    """Return whether a species, or kind of background, is in a block: bool, (blocks, kinds)."""
     kinds = sorted({kind for recording in recordings for kind in _kinds(recording)})
-    truth = np.zeros((blocks.max() + 1, max(len(kinds), 2)), bool)  # one column alone would not be multi-label
+    truth = np.zeros((blocks.max() + 1, max(len(kinds), 2)), bool)  # the splitters do not accept a single column
     for recording, block in zip(recordings, blocks, strict=True):
         for kind in _kinds(recording):
             truth[block, kinds.index(kind)] = True
@@ -170,11 +175,11 @@ def _kinds(recording: Recording) -> tuple[str, ...]:
     return recording.codes or (f"no frog: {recording.kind}",)
 
 
-def _need(recordings: Sequence[Recording], field: str) -> None:
-    """Raise ConfigError when recordings lack what folds are made by."""
-    lacking = [recording.name for recording in recordings if not getattr(recording, field)]
-    if lacking:
+def _require(recordings: Sequence[Recording], field: str) -> None:
+    """Raise ConfigError when a field is empty in some recordings."""
+    empty = [recording.name for recording in recordings if not getattr(recording, field)]
+    if empty:
         raise ConfigError(
-            f"{len(lacking)} of {len(recordings)} recordings have no {field}, such as {lacking[0]}; "
+            f"{len(empty)} of {len(recordings)} recordings have no {field}, such as {empty[0]}; "
             "fill the column or choose other folds"
         )

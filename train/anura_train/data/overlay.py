@@ -1,6 +1,7 @@
-"""Laying calls over backgrounds: the augmentation that makes clean clips sound like the places where a model will work.
+"""Mixing calls with backgrounds of other sites.
 
-A model that knows a species from one place alone knows the place as well; a background from elsewhere breaks that tie.
+If all calls of a species come from one site, a model learns the background of that site as well. Backgrounds of other
+sites prevent this.
 """
 
 from collections.abc import Sequence
@@ -12,19 +13,19 @@ from anura_edge.audio import FloatArray
 from anura_edge.errors import ConfigError
 
 QUIET = 1e-4
-"""RMS that silence counts as, -80 dBFS: digital silence has no power that a call could stand above."""
+"""Lower limit for a measured RMS, -80 dBFS: a ratio to digital silence is not defined."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backgrounds:
-    """Sounds to lay under calls."""
+    """Waveforms that calls are mixed with."""
 
     waveforms: Sequence[FloatArray]
     """Each (samples,), of any length above 0."""
     targets: FloatArray
-    """What calls in each, (backgrounds, labels)."""
+    """Species in each, (backgrounds, labels)."""
     sites: Sequence[str]
-    """Where each was recorded; empty where nobody knows, and then it counts as elsewhere."""
+    """Site of each; an empty site is unknown and counts as another site."""
 
 
 def overlay(
@@ -35,31 +36,32 @@ def overlay(
     snr_db: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
-    """Lay a sound (samples,) with target (labels,) over a piece of a background of another site.
+    """Mix a waveform (samples,) with an excerpt of a random background of another site.
 
-    Returns the mixture (samples,), at the level of the sound, and the union of what is in both. The ratio is drawn from
-    `snr_db`, both as mean power over the whole sound. ConfigError when all backgrounds are of the sound's own site.
+    Returns the mixture (samples,) and the union of the targets (labels,). The waveform keeps its level. The
+    signal-to-noise ratio is drawn from `snr_db`; both powers are means over the whole waveform. ConfigError when all
+    backgrounds are of the waveform's own site.
     """
-    elsewhere = [index for index, other in enumerate(backgrounds.sites) if not site or other != site]
-    if not elsewhere:
-        raise ConfigError(f"no background of another site than {site!r}; add some or leave the overlay out")
-    chosen = elsewhere[rng.integers(len(elsewhere))]
-    piece = random_piece(backgrounds.waveforms[chosen], len(waveform), rng)
-    return mix_at_snr(waveform, piece, rng.uniform(*snr_db)), np.maximum(target, backgrounds.targets[chosen])
+    other_sites = [index for index, other in enumerate(backgrounds.sites) if not site or other != site]
+    if not other_sites:
+        raise ConfigError(f"no background of another site than {site!r}; add some or turn the overlay off")
+    chosen = other_sites[rng.integers(len(other_sites))]
+    excerpt = random_excerpt(backgrounds.waveforms[chosen], len(waveform), rng)
+    return mix_at_snr(waveform, excerpt, rng.uniform(*snr_db)), np.maximum(target, backgrounds.targets[chosen])
 
 
 def mix_at_snr(waveform: FloatArray, background: FloatArray, snr_db: float) -> FloatArray:
-    """Return a sound, at its level, over a background of so many decibels less power; all (samples,)."""
+    """Add a background to a waveform so that its power is `snr_db` lower; all shapes are (samples,)."""
     gain = max(rms(waveform), QUIET) / max(rms(background), QUIET) * 10 ** (-snr_db / 20)
     return np.asarray(waveform + background * np.float32(gain), np.float32)
 
 
-def random_piece(sound: FloatArray, length: int, rng: np.random.Generator) -> FloatArray:
-    """Return a piece of a sound from anywhere in it, (length,); a shorter sound is repeated."""
+def random_excerpt(sound: FloatArray, length: int, rng: np.random.Generator) -> FloatArray:
+    """Return an excerpt (length,) from a random position; a shorter sound is repeated."""
     start = int(rng.integers(max(len(sound) - length, 0) + 1))
     return np.resize(sound[start : start + length], length)
 
 
 def rms(sound: FloatArray) -> float:
-    """Return the root of the mean power of (samples,)."""
+    """Return the RMS of (samples,)."""
     return float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))

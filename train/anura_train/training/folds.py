@@ -60,7 +60,9 @@ def fit_fold(
     `teachers` are folders that other trainings left, for a recipe that wants some.
     """
     folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
-    learnt = corpus.filter_recordings(lambda each: folds.get(each.name, fold) != fold)  # what is held out or for the test is in none
+    learnt = corpus.filter_recordings(
+        lambda each: folds.get(each.name, fold) != fold
+    )  # what is held out or for the test is in none
     taught = load_teachers(teachers, recipe, corpus, learnt, fold)
     model = _fit(recipe, learnt, corpus.labels(), f"fold-{fold}", bench, on_step, taught)
     tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]

@@ -73,7 +73,7 @@ def test_what_is_odd_in_the_published_set_is_left_out_and_told(raw: Path) -> Non
     )
     told = "\n".join(map(str, findings.warnings))
     for line, what in {
-        4: "not onset, offset and label",
+        4: "not `onset <tab> offset <tab> label`",
         5: "onset 2 s is not before offset 1 s",
         6: "unknown species 'SPHSUR_X'",
         7: "unknown species 'HYLCIN'",
@@ -82,7 +82,7 @@ def test_what_is_odd_in_the_published_set_is_left_out_and_told(raw: Path) -> Non
     }.items():
         assert f"{track.name}, line {line}: {what}" in told
     assert "1 label tracks without a recording" in told
-    assert "line 22: BOAFAB: no calling index of 0 to 3" in told
+    assert "line 22: BOAFAB: not a calling index from 0 to 3" in told
 
 
 def test_a_recording_without_labels_or_sound_is_a_fault_and_all_are_named(raw: Path) -> None:
@@ -134,7 +134,7 @@ def test_bad_window_rows_are_faults(tmp_path: Path) -> None:
     read_windows(tmp_path, findings)
     assert [str(fault).partition("metadata.csv, ")[2].partition(";")[0] for fault in findings.errors] == [
         f"line 3: INCT4/{stem}_0_3.wav is listed twice",
-        "line 4: min_t, max_t: no whole seconds",
+        "line 4: min_t, max_t: not whole seconds",
         "line 5: SPHSUR: neither 0 nor 1",
     ]
 

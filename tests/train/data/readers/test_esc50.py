@@ -56,8 +56,8 @@ def test_pieces_of_one_insect_recording_are_one_group(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tables", "fault"),
     [
-        ({}, "not one table of clips, but none"),
-        ({"a.csv": "x\n", "b.csv": "x\n"}, "not one table of clips, but a.csv, b.csv"),
+        ({}, "one table of clips (found none)"),
+        ({"a.csv": "x\n", "b.csv": "x\n"}, "one table of clips (found a.csv, b.csv)"),
         ({"a.csv": "file,label\na,b\n"}, "no column for the split; name it split or"),
         ({"a.csv": "file,label,fold\na,!,1\n"}, "class '!'"),
         ({"a.csv": "file,label,fold\na,b,1\na,b,1\n"}, "a is listed twice"),

@@ -77,7 +77,7 @@ def test_every_fault_is_in_one_report(root: Path) -> None:
     with pytest.raises(SourceError) as refused:
         read_corpus(root)
     report = str(refused.value)
-    assert report.startswith("4 faults")
+    assert report.startswith("4 errors")
     for fault in ("BBB_1.flac: missing", "esc10.csv, line 1: no column 'label'", "line 6: not the 5", "line 7: kind:"):
         assert fault in report
 

@@ -133,10 +133,10 @@ def test_bad_audacity_lines_are_faults_with_their_line(sound: Path) -> None:
     findings = Findings()
     read_audacity_folder(sound, findings)
     assert [fault.message.split(";")[0].split(":")[0] for fault in findings.errors] == [
-        "not onset, offset and label with tabs between",
-        "onset or offset is no number",
+        "not `onset <tab> offset <tab> label`",
+        "onset or offset is not a number",
         "the label is not CODE or CODE_Q with Q one of L, M, H",
-        "not `\\`, low and high with tabs between",
+        "not `\\ <tab> low <tab> high`",
         "cannot be read",
     ]
 
@@ -144,7 +144,7 @@ def test_bad_audacity_lines_are_faults_with_their_line(sound: Path) -> None:
 def test_a_folder_without_sound_is_refused(tmp_path: Path) -> None:
     findings = Findings()
     read_raven_folder(tmp_path, findings)
-    assert "holds no recording" in findings.errors[0].message
+    assert "contains no recording" in findings.errors[0].message
 
 
 @pytest.mark.skipif("ANURA_DATA" not in os.environ, reason="ANURA_DATA names no folder with boxed recordings")

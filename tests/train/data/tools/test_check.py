@@ -61,13 +61,13 @@ def test_every_fault_stands_in_the_report(folder: Path) -> None:
         "recordings.csv, line 7: code 'AAB' is not in species.csv",
         "recordings.csv, line 8: name: 0.wav is listed twice",
         "recordings.csv, line 9: not the 4 cells of line 1",
-        "0.wav: AAA, 0.5 to 1.2 s: beyond the recording's end at 1.00 s",
-        "0.wav: AAA, 1.01 to 1.02 s: beyond",
+        "0.wav: AAA, 0.5 to 1.2 s: after the recording's end at 1.00 s",
+        "0.wav: AAA, 1.01 to 1.02 s: after",
         "1.wav: missing",
         "2.wav: cannot decode",
-        "copy.wav: is the same sound as 3.wav, of another group",
+        "copy.wav: is the same audio as 3.wav of another group",
         "empty.wav: cannot decode",
-        "species ZZZ: no recording of it",
+        "species ZZZ: it has no recording",
         "split: group 'g0' is split between train and test by copy.wav",
     ]
     assert len(found) == len(expected), found
@@ -92,14 +92,14 @@ def test_silence_and_a_species_of_one_group_are_odd_but_no_fault(folder: Path) -
     assert [oddity.message.partition(";")[0] for oddity in findings.warnings] == [
         "is digital silence",
         "is digital silence",
-        "recordings of one group alone cannot be tested",
+        "one group of recordings is not enough for a test",
     ]
 
 
 def test_samples_that_are_no_numbers_are_a_fault(folder: Path) -> None:
     sound = np.full(RATE_HZ * 2, np.nan, np.float32)
     soundfile.write(folder / "3.wav", sound, RATE_HZ, subtype="FLOAT")
-    assert "samples that are no numbers" in examine(folder).errors[0].message
+    assert "contains NaN" in examine(folder).errors[0].message
 
 
 def test_the_counter_counts(folder: Path) -> None:

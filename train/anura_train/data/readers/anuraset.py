@@ -1,7 +1,7 @@
-"""AnuraSet (Cañas et al., Scientific Data 10, 771, 2023; Zenodo 8342596) as it is published, oddities and all.
+"""AnuraSet (Cañas et al., Scientific Data 10, 771, 2023; Zenodo 8342596) as published, including its known errors.
 
-DIR/raw_data/SITE/STEM.wav            minutes of sound; a level of folder more, as unpacking may leave, is allowed
-DIR/strong_labels/SITE/STEM.txt       Audacity label tracks; an empty one says that nothing called
+DIR/raw_data/SITE/STEM.wav            recordings of one minute; unpacking may add a level of folders
+DIR/strong_labels/SITE/STEM.txt       Audacity label tracks; an empty file means that nothing calls
 DIR/weak_labels.csv                   MONITORING_SITE, AUDIO_FILE_ID, a calling index 0 to 3 for each species
 
 DIR/metadata.csv                      windows of 3 s: sample_name, fname, min_t, max_t, site, date, species_number,
@@ -25,112 +25,112 @@ from anura_train.data.readers.csv_rows import read_cells
 from anura_train.data.readers.filenames import night_of, site_and_time
 
 BRT = timezone(timedelta(hours=-3), "BRT")
-"""File names tell the time of Brasília (Cañas et al. 2023), which knew no summer time in those years."""
+"""File names have the time of Brasília (Cañas et al. 2023), which had no daylight saving time in those years."""
 
 LICENCE, ATTRIBUTION = "CC BY 4.0", "AnuraSet, J. S. Cañas et al. 2023, doi:10.5281/zenodo.8342596"
 
 METADATA_COLUMNS = ("sample_name", "fname", "min_t", "max_t", "site", "date", "species_number", "subset")
-"""The columns of metadata.csv that are no species."""
+"""The columns of metadata.csv that are not species."""
 
 WEAK_LABEL_COLUMNS = ("MONITORING_SITE", "AUDIO_FILE_ID")
-"""And those of weak_labels.csv."""
+"""The columns of weak_labels.csv that are not species."""
 
 
 def read_minutes(root: Path, findings: Findings) -> Corpus:
-    """Read what `read_labelled_minutes` reads; a species that is in no minute is none of the corpus."""
-    return _present(read_labelled_minutes(root, findings), root, findings)
+    """Read the recordings of one minute. The corpus has only species that call in one of them."""
+    return _without_absent_species(read_labelled_minutes(root, findings), root, findings)
 
 
 def read_labelled_minutes(root: Path, findings: Findings) -> Corpus:
-    """Read minutes of sound with their strong and weak labels, and all species that the weak labels have a column for.
+    """Read the recordings of one minute with strong and weak labels, and all species of the weak labels.
 
-    What the published set is known to have wrong is an oddity: label lines that cannot be read, calls beyond a
-    recording's end (cut there), labels of recordings that are not there. A recording that cannot be read, or has no
-    label track, is a fault.
+    The known errors of the published set are warnings: label lines that cannot be read, calls after the end of a
+    recording (they are cut there), labels without a recording. A recording that cannot be read, or has no label track,
+    is an error.
     """
     audio = _by_stem(root, "raw_data", ".wav")
     tracks = _by_stem(root, "strong_labels", ".txt")
     if not audio:
-        findings.error(root / "raw_data", "holds no .wav; name the folder that raw_data.zip was unpacked in")
+        findings.error(root / "raw_data", "contains no .wav; name the folder that raw_data.zip was unpacked in")
     weak, codes = _read_weak(root / "weak_labels.csv", findings)
-    for what, stems in (("label tracks", tracks.keys()), ("weak labels", weak.keys())):
-        if lost := sorted(stems - audio.keys()):
-            findings.warning(root, f"{len(lost)} {what} without a recording, such as {lost[0]}; left out")
+    for kind, stems in (("label tracks", tracks.keys()), ("weak labels", weak.keys())):
+        if orphans := sorted(stems - audio.keys()):
+            findings.warning(root, f"{len(orphans)} {kind} without a recording, such as {orphans[0]}; skipped")
     recordings = []
     for stem, path in audio.items():
         if (duration_s := _duration_s(path, findings)) is None:
             continue
         if stem not in tracks:
-            findings.error(path, "has no label track; copy it to strong_labels, or an empty one if nothing calls")
+            findings.error(path, "has no label track; copy it to strong_labels, or an empty file if nothing calls")
             continue
         strong = tuple(_strong(tracks[stem], duration_s, codes, findings))
         recordings.append(_minute(path, stem, strong, weak.get(stem, ())))
-    _compare(recordings, root, findings)
+    _count_contradictions(recordings, root, findings)
     return Corpus(tuple(recordings), tuple(_taxon(code) for code in codes))
 
 
 def read_windows(root: Path, findings: Findings) -> Corpus:
-    """Read the published windows; a window is a recording here, and the minute that it was cut from its group."""
+    """Read the published windows. A window becomes a recording; its group is the minute that it was cut from."""
     table = root / "metadata.csv"
     recordings: dict[str, Recording] = {}
-    wrong_sums, species = 0, dict[str, Taxon]()
+    wrong_counts, species = 0, dict[str, Taxon]()
     for where, cells in read_cells(table, findings, ("fname", "min_t", "max_t", "site", "subset")):
         marks = {column: cell for column, cell in cells.items() if column not in METADATA_COLUMNS}
-        if odd := [column for column, mark in marks.items() if mark not in ("0", "1")]:
-            findings.error(where, f"{', '.join(odd)}: neither 0 nor 1; correct the row")
+        if invalid := [column for column, mark in marks.items() if mark not in ("0", "1")]:
+            findings.error(where, f"{', '.join(invalid)}: neither 0 nor 1; correct the row")
             continue
         if not (cells["min_t"].isdigit() and cells["max_t"].isdigit()):
-            findings.error(where, "min_t, max_t: no whole seconds; correct the row")
+            findings.error(where, "min_t, max_t: not whole seconds; correct the row")
             continue
         codes = tuple(code for code, mark in marks.items() if mark == "1")
         window = _window(root, cells, codes)
         if window.name in recordings:
             findings.error(where, f"{window.name} is listed twice; delete one of the rows")
         recordings[window.name] = window
-        wrong_sums += cells.get("species_number") not in (None, str(len(codes)))
+        wrong_counts += cells.get("species_number") not in (None, str(len(codes)))
         species = species or {code: _taxon(code) for code in marks}
-    if wrong_sums:
-        findings.warning(table, f"species_number is not the number of species in {wrong_sums} rows; it is not used")
-    return _present(Corpus(tuple(recordings.values()), tuple(species.values())), table, findings)
+    if wrong_counts:
+        findings.warning(table, f"species_number is not the number of species in {wrong_counts} rows; it is not used")
+    return _without_absent_species(Corpus(tuple(recordings.values()), tuple(species.values())), table, findings)
 
 
 def canonical_name(name: str) -> str:
-    """Return a stem or site as file names have it: the weak labels write INCT04 where files say INCT4."""
+    """Return a stem or site in the form of the file names: the weak labels have INCT04 where files have INCT4."""
     return re.sub(r"^INCT0+(?=\d)", "INCT", name.removesuffix(".wav").removesuffix(".WAV"))
 
 
 def _by_stem(root: Path, folder: str, suffix: str) -> dict[str, Path]:
-    """Return all files of a kind at any depth, for unpacking may leave one or two folders of the name."""
+    """Return all files with a suffix at any depth; unpacking may add one or two levels of folders."""
     paths = sorted(path for path in (root / folder).rglob("*") if path.suffix.lower() == suffix)
-    # A Mac leaves `._NAME` beside each file that it copies.
+    # macOS adds a file `._NAME` for each file that it copies.
     return {canonical_name(path.stem): path for path in paths if not path.name.startswith(".")}
 
 
 def _read_weak(table: Path, findings: Findings) -> tuple[dict[str, tuple[WeakLabel, ...]], tuple[str, ...]]:
-    """Return the weak labels by stem, and every species that there is, AnuraSet's own order first."""
+    """Return the weak labels by stem, and all species: first those of AnuraSet in its order, then others."""
     if not table.is_file():
-        findings.warning(table, "is not there; no calling index is known")
+        findings.warning(table, "is missing; recordings have no calling index")
         return {}, tuple(ANURASET)
     weak: dict[str, tuple[WeakLabel, ...]] = {}
     codes: dict[str, None] = {}
     for where, cells in read_cells(table, findings, WEAK_LABEL_COLUMNS):
-        # A table that went through pandas has 2.0 for 2.
+        # A table that was saved by pandas has 2.0 instead of 2.
         marks = {code: cell.removesuffix(".0") for code, cell in cells.items() if code not in WEAK_LABEL_COLUMNS}
         codes |= dict.fromkeys(marks)
-        if odd := [column for column, mark in marks.items() if mark not in ("", "0", "1", "2", "3")]:
-            findings.warning(where, f"{', '.join(odd)}: no calling index of 0 to 3; left out")
+        if invalid := [column for column, mark in marks.items() if mark not in ("", "0", "1", "2", "3")]:
+            findings.warning(where, f"{', '.join(invalid)}: not a calling index from 0 to 3; skipped")
         labels = (WeakLabel(code, int(mark)) for code, mark in marks.items() if mark in ("1", "2", "3"))
         weak[canonical_name(cells["AUDIO_FILE_ID"])] = tuple(labels)
-    ours = tuple(code for code in ANURASET if code in codes)
-    return weak, ours + tuple(code for code in codes if code not in ANURASET)
+    known = tuple(code for code in ANURASET if code in codes)
+    return weak, known + tuple(code for code in codes if code not in ANURASET)
 
 
 def _strong(track: Path, duration_s: float, codes: tuple[str, ...], findings: Findings) -> Iterator[StrongLabel]:
     for where, label in read_audacity(track, findings.warning):
         if label.code not in codes:
-            findings.warning(where, f"unknown species {label.code!r}; left out")
+            findings.warning(where, f"unknown species {label.code!r}; skipped")
         elif label.onset_s >= duration_s:
-            findings.warning(where, f"begins after the recording's end at {duration_s:.2f} s; left out")
+            findings.warning(where, f"begins after the recording's end at {duration_s:.2f} s; skipped")
         elif label.offset_s > duration_s:
             findings.warning(where, f"ends after the recording's end at {duration_s:.2f} s; cut there")
             yield replace(label, offset_s=duration_s)
@@ -174,10 +174,10 @@ def _window(root: Path, cells: dict[str, str], codes: tuple[str, ...]) -> Record
 
 
 def _window_file(root: Path, cells: dict[str, str], name: str) -> Path:
-    """Return the first place where a window's file lies; the first of all where it lies nowhere."""
+    """Return the first path at which a window's file exists, or the first possible path if there is no file."""
     names = (name, f"{cells['site']}/{cells.get('sample_name', '')}")
-    places = [folder / file for folder in (root / "audio", root) for file in names]
-    return next((place for place in places if place.is_file()), places[0])
+    candidates = [folder / file for folder in (root / "audio", root) for file in names]
+    return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def _duration_s(path: Path, findings: Findings) -> float | None:
@@ -188,18 +188,18 @@ def _duration_s(path: Path, findings: Findings) -> float | None:
         return None
 
 
-def _compare(recordings: list[Recording], root: Path, findings: Findings) -> None:
-    """Count where the two kinds of labels contradict each other; both are kept."""
-    silent = [each.name for each in recordings if each.weak and not each.strong]
-    if silent:
-        findings.warning(root, f"{len(silent)} recordings with weak labels have no strong one, such as {silent[0]}")
+def _count_contradictions(recordings: list[Recording], root: Path, findings: Findings) -> None:
+    """Warn about recordings with weak labels but no strong ones; both kinds of labels stay."""
+    unboxed = [each.name for each in recordings if each.weak and not each.strong]
+    if unboxed:
+        findings.warning(root, f"{len(unboxed)} recordings with weak labels have no strong one, such as {unboxed[0]}")
 
 
-def _present(corpus: Corpus, where: Path, findings: Findings) -> Corpus:
-    """Return a corpus without the species that it has no recording of: a site alone has few of the 42."""
+def _without_absent_species(corpus: Corpus, where: Path, findings: Findings) -> Corpus:
+    """Return a corpus without the species that have no recording: a single site has few of the 42."""
     present = {code for recording in corpus.recordings for code in recording.codes}
     if absent := [taxon.code for taxon in corpus.species if taxon.code not in present]:
-        findings.warning(where, f"no recording of {', '.join(absent)}; they are no species of this corpus")
+        findings.warning(where, f"no recording of {', '.join(absent)}; they are removed from the species table")
     return replace(corpus, species=tuple(taxon for taxon in corpus.species if taxon.code in present))
 
 

@@ -1,8 +1,8 @@
 """The species of AnuraSet, in the order of its columns.
 
-Names belong to codes by their letters, three of the genus and three of the species; where those differ from today's
-names (ADEMAR, BOAALM, PHYSAU, PHYDIS, SCIRIZ), by elimination from the paper's list of species. How frequent a species
-is follows the grouping of Moummad et al. 2024 (Mix2, arXiv 2403.09598).
+A code has three letters of the genus and three of the species. Codes that differ from today's names (ADEMAR, BOAALM,
+PHYSAU, PHYDIS, SCIRIZ) were matched by elimination from the paper's list of species. The frequency of a species follows
+Moummad et al. 2024 (Mix2, arXiv 2403.09598).
 """
 
 from anura_train.data.corpus import Taxon

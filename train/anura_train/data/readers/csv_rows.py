@@ -1,4 +1,4 @@
-"""Tables of people: each good row is passed on, each bad one becomes a fault with its line and column."""
+"""CSV tables: valid rows are yielded, each invalid one becomes an error with its line and column."""
 
 import csv
 import io
@@ -13,16 +13,16 @@ from pydantic_core import ErrorDetails
 from anura_train.data.findings import Findings
 
 CODE = r"[A-Za-z0-9_-]{1,32}"
-"""What a species code may be: it becomes a label on the wire."""
+"""Pattern of a species code: the code becomes a label in messages to the base station."""
 
 
 def is_code(text: str) -> bool:
-    """Tell whether a text may be a species code."""
+    """Return whether a text is a valid species code."""
     return re.fullmatch(CODE, text) is not None
 
 
 class Row(BaseModel):
-    """A row; tables carry more columns than we read (durations, original rates), and those are for people."""
+    """Base of the rows of a table. Further columns, such as durations and original rates, are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True)
 
@@ -38,10 +38,10 @@ R = TypeVar("R", bound=Row)
 def read_rows(
     table: Path, row_type: type[R], findings: Findings, needed: tuple[str, ...] = (), remedy: str = ""
 ) -> Iterator[tuple[str, R]]:
-    """Yield each good row with its place, `FILE, line N`.
+    """Yield each valid row with its location, `FILE, line N`.
 
-    `needed` are columns that must be there though their cells may be empty; `remedy` ends the fault of a table that
-    cannot be read. Cells may be parted by commas, semicolons or tabs.
+    `needed` are columns that must exist but may have empty cells; `remedy` ends the error about a table that cannot be
+    read. Cells are separated by commas, semicolons or tabs.
     """
     for where, cells in read_cells(table, findings, (*required_columns(row_type), *needed), remedy):
         try:
@@ -55,7 +55,7 @@ def read_rows(
 def read_cells(
     table: Path, findings: Findings, needed: tuple[str, ...], remedy: str = ""
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the cells of each row by column, with its place; a table without a needed column yields none."""
+    """Yield the cells of each row by column, with its location. A table without a needed column yields nothing."""
     try:
         text = table.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -74,18 +74,18 @@ def read_cells(
             return
         for row in reader:
             where = f"{table}, line {reader.line_num}"
-            # csv keeps surplus cells under the column None, and None for cells that are missing.
+            # csv stores surplus cells under the column None, and None for missing cells.
             if None in (*row.keys(), *row.values()):
                 findings.error(where, f"not the {len(columns)} cells of line 1; correct the row")
             else:
                 yield where, row
     except csv.Error as error:
-        # The line that cannot be read is not counted yet.
+        # line_num does not count the invalid line yet.
         findings.error(f"{table}, line {reader.line_num + 1}", f"{error}; save it as CSV UTF-8")
 
 
 def required_columns(row_type: type[Row]) -> tuple[str, ...]:
-    """Return the columns that a row cannot do without."""
+    """Return the columns of a row without a default."""
     return tuple(name for name, field in row_type.model_fields.items() if field.is_required())
 
 

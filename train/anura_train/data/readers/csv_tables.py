@@ -1,10 +1,10 @@
-"""The one form as a folder of tables, for spreadsheets, for R and for `fit`.
+"""A corpus as a folder of CSV tables, for spreadsheets, R and `anura-train fit`.
 
     DIR/recordings.csv   file, labels [, name, group, kind, site, night, start, licence, attribution, split, held_out]
-    DIR/labels.csv       name, code, onset_s, offset_s [, low_hz, high_hz, quality]                    may be missing
-    DIR/species.csv      code [, scientific_name, common_name, frequency]                              may be missing
+    DIR/labels.csv       name, code, onset_s, offset_s [, low_hz, high_hz, quality]                    optional
+    DIR/species.csv      code [, scientific_name, common_name, frequency]                              optional
 
-docs/reference/datasets.md says what the columns mean.
+docs/reference/datasets.md describes the columns.
 """
 
 import csv
@@ -66,7 +66,7 @@ class _SpeciesRow(Row):
 
 
 def read_tables(root: Path, findings: Findings) -> Corpus:
-    """Read recordings.csv and, where they are there, labels.csv and species.csv."""
+    """Read recordings.csv and, if they exist, labels.csv and species.csv."""
     species = read_species(root, findings)
     strong = _read_labels(root / LABELS, species, findings) if (root / LABELS).is_file() else {}
     recordings = read_recordings(root, strong, species, findings)
@@ -76,7 +76,7 @@ def read_tables(root: Path, findings: Findings) -> Corpus:
 
 
 def read_species(root: Path, findings: Findings) -> TaxaByCode:
-    """Read species.csv; nothing where there is no such table, and then every code is known."""
+    """Read species.csv. Without this table the result is empty, and all codes are valid."""
     species: TaxaByCode = {}
     if (root / SPECIES).is_file():
         for where, row in read_rows(root / SPECIES, _SpeciesRow, findings):
@@ -87,19 +87,19 @@ def read_species(root: Path, findings: Findings) -> TaxaByCode:
 
 
 def species_of(recordings: Iterable[Recording]) -> tuple[Taxon, ...]:
-    """Return a species table without names, of the codes that the recordings have."""
+    """Return a species table without names, with the codes of the recordings."""
     return tuple(Taxon(code) for code in sorted({code for recording in recordings for code in recording.codes}))
 
 
 def check_code(code: str, species: TaxaByCode, where: str, findings: Findings) -> None:
-    """Note a code that the species table lacks, with the nearest that it has."""
+    """Report a code that is not in the species table, with the most similar one in it."""
     if species and code not in species:
         near = "".join(f", as in {match}" for match in get_close_matches(code, species, 1))
         findings.error(where, f"code {code!r} is not in {SPECIES}; correct it{near}, or add it there")
 
 
 def write_tables(corpus: Corpus, root: Path) -> None:
-    """Write the three tables; a recording below the folder is named relative to it, another by its absolute path."""
+    """Write the three tables. Recordings inside the folder have relative paths, others absolute ones."""
     root.mkdir(parents=True, exist_ok=True)
     _write(root / RECORDINGS, _RecordingRow, (_recording_cells(each, root.resolve()) for each in corpus.recordings))
     labels = ({"name": each.name, **asdict(label)} for each in corpus.recordings for label in each.strong)
@@ -108,7 +108,7 @@ def write_tables(corpus: Corpus, root: Path) -> None:
 
 
 def read_recordings(root: Path, strong: BoxesByName, species: TaxaByCode, findings: Findings) -> tuple[Recording, ...]:
-    """Read recordings.csv; each recording takes its boxes from `strong`."""
+    """Read recordings.csv; `strong` has the boxes of the recordings."""
     recordings: dict[str, Recording] = {}
     ungrouped = 0
     for where, row in read_rows(root / RECORDINGS, _RecordingRow, findings, ("labels",)):
@@ -130,7 +130,8 @@ def read_recordings(root: Path, strong: BoxesByName, species: TaxaByCode, findin
         )
     if ungrouped:
         findings.warning(
-            root / RECORDINGS, f"{ungrouped} without a group, so a split may part them; give those of one session one"
+            root / RECORDINGS,
+            f"{ungrouped} without a group, so a split may separate them; give all of one session the same group",
         )
     return tuple(recordings.values())
 
@@ -152,7 +153,7 @@ def _read_labels(table: Path, species: TaxaByCode, findings: Findings) -> BoxesB
 
 
 def _weak(cell: str) -> Iterator[WeakLabel]:
-    """Read `ACRCRE HYLCIN:2`: codes, each with its calling index where it is known; index 0 is no label."""
+    """Parse `ACRCRE HYLCIN:2`: codes with an optional calling index. Index 0 means no call and gives no label."""
     for word in cell.split():
         code, _, index = word.partition(":")
         if index != "0":

@@ -1,7 +1,7 @@
-"""A table of clips with one class each and the split of its authors, as ESC-50 and InsectSet32 come.
+"""A table of clips with one class each and a published split, like ESC-50 and InsectSet32.
 
-DIR/*.csv or DIR/meta/*.csv   one table; its columns go by several names, see `COLUMN_ALIASES`
-DIR/**                        the clips, wherever they lie
+DIR/*.csv or DIR/meta/*.csv   one table; COLUMN_ALIASES lists the names of its columns
+DIR/**                        the clips, in any folder
 """
 
 from pathlib import Path
@@ -17,22 +17,25 @@ COLUMN_ALIASES = {
     "split": ("split", "subset", "fold", "data_set", "dataset"),
     "group": ("group", "src_file", "source_file"),
 }
-"""What is needed -> the columns that may hold it, the first that is there. Without a group, file names tell it."""
+"""Field -> the columns that may contain it; the first existing one is used. Without a group it follows from the file
+name."""
 
 
 def read_split_table(root: Path, findings: Findings) -> Corpus:
-    """Read clips, their class as a weak label, and their authors' split."""
+    """Read clips, their class as a weak label, and the published split."""
     tables = sorted([*root.glob("*.csv"), *root.glob("meta/*.csv")])
     if len(tables) != 1:
         found = ", ".join(table.name for table in tables) or "none"
-        findings.error(root, f"holds not one table of clips, but {found}; leave the one in it")
+        findings.error(root, f"must contain one table of clips (found {found}); keep only one")
         return Corpus((), ())
     clips = {path.name: path for path in sorted(root.rglob("*")) if path.is_file()}
     recordings: dict[str, Recording] = {}
     species: dict[str, Taxon] = {}
     for where, cells in read_cells(tables[0], findings, ()):
-        columns = {what: next((name for name in names if name in cells), "") for what, names in COLUMN_ALIASES.items()}
-        if missing := [what for what in ("file", "class", "split") if not columns[what]]:
+        columns = {
+            field: next((name for name in names if name in cells), "") for field, names in COLUMN_ALIASES.items()
+        }
+        if missing := [field for field in ("file", "class", "split") if not columns[field]]:
             findings.error(
                 f"{tables[0]}, line 1",
                 f"no column for the {missing[0]}; name it {' or '.join(COLUMN_ALIASES[missing[0]])}",
@@ -41,7 +44,7 @@ def read_split_table(root: Path, findings: Findings) -> Corpus:
         file, name = cells[columns["file"]].strip(), cells[columns["class"]].strip()
         code = code_of(name)
         if not is_code(code) or not file:
-            findings.error(where, f"class {name!r}: no name of 1 to 32 letters and digits; correct the row")
+            findings.error(where, f"class {name!r}: not a name of 1 to 32 letters and digits; correct the row")
             continue
         if file in recordings:
             findings.error(where, f"{file} is listed twice; delete one of the rows")

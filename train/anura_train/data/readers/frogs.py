@@ -1,7 +1,7 @@
-"""Frogs, backgrounds and ESC-10 side by side: the layout that the project's own models are made from.
+"""Frogs, backgrounds and ESC-10 in one folder: the layout of this project's own data.
 
-    DIR/frogs/frogs.csv              file, code, species, group, licence, attribution   one species a recording (weak)
-    DIR/background/background.csv    file, kind, group, licence, attribution            no frog of ours
+    DIR/frogs/frogs.csv              file, code, species, group, licence, attribution   one species per recording (weak)
+    DIR/background/background.csv    file, kind, group, licence, attribution            no frog of our labels
     DIR/esc10/esc10.csv              file, label                                        ESC-10 (Piczak 2015), CC BY 3.0
 
 Paths in a table are relative to it.
@@ -19,7 +19,7 @@ from anura_train.data.readers.csv_rows import CODE, Row, read_rows
 from anura_train.data.readers.filenames import source_of
 
 FREE_LICENCES = ("US public domain", "CC0", "CC BY 3.0", "CC BY 4.0")
-"""Backgrounds under these may be learnt from; the others serve as places that the model never heard."""
+"""Backgrounds under these licences are used for training. The others are held out, as unknown places."""
 
 REMEDY = "name the folder that holds frogs/frogs.csv"
 
@@ -99,7 +99,7 @@ def _esc10(root: Path, findings: Findings) -> Iterator[Recording]:
 
 
 def _unique(recordings: tuple[Recording, ...], findings: Findings) -> Iterator[Recording]:
-    """Keep the first of rows that name one file; a table may list excerpts of it apart."""
+    """Yield the first of all rows with the same file; a table may list several excerpts of it."""
     seen: dict[str, Recording] = {}
     for recording in recordings:
         first = seen.setdefault(recording.name, recording)
@@ -108,4 +108,4 @@ def _unique(recordings: tuple[Recording, ...], findings: Findings) -> Iterator[R
         elif (first.group, first.codes) != (recording.group, recording.codes):
             findings.error(recording.name, "is listed twice, with two groups or species; delete one of the rows")
         else:
-            findings.warning(recording.name, "is listed twice; the first row counts")
+            findings.warning(recording.name, "is listed twice; the first row is used")

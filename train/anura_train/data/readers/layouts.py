@@ -1,4 +1,4 @@
-"""From a folder in one of the known layouts to a corpus."""
+"""Reads a folder in one of the supported layouts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +21,13 @@ LAYOUTS: dict[str, Callable[[Path, Findings], Corpus]] = {
     "esc": read_split_table,
     "insectset32": read_split_table,
 }
-"""Layout -> its reader, which notes what it finds wrong and goes on. docs/reference/datasets.md describes them."""
+"""Layout -> its reader. docs/reference/datasets.md describes the layouts."""
 
 
 def read_corpus(root: Path) -> Corpus:
-    """Read a folder with recordings.csv, or else one with frogs/, background/ and esc10/.
+    """Read a folder with recordings.csv, or one with frogs/, background/ and esc10/.
 
-    Raises SourceError naming every bad row, table, line and column, and every recording that is missing.
+    Raises SourceError that names every invalid row with table, line and column, and every missing recording.
     """
     findings = Findings()
     corpus = LAYOUTS[layout_of(root)](root, findings)
@@ -39,5 +39,5 @@ def read_corpus(root: Path) -> Corpus:
 
 
 def layout_of(root: Path) -> str:
-    """Return the layout that `fit` reads a folder in."""
+    """Return the layout that `anura-train fit` uses for a folder."""
     return "folder" if (root / RECORDINGS).is_file() else "frogs"

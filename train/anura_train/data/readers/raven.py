@@ -1,4 +1,4 @@
-"""Raven selection tables: one selection a row, in seconds within a file or within a list of files."""
+"""Raven selection tables: one selection in each row, with times in a file or in a list of files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from anura_train.data.readers.filenames import code_of
 ONSET, OFFSET, LOW, HIGH = "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)"
 
 FILE_OFFSET = "File Offset (s)"
-"""Seconds within the file. The times above run on over all files where a table is of several."""
+"""Seconds from the start of the file. In a table of several files, the other times count from the first file."""
 
 SPECIES_COLUMNS = ("Species Code", "Code", "Species", "Annotation", "Label", "Tag", "Common Name")
-"""Columns that may tell the species, the first that is there; Raven lets each user name it."""
+"""Columns that may contain the species; the first existing one is used. Raven's users choose the name."""
 
 WRITTEN_COLUMNS = ("Selection", "View", "Channel", ONSET, OFFSET, LOW, HIGH, "Begin Path", FILE_OFFSET, "Species Code")
 
@@ -26,13 +26,13 @@ class Selection:
 
     where: str
     file: str
-    """Name of the file that it is in; empty where the table does not say."""
+    """Name of its audio file; empty if the table has none."""
     label: StrongLabel
-    """Its code is empty where the table does not say."""
+    """Its code is empty if the table has none."""
 
 
 def read_raven(table: Path, findings: Findings) -> Iterator[Selection]:
-    """Yield each selection once: Raven lists it for the waveform and, with a band that means more, the spectrogram."""
+    """Yield each selection once. Raven lists it for waveform and spectrogram; only the latter row has the band."""
     rows = list(read_cells(table, findings, (ONSET, OFFSET)))
     views = {cells.get("View", "").split(" ")[0] for _, cells in rows}
     files = {_file(cells) for _, cells in rows}
@@ -51,7 +51,7 @@ def read_raven(table: Path, findings: Findings) -> Iterator[Selection]:
 
 
 def write_raven(table: Path, recording: Recording, top_hz: float) -> None:
-    """Write a recording's strong labels as a table that Raven opens; one without a band reaches from 0 to `top_hz`."""
+    """Write a recording's strong labels as a Raven table; a label without a band gets the band from 0 to `top_hz`."""
     with table.open("w", encoding="utf-8") as file:
         file.write("\t".join(WRITTEN_COLUMNS) + "\n")
         for number, label in enumerate(recording.strong, start=1):
@@ -61,7 +61,7 @@ def write_raven(table: Path, recording: Recording, top_hz: float) -> None:
 
 
 def _file(cells: dict[str, str]) -> str:
-    # Tables are written on Windows as often as not; its paths may have either slash.
+    # Many tables are written on Windows; PureWindowsPath accepts both kinds of slashes.
     return PureWindowsPath(cells.get("Begin File") or cells.get("Begin Path") or "").name
 
 

@@ -24,7 +24,7 @@ from anura_edge.errors import ConfigError
 from anura_train.data.audio import FILE_RATE_HZ, load_audio
 from anura_train.data.corpus import Corpus, Recording, StrongLabel, sort_by_onset
 from anura_train.data.folds import corpus_folds
-from anura_train.data.overlay import QUIET, random_piece, rms
+from anura_train.data.overlay import QUIET, random_excerpt, rms
 from anura_train.data.readers.audacity import write_audacity
 from anura_train.data.readers.csv_tables import write_tables
 from anura_train.data.readers.raven import write_raven
@@ -164,7 +164,7 @@ def _write(
     rng = np.random.default_rng([settings.seed, number])  # its own, so that asking for more changes none
     backgrounds = kit.backgrounds[fold]
     ground = backgrounds[rng.integers(len(backgrounds))]
-    background = random_piece(kit.load(ground, FILE_RATE_HZ), round(settings.duration_s * FILE_RATE_HZ), rng)
+    background = random_excerpt(kit.load(ground, FILE_RATE_HZ), round(settings.duration_s * FILE_RATE_HZ), rng)
     calls = list(kit.calls(fold, rng))
     path = out / f"audio/soundscape-{number:04}.wav"
     soundfile.write(path, mix_soundscape(background, calls), FILE_RATE_HZ, subtype="PCM_16")
