@@ -1,39 +1,45 @@
-"""Writes the reference files that come from the code: `python docs/generate.py`. A test checks that they are fresh."""
+"""Write the reference pages and schemas that come from the code: `python docs/generate.py`.
+
+A test checks that they are current.
+"""
 
 import json
+import sys
 from pathlib import Path
 
-from anura_edge import wire
-from anura_edge.config.device import Config
-from anura_train.benchmark.cost import LABEL_COUNT, cost_table, model_costs
+DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS))
 
-DOCS = Path(__file__).parent
+from reference_pages.commands import commands_page  # noqa: E402
+from reference_pages.errors import errors_page  # noqa: E402
+from reference_pages.models import manifest_page, networks_page, recipe_page  # noqa: E402
+from reference_pages.settings import base_page, device_page  # noqa: E402
+
+from anura_edge import wire  # noqa: E402
+from anura_edge.config.device import Config  # noqa: E402
+
 REFERENCE = DOCS / "reference"
-RECIPES = sorted((DOCS.parent / "train/recipes").glob("*.yaml"))
 
 SCHEMAS = {
     "wire.schema.json": wire.json_schema,
     "config.schema.json": Config.model_json_schema,
 }
 
+PAGES = {
+    "settings-device.md": device_page,
+    "settings-base.md": base_page,
+    "cli.md": commands_page,
+    "errors.md": errors_page,
+    "bundle-manifest.md": manifest_page,
+    "recipe-keys.md": recipe_page,
+    "models.md": networks_page,
+}
+
 
 def texts() -> dict[Path, str]:
-    """Return each generated file and what it must contain."""
+    """Return each generated file with its text."""
     schemas = {REFERENCE / name: json.dumps(make(), indent=2) + "\n" for name, make in SCHEMAS.items()}
-    return {**schemas, REFERENCE / "models.md": models()}
-
-
-def models() -> str:
-    """Return the page of the networks that our recipes make."""
-    return f"""# The networks of the recipes
-
-A recipe's name is its file in `train/recipes`, followed by the variant that changes its network. Parameters and million
-multiply-adds for a second of sound (MMAC / s) are counted by `anura-train models` with torch's own counter, for
-{LABEL_COUNT} species, front end included. A network that takes 3 s is asked each second; a stream computes every moment
-once. `python docs/generate.py` writes this page.
-
-{cost_table(model_costs(RECIPES))}
-"""
+    return schemas | {REFERENCE / name: make() for name, make in PAGES.items()}
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """What the documents say to type works, and what they are generated from is what they show."""
 
 import re
-import runpy
 import shlex
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
 import yaml
 from data_sets import write_frogs, write_raw
+from generate import texts
+from pydantic import BaseModel
+from reference_pages.fields import undocumented
 from support import Broker
 
 from anura_base.config.settings import Settings
@@ -18,6 +21,8 @@ from anura_edge.config.device import Config
 from anura_edge.config.yaml_loader import load
 from anura_edge.demo.card import write_card
 from anura_edge.inference.bundle import DEFAULT_BUNDLE
+from anura_edge.inference.manifest import Manifest
+from anura_train.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -121,12 +126,34 @@ def test_settings_on_a_page_are_settings(page: str, text: str, tmp_path: Path) -
         load(Config, file, {})
 
 
-def test_generated_references_are_fresh() -> None:
-    for path, text in runpy.run_path(str(ROOT / "docs" / "generate.py"))["texts"]().items():
+def test_generated_pages_are_current() -> None:
+    for path, text in texts().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is old; run python docs/generate.py"
 
 
-def test_links_between_pages_lead_somewhere() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+@pytest.mark.parametrize("model", [Config, Settings, Manifest, Recipe], ids=lambda model: model.__name__)
+def test_every_key_has_a_description(model: type[BaseModel]) -> None:
+    assert undocumented(model) == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        plain = re.sub(r"\]\([^)]*\)", "", heading).lower()
+        base = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        number = next(n for n in count() if (f"{base}-{n}" if n else base) not in found)
+        found.add(f"{base}-{number}" if number else base)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file), f"{page.name} links to {target}"

@@ -34,8 +34,9 @@ class AugmentSettings(Section):
     low_pass: Share
     """Share of frog recordings that pass a low-pass filter, as distance, leaves or a narrow-band recorder would do."""
     mask_frames: int = Field(ge=0)
+    """Largest width of SpecAugment's masks in time, in frames (Park et al. 2019)."""
     mask_mels: int = Field(ge=0)
-    """Largest width of SpecAugment's masks in time and in frequency (Park et al. 2019)."""
+    """Largest width of SpecAugment's masks in frequency, in mel bands."""
 
 
 class WindowSettings(Section):
@@ -48,6 +49,7 @@ class WindowSettings(Section):
     balanced: bool = False
     """Draw windows so that all labels are equally likely, instead of using each window once an epoch."""
     gain_db: Range = (0.0, 0.0)
+    """Change of an example's level."""
     stretch_share: Share = 0.0
     """Share of examples whose tempo is changed; the pitch stays."""
     stretch_factor: Range = (1.0, 1.0)
@@ -64,8 +66,9 @@ class WindowSettings(Section):
     mask_share: Share = 1.0
     """Share of examples that SpecAugment masks."""
     mask_frames: int = Field(default=0, ge=0)
+    """Largest width of SpecAugment's masks in time, in frames (Park et al. 2019)."""
     mask_mels: int = Field(default=0, ge=0)
-    """Largest width of SpecAugment's masks in time and in frequency (Park et al. 2019)."""
+    """Largest width of SpecAugment's masks in frequency, in mel bands."""
 
 
 class TopKPoolingLoss(Section):
@@ -88,6 +91,7 @@ class FocalLoss(Section):
 
     kind: Literal["focal"]
     gamma: float = Field(default=2.0, ge=0)
+    """Larger values give easy examples less weight; 0 is binary cross-entropy."""
 
 
 class AsymmetricLoss(Section):
@@ -95,8 +99,11 @@ class AsymmetricLoss(Section):
 
     kind: Literal["asymmetric"]
     gamma_absent: float = Field(default=4.0, ge=0)
+    """Focusing parameter of absent labels. Larger values give easy ones less weight."""
     gamma_present: float = Field(default=1.0, ge=0)
+    """Focusing parameter of present labels."""
     clip: float = Field(default=0.05, ge=0, lt=1)
+    """Probabilities of absent labels below this value cause no loss."""
 
 
 class LogitAdjustedLoss(Section):
@@ -104,6 +111,7 @@ class LogitAdjustedLoss(Section):
 
     kind: Literal["logit_adjusted"]
     tau: float = Field(default=1.0, ge=0)
+    """Strength of the shift; 0 is binary cross-entropy."""
 
 
 class BoxLoss(Section):
@@ -111,7 +119,9 @@ class BoxLoss(Section):
 
     kind: Literal["boxes"]
     pos_weight: float = Field(default=1.0, ge=1)
+    """Weight of cells inside a box relative to the others."""
     dice_weight: float = Field(default=1.0, ge=0)
+    """Weight of the Dice loss relative to the cross-entropy."""
 
 
 LossSettings = Annotated[
@@ -123,8 +133,11 @@ class ParameterGroup(Section):
     """Optimizer settings for the parameters whose names begin with a prefix."""
 
     prefix: str = Field(min_length=1)
+    """Beginning of the parameters' names."""
     learning_rate: float | None = Field(default=None, gt=0)
+    """Learning rate of the group; by default that of the recipe."""
     weight_decay: float | None = Field(default=None, ge=0)
+    """Weight decay of the group; by default that of the recipe."""
 
 
 class DistillationSettings(Section):
@@ -171,25 +184,37 @@ class Recipe(Section):
     }
 
     id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")
+    """Name of the model: small letters, digits and `-`. It becomes the bundle's id."""
     title: str
+    """Name for people."""
     version: str
+    """Version of the model, as in 1.0.0."""
     seed: int
+    """Seed of all random numbers."""
     folds: int = Field(ge=2, le=100)
+    """Number of folds of the cross-validation."""
     fold_seed: int | None = None
     """Seed of the split into folds, if it is not `seed`: several seeds can be tested on the same folds."""
     model: ModelSettings
+    """The network."""
     example_s: float = Field(gt=0)
     """Length of a training example."""
     sequence_length: int = Field(default=1, ge=1)
     """Number of consecutive examples in one stream, so that a recurrent network learns to reset its state."""
     batch_size: int = Field(ge=2)
+    """Number of examples per step. Larger batches need more memory."""
     steps: int | None = Field(default=None, ge=1)
+    """Length of the training in steps, instead of epochs."""
     epochs: int | None = Field(default=None, ge=1)
     """Instead of steps: how often each window is used."""
     optimizer: Literal["adamw", "adam"] = "adamw"
+    """Optimizer: `adamw` decouples the weight decay from the gradient (Loshchilov and Hutter 2019)."""
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
+    """Course of the learning rate. `one_cycle` and `cosine` end near 0."""
     learning_rate: float = Field(gt=0)
+    """Largest learning rate."""
     weight_decay: float = Field(ge=0)
+    """Weight decay of all parameters without a group of their own."""
     parameter_groups: tuple[ParameterGroup, ...] = ()
     """Parameters with another learning rate or weight decay."""
     clip_norm: float | None = Field(default=1.0, gt=0)
@@ -197,6 +222,7 @@ class Recipe(Section):
     ema_decay: Share
     """Decay of the exponential moving average of the weights. The average is the result of the training."""
     loss: LossSettings = TopKPoolingLoss()
+    """The loss against the labels."""
     augment: AugmentSettings | None = None
     windows: WindowSettings | None = None
     """Examples are either mixed (`augment`) or cut (`windows`)."""

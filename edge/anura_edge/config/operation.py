@@ -9,7 +9,7 @@ from anura_edge.config.yaml_loader import Section, read_password
 
 
 class WatchSettings(Section):
-    """How `anura-edge scan --watch` watches a folder."""
+    """How `anura-edge run --watch` watches a folder."""
 
     interval_s: Annotated[float, Field(ge=0.05, le=3600)] = 30.0
     """Time between two scans, in seconds. The operating system reports most changes earlier, and then the next scan

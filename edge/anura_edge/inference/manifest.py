@@ -28,8 +28,11 @@ class Label(_ManifestPart):
     """A class of the model."""
 
     code: str = Field(pattern="^[A-Za-z0-9_-]{1,32}$")
+    """Short name, as in PSECRU. Settings and clip names use it."""
     scientific_name: str
+    """Scientific name of the species."""
     common_name: str = ""
+    """Common name of the species."""
     threshold: Probability
     """Score at which an event begins."""
 
@@ -38,6 +41,7 @@ class StateTensor(_ManifestPart):
     """A tensor that a stream model carries from one block to the next."""
 
     name: str
+    """Name of the graph's input. The output is `<name>_out`."""
     shape: tuple[int, ...]
     """Without the batch dimension, which comes first."""
 
@@ -46,10 +50,15 @@ class Metric(_ManifestPart):
     """A measured figure with its 95 % interval and its protocol."""
 
     name: str
+    """Name of the metric, as in mAP."""
     value: float
+    """The measured figure."""
     low: float | None = None
+    """Lower end of the 95 % interval."""
     high: float | None = None
+    """Upper end of the 95 % interval."""
     unit: str = ""
+    """Unit of the figure, if it has one."""
     protocol: str
     """Split, selection and number of recordings, in a sentence."""
 
@@ -58,9 +67,11 @@ class Training(_ManifestPart):
     """How the weights were trained."""
 
     recipe: str
+    """Id of the recipe."""
     data: tuple[str, ...]
     """One line per data set: name, amount, licence."""
     seed: int
+    """Seed of all random numbers of the training."""
     calibration: str
     """How logits became probabilities, and on which predictions the calibration was fitted."""
 
@@ -69,6 +80,7 @@ class ProbabilityChange(_ManifestPart):
     """Difference of a label's probability between two models, over frames."""
 
     largest: float
+    """Largest difference of all frames."""
     p99: float
     """99 % of the frames differ by no more."""
 
@@ -93,19 +105,28 @@ class Cost(_ManifestPart):
     mmac_per_audio_s: float
     """Million multiply-adds."""
     model_bytes: int
+    """Size of `model.onnx`."""
     machine: str
+    """Processor on which the time was measured."""
 
 
 class Manifest(_ManifestPart):
     """Content of a bundle. New optional fields may be added; none is renamed."""
 
     schema_version: Literal[1] = 1
+    """Version of this format. A reader refuses another one."""
     id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")
+    """Name of the model: small letters, digits and `-`. It is part of every row."""
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    """Version of the model, as in 1.0.0. It is part of every row."""
     title: str
+    """Name for people."""
     kind: Literal["stream", "window"]
+    """`stream`: the model carries states from block to block. `window`: it scores windows one by one."""
     labels: tuple[Label, ...] = Field(min_length=1)
+    """The classes of the model, in the order of its outputs."""
     rate_hz: int = Field(ge=8_000, le=384_000)
+    """Sampling rate of the model's input."""
     window_samples: int = Field(gt=0)
     """Samples that a frame describes: the window, or for a stream model the hop."""
     hop_samples: int = Field(gt=0)
@@ -115,10 +136,12 @@ class Manifest(_ManifestPart):
     receptive_field_samples: int | None = None
     """How far back a frame can see. None if a recurrent layer makes it unlimited."""
     states: tuple[StateTensor, ...] = ()
+    """The states of a stream model, in the order of the graph's inputs."""
     licence: str
     """SPDX identifier."""
     training: Training
     metrics: tuple[Metric, ...] = ()
+    """Measured accuracy, for people."""
     precision: Literal["float32", "int8"] = "float32"
     """Of weights and activations. In an int8 model some layers are still float32."""
     made_from: Sha256 | None = None

@@ -24,17 +24,22 @@ class MelFeatures(Section):
 
     kind: Literal["mel"]
     window_samples: int = Field(ge=64, le=8_192, multiple_of=2)
+    """Length of the Fourier transform's window."""
     hop_samples: int = Field(ge=16, le=8_192)
+    """Distance between the starts of two windows."""
     mels: int = Field(ge=8, le=256)
+    """Number of mel bands."""
     bank_rate_hz: int = Field(default=22_050, gt=0)
     """Sampling rate that the mel filter bank is built for. It differs from the audio's only to repeat a published
     error."""
     mean_db: float = 0.0
+    """Mean level, which is subtracted."""
     std_db: float = Field(default=1.0, gt=0)
     """Features are (level - mean_db) / std_db."""
     height: int = Field(ge=32, le=1_024)
+    """Height of the image in pixels."""
     width: int = Field(ge=32, le=1_024)
-    """Size of the image in pixels."""
+    """Width of the image in pixels."""
 
 
 class StreamSettings(Section):
@@ -46,6 +51,7 @@ class StreamSettings(Section):
     hidden: int = Field(ge=8, le=512)
     """Size of the GRU's state."""
     dropout: Share
+    """Share of values that dropout sets to 0."""
 
 
 class CnnSettings(Section):
@@ -64,11 +70,13 @@ class CnnSettings(Section):
     ]
     """Its name in timm."""
     features: MeanSubtractedFeatures | MelFeatures = Field(discriminator="kind")
+    """The front end."""
     dense: tuple[int, ...] = Field(default=(), max_length=2)
     """Widths of fully connected layers with ReLU and dropout before the last layer."""
     imagenet_head: bool = False
     """Keep the network's own layer of 1,000 ImageNet classes, and put the last layer after it."""
     dropout: Share
+    """Share of values that dropout sets to 0."""
     pretrained: Path | None = None
     """File with ImageNet weights."""
 
@@ -78,12 +86,15 @@ class AstSettings(Section):
 
     kind: Literal["ast"]
     size: Literal["tiny", "small", "base"]
+    """Size of the transformer: its width and its number of attention heads."""
     stride: Literal[10, 16]
     """Distance between patches of 16 by 16, in frames and in mel bands."""
     mean: float
+    """Mean of the features in the data of the pretrained weights."""
     std: float = Field(gt=0)
     """Features are (fbank - mean) / (2 * std). AudioSet's values are -4.2677393 and 4.5689974."""
     dropout: Share
+    """Share of values that dropout sets to 0."""
     pretrained: Path | None = None
     """File with weights for AudioSet (AST's own) or ImageNet (DeiT's)."""
 
@@ -97,6 +108,7 @@ class CrnnSettings(Section):
     hidden: int = Field(ge=8, le=512)
     """Size of the GRU's state."""
     dropout: Share
+    """Share of values that dropout sets to 0."""
 
 
 class YamnetSettings(Section):
@@ -104,6 +116,7 @@ class YamnetSettings(Section):
 
     kind: Literal["yamnet"]
     dropout: Share
+    """Share of values that dropout sets to 0."""
     pretrained: Path | None = None
     """Google's yamnet.tflite."""
 
