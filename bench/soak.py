@@ -25,7 +25,7 @@ import soxr
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
-from faultlab.field import Field  # noqa: E402
+from faultlab.servers import Servers  # noqa: E402
 
 from anura_edge.app.device import DeviceRuntime  # noqa: E402
 from anura_edge.audio import FloatArray  # noqa: E402
@@ -127,7 +127,7 @@ class MemoryLog(threading.Thread):
         return next((mb for at_s, mb in self.mb if at_s >= seconds), self.mb[-1][1])
 
 
-def soak(around: Field, seconds: float, rate_hz: int) -> None:
+def soak(around: Servers, seconds: float, rate_hz: int) -> None:
     """Run the simulation, and print the report."""
     plan, clock, stop = Plan.of(seconds), SimulatedClock(START_UTC_S), threading.Event()
     start_s, rng = clock.monotonic_s, random.Random(1)
@@ -162,7 +162,7 @@ def soak(around: Field, seconds: float, rate_hz: int) -> None:
     print(f"rows that were not delivered: {runtime.summary.pending}")
 
 
-def report_gaps(plan: Plan, around: Field, rate_hz: int) -> None:
+def report_gaps(plan: Plan, around: Servers, rate_hz: int) -> None:
     """Print each kind of gap: planned, and as the base station lists it."""
     efforts = sorted(around.base.rows("soak", "effort"), key=lambda row: row["first_sample"])
     listed = [(first / rate_hz, samples / rate_hz) for first, samples in listed_gaps(efforts)]
@@ -179,7 +179,7 @@ def report_gaps(plan: Plan, around: Field, rate_hz: int) -> None:
     print(f"clock steps planned {len(plan.steps)}, listed {steps}")
 
 
-def report_samples(device: SimulatedMicrophone, around: Field) -> None:
+def report_samples(device: SimulatedMicrophone, around: Servers) -> None:
     """Print the sums of samples."""
     efforts, events = around.base.rows("soak", "effort"), around.base.rows("soak", "event")
     sums = {state: sum(row["samples"] for row in efforts if row["state"] == state) for state in EffortState}
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--rate", type=int, default=24_000, help="of the microphone, in Hz")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="anura-soak-") as folder, Field(Path(folder)) as around:
+    with tempfile.TemporaryDirectory(prefix="anura-soak-") as folder, Servers(Path(folder)) as around:
         soak(around, options.hours * 3600, options.rate)
 
 

@@ -1,1 +1,1 @@
-"""What `bench/faults` and `tests/faults` share: real devices and a real base station, and ways to hurt them."""
+"""Real devices, brokers and base stations, and faults of them. `bench/faults` and `tests/faults` use it."""

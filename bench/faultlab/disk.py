@@ -1,10 +1,11 @@
-"""A disk that loses what was not synced: plays the power cut that a process died of.
+"""Simulates a power cut: unsynced writes are lost.
 
-powercut.c records every operation of a process on the files below a folder. After its death the folder still holds
-all of them, because the machine lives on; `cut` makes it what a disk would hold after the power came back. What was
-synced is there. Of what was not, a drive may have written anything: see `Loss`.
+powercut.c records all file operations of a process below a folder. When the process has ended, the folder still has
+all of them, because the machine kept running. `apply_power_cut` changes the folder to what a disk would contain after
+the cut. Synced data is there. Unsynced data may be lost in several ways: see `Loss`.
 
-Names follow ext4 and XFS: creations, removals and renames are kept in order, and any sync makes all earlier ones last.
+File names behave as on ext4 and XFS: creations, removals and renames keep their order, and each sync makes all earlier
+ones permanent.
 """
 
 import random
@@ -19,11 +20,11 @@ from pathlib import Path
 _SOURCE = Path(__file__).with_name("powercut.c")
 _HEAD = struct.Struct("<c3xIqQ")
 _SECTOR = 512
-"""What a drive writes at once; a longer write can be torn between two of them."""
+"""The unit that a drive writes at once. A longer write can be torn between two sectors."""
 
 
 class Loss(StrEnum):
-    """What a power cut leaves of the writes that were not synced."""
+    """What remains of the unsynced writes after a power cut."""
 
     NONE = "none"
     """All survive."""
@@ -32,16 +33,16 @@ class Loss(StrEnum):
     TAIL = "tail"
     """The first ones survive, up to a random one."""
     SCATTERED = "scattered"
-    """A random half survives: a drive's cache is written in any order."""
+    """A random half survives: a drive writes its cache in any order."""
     TORN = "torn"
-    """The first ones survive, the last of these in part."""
+    """The first ones survive, and the last of them only in part."""
     GARBLED = "garbled"
-    """The first ones survive, and in the last of these a few bits are flipped."""
+    """The first ones survive, and the last of them has a few flipped bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that a process asked of its disk."""
+    """One file operation of a process."""
 
     kind: str
     """W(rite), T(runcate), S(ync), F(ailed sync), C(reate), U(nlink), R(ename)."""
@@ -49,24 +50,24 @@ class Operation:
     offset: int
     """For a truncation, the new length."""
     data: bytes
-    """For a renaming, the new path."""
+    """For a rename, the new path."""
 
 
 @dataclass(slots=True)
 class _File:
-    safe: bytearray = field(default_factory=bytearray)
-    loose: list[Operation] = field(default_factory=list)
+    synced: bytearray = field(default_factory=bytearray)
+    unsynced: list[Operation] = field(default_factory=list)
 
 
-def build(folder: Path) -> Path:
-    """Compile the recorder; return the library to preload. Needs gcc."""
+def build_recorder(folder: Path) -> Path:
+    """Compile powercut.c with gcc. Return the library to preload."""
     library = folder / "powercut.so"
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, _SOURCE, "-ldl"], check=True)
     return library
 
 
 def read_log(path: Path) -> Iterator[Operation]:
-    """Read what was recorded; a record that its process could not finish any more is left out."""
+    """Yield the recorded operations. An incomplete record at the end is left out."""
     log, at = (path.read_bytes() if path.exists() else b""), 0
     while at + _HEAD.size <= len(log):
         kind, path_length, offset, length = _HEAD.unpack_from(log, at)
@@ -77,53 +78,53 @@ def read_log(path: Path) -> Iterator[Operation]:
             yield Operation(kind.decode(), Path(name.decode()), offset, data)
 
 
-def copy(folder: Path, to: Path) -> Path:
-    """Copy a folder as it is, in place of what was copied before."""
+def copy_folder(folder: Path, to: Path) -> Path:
+    """Copy a folder, and replace an earlier copy."""
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(folder, to) if folder.exists() else to.mkdir(parents=True)
     return to
 
 
-def cut(before: Path, log: Path, folder: Path, loss: Loss, choice: random.Random) -> int:
-    """Make `folder`, on which `log` was recorded, what the cut left of it; `before` is how it began.
+def apply_power_cut(before: Path, log: Path, folder: Path, loss: Loss, choice: random.Random) -> int:
+    """Change `folder` to what the power cut leaves. `log` was recorded on it, and `before` is its first content.
 
-    Returns the number of operations that were not safe when the power went.
+    Return the number of operations that were not synced at the cut.
     """
     files = {folder / path.relative_to(before): _File(bytearray(path.read_bytes())) for path in _files_in(before)}
     names = dict(files)
-    safe_names = dict(files)
-    loose: list[tuple[_File | None, Operation]] = []
+    synced_names = dict(files)
+    unsynced: list[tuple[_File | None, Operation]] = []
     for operation in read_log(log):
         match operation.kind:
             case "S":
-                file = names.get(operation.path, _File())  # a folder holds nothing but names
-                for change in file.loose:
-                    _apply(file.safe, change)
-                file.loose.clear()
-                loose = [(each, change) for each, change in loose if each is not None and each is not file]
-                safe_names = dict(names)
+                file = names.get(operation.path, _File())  # a folder has only names
+                for change in file.unsynced:
+                    _apply(file.synced, change)
+                file.unsynced.clear()
+                unsynced = [(each, change) for each, change in unsynced if each is not None and each is not file]
+                synced_names = dict(names)
             case "F":
                 file = names.get(operation.path, _File())
-                file.loose.clear()
-                loose = [(each, change) for each, change in loose if each is not file]
+                file.unsynced.clear()
+                unsynced = [(each, change) for each, change in unsynced if each is not file]
             case "W" | "T":
                 file = names.setdefault(operation.path, _File())
-                file.loose.append(operation)
-                loose.append((file, operation))
+                file.unsynced.append(operation)
+                unsynced.append((file, operation))
             case _:
                 _rename(names, operation)
-                loose.append((None, operation))
-    for written, operation in _survivors(loose, loss, choice):
+                unsynced.append((None, operation))
+    for written, operation in _survivors(unsynced, loss, choice):
         if written is None:
-            _rename(safe_names, operation)
+            _rename(synced_names, operation)
         else:
-            _apply(written.safe, operation)
+            _apply(written.synced, operation)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for path, file in safe_names.items():
+    for path, file in synced_names.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file.safe)
-    return len(loose)
+        path.write_bytes(file.synced)
+    return len(unsynced)
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
@@ -150,16 +151,18 @@ def _apply(content: bytearray, operation: Operation) -> None:
 
 
 def _survivors(
-    loose: list[tuple[_File | None, Operation]], loss: Loss, choice: random.Random
+    unsynced: list[tuple[_File | None, Operation]], loss: Loss, choice: random.Random
 ) -> list[tuple[_File | None, Operation]]:
     if loss == Loss.NONE:
-        return loose
+        return unsynced
     if loss == Loss.ALL:
         return []
-    if loss == Loss.SCATTERED:  # the file system keeps the order of names, the drive not that of the data
-        kept_names = choice.randrange(len(loose) + 1)
-        return [each for n, each in enumerate(loose) if (n < kept_names if each[0] is None else choice.random() < 0.5)]
-    kept = loose[: choice.randrange(len(loose) + 1)]
+    if loss == Loss.SCATTERED:  # names keep their order, data does not
+        kept_names = choice.randrange(len(unsynced) + 1)
+        return [
+            each for n, each in enumerate(unsynced) if (n < kept_names if each[0] is None else choice.random() < 0.5)
+        ]
+    kept = unsynced[: choice.randrange(len(unsynced) + 1)]
     if kept and kept[-1][1].data and kept[-1][0] and loss in (Loss.TORN, Loss.GARBLED):
         file, last = kept[-1]
         kept[-1] = file, Operation(last.kind, last.path, last.offset, _damage(last.data, loss, choice))

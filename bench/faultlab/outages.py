@@ -1,4 +1,4 @@
-"""Brokers and base stations that are killed while rows are on their way to them."""
+"""Kills brokers and base stations while rows are in flight."""
 
 import random
 import signal
@@ -10,90 +10,94 @@ from queue import Empty
 
 from support import DEADLINE_S, eventually
 
-from faultlab.backlog import Edge, fill
-from faultlab.field import BATCHES, Field
-from faultlab.ledger import Ledger, Progress, committed, settle
+from faultlab.device_process import DeviceProcess, fill_journal
+from faultlab.fault_report import FaultReport, OnProgress, committed_ids, compare
+from faultlab.servers import BATCHES, Servers
 
 POLL_S = 0.0005
 
-DEATHS_PER_DEVICE = 3
-"""A device waits twice as long after each connection that did not hold; a new one begins with a second."""
+CRASHES_PER_DEVICE = 3
+"""A device doubles its pause after each short connection. A new device starts with one second."""
 
 
-def kill_brokers(field: Field, deaths: int, rows: int, seed: int, progress: Progress = lambda _: None) -> Ledger:
-    """Kill the broker (SIGKILL) while a device delivers, start it again, device after device."""
+def kill_brokers(
+    servers: Servers, crashes: int, rows: int, seed: int, progress: OnProgress = lambda _: None
+) -> FaultReport:
+    """Kill the broker (SIGKILL) while a device delivers, and start it again. Repeat with new devices."""
     choice = random.Random(seed)
 
     def kill(_device: str) -> None:
         time.sleep(choice.uniform(0, 0.1))
-        field.broker.kill()
-        field.broker.start()
+        servers.broker.kill()
+        servers.broker.start()
 
-    return _campaign(field, deaths, rows, f"broker-{seed}", [kill], progress)
+    return _campaign(servers, crashes, rows, f"broker-{seed}", [kill], progress)
 
 
-def kill_bases(field: Field, deaths: int, rows: int, seed: int, progress: Progress = lambda _: None) -> Ledger:
-    """Kill the base station (SIGKILL) as soon as rows are sent, or as soon as some are committed, by turns."""
+def kill_bases(
+    servers: Servers, crashes: int, rows: int, seed: int, progress: OnProgress = lambda _: None
+) -> FaultReport:
+    """Kill the base station (SIGKILL) in turn when rows are sent, and when rows are committed."""
     before, after = 0, 0
 
     def kill(device: str) -> None:
         nonlocal before, after
-        field.base.end(signal.SIGKILL)
-        there = field.base.ids(device).keys()
-        before += any(who == device and row not in there for who, row in list(field.wire.rows))
+        servers.base.stop(signal.SIGKILL)
+        there = servers.base.ids(device).keys()
+        before += any(name == device and row not in there for name, row in list(servers.monitor.rows))
         after += any(
-            not field.wire.is_acknowledged(device, row["seq"])
+            not servers.monitor.is_acknowledged(device, row["seq"])
             for kind in BATCHES
-            for row in field.base.rows(device, kind)
+            for row in servers.base.rows(device, kind)
         )
-        field.base.start()
+        servers.base.start()
 
     def kill_after_commit(device: str) -> None:
-        _until_committed(field)
+        _until_committed(servers)
         kill(device)
 
-    books = _campaign(field, deaths, rows, f"base-{seed}", [kill, kill_after_commit], progress)
-    books.uncommitted, books.unacknowledged = before, after
-    return books
+    report = _campaign(servers, crashes, rows, f"base-{seed}", [kill, kill_after_commit], progress)
+    report.uncommitted, report.unacknowledged = before, after
+    return report
 
 
 def _campaign(
-    field: Field, deaths: int, rows: int, prefix: str, kills: list[Callable[[str], None]], progress: Progress
-) -> Ledger:
-    books = Ledger()
-    while books.deaths < deaths:
-        device = f"{prefix}-{books.deaths}"
-        ids = fill(field.folder / device / "state", device, rows)
+    servers: Servers, crashes: int, rows: int, prefix: str, kills: list[Callable[[str], None]], progress: OnProgress
+) -> FaultReport:
+    report = FaultReport()
+    while report.crashes < crashes:
+        device = f"{prefix}-{report.crashes}"
+        ids = fill_journal(servers.folder / device / "state", device, rows)
         died = 0
-        with Edge(field, device) as edge:
-            while died < min(deaths - books.deaths, DEATHS_PER_DEVICE) and _is_sending(field, device, edge):
-                kills[(books.deaths + died) % len(kills)](device)
+        with DeviceProcess(servers, device) as edge:
+            while died < min(crashes - report.crashes, CRASHES_PER_DEVICE) and _is_sending(servers, device, edge):
+                kills[(report.crashes + died) % len(kills)](device)
                 died += 1
             eventually(lambda: not edge.pending(), 10 * DEADLINE_S)
-        assert committed(edge.state, field.folder / "scratch") >= ids
-        part = settle(field, device, edge.state, ids, {})
-        part.deaths = died
-        books += part
-        progress(books)
-    return books
+        assert committed_ids(edge.state, servers.folder / "scratch") >= ids
+        part = compare(servers, device, edge.state, ids, {})
+        part.crashes = died
+        report += part
+        progress(report)
+    return report
 
 
-def _is_sending(field: Field, device: str, edge: Edge) -> bool:
-    """Wait until the next row is on the wire; say no if there is none left."""
-    while not field.wire.arrived.empty():
-        field.wire.arrived.get()
+def _is_sending(servers: Servers, device: str, edge: DeviceProcess) -> bool:
+    """Wait until the next row is sent. Return False if no row is left."""
+    while not servers.monitor.arrived.empty():
+        servers.monitor.arrived.get()
     while edge.pending():
         try:
-            if field.wire.arrived.get(timeout=1)[0] == device:
+            if servers.monitor.arrived.get(timeout=1)[0] == device:
                 return True
         except Empty:
             continue
     return False
 
 
-def _until_committed(field: Field) -> None:
-    """Return as soon as the base station has committed something."""
-    with closing(sqlite3.connect(field.base.database, timeout=DEADLINE_S)) as database:
+def _until_committed(servers: Servers) -> None:
+    """Wait for the next commit of the base station."""
+    with closing(sqlite3.connect(servers.base.database, timeout=DEADLINE_S)) as database:
         version = database.execute("PRAGMA data_version").fetchone()
         deadline = time.monotonic() + DEADLINE_S
         while database.execute("PRAGMA data_version").fetchone() == version and time.monotonic() < deadline:

@@ -1,13 +1,13 @@
-/* Records what a process asks of its disk, so that a power cut can be played afterwards.
+/* Records the file operations of a process, so that a power cut can be simulated afterwards.
  *
  * Preloaded into a process (LD_PRELOAD), it writes each write, truncation, sync, creation, rename and removal of a file
  * below POWERCUT_ROOT to POWERCUT_LOG, in the order in which they happened; disk.py reads the log. Nothing else changes
  * for the process, except where it is told to fail:
  *
  *   POWERCUT_AT=N         the process dies before its Nth operation
- *   POWERCUT_FAIL_SYNC=N  its Nth sync fails with EIO, and what it should have made safe is gone (as on Linux, where
- *                         the pages are marked clean: Rebello et al., USENIX ATC 2020)
- *   POWERCUT_LIE=1        syncs do nothing: a memory card that lies, or synchronous=OFF
+ *   POWERCUT_FAIL_SYNC=N  its Nth sync fails with EIO, and the data that it should have written is lost (as on Linux,
+ *                         where the pages are marked clean: Rebello et al., USENIX ATC 2020)
+ *   POWERCUT_IGNORE_SYNCS=1  syncs do nothing, as with a faulty memory card or synchronous=OFF
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -131,7 +131,7 @@ static int sync_fails(int fd) {
 }
 
 static int synced(int fd) {
-    if (!setting("POWERCUT_LIE")) record('S', paths[fd], 0, NULL, 0);
+    if (!setting("POWERCUT_IGNORE_SYNCS")) record('S', paths[fd], 0, NULL, 0);
     return 0; /* the disk of the test machine need not be waited for: only the record counts */
 }
 

@@ -1,24 +1,24 @@
-"""Real devices, brokers and base stations, and ways to hurt them."""
+"""Real devices, brokers and base stations, and faults of them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from faultlab import disk
-from faultlab.field import Field
+from faultlab.servers import Servers
 from support import need
 
 
 @pytest.fixture(scope="session")
-def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
-    """A broker and a base station, which stay well; each test has a device of its own."""
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A broker and a base station without faults. Each test has a device of its own."""
     need("mosquitto")
-    with Field(tmp_path_factory.mktemp("field")) as field:
-        yield field
+    with Servers(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
 def recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that records what a process asks of its disk."""
+    """The library that records the file operations of a process."""
     need("gcc")
-    return disk.build(tmp_path_factory.mktemp("recorder"))
+    return disk.build_recorder(tmp_path_factory.mktemp("recorder"))

@@ -1,4 +1,4 @@
-"""The disk that loses what was not synced keeps what was, and loses the rest in every way that it says."""
+"""The simulated disk keeps synced data, and loses unsynced data in each way of `Loss`."""
 
 import random
 import struct
@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from faultlab.disk import Loss, copy, cut
+from faultlab.disk import Loss, apply_power_cut, copy_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +17,9 @@ def record(kind: str, path: Path, offset: int = 0, data: bytes = b"") -> bytes:
 
 def after_cut(folder: Path, *records: bytes, loss: Loss = Loss.ALL) -> dict[str, bytes]:
     (folder / "log").write_bytes(b"".join(records))
-    cut(copy(folder / "disk", folder / "before"), folder / "log", folder / "disk", loss, random.Random(0))
+    apply_power_cut(
+        copy_folder(folder / "disk", folder / "before"), folder / "log", folder / "disk", loss, random.Random(0)
+    )
     return {path.name: path.read_bytes() for path in (folder / "disk").iterdir()}
 
 
@@ -52,6 +54,6 @@ def test_surviving_data_was_written(data: bytes, seed: int, loss: Loss) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "disk" / "a"
         (Path(folder) / "log").write_bytes(record("C", file) + record("S", file) + record("W", file, 0, data))
-        before = copy(Path(folder) / "disk", Path(folder) / "before")
-        cut(before, Path(folder) / "log", file.parent, loss, random.Random(seed))
+        before = copy_folder(Path(folder) / "disk", Path(folder) / "before")
+        apply_power_cut(before, Path(folder) / "log", file.parent, loss, random.Random(seed))
         assert data.startswith(file.read_bytes())

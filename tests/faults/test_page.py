@@ -1,4 +1,4 @@
-"""The page of faults names tests and parts of the bench that are there."""
+"""The page about faults names existing tests and options of the bench."""
 
 import re
 import subprocess
@@ -11,10 +11,10 @@ PAGE = (ROOT / "docs" / "reference" / "faults.md").read_text(encoding="utf-8")
 
 def test_each_test_on_the_page_exists() -> None:
     files = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
-    there = {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    existing = {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
     named = set(re.findall(r"`(test_\w+)`", PAGE))
     assert len(named) > 30
-    assert not named - there
+    assert not named - existing
 
 
 def test_each_bench_option_on_the_page_exists() -> None:

@@ -1,4 +1,4 @@
-"""What stands around a device: a real broker, a real base station, and somebody who listens to the wire."""
+"""The servers of a device under test: a real broker, a real base station, and a monitor of all messages."""
 
 import os
 import signal
@@ -26,14 +26,14 @@ BATCHES: dict[Kind, type[EventBatch | EffortBatch | NoticeBatch]] = {
     "notice": NoticeBatch,
 }
 TABLES: dict[Kind, str] = {"event": "events", "effort": "effort", "notice": "notices"}
-"""Of the base station, for each kind of row."""
+"""The base station's table for each kind of row."""
 
 BASE = "from anura_base.cli.main import main; main()"
 
 KINDS: tuple[Kind, ...] = (*BATCHES, "ack")
 
 
-class Base:
+class BaseStation:
     """An `anura-base run` that can be killed and started again on its database."""
 
     def __init__(self, folder: Path, broker_port: int, environment: Mapping[str, str] | None = None) -> None:
@@ -45,7 +45,7 @@ class Base:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it says where its page is."""
+        """Start it, and wait until it prints the address of its page."""
         with self._log.open("a") as log:
             self.process = subprocess.Popen(
                 self._command, stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
@@ -53,65 +53,65 @@ class Base:
         assert self.process.stdout
         assert "http" in self.process.stdout.readline(), f"the base station does not start, see {self._log}"
 
-    def end(self, number: int = signal.SIGTERM) -> None:
-        """Send it a signal, and wait for its end."""
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal, and wait for the end of the process."""
         if self.process:
             self.process.send_signal(number)
             self.process.communicate(timeout=DEADLINE_S)
 
     def rows(self, device: str, kind: Kind) -> list[dict[str, Any]]:
-        """Return what it has committed of a device."""
+        """Return the committed rows of a device."""
         with closing(sqlite3.connect(self.database, timeout=DEADLINE_S)) as database:
             database.row_factory = sqlite3.Row
             query = f"SELECT * FROM {TABLES[kind]} WHERE device = ? ORDER BY arrival"
             return [dict(row) for row in database.execute(query, (device,))]
 
     def ids(self, device: str) -> Counter[UUID]:
-        """Count the rows of all kinds that it has committed of a device, by id."""
+        """Count the committed rows of a device by id, over all kinds."""
         return Counter(UUID(row["id"]) for kind in BATCHES for row in self.rows(device, kind))
 
-    def ask(self, query: str, device: str) -> tuple[Any, ...]:
-        """Return the first row of what it answers to a question about a device."""
+    def query_row(self, query: str, device: str) -> tuple[Any, ...]:
+        """Return the first row of a query about a device."""
         with closing(sqlite3.connect(self.database, timeout=DEADLINE_S)) as database:
             row: tuple[Any, ...] = database.execute(query, (device,)).fetchone()
             return row
 
 
-class Wire:
-    """Listens to everything that devices send, and counts it."""
+class MqttMonitor:
+    """Subscribes to all messages of devices, and counts the rows."""
 
     def __init__(self, broker_port: int) -> None:
         self.rows: Counter[tuple[str, UUID]] = Counter()
         """How often each row was sent, by device and id."""
         self.payload_bytes = 0
         self.arrived: Queue[tuple[str, UUID]] = Queue()
-        """Rows in the order in which they came."""
+        """Rows in the order of their arrival."""
         self._acks: dict[str, list[Ack]] = {}
         self._client = Client(CallbackAPIVersion.VERSION2, "bench-wire", protocol=MQTTProtocolVersion.MQTTv5)
         self._client.reconnect_delay_set(1, 1)
         topics = [(topic(SITE, "+", kind), 1) for kind in KINDS]
         self._client.on_connect = lambda client, *_: client.subscribe(topics)
-        self._listening = False
-        self._client.on_subscribe = lambda *_: setattr(self, "_listening", True)
+        self._is_subscribed = False
+        self._client.on_subscribe = lambda *_: setattr(self, "_is_subscribed", True)
         self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", broker_port)
         self._client.loop_start()
-        eventually(lambda: self._listening)
+        eventually(lambda: self._is_subscribed)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
 
     def is_acknowledged(self, device: str, seq: int) -> bool:
-        """Say whether the base station has told a device that it has a row."""
+        """Return whether the base station has acknowledged a row of a device."""
         return any(
             seq <= ack.seq or any(a <= seq <= b for a, b in ack.received) for ack in list(self._acks.get(device, []))
         )
 
     def repeats(self, device: str) -> int:
-        """Count the rows of a device that were sent more than once, as often as they were."""
-        return sum(times - 1 for (who, _), times in list(self.rows.items()) if who == device)
+        """Count the repeated sends of a device's rows."""
+        return sum(times - 1 for (name, _), times in list(self.rows.items()) if name == device)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         _, device, kind = parse_topic(message.topic)
@@ -124,29 +124,29 @@ class Wire:
             self.arrived.put((device, row.id))
 
 
-class Field:
-    """A broker, a base station and a listener. A context manager."""
+class Servers:
+    """A broker, a base station and a monitor. A context manager."""
 
     def __init__(self, folder: Path, broker_settings: str = "") -> None:
         self.folder = folder
-        # Queues as long as they must be: what the listener misses could not be counted.
+        # Unlimited queues: the monitor must see every message.
         settings = f"allow_anonymous true\nmax_queued_messages 0\nmax_packet_size {4 * MAX_PAYLOAD_BYTES}\n"
         self.broker = Broker(folder, free_port(), settings + broker_settings)
-        self.base = Base(folder, self.broker.port)
+        self.base = BaseStation(folder, self.broker.port)
 
-    def __enter__(self) -> "Field":
+    def __enter__(self) -> "Servers":
         self.broker.start()
-        self.wire = Wire(self.broker.port)
+        self.monitor = MqttMonitor(self.broker.port)
         self.base.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.base.end()
-        self.wire.close()
+        self.base.stop()
+        self.monitor.close()
         self.broker.stop()
 
     def environment(self, device: str, state: Path, **settings: str) -> dict[str, str]:
-        """Return a device's settings, as variables."""
+        """Return the settings of a device as environment variables."""
         values = {
             "STATE_DIR": str(state),
             "DEVICE__SITE": SITE,

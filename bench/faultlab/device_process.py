@@ -1,4 +1,4 @@
-"""A device with rows to deliver, as after days without a link: its journal is filled, then the real device delivers."""
+"""A device process, and a journal that is filled with rows to deliver, as after days without a link."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from anura_edge.audio import ClockSource
 from anura_edge.events import NAMESPACE, Event
 from anura_edge.store.journal import Journal
 from anura_edge.wire import Provenance
-from faultlab.field import Field
+from faultlab.servers import Servers
 
 ROWS_PER_COMMIT = 500
 PARTITION = timedelta(hours=72)
@@ -27,8 +27,8 @@ PARTITION = timedelta(hours=72)
 EDGE = "from anura_edge.cli.main import main; main()"
 
 
-def fill(state: Path, device: str, rows: int) -> set[UUID]:
-    """Commit events that are spread over the 72 h until now; return their ids."""
+def fill_journal(state: Path, device: str, rows: int) -> set[UUID]:
+    """Commit events of the last 72 h. Return their ids."""
     journal, provenance = Journal(state / "journal.db"), Provenance("bench", "1", "0" * 64, "0" * 12, "0.1.0")
     begin, step = datetime.now(UTC) - PARTITION, PARTITION / rows
     events = [_event(device, number, begin + number * step) for number in range(rows)]
@@ -57,24 +57,24 @@ def _event(device: str, number: int, start: datetime) -> Event:
     )
 
 
-class Edge:
-    """An `anura-edge run --watch` on a card, an empty folder at first. A context manager."""
+class DeviceProcess:
+    """An `anura-edge run --watch` on a card, which is an empty folder at first. A context manager."""
 
     def __init__(
         self,
-        field: Field,
+        servers: Servers,
         name: str,
         settings: Mapping[str, object] = MappingProxyType({}),
-        within: Sequence[object] = (),
+        command_prefix: Sequence[object] = (),
         card: Path | None = None,
     ) -> None:
-        """`within` is a command that runs it somewhere else, as `ip netns exec NAME`; without a card it has its own."""
-        self.state = field.folder / name / "state"
-        self.card = card or field.folder / name / "card"
+        """`command_prefix` runs it elsewhere, as in `ip netns exec NAME`. `card` is a folder of its own by default."""
+        self.state = servers.folder / name / "state"
+        self.card = card or servers.folder / name / "card"
         self.card.mkdir(parents=True, exist_ok=True)
-        self._log = field.folder / name / "edge.txt"
+        self._log = servers.folder / name / "edge.txt"
         self._command = [
-            *map(str, within),
+            *map(str, command_prefix),
             sys.executable,
             "-c",
             EDGE,
@@ -85,18 +85,18 @@ class Edge:
         ]
         self._environment = {
             **os.environ,
-            **field.environment(name, self.state, **{key: str(value) for key, value in settings.items()}),
+            **servers.environment(name, self.state, **{key: str(value) for key, value in settings.items()}),
         }
 
-    def __enter__(self) -> "Edge":
+    def __enter__(self) -> "DeviceProcess":
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("w") as log:
             self.process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
-        eventually(self._has_begun)
+        eventually(self._has_started)
         return self
 
-    def _has_begun(self) -> bool:
-        assert self.process.poll() is None, self.said
+    def _has_started(self) -> bool:
+        assert self.process.poll() is None, self.log_text
         try:
             return self.pending() >= 0
         except sqlite3.OperationalError:  # no journal yet
@@ -107,16 +107,16 @@ class Edge:
         self.process.wait(DEADLINE_S)
 
     @property
-    def said(self) -> str:
-        """What it has printed."""
+    def log_text(self) -> str:
+        """The output until now."""
         return self._log.read_text()
 
     def pending(self) -> int:
-        """Count the rows that it still holds for the base station."""
+        """Count the rows that are not acknowledged."""
         with closing(sqlite3.connect(self.state / "journal.db", timeout=DEADLINE_S)) as journal:
             return int(journal.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def memory_mb(self) -> float:
-        """Return its resident memory."""
+        """Return the resident memory."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
