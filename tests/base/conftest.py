@@ -293,6 +293,11 @@ def base(start_base: Callable[..., Base]) -> Base:
 
 
 @pytest.fixture
+def device_type() -> type[Device]:
+    return Device
+
+
+@pytest.fixture
 def device(broker: Broker) -> Iterator[Device]:
     device = Device(broker.port)
     yield device

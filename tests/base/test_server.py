@@ -3,11 +3,13 @@ import signal
 import sqlite3
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from support import eventually
+from support import Broker, eventually, free_port
 
 from anura_base.db.engine import open_database
 from anura_base.db.schema import events
@@ -23,6 +25,39 @@ main()
 """
 
 
+@pytest.fixture(scope="module")
+def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    broker = Broker(tmp_path_factory.mktemp("broker"), free_port())
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_base(shared_broker: Broker, launch: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One base station for the tests that do not count rows and do not stop it."""
+    folder = tmp_path_factory.mktemp("base")
+    config = folder / "base.yaml"
+    config.write_text(f"state_dir: {folder}\nmqtt:\n  port: {shared_broker.port}\nweb:\n  port: 0\n")
+    base = launch(config)
+    eventually(base.connected)
+    return base
+
+
+@pytest.fixture
+def new_device(shared_broker: Broker, device_type: Any) -> Iterator[Callable[[str], Any]]:
+    """Connect a device to the shared broker. Each test has a device of its own."""
+    devices = []
+
+    def connect(name: str) -> Any:
+        devices.append(device_type(shared_broker.port, name=name))
+        return devices[-1]
+
+    yield connect
+    for device in devices:
+        device.stop()
+
+
 on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
@@ -34,7 +69,6 @@ def stored_events(database_url: str) -> int:
     return count
 
 
-@on_both
 def test_repeated_batch_is_stored_once_and_acknowledged_again(base, device, make) -> None:  # noqa: ANN001
     rows = make.event(1), make.event(2)
     device.send(*rows)
@@ -99,7 +133,6 @@ def test_server_waits_for_a_broker_that_starts_later(start_base, broker) -> None
     eventually(base.connected)
 
 
-@on_both
 def test_hostile_messages_are_refused(base, device, make) -> None:  # noqa: ANN001
     device.send_raw("event", b"{")
     device.send_raw("event", b" " * (MAX_PAYLOAD_BYTES + 1))
@@ -107,13 +140,14 @@ def test_hostile_messages_are_refused(base, device, make) -> None:  # noqa: ANN0
     device.send_raw("status", b"\0" * 100)
     device.send(make.event(1))
     assert device.ack() == 1
-    assert "Messages refused</dt><dd>3<" in base.get("")
+    assert "Dead letters</dt><dd>3<" in base.get("")
 
 
-def test_text_from_a_device_is_escaped(base, device, make) -> None:  # noqa: ANN001
+def test_text_from_a_device_is_escaped(shared_base, new_device, make) -> None:  # noqa: ANN001
+    device = new_device("escaped")
     device.send(make.event(1, recording_name="<script>alert(1)</script>", label="'\"><img src=x>"))
     device.ack()
-    page = base.get("")
+    page = shared_base.get("")
     assert "<script>alert" not in page
     assert "<img src=x" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -138,21 +172,22 @@ def test_pages_show_calls_devices_and_effort(base, device, make) -> None:  # noq
     assert (view["state"], view["events"], view["missing"]) == ("online", 1, 2)
 
 
-def test_network_page_shows_the_health_of_a_device(base, device, make) -> None:  # noqa: ANN001
+def test_network_page_shows_the_health_of_a_device(shared_base, new_device, make) -> None:  # noqa: ANN001
+    device = new_device("health")
     device.send_raw("health", make.health(oldest_pending_s=7_300, since_inference_s=3, temperature_c=61.2).to_bytes())
-    page = eventually(lambda: " ".join(text.split()) if "61" in (text := base.get("network")) else None)
-    for text in ("1,234 rows", "for 2 h", "heard audio 3 s before", "0 s of audio dropped in 2 gaps", "61 °C"):
+    page = eventually(lambda: " ".join(text.split()) if "61" in (text := shared_base.get("network")) else None)
+    for text in ("1,234 rows", "for 2 h", "analysed audio 3 s before", "0 s of audio dropped in 2 gaps", "61 °C"):
         assert text in page
     ill = make.health(problems=("<b>the model does not answer</b>",), disk_free_bytes=1_550_000_000)
     device.send_raw("health", ill.to_bytes())
-    page = eventually(lambda: " ".join(text.split()) if "1.6 GB" in (text := base.get("network")) else None)
+    page = eventually(lambda: " ".join(text.split()) if "1.6 GB" in (text := shared_base.get("network")) else None)
     assert "&lt;b&gt;the model does not answer" in page
     devices = page[page.index("<table") : page.index("</table>")]
     assert len(re.findall("<th[ >]", devices)) == len(re.findall("<td[ >]", devices)), "each cell has its head"
-    assert base.json("api/devices")[0]["health"]["gaps"] == 2
+    (view,) = (each for each in shared_base.json("api/devices") if each["device"] == device.name)
+    assert view["health"]["gaps"] == 2
 
 
-@on_both
 def test_api_returns_every_event_page_by_page(base, device, make) -> None:  # noqa: ANN001
     rows = tuple(make.event(seq) for seq in range(1, 8))
     device.send(*rows)
@@ -168,7 +203,7 @@ def test_stream_sends_a_new_call(base, device, make) -> None:  # noqa: ANN001
     with urllib.request.urlopen(base.url + "stream", timeout=20) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         assert stream.readline() == b"event: live\n"
-        assert b"No call has come yet" in stream.readline()
+        assert b"No call has been received yet" in stream.readline()
         # A line feed or carriage return in a name must not end the line.
         device.send(make.event(1, recording_name="a\r\n\r\nevent: forged\r\n"))
         while b"Physalaemus cuvieri" not in (line := stream.readline()):
@@ -176,9 +211,9 @@ def test_stream_sends_a_new_call(base, device, make) -> None:  # noqa: ANN001
             assert not line.startswith(b"event: forged")
 
 
-def test_responses_have_security_headers(base) -> None:  # noqa: ANN001
+def test_responses_have_security_headers(shared_base) -> None:  # noqa: ANN001
     for path in ("", "static/live.js", "api/events"):
-        with urllib.request.urlopen(base.url + path) as answer:
+        with urllib.request.urlopen(shared_base.url + path) as answer:
             assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
@@ -217,18 +252,19 @@ def test_rows_for_a_removed_database_are_not_acknowledged(base, device, make, tm
 def test_browser_shows_each_new_call(base, device, make, open_page) -> None:  # noqa: ANN001
     page = open_page(base.url)
     eventually(lambda: page.evaluate("document.getElementById('link').textContent") == "Live.")
-    assert "No call has come yet" in page.evaluate("document.body.textContent")
+    assert "No call has been received yet" in page.evaluate("document.body.textContent")
     device.send(make.event(1, recording_name="<img src=x onerror=\"document.title='taken'\">"))
     eventually(lambda: page.evaluate("document.querySelector('td em')?.textContent") == "Physalaemus cuvieri")
-    assert page.evaluate("document.title") == "anura: calls heard"
+    assert page.evaluate("document.title") == "anura: now"
     assert page.evaluate("getComputedStyle(document.querySelector('td em')).fontStyle") == "italic"
     assert page.complaints == []
 
 
-def test_phone_page_does_not_scroll_sideways(base, device, make, open_page) -> None:  # noqa: ANN001
+def test_phone_page_does_not_scroll_sideways(shared_base, new_device, make, open_page) -> None:  # noqa: ANN001
+    device = new_device("phone")
     device.send(make.event(1, recording_name="x" * 500))
     device.ack()
-    page = open_page(base.url)
+    page = open_page(shared_base.url)
     page.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)
     eventually(lambda: page.evaluate("document.getElementById('link').textContent") == "Live.")
     assert page.evaluate("document.querySelectorAll('td').length") > 0
@@ -236,8 +272,9 @@ def test_phone_page_does_not_scroll_sideways(base, device, make, open_page) -> N
     assert page.evaluate(f"Math.max(...{widths})") <= 360
 
 
-def test_page_is_complete_without_scripts(base, device, make) -> None:  # noqa: ANN001
+def test_page_is_complete_without_scripts(shared_base, new_device, make) -> None:  # noqa: ANN001
+    device = new_device("scripts")
     device.send(make.event(1))
     device.ack()
-    assert "<em>Physalaemus cuvieri</em>" in base.get("")
-    assert "Reload to update." in base.get("")
+    assert "<em>Physalaemus cuvieri</em>" in shared_base.get("")
+    assert "Reload to update." in shared_base.get("")

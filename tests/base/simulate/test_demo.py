@@ -5,7 +5,6 @@ import sys
 import urllib.request
 from datetime import date
 
-import pytest
 from support import DEADLINE_S, eventually, need
 
 from anura_base.simulate.messages import season_messages
@@ -14,7 +13,6 @@ from anura_base.simulate.sender import FleetSender
 COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_season_sent_twice_is_stored_once(base, broker) -> None:  # noqa: ANN001
     messages = [*season_messages(devices=7, nights=3, seed=5, last_evening=date(2026, 6, 10))]
     events = sum(message.rows for message in messages if message.kind == "event")
