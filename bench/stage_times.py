@@ -29,7 +29,8 @@ from anura_edge.events import Scores
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.classifier import Classifier
 from anura_edge.inference.loading import load_classifier
-from anura_edge.sources.files.audio_file import AudioFile, open_file
+from anura_edge.sources.files.audio_file import AudioFile
+from anura_edge.sources.files.open_file import open_file
 
 ROUNDS = 5
 TRAINED_WINDOW = Path("build/models/resnet18")

@@ -123,21 +123,19 @@ FILES = {
     "65,535 channels": BrokenFile(riff(fmt(65_535, bits=8), chunk(b"data", SOUND * 5)), "bad_channels"),
     "unknown encoding": BrokenFile(riff(fmt(tag=0x9999), DATA), "not_audio"),
     # Clocks that contradict themselves.
-    "triggered, silence left out": whole(wav(DATA), name=f"{STAMP}T.WAV", says="quiet stretches"),
+    "triggered, silence left out": whole(wav(DATA), name=f"{STAMP}T.WAV", says="quiet parts"),
     "OAD004 header an hour ahead": whole(
         riff(fmt(), info(COMMENT.format("23:30:00", "+9:30", "4.2")), DATA),
         name=f"{STAMP}.WAV",
-        says="the name is believed",
+        says="the name is used",
     ),
-    "header of another day": whole(
-        riff(fmt(), wamd(p0005=b"2019-05-21 22:30:00-03:00"), DATA), says="wamd is believed"
-    ),
+    "header of another day": whole(riff(fmt(), wamd(p0005=b"2019-05-21 22:30:00-03:00"), DATA), says="wamd is used"),
     "GUANO and wamd disagree": whole(
-        riff(fmt(), wamd(p0005=b"2018-05-22 22:30:00-03:00"), DATA, guano()), says="GUANO is believed"
+        riff(fmt(), wamd(p0005=b"2018-05-22 22:30:00-03:00"), DATA, guano()), says="GUANO is used"
     ),
     "OA003 hexadecimal name": whole(wav(DATA), name="5CE5C9A8.WAV"),
-    "no clock": whole(wav(DATA), name="00000000.WAV", says="nobody set"),
-    "a clock reset to 2000": whole(wav(DATA), name="EMER_20000101_000553.wav", says="nobody set"),
+    "no clock": whole(wav(DATA), name="00000000.WAV", says="was never set"),
+    "a clock reset to 2000": whole(wav(DATA), name="EMER_20000101_000553.wav", says="was never set"),
     "OE001 no date": whole(wav(DATA), name="frog.wav"),
 }
 

@@ -1,8 +1,7 @@
-"""Fuzzes everything that reads what a stranger's card holds: `python tests/fuzz/riff.py CORPUS -max_total_time=600`.
+"""Fuzzes all readers of data from a card: `python tests/fuzz/riff.py CORPUS -max_total_time=600`.
 
-Needs `pip install atheris` (3.0 has a wheel for Python 3.11). The seeds are written into an empty CORPUS first. Any
-exception but UnreadableError, and any promise that does not hold, is a finding; libFuzzer keeps the input that led to
-it.
+Needs `pip install atheris` (3.0 has a wheel for Python 3.11). The seeds are written into an empty CORPUS first. A
+finding is any exception but UnreadableError, and any false assertion; libFuzzer stores the input that caused it.
 """
 
 import io
@@ -30,28 +29,28 @@ from seeds import write
 MTIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def try_everything(content: bytes) -> None:
-    """Read bytes as a WAV, as each of its chunks, as a summary and as a name."""
+def read_everything(content: bytes) -> None:
+    """Read bytes as a WAV file, as each metadata chunk, as a summary and as a file name."""
     texts = {b"guan": content, b"wamd": content, b"LIST": content}
     file = io.BytesIO(content)
     try:
-        if wave := parse_wav(file, len(content)):
-            assert wave.offset + wave.samples * wave.sample_bytes <= len(content)
-            assert (wave.samples < wave.promised) == (wave.length == LengthStatus.TRUNCATED)
-            if wave.is_plain and wave.channels:
-                assert sum(len(block) for block in read_samples(file, wave, 64)) == wave.samples
-            texts |= wave.texts
+        if wav := parse_wav(file, len(content)):
+            assert wav.offset + wav.samples * wav.sample_bytes <= len(content)
+            assert (wav.samples < wav.declared) == (wav.length == LengthStatus.TRUNCATED)
+            if wav.is_plain and wav.channels:
+                assert sum(len(block) for block in read_samples(file, wav, 64)) == wav.samples
+            texts |= wav.texts
     except UnreadableError:
         pass
     stem = content.decode("utf-8", "surrogateescape")
     recorder_prefix(stem)
-    said = {
+    evidence = {
         FILE_NAME: parse_file_name(stem),
         "GUANO": read_guano(texts[b"guan"]),
         "wamd": read_wamd(texts[b"wamd"]),
         "comment": read_comment(texts[b"LIST"]),
     }
-    assert resolve_start(said, None, MTIME).start_utc.tzinfo is UTC
+    assert resolve_start(evidence, None, MTIME).start_utc.tzinfo is UTC
     read_config(content)
     read_summary(content.splitlines(keepends=True))
 
@@ -60,5 +59,5 @@ if __name__ == "__main__":
     corpus = Path(sys.argv[1])
     if not corpus.is_dir() or not any(corpus.iterdir()):
         write(corpus)
-    atheris.Setup(sys.argv, try_everything)
+    atheris.Setup(sys.argv, read_everything)
     atheris.Fuzz()

@@ -1,4 +1,4 @@
-"""Writes the seeds that fuzzing begins with: `python tests/fuzz/seeds.py CORPUS`. One file for each layout we know."""
+"""Writes the seeds for fuzzing: `python tests/fuzz/seeds.py CORPUS`. One file for each known layout."""
 
 import sys
 from pathlib import Path

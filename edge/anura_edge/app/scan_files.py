@@ -19,8 +19,9 @@ from anura_edge.detection.detector import Detector
 from anura_edge.detection.ledger import PipelineOutput
 from anura_edge.detection.pipeline import analyse
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.audio_file import OTHER_FILE, AudioFile, check_name, is_unchanged, open_file
+from anura_edge.sources.files.audio_file import AudioFile
 from anura_edge.sources.files.identity import INTERRUPTED, quick_fingerprint, read_ahead
+from anura_edge.sources.files.open_file import OTHER_FILE, check_name, is_unchanged, open_file
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis, ScanHistory
 from anura_edge.store.writer import ResultWriter
@@ -130,12 +131,12 @@ class FileScanner:
         sound, previous = job.sound, self._find_content(job.sound)
         if not previous:
             return None
-        is_longer = previous.size_bytes > sound.content.size
+        is_longer = previous.size_bytes > sound.identity.size
         is_same = previous.recording == sound.recording.id
         return previous if is_longer or (is_same and not self._is_outdated(previous)) else None
 
     def _find_content(self, sound: AudioFile) -> PreviousAnalysis | None:
-        return self._history.find(sound.recording.id, sound.content.head if sound.has_content_id else None)
+        return self._history.find(sound.recording.id, sound.identity.head if sound.has_content_id else None)
 
     def _is_outdated(self, previous: PreviousAnalysis) -> bool:
         return self._reanalyse and not previous.is_replaced and self._has_other_settings(previous)
@@ -175,8 +176,8 @@ class FileScanner:
             return
         done = AnalysedFile(
             sound.recording,
-            sound.content.size,
-            sound.content.head if sound.has_content_id else None,
+            sound.identity.size,
+            sound.identity.head if sound.has_content_id else None,
             job.fingerprint,
             is_whole=error is None,
             replaces=previous.recording if previous else None,

@@ -143,8 +143,8 @@ def _recorder(name: str, files: Sequence[CardFile], now: datetime) -> RecorderRe
         gaps=tuple(gaps(slots, every_s)) if every_s else (),
         overlaps=tuple(overlaps(readable)),
         clock_faults=tuple(_clock_faults(files, now)),
-        battery_v=volts.curve,
-        temperature_c=degrees.curve,
+        battery_v=volts.range,
+        temperature_c=degrees.range,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from anura_edge.card.report import CardReport, RecorderReport
 from anura_edge.card.survey import CardFile
-from anura_edge.sources.files.audio_file import NO_LENGTH
+from anura_edge.sources.files.open_file import NO_LENGTH
 from anura_edge.sources.metadata.song_meter_log import ReadingRange, StatusLog
 
 EXAMPLES = 5

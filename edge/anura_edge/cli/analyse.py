@@ -155,7 +155,7 @@ def _parse_source(text: str | None) -> tuple[str, Path]:
 
 
 def _single_file(path: Path) -> "Iterator[FoundFile]":
-    from anura_edge.sources.files.audio_file import open_file
+    from anura_edge.sources.files.open_file import open_file
     from anura_edge.sources.files.scan import FoundFile, printable
 
     path = path.resolve()  # follow a link that the user names

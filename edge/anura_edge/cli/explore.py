@@ -31,7 +31,7 @@ def explore(
     this machine, until Ctrl-C.
     """
     from anura_edge.explore.server import serve
-    from anura_edge.sources.files.audio_file import open_file
+    from anura_edge.sources.files.open_file import open_file
 
     settings, files = load(Config, config), [path.expanduser().resolve() for path in recordings or []]
     for file in files:

@@ -16,7 +16,8 @@ from anura_edge.clips.store import to_flac
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.config.operation import ClipSettings
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.audio_file import AudioFile, open_file
+from anura_edge.sources.files.audio_file import AudioFile
+from anura_edge.sources.files.open_file import open_file
 from anura_edge.store.clip_index import ClipIndex
 from anura_edge.wire import MAX_CLIP_BYTES, EventRow
 

@@ -29,7 +29,8 @@ from anura_edge.explore.spectrogram import log_mel
 from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.classifier import Classifier, Model, WindowClassifier
 from anura_edge.inference.loading import load_model
-from anura_edge.sources.files.audio_file import CHUNK_S, AudioFile, open_file
+from anura_edge.sources.files.audio_file import CHUNK_S, AudioFile
+from anura_edge.sources.files.open_file import open_file
 
 MAX_DURATION_S = 3_700.0
 """Recorders write files of up to an hour. At 22,050 Hz that is 159 MB of samples to hold and to send."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from anura_edge.errors import AnuraError, BusyError, ConfigError, SourceError
-from anura_edge.sources.files.audio_file import AUDIO_SUFFIXES, PROPRIETARY_SUFFIXES
+from anura_edge.sources.files.open_file import AUDIO_SUFFIXES, PROPRIETARY_SUFFIXES
 from anura_edge.sources.files.scan import printable
 
 MAX_BYTES = 2**28

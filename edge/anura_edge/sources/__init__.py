@@ -1,1 +1,1 @@
-"""Where sound comes from: files, folders and microphones, all as `anura_edge.audio.Sound`."""
+"""Audio sources: files and microphones, and the metadata of recordings."""

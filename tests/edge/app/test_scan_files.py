@@ -27,7 +27,7 @@ from anura_edge.dsp.framer import AudioBlock
 from anura_edge.errors import JournalError
 from anura_edge.events import Scores
 from anura_edge.inference.classifier import StreamClassifier
-from anura_edge.sources.files.audio_file import open_file
+from anura_edge.sources.files.open_file import open_file
 from anura_edge.sources.files.scan import FoundFile, scan
 from anura_edge.store.run_summary import RunSummary
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row

@@ -15,7 +15,7 @@ from anura_edge.card.report import CardReport, summarise_card
 from anura_edge.card.survey import CardFile, survey_card
 from anura_edge.card.text import card_json, card_text
 from anura_edge.errors import SourceError, UnreadableError
-from anura_edge.sources.files.audio_file import open_file
+from anura_edge.sources.files.open_file import open_file
 from anura_edge.sources.metadata.audiomoth import AudioMothConfig
 from anura_edge.sources.metadata.resolve import Position
 

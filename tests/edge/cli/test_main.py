@@ -118,7 +118,7 @@ def test_unreadable_files_have_their_exit_code(run: Run, card: Path) -> None:
     (summary,) = objects(result, "summary")
     assert (summary["new"], summary["unreadable"], summary["left"]) == (1, {"empty": 2}, {"unfinished": 1})
     assert "B_20261120_200000.wav" in result.stderr
-    assert "1 files changed in the last 10 min and are not finished, as D_20261120_203000.wav" in result.stderr
+    assert "1 files changed in the last 10 min and are not complete, as D_20261120_203000.wav" in result.stderr
     (card / "D_20261120_203000.wav").unlink()
     second = run("run", "--source", f"folder:{card}", "--json")
     assert second.returncode == 8

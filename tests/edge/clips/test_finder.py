@@ -17,7 +17,7 @@ from anura_edge.config.device import Config
 from anura_edge.config.operation import ClipSettings
 from anura_edge.errors import UnreadableError
 from anura_edge.events import Event
-from anura_edge.sources.files.audio_file import open_file
+from anura_edge.sources.files.open_file import open_file
 from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.journal import Journal
 from anura_edge.wire import EventRow, Provenance

@@ -1,1 +1,1 @@
-"""Audio files: find, identify, read and watch them."""
+"""Audio files: finding, identifying and reading them."""

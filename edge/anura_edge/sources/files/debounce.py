@@ -1,4 +1,4 @@
-"""Remembers which files were seen, and which of them may still be written to."""
+"""Decides when a file is complete: its size and time have not changed for a while, and it is as long as declared."""
 
 import hashlib
 import os
@@ -12,14 +12,14 @@ from pathlib import Path
 from anura_edge.sources.files.scan import FoundFile
 
 OLD_S = 600
-"""A file that has not changed for so long is not being written any more, even if its header was never finished."""
+"""A file that has not changed for this long is not being written any more, even if its header was never finished."""
 
-MAX_SETTLING = 10_000
-"""So many young files are watched at a time: 5 MB. The others wait for their turn."""
+MAX_RECENT = 10_000
+"""Recently changed files that are observed at a time; they take 5 MB. The others wait."""
 
 
 class SeenFiles:
-    """The files that were seen, as they were then, in a temporary file: memory stays flat however many they are."""
+    """Files that were yielded, with size and time, in a temporary database: memory does not grow with their number."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -30,16 +30,16 @@ class SeenFiles:
         self._db.close()
 
     def has(self, file: FoundFile) -> bool:
-        """Say whether a file was seen in just this state."""
+        """Return whether a file was added with this size and time."""
         query = "SELECT 1 FROM seen WHERE file = ? AND until_s > ?"
         return self._db.execute(query, (_key(file), time.monotonic())).fetchone() is not None
 
     def add(self, file: FoundFile, until_s: float = inf) -> None:
-        """Remember a file, or remember it until a time of the monotonic clock only."""
+        """Add a file, for ever or until a time of the monotonic clock."""
         self._db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (_key(file), until_s))
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all files."""
         self._db.execute("DELETE FROM seen")
 
 
@@ -50,36 +50,37 @@ def _key(file: FoundFile) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the last look at a young file showed."""
+    """A recently changed file in the last scan."""
 
     file: FoundFile
     since_s: float
-    """When it was first seen like this, by the monotonic clock."""
-    round: int
+    """When it was first found with this size and time, by the monotonic clock."""
+    scan: int
+    """Number of the last scan that found it."""
 
 
 class Debouncer:
-    """The files that changed lately."""
+    """Observes recently changed files until they are complete."""
 
-    def __init__(self, settle_s: float) -> None:
-        self._settle_s = settle_s
-        self._round = 0
+    def __init__(self, debounce_s: float) -> None:
+        self._debounce_s = debounce_s
+        self._scan = 0
         self.files: dict[Path, Observation] = {}
-        """At most MAX_SETTLING."""
+        """At most MAX_RECENT."""
 
     @property
     def is_full(self) -> bool:
-        """More files may be young than are watched."""
-        return len(self.files) >= MAX_SETTLING
+        """Whether there may be more recently changed files than are observed."""
+        return len(self.files) >= MAX_RECENT
 
     @property
     def is_soon(self) -> bool:
-        """Another look after `settle_s` may show that a file is finished."""
+        """Whether a scan after `debounce_s` may find a complete file."""
         now_s = time.monotonic()
-        return any(now_s - look.since_s <= self._settle_s for look in self.files.values())
+        return any(now_s - each.since_s <= self._debounce_s for each in self.files.values())
 
-    def is_stable(self, file: FoundFile, is_finished: Callable[[Path], bool]) -> bool:
-        """Observation at a file: say whether it is old, or has rested and is finished."""
+    def is_stable(self, file: FoundFile, is_complete: Callable[[Path], bool]) -> bool:
+        """Observe a file. Return whether it is old, or unchanged for `debounce_s` and complete."""
         now_s = time.monotonic()
         before = self.files.get(file.path)
         if not before or before.file != file:
@@ -87,18 +88,18 @@ class Debouncer:
                 self.files.pop(file.path, None)
                 return True
             if before or not self.is_full:
-                self.files[file.path] = Observation(file, now_s, self._round)
+                self.files[file.path] = Observation(file, now_s, self._scan)
             return False
-        rested_s = now_s - before.since_s
-        # Not by the file's own time alone: a card's may be hours wrong, or in the future.
-        is_old = rested_s > OLD_S or time.time() - file.mtime_ns / 1e9 > OLD_S
-        if is_old or (rested_s >= self._settle_s and is_finished(file.path)):
+        unchanged_s = now_s - before.since_s
+        # The file's own time is not enough: the clock of a card's recorder may be hours wrong, or in the future.
+        is_old = unchanged_s > OLD_S or time.time() - file.mtime_ns / 1e9 > OLD_S
+        if is_old or (unchanged_s >= self._debounce_s and is_complete(file.path)):
             del self.files[file.path]
             return True
-        self.files[file.path] = Observation(file, before.since_s, self._round)
+        self.files[file.path] = Observation(file, before.since_s, self._scan)
         return False
 
     def end_scan(self) -> None:
-        """End a round: forget the files that were not looked at in it."""
-        self.files = {path: look for path, look in self.files.items() if look.round == self._round}
-        self._round += 1
+        """Remove the files that this scan did not find, and begin the next scan."""
+        self.files = {path: each for path, each in self.files.items() if each.scan == self._scan}
+        self._scan += 1

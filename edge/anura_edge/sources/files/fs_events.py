@@ -1,4 +1,4 @@
-"""Hears from the operating system that something below a folder may have changed: hints, none of them certain."""
+"""Receives hints from the operating system that files below a folder may have changed. No hint is certain."""
 
 import select
 import time
@@ -9,12 +9,12 @@ from typing import IO
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-_SIGNS = frozenset({"created", "moved", "deleted", "closed"})
-"""Not `modified`, which a growing file sends without end, and not what our own reading sends."""
+_RELEVANT = frozenset({"created", "moved", "deleted", "closed"})
+"""Without `modified`, which a growing file sends all the time, and without the events of reading."""
 
 
 class ChangeEvents(FileSystemEventHandler):
-    """Says that a file came, went, or was closed by who wrote it."""
+    """Notices that a file was created, moved, deleted, or closed by its writer."""
 
     def __init__(self, root: Path) -> None:
         self._changed = Event()
@@ -26,7 +26,7 @@ class ChangeEvents(FileSystemEventHandler):
             self._observer.schedule(self, str(self._root), recursive=True)
             self._observer.start()
         except OSError:
-            pass  # no such folder yet, or no inotify left: the scans do it alone
+            pass  # the folder does not exist yet, or inotify's limit is reached: periodic scans are enough
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -35,27 +35,27 @@ class ChangeEvents(FileSystemEventHandler):
             self._observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note that something changed."""
-        if event.event_type in _SIGNS:
+        """Record a change; watchdog calls this."""
+        if event.event_type in _RELEVANT:
             self._changed.set()
 
     def clear(self) -> None:
-        """Forget what was heard before the scan that comes now."""
+        """Discard earlier changes: the next scan finds them."""
         self._changed.clear()
 
-    def wait(self, least_s: float, most_s: float, stop: Event) -> None:
-        """Wait for a change, but not less and not more than some time, or for the stop."""
-        if stop.wait(least_s):
+    def wait(self, min_s: float, max_s: float, stop: Event) -> None:
+        """Wait for a change or for `stop`, at least `min_s` and at most `max_s` seconds."""
+        if stop.wait(min_s):
             return
-        deadline = time.monotonic() + most_s - least_s
+        deadline = time.monotonic() + max_s - min_s
         while (left := deadline - time.monotonic()) > 0 and not stop.is_set() and not self._changed.is_set():
             stop.wait(min(left, 0.25))
 
 
 class MountTable:
-    """Says that a folder may be another one than before, though its path and its files' names are the same.
+    """Notices that a folder may have been replaced, although its path and the names of its files are the same.
 
-    Two recorders on one schedule write files of the same names, sizes and times, and their cards go into one slot.
+    Two recorders with one schedule write files of equal names, sizes and times, and their cards are put into one slot.
     """
 
     def __init__(self, root: Path) -> None:
@@ -67,7 +67,7 @@ class MountTable:
     def __enter__(self) -> "MountTable":
         try:
             self._table = Path("/proc/self/mounts").open("rb")
-        except OSError:  # not Linux: the folder's own identity must do
+        except OSError:  # not Linux: only the identity of the folder is compared
             return self
         self._poll.register(self._table, select.POLLPRI)
         self._poll.poll(0)
@@ -78,7 +78,7 @@ class MountTable:
             self._table.close()
 
     def has_changed(self) -> bool:
-        """Say whether anything was mounted or unmounted since the last time, or the folder was replaced."""
+        """Return whether anything was mounted or unmounted since the last call, or the folder was replaced."""
         before, self._identity = self._identity, self._identify()
         # Linux marks its table as exceptional once after each change: proc_pid_mounts(5).
         return bool(self._table and self._poll.poll(0)) or self._identity != before

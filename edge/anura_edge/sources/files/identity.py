@@ -1,4 +1,4 @@
-"""Opens files without side effects, and tells one content from another."""
+"""Opens files without side effects, and identifies them by their content."""
 
 import errno
 import hashlib
@@ -14,44 +14,43 @@ from typing import BinaryIO
 from anura_edge.audio import FloatArray
 from anura_edge.errors import UnreadableError
 
-PIECES, PIECE = 64, 4_096
-"""A fingerprint looks at this many pieces of a file, so at all of it up to 256 KiB. Recordings with one header and
-silence at both ends do exist, so the ends alone do not tell them apart."""
+PIECES, PIECE_BYTES = 64, 4_096
+"""A fingerprint covers this many pieces of a file: all of it up to 256 KiB. Start and end alone are not enough, because
+some recordings have equal headers and silence at both ends."""
 
-HEAD = 65_536
-"""How a file begins: header and, at the least, the first 85 ms of a bat recorder's sound."""
+HEAD_BYTES = 65_536
+"""The start of a file: its header and at least the first 85 ms of a bat recorder's audio."""
 
-READ_AHEAD = 1 << 25
-"""A card gives 10 to 90 MB/s, less than we can hear: at most this much is read before its turn comes."""
+READ_AHEAD_BYTES = 1 << 25
+"""A card delivers 10 to 90 MB/s, less than the analysis needs. At most this much of the next file is read early."""
 
 INTERRUPTED = "interrupted"
-"""The reason given where the file system failed, as when a card is taken out: no verdict on the file."""
+"""Reason if the file system failed, as when a card is removed. It says nothing about the file."""
 
-_VERDICTS = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EINVAL})
-"""The operating system's errors that another try would meet again."""
+_PERMANENT = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EINVAL})
+"""Errors of the operating system that another attempt would get again."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What a file holds, at a glance."""
+    """Fingerprints of a file's content."""
 
     fingerprint: str
-    """BLAKE2b over its size and PIECES evenly spread pieces, so that a copy or a new name is the same recording."""
-    begin: bytes
-    """The first PIECE bytes."""
+    """BLAKE2b over its size and PIECES evenly spread pieces: a copy or a renamed file is the same recording."""
+    start: bytes
+    """The first PIECE_BYTES bytes."""
     head: str
-    """BLAKE2b over the first HEAD bytes. Of two files with one head that begin with sound, one is a part of the other,
-    or a damaged copy."""
+    """BLAKE2b over the first HEAD_BYTES bytes. Of two files with equal heads that do not begin with silence, one is a
+    part of the other, or a damaged copy."""
     size: int
     mtime_utc: datetime
     """Time of its last change."""
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file.
+    """Open a regular file. A link is not followed, and a pipe does not block, even if it replaced a file just now.
 
-    A link is not followed, and a writer at a pipe not waited for, even if they took a file's place a moment ago.
-    Raises OSError, or UnreadableError where it is anything else.
+    Raises OSError, or UnreadableError if it is not a regular file.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -66,79 +65,80 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def unreadable_error(path: Path, error: OSError) -> UnreadableError:
-    """Say whether the file, or only this attempt, is at fault."""
-    reason = "cannot_open" if error.errno in _VERDICTS else INTERRUPTED
-    return UnreadableError(reason, f"{path}: {error.strerror}; look at its name, and whether the card is in")
+    """Return the error for a failed read: its reason tells whether the file is the cause, or only this attempt."""
+    reason = "cannot_open" if error.errno in _PERMANENT else INTERRUPTED
+    return UnreadableError(reason, f"{path}: {error.strerror}; check its name, and whether the card is inserted")
 
 
 def fingerprint_file(path: Path) -> FileIdentity:
-    """Take a file's fingerprint.
+    """Return a file's fingerprints.
 
-    Raises UnreadableError if there is nothing in it, or it cannot be read.
+    Raises UnreadableError if it is empty, begins with zeros, or cannot be read.
     """
     try:
         with open_regular(path) as file:
             status = os.fstat(file.fileno())
             digest = hashlib.blake2b(status.st_size.to_bytes(8, "little"), digest_size=16)
-            head = os.pread(file.fileno(), HEAD, 0)
+            head = os.pread(file.fileno(), HEAD_BYTES, 0)
             for piece in range(PIECES):
-                at = max(0, status.st_size - PIECE) * piece // (PIECES - 1)
-                digest.update(os.pread(file.fileno(), PIECE, at))
+                offset = max(0, status.st_size - PIECE_BYTES) * piece // (PIECES - 1)
+                digest.update(os.pread(file.fileno(), PIECE_BYTES, offset))
     except OSError as error:
         raise unreadable_error(path, error) from error
     if not status.st_size:
         raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
-    begin = head[:PIECE]
-    if not any(begin):
-        raise UnreadableError("nul_filled", f"{path}: begins with {len(begin)} zero bytes in place of a header")
-    of_head = hashlib.blake2b(head, digest_size=16).hexdigest()
+    start = head[:PIECE_BYTES]
+    if not any(start):
+        raise UnreadableError("nul_filled", f"{path}: begins with {len(start)} zero bytes instead of a header")
+    head_digest = hashlib.blake2b(head, digest_size=16).hexdigest()
     mtime_utc = datetime.fromtimestamp(status.st_mtime, UTC)
-    return FileIdentity(digest.hexdigest(), begin, of_head, status.st_size, mtime_utc)
+    return FileIdentity(digest.hexdigest(), start, head_digest, status.st_size, mtime_utc)
 
 
 def quick_fingerprint(path: Path, name: str, size: int, mtime_ns: int) -> bytes:
-    """Return BLAKE2b over what a listing says of a file and over its begin, middle and end.
+    """Return BLAKE2b over a file's directory entry and the start, middle and end of its content.
 
-    The listing alone will not do: recorders on one schedule write cards with the same names, sizes and times.
-    Raises UnreadableError if it cannot be read.
+    The entry alone is not enough: recorders with one schedule write cards with equal names, sizes and times. Raises
+    UnreadableError if the file cannot be read.
     """
     digest = hashlib.blake2b(f"{name}/{size}/{mtime_ns}".encode(), digest_size=16)
     try:
         with open_regular(path) as file:
-            for at in (0, (size - PIECE) // 2, size - PIECE):
-                digest.update(os.pread(file.fileno(), PIECE, max(0, at)))
+            for offset in (0, (size - PIECE_BYTES) // 2, size - PIECE_BYTES):
+                digest.update(os.pread(file.fileno(), PIECE_BYTES, max(0, offset)))
     except OSError as error:
         raise unreadable_error(path, error) from error
     return digest.digest()
 
 
 def read_ahead(path: Path) -> None:
-    """Have the system read how a file begins, which is wanted soon, while we do something else."""
+    """Ask the operating system to read the start of a file that is needed soon, in the background."""
     with suppress(OSError, UnreadableError), open_regular(path) as file:
-        os.posix_fadvise(file.fileno(), 0, READ_AHEAD, os.POSIX_FADV_WILLNEED)
+        os.posix_fadvise(file.fileno(), 0, READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
 
 
 def full_fingerprint(path: Path, blocks: Iterable[FloatArray], named_start: datetime | None) -> str:
-    """Return BLAKE2b over all of a file that begins without sound; `blocks` are its samples.
+    """Return BLAKE2b over all of a file that begins with silence. `blocks` are its samples.
 
-    Without any sound its content says nothing: two recordings of a dead microphone are equal to the last byte, and are
-    two recordings nevertheless. So the time in its name, where it has one, belongs to its identity then.
+    If all of it is silent, its content does not identify it: two recordings of a broken microphone are equal in every
+    byte, but they are two recordings. Then the time in its name, if there is one, is part of its identity.
 
     Raises UnreadableError if it cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
     try:
         with open_regular(path) as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            while content := file.read(1 << 20):
+                digest.update(content)
     except OSError as error:
         raise unreadable_error(path, error) from error
-    if not _has_sound(blocks):
+    if not _has_signal(blocks):
         digest.update(str(named_start).encode())
     return digest.hexdigest()
 
 
-def _has_sound(blocks: Iterable[FloatArray]) -> bool:
+def _has_signal(blocks: Iterable[FloatArray]) -> bool:
+    """Return whether any sample differs from the first one of its channel."""
     first: FloatArray | None = None
     try:
         for block in blocks:

@@ -1,9 +1,7 @@
-"""Reads what an AudioMoth says: `CONFIG.TXT` on its card, and the comment in each recording.
+"""Reads what an AudioMoth writes: `CONFIG.TXT` on its card, and the comment in each recording.
 
-The comment is a `LIST` chunk of kind `INFO`, in it an `ICMT` of sentences for people.
-
-The sentences are those of AudioMoth-Firmware-Basic's src/main.c, 1.0.0 to 1.11.1. They are looked for one by one,
-since each version has its own selection and order of them.
+The comment is the `ICMT` in a `LIST` chunk of kind `INFO`: English sentences, those of AudioMoth-Firmware-Basic's
+src/main.c, 1.0.0 to 1.11.1. Each version has its own selection and order of sentences, so each is searched alone.
 """
 
 import re
@@ -26,7 +24,7 @@ _STOPPED = re.compile(r"(?:stopped|cancelled before completion) (?:due to |by )(
 
 @dataclass(frozen=True, slots=True)
 class AudioMothConfig:
-    """How an AudioMoth was set, in its own words; None where it does not say."""
+    """Settings of an AudioMoth in its own words. None if the file does not contain them."""
 
     serial: str | None
     firmware: str | None
@@ -37,44 +35,44 @@ class AudioMothConfig:
 
 
 def read_config(content: bytes) -> AudioMothConfig | None:
-    """Read a CONFIG.TXT, lines of `Key : Value`; None if no AudioMoth wrote it."""
+    """Read a CONFIG.TXT, lines of `Key : Value`. Return None if no AudioMoth wrote it."""
     pairs = (line.partition(" : ") for line in content.decode("latin-1").splitlines())
-    said = {key.strip(): printable_text(value.strip()) for key, _, value in pairs}
-    if "Device ID" not in said:
+    values = {key.strip(): printable_text(value.strip()) for key, _, value in pairs}
+    if "Device ID" not in values:
         return None
-    wanted = ("Device ID", "Firmware", "Time zone", "Sample rate (Hz)", "Gain")
-    return AudioMothConfig(*map(said.get, wanted))
+    keys = ("Device ID", "Firmware", "Time zone", "Sample rate (Hz)", "Gain")
+    return AudioMothConfig(*map(values.get, keys))
 
 
 def read_comment(chunk: bytes) -> TimeEvidence:
-    """Return what a LIST chunk says, if an AudioMoth wrote it."""
-    comment = _comment(chunk)
+    """Return the content of a LIST chunk, if an AudioMoth wrote it."""
+    comment = _find_comment(chunk)
     if not (time := _TIME.search(comment)):
         return TimeEvidence()
-    about = Metadata(
+    metadata = Metadata(
         model="AudioMoth",
-        serial=_text(_SERIAL, comment),
-        gain=_text(_GAIN, comment),
-        battery_v=first_number(_text(_BATTERY, comment)),
-        temperature_c=first_number(_text(_TEMPERATURE, comment)),
-        stopped_by=printable_text(_text(_STOPPED, comment)),
+        serial=_search(_SERIAL, comment),
+        gain=_search(_GAIN, comment),
+        battery_v=first_number(_search(_BATTERY, comment)),
+        temperature_c=first_number(_search(_TEMPERATURE, comment)),
+        stopped_by=printable_text(_search(_STOPPED, comment)),
     )
-    return TimeEvidence(start=_start(time), about=about)
+    return TimeEvidence(start=_start(time), metadata=metadata)
 
 
-def _comment(chunk: bytes) -> str:
+def _find_comment(chunk: bytes) -> str:
     """Return the ICMT of an INFO list."""
-    at = 4 if chunk.startswith(b"INFO") else len(chunk)
-    while at + 8 <= len(chunk):
-        kind, length = struct.unpack_from("<4sI", chunk, at)
+    offset = 4 if chunk.startswith(b"INFO") else len(chunk)
+    while offset + 8 <= len(chunk):
+        kind, length = struct.unpack_from("<4sI", chunk, offset)
         if kind == b"ICMT":
-            return chunk[at + 8 : at + 8 + length].decode("latin-1").strip("\0 ")
-        at += 8 + length + length % 2
+            return chunk[offset + 8 : offset + 8 + length].decode("latin-1").strip("\0 ")
+        offset += 8 + length + length % 2
     return ""
 
 
-def _start(time: re.Match[str]) -> datetime | None:
-    clock, date, sign, hours, minutes = time.groups()
+def _start(match: re.Match[str]) -> datetime | None:
+    clock, date, sign, hours, minutes = match.groups()
     day, month, year = date.split("/")
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     try:
@@ -84,6 +82,6 @@ def _start(time: re.Match[str]) -> datetime | None:
         return None
 
 
-def _text(pattern: re.Pattern[str], comment: str) -> str | None:
+def _search(pattern: re.Pattern[str], comment: str) -> str | None:
     match = pattern.search(comment)
     return match[1] if match else None

@@ -1,7 +1,7 @@
-"""Reads the time and the place out of a recorder's file name.
+"""Reads time and position from the file name of a recorder.
 
-Patterns and their pitfalls: the file-name cases of QutEcoacoustics/emu (test/Fixtures/FileNameParsingFixtures.csv),
-the AudioMoth firmware's source, and the SM3BAT manual, p. 54 (a `$` marks a clock set by GPS).
+Patterns and special cases: the file-name cases of QutEcoacoustics/emu (test/Fixtures/FileNameParsingFixtures.csv), the
+source of the AudioMoth firmware, and the SM3BAT manual, p. 54 (a `$` marks a clock set by GPS).
 """
 
 import re
@@ -14,7 +14,7 @@ _TIMES = (
         r"""(?<!\d) (?P<date>(?:19|20)\d{6}) (?P<between>[_\-T$]?) (?P<time>\d{6})
         (?: (?:_(?=\d{3}(?!\d))|\.) (?P<fraction>\d{1,6}) (?![\dA-Ya-z]) )?
         (?P<offset> Z | [+-](?:0\d|1[0-4])(?::?[0-5]\d)? (?!\d) )?
-        (?! [.\d]*[+-]\d | \d )  # an offset that we do not understand would make the time wrong""",
+        (?! [.\d]*[+-]\d | \d )  # with an unknown kind of offset the time would be wrong""",
         re.VERBOSE | re.ASCII,
     ),
     re.compile(r"^\d+\.(?P<short>\d{6})(?P<time>\d{6})$", re.ASCII),  # SoundTrap: serial.yymmddHHMMSS
@@ -22,11 +22,11 @@ _TIMES = (
     re.compile(r"(?:^|_)(?P<time>\d{4})-(?P<backwards>\d{8})(?:_|$)", re.ASCII),
 )
 _UNIX_HEX = re.compile(r"[5-7][0-9A-F]{7}|00000000", re.IGNORECASE)
-"""2012 to 2038, or a clock that was never set; `20180801` is a date."""
+"""2012 to 2038, or a clock that was never set. `20180801` is a date."""
 
 _TRIGGERED = re.compile(r"(?<!\d)\d{8}_\d{6}T$", re.ASCII)
 
-_PLACES = (
+_POSITIONS = (
     re.compile(r"[\[_](-?\d{1,2}(?:\.\d+)?) (-?\d{1,3}(?:\.\d+)?)[\]_]", re.ASCII),
     re.compile(r"_([+-]\d{2}(?:\.\d+)?)([+-]\d{2,3}(?:\.\d+)?)(?:[+-]\d+(?:\.\d+)?)?(?:CRSWGS_84)?/?$", re.ASCII),
 )
@@ -34,52 +34,53 @@ _PLACES = (
 
 
 def parse_file_name(stem: str) -> TimeEvidence:
-    """Return what a file name, without its extension, says about time and place; nothing where it is not certain."""
+    """Return time and position from a file name without its extension. An ambiguous name gives nothing."""
     if _UNIX_HEX.fullmatch(stem):  # AudioMoth before 1.2: seconds since 1970
         return TimeEvidence(start=datetime.fromtimestamp(int(stem, 16), UTC))
     start, gps_clock = _time(stem)
-    return TimeEvidence(start, gps_clock, Metadata(position=_place(stem)))
+    return TimeEvidence(start, gps_clock, Metadata(position=_position(stem)))
 
 
 def is_triggered(stem: str) -> bool:
-    """Say whether an AudioMoth that waits for sound wrote it: quiet stretches may be left out of such a file."""
+    """Return whether an AudioMoth with a trigger wrote the file: quiet parts may be missing in it."""
     return bool(_TRIGGERED.search(stem))
 
 
 def recorder_prefix(stem: str) -> str:
-    """Return what stands before the time in a name, as `S4A03895` or `SM301297_0+1`: the recorder, or its site."""
+    """Return the part of a name before the time, as `S4A03895` or `SM301297_0+1`: the recorder, or its site."""
     matches = [match for pattern in _TIMES if (match := pattern.search(stem))]
     return stem[: matches[0].start()].strip("_-. ") if matches else ""
 
 
 def _time(stem: str) -> tuple[datetime | None, bool]:
+    """Return the time in a name, and whether GPS set the clock."""
     for pattern in _TIMES:
         if match := pattern.search(stem):
-            found = match.groupdict()
+            groups = match.groupdict()
             try:
-                local = _local(_date(found), found["time"])
-                local += timedelta(seconds=float(f"0.{found.get('fraction') or 0}"))
-                return local.replace(tzinfo=parse_offset(found.get("offset"))), found.get("between") == "$"
+                local = _local(_date(groups), groups["time"])
+                local += timedelta(seconds=float(f"0.{groups.get('fraction') or 0}"))
+                return local.replace(tzinfo=parse_offset(groups.get("offset"))), groups.get("between") == "$"
             except (ValueError, OverflowError):  # digits that are no date, as in a serial number
                 return None, False
     return None, False
 
 
-def _date(found: dict[str, str | None]) -> str:
-    if backwards := found.get("backwards"):
+def _date(groups: dict[str, str | None]) -> str:
+    if backwards := groups.get("backwards"):
         return backwards[4:] + backwards[2:4] + backwards[:2]
-    return found.get("date") or f"20{found['short']}"
+    return groups.get("date") or f"20{groups['short']}"
 
 
 def _local(date: str, time: str | None) -> datetime:
     clock = (time or "").ljust(6, "0")
-    if clock.startswith("24"):  # occurs, and means midnight of the next day
+    if clock.startswith("24"):  # some recorders write it for midnight of the next day
         return _local(date, "00" + clock[2:]) + timedelta(days=1)
     return datetime.strptime(date + clock, "%Y%m%d%H%M%S")
 
 
-def _place(stem: str) -> Position | None:
-    for pattern in _PLACES:
+def _position(stem: str) -> Position | None:
+    for pattern in _POSITIONS:
         if match := pattern.search(stem):
             return Position.on_earth(float(match[1]), float(match[2]))
     return None

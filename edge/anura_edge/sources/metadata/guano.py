@@ -1,7 +1,7 @@
 """Reads the `guan` chunk: GUANO 1.0, the Grand Unified Acoustic Notation Ontology (riggsd/guano-spec).
 
-Real files stray from it in ways that must cost neither the audio nor the rest: lines without a colon, empty values,
-blanks in place of the `T`, offsets without a colon or none at all.
+Real files differ from the specification: lines without a colon, empty values, a blank in place of the `T`, offsets
+without a colon, no offset. Such a line is skipped; audio and other lines are still read.
 """
 
 from collections.abc import Mapping
@@ -13,28 +13,29 @@ MAX_LINES = 1_000
 
 
 def read_guano(chunk: bytes) -> TimeEvidence:
-    """Return what a GUANO chunk says; what it says wrongly is left out."""
-    said = _lines(chunk)
-    about = Metadata(
-        model=printable_text(said.get("Model")),
-        serial=printable_text(said.get("Serial")),
-        firmware=printable_text(said.get("Firmware Version")),
-        battery_v=first_number(said.get("OAD|Battery Voltage")),
-        temperature_c=first_number(said.get("Temperature Int")),
-        position=_position(said),
+    """Return the content of a GUANO chunk. Invalid values are skipped."""
+    values = _parse_lines(chunk)
+    metadata = Metadata(
+        model=printable_text(values.get("Model")),
+        serial=printable_text(values.get("Serial")),
+        firmware=printable_text(values.get("Firmware Version")),
+        battery_v=first_number(values.get("OAD|Battery Voltage")),
+        temperature_c=first_number(values.get("Temperature Int")),
+        position=_position(values),
     )
-    return TimeEvidence(start=parse_time(said.get("Timestamp", "")), about=about)
+    return TimeEvidence(start=parse_time(values.get("Timestamp", "")), metadata=metadata)
 
 
-def _lines(chunk: bytes) -> dict[str, str]:
-    said: dict[str, str] = {}
+def _parse_lines(chunk: bytes) -> dict[str, str]:
+    """Return the first value of each key."""
+    values: dict[str, str] = {}
     for line in chunk.decode("utf-8", "replace").split("\n")[:MAX_LINES]:
         key, _, value = (part.strip(" \t\r\0") for part in line.partition(":"))
         if key and value:
-            said.setdefault(key, value)
-    return said
+            values.setdefault(key, value)
+    return values
 
 
-def _position(said: Mapping[str, str]) -> Position | None:
-    latitude, _, longitude = said.get("Loc Position", "").partition(" ")
+def _position(values: Mapping[str, str]) -> Position | None:
+    latitude, _, longitude = values.get("Loc Position", "").partition(" ")
     return Position.on_earth(first_number(latitude), first_number(longitude))

@@ -1,7 +1,7 @@
-"""Reads a Song Meter's `PREFIX_A_Summary.txt`: a line a minute, while it is on, about its battery and temperature.
+"""Reads a Song Meter's `PREFIX_A_Summary.txt`: one line per minute about battery and temperature, while it is on.
 
 Headers differ by model and firmware (SM3 1.35A, SM4, and newer SM4, which name the columns of the hemisphere), so
-columns are found by name. The header comes again at every power-on (Song Meter Micro 2 user guide).
+columns are found by name. The header is written at every power-on (Song Meter Micro 2 user guide).
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,13 @@ from anura_edge.sources.metadata.text import first_number
 
 MAX_LINE_BYTES = 4_096
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # whatever the locale
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # in any locale
 _VOLTS, _DEGREES = "POWER(V)", "TEMP(C)"
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingRange:
-    """How a reading went."""
+    """First, last, lowest and highest value of a reading."""
 
     first: float
     last: float
@@ -29,7 +29,7 @@ class ReadingRange:
 
 @dataclass(frozen=True, slots=True)
 class StatusLog:
-    """What a recorder noted of its own state."""
+    """What a recorder logged about its own state."""
 
     rows: int
     first: datetime
@@ -42,24 +42,24 @@ class StatusLog:
 
 
 class RangeTracker:
-    """Follow a reading; None is a moment without one."""
+    """Collects the range of a reading."""
 
     def __init__(self) -> None:
-        self.curve: ReadingRange | None = None
+        self.range: ReadingRange | None = None
 
     def add(self, value: float | None) -> None:
-        """Take the next reading."""
+        """Take the next value. None, a moment without a value, is skipped."""
         if value is None:
             return
-        now = self.curve or ReadingRange(value, value, value, value)
-        self.curve = ReadingRange(now.first, value, min(now.lowest, value), max(now.highest, value))
+        before = self.range or ReadingRange(value, value, value, value)
+        self.range = ReadingRange(before.first, value, min(before.lowest, value), max(before.highest, value))
 
 
 def read_summary(lines: Iterable[bytes]) -> StatusLog | None:
-    """Read the lines of a summary, or of one recorder's several, in order; None if no line makes sense."""
+    """Read the lines of a summary, or of several summaries of one recorder in order. None if no line is valid."""
     columns: list[str] = []
     rows, power_ons, times = 0, 0, list[datetime]()
-    volts, degrees, place = RangeTracker(), RangeTracker(), None
+    volts, degrees, position = RangeTracker(), RangeTracker(), None
     for line in lines:
         cells = [cell.strip() for cell in line.decode("latin-1").split(",")]
         if cells[0] == "DATE":
@@ -72,12 +72,12 @@ def read_summary(lines: Iterable[bytes]) -> StatusLog | None:
         rows += 1
         volts.add(first_number(row.get(_VOLTS)))
         degrees.add(first_number(row.get(_DEGREES)))
-        place = place or _position(row)
-    return StatusLog(rows, times[0], times[1], power_ons, volts.curve, degrees.curve, place) if rows else None
+        position = position or _position(row)
+    return StatusLog(rows, times[0], times[1], power_ons, volts.range, degrees.range, position) if rows else None
 
 
 def _with_hemispheres(cells: Sequence[str]) -> list[str]:
-    """Name the blank columns behind LAT and LON as newer firmware does, and spell the degree sign away."""
+    """Name the blank columns after LAT and LON as newer firmware does, and remove degree signs."""
     names = [cell.replace("°", "") for cell in cells]
     for coordinate, hemisphere in (("LAT", "NS"), ("LON", "EW")):
         if coordinate in names and names.index(coordinate) + 1 < len(names):

@@ -16,7 +16,7 @@ from anura_edge.detection.detector import Detector
 from anura_edge.detection.pipeline import analyse
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from anura_edge.inference.loading import load_classifier
-from anura_edge.sources.files.audio_file import open_file
+from anura_edge.sources.files.open_file import open_file
 
 CLIP = CLIPS / "LITSYL_g076.ogg"
 

@@ -1,4 +1,4 @@
-"""Each file is yielded once, when it is finished, and again when it has changed; what is not finished is told."""
+"""Each complete file is yielded once, and again when it has changed; incomplete files are reported."""
 
 import os
 import sqlite3
@@ -25,7 +25,7 @@ NEVER = WatchSettings(interval_s=0.05, debounce_s=3_600)
 AT_ONCE = WatchSettings(interval_s=0.05, debounce_s=0)
 LONG_AGO = 1_000_000_000
 
-Left = list[tuple[str, str, int]]
+Skipped = list[tuple[str, str, int]]
 
 
 def put(path: Path, content: bytes = b"x", mtime: float | None = None) -> Path:
@@ -42,15 +42,17 @@ def wav(path: Path, samples: int = 1_000) -> Path:
     return path
 
 
-def once(root: Path, settings: WatchSettings = AT_ONCE) -> tuple[list[str], Left]:
-    left: Left = []
-    found = [file.name for file in WatchedFolder(root, settings, Event(), lambda *what: left.append(what)).scan_once()]
-    return found, left
+def scan_folder(root: Path, settings: WatchSettings = AT_ONCE) -> tuple[list[str], Skipped]:
+    skipped: Skipped = []
+    found = [
+        file.name for file in WatchedFolder(root, settings, Event(), lambda *each: skipped.append(each)).scan_once()
+    ]
+    return found, skipped
 
 
 @contextmanager
 def watching(root: Path, settings: WatchSettings = QUICK) -> Iterator[list[FoundFile]]:
-    """Collect what a watch yields, in a thread, until the block ends."""
+    """Collect reported a watch yields, in a thread, until the block ends."""
     found: list[FoundFile] = []
     errors: list[BaseException] = []
     stop = Event()
@@ -58,8 +60,8 @@ def watching(root: Path, settings: WatchSettings = QUICK) -> Iterator[list[Found
     def collect() -> None:
         try:
             for file in WatchedFolder(root, settings, stop).watch():
-                found.append(file)  # noqa: PERF402 (seen as they come)
-        except BaseException as error:  # told in the main thread
+                found.append(file)  # noqa: PERF402 (the test reads the list while it grows)
+        except BaseException as error:  # raised in the main thread
             errors.append(error)
 
     thread = Thread(target=collect)
@@ -73,7 +75,7 @@ def watching(root: Path, settings: WatchSettings = QUICK) -> Iterator[list[Found
     assert not errors
 
 
-def test_a_watch_yields_what_is_there_and_what_comes(tmp_path: Path) -> None:
+def test_watch_yields_old_and_new_files(tmp_path: Path) -> None:
     put(tmp_path / "old.wav", mtime=LONG_AGO)
     with watching(tmp_path) as found:
         eventually(lambda: [file.name for file in found] == ["old.wav"])
@@ -81,7 +83,7 @@ def test_a_watch_yields_what_is_there_and_what_comes(tmp_path: Path) -> None:
         eventually(lambda: [file.name for file in found] == ["old.wav", "new/a.txt"])
 
 
-def test_a_growing_file_is_not_yielded(tmp_path: Path) -> None:
+def test_growing_file_is_not_yielded(tmp_path: Path) -> None:
     path = put(tmp_path / "growing.txt", b"")
     with watching(tmp_path, NEVER) as found:
         for number in range(5):
@@ -91,7 +93,7 @@ def test_a_growing_file_is_not_yielded(tmp_path: Path) -> None:
     assert "growing.txt" not in [file.name for file in found]
 
 
-def test_a_file_that_stopped_growing_is_yielded_whole(tmp_path: Path) -> None:
+def test_file_that_stopped_growing_is_yielded(tmp_path: Path) -> None:
     path = put(tmp_path / "growing.txt", b"")
     with watching(tmp_path) as found:
         for number in range(10):
@@ -101,7 +103,7 @@ def test_a_file_that_stopped_growing_is_yielded_whole(tmp_path: Path) -> None:
         eventually(lambda: [file.size for file in found if file.name == "growing.txt"][-1:] == [10])
 
 
-def test_a_file_that_changed_is_yielded_again_and_others_are_not(tmp_path: Path) -> None:
+def test_changed_file_is_yielded_again(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         put(tmp_path / name, mtime=LONG_AGO)
     with watching(tmp_path) as found:
@@ -115,7 +117,7 @@ def test_a_file_that_changed_is_yielded_again_and_others_are_not(tmp_path: Path)
     assert [(file.name, file.size) for file in found[2:]] == [("a.wav", 6), ("b.wav", 1), ("c.wav", 1)]
 
 
-def test_a_card_that_is_not_in_yet_is_waited_for_and_may_come_back(tmp_path: Path) -> None:
+def test_card_may_be_inserted_later_and_again(tmp_path: Path) -> None:
     card = tmp_path / "card"
     with watching(card) as found:
         put(card / "a.wav", mtime=LONG_AGO)
@@ -126,36 +128,34 @@ def test_a_card_that_is_not_in_yet_is_waited_for_and_may_come_back(tmp_path: Pat
         eventually(lambda: [file.name for file in found] == ["a.wav", "b.wav"])
 
 
-def test_a_watch_ends_when_told(tmp_path: Path) -> None:
+def test_watch_ends_when_stopped(tmp_path: Path) -> None:
     with watching(tmp_path, WatchSettings(interval_s=3_600, debounce_s=3_600)) as found:
         put(tmp_path / "a.wav")
     assert found == []
 
 
-def test_a_young_file_is_finished_when_its_header_is_fulfilled(tmp_path: Path) -> None:
+def test_recent_file_is_complete_when_as_long_as_declared(tmp_path: Path) -> None:
     whole = wav(tmp_path / "whole.wav").read_bytes()
     put(tmp_path / "half.wav", whole[: len(whole) // 2])
     put(tmp_path / "unsized.wav", whole[:40] + bytes(4) + whole[44:])
     put(tmp_path / "empty.wav", b"")
     put(tmp_path / "half_old.wav", whole[: len(whole) // 2], mtime=LONG_AGO)
-    found, left = once(tmp_path)
+    found, skipped = scan_folder(tmp_path)
     assert found == ["half_old.wav", "whole.wav"]
-    ((reason, detail, count),) = left
+    ((reason, detail, count),) = skipped
     assert (reason, count) == ("unfinished", 3)
     assert "empty.wav" in detail
     assert "--watch" in detail
 
 
-@pytest.mark.parametrize("seconds", [300, 86_400], ids=["a file system's zone", "a clock that was never set"])
-def test_a_time_in_the_future_is_no_reason_to_wait_for_it(tmp_path: Path, seconds: int) -> None:
+@pytest.mark.parametrize("seconds", [300, 86_400], ids=["time zone of a file system", "clock was never set"])
+def test_file_with_a_time_in_the_future_is_yielded(tmp_path: Path, seconds: int) -> None:
     path = wav(tmp_path / "a.wav")
     os.utime(path, (time.time() + seconds, time.time() + seconds))
-    assert once(tmp_path) == (["a.wav"], [])
+    assert scan_folder(tmp_path) == (["a.wav"], [])
 
 
-def test_an_unfinished_file_is_old_when_it_was_seen_unchanged_for_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_incomplete_file_is_yielded_after_long_without_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = wav(tmp_path / "a.wav").read_bytes()
     put(tmp_path / "a.wav", whole[:-10], mtime=time.time() + 86_400)
     monkeypatch.setattr(debounce, "OLD_S", 0.2)
@@ -163,50 +163,50 @@ def test_an_unfinished_file_is_old_when_it_was_seen_unchanged_for_long(
         eventually(lambda: [file.name for file in found] == ["a.wav"])
 
 
-def test_old_files_come_first_and_a_scan_waits_once_for_the_young(tmp_path: Path) -> None:
+def test_old_files_are_yielded_first(tmp_path: Path) -> None:
     for name in ("a.wav", "c.wav"):
         wav(tmp_path / name)
     put(tmp_path / "b.wav", mtime=LONG_AGO)
-    assert once(tmp_path, QUICK) == (["b.wav", "a.wav", "c.wav"], [])
+    assert scan_folder(tmp_path, QUICK) == (["b.wav", "a.wav", "c.wav"], [])
 
 
-def test_a_file_that_grows_between_the_looks_is_left(tmp_path: Path) -> None:
+def test_file_that_grows_between_scans_is_skipped(tmp_path: Path) -> None:
     whole = wav(tmp_path / "a.wav").read_bytes()
     path = put(tmp_path / "a.wav", whole[:-2])
     put(tmp_path / "b.wav", mtime=LONG_AGO)
-    left: Left = []
-    files = WatchedFolder(tmp_path, AT_ONCE, Event(), lambda *what: left.append(what)).scan_once()
+    skipped: Skipped = []
+    files = WatchedFolder(tmp_path, AT_ONCE, Event(), lambda *each: skipped.append(each)).scan_once()
     assert next(files).name == "b.wav"
     path.write_bytes(whole)
     assert list(files) == []
-    assert [reason for reason, *_ in left] == ["unfinished"]
+    assert [reason for reason, *_ in skipped] == ["unfinished"]
 
 
-def test_many_young_files_take_their_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debounce, "MAX_SETTLING", 3)
+def test_many_recent_files_are_observed_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debounce, "MAX_RECENT", 3)
     names = [f"{number}.wav" for number in range(10)]
     for name in names:
         wav(tmp_path / name)
-    assert once(tmp_path) == (names, [])
+    assert scan_folder(tmp_path) == (names, [])
     for name in names:
         put(tmp_path / name, b"")
-    found, left = once(tmp_path)
+    found, skipped = scan_folder(tmp_path)
     assert found == []
-    assert left[0][2] == 3, "it ends though they never finish"
+    assert skipped[0][2] == 3, "it ends although they never become complete"
 
 
-def test_a_settling_file_that_vanishes_is_forgotten(tmp_path: Path) -> None:
+def test_deleted_recent_file_is_removed(tmp_path: Path) -> None:
     folder = WatchedFolder(tmp_path, AT_ONCE, Event())
     put(tmp_path / "a.wav", b"")
     files = folder.scan_once()
     assert list(files) == []
-    assert len(folder._settling.files) == 1
+    assert len(folder._debouncer.files) == 1
     (tmp_path / "a.wav").unlink()
     assert list(folder.scan_once()) == []
-    assert folder._settling.files == {}
+    assert folder._debouncer.files == {}
 
 
-def test_a_file_that_could_not_be_read_to_its_end_comes_again(tmp_path: Path) -> None:
+def test_interrupted_file_is_yielded_again(tmp_path: Path) -> None:
     put(tmp_path / "a.wav", mtime=LONG_AGO)
     put(tmp_path / "b.wav", mtime=LONG_AGO)
     stop = Event()
@@ -221,8 +221,8 @@ def test_a_file_that_could_not_be_read_to_its_end_comes_again(tmp_path: Path) ->
     assert found == ["a.wav", "b.wav", "a.wav", "a.wav"]
 
 
-def test_another_card_with_the_same_names_sizes_and_times_is_another(tmp_path: Path) -> None:
-    """AudioMoths on one schedule write such cards."""
+def test_second_card_with_equal_names_is_new(tmp_path: Path) -> None:
+    """AudioMoths with one schedule write such cards."""
     card = tmp_path / "card"
     card.mkdir()
     with watching(card) as found:
@@ -233,7 +233,7 @@ def test_another_card_with_the_same_names_sizes_and_times_is_another(tmp_path: P
     assert found[0] == found[1]
 
 
-def test_a_folder_in_the_place_of_another_is_another(tmp_path: Path) -> None:
+def test_replaced_folder_is_noticed(tmp_path: Path) -> None:
     for name in ("card", "other"):
         put(tmp_path / name / "20240903_202600.WAV", name[:1].encode(), mtime=LONG_AGO)
     with MountTable(tmp_path / "card") as mounts:
@@ -243,32 +243,32 @@ def test_a_folder_in_the_place_of_another_is_another(tmp_path: Path) -> None:
         assert mounts.has_changed()
 
 
-def test_without_a_folder_a_scan_ends_with_an_error(tmp_path: Path) -> None:
+def test_missing_folder_is_a_source_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="mount the card"):
-        once(tmp_path / "card")
+        scan_folder(tmp_path / "card")
 
 
-def test_without_hints_the_scans_do_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on NFS, on exFAT, behind a queue that overflowed, or with no inotify instance left."""
+def test_scans_find_files_without_change_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on NFS, on exFAT, after a queue overflow, or at the limit of inotify."""
     monkeypatch.setattr(ChangeEvents, "on_any_event", lambda *_: None)
     with watching(tmp_path) as found:
         put(tmp_path / "a.wav", mtime=LONG_AGO)
         eventually(lambda: [file.name for file in found] == ["a.wav"])
 
 
-def test_a_growing_file_wakes_nobody_and_a_finished_one_does(tmp_path: Path) -> None:
-    with ChangeEvents(tmp_path) as hints, (tmp_path / "a.wav").open("wb", buffering=0) as file:
-        eventually(hints._changed.is_set)  # it came
-        hints.clear()
+def test_closing_a_file_is_a_change_and_writing_is_not(tmp_path: Path) -> None:
+    with ChangeEvents(tmp_path) as changes, (tmp_path / "a.wav").open("wb", buffering=0) as file:
+        eventually(changes._changed.is_set)  # the file was created
+        changes.clear()
         for _ in range(100):
             file.write(b"x" * 1_000)
-        hints.wait(0, 0.3, Event())
-        assert not hints._changed.is_set()
+        changes.wait(0, 0.3, Event())
+        assert not changes._changed.is_set()
         file.close()
-        eventually(hints._changed.is_set)
+        eventually(changes._changed.is_set)
 
 
-def test_what_was_seen_is_not_kept_in_memory(tmp_path: Path) -> None:
+def test_seen_files_are_stored_in_a_database(tmp_path: Path) -> None:
     seen = debounce.SeenFiles()
     files = [FoundFile(tmp_path / str(number), "", 1, 1) for number in range(1_000)]
     for file in files:

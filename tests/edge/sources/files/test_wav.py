@@ -1,4 +1,4 @@
-"""Whatever a header says, the audio that is in a WAV file is found, and what is missing is known."""
+"""The audio in a WAV file is found with any header, and missing audio is counted."""
 
 import io
 import os
@@ -15,27 +15,28 @@ from waves import chunk, ds64, extensible, fmt, guano, info, noise, pcm16, riff,
 
 from anura_edge.audio import to_float
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.audio_file import AudioFile, open_file
+from anura_edge.sources.files.audio_file import AudioFile
+from anura_edge.sources.files.open_file import open_file
 from anura_edge.sources.files.wav import MAX_CHUNKS, MAX_TEXT_BYTES, LengthStatus, WavLayout, parse_wav
 
-SOUND = noise(1_000)
-PCM = pcm16(SOUND)
+NOISE = noise(1_000)
+PCM = pcm16(NOISE)
 
 
 def read(content: bytes) -> WavLayout:
-    wave = parse_wav(io.BytesIO(content), len(content))
-    assert wave
-    return wave
+    wav = parse_wav(io.BytesIO(content), len(content))
+    assert wav
+    return wav
 
 
-def found(content: bytes) -> tuple[LengthStatus, int, int]:
-    wave = read(content)
-    return wave.length, wave.samples, wave.promised
+def length_of(content: bytes) -> tuple[LengthStatus, int, int]:
+    wav = read(content)
+    return wav.length, wav.samples, wav.declared
 
 
 def audio(content: bytes) -> bytes:
-    wave = read(content)
-    return content[wave.offset :][: wave.samples * wave.sample_bytes]
+    wav = read(content)
+    return content[wav.offset :][: wav.samples * wav.sample_bytes]
 
 
 @pytest.mark.parametrize(
@@ -57,32 +58,36 @@ def audio(content: bytes) -> bytes:
         riff(fmt(), chunk(b"data", PCM + b"\0", pad=False)),
     ],
 )
-def test_audio_that_is_all_there_is_found_whatever_lies_around_it(content: bytes) -> None:
-    assert found(content) == (LengthStatus.WHOLE, 1_000, 1_000)
+def test_complete_audio_is_found_among_any_chunks(content: bytes) -> None:
+    assert length_of(content) == (LengthStatus.WHOLE, 1_000, 1_000)
     assert audio(content) == PCM
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0xFFFFFFDB, 0x7FFFF000, 0x7FFFFFFF, 0x80000000])
 @pytest.mark.parametrize("whole", [0, 0xFFFFFFFF, 36, None])
-def test_a_length_that_nobody_wrote_down_is_taken_from_the_file(size: int, whole: int | None) -> None:
+def test_missing_length_is_taken_from_the_file(size: int, whole: int | None) -> None:
     content = riff(fmt(), info("Recording stopped due to SD card write error."), chunk(b"data", PCM, size), size=whole)
-    assert found(content) == (LengthStatus.RECOVERED, 1_000, 1_000)
+    assert length_of(content) == (LengthStatus.RECOVERED, 1_000, 1_000)
     assert audio(content) == PCM
 
 
-def test_a_length_of_zero_is_meant_where_other_chunks_follow() -> None:
-    assert found(riff(fmt(), chunk(b"data", b""), guano(), wamd())) == (LengthStatus.WHOLE, 0, 0)
-    assert found(riff(fmt(), chunk(b"data", b""), chunk(b"guan", b"x" * 255, pad=False))) == (LengthStatus.WHOLE, 0, 0)
+def test_length_zero_before_other_chunks_is_valid() -> None:
+    assert length_of(riff(fmt(), chunk(b"data", b""), guano(), wamd())) == (LengthStatus.WHOLE, 0, 0)
+    assert length_of(riff(fmt(), chunk(b"data", b""), chunk(b"guan", b"x" * 255, pad=False))) == (
+        LengthStatus.WHOLE,
+        0,
+        0,
+    )
 
 
-def test_a_promise_beyond_the_file_is_kept_beside_what_is_there() -> None:
-    assert found(riff(fmt(), chunk(b"data", PCM, 5_000))) == (LengthStatus.TRUNCATED, 1_000, 2_500)
-    assert found(riff(ds64(2**33), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), form=b"RF64")) == (
+def test_declared_length_beyond_the_file_is_truncated() -> None:
+    assert length_of(riff(fmt(), chunk(b"data", PCM, 5_000))) == (LengthStatus.TRUNCATED, 1_000, 2_500)
+    assert length_of(riff(ds64(2**33), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), form=b"RF64")) == (
         LengthStatus.TRUNCATED,
         1_000,
         2**32,
     )
-    assert found(riff(ds64(2**63), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), form=b"RF64")) == (
+    assert length_of(riff(ds64(2**63), fmt(), chunk(b"data", PCM, 0xFFFFFFFF), form=b"RF64")) == (
         LengthStatus.RECOVERED,
         1_000,
         1_000,
@@ -91,12 +96,12 @@ def test_a_promise_beyond_the_file_is_kept_beside_what_is_there() -> None:
 
 @given(st.integers(0, 2_100), st.integers(1, 4), st.sampled_from([8, 16, 24, 32]))
 @example(cut=1_999, channels=1, bits=16)
-def test_of_a_file_cut_anywhere_every_whole_sample_is_kept(cut: int, channels: int, bits: int) -> None:
+def test_file_cut_anywhere_has_every_complete_sample(cut: int, channels: int, bits: int) -> None:
     content = riff(fmt(channels, bits=bits), chunk(b"data", PCM))[: 44 + min(cut, len(PCM))]
     block = channels * bits // 8
-    length, samples, promised = found(content)
-    assert (samples, promised) == (min(cut, len(PCM)) // block, len(PCM) // block)
-    assert (length == LengthStatus.WHOLE) == (samples == promised)
+    length, samples, declared = length_of(content)
+    assert (samples, declared) == (min(cut, len(PCM)) // block, len(PCM) // block)
+    assert (length == LengthStatus.WHOLE) == (samples == declared)
 
 
 @pytest.mark.parametrize(
@@ -111,18 +116,18 @@ def test_of_a_file_cut_anywhere_every_whole_sample_is_kept(cut: int, channels: i
         riff(fmt(), chunk(b"LIST", chunk(b"data", PCM))),
     ],
 )
-def test_a_header_that_leads_nowhere_says_so(content: bytes) -> None:
+def test_header_without_audio_is_refused(content: bytes) -> None:
     with pytest.raises(UnreadableError) as caught:
         read(content)
     assert caught.value.reason == "bad_header"
 
 
 @pytest.mark.parametrize("content", [b"", b"R", b"RIFF", b"RIFF\0\0\0\0AVI ", b"RIFX\0\0\0\0WAVE", b"fLaC" * 9])
-def test_what_is_no_wav_is_left_to_others(content: bytes) -> None:
+def test_other_format_is_no_wav(content: bytes) -> None:
     assert parse_wav(io.BytesIO(content), len(content)) is None
 
 
-def test_a_chunk_that_describes_is_read_up_to_a_limit_and_only_the_first_of_its_kind() -> None:
+def test_first_metadata_chunk_of_each_kind_is_read_up_to_a_limit() -> None:
     long = chunk(b"LIST", b"x" * (MAX_TEXT_BYTES + 10))
     texts = read(riff(fmt(), long, chunk(b"LIST", b"second"), chunk(b"data", PCM), chunk(b"guan", b"abc"))).texts
     assert texts == {b"LIST": b"x" * MAX_TEXT_BYTES, b"guan": b"abc"}
@@ -151,27 +156,27 @@ WAVES = st.builds(
 )
 
 
-@given(WAVES | st.binary(max_size=400) | st.builds(lambda wave, end: wave[:end], WAVES, st.integers(0, 400)))
-def test_no_header_leads_outside_the_file_or_into_a_crash(content: bytes) -> None:
+@given(WAVES | st.binary(max_size=400) | st.builds(lambda wav, end: wav[:end], WAVES, st.integers(0, 400)))
+def test_no_header_leads_outside_the_file(content: bytes) -> None:
     with suppress(UnreadableError):
-        if wave := parse_wav(io.BytesIO(content), len(content)):
-            assert 0 <= wave.offset <= len(content)
-            assert wave.offset + wave.samples * wave.sample_bytes <= len(content)
-            assert wave.samples <= wave.promised
-            assert (wave.samples < wave.promised) == (wave.length == LengthStatus.TRUNCATED)
+        if wav := parse_wav(io.BytesIO(content), len(content)):
+            assert 0 <= wav.offset <= len(content)
+            assert wav.offset + wav.samples * wav.sample_bytes <= len(content)
+            assert wav.samples <= wav.declared
+            assert (wav.samples < wav.declared) == (wav.length == LengthStatus.TRUNCATED)
 
 
 @given(WAVES)
-def test_any_wav_is_heard_or_has_a_reason(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / "wave.wav"
+def test_any_wav_is_decoded_or_has_a_reason(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "wav.wav"
     path.write_bytes(content)
     with suppress(UnreadableError):
-        heard = sum(len(part.samples) for part in open_file(path, "wave").chunks())
-        assert heard == open_file(path, "wave").recording.samples
+        decoded = sum(len(part.samples) for part in open_file(path, "wav").chunks())
+        assert decoded == open_file(path, "wav").recording.samples
 
 
-def test_the_memory_for_a_hostile_header_is_bounded(tmp_path: Path) -> None:
-    """Every size is as large as it can be, in a file that has a gigabyte to give."""
+def test_memory_for_a_hostile_header_is_bounded(tmp_path: Path) -> None:
+    """Every size is as large as possible, in a file of one gigabyte."""
     path = tmp_path / "a.wav"
     kinds = [b"guan", b"wamd", b"LIST", b"JUNK"]
     with path.open("wb") as file:
@@ -181,15 +186,15 @@ def test_the_memory_for_a_hostile_header_is_bounded(tmp_path: Path) -> None:
             file.seek(250_000_000, os.SEEK_CUR)
         file.write(chunk(b"data", PCM, 0xFFFFFFFF))
     tracemalloc.start()
-    sound = open_file(path, "a")
-    assert sum(len(part.samples) for part in sound.chunks()) == 1_000
+    file = open_file(path, "a")
+    assert sum(len(part.samples) for part in file.chunks()) == 1_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 64e6
 
 
 @pytest.mark.parametrize(("tag", "bits"), [(1, 16), (1, 24), (3, 64)])
-def test_the_memory_for_any_rate_and_channels_is_bounded(tmp_path: Path, tag: int, bits: int) -> None:
+def test_memory_for_any_rate_and_channels_is_bounded(tmp_path: Path, tag: int, bits: int) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(riff(fmt(64, 500_000, bits, tag), chunk(b"data", b"", 0)))
     os.truncate(path, 500_000_000)
@@ -200,42 +205,42 @@ def test_the_memory_for_any_rate_and_channels_is_bounded(tmp_path: Path, tag: in
     assert peak < 64e6
 
 
-def hear(sound: AudioFile) -> np.ndarray:
-    return np.concatenate([to_float(part.samples) for part in sound.chunks()])
+def decode(file: AudioFile) -> np.ndarray:
+    return np.concatenate([to_float(part.samples) for part in file.chunks()])
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW"])
 @pytest.mark.parametrize("container", ["WAV", "RF64"])
-def test_what_we_find_is_what_libsndfile_finds_in_a_good_file(tmp_path: Path, subtype: str, container: str) -> None:
+def test_valid_file_decodes_as_with_libsndfile(tmp_path: Path, subtype: str, container: str) -> None:
     path = tmp_path / "a.wav"
     sf.write(path, noise(30_000, 2), 48_000, subtype=subtype, format=container)
-    sound = open_file(path, "a")
-    assert sound.length == LengthStatus.WHOLE
-    np.testing.assert_array_equal(hear(sound), sf.read(path, dtype="float32", always_2d=True)[0])
+    file = open_file(path, "a")
+    assert file.length == LengthStatus.WHOLE
+    np.testing.assert_array_equal(decode(file), sf.read(path, dtype="float32", always_2d=True)[0])
 
 
 @pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
-def test_encodings_of_no_fixed_size_are_left_to_libsndfile(tmp_path: Path, subtype: str) -> None:
+def test_compressed_encodings_are_decoded_by_libsndfile(tmp_path: Path, subtype: str) -> None:
     path = tmp_path / "a.wav"
     sf.write(path, noise(30_000), 8_000, subtype=subtype)
-    np.testing.assert_array_equal(hear(open_file(path, "a")), sf.read(path, dtype="float32", always_2d=True)[0])
+    np.testing.assert_array_equal(decode(open_file(path, "a")), sf.read(path, dtype="float32", always_2d=True)[0])
 
 
 @pytest.mark.parametrize("subtype", ["ALAW", "IMA_ADPCM", "MS_ADPCM"])
-def test_what_a_cut_costs_is_known_for_compressed_samples_too(tmp_path: Path, subtype: str) -> None:
+def test_truncation_of_compressed_audio_is_known(tmp_path: Path, subtype: str) -> None:
     path = tmp_path / "a.wav"
     sf.write(path, noise(30_000), 8_000, subtype=subtype)
     whole = open_file(path, "a").recording.samples
     os.truncate(path, path.stat().st_size // 2)
-    sound = open_file(path, "a")
-    assert sound.length == LengthStatus.TRUNCATED
-    assert sound.recording.samples == pytest.approx(whole, rel=0.05)
+    file = open_file(path, "a")
+    assert file.length == LengthStatus.TRUNCATED
+    assert file.recording.samples == pytest.approx(whole, rel=0.05)
     with pytest.raises(UnreadableError) as caught:
-        hear(sound)
+        decode(file)
     assert caught.value.reason == "truncated"
 
 
-def test_a_file_that_loses_its_end_while_it_is_heard_says_so(tmp_path: Path) -> None:
+def test_file_truncated_during_decoding_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(riff(fmt(), chunk(b"data", pcm16(noise(200_000)))))
     parts = open_file(path, "a").chunks()

@@ -1,4 +1,4 @@
-"""A time or a place read from a file's name is right, or there is none."""
+"""Time and position from a file name are right, or there are none."""
 
 import csv
 from datetime import UTC, datetime, timedelta, timezone
@@ -47,11 +47,11 @@ def start(stem: str) -> datetime | None:
         ("00000000", "1970-01-01T00:00:00+00:00"),
     ],
 )
-def test_the_time_is_read_with_its_offset_or_as_local(stem: str, local: str) -> None:
+def test_time_is_read_with_its_offset_or_as_local(stem: str, local: str) -> None:
     assert start(stem) == datetime.fromisoformat(local)
 
 
-def test_a_dollar_marks_a_clock_set_by_gps() -> None:
+def test_dollar_marks_a_clock_set_by_gps() -> None:
     assert parse_file_name("OLONG-CH1_0+1_20171121$143444").gps_clock
     assert not parse_file_name("OLONG-CH1_0+1_20171121_143444").gps_clock
 
@@ -61,7 +61,7 @@ def test_a_dollar_marks_a_clock_set_by_gps() -> None:
     [
         "",
         "acoustic_study_00m",
-        "123_20131012_123456-9_456",  # no offset, but somebody meant one
+        "123_20131012_123456-9_456",  # not a valid offset
         "20131012_123456.1234567-0900",
         "86f5923d-ef1d-4159-b120-a8dec3f6334e",
         "5AFCD4F45AFCD4F4",
@@ -82,12 +82,12 @@ def test_a_dollar_marks_a_clock_set_by_gps() -> None:
         "".join(chr(ord(c) + 0xFEE0) if c.isdigit() else c for c in "20190522_223000"),
     ],
 )
-def test_where_no_time_is_certain_there_is_none(stem: str) -> None:
+def test_ambiguous_name_has_no_time(stem: str) -> None:
     assert start(stem) is None
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2099, 12, 31)), st.integers(-14 * 60, 14 * 60))
-def test_every_second_of_a_recorders_life_is_read_back(moment: datetime, minutes: int) -> None:
+def test_any_second_of_any_offset_is_read(moment: datetime, minutes: int) -> None:
     moment, zone = moment.replace(microsecond=0), timezone(timedelta(minutes=minutes))
     assert start(f"S4A_{moment:%Y%m%d_%H%M%S}") == moment
     hours = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"
@@ -95,13 +95,13 @@ def test_every_second_of_a_recorders_life_is_read_back(moment: datetime, minutes
 
 
 @given(st.text(max_size=60) | st.from_regex(r"[A-Z]{0,3}\d{8}[_\-T$]\d{6}[Z+\-._\d]{0,8}", fullmatch=True))
-def test_any_name_at_all_is_read(stem: str) -> None:
+def test_any_name_is_read(stem: str) -> None:
     assert isinstance(parse_file_name(stem), TimeEvidence)
     assert recorder_prefix(stem) in stem
 
 
 @pytest.mark.parametrize(
-    ("stem", "place"),
+    ("stem", "position"),
     [
         ("20180226_040000_Bar29 [27.2819 90.1361]", Position(27.2819, 90.1361)),
         ("20160823_063006_Dawn _-1.4763 178.8986_", Position(-1.4763, 178.8986)),
@@ -112,15 +112,15 @@ def test_any_name_at_all_is_read(stem: str) -> None:
         ("20180226_040000", None),
     ],
 )
-def test_the_place_is_on_earth_or_there_is_none(stem: str, place: Position | None) -> None:
-    assert parse_file_name(stem).about.position == place
+def test_position_is_on_earth_or_none(stem: str, position: Position | None) -> None:
+    assert parse_file_name(stem).metadata.position == position
 
 
 @pytest.mark.parametrize(
     ("stem", "expected"),
     [("20240903_202615T", True), ("A_20240903_202615T", True), ("20240903_202615", False), ("FROG_T", False)],
 )
-def test_a_triggered_recording_is_known_by_its_name(stem: str, expected: bool) -> None:
+def test_triggered_recording_is_known_by_its_name(stem: str, expected: bool) -> None:
     assert is_triggered(stem) == expected
 
 
@@ -135,19 +135,19 @@ def test_a_triggered_recording_is_known_by_its_name(stem: str, expected: bool) -
         ("frog", ""),
     ],
 )
-def test_the_prefix_names_the_recorder(stem: str, before: str) -> None:
+def test_prefix_names_the_recorder(stem: str, before: str) -> None:
     assert recorder_prefix(stem) == before
 
 
-def test_every_real_name_is_read_rightly(data: Path) -> None:
+def test_real_names_are_read(data: Path) -> None:
     with (data / "recorders" / "filename_fixtures.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) > 50
     for row in rows:
         found = parse_file_name(row["Filename"].rpartition(".")[0])
         assert found.start == expected_time(row), row["Filename"]
-        place = (row["ExpectedLatitude"], row["ExpectedLongitude"])
-        assert found.about.position == (Position(*map(float, place)) if all(place) else None), row["Filename"]
+        position = (row["ExpectedLatitude"], row["ExpectedLongitude"])
+        assert found.about.position == (Position(*map(float, position)) if all(position) else None), row["Filename"]
 
 
 def expected_time(row: dict[str, str]) -> datetime | None:

@@ -1,4 +1,4 @@
-"""A Song Meter's log is read whatever its firmware calls the columns, and line by line."""
+"""The log of a Song Meter is read line by line, with the column names of any firmware."""
 
 from datetime import datetime
 
@@ -40,7 +40,7 @@ def read(content: bytes) -> StatusLog | None:
 
 
 @pytest.mark.parametrize("content", [SM3, SM4, NEWER, SM4 + b"\n\x00garbage,\n2021-Okt-21,17:02:03,,\n"])
-def test_every_firmwares_columns_are_found(content: bytes) -> None:
+def test_columns_of_each_firmware_are_found(content: bytes) -> None:
     assert read(content) == LOG
 
 
@@ -50,14 +50,14 @@ def test_each_header_is_a_power_on() -> None:
     assert (log.rows, log.power_ons) == (6, 3)
 
 
-def test_a_place_at_zero_is_not_set() -> None:
+def test_position_at_zero_is_not_set() -> None:
     log = read(SM4.replace(b"22.90000", b"0.00000").replace(b"47.06000", b"0.00000"))
     assert log
     assert log.position is None
 
 
 @pytest.mark.parametrize("content", [b"", b"DATE,TIME\n", b"2021-Sep-21,17:01:01\n", b"hello\n"])
-def test_what_is_no_log_is_none(content: bytes) -> None:
+def test_other_text_is_no_log(content: bytes) -> None:
     assert read(content) is None
 
 
@@ -65,6 +65,6 @@ CELLS = st.sampled_from([b"2021-Sep-21", b"17:01:01", b"999999999999999999999-Ja
 
 
 @given(st.binary(max_size=300) | st.lists(CELLS, max_size=12).map(b",".join))
-def test_any_line_at_all_is_read(line: bytes) -> None:
+def test_any_line_is_read(line: bytes) -> None:
     log = read_summary([SM4.splitlines()[0], line])
     assert log is None or log.rows == 1
