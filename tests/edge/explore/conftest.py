@@ -25,6 +25,8 @@ class Explored:
     url: str
     temporary: Path
     """Its folder for temporary files."""
+    arguments: tuple[Path, ...]
+    """Bundle and recordings."""
 
     @property
     def stored_files(self) -> list[Path]:
@@ -51,25 +53,29 @@ def settings() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def explore(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Explored]]:
-    """Start a server: `explore(bundle, file, ...)`."""
-    started: list[subprocess.Popen[str]] = []
+    """Start a server, or return the running one: `explore(bundle, file, ...)`."""
+    started: list[Explored] = []
 
     def start(bundle: Path, *recordings: Path) -> Explored:
+        arguments = bundle, *recordings
+        for server in started:
+            if server.arguments == arguments and server.process.poll() is None:
+                return server
         temporary = tmp_path_factory.mktemp("temporary")
         process = subprocess.Popen(
             [*COMMAND, "explore", *map(str, recordings)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**settings, "ANURA__MODEL__BUNDLE": str(bundle), "TMPDIR": str(temporary)},
         )  # fmt: skip
-        started.append(process)
         assert process.stdout
         url = re.search(r"http://\S+/", process.stdout.readline())
         assert url, process.communicate()[1]
-        return Explored(process, url[0], temporary)
+        started.append(Explored(process, url[0], temporary, arguments))
+        return started[-1]
 
     yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    for server in started:
+        server.process.kill()
+        server.process.communicate()
 
 
 @pytest.fixture(scope="session")
