@@ -1,9 +1,9 @@
-"""anura-edge on the device: audio in, calls out. numpy and onnxruntime, never torch."""
+"""The device: it detects frog calls in audio, and sends them to a base station. It needs no torch."""
 
 import os
 
-# onnxruntime tells its makers about each machine and session, and writes an id of the machine into the user's home
-# (microsoft/onnxruntime#27379). A device tells nobody anything but its base station. Set before it is imported.
+# onnxruntime sends data about each machine and session to its makers, and writes an id of the machine into the user's
+# home (microsoft/onnxruntime#27379). A device sends data to its base station only. Set this before the import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = "0.1.0"

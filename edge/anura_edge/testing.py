@@ -1,4 +1,4 @@
-"""A microphone and a clock that are simulated, for tests and benchmarks: days of sound in seconds, with any fault."""
+"""Simulated microphone and clock for tests and benchmarks: days of audio in seconds, with any fault."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ BLOCK_S = 0.1
 
 
 class SimulatedClock:
-    """A machine's clocks, which move when they are told to."""
+    """The clocks of a machine. They move only when a test or the microphone moves them."""
 
     def __init__(self, utc_s: float, monotonic_s: float = 1_000.0, *, known: bool = True) -> None:
         self.monotonic_s, self.known = monotonic_s, known
@@ -23,50 +23,50 @@ class SimulatedClock:
         self._plan: list[tuple[float, float, bool]] = []
 
     def read(self) -> Reading:
-        """Look at all clocks at once."""
+        """Read all clocks at the same time."""
         while self._plan and self._plan[0][0] <= self.monotonic_s:
             _, forward_s, self.known = self._plan.pop(0)
             self._offset_s += forward_s
         return Reading(self.monotonic_s, self.monotonic_s + self._offset_s, self.known)
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the time forward."""
         self.monotonic_s += seconds
 
     def plan_step(self, at_s: float, forward_s: float, *, known: bool = True) -> None:
-        """Have the wall clock set at a monotonic time, and perhaps become known."""
+        """Plan a step of the wall clock at a monotonic time. `known` says whether the time is trusted afterwards."""
         self._plan = sorted([*self._plan, (at_s, forward_s, known)])
 
 
 @dataclass
 class SimulatedMicrophone:
-    """A device that can be away, lose audio and sample too fast, until it is time to tell us to stop."""
+    """A microphone that can be disconnected, lose audio and sample too fast. It sets `stop` at `end_s`."""
 
     clock: SimulatedClock
     end_s: float
     stop: Event
     sound: Callable[[int, int], FloatArray]
-    """Called with the number and count of samples; returns mono samples."""
+    """Called with the first sample and the number of samples; returns mono samples."""
     rate_hz: int = 8_000
     drift_ppm: float = 0.0
     away: Iterable[tuple[float, float]] = ()
-    """Monotonic times between which it is not there."""
+    """Monotonic times between which it is disconnected."""
     overflows: Iterable[tuple[float, float]] = ()
-    """When the driver loses audio, and how many seconds of it; flagged."""
+    """Time and duration of audio that the driver loses and reports."""
     backlogs: Iterable[tuple[float, float]] = ()
-    """When we are too slow, and how many seconds of audio are dropped; seen in the positions."""
+    """Time and duration of audio that is dropped because the reader is too slow; only the positions show it."""
     late_s: Callable[[], float] = lambda: 0.0
-    """How late the driver hands a block over."""
+    """Delay of a block in the driver, in seconds."""
     name: str = "simulated"
     delivered: int = 0
-    """Samples that were handed over."""
+    """Number of samples delivered."""
     openings: int = 0
     _done: set[float] = field(default_factory=set)
 
     def open(self, _device: int | str | None, _rate_hz: int | None) -> "SimulatedCapture":
-        """Open it.
+        """Open the microphone.
 
-        Raises SourceError while it is away.
+        Raises SourceError while it is disconnected.
         """
         self.check_end()
         if self.is_away():
@@ -75,23 +75,23 @@ class SimulatedMicrophone:
         return SimulatedCapture(self)
 
     def is_away(self) -> bool:
-        """Say whether it is not there now."""
+        """Tell whether it is disconnected now."""
         return any(start_s <= self.clock.monotonic_s < end_s for start_s, end_s in self.away)
 
     def check_end(self) -> None:
-        """Tell us to stop, if it is time."""
+        """Set `stop` if the end is reached."""
         if self.clock.monotonic_s >= self.end_s:
             self.stop.set()
 
     def lost_s(self, plan: Iterable[tuple[float, float]]) -> float:
-        """Return how much audio is lost now."""
+        """Return the duration of the audio that is lost now."""
         due = [entry for entry in plan if entry[0] <= self.clock.monotonic_s and entry[0] not in self._done]
         self._done |= {at_s for at_s, _ in due}
         return sum(seconds for _, seconds in due)
 
 
 class SimulatedCapture:
-    """The device, open."""
+    """An open simulated microphone."""
 
     channels = 1
 
@@ -100,10 +100,10 @@ class SimulatedCapture:
         self.name, self.rate_hz = device.name, device.rate_hz
         self._position = 0
         self._at_s = device.clock.monotonic_s
-        """When the sample at the position is taken."""
+        """Time of the next sample."""
 
     def read(self, timeout_s: float) -> CapturedBlock | None:
-        """Return the next block, or None if it is away for so long."""
+        """Return the next block, or None after the timeout if the microphone is disconnected."""
         device, clock = self._device, self._device.clock
         device.check_end()
         if device.is_away():
@@ -126,10 +126,10 @@ class SimulatedCapture:
         return block
 
     def close(self) -> None:
-        """Close it."""
+        """Do nothing."""
 
 
 def faint_noise(seed: int = 0, amplitude: float = 1e-3) -> Callable[[int, int], FloatArray]:
-    """Make the sound of a quiet place."""
+    """Return a function for the audio of a quiet place."""
     noise = np.random.default_rng(seed).normal(0, amplitude, 80_000).astype(np.float32)
     return lambda first, count: noise[first % 40_000 :][:count]
