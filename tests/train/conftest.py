@@ -1,44 +1,66 @@
-"""A small data set, and a recipe that learns it in seconds."""
+"""A small data set, a recipe that learns it in seconds, and trainings that tests share."""
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from data_sets import write_frogs, write_raw
 from hypothesis import settings
+from lightning_fabric import Fabric
 
+from anura_train.batches.build import prepare_training_data
+from anura_train.cli import evaluation, training
 from anura_train.data import Corpus, read_corpus
+from anura_train.models import Net
 from anura_train.recipe import Recipe
+from anura_train.training.folds import RunContext, fit_final, fit_fold
+from anura_train.training.loop import fit
+from anura_train.training.processes import ComputeSettings, TrainingTask
 
-# A slow machine is no wrong answer.
+# A slow machine is not an error.
 settings.register_profile("train", deadline=None)
 settings.load_profile("train")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def one_core() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return write_frogs(tmp_path)
+@pytest.fixture(scope="session")
+def shared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set that no test changes."""
+    return write_frogs(tmp_path_factory.mktemp("frogs"))
 
 
 @pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    """AnuraSet as it is unpacked, with seconds instead of minutes."""
-    return write_raw(tmp_path / "raw")
+def root(shared_root: Path, tmp_path: Path) -> Path:
+    """A copy of the data set that a test may change."""
+    return shutil.copytree(shared_root, tmp_path, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="session")
+def shared_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """AnuraSet after unpacking, with seconds instead of minutes. No test changes it."""
+    return write_raw(tmp_path_factory.mktemp("anuraset"))
 
 
 @pytest.fixture
-def corpus(root: Path) -> Corpus:
-    return read_corpus(root)
+def raw(shared_raw: Path, tmp_path: Path) -> Path:
+    """A copy of AnuraSet that a test may change."""
+    return shutil.copytree(shared_raw, tmp_path / "raw")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def corpus(shared_root: Path) -> Corpus:
+    return read_corpus(shared_root)
+
+
+@pytest.fixture(scope="session")
 def recipe() -> Recipe:
-    """A stream model so small that it learns the three tones in seconds."""
+    """A stream model that is small enough to learn the three tones in seconds."""
     return Recipe.model_validate(
         {
             "id": "tiny",
@@ -67,3 +89,47 @@ def recipe() -> Recipe:
             "golden_clip": "frogs/audio/AAA_0.flac",
         }
     )
+
+
+@pytest.fixture(scope="session")
+def short(recipe: Recipe) -> Recipe:
+    """Two steps: too few to learn anything, enough to write every file."""
+    return recipe.model_copy(update={"steps": 2})
+
+
+@pytest.fixture(scope="session")
+def shared_out(short: Recipe, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short training, of all folds and the final one. No test changes it."""
+    context = RunContext(tmp_path_factory.mktemp("trained") / "teacher", Fabric(accelerator="cpu", devices=1))
+    for fold in range(short.folds):
+        fit_fold(short, corpus, fold, context, lambda _: None)
+    fit_final(short, corpus, context, lambda _: None)
+    return context.out
+
+
+@pytest.fixture
+def trained(shared_out: Path, tmp_path: Path) -> Path:
+    """A copy of the folder of a short training that a test may change."""
+    return shutil.copytree(shared_out, tmp_path / "trained")
+
+
+@pytest.fixture(scope="session")
+def tone_model(recipe: Recipe, corpus: Corpus) -> Net:
+    """A model that has learnt the three tones from all recordings."""
+    return fit(recipe, prepare_training_data(recipe, corpus, corpus.labels()), lambda _: None)
+
+
+@pytest.fixture
+def train_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the commands train without other processes, each of which would import torch."""
+
+    def train_all(tasks: Sequence[TrainingTask], settings: ComputeSettings, jobs: int) -> None:
+        for task in tasks:
+            context, corpus = RunContext(task.out, settings.fabric()), read_corpus(task.data)
+            if task.fold is None:
+                fit_final(task.recipe, corpus, context, lambda _: None, task.teachers)
+            else:
+                fit_fold(task.recipe, corpus, task.fold, context, lambda _: None, task.teachers)
+
+    for command in (training, evaluation):
+        monkeypatch.setattr(command, "train_all", train_all)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from anura_edge.inference.manifest import Cost, Manifest, Metric
-from anura_train.checkpoints.final import Provenance
+from anura_train.checkpoints.provenance import Provenance
 from anura_train.evaluation.shipped import ShippedReport
 
 LIMITS = """\

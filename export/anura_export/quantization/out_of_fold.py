@@ -16,12 +16,12 @@ from anura_export.bundles.onnx_graph import to_onnx, with_calibration
 from anura_export.quantization.calibration_clips import SEED, range_clips, select_range_recordings
 from anura_export.quantization.int8 import quantize_graph
 from anura_train.checkpoints.final import Checkpoint, load_checkpoint
-from anura_train.checkpoints.resume import load_final_weights
+from anura_train.checkpoints.resume import load_fold_model
 from anura_train.data import Corpus, Recording, load_audio
 from anura_train.data.folds import Folds, cross_validation_folds
-from anura_train.evaluation.metrics import Truth, bootstrap, macro_f1
-from anura_train.evaluation.shipped import ShippedReport, load_shipped_report
-from anura_train.models import build_network
+from anura_train.evaluation.bootstrap import estimate
+from anura_train.evaluation.metrics import Values, Weights
+from anura_train.evaluation.shipped import ShippedReport, load_shipped_report, macro_f1, species_bootstrap
 
 LOSS = "macro-F1 that int8 costs at the shipped thresholds"
 
@@ -44,17 +44,19 @@ def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
     thresholds = np.array([label.threshold for label in bundle.manifest.labels])
     truth = np.array([[code in clip.codes for code in codes] for clip in corpus.frogs])
 
-    def loss(both: FloatArray, truth: Truth) -> float:
-        """Take scores (recordings, 2, labels)."""
-        return macro_f1(both[:, 0] >= thresholds, truth) - macro_f1(both[:, 1] >= thresholds, truth)
+    both = np.stack([scores[clip.name] for clip in corpus.frogs])  # (recordings, 2, labels)
+    floats, integers = both[:, 0] >= thresholds, both[:, 1] >= thresholds
 
-    both = np.stack([scores[clip.name] for clip in corpus.frogs])
-    interval = bootstrap(loss, both, truth, [" ".join(clip.codes) for clip in corpus.frogs])
+    def loss(weights: Weights) -> Values:
+        return macro_f1(weights, floats, truth) - macro_f1(weights, integers, truth)
+
+    value, draws = species_bootstrap([clip.codes for clip in corpus.frogs]).compute(loss)
+    estimated = estimate(value[0], draws[:, 0])
     return Metric(
         name=LOSS,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
+        value=estimated.value,
+        low=estimated.low,
+        high=estimated.high,
         protocol=f"{len(both)} recordings out of fold, each fold's float model and its int8 version, ranges from what "
         "that model learnt from; a recording's score is its highest row; interval: bootstrap over recordings within "
         "species, 1,000 draws, both models on the same ones",
@@ -62,9 +64,9 @@ def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
 
 
 def _fold_graph(checkpoint: Checkpoint, report: ShippedReport, trained: Path, fold: int) -> bytes:
-    model = build_network(checkpoint.provenance.recipe.model, len(checkpoint.provenance.species))
-    model.load_state_dict(load_final_weights(trained / "state" / f"fold-{fold}.pt"))
-    return to_onnx(with_calibration(model.eval(), report.slope, report.offset))
+    provenance = checkpoint.provenance
+    model = load_fold_model(trained, provenance.recipe, len(provenance.species), fold)
+    return to_onnx(with_calibration(model, report.slope, report.offset))
 
 
 def _score_fold(bundle: Bundle, corpus: Corpus, folds: Folds, fold: int, graph: bytes) -> dict[str, FloatArray]:

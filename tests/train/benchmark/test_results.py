@@ -1,9 +1,8 @@
-"""One command trains, judges and writes the page; what is done is not done again, and leaks show."""
+"""A benchmark trains, evaluates and writes its page; finished trainings are not repeated."""
 
 import csv
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,13 @@ from anura_train.cli import main
 from anura_train.data import read_corpus
 from anura_train.evaluation.results import JSON
 from anura_train.recipe import Recipe
-from anura_train.training.folds import RunContext, fit_fold
-from anura_train.training.processes import ComputeSettings, TrainingTask
 
 RATE_HZ = 16_000
 
 
 @pytest.fixture
 def data(root: Path) -> Path:
-    """Give the small data set recordings that hold several windows, and an ESC-10 of two classes in three folds."""
+    """The small data set with recordings of several windows, and an ESC-10 of two classes in three folds."""
     rng = np.random.default_rng(0)
     for path in (root / "frogs/audio").glob("*.flac"):
         samples, _ = soundfile.read(path)
@@ -61,27 +58,20 @@ def plan(recipe: Recipe, tmp_path: Path) -> Path:
     return path
 
 
-def train_here(tasks: Sequence[TrainingTask], place: ComputeSettings, jobs: int) -> None:
-    """Train as `train_all` does, but without processes, each of which imports torch."""
-    for task in tasks:
-        assert task.fold is not None
-        fit_fold(task.recipe, read_corpus(task.data), task.fold, RunContext(task.out, place.fabric()), lambda _: None)
-
-
-def results(monkeypatch: pytest.MonkeyPatch, plan: Path, data: Path, out: Path, page: Path) -> int:
+def run_benchmark(monkeypatch: pytest.MonkeyPatch, plan: Path, data: Path, out: Path, page: Path) -> int:
     where = ["--plan", str(plan), "--data", str(data), "--out", str(out), "--page", str(page), "--accelerator", "cpu"]
-    monkeypatch.setattr(sys, "argv", ["anura-train", "results", *where])
-    monkeypatch.setattr(main, "train_all", train_here)
+    monkeypatch.setattr(sys, "argv", ["anura-train", "benchmark", *where])
     with pytest.raises(SystemExit) as ended:
         main.main()
     return int(ended.value.code or 0)
 
 
-def test_one_command_makes_the_page_and_does_nothing_twice(
+@pytest.mark.usefixtures("train_in_process")
+def test_a_benchmark_writes_its_page_and_repeats_nothing(
     plan: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, page = tmp_path / "out", tmp_path / "docs/results.md"
-    assert results(monkeypatch, plan, data, out, page) == 0
+    assert run_benchmark(monkeypatch, plan, data, out, page) == 0
     text = page.read_text(encoding="utf-8")
     frogs = json.loads((out / "frogs/tiny" / JSON).read_text())
     macro = next(each for each in frogs["figures"] if each["measure"] == "macro-F1 tuned")
@@ -95,18 +85,18 @@ def test_one_command_makes_the_page_and_does_nothing_twice(
     folds = sorted(out.rglob("fold-*.npz"))
     before = {path: path.stat().st_mtime_ns for path in folds}
     folds[0].unlink()
-    page.write_text(text.replace(BEGIN, f"What we think of it.\n\n{BEGIN}"), encoding="utf-8")
-    assert results(monkeypatch, plan, data, out, page) == 0
+    page.write_text(text.replace(BEGIN, f"Our conclusions.\n\n{BEGIN}"), encoding="utf-8")
+    assert run_benchmark(monkeypatch, plan, data, out, page) == 0
     after = {path: path.stat().st_mtime_ns for path in folds}
     assert [path for path in folds if after[path] != before[path]] == folds[:1]
     again = page.read_text(encoding="utf-8")
-    assert "What we think of it." in again
+    assert "Our conclusions." in again
     assert [line for line in again.splitlines() if line.startswith("| tiny | 0")] == [
         line for line in text.splitlines() if line.startswith("| tiny | 0")
     ]
 
 
-def test_windows_are_those_of_the_recordings_and_only_their_groups_differ(data: Path, tmp_path: Path) -> None:
+def test_both_splits_have_the_same_windows(data: Path, tmp_path: Path) -> None:
     corpus = read_corpus(data)
     made = write_both_splits(corpus, tmp_path / "windows")
     grouped, random = (read_corpus(tmp_path / "windows" / split) for split in ("grouped", "random"))
@@ -118,10 +108,10 @@ def test_windows_are_those_of_the_recordings_and_only_their_groups_differ(data: 
         assert soundfile.info(each.path).duration == pytest.approx(3.0, abs=1e-3)
 
 
-def test_the_plan_of_the_project_is_sound_and_lists_every_recipe_that_needs_the_data_alone() -> None:
+def test_the_plan_of_the_project_lists_every_recipe_without_teacher() -> None:
     train = Path(__file__).parents[3] / "train"
     listed = read_plan(train / "results.yaml")
-    others = {"teacher_yamnet.yaml", "student_distilled.yaml"}  # they begin with weights, or have a teacher
+    others = {"teacher_yamnet.yaml", "student_distilled.yaml"}  # pretrained, and distilled
     recipes = {path.name for path in (train / "recipes").glob("*.yaml")}
     assert {entry.recipe.name for entry in listed.recipes} == recipes - others
 
@@ -130,13 +120,13 @@ def test_the_plan_of_the_project_is_sound_and_lists_every_recipe_that_needs_the_
     ("change", "message"),
     [
         ({"typo": 1}, "typo"),
-        ({"recipes": [{"recipe": "none.yaml"}]}, "none.yaml: No such file"),
+        ({"recipes": [{"recipe": "none.yaml"}]}, "No such file"),
         ({"recipes": [{"recipe": "tiny.yaml"}, {"recipe": "tiny.yaml"}]}, "listed twice"),
         ({"comparison": {"baseline": "other", "others": []}}, "not in the table"),
         ({"leakage": {"recipe": "tiny.yaml", "changes": {"steps": 0}}}, "steps"),
     ],
 )
-def test_a_bad_plan_is_refused_before_anything_is_trained(plan: Path, change: dict, message: str) -> None:
+def test_an_invalid_plan_is_refused_before_training(plan: Path, change: dict, message: str) -> None:
     plan.write_text(yaml.safe_dump(yaml.safe_load(plan.read_text()) | change))
     with pytest.raises(ConfigError, match=message):
         read_plan(plan)

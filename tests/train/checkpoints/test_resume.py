@@ -1,4 +1,4 @@
-"""A training that is killed at any moment goes on and ends as if it had not been."""
+"""A training that is killed at any step resumes and ends with the same result."""
 
 import subprocess
 import sys
@@ -27,11 +27,11 @@ from anura_train.recipe import Recipe
 
 torch.set_num_threads(1)
 recipe = Recipe.model_validate_json(sys.argv[1])
-bench = RunContext(Path(sys.argv[3]), Fabric(accelerator="cpu", devices=1), keep_every=int(sys.argv[4]))
-fit_fold(recipe, read_corpus(Path(sys.argv[2])), 1, bench, lambda step: print(step.number, flush=True))
+context = RunContext(Path(sys.argv[3]), Fabric(accelerator="cpu", devices=1), checkpoint_steps=int(sys.argv[4]))
+fit_fold(recipe, read_corpus(Path(sys.argv[2])), 1, context, lambda step: print(step.number, flush=True))
 """
 
-CUT = {
+WINDOWED = {
     "model": {"kind": "crnn", "width": 4, "hidden": 8, "dropout": 0.2},
     "example_s": 3.0,
     "steps": None,
@@ -51,19 +51,19 @@ CUT = {
 }
 
 
-@pytest.fixture(params=[{"steps": 20}, CUT], ids=["mixed", "cut"])
-def lively(request: pytest.FixtureRequest, recipe: Recipe) -> Recipe:
-    """Two recipes that between them leave everything to chance that a recipe can."""
+@pytest.fixture(params=[{"steps": 20}, WINDOWED], ids=["mixtures", "windows"])
+def random_recipe(request: pytest.FixtureRequest, recipe: Recipe) -> Recipe:
+    """Two recipes that together use every random choice of a recipe."""
     changes: dict[str, Any] = request.param
     return Recipe.model_validate(recipe.model_dump() | {"batch_size": 4} | changes)
 
 
-def bench(out: Path, keep_every: int = 5) -> RunContext:
-    return RunContext(out, Fabric(accelerator="cpu", devices=1), keep_every=keep_every)
+def context(out: Path, checkpoint_steps: int = 5) -> RunContext:
+    return RunContext(out, Fabric(accelerator="cpu", devices=1), checkpoint_steps=checkpoint_steps)
 
 
-def killed(arguments: list[str], at: int) -> None:
-    """Train in a process of its own, and kill it (SIGKILL) once it has said that it did so many steps."""
+def train_and_kill(arguments: list[str], at: int) -> None:
+    """Train in another process, and kill it (SIGKILL) after it has reported a number of steps."""
     with subprocess.Popen([sys.executable, "-c", TRAINING, *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         for line in process.stdout:
@@ -73,45 +73,40 @@ def killed(arguments: list[str], at: int) -> None:
     assert process.returncode == -9
 
 
-def left_behind(out: Path) -> tuple[dict[str, np.ndarray], str, dict[str, torch.Tensor]]:
+def read_results(out: Path) -> tuple[dict[str, np.ndarray], str, dict[str, torch.Tensor]]:
     state = torch.load(out / "state/fold-1.pt", weights_only=True)
     return load_logits(out / "fold-1.npz"), (out / "log/fold-1.csv").read_text(), state["result"]
 
 
-def test_a_training_killed_at_a_random_step_ends_as_if_it_had_not_been(
-    lively: Recipe, root: Path, corpus: Corpus, tmp_path: Path
+def test_a_killed_training_resumes_with_the_same_result(
+    random_recipe: Recipe, root: Path, corpus: Corpus, tmp_path: Path
 ) -> None:
     steps: list[int] = []
-    fit_fold(lively, corpus, 1, bench(tmp_path / "whole"), lambda step: steps.append(step.number))
+    fit_fold(random_recipe, corpus, 1, context(tmp_path / "whole"), lambda step: steps.append(step.number))
     rng = np.random.default_rng()
-    keep_every, first = int(rng.integers(1, 5)), int(rng.integers(1, len(steps) - 6))
+    checkpoint_steps, first = int(rng.integers(1, 5)), int(rng.integers(1, len(steps) - 6))
     out = tmp_path / "killed"
-    killed([lively.model_dump_json(), str(root), str(out), str(keep_every)], first)
+    train_and_kill([random_recipe.model_dump_json(), str(root), str(out), str(checkpoint_steps)], first)
     assert not (out / "fold-1.npz").exists()
-    went_on: list[int] = []
-    fit_fold(lively, corpus, 1, bench(out, keep_every), lambda step: went_on.append(step.number))
-    # It goes on from where it was last kept, and may have done some steps more when the kill reached it.
-    assert first - keep_every < went_on[0], (keep_every, first)
-    rows, log, weights = left_behind(out)
-    expected_rows, expected_log, expected_weights = left_behind(tmp_path / "whole")
+    resumed: list[int] = []
+    fit_fold(random_recipe, corpus, 1, context(out, checkpoint_steps), lambda step: resumed.append(step.number))
+    # It resumes at the last checkpoint. It may have done some more steps before the kill.
+    assert first - checkpoint_steps < resumed[0], (checkpoint_steps, first)
+    logits, log, weights = read_results(out)
+    expected_logits, expected_log, expected_weights = read_results(tmp_path / "whole")
     assert log == expected_log
     assert all(torch.equal(weights[name], value) for name, value in expected_weights.items())
-    assert rows.keys() == expected_rows.keys()
-    assert all(np.array_equal(rows[name], value) for name, value in expected_rows.items())
-
-
-@pytest.fixture
-def short(recipe: Recipe) -> Recipe:
-    return recipe.model_copy(update={"steps": 2})
+    assert logits.keys() == expected_logits.keys()
+    assert all(np.array_equal(logits[name], value) for name, value in expected_logits.items())
 
 
 def steps_of(recipe: Recipe, corpus: Corpus, out: Path) -> list[int]:
     steps: list[int] = []
-    fit_fold(recipe, corpus, 0, bench(out), lambda step: steps.append(step.number))
+    fit_fold(recipe, corpus, 0, context(out), lambda step: steps.append(step.number))
     return steps
 
 
-def test_what_has_ended_is_not_done_again(short: Recipe, corpus: Corpus, tmp_path: Path) -> None:
+def test_a_finished_training_is_not_repeated(short: Recipe, corpus: Corpus, tmp_path: Path) -> None:
     assert steps_of(short, corpus, tmp_path) == [1, 2]
     before = load_logits(tmp_path / "fold-0.npz")
     assert steps_of(short, corpus, tmp_path) == []
@@ -119,7 +114,7 @@ def test_what_has_ended_is_not_done_again(short: Recipe, corpus: Corpus, tmp_pat
     assert all(np.array_equal(after[name], rows) for name, rows in before.items())
 
 
-def test_another_recipe_or_other_data_begins_anew(short: Recipe, corpus: Corpus, tmp_path: Path) -> None:
+def test_another_recipe_or_other_data_starts_again(short: Recipe, corpus: Corpus, tmp_path: Path) -> None:
     steps_of(short, corpus, tmp_path)
     assert steps_of(short.model_copy(update={"seed": 9, "steps": 3}), corpus, tmp_path) == [1, 2, 3]
     fewer = corpus.filter_recordings(lambda recording: recording.name != corpus.frogs[-1].name)
@@ -132,7 +127,7 @@ class Harm:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a state", {"training": {}}, Harm()])
-def test_a_state_that_is_none_is_refused_and_runs_no_code(
+def test_a_damaged_checkpoint_is_refused_and_runs_no_code(
     short: Recipe, corpus: Corpus, tmp_path: Path, content: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -21,8 +21,7 @@ from anura_train.evaluation.evaluate import evaluate
 from anura_train.evaluation.predictions import Predictions
 from anura_train.evaluation.results import load_evaluation, summary_of_test_part
 from anura_train.recipe import Recipe
-from anura_train.training.folds import RunContext, fit_final, fit_fold
-from anura_train.training.processes import ComputeSettings, TrainingTask
+from anura_train.training.folds import RunContext, fit_final
 
 ROOT = Path(__file__).parents[3]
 
@@ -67,9 +66,9 @@ def test_a_mean_over_every_species_counts_those_that_cannot_be_found(recipe: Rec
     assert (found.species, found.test_labels) == (4, 2)
     assert (found.test_recordings, found.test_with_species) == (24, 18)
     for condition in ("test", "test, recordings with a species"):
-        assert found.figure("macro-F1 at 0.5", "all", condition).value == pytest.approx(1.0)
-        assert found.figure("macro-F1 at 0.5", "every species", condition).value == pytest.approx(2 / 4)
-    assert found.figure("macro-F1 at 0.5", "every species") is None  # out of fold, there is no such published figure
+        assert found.find("macro-F1 at 0.5", "all", condition).value == pytest.approx(1.0)
+        assert found.find("macro-F1 at 0.5", "every species", condition).value == pytest.approx(2 / 4)
+    assert found.find("macro-F1 at 0.5", "every species") is None  # out of fold, there is no such published figure
     said = "\n".join(summary_of_test_part(found))
     assert "2 of 4 species" in said
     assert not list(summary_of_test_part(evaluate(recipe, corpus, trial)))
@@ -78,10 +77,11 @@ def test_a_mean_over_every_species_counts_those_that_cannot_be_found(recipe: Rec
 def test_a_species_of_one_fold_is_left_out_of_the_mean_of_several(recipe: Recipe) -> None:
     corpus, trial, _ = trials()
     fold = np.array([0 if "C" in each.codes else 1 + number % 2 for number, each in enumerate(trial.recordings)])
-    alone = replace(trial, fold=fold, rows={name: np.where([0, 0, 1], -9, row) for name, row in trial.rows.items()})
+    logits = {name: np.where([0, 0, 1], -9, each) for name, each in trial.frame_logits.items()}
+    alone = replace(trial, fold=fold, frame_logits=logits)
     found = evaluate(recipe, corpus, alone)
-    assert found.figure("macro-F1 at 0.5", "several folds").value == pytest.approx(1.0)
-    assert found.figure("macro-F1 at 0.5", "all").value == pytest.approx(2 / 3)
+    assert found.find("macro-F1 at 0.5", "several folds").value == pytest.approx(1.0)
+    assert found.find("macro-F1 at 0.5", "all").value == pytest.approx(2 / 3)
 
 
 def with_test(corpus: Corpus) -> Corpus:
@@ -115,16 +115,6 @@ def test_folds_by_site_become_the_folds_of_the_data(tmp_path: Path) -> None:
     assert {each.split for each in corpus.test} == {"test"}
 
 
-def train_here(tasks: Sequence[TrainingTask], place: ComputeSettings, jobs: int) -> None:
-    """Train as `train_all` does, but without processes, each of which imports torch."""
-    for task in tasks:
-        bench, corpus = RunContext(task.out, place.fabric()), read_corpus(task.data)
-        if task.fold is None:
-            fit_final(task.recipe, corpus, bench, lambda _: None)
-        else:
-            fit_fold(task.recipe, corpus, task.fold, bench, lambda _: None)
-
-
 def small(plan: Path, home: Path) -> Path:
     """Give every recipe of a plan so little to do that a test may do it."""
     values = yaml.safe_load(plan.read_text(encoding="utf-8"))
@@ -139,10 +129,10 @@ def small(plan: Path, home: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("train_in_process")
 def test_three_commands_lead_from_anuraset_to_three_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw, data, out = write_raw(tmp_path / "raw"), tmp_path / "data", tmp_path / "out"
     plan = small(ROOT / "train/anuraset.yaml", tmp_path)
-    monkeypatch.setattr(main, "train_all", train_here)
     guide = (ROOT / "docs/how-to/train-a-model.md").read_text(encoding="utf-8")
     blocks = guide.partition("in three commands")[2].partition("With your own annotations")[0].split("```sh\n")[1:]
     commands = [line for block in blocks for line in block.partition("```")[0].splitlines()]

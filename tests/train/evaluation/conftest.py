@@ -1,4 +1,4 @@
-"""A trial without a training: boxed recordings, and rows of scores that somebody else could have made."""
+"""Predictions without a training: recordings with boxes, and frame scores drawn at random."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,14 +15,14 @@ CODES = ("AAA", "BBB", "CCC")
 DURATION_S, RATE_HZ = 10, 100
 
 
-def make_trial(root: Path, skill: float, seed: int = 0, groups: int = 30) -> tuple[Corpus, Predictions]:
-    """Return recordings of two per group and rows of 1 s, whose logits are `skill` above noise where a frog calls."""
+def make_predictions(root: Path, skill: float, seed: int = 0, groups: int = 30) -> tuple[Corpus, Predictions]:
+    """Return two recordings per group and frames of 1 s, whose logits are `skill` above noise where a frog calls."""
     rng = np.random.default_rng(seed)
-    recordings, rows = [], {}
+    recordings, frame_logits = [], {}
     soundfile.write(root / "silence.wav", np.zeros(DURATION_S * RATE_HZ), RATE_HZ)
     for index in range(2 * groups):
         group = index // 2
-        species = [code for place, code in enumerate(CODES) if group % 4 == place]
+        species = [code for number, code in enumerate(CODES) if group % 4 == number]
         onset_s = int(rng.integers(0, 7))
         recordings.append(
             Recording(
@@ -35,20 +35,21 @@ def make_trial(root: Path, skill: float, seed: int = 0, groups: int = 30) -> tup
                 start=datetime(2024, 5, 1, 18, tzinfo=UTC) + timedelta(hours=index % 10),
             )
         )
-        row = rng.normal(-2, 1, (DURATION_S, len(CODES)))
+        logits = rng.normal(-2, 1, (DURATION_S, len(CODES)))
         for code in species:
-            row[onset_s : onset_s + 3, CODES.index(code)] += skill
-        rows[f"{index:03}.wav"] = row.astype(np.float32)
+            logits[onset_s : onset_s + 3, CODES.index(code)] += skill
+        frame_logits[f"{index:03}.wav"] = logits.astype(np.float32)
     fold = np.arange(2 * groups) // 2 % 3
-    trial = Predictions(tuple(recordings), CODES, fold, rows, step_s=1.0, span_s=1.0)
-    return Corpus(tuple(recordings), tuple(Taxon(code) for code in CODES)), trial
+    predictions = Predictions(tuple(recordings), CODES, fold, frame_logits, hop_s=1.0, window_s=1.0)
+    return Corpus(tuple(recordings), tuple(Taxon(code) for code in CODES)), predictions
 
 
-def shuffled(trial: Predictions, seed: int) -> Predictions:
-    order = np.random.default_rng(seed).permutation(len(trial.recordings))
-    return replace(trial, recordings=tuple(trial.recordings[each] for each in order), fold=trial.fold[order])
+def shuffle(predictions: Predictions, seed: int) -> Predictions:
+    order = np.random.default_rng(seed).permutation(len(predictions.recordings))
+    recordings = tuple(predictions.recordings[each] for each in order)
+    return replace(predictions, recordings=recordings, fold=predictions.fold[order])
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> tuple[Corpus, Predictions]:
-    return make_trial(tmp_path, skill=4.0)
+def predicted(tmp_path: Path) -> tuple[Corpus, Predictions]:
+    return make_predictions(tmp_path, skill=4.0)

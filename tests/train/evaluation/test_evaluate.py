@@ -1,4 +1,4 @@
-"""A trial becomes figures: perfect where hearing is, chance where it is not, the same in any order."""
+"""Metrics are perfect for perfect scores, chance for random ones, and the same for any order of recordings."""
 
 import csv
 import json
@@ -14,41 +14,38 @@ from anura_train.data import Corpus, read_corpus
 from anura_train.evaluation.evaluate import evaluate
 from anura_train.evaluation.predictions import Predictions, read_predictions
 from anura_train.evaluation.results import CSV, JSON, load_evaluation, write_evaluation
-from anura_train.evaluation.thresholds import apply_thresholds, f1_curve, fit_nested_thresholds, fit_thresholds
 from anura_train.recipe import Recipe
 
-from .conftest import make_trial, shuffled
+from .conftest import make_predictions, shuffle
 
 
 def value(evaluation, *names: str) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    figure = evaluation.figure(*names)
-    assert figure is not None
-    assert figure.value is not None
-    return float(figure.value)
+    found = evaluation.find(*names)
+    assert found is not None
+    assert found.value is not None
+    return float(found.value)
 
 
-def test_perfect_hearing_is_perfect_everywhere(recipe: Recipe, tmp_path: Path) -> None:
-    corpus, trial = make_trial(tmp_path, skill=40.0)
-    evaluation = evaluate(recipe, corpus, trial)
+def test_perfect_scores_give_perfect_metrics(recipe: Recipe, tmp_path: Path) -> None:
+    evaluation = evaluate(recipe, *make_predictions(tmp_path, skill=40.0))
     for measure in ("macro-F1 at 0.5", "macro-F1 tuned", "micro-F1 at 0.5", "mAP", "AUROC", "PSDS"):
         assert value(evaluation, measure) == pytest.approx(1), measure
-        assert value(evaluation, measure, "all") == evaluation.figure(measure).low  # type: ignore[union-attr]
+        assert value(evaluation, measure, "all") == evaluation.find(measure).low  # type: ignore[union-attr]
     assert value(evaluation, "1-s segment macro-F1 at 0.5") == 1
     assert value(evaluation, "accuracy", "all", "recordings with a species") == 1
     assert value(evaluation, "ECE after calibration") < 0.01
     assert value(evaluation, "false alarms an hour at 0.5", "all", "background") == 0
 
 
-def test_deaf_hearing_is_chance(recipe: Recipe, tmp_path: Path) -> None:
-    corpus, trial = make_trial(tmp_path, skill=0.0, groups=100)
-    evaluation = evaluate(recipe, corpus, trial)
+def test_random_scores_give_chance(recipe: Recipe, tmp_path: Path) -> None:
+    evaluation = evaluate(recipe, *make_predictions(tmp_path, skill=0.0, groups=100))
     assert value(evaluation, "AUROC") == pytest.approx(0.5, abs=0.1)
     assert value(evaluation, "mAP") == pytest.approx(0.25, abs=0.1)
     assert value(evaluation, "PSDS") < 0.1
 
 
-def test_every_interval_holds_its_figure(recipe: Recipe, made: tuple[Corpus, Predictions]) -> None:
-    figures = evaluate(recipe, *made).figures
+def test_every_interval_contains_its_value(recipe: Recipe, predicted: tuple[Corpus, Predictions]) -> None:
+    figures = evaluate(recipe, *predicted).figures
     assert {each.condition for each in figures} >= {"as recorded", "site pond", "site creek", "background"}
     for each in figures:
         if each.value is not None and each.low is not None and each.high is not None:
@@ -58,49 +55,19 @@ def test_every_interval_holds_its_figure(recipe: Recipe, made: tuple[Corpus, Pre
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_order_of_recordings_does_not_matter(recipe: Recipe, made: tuple[Corpus, Predictions], seed: int) -> None:
-    corpus, trial = made
-    first, second = evaluate(recipe, corpus, trial), evaluate(recipe, corpus, shuffled(trial, seed))
+def test_the_order_of_recordings_does_not_matter(
+    recipe: Recipe, predicted: tuple[Corpus, Predictions], seed: int
+) -> None:
+    corpus, predictions = predicted
+    first, second = evaluate(recipe, corpus, predictions), evaluate(recipe, corpus, shuffle(predictions, seed))
     for one, other in zip(first.figures, second.figures, strict=True):
         assert one.value == pytest.approx(other.value, abs=1e-5), one.measure
 
 
-def test_nothing_of_a_fold_decides_about_it(made: tuple[Corpus, Predictions]) -> None:
-    _, trial = made
-    before = fit_nested_thresholds(trial)[0]
-    changed = dict(trial.rows)
-    for recording, fold in zip(trial.recordings, trial.fold, strict=True):
-        if fold == 0:
-            changed[recording.name] = -changed[recording.name]
-    again = Predictions(trial.recordings, trial.labels, trial.fold, changed, trial.step_s, trial.span_s)
-    assert fit_nested_thresholds(again)[0] == before
-    assert fit_nested_thresholds(again)[1] != fit_nested_thresholds(trial)[1]
-
-
-def test_labels_of_enough_groups_have_a_calibration_of_their_own() -> None:
-    rng = np.random.default_rng(0)
-    truth = np.stack([np.arange(100) < 30, np.arange(100) >= 95], axis=1)
-    logits = (rng.normal(0, 1, truth.shape) + [3, 1] * truth).astype(np.float32)
-    choice = fit_thresholds(logits, truth, [str(each) for each in range(100)])
-    assert choice.calibration[0] != choice.calibration[1]
-    shared = fit_thresholds(logits, truth, [str(each % 4) for each in range(100)])
-    assert shared.calibration[0] == shared.calibration[1]
-    assert shared.thresholds[0] == shared.thresholds[1]
-
-
-def test_calibration_mends_logits_that_boast(recipe: Recipe, tmp_path: Path) -> None:
-    corpus, trial = make_trial(tmp_path, skill=3.0)
-    rows = {name: 6 * row + 9 for name, row in trial.rows.items()}
-    boasting = Predictions(trial.recordings, trial.labels, trial.fold, rows, trial.step_s, trial.span_s)
-    evaluation = evaluate(recipe, corpus, boasting)
-    assert value(evaluation, "ECE after calibration") < value(evaluation, "ECE before calibration") / 2
-    judged = apply_thresholds(trial, fit_nested_thresholds(trial))
-    curve = f1_curve(judged.calibrated[:, 0], trial.truth[:, 0])
-    assert 0 < curve.max() <= 1
-
-
-def test_what_is_written_is_what_is_read(recipe: Recipe, made: tuple[Corpus, Predictions], tmp_path: Path) -> None:
-    evaluation = evaluate(recipe, *made)
+def test_a_written_evaluation_reads_back_equal(
+    recipe: Recipe, predicted: tuple[Corpus, Predictions], tmp_path: Path
+) -> None:
+    evaluation = evaluate(recipe, *predicted)
     write_evaluation(tmp_path, evaluation)
     assert load_evaluation(tmp_path) == evaluation
     with (tmp_path / CSV).open(newline="", encoding="utf-8") as file:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from anura_train.evaluation.events import (
     DetectionCounts,
-    detections,
+    find_detections,
     match_detections,
     merge_spans,
     psds,
@@ -61,14 +61,14 @@ def test_detections_and_calls_meet(heard: np.ndarray, calls: np.ndarray, found: 
 def test_rows_become_stretches_of_time() -> None:
     row = np.array([0, 1, 1, 0, 1], np.float32)
     # Rows of 1 s, each its own second; then windows of 3 s, which speak for their middle second and for the ends.
-    assert detections(row, 0.5, 1.0, 1.0, 5.0).tolist() == [[1, 3], [4, 5]]
-    assert detections(row, 0.5, 1.0, 3.0, 7.5).tolist() == [[2, 4], [5, 7.5]]
+    assert find_detections(row, 0.5, 1.0, 1.0, 5.0).tolist() == [[1, 3], [4, 5]]
+    assert find_detections(row, 0.5, 1.0, 3.0, 7.5).tolist() == [[2, 4], [5, 7.5]]
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30))
 def test_detecting_the_truth_finds_all_of_it(calling: list[bool]) -> None:
     row = np.array(calling, np.float32)
-    heard = detections(row, 0.5, 1.0, 1.0, float(len(row)))
+    heard = find_detections(row, 0.5, 1.0, 1.0, float(len(row)))
     assert match_detections(heard, heard) == (len(heard), 0)
     assert segment_truth(heard, len(row)).tolist() == calling
     assert (segment_scores(row[:, None], 1.0, 1.0, len(row))[:, 0] > 0.5).tolist() == calling
@@ -106,7 +106,7 @@ def test_psds_is_what_its_authors_program_says(seed: int, expected: float) -> No
             row = np.clip(row, 0, 1).astype(np.float32)
             calls[label, recording] = len(there)
             for place, threshold in enumerate(grid):
-                heard = detections(row, threshold, 1.0, 1.0, duration)
+                heard = find_detections(row, threshold, 1.0, 1.0, duration)
                 found[label, recording, place], false[label, recording, place] = match_detections(heard, there)
     hours = np.full(recordings, duration / 3600)
     counts = [DetectionCounts(found[label], false[label], calls[label], hours) for label in range(labels)]

@@ -1,4 +1,4 @@
-"""Figures are what scikit-learn says, and what can be counted by hand."""
+"""Metrics agree with scikit-learn, for any weights and any order of items."""
 
 import warnings
 
@@ -6,84 +6,103 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, f1_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from anura_train.evaluation.calibration import GRID, Platt, best_threshold, fit_platt, shipped_thresholds
-from anura_train.evaluation.metrics import (
-    average_precisions,
-    bootstrap,
-    count_events,
-    macro_f1,
-    mean_average_precision,
-    poisson_rate,
-)
+from anura_train.evaluation import metrics
+
+SEEDS = st.integers(0, 1_000)
 
 
-def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(seed: int, items: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return weights (1, items), scores with many ties (items, 3), and truth with every label present and absent."""
     rng = np.random.default_rng(seed)
-    truth = rng.random((40, 3)) < 0.3
+    truth = rng.random((items, 3)) < 0.3
     truth[:3] = np.eye(3, dtype=bool)
-    return (rng.random((40, 3)) + 0.5 * truth).astype(np.float32), truth
+    scores = np.round(np.clip(rng.random((items, 3)) * 0.7 + 0.3 * truth, 0, 1), 1).astype(np.float32)
+    weights = rng.integers(0, 4, (1, items)).astype(float)
+    weights[:, :3] = 1
+    return weights, scores, truth
 
 
-@given(st.integers(0, 1_000))
-def test_average_precision_and_f1_are_scikit_learns(seed: int) -> None:
-    scores, truth = drawn(seed)
-    expected = [average_precision_score(truth[:, label], scores[:, label]) for label in range(3)]
-    assert np.allclose(average_precisions(scores, truth), expected, atol=1e-5)
+@given(SEEDS)
+def test_weighted_metrics_equal_those_of_scikit_learn(seed: int) -> None:
+    weights, scores, truth = draw(seed)
+    for metric, reference in ((metrics.average_precision, average_precision_score), (metrics.auroc, roc_auc_score)):
+        expected = [reference(truth[:, label], scores[:, label], sample_weight=weights[0]) for label in range(3)]
+        assert metric(weights, scores, truth)[0] == pytest.approx(expected, abs=1e-9)
+    decisions = scores >= 0.5
+    each = f1_score(truth, decisions, average=None, sample_weight=weights[0], zero_division=0)
+    assert metrics.f1(weights, decisions, truth)[0] == pytest.approx(each)
+    micro = f1_score(truth, decisions, average="micro", sample_weight=weights[0])
+    assert metrics.micro_f1(weights, decisions, truth)[0, 0] == pytest.approx(micro)
+
+
+@given(SEEDS)
+def test_macro_f1_equals_that_of_scikit_learn(seed: int) -> None:
+    _, scores, truth = draw(seed)
+    macro = metrics.mean_defined(metrics.f1(np.ones((1, len(truth))), scores > 0.7, truth))[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert macro_f1(scores > 0.7, truth) == pytest.approx(f1_score(truth, scores > 0.7, average="macro"))
+        assert macro == pytest.approx(f1_score(truth, scores > 0.7, average="macro"))
 
 
-def test_the_interval_holds_the_figure() -> None:
-    scores, truth = drawn(0)
-    interval = bootstrap(mean_average_precision, scores, truth, [str(row) for row in truth.argmax(1)])
-    assert interval.low <= interval.value <= interval.high
-    assert interval.low < interval.high
+@given(SEEDS)
+def test_a_weight_is_a_number_of_copies(seed: int) -> None:
+    weights, scores, truth = draw(seed)
+    copies = np.repeat(np.arange(len(truth)), weights[0].astype(int))
+    ones = np.ones((1, len(copies)))
+    for metric in (metrics.average_precision, metrics.auroc, metrics.calibration_error):
+        assert metric(weights, scores, truth) == pytest.approx(metric(ones, scores[copies], truth[copies]))
 
 
-def test_a_figure_without_doubt_has_no_width() -> None:
-    truth = np.repeat(np.eye(3, dtype=bool), 4, axis=0)
-    interval = bootstrap(mean_average_precision, truth.astype(np.float32), truth, list("aaaabbbbcccc"))
-    assert (interval.low, interval.value, interval.high) == (1, 1, 1)
+@given(SEEDS)
+def test_the_order_of_items_does_not_matter(seed: int) -> None:
+    weights, scores, truth = draw(seed)
+    order = np.random.default_rng(seed).permutation(len(truth))
+    for metric in (metrics.average_precision, metrics.auroc, metrics.calibration_error):
+        assert metric(weights[:, order], scores[order], truth[order]) == pytest.approx(metric(weights, scores, truth))
 
 
-@pytest.mark.parametrize(
-    ("heard", "events"), [([], 0), ([3], 1), ([3, 4, 5], 1), ([3, 12], 1), ([3, 14], 2), ([0, 20, 40], 3)]
-)
-def test_events_closer_than_a_second_are_one(heard: list[int], events: int) -> None:
-    rows = np.zeros(50, np.float32)
-    rows[heard] = 0.5
-    assert count_events(rows, 0.5, step_s=0.1, span_s=0.1) == events
+def test_perfect_scores_give_perfect_metrics() -> None:
+    _, _, truth = draw(0)
+    ones = np.ones((1, len(truth)))
+    scores = truth.astype(np.float32)
+    for metric in (metrics.average_precision, metrics.auroc):
+        assert (metric(ones, scores, truth) == 1).all()
+    for metric in (metrics.f1, metrics.micro_f1):
+        assert (metric(ones, truth, truth) == 1).all()
+    assert (metrics.calibration_error(ones, scores, truth) == 0).all()
 
 
-def test_windows_that_overlap_are_one_event() -> None:
-    rows = np.array([1, 0, 1, 0, 0, 0, 1], np.float32)
-    assert count_events(rows, 0.5, step_s=1.0, span_s=3.0) == 2
-
-
-def test_platt_finds_the_line_that_made_the_truth() -> None:
+def test_random_scores_give_chance() -> None:
     rng = np.random.default_rng(0)
-    logits = rng.normal(0, 3, (20_000, 2)).astype(np.float32)
-    made = Platt(0.7, -1.2)
-    platt = fit_platt(logits, rng.random(logits.shape) < made(logits))
-    assert platt.slope == pytest.approx(made.slope, abs=0.05)
-    assert platt.offset == pytest.approx(made.offset, abs=0.05)
+    truth = rng.random((20_000, 2)) < [0.1, 0.4]
+    scores = rng.random(truth.shape).astype(np.float32)
+    ones = np.ones((1, len(truth)))
+    assert metrics.auroc(ones, scores, truth)[0] == pytest.approx([0.5, 0.5], abs=0.02)
+    assert metrics.average_precision(ones, scores, truth)[0] == pytest.approx([0.1, 0.4], abs=0.02)
 
 
-def test_the_best_threshold_separates() -> None:
-    truth = np.repeat(np.eye(3, dtype=bool), 4, axis=0)
-    threshold = best_threshold(np.where(truth, 0.62, 0.31).astype(np.float32), truth)
-    assert 0.31 < threshold <= 0.62
+def test_calibration_error_of_a_hand_computed_example() -> None:
+    probabilities = np.array([[0.9], [0.9], [0.2], [0.2]], np.float32)
+    truth = np.array([[True], [False], [False], [False]])
+    # Half of the items have probability 0.9 and are true in half of the cases; half have 0.2 and are never true.
+    assert metrics.calibration_error(np.ones((1, 4)), probabilities, truth)[0, 0] == pytest.approx(0.3)
 
 
-def test_a_label_that_background_sounds_like_gets_a_higher_threshold() -> None:
-    rates = np.stack([np.zeros(len(GRID)), np.where(GRID < 0.7, 0.4, 0.3), np.full(len(GRID), 9.0)]).astype(np.float32)
-    assert shipped_thresholds(rates) == pytest.approx((0.5, 0.7, 0.9))
+def test_metrics_of_an_absent_label_are_not_defined() -> None:
+    scores, truth = np.ones((2, 1), np.float32), np.zeros((2, 1), bool)
+    for metric in (metrics.average_precision, metrics.auroc):
+        assert np.isnan(metric(np.ones((1, 2)), scores, truth)).all()
+    assert np.isnan(metrics.f1(np.ones((1, 2)), ~truth, truth)).all()
 
 
-def test_a_rate_of_rare_events_has_the_interval_of_the_textbook() -> None:
-    assert poisson_rate(0, 1.0).high == pytest.approx(3.689, abs=1e-3)
-    ten = poisson_rate(10, 2.0)
-    assert (ten.value, ten.low, ten.high) == pytest.approx((5.0, 4.795 / 2, 18.39 / 2), abs=2e-3)
+def test_the_mean_ignores_values_that_are_not_defined() -> None:
+    values = np.array([[1.0, np.nan], [np.nan, np.nan]])
+    assert metrics.mean_defined(values) == pytest.approx([1.0, np.nan], nan_ok=True)
+
+
+def test_accuracy_compares_the_highest_score() -> None:
+    scores = np.array([[0.2, 0.1], [0.3, 0.9]], np.float32)
+    truth = np.array([[True, False], [True, False]])
+    assert metrics.accuracy(np.ones((1, 2)), scores, truth)[0, 0] == 0.5

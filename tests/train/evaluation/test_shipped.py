@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from anura_train.checkpoints.final import HELD_OUT_LOGITS, Checkpoint, save_checkpoint, save_logits
+from anura_train.checkpoints.provenance import make_provenance
 from anura_train.data import Corpus, Recording, Taxon, WeakLabel
 from anura_train.data.folds import cross_validation_folds
 from anura_train.evaluation.shipped import ShippedReport, load_shipped_report, write_shipped_report
 from anura_train.models import build_network
 from anura_train.recipe import Recipe
-from anura_train.training.folds import describe
 
 CODES = ("AAA", "BBB", "CCC", "DDD")
 FRAMES = 200
@@ -42,8 +42,8 @@ def out(tmp_path: Path, corpus: Corpus, recipe: Recipe) -> Path:
     rng = np.random.default_rng(5)
     recipe = recipe.model_copy(update={"golden_clip": None})
     model = build_network(recipe.model, len(CODES))
-    save_checkpoint(tmp_path, Checkpoint(model, describe(recipe, corpus, corpus.frogs[0])))
-    folds = cross_validation_folds(recipe, corpus)
+    save_checkpoint(tmp_path, Checkpoint(model, make_provenance(recipe, corpus, corpus.frogs[0])))
+    folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
 
     def draw(recording: Recording) -> np.ndarray:
         present = np.isin(CODES, recording.codes)

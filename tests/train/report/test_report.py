@@ -91,7 +91,7 @@ def test_activity_is_time_heard_over_time_listened(recipe: Recipe) -> None:
 def test_without_times_there_is_no_activity(recipe: Recipe, tmp_path: Path) -> None:
     corpus, trial = made(40.0)
     untimed = tuple(Recording(each.path, each.name, each.group, each.weak) for each in trial.recordings)
-    trial = Predictions(untimed, trial.labels, trial.fold, trial.rows, 1.0, 1.0)
+    trial = Predictions(untimed, trial.labels, trial.fold, trial.frame_logits, 1.0, 1.0)
     own = make_candidate(evaluate(recipe, corpus, trial), trial, OWN_COLOUR)
     assert count_activity(own) is None
     assert "nothing is known of the time of day" in write_report(tmp_path, [own], ()).read_text()

@@ -1,4 +1,4 @@
-"""Trainings leave behind what evaluation needs, the same each time, and learn from nothing that they are tested on."""
+"""Trainings write what evaluation needs, and do not learn from the recordings that test them."""
 
 import sys
 from dataclasses import replace
@@ -14,46 +14,36 @@ from anura_train.checkpoints.final import HELD_OUT_LOGITS, load_checkpoint, load
 from anura_train.cli import main
 from anura_train.data import Corpus
 from anura_train.data.folds import cross_validation_folds
-from anura_train.evaluation.calibration import LOWEST_THRESHOLD
 from anura_train.evaluation.shipped import load_shipped_report, write_shipped_report
+from anura_train.evaluation.shipped_thresholds import LOWEST_THRESHOLD
 from anura_train.recipe import Recipe
 from anura_train.training.folds import RunContext, fit_final, fit_fold
 from anura_train.training.loop import Step
 
 
-def no_report(step: Step) -> None:
+def check_step(step: Step) -> None:
     assert 0 < step.number <= step.of
     assert np.isfinite(step.loss)
 
 
-@pytest.fixture
-def quick(recipe: Recipe) -> Recipe:
-    """Too short to learn anything, long enough to leave everything behind."""
-    return recipe.model_copy(update={"steps": 2})
-
-
-def test_what_fit_leaves_behind_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:
-    bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
-    for fold in range(quick.folds):
-        fit_fold(quick, corpus, fold, bench, no_report)
-    fit_final(quick, corpus, bench, no_report)
-    tested = [set(load_logits(tmp_path / f"fold-{fold}.npz")) for fold in range(quick.folds)]
+def test_a_trained_folder_can_be_evaluated(short: Recipe, corpus: Corpus, trained: Path) -> None:
+    tested = [set(load_logits(trained / f"fold-{fold}.npz")) for fold in range(short.folds)]
     assert set.union(*tested) == {clip.name for clip in corpus.frogs + corpus.backgrounds}
     assert sum(map(len, tested)) == len(set.union(*tested))
-    assert set(load_logits(tmp_path / HELD_OUT_LOGITS)) == {clip.name for clip in corpus.held_out}
-    report = write_shipped_report(tmp_path, corpus)
-    assert load_shipped_report(tmp_path) == report
+    assert set(load_logits(trained / HELD_OUT_LOGITS)) == {clip.name for clip in corpus.held_out}
+    report = write_shipped_report(trained, corpus)
+    assert load_shipped_report(trained) == report
     assert [row.code for row in report.species] == list(corpus.labels())
     for metric in report.metrics:
         assert metric.protocol
         if metric.low is not None and metric.high is not None:
             assert metric.low <= metric.value <= metric.high
-    provenance = load_checkpoint(tmp_path).provenance
+    provenance = load_checkpoint(trained).provenance
     assert "GPL" not in provenance.model_dump_json()
     assert all("somebody" in line or "a park" in line or "Piczak" in line for line in provenance.credits)
 
 
-def test_a_fold_learns_from_no_group_that_it_is_tested_on(recipe: Recipe, corpus: Corpus) -> None:
+def test_a_fold_does_not_learn_from_its_test_groups(recipe: Recipe, corpus: Corpus) -> None:
     folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     clips = corpus.frogs + corpus.backgrounds
     for fold in range(recipe.folds):
@@ -61,16 +51,16 @@ def test_a_fold_learns_from_no_group_that_it_is_tested_on(recipe: Recipe, corpus
         assert tested.isdisjoint(clip.group for clip in clips if folds[clip.name] != fold)
 
 
-@pytest.mark.parametrize(("golden", "remedy"), [("nothing", "name one"), ("frogs/audio/DDD_0.flac", "passed on")])
-def test_a_golden_clip_must_exist_and_be_free(
+@pytest.mark.parametrize(("golden", "remedy"), [("nothing", "name one"), ("frogs/audio/DDD_0.flac", "publishing")])
+def test_a_golden_clip_must_exist_and_have_a_free_licence(
     recipe: Recipe, corpus: Corpus, tmp_path: Path, golden: str, remedy: str
 ) -> None:
-    bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
+    context = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
     with pytest.raises(ConfigError, match=remedy):
-        fit_final(recipe.model_copy(update={"golden_clip": golden}), corpus, bench, no_report)
+        fit_final(recipe.model_copy(update={"golden_clip": golden}), corpus, context, check_step)
 
 
-def test_what_was_not_fitted_is_named(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_missing_training_is_named(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="anura-train fit"):
         write_shipped_report(tmp_path, corpus)
     with pytest.raises(SourceError, match="anura-train fit"):
@@ -79,7 +69,7 @@ def test_what_was_not_fitted_is_named(corpus: Corpus, tmp_path: Path) -> None:
         load_shipped_report(tmp_path)
 
 
-def test_the_command_says_what_is_wrong_without_a_traceback(
+def test_a_user_error_is_a_message_without_a_traceback(
     root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "recipe.yaml"
@@ -92,7 +82,7 @@ def test_the_command_says_what_is_wrong_without_a_traceback(
     assert "typo" in capsys.readouterr().err
 
 
-def test_the_authors_folds_are_taken_where_they_made_as_many(recipe: Recipe, corpus: Corpus) -> None:
+def test_published_folds_are_used_if_their_number_fits(recipe: Recipe, corpus: Corpus) -> None:
     splits = {clip.group: str(1 + index % recipe.folds) for index, clip in enumerate(corpus.frogs + corpus.backgrounds)}
     made = replace(
         corpus, recordings=tuple(replace(clip, split=splits.get(clip.group, "")) for clip in corpus.recordings)
@@ -102,12 +92,12 @@ def test_the_authors_folds_are_taken_where_they_made_as_many(recipe: Recipe, cor
     assert cross_validation_folds(made, 2, recipe.split_seed) != folds
 
 
-def test_data_without_a_background_can_be_evaluated(quick: Recipe, corpus: Corpus, tmp_path: Path) -> None:
-    bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
+def test_data_without_background_can_be_evaluated(short: Recipe, corpus: Corpus, tmp_path: Path) -> None:
+    context = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
     frogs = corpus.filter_recordings(lambda clip: bool(clip.codes))
-    for fold in range(quick.folds):
-        fit_fold(quick, frogs, fold, bench, no_report)
-    fit_final(quick, frogs, bench, no_report)
+    for fold in range(short.folds):
+        fit_fold(short, frogs, fold, context, check_step)
+    fit_final(short, frogs, context, check_step)
     report = write_shipped_report(tmp_path, frogs)
     assert not [metric for metric in report.metrics if "false alarms" in metric.name]
     assert all(row.threshold == LOWEST_THRESHOLD for row in report.species)

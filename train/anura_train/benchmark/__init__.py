@@ -1,1 +1,1 @@
-"""Every recipe on the same folds, in one table."""
+"""Trains and evaluates recipes on the same folds, and writes one table of results."""

@@ -1,4 +1,4 @@
-"""Which recipes stand in the table, and with what budget."""
+"""A benchmark plan: which recipes are compared, and with what budget."""
 
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,31 @@ class _Strict(BaseModel):
 
 
 class PlanEntry(_Strict):
-    """One line of the table."""
+    """One recipe of the plan: one row of the table."""
 
     recipe: Path
-    """Beside the plan, or below it."""
+    """Relative to the plan's folder."""
     variants: tuple[str, ...] = ()
     changes: dict[str, Any] = {}
-    """What is laid over the recipe: a budget that the machine can afford."""
+    """Changes to the recipe: a budget that the machine can afford."""
 
     @property
     def name(self) -> str:
-        """Return the recipe's file and the variants."""
+        """Return the name of the recipe's file and the variants."""
         return " ".join([self.recipe.stem, *self.variants])
 
-    def read(self, home: Path) -> Recipe:
-        """Return the recipe with its budget; ConfigError when it is none."""
-        return read_recipe(home / self.recipe, self.variants, self.changes)
+    @property
+    def folder(self) -> str:
+        """Return the name of the folder for its trainings."""
+        return self.name.replace(" ", "-")
+
+    def read(self, plan_folder: Path) -> Recipe:
+        """Return the recipe with its changes; ConfigError when it is not valid."""
+        return read_recipe(plan_folder / self.recipe, self.variants, self.changes)
 
 
 class Comparison(_Strict):
-    """Recipes that another is compared with, pair by pair, on the same recordings."""
+    """Recipes that are compared with a baseline on the same recordings."""
 
     baseline: str
     """A name in the table."""
@@ -42,16 +47,16 @@ class Comparison(_Strict):
 
 
 class Plan(_Strict):
-    """All of the table."""
+    """A benchmark plan."""
 
     recipes: tuple[PlanEntry, ...] = Field(min_length=1)
     comparison: Comparison | None = None
     leakage: PlanEntry | None = None
-    """The recipe that learns windows split at random, and windows split by group."""
+    """The recipe that is trained on windows split at random and on the same windows split by group."""
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan and all of its recipes; ConfigError names the file, the key and what is wrong with it."""
+    """Read a plan and check its recipes; ConfigError names the file, the key and the problem."""
     try:
         plan = Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -60,14 +65,14 @@ def read_plan(path: Path) -> Plan:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{path}: {where}: {first['msg']}; see train/results.yaml") from error
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ConfigError(f"{path}: {key}: {first['msg']}; see train/results.yaml") from error
     names = [entry.name for entry in plan.recipes]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ConfigError(f"{path}: {twice.pop()} is listed twice; delete one of them")
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise ConfigError(f"{path}: {repeated.pop()} is listed twice; delete one of them")
     for entry in (*plan.recipes, *filter(None, [plan.leakage])):
         entry.read(path.parent)
-    wanted = (plan.comparison.baseline, *plan.comparison.others) if plan.comparison else ()
-    if missing := set(wanted) - set(names):
+    compared = (plan.comparison.baseline, *plan.comparison.others) if plan.comparison else ()
+    if missing := set(compared) - set(names):
         raise ConfigError(f"{path}: comparison: {missing.pop()} is not in the table; it has {', '.join(names)}")
     return plan

@@ -1,1 +1,1 @@
-"""Checkpoints on disk: of a running training and of a finished model."""
+"""Checkpoints on disk, of a running training and of a finished model."""

@@ -1,15 +1,15 @@
-"""What training leaves on disk for evaluation and export.
+"""The files that a training leaves for evaluation and export.
 
-OUT/model.pt         final weights, recipe, species, credits
-OUT/golden.flac      three seconds that the exported model must score alike everywhere
-OUT/fold-K.npz       logits of every recording of fold K, (rows, labels) each, by a model that did not learn from it
-OUT/test.npz         the same of the recordings that the data's authors set aside to test on, by the final model
-OUT/held-out.npz     logits of the backgrounds that no model may learn from, by the final model
-OUT/log/NAME.csv     loss and learning rate of each step, and in NAME.seconds how long all of them took
-OUT/state/NAME.pt    what a training that was killed goes on from
-OUT/said/NAME.db     what it told students as a teacher, so that it need not listen to the same example twice
-OUT/report.json      what is shipped: calibration, thresholds and their figures, written by `evaluate`
-OUT/evaluation.json  every figure, and OUT/evaluation.csv, the same as a table
+OUT/model.pt             final weights, recipe, species, credits
+OUT/golden.flac          three seconds that the exported model must score alike on every machine
+OUT/fold-K.npz           logits of each recording of fold K, (frames, labels), by a model that did not learn from it
+OUT/test.npz             logits of the recordings of the test part, by the final model
+OUT/held-out.npz         logits of the backgrounds that no model may learn from, by the final model
+OUT/log/NAME.csv         loss and learning rate of each step; NAME.seconds has the CPU time of all steps
+OUT/state/NAME.pt        checkpoint from which a killed training resumes; at its end the weights
+OUT/logit-cache/NAME.db  cache of this model's logits, where it was a teacher
+OUT/report.json          calibration, thresholds and metrics of the shipped model, written by `evaluate`
+OUT/evaluation.json      all metrics; OUT/evaluation.csv has the same as a table
 """
 
 from collections.abc import Mapping
@@ -18,53 +18,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError, SourceError
+from anura_train.checkpoints.files import replace_file
+from anura_train.checkpoints.provenance import Provenance
 from anura_train.models import Net, build_network
 from anura_train.models.weights import load_torch_file
-from anura_train.recipe import Recipe
 
 CHECKPOINT, GOLDEN, REPORT = "model.pt", "golden.flac", "report.json"
 HELD_OUT_LOGITS, TEST_LOGITS = "held-out.npz", "test.npz"
 
 FrameLogits = Mapping[str, FloatArray]
-"""Clip name -> logits (rows, labels)."""
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Species(_Frozen):
-    """One label and what it was learnt from."""
-
-    code: str
-    scientific_name: str
-    common_name: str
-    recordings: int
-    groups: int
-
-
-class Provenance(_Frozen):
-    """Where weights come from: all that a model card needs to say of it."""
-
-    recipe: Recipe
-    species: tuple[Species, ...]
-    """In the order of the scores."""
-    data: tuple[str, ...]
-    """One line a data set: name, amount, licence."""
-    credits: tuple[str, ...]
-    """One line a recording: name, licence, attribution."""
-    golden_credit: str
-    teachers: tuple[str, ...] = ()
-    """Recipes of the models that it was distilled from."""
+"""Recording name -> logits (frames, labels)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A trained network and where it comes from."""
+    """A trained network and its provenance."""
 
     model: Net
     """In evaluation mode."""
@@ -78,7 +49,7 @@ def save_checkpoint(out: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(out: Path) -> Checkpoint:
-    """Read OUT/model.pt; ModelError when it is missing or not ours."""
+    """Read OUT/model.pt; ModelError when it is missing or not valid."""
     path = out / CHECKPOINT
     try:
         saved = load_torch_file(path)
@@ -90,16 +61,14 @@ def load_checkpoint(out: Path) -> Checkpoint:
     return Checkpoint(model.eval(), provenance)
 
 
-def save_logits(path: Path, rows: FrameLogits) -> None:
-    """Write logits by clip name; a file that is there is whole."""
-    young = path.with_suffix(".new")
-    with young.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **rows)
-    young.replace(path)
+def save_logits(path: Path, logits: FrameLogits) -> None:
+    """Write logits by recording name."""
+    with replace_file(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **logits)
 
 
 def load_logits(path: Path) -> dict[str, FloatArray]:
-    """Read logits by clip name; SourceError when the fold was not fitted."""
+    """Read logits by recording name; SourceError when the file does not exist."""
     try:
         with np.load(path, allow_pickle=False) as saved:
             return {name: saved[name] for name in saved.files}

@@ -1,8 +1,7 @@
-"""What a training is in the middle of, kept on disk so that a kill costs some steps and changes nothing."""
+"""Checkpoints of a running training. A kill costs some steps, and does not change the result."""
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from timm.utils import ModelEmaV3
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from anura_edge.errors import ModelError
+from anura_train.checkpoints.files import replace_file
 from anura_train.data import Corpus
-from anura_train.models import Net
+from anura_train.models import Net, build_network
 from anura_train.models.weights import load_torch_file
 from anura_train.recipe import Recipe
 
@@ -28,45 +29,46 @@ class TrainState:
     """Everything that changes from step to step."""
 
     model: Net
-    average: Net
-    """Of the weights; what is kept in the end, unless an earlier epoch was better."""
+    ema: ModelEmaV3
+    """Moving average of the weights: the result, unless an earlier epoch was better."""
     optimizer: Optimizer
     schedule: LRScheduler
     rng: np.random.Generator
-    """All chance in the examples, which may be made ahead. All other chance is torch's."""
-    chance: dict[str, Any]
-    """What the generator was like behind the examples of the last step that was done."""
+    """Source of all randomness in the examples, which may be made ahead. All other randomness is torch's."""
+    rng_state: dict[str, Any]
+    """State of the generator after the examples of the last completed step."""
     step: int = 0
-    """Steps that were done."""
+    """Completed steps."""
     best_f1: float = -math.inf
     best: Weights | None = None
-    """Averaged weights at the best check, where the recipe stops early."""
+    """Averaged weights of the best epoch, where the recipe stops early."""
     stale: int = 0
-    """Checks since then."""
+    """Epochs since then."""
     finished: bool = False
 
-    def judge(self, f1: float, patience: int) -> None:
-        """Remember the weights if they are the best so far; finish when there were none for too long."""
+    def update_best(self, f1: float, patience: int) -> None:
+        """Store the weights if they are the best so far; finish after `patience` epochs without better ones."""
         self.stale += 1
         if f1 > self.best_f1:
             self.best_f1, self.stale = f1, 0
-            self.best = {name: value.clone() for name, value in self.average.state_dict().items()}
+            self.best = {name: value.clone() for name, value in self.ema.module.state_dict().items()}
         self.finished = self.stale >= patience
 
     def result(self) -> Net:
-        """Return the network to keep, in evaluation mode."""
+        """Return the trained network, in evaluation mode."""
+        network: Net = self.ema.module
         if self.best:
-            self.average.load_state_dict(self.best)
-        return self.average
+            network.load_state_dict(self.best)
+        return network
 
-    def state(self) -> dict[str, Any]:
-        """Return all of it as tensors, numbers and text, which are read without running code."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as tensors, numbers and text, which can be loaded without running code."""
         return {
             "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
+            "average": self.ema.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "examples": json.dumps(self.chance),
+            "examples": json.dumps(self.rng_state),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "step": self.step,
@@ -76,14 +78,14 @@ class TrainState:
             "finished": self.finished,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Become what `state` was taken of."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
         self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        self.ema.module.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.chance = json.loads(state["examples"])
-        self.rng.bit_generator.state = self.chance
+        self.rng_state = json.loads(state["examples"])
+        self.rng.bit_generator.state = self.rng_state
         torch.set_rng_state(state["torch"])
         if state["cuda"]:
             torch.cuda.set_rng_state_all(state["cuda"])
@@ -103,66 +105,71 @@ def fingerprint(recipe: Recipe, learnt: Corpus, teachers_digest: str | None = No
     return f"{own}-{teachers_digest}" if teachers_digest else own
 
 
-def load_final_weights(path: Path, mark: str | None = None) -> Weights:
-    """Read the weights that a finished training was kept with.
+def load_final_weights(path: Path, expected: str | None = None) -> Weights:
+    """Read the weights of a finished training.
 
-    Raises ModelError when there are none, or they are of another training than the fingerprint `mark` says.
+    Raises ModelError when the training has not finished, or does not have the expected fingerprint. The teachers in the
+    fingerprint are not compared.
     """
     try:
-        kept = load_torch_file(path)
-        result: Weights = kept["result"]
+        saved = load_torch_file(path)
+        result: Weights = saved["result"]
     except KeyError as error:
         raise ModelError(f"{path} is of a training that has not ended; run `anura-train fit` again") from error
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise ModelError(f"cannot read {path}: {error}; run `anura-train fit` first") from error
-    if mark not in (None, kept["fingerprint"].partition("-")[0]):
+    if expected not in (None, saved["fingerprint"].partition("-")[0]):
         raise ModelError(f"{path} has learnt from other recordings, or by another recipe; run `anura-train fit` again")
     return result
 
 
+def load_fold_model(out: Path, recipe: Recipe, label_count: int, fold: int, expected: str | None = None) -> Net:
+    """Return the model that is tested on a fold, in evaluation mode.
+
+    Raises ModelError when OUT lacks its weights, or they do not have the expected fingerprint.
+    """
+    model = build_network(recipe.model, label_count)
+    model.load_state_dict(load_final_weights(out / "state" / f"fold-{fold}.pt", expected))
+    return model.eval()
+
+
 @dataclass(frozen=True, slots=True)
 class CheckpointFile:
-    """Keeps one training in one file, which is always whole: it is replaced, never written into."""
+    """The checkpoint of one training. The file is always complete: it is replaced, never written into."""
 
     path: Path
     fingerprint: str
-    """Of the recipe and the data. What was kept of others is not gone on with."""
-    every: int = 50
-    """Steps between."""
+    """A checkpoint with another fingerprint is ignored and later replaced."""
+    interval_steps: int = 50
 
-    def keep(self, training: TrainState) -> None:
-        """Write the training down when it is time to."""
-        if training.step % self.every == 0:
-            self._write({"training": training.state()})
+    def save_if_due(self, training: TrainState) -> None:
+        """Save the state after every `interval_steps` steps."""
+        if training.step % self.interval_steps == 0:
+            self._write({"training": training.state_dict()})
 
-    def finish(self, training: TrainState) -> None:
-        """Write down the result alone, which is a fourth of the state."""
+    def save_result(self, training: TrainState) -> None:
+        """Save the result only, which has a fourth of the size of the state."""
         self._write({"step": training.step, "result": training.result().state_dict()})
 
     def restore(self, training: TrainState) -> None:
-        """Bring a training to where it was kept; leave it at its beginning when nothing of it was.
+        """Load the checkpoint into a training; do nothing where there is none of this training.
 
         Raises ModelError for a file that cannot be read.
         """
         try:
-            kept = load_torch_file(self.path)
-            if kept["fingerprint"] != self.fingerprint:
+            saved = load_torch_file(self.path)
+            if saved["fingerprint"] != self.fingerprint:
                 return
-            if "training" in kept:
-                training.restore(kept["training"])
+            if "training" in saved:
+                training.load_state_dict(saved["training"])
             else:
-                training.average.load_state_dict(kept["result"])
-                training.step, training.finished = kept["step"], True
+                training.ema.module.load_state_dict(saved["result"])
+                training.step, training.finished = saved["step"], True
         except FileNotFoundError:
             return
         except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-            raise ModelError(f"cannot go on from {self.path}: {error}; delete it to begin anew") from error
+            raise ModelError(f"cannot resume from {self.path}: {error}; delete it to start again") from error
 
     def _write(self, content: dict[str, Any]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        young = self.path.with_suffix(".new")
-        with young.open("wb") as file:
-            torch.save({"fingerprint": self.fingerprint} | content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        young.replace(self.path)
+        with replace_file(self.path) as temporary:
+            torch.save({"fingerprint": self.fingerprint} | content, temporary)

@@ -72,7 +72,7 @@ def check_command(
 
     Example: anura-train data check ../data
     """
-    typer.echo(summary(examine(folder, layout.value if layout else layout_of(folder), strict)))
+    typer.echo(summary(read_and_check(folder, layout.value if layout else layout_of(folder), strict)))
 
 
 @app.command("anuraset")
@@ -116,7 +116,7 @@ def folds_command(
 
     Example: anura-train data folds --data build/data/anuraset --by sites --out build/data/anuraset-by-site
     """
-    corpus = examine(data, layout_of(data))
+    corpus = read_and_check(data, layout_of(data))
     learnt = corpus.frogs + corpus.backgrounds
     if by is FoldUnit.SITES:
         dealt = site_folds(learnt)
@@ -155,10 +155,10 @@ def synth_command(
         if low > high:
             raise ConfigError(f"--{name} {low:g} {high:g}: name the lower one first")
     settings = SoundscapeSettings(count, duration_s, calls, snr_db, folds, labels.value, seed)
-    typer.echo(summary(write_soundscapes(examine(data, layout_of(data)), out, settings)))
+    typer.echo(summary(write_soundscapes(read_and_check(data, layout_of(data)), out, settings)))
 
 
-def examine(folder: Path, layout: str, strict: bool = False) -> Corpus:
+def read_and_check(folder: Path, layout: str, strict: bool = False) -> Corpus:
     """Read a data set and listen to all of it; SourceError names every fault in one report."""
     findings = Findings()
     corpus = LAYOUTS[layout](folder, findings)

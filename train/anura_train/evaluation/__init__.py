@@ -1,1 +1,1 @@
-"""What a model is worth, of a whole data set at once, with an interval for every figure."""
+"""Metrics of whole data sets, with an interval for each value."""

@@ -1,4 +1,4 @@
-"""A whole data set as models heard it that had not learnt from it."""
+"""The scores of a whole data set, each recording scored by a model that did not learn from its group."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,75 +17,100 @@ from anura_train.models import build_network
 from anura_train.recipe import Recipe
 
 NO_FOLD = -1
-"""Stands for the fold of what was in none."""
+"""Fold number of recordings that are in no fold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """Recordings, what is in them, and what the model of another fold scored them."""
+    """Recordings, their labels, and their out-of-fold scores."""
 
     recordings: tuple[Recording, ...]
     labels: tuple[str, ...]
     """In the order of the scores."""
     fold: NDArray[np.int64]
-    """The fold that each recording was tested in, (recordings,)."""
-    rows: FrameLogits
-    """Logits of each recording by its name, (rows, labels)."""
-    step_s: float
-    """From row to row."""
-    span_s: float
-    """What a row hears."""
+    """The fold that each recording is tested in, (recordings,)."""
+    frame_logits: FrameLogits
+    """Logits of each recording by its name, (frames, labels)."""
+    hop_s: float
+    """From frame to frame."""
+    window_s: float
+    """Length of audio that a frame is computed from."""
 
     @property
     def truth(self) -> Truth:
-        """Which species are in which recording, (recordings, labels)."""
-        place = {label: number for number, label in enumerate(self.labels)}
+        """Which labels each recording has, (recordings, labels)."""
+        column = {label: number for number, label in enumerate(self.labels)}
         truth = np.zeros((len(self.recordings), len(self.labels)), bool)
         for row, each in zip(truth, self.recordings, strict=True):
-            row[[place[code] for code in each.codes if code in place]] = True
+            row[[column[code] for code in each.codes if code in column]] = True
         return truth
 
     @property
     def logits(self) -> FloatArray:
-        """A recording's score for a label is its highest row, (recordings, labels)."""
-        return np.stack([self.rows[each.name].max(0) for each in self.recordings])
+        """The highest logit of each recording for each label, (recordings, labels).
+
+        It is the threshold at which the device would begin an event, so metrics of recordings are about events.
+        """
+        return np.stack([self.frame_logits[each.name].max(0) for each in self.recordings])
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Each recording's group."""
+        """The group of each recording."""
         return tuple(each.group for each in self.recordings)
+
+    @property
+    def hours(self) -> float:
+        """How much audio was scored."""
+        return sum(len(self.frame_logits[each.name]) for each in self.recordings) * self.hop_s / 3600
+
+    def select(self, wanted: Sequence[bool] | Truth) -> "Predictions":
+        """Return the predictions of some recordings, given as (recordings,)."""
+        recordings = tuple(each for each, keep in zip(self.recordings, wanted, strict=True) if keep)
+        return replace(self, recordings=recordings, fold=self.fold[np.asarray(wanted, bool)])
+
+    def with_species(self) -> "Predictions":
+        """Return the predictions of the recordings with a species."""
+        return self.select([bool(each.codes) for each in self.recordings])
+
+    def backgrounds(self) -> "Predictions":
+        """Return the predictions of the recordings without a species."""
+        return self.select([not each.codes for each in self.recordings])
 
 
 def read_predictions(out: Path, recipe: Recipe, corpus: Corpus) -> Predictions:
-    """Read the folds that `fit` left in OUT; SourceError when they were fitted on other data or not at all."""
+    """Read the scores of all folds in OUT; SourceError when `fit` did not write them for this data set."""
     folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
-    rows: dict[str, FloatArray] = {}
+    frame_logits: dict[str, FloatArray] = {}
     for fold in range(recipe.folds):
-        rows |= load_logits(out / f"fold-{fold}.npz")
+        frame_logits |= load_logits(out / f"fold-{fold}.npz")
     recordings = corpus.frogs + corpus.backgrounds
-    check_logits(recordings, corpus.labels(), rows, out)
+    check_logits(recordings, corpus.labels(), frame_logits, out)
     model = build_network(recipe.model, len(corpus.labels()))
     return Predictions(
         recordings=recordings,
         labels=corpus.labels(),
         fold=np.array([folds[each.name] for each in recordings]),
-        rows=rows,
-        step_s=model.hop_samples / model.rate_hz,
-        span_s=model.window_samples / model.rate_hz,
+        frame_logits=frame_logits,
+        hop_s=model.hop_samples / model.rate_hz,
+        window_s=model.window_samples / model.rate_hz,
     )
 
 
-def read_test_predictions(out: Path, trial: Predictions, corpus: Corpus) -> Predictions | None:
-    """Read the final model's scores of what the authors set aside, if they did; SourceError when `fit` left none."""
+def read_test_predictions(out: Path, predictions: Predictions, corpus: Corpus) -> Predictions | None:
+    """Read the final model's scores of the test part; None when the data set has none.
+
+    Raises SourceError when `fit` did not write them.
+    """
     if not corpus.test:
         return None
-    rows = load_logits(out / TEST_LOGITS)
-    check_logits(corpus.test, trial.labels, rows, out)
-    return replace(trial, recordings=corpus.test, rows=rows, fold=np.full(len(corpus.test), NO_FOLD))
+    frame_logits = load_logits(out / TEST_LOGITS)
+    check_logits(corpus.test, predictions.labels, frame_logits, out)
+    fold = np.full(len(corpus.test), NO_FOLD)
+    return replace(predictions, recordings=corpus.test, frame_logits=frame_logits, fold=fold)
 
 
-def check_logits(recordings: Sequence[Recording], labels: Sequence[str], rows: FrameLogits, out: Path) -> None:
-    """Raise SourceError when a recording has no scores, or scores of other labels."""
+def check_logits(recordings: Sequence[Recording], labels: Sequence[str], frame_logits: FrameLogits, out: Path) -> None:
+    """Raise SourceError when a recording has no scores, or scores of another number of labels."""
     for each in recordings:
-        if each.name not in rows or rows[each.name].shape[1] != len(labels):
+        if each.name not in frame_logits or frame_logits[each.name].shape[1] != len(labels):
             raise SourceError(f"{out} has no scores of {each.name} for {len(labels)} labels; run `anura-train fit`")

@@ -1,13 +1,18 @@
-"""What an evaluation leaves on disk: one JSON with everything, and its figures as one CSV."""
+"""Evaluation results on disk: a JSON file with everything, and the metrics as a CSV file."""
 
 import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anura_edge.errors import ModelError
+from anura_train.evaluation.bootstrap import Estimate
+
+Frequency = Literal["frequent", "common", "rare"]
+FREQUENCIES: tuple[Frequency, ...] = ("frequent", "common", "rare")
 
 TEST_MEASURES = ("macro-F1 uncalibrated, at 0.5", "macro-F1 at 0.5", "macro-F1 tuned", "micro-F1 tuned", "mAP")
 
@@ -15,42 +20,50 @@ JSON, CSV = "evaluation.json", "evaluation.csv"
 
 
 class StrictResult(BaseModel):
-    """A part of an evaluation: frozen, an unknown key is an error, and so is a figure that is no number."""
+    """A frozen part of an evaluation. Unknown keys and numbers that are not finite are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class MetricResult(StrictResult):
-    """A figure with its 95 % interval. docs/reference/metrics.md says what each measure is."""
+    """The value of a metric with its 95 % interval. docs/reference/metrics.md defines each measure."""
 
     measure: str
     of: str = "all"
-    """`all` labels that are there, `every species` of the data set, those of `several folds`, `frequent`, `common` or
-    `rare` ones, or a label."""
+    """`all` labels that occur, `every species` of the data set, the labels of `several folds`, the `frequent`, `common`
+    or `rare` ones, or one label."""
     condition: str = "as recorded"
-    """What was listened to."""
+    """Which recordings were scored, and how they were changed."""
     value: float | None
-    """None where it is not defined, as F1 of a species that is in no recording."""
+    """None where it is not defined, for example F1 of a species that no recording has."""
     low: float | None
     high: float | None
-    """None where redrawing says nothing."""
+    """None where the bootstrap draws do not define an interval."""
     recordings: int
-    """How many were listened to."""
+    """How many recordings were scored."""
+
+    @classmethod
+    def of_estimate(cls, measure: str, estimate: Estimate, condition: str, recordings: int, of: str = "all") -> Self:
+        """Make a result of an estimate, whose NaN becomes None."""
+        value, low, high = (
+            None if math.isnan(each) else each for each in (estimate.value, estimate.low, estimate.high)
+        )
+        return cls(measure=measure, of=of, condition=condition, value=value, low=low, high=high, recordings=recordings)
 
 
 class LabelSummary(StrictResult):
-    """A label and what it was judged on."""
+    """A label and the recordings that it is evaluated on."""
 
     code: str
-    frequency: Literal["frequent", "common", "rare"]
+    frequency: Frequency
     recordings: int
     groups: int
     folds: int = 0
-    """Folds that have any: of one alone, no model had learnt it that was tested on it."""
+    """Number of folds that contain the label. If one, no model that is tested on it has learnt it."""
 
 
 class Evaluation(StrictResult):
-    """Everything that was measured of a recipe on a data set."""
+    """All metrics of a recipe on a data set."""
 
     schema_version: Literal[1] = 1
     recipe: str
@@ -63,19 +76,19 @@ class Evaluation(StrictResult):
     groups: int
     background_hours: float
     species: int = 0
-    """Of the data set; those that are no label can be neither learnt nor tested."""
+    """Of the data set, including species that are no label: they can be neither learnt nor tested."""
     test_recordings: int = 0
-    """That the authors set aside; of the final model, with calibration and thresholds from all folds."""
+    """Recordings of the test part. The final model scores them, with calibration and thresholds from all folds."""
     test_with_species: int = 0
     test_labels: int = 0
-    """How many labels they have."""
+    """Number of labels in the test part."""
     draws: int
-    """Redraws behind each interval."""
+    """Bootstrap draws behind each interval."""
     labels: tuple[LabelSummary, ...]
     figures: tuple[MetricResult, ...]
 
-    def figure(self, measure: str, of: str = "all", condition: str = "as recorded") -> MetricResult | None:
-        """Return a figure by its names; None where it was not measured."""
+    def find(self, measure: str, of: str = "all", condition: str = "as recorded") -> MetricResult | None:
+        """Return a metric by its names; None where it was not computed."""
         wanted = (measure, of, condition)
         return next((each for each in self.figures if (each.measure, each.of, each.condition) == wanted), None)
 
@@ -90,7 +103,7 @@ def write_evaluation(out: Path, evaluation: Evaluation) -> None:
 
 
 def load_evaluation(out: Path) -> Evaluation:
-    """Read OUT/evaluation.json; ModelError when it is missing or not ours."""
+    """Read OUT/evaluation.json; ModelError when it is missing or not valid."""
     try:
         return Evaluation.model_validate_json((out / JSON).read_bytes())
     except (OSError, ValidationError) as error:
@@ -98,7 +111,7 @@ def load_evaluation(out: Path) -> Evaluation:
 
 
 def summary_of_test_part(evaluation: Evaluation) -> Iterator[str]:
-    """Yield, for people, the figures of what the authors set aside, with all that these need beside them."""
+    """Yield lines of text with the metrics of the test part; nothing where there is none."""
     if not evaluation.test_recordings:
         return
     yield (
@@ -108,8 +121,8 @@ def summary_of_test_part(evaluation: Evaluation) -> Iterator[str]:
     )
     for condition in ("test", "test, recordings with a species"):
         for measure in TEST_MEASURES:
-            for of, what in (("all", evaluation.test_labels), ("every species", evaluation.species)):
-                figure = evaluation.figure(measure, of, condition)
-                if figure and figure.value is not None and figure.low is not None and figure.high is not None:
-                    interval = f"[{figure.low:.3f}, {figure.high:.3f}]"
-                    yield f"{condition:32} {measure:30} {what:3d} species {figure.value:6.3f} {interval}"
+            for of, species in (("all", evaluation.test_labels), ("every species", evaluation.species)):
+                found = evaluation.find(measure, of, condition)
+                if found and found.value is not None and found.low is not None and found.high is not None:
+                    interval = f"[{found.low:.3f}, {found.high:.3f}]"
+                    yield f"{condition:32} {measure:30} {species:3d} species {found.value:6.3f} {interval}"

@@ -1,8 +1,8 @@
-"""What a model is worth, from scores of recordings that it did not learn from."""
+"""The shipped report: calibration, thresholds and metrics of the model that goes into a bundle."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial, reduce
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,25 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError
 from anura_edge.inference.manifest import Metric
-from anura_train.checkpoints.final import HELD_OUT_LOGITS, REPORT, FrameLogits, load_checkpoint, load_logits
-from anura_train.data import Corpus, Recording
-from anura_train.data.folds import cross_validation_folds
-from anura_train.evaluation.calibration import GRID, Platt, best_threshold, fit_platt, shipped_thresholds
-from anura_train.evaluation.metrics import (
-    Truth,
-    average_precisions,
-    bootstrap,
-    count_events,
-    macro_f1,
-    mean_average_precision,
-    poisson_rate,
+from anura_train.checkpoints.final import HELD_OUT_LOGITS, REPORT, load_checkpoint, load_logits
+from anura_train.data import Corpus
+from anura_train.evaluation.bootstrap import Bootstrap, estimate, stratified_bootstrap
+from anura_train.evaluation.false_alarms import poisson_rate
+from anura_train.evaluation.metrics import Truth, Values, Weights, average_precision, f1, mean_defined
+from anura_train.evaluation.predictions import Predictions, read_predictions
+from anura_train.evaluation.shipped_thresholds import (
+    SHIPPED_GRID,
+    FalseAlarms,
+    count_false_alarms,
+    nested_count,
+    shipped_thresholds,
+)
+from anura_train.evaluation.thresholds import (
+    Thresholds,
+    apply_thresholds,
+    fit_nested_thresholds,
+    fit_platt,
+    fit_shared_thresholds,
 )
 
 
@@ -32,19 +39,19 @@ class _Frozen(BaseModel):
 
 
 class SpeciesFigures(_Frozen):
-    """How well one species is heard, out of fold, at its shipped threshold."""
+    """Metrics of one species, out of fold, at its shipped threshold."""
 
     code: str
     threshold: float
     average_precision: float
     found: int
-    """Recordings of it in which an event of it begins."""
+    """Recordings of the species with an event of it."""
     wrong: int
-    """Recordings of other species in which an event of it begins."""
+    """Recordings of other species with an event of it."""
 
 
 class ShippedReport(_Frozen):
-    """Everything that evaluation decides and measures."""
+    """Everything that a bundle takes from the evaluation."""
 
     slope: float
     offset: float
@@ -53,73 +60,25 @@ class ShippedReport(_Frozen):
     metrics: tuple[Metric, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tested:
-    """Out-of-fold scores of every frog recording. A recording's score for a label is its highest row.
-
-    That is the threshold at which the device would begin an event in it, so these figures are about events.
-    """
-
-    logits: FloatArray
-    """Shape (recordings, labels)."""
-    truth: Truth
-    """Shape (recordings, labels)."""
-    fold: NDArray[np.int64]
-    """Shape (recordings,)."""
-    species: tuple[str, ...]
-    """The codes of each recording, as one text."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Alarms:
-    """Events on background, where any event is false."""
-
-    events: NDArray[np.float64]
-    """Shape (labels, len(GRID)): how many at each threshold of the grid."""
-    hours: float
-
-    @property
-    def per_hour(self) -> FloatArray:
-        """Events an hour, of the same shape."""
-        # Where there is no background, none sounds like a frog.
-        return np.asarray(self.events / (self.hours or 1.0), np.float32)
-
-    def __add__(self, other: "Alarms") -> "Alarms":
-        """Return both together."""
-        return Alarms(self.events + other.events, self.hours + other.hours)
-
-    def count(self, thresholds: FloatArray) -> int:
-        """Return the events of all labels at a threshold (labels,) of the grid for each."""
-        chosen = np.abs(GRID[None, :] - thresholds[:, None]).argmin(1)
-        return int(self.events[np.arange(len(chosen)), chosen].sum())
-
-
 def write_shipped_report(out: Path, corpus: Corpus) -> ShippedReport:
-    """Read what `fit` left in OUT, write OUT/report.json and return it."""
-    checkpoint = load_checkpoint(out)
-    recipe, model = checkpoint.provenance.recipe, checkpoint.model
-    rows: dict[str, FloatArray] = {}
-    for fold in range(recipe.folds):
-        rows |= load_logits(out / f"fold-{fold}.npz")
-    folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
-    tested = collect(corpus.frogs, corpus.labels(), rows, [folds[clip.name] for clip in corpus.frogs])
-    step_s, span_s = model.hop_samples / model.rate_hz, model.window_samples / model.rate_hz
-
-    platt = fit_platt(tested.logits, tested.truth)
-    calibrated = platt(tested.logits)
-    labels = corpus.labels()
-    alarms = partial(_false_alarms, labels=len(labels), platt=platt, step_s=step_s, span_s=span_s)
-    seen = [
-        alarms([clip for clip in corpus.backgrounds if folds[clip.name] == fold], rows=rows)
-        for fold in range(recipe.folds)
-    ]
-    unseen = alarms(corpus.held_out, rows=load_logits(out / HELD_OUT_LOGITS))
-    thresholds = np.array(shipped_thresholds(reduce(Alarms.__add__, seen).per_hour))
+    """Read the scores that `fit` left in OUT, write OUT/report.json and return it."""
+    recipe = load_checkpoint(out).provenance.recipe
+    predictions = read_predictions(out, recipe, corpus)
+    frogs, backgrounds = predictions.with_species(), predictions.backgrounds()
+    held_out = replace(predictions, recordings=corpus.held_out, frame_logits=load_logits(out / HELD_OUT_LOGITS))
+    platt = fit_platt(frogs.logits, frogs.truth)
+    by_fold = [count_false_alarms(backgrounds.select(backgrounds.fold == fold), platt) for fold in range(recipe.folds)]
+    unseen = count_false_alarms(held_out, platt)
+    thresholds = np.array(shipped_thresholds(by_fold))
+    calibrated = platt(frogs.logits)
     report = ShippedReport(
         slope=platt.slope,
         offset=platt.offset,
-        species=_species_figures(labels, calibrated, tested.truth, thresholds),
-        metrics=(*_recording_metrics(tested, thresholds), *_alarm_metrics(corpus, seen, unseen, thresholds)),
+        species=tuple(_species_figures(frogs, calibrated, thresholds)),
+        metrics=(
+            *_recording_metrics(frogs, calibrated, thresholds),
+            *_false_alarm_metrics(corpus, by_fold, unseen, thresholds),
+        ),
     )
     (out / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return report
@@ -133,102 +92,93 @@ def load_shipped_report(out: Path) -> ShippedReport:
         raise ModelError(f"no report in {out}: {error}; run `anura-train evaluate` first") from error
 
 
-def collect(frogs: Sequence[Recording], labels: Sequence[str], rows: FrameLogits, folds: Sequence[int]) -> Tested:
-    """Reduce rows of logits to one score for each recording and label."""
-    return Tested(
-        logits=np.stack([rows[clip.name].max(0) for clip in frogs]),
-        truth=np.array([[label in clip.codes for label in labels] for clip in frogs]),
-        fold=np.array(folds),
-        species=tuple(" ".join(clip.codes) for clip in frogs),
-    )
+def species_bootstrap(codes: Sequence[Sequence[str]]) -> Bootstrap:
+    """Draw recordings within species, given the codes of each recording."""
+    return stratified_bootstrap([" ".join(each) for each in codes])
 
 
-def nested(tested: Tested) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Return probabilities and decisions, (recordings, labels), each fold's by what the others chose."""
-    probabilities = np.zeros_like(tested.logits)
-    decisions = np.zeros_like(tested.truth)
-    for fold in np.unique(tested.fold):
-        here = tested.fold == fold
-        platt = fit_platt(tested.logits[~here], tested.truth[~here])
-        threshold = best_threshold(platt(tested.logits[~here]), tested.truth[~here])
-        probabilities[here] = platt(tested.logits[here])
-        decisions[here] = probabilities[here] >= threshold
-    return probabilities, decisions
+def macro_f1(weights: Weights, decisions: Truth, truth: Truth) -> Values:
+    """Return the mean F1 of all labels, (draws, 1)."""
+    return mean_defined(f1(weights, decisions, truth))[:, None]
 
 
-def _recording_metrics(tested: Tested, thresholds: FloatArray) -> list[Metric]:
-    folds = len(np.unique(tested.fold))
+def mean_average_precision(weights: Weights, scores: FloatArray, truth: Truth) -> Values:
+    """Return the mean average precision of all labels, (draws, 1).
+
+    The copies of a recording in a draw have ranks of their own, as in the bundles published before. In
+    `metrics.average_precision` they share one.
+    """
+    return np.stack([_mean_average_precision(draw.astype(np.int64), scores, truth) for draw in weights])
+
+
+def _mean_average_precision(copies: NDArray[np.int64], scores: FloatArray, truth: Truth) -> Values:
+    drawn = np.repeat(np.arange(len(copies)), copies)
+    ranks = np.argsort(np.argsort(-scores[drawn], axis=0, kind="stable"), axis=0)
+    return mean_defined(average_precision(np.ones((1, len(drawn))), -ranks.astype(np.float32), truth[drawn]))
+
+
+def _recording_metrics(frogs: Predictions, calibrated: FloatArray, thresholds: FloatArray) -> Iterator[Metric]:
+    folds = len(np.unique(frogs.fold))
     protocol = (
-        f"{len(tested.truth)} recordings, {folds}-fold, groups disjoint, nothing selected on the tested fold; "
-        "a recording's score is its highest row; interval: bootstrap over recordings within species, 1,000 draws"
+        f"{len(frogs.recordings)} recordings, {folds}-fold, groups disjoint, nothing selected on the tested fold; "
+        "a recording's score is its highest frame; interval: bootstrap over recordings within species, 1,000 draws"
     )
-    probabilities, decisions = nested(tested)
-    calibrated = fit_platt(tested.logits, tested.truth)(tested.logits)
-    figures = [
-        ("mean average precision", mean_average_precision, probabilities, ""),
+    nested = apply_thresholds(frogs, fit_nested_thresholds(frogs, _fit_shared))
+    macro = partial(macro_f1, truth=frogs.truth)
+    metrics: list[tuple[str, Callable[[Weights], Values], str]] = [
+        (
+            "mean average precision",
+            partial(mean_average_precision, scores=nested.calibrated, truth=frogs.truth),
+            "",
+        ),
         (
             "macro-F1 at 0.5",
-            lambda p, truth: macro_f1(p >= 0.5, truth),
-            probabilities,
+            partial(macro, decisions=nested.calibrated >= 0.5),
             "; calibration from the other folds",
         ),
         (
             "macro-F1 at the shared threshold",
-            lambda d, truth: macro_f1(d > 0, truth),
-            np.asarray(decisions, np.float32),
+            partial(macro, decisions=nested.detected),
             "; calibration and threshold from the other folds",
         ),
         (
             "macro-F1 at the shipped thresholds",
-            lambda p, truth: macro_f1(p >= thresholds, truth),
-            calibrated,
+            partial(macro, decisions=calibrated >= thresholds),
             "; thresholds chosen on these same scores, so optimistic",
         ),
     ]
-    metrics = []
-    for name, statistic, scores, remark in figures:
-        interval = bootstrap(statistic, scores, tested.truth, tested.species)
-        metrics.append(
-            Metric(name=name, value=interval.value, low=interval.low, high=interval.high, protocol=protocol + remark)
+    bootstrap = species_bootstrap([each.codes for each in frogs.recordings])
+    for name, metric, remark in metrics:
+        value, draws = bootstrap.compute(metric)
+        found = estimate(value[0], draws[:, 0])
+        yield Metric(name=name, value=found.value, low=found.low, high=found.high, protocol=protocol + remark)
+
+
+def _fit_shared(logits: FloatArray, truth: Truth, _: Sequence[str]) -> Thresholds:
+    return fit_shared_thresholds(logits, truth, SHIPPED_GRID)
+
+
+def _species_figures(frogs: Predictions, calibrated: FloatArray, thresholds: FloatArray) -> Iterator[SpeciesFigures]:
+    detected, truth = calibrated >= thresholds, frogs.truth
+    precisions = average_precision(np.ones((1, len(truth))), calibrated, truth)[0]
+    for label, code in enumerate(frogs.labels):
+        yield SpeciesFigures(
+            code=code,
+            threshold=float(thresholds[label]),
+            average_precision=float(precisions[label]),
+            found=int((detected & truth)[:, label].sum()),
+            wrong=int((detected & ~truth)[:, label].sum()),
         )
-    return metrics
 
 
-def _species_figures(
-    labels: Sequence[str], probabilities: FloatArray, truth: Truth, thresholds: FloatArray
-) -> tuple[SpeciesFigures, ...]:
-    heard = probabilities >= thresholds
-    precisions = average_precisions(probabilities, truth)
-    return tuple(
-        SpeciesFigures(
-            code=label,
-            threshold=float(thresholds[index]),
-            average_precision=float(precisions[index]),
-            found=int((heard & truth)[:, index].sum()),
-            wrong=int((heard & ~truth)[:, index].sum()),
-        )
-        for index, label in enumerate(labels)
-    )
-
-
-def _false_alarms(
-    clips: Sequence[Recording], labels: int, rows: FrameLogits, platt: Platt, step_s: float, span_s: float
-) -> Alarms:
-    events = np.zeros((labels, len(GRID)))
-    for clip in clips:
-        probabilities = platt(rows[clip.name])  # (rows, labels)
-        events += [
-            [count_events(column, threshold, step_s, span_s) for threshold in GRID] for column in probabilities.T
-        ]
-    return Alarms(events, hours=sum(len(rows[clip.name]) for clip in clips) * step_s / 3600)
-
-
-def _alarm_metrics(corpus: Corpus, seen: Sequence[Alarms], unseen: Alarms, thresholds: FloatArray) -> list[Metric]:
+def _false_alarm_metrics(
+    corpus: Corpus, by_fold: Sequence[FalseAlarms], unseen: FalseAlarms, thresholds: FloatArray
+) -> Iterator[Metric]:
     described = [
         (
             "seen",
-            nested_count(seen),
-            sum(each.hours for each in seen),
+            nested_count(by_fold),
+            sum(each.hours for each in by_fold),
             f"{len(corpus.backgrounds)} recordings: parks, insects, ESC-10; out of fold, thresholds from other folds",
         ),
         (
@@ -239,13 +189,10 @@ def _alarm_metrics(corpus: Corpus, seen: Sequence[Alarms], unseen: Alarms, thres
             "at the shipped thresholds",
         ),
     ]
-    metrics = []
     for kind, count, hours, protocol in described:
-        if not hours:
-            continue
-        rate = poisson_rate(count, hours)
-        metrics.append(
-            Metric(
+        if hours:
+            rate = poisson_rate(count, hours)
+            yield Metric(
                 name=f"false alarms an hour, background {kind}",
                 value=rate.value,
                 low=rate.low,
@@ -253,14 +200,3 @@ def _alarm_metrics(corpus: Corpus, seen: Sequence[Alarms], unseen: Alarms, thres
                 unit="events/h",
                 protocol=f"{protocol}; {count} events of all labels in {hours:.2f} h; interval: Poisson",
             )
-        )
-    return metrics
-
-
-def nested_count(folds: Sequence[Alarms]) -> int:
-    """Return how many events there are when each fold's thresholds are chosen on the others."""
-    count = 0
-    for number, tested in enumerate(folds):
-        others = (*folds[:number], *folds[number + 1 :])
-        count += tested.count(np.array(shipped_thresholds(reduce(Alarms.__add__, others).per_hour)))
-    return count

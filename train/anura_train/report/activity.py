@@ -53,12 +53,12 @@ def count_activity(own: Candidate) -> Activity | None:
     listened_s = np.zeros((len(sites), HOURS))
     for number, recording, start in timed:
         choice = own.choices[int(own.trial.fold[number])]
-        rows = choice.probabilities(own.trial.rows[recording.name]) >= np.array(choice.thresholds)  # (rows, labels)
+        rows = choice.probabilities(own.trial.frame_logits[recording.name]) >= np.array(choice.values)  # (rows, labels)
         site = sites.index(recording.site or NOWHERE)
         for place, row in enumerate(rows):
-            hour = (start + timedelta(seconds=place * own.trial.step_s)).hour
-            heard_s[site, :, hour] += row * own.trial.step_s
-            listened_s[site, hour] += own.trial.step_s
+            hour = (start + timedelta(seconds=place * own.trial.hop_s)).hour
+            heard_s[site, :, hour] += row * own.trial.hop_s
+            listened_s[site, hour] += own.trial.hop_s
     return Activity(sites, own.trial.labels, heard_s, listened_s)
 
 

@@ -99,7 +99,7 @@ def _summary(candidates: Sequence[Candidate]) -> Iterator[str]:
     wanted += [(f"false alarms an hour {how}", "all", "background") for how in ("at 0.5", "tuned")]
     wanted += [(measure, of, "test") for measure, of in TEST_SUMMARY]
     for measure, of, condition in wanted:
-        figures = [each.evaluation.figure(measure, of, condition) for each in candidates]
+        figures = [each.evaluation.find(measure, of, condition) for each in candidates]
         if any(figures):
             name = measure if of == "all" else f"{measure}, {of.removesuffix(' species')} species"
             name += ", test part" if condition == "test" else ""
@@ -113,7 +113,7 @@ def _conditions(own: Evaluation) -> Iterator[str]:
     yield "<h2>Other sounds, other places</h2>\n<table>\n<thead><tr><th></th>"
     yield "".join(f'<th scope="col">{each}</th>' for each in CONDITIONS) + "</tr></thead>\n<tbody>"
     for condition in conditions:
-        yield _row(condition, [own.figure(measure, "all", condition) for measure in CONDITIONS])
+        yield _row(condition, [own.find(measure, "all", condition) for measure in CONDITIONS])
     yield "</tbody>\n</table>"
     if "first 30 s" not in conditions:
         yield "<p>Not tried with noise, rain and other recorders: <code>anura-train evaluate --robustness</code>.</p>"
@@ -126,7 +126,7 @@ def _species(own: Evaluation) -> Iterator[str]:
     for label in own.labels:
         told = f"<td>{label.frequency}</td><td>{label.recordings:,}</td><td>{label.groups:,}</td>"
         figures = "".join(
-            f"<td>{_shown(own.figure(name, label.code))}</td>" for name in ("F1 tuned", "average precision")
+            f"<td>{_shown(own.find(name, label.code))}</td>" for name in ("F1 tuned", "average precision")
         )
         yield f'<tr><th scope="row">{escape(label.code)}</th>{told}{figures}</tr>'
     yield "</tbody>\n</table>"

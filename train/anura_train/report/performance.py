@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anura_edge.audio import FloatArray
-from anura_train.evaluation.measures import BINS
-from anura_train.evaluation.metrics import Truth
+from anura_train.evaluation.metrics import ECE_BINS, Truth
 from anura_train.evaluation.predictions import Predictions
 from anura_train.evaluation.results import Evaluation
 from anura_train.evaluation.thresholds import (
@@ -46,7 +45,7 @@ class Candidate:
 
     def f1(self, code: str) -> float | None:
         """Return the tuned F1 of a species; None where it is not defined."""
-        figure = self.evaluation.figure(F1, code)
+        figure = self.evaluation.find(F1, code)
         return figure.value if figure else None
 
 
@@ -72,7 +71,7 @@ def _by_frequency(candidates: Sequence[Candidate]) -> Plot:
     for place, each in enumerate(candidates):
         side = (place - (len(candidates) - 1) / 2) * 0.06
         for number, label in enumerate(each.evaluation.labels):
-            found = each.evaluation.figure(F1, label.code)
+            found = each.evaluation.find(F1, label.code)
             if found is None or found.value is None:
                 continue
             # Species with as many recordings would hide each other.
@@ -134,7 +133,7 @@ def _strip(candidates: Sequence[Candidate]) -> Plot:
 
 def _confusion(own: Candidate) -> Plot:
     codes = [label.code for label in own.evaluation.labels]
-    shares = confusion(own.judged.tuned, own.trial.truth)
+    shares = confusion(own.judged.detected, own.trial.truth)
     size = max(4.0, min(WIDEST_IN, 1.6 + 0.3 * len(codes)))
     figure = new_figure(size)
     axes = figure.add_subplot()
@@ -180,7 +179,7 @@ def _reliability(own: Candidate) -> Plot:
         ("after", own.judged.calibrated, OWN_COLOUR, "o-"),
     ):
         said, came, count = reliability(probabilities, own.trial.truth)
-        error = own.evaluation.figure(f"ECE {name} calibration")
+        error = own.evaluation.find(f"ECE {name} calibration")
         ece = f", mean ECE of species {error.value:.3f}" if error and error.value is not None else ""
         axes.plot(said, came, mark, color=colour, label=f"{name} calibration{ece}", zorder=2)
         for x, y, number in zip(said, came, count, strict=True):
@@ -199,8 +198,8 @@ def _reliability(own: Candidate) -> Plot:
 
 def reliability(probabilities: FloatArray, truth: Truth) -> tuple[FloatArray, FloatArray, list[int]]:
     """Return mean probability, share that is true and number of decisions, of each bin that has any."""
-    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
-    filled = [each for each in range(BINS) if (bins == each).any()]
+    bins = np.minimum((probabilities * ECE_BINS).astype(int), ECE_BINS - 1)
+    filled = [each for each in range(ECE_BINS) if (bins == each).any()]
     said = np.array([probabilities[bins == each].mean() for each in filled], np.float32)
     came = np.array([truth[bins == each].mean() for each in filled], np.float32)
     return said, came, [int((bins == each).sum()) for each in filled]
@@ -218,7 +217,7 @@ def _thresholds(own: Candidate) -> Plot:
         panel.set_axis_on()
         panel.plot(THRESHOLD_GRID, f1_curve(own.judged.calibrated[:, number], truth[:, number]), color=OWN_COLOUR)
         for choice in own.choices.values():
-            panel.axvline(choice.thresholds[number], color=OTHER_COLOUR, linewidth=0.8, linestyle="--")
+            panel.axvline(choice.values[number], color=OTHER_COLOUR, linewidth=0.8, linestyle="--")
         panel.set_title(code, fontsize=8)
         panel.set(xscale="log", xlim=(0.001, 1), ylim=(0, 1.03), yticks=(0, 0.5, 1))
         panel.set_xticks((0.001, 0.01, 0.1, 1), ("0.001", "0.01", "0.1", "1"))

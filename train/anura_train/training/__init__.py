@@ -1,1 +1,1 @@
-"""Training: loop, losses, distillation, quantization-aware training."""
+"""The training loop, losses, distillation and quantization-aware training."""

@@ -1,17 +1,13 @@
-"""Training: from examples to weights, in one loop, on a CPU, a GPU or several."""
+"""The training loop: from examples to weights, on a CPU, a GPU or several."""
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
-from torch import Tensor
-from torch.optim import Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
-from torchaudio.functional import mask_along_axis_iid
+from timm.utils import ModelEmaV3
 
 from anura_edge.errors import ConfigError
 from anura_train.batches.build import TrainingData
@@ -20,17 +16,23 @@ from anura_train.batches.windows import WindowExamples
 from anura_train.checkpoints.resume import CheckpointFile, TrainState
 from anura_train.evaluation.metrics import micro_f1
 from anura_train.models import Net, build_network, load_pretrained
-from anura_train.recipe import AugmentSettings, Recipe, WindowSettings
+from anura_train.recipe import Recipe
 from anura_train.training.distillation import Teachers
+from anura_train.training.features import masked_features
 from anura_train.training.losses import make_loss
+from anura_train.training.optimizer import make_optimizer, make_schedule
 from anura_train.training.qat import enable_qat
 
 CHECK_BATCH = 32
 
+EMA_WARMUP_STEPS = 10
+"""The decay of the moving average starts low and grows as step / (step + EMA_WARMUP_STEPS); otherwise the average would
+contain the random initial weights for a long time (Tarvainen, Valpola 2017)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step did."""
+    """The result of a training step."""
 
     number: int
     """From 1."""
@@ -38,7 +40,7 @@ class Step:
     loss: float
     learning_rate: float
     micro_f1: float | None = None
-    """At the end of an epoch, where a recipe stops early: at 0.5, on what it checks."""
+    """At the end of an epoch, where the recipe stops early: at 0.5, on the check windows."""
 
 
 OnStep = Callable[[Step], None]
@@ -46,155 +48,100 @@ OnStep = Callable[[Step], None]
 
 def fit(
     recipe: Recipe,
-    lesson: TrainingData,
+    data: TrainingData,
     on_step: OnStep,
-    keeper: CheckpointFile | None = None,
+    checkpoint: CheckpointFile | None = None,
     fabric: Fabric | None = None,
     workers: int = 0,
     teachers: Teachers | None = None,
 ) -> Net:
-    """Train a network; the same recipe, lesson and teachers on the same machine give the same weights.
+    """Train a network. The same recipe, data and teachers on the same machine give the same weights.
 
-    With a keeper, a training that was killed goes on from where it was last kept, and ends in the same weights as if it
-    had not been. `workers` threads make examples ahead, the same ones as without.
-    Raises ConfigError for a recipe that does not fit the lesson, ModelError for pretrained weights that do not fit the
+    With a checkpoint, a training that was killed resumes where it was last saved and ends with the same weights.
+    `workers` threads make examples ahead; the examples are the same as without.
+    Raises ConfigError for a recipe that does not fit the data, ModelError for pretrained weights that do not fit the
     recipe.
     """
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
     if recipe.batch_size % (fabric.world_size * recipe.sequence_length):
         raise ConfigError(
-            f"a batch of {recipe.batch_size} cannot be dealt to {fabric.world_size} devices; change `batch_size`"
+            f"a batch of {recipe.batch_size} cannot be split over {fabric.world_size} devices; change `batch_size`"
         )
     torch.manual_seed(recipe.seed)
-    model = build_network(recipe.model, len(lesson.labels)).train()
+    model = build_network(recipe.model, len(data.labels)).train()
     load_pretrained(model, recipe.model)
     fabric.to_device(model)
-    epoch_steps = math.ceil(lesson.examples.epoch_size / recipe.batch_size)
+    epoch_steps = math.ceil(data.examples.epoch_size / recipe.batch_size)
     steps = recipe.steps or (recipe.epochs or 0) * epoch_steps
+    ema = ModelEmaV3(model, recipe.ema_decay, use_warmup=True, warmup_gamma=EMA_WARMUP_STEPS, warmup_power=1.0)
     optimizer = make_optimizer(model, recipe)
-    average, schedule = copy.deepcopy(model).eval(), make_schedule(optimizer, recipe, steps)
-    rng = lesson.examples.rng
-    training = TrainState(model, average, optimizer, schedule, rng, dict(rng.bit_generator.state))
-    if keeper:
-        keeper.restore(training)
+    schedule = make_schedule(optimizer, recipe, steps)
+    rng = data.examples.rng
+    state = TrainState(model, ema, optimizer, schedule, rng, dict(rng.bit_generator.state))
+    if checkpoint:
+        checkpoint.restore(state)
     learner, optimizer = fabric.setup(model, optimizer)
     learner.mark_forward_method("frame_logits")
-    loss_of = make_loss(recipe.loss, fabric.to_device(torch.from_numpy(lesson.examples.prevalence)))
-    # Every device makes the whole batch and takes its part, so that several learn from the same examples as one.
-    own = slice(fabric.global_rank, None, fabric.world_size)
+    loss_of = make_loss(recipe.loss, fabric.to_device(torch.from_numpy(data.examples.prevalence)))
+    # Each device makes the whole batch and takes its share, so that several devices have the same examples as one.
+    share = slice(fabric.global_rank, None, fabric.world_size)
     for teacher in teachers.networks if teachers else ():
         fabric.to_device(teacher)
     exact_steps = round((1 - recipe.qat_share) * steps)
 
-    left = range(training.step + 1, 1 if training.finished else steps + 1)
-    for batch, chance in generate_batches(lesson.examples, left, recipe.batch_size, workers):
-        if training.step >= exact_steps:
+    remaining = range(state.step + 1, 1 if state.finished else steps + 1)
+    for batch, rng_state in generate_batches(data.examples, remaining, recipe.batch_size, workers):
+        if state.step >= exact_steps:
             enable_qat(model)
-        training.step, training.chance = training.step + 1, chance
-        waveform, target = (fabric.to_device(torch.from_numpy(each[own])) for each in (batch.waveforms, batch.targets))
-        cells, calling = (
-            None if each is None else fabric.to_device(torch.from_numpy(each[own]))
+        state.step, state.rng_state = state.step + 1, rng_state
+        waveform, target = (  # (B, N), (B, labels)
+            fabric.to_device(torch.from_numpy(each[share])) for each in (batch.waveforms, batch.targets)
+        )
+        cells, call_mask = (  # (B, cells, labels), (B, moments)
+            None if each is None else fabric.to_device(torch.from_numpy(each[share]))
             for each in (batch.cells, batch.call_mask)
         )
         with torch.no_grad():
-            features = features_of(model, waveform, recipe)  # (B / joined, joined T, M)
+            features = masked_features(model, waveform, recipe)  # (B / L, L T, M)
         with fabric.autocast():
-            logits = learner.frame_logits(features)  # (B / joined, joined rows, labels)
-        logits = logits.reshape(len(waveform), -1, logits.shape[2])
-        loss = loss_of(logits.float(), target, cells)
+            logits = learner.frame_logits(features)  # (B / L, L frames, labels)
+        logits = logits.reshape(len(waveform), -1, logits.shape[2]).float()  # (B, frames, labels)
+        loss = loss_of(logits, target, cells)
         if teachers and recipe.distillation:
-            taught = teachers.loss(logits.float(), waveform, model.rate_hz, calling)
-            loss = recipe.distillation.label_weight * loss + (1 - recipe.distillation.label_weight) * taught
+            teacher_loss = teachers.loss(logits, waveform, model.rate_hz, call_mask)
+            loss = recipe.distillation.label_weight * loss + (1 - recipe.distillation.label_weight) * teacher_loss
         optimizer.zero_grad()
         fabric.backward(loss)
         if recipe.clip_norm:
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-        rate = float(training.schedule.get_last_lr()[0])
+        learning_rate = float(state.schedule.get_last_lr()[0])
         optimizer.step()
-        training.schedule.step()
-        # A young average would hold the random beginning: its decay grows with the steps (Tarvainen, Valpola 2017).
-        update_ema(training.average, model, min(recipe.ema_decay, training.step / (training.step + 10)))
+        state.schedule.step()
+        state.ema.update(model, step=state.step + 1)  # counts from 2
         checked = None
-        if lesson.validation and recipe.early_stopping and training.step % epoch_steps == 0:
-            checked = check_micro_f1(training.average, lesson.validation)
-            training.judge(checked, recipe.early_stopping.patience)
-        on_step(Step(training.step, steps, loss.item(), rate, checked))
-        if keeper and fabric.is_global_zero:
-            keeper.keep(training)
-        if training.finished:
+        if data.validation and recipe.early_stopping and state.step % epoch_steps == 0:
+            checked = check_micro_f1(state.ema.module, data.validation)
+            state.update_best(checked, recipe.early_stopping.patience)
+        on_step(Step(state.step, steps, loss.item(), learning_rate, checked))
+        if checkpoint and fabric.is_global_zero:
+            checkpoint.save_if_due(state)
+        if state.finished:
             break
-    if keeper and fabric.is_global_zero:
-        keeper.finish(training)
-    return training.result()
-
-
-def make_optimizer(model: Net, recipe: Recipe) -> Optimizer:
-    """Return the optimizer, with parameters that the recipe's `layers` name in groups of their own."""
-    kind = AdamW if recipe.optimizer == "adamw" else Adam
-    left = dict(model.named_parameters())
-    groups = []
-    for layer in recipe.parameter_groups:
-        named = [left.pop(name) for name in list(left) if name.startswith(layer.prefix)]
-        if not named:
-            raise ConfigError(
-                f"recipe {recipe.id}: parameter_groups: no parameter begins with {layer.prefix!r}; see the model"
-            )
-        groups.append({"params": named} | layer.model_dump(exclude={"prefix"}, exclude_none=True))
-        if "learning_rate" in groups[-1]:
-            groups[-1]["lr"] = groups[-1].pop("learning_rate")
-    return kind([{"params": [*left.values()]}, *groups], recipe.learning_rate, weight_decay=recipe.weight_decay)
-
-
-def make_schedule(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
-    """Return the schedule of the learning rates, which are highest as the recipe says."""
-    if recipe.schedule == "one_cycle":
-        return OneCycleLR(optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps + 1)
-    if recipe.schedule == "cosine":
-        return LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)))
-    return LambdaLR(optimizer, lambda _: 1.0)
-
-
-def features_of(model: Net, waveform: Tensor, recipe: Recipe) -> Tensor:
-    """Return the masked features of examples (B, N), `joined` of which, in whole rows, follow one another."""
-    if recipe.sequence_length > 1:
-        waveform = F.pad(waveform, (0, -waveform.shape[1] % model.hop_samples))
-    features = model.features(waveform.reshape(len(waveform) // recipe.sequence_length, -1))
-    single = features.reshape(len(waveform), -1, features.shape[2])
-    return mask(single, recipe.augment or recipe.windows).reshape(features.shape)
-
-
-def mask(features: Tensor, settings: AugmentSettings | WindowSettings | None) -> Tensor:
-    """Blank one stretch of frames and one of bands in examples (SpecAugment); features are (B, T, M)."""
-    if not settings:
-        return features
-    masked: Tensor = features.unsqueeze(1)
-    for widest, axis in ((settings.mask_frames, 2), (settings.mask_mels, 3)):
-        if widest:
-            masked = mask_along_axis_iid(masked, widest, 0.0, axis)
-    masked = masked.squeeze(1)
-    if isinstance(settings, WindowSettings) and settings.mask_share < 1:
-        chosen = torch.rand(len(features), 1, 1, device=features.device) < settings.mask_share
-        return torch.where(chosen, masked, features)
-    return masked
-
-
-@torch.no_grad()
-def update_ema(average: Net, model: Net, decay: float) -> None:
-    """Move the averaged weights, and the statistics of batch normalisation, a little towards the model's."""
-    for kept, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(new, 1 - decay)
-        else:
-            kept.copy_(new)
+    if checkpoint and fabric.is_global_zero:
+        checkpoint.save_result(state)
+    return state.result()
 
 
 @torch.no_grad()
 def check_micro_f1(model: Net, windows: WindowExamples) -> float:
-    """Return micro-F1 at 0.5 over all windows at once."""
+    """Return micro-F1 at 0.5 over all windows together; 0 where no window has a label."""
     device = next(model.parameters()).device
-    heard = []
+    detected = []
     for start in range(0, windows.epoch_size, CHECK_BATCH):
-        plain = [windows.unaugmented(index)[0] for index in range(start, min(start + CHECK_BATCH, windows.epoch_size))]
-        features = model.features(torch.stack([torch.from_numpy(each) for each in plain]).to(device))
-        heard.append(model.frame_logits(features).amax(1) >= 0)  # a logit of 0 is a probability of 0.5
-    return micro_f1(torch.cat(heard).cpu().numpy(), windows.targets > 0)
+        waveforms = [
+            windows.unaugmented(index)[0] for index in range(start, min(start + CHECK_BATCH, windows.epoch_size))
+        ]
+        features = model.features(torch.stack([torch.from_numpy(each) for each in waveforms]).to(device))
+        detected.append(model.frame_logits(features).amax(1) >= 0)  # a logit of 0 is a probability of 0.5
+    decisions, truth = torch.cat(detected).cpu().numpy(), windows.targets > 0
+    return float(micro_f1(np.ones((1, len(truth))), decisions, truth)[0, 0]) if truth.any() else 0.0

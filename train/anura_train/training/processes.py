@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, on whatever computes there."""
+"""Runs trainings in processes of their own, on CPUs or GPUs."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from anura_train.training.progress import ProgressUpdate, show_progress
 
 
 class Accelerator(StrEnum):
-    """What computes."""
+    """The kind of processor that trains."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -31,7 +31,7 @@ class Accelerator(StrEnum):
 
 
 class Precision(StrEnum):
-    """How numbers are kept while a network learns; weights are always 32 bits."""
+    """Precision of the computation in training; weights always have 32 bits."""
 
     FULL = "32-true"
     MIXED = "bf16-mixed"
@@ -39,13 +39,13 @@ class Precision(StrEnum):
 
 MAX_WORKERS = 8
 
-_news: "Queue[ProgressUpdate]"
-"""Where the training in this process tells how far it is."""
+_updates: "Queue[ProgressUpdate]"
+"""Queue to which the training in this process reports its progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComputeSettings:
-    """Where trainings are done."""
+    """Where and how trainings compute."""
 
     accelerator: Accelerator = Accelerator.AUTO
     devices: int = 1
@@ -53,10 +53,10 @@ class ComputeSettings:
     precision: Precision = Precision.FULL
     tensorboard: bool = False
     workers: int | None = None
-    """Threads that make examples ahead of a training; by default none for a CPU, which has the time to make them."""
+    """Threads that make examples ahead of a training; None means MAX_WORKERS for a GPU and none for a CPU."""
 
     def fabric(self) -> Fabric:
-        """Return what moves tensors and gradients; ConfigError when the machine lacks the devices."""
+        """Return the Fabric that moves tensors and gradients; ConfigError when the machine lacks the devices."""
         if self.accelerator is Accelerator.CUDA and torch.cuda.device_count() < self.devices:
             raise ConfigError(f"{torch.cuda.device_count()} GPUs found, {self.devices} wanted; lower --devices")
         strategy = "auto" if self.devices == 1 else "ddp_spawn"
@@ -70,65 +70,66 @@ class ComputeSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainingTask:
-    """One training: of a fold of a recipe, or the final one."""
+    """One training of a recipe: of a fold, or the final one."""
 
     name: str
-    """What people are told of it."""
+    """Shown with the progress."""
     recipe: Recipe
     data: Path
     out: Path
     fold: int | None
+    """None for the final training."""
     teachers: tuple[Path, ...] = ()
-    """Folders of what it is distilled from."""
+    """Folders of the teachers' trainings."""
 
 
-def train_all(tasks: Sequence[TrainingTask], place: ComputeSettings, jobs: int) -> None:
-    """Do trainings in processes of their own, so many at a time; raise what the first of them to fail raised."""
-    # Spawned, not forked: a forked torch may wait for ever on threads that the fork left behind.
-    context = get_context("spawn")
-    news: Queue[ProgressUpdate] = context.Queue()  # type: ignore[assignment]  # it has a queue's methods
-    with ProcessPoolExecutor(jobs, context, initializer=_tell, initargs=(news,)) as pool:
+def train_all(tasks: Sequence[TrainingTask], settings: ComputeSettings, jobs: int) -> None:
+    """Run trainings in processes of their own, `jobs` at a time; raise the exception of the first one that fails."""
+    # Spawned, not forked: a forked torch may wait for ever for threads that do not exist in the new process.
+    spawn = get_context("spawn")
+    updates: Queue[ProgressUpdate] = spawn.Queue()  # type: ignore[assignment]  # it has a queue's methods
+    with ProcessPoolExecutor(jobs, spawn, initializer=_set_queue, initargs=(updates,)) as pool:
         try:
-            show_progress([pool.submit(_train_here, task, place) for task in tasks], news)
+            show_progress([pool.submit(_train_here, task, settings) for task in tasks], updates)
         except BaseException:
-            # What the others have done is kept.
+            # The checkpoints of the other trainings remain.
             pool.shutdown(wait=False, cancel_futures=True)
             for process in active_children():
                 process.terminate()
             raise
 
 
-def train_one(task: TrainingTask, place: ComputeSettings, news: "Queue[ProgressUpdate]") -> None:
-    """Do a training here."""
-    place.fabric().launch(partial(_train, task=task, place=place, news=news))
+def train_one(task: TrainingTask, settings: ComputeSettings, updates: "Queue[ProgressUpdate]") -> None:
+    """Run a training in this process, and in more if several devices share it."""
+    settings.fabric().launch(partial(_train, task=task, settings=settings, updates=updates))
 
 
-def _tell(news: "Queue[ProgressUpdate]") -> None:
-    """Take what a process tells its news to. A queue can be given to a process at its birth alone."""
-    global _news
-    _news = news
+def _set_queue(updates: "Queue[ProgressUpdate]") -> None:
+    """Set the queue of this process. A queue can be passed to a process only when the process starts."""
+    global _updates
+    _updates = updates
 
 
-def _train_here(task: TrainingTask, place: ComputeSettings) -> None:
-    train_one(task, place, _news)
+def _train_here(task: TrainingTask, settings: ComputeSettings) -> None:
+    train_one(task, settings, _updates)
 
 
-def _train(fabric: Fabric, task: TrainingTask, place: ComputeSettings, news: "Queue[ProgressUpdate]") -> None:
+def _train(fabric: Fabric, task: TrainingTask, settings: ComputeSettings, updates: "Queue[ProgressUpdate]") -> None:
     torch.set_num_threads(1)
     name = f"{task.name}, {'final' if task.fold is None else f'fold {task.fold}'}"
     parent = parent_process()
 
     def on_step(step: Step) -> None:
         if parent and not parent.is_alive():
-            # Nobody is left to train for; who gives the command again must not meet a second training here.
+            # The command was killed. If it is started again, it must not find a second training here.
             os.kill(os.getpid(), signal.SIGKILL)
         if fabric.is_global_zero:
-            news.put(ProgressUpdate(name, step))
+            updates.put(ProgressUpdate(name, step))
 
-    ahead = 0 if fabric.device.type == "cpu" else min(MAX_WORKERS, os.cpu_count() or 1)
-    workers = ahead if place.workers is None else place.workers
-    corpus, bench = read_corpus(task.data), RunContext(task.out, fabric, place.tensorboard, workers=workers)
+    default_workers = 0 if fabric.device.type == "cpu" else min(MAX_WORKERS, os.cpu_count() or 1)
+    workers = default_workers if settings.workers is None else settings.workers
+    corpus, context = read_corpus(task.data), RunContext(task.out, fabric, settings.tensorboard, workers=workers)
     if task.fold is None:
-        fit_final(task.recipe, corpus, bench, on_step, task.teachers)
+        fit_final(task.recipe, corpus, context, on_step, task.teachers)
     else:
-        fit_fold(task.recipe, corpus, task.fold, bench, on_step, task.teachers)
+        fit_fold(task.recipe, corpus, task.fold, context, on_step, task.teachers)

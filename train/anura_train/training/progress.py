@@ -1,4 +1,4 @@
-"""How far trainings in several processes are: bars on a terminal, a line now and then elsewhere."""
+"""Shows the progress of trainings in several processes: bars on a terminal, otherwise a line at intervals."""
 
 import sys
 from collections.abc import Iterable
@@ -15,33 +15,33 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from anura_train.training.loop import Step
 
 LINE_INTERVAL_STEPS = 50
-"""Steps from line to line where there is no terminal."""
+"""Steps between two lines where there is no terminal."""
 
 POLL_INTERVAL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressUpdate:
-    """A training's step."""
+    """A step of a training."""
 
     name: str
     step: Step
 
 
-def show_progress(running: Iterable[Future[None]], news: "Queue[ProgressUpdate]") -> None:
-    """Show news until all trainings have ended; raise what the first of them to fail raised."""
-    left = set(running)
-    with ProgressDisplay() as bars:
-        while left:
-            done, left = wait(left, POLL_INTERVAL_S)
-            bars.show(news)
+def show_progress(running: Iterable[Future[None]], updates: "Queue[ProgressUpdate]") -> None:
+    """Show updates until all trainings have ended; raise the exception of the first one that fails."""
+    remaining = set(running)
+    with ProgressDisplay() as display:
+        while remaining:
+            done, remaining = wait(remaining, POLL_INTERVAL_S)
+            display.show(updates)
             for each in done:
                 each.result()
-        bars.show(news)
+        display.show(updates)
 
 
 class ProgressDisplay:
-    """A bar for each training where a person looks on; lines in a log."""
+    """A bar for each training on a terminal, otherwise lines on standard error."""
 
     def __init__(self) -> None:
         name, loss = TextColumn("{task.description}"), TextColumn("loss {task.fields[loss]:.3f}")
@@ -51,29 +51,29 @@ class ProgressDisplay:
         self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start drawing."""
         self.progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was found."""
+        """Stop drawing and restore the terminal."""
         self.progress.stop()
 
-    def show(self, news: "Queue[ProgressUpdate]") -> None:
-        """Show all news that have come."""
+    def show(self, updates: "Queue[ProgressUpdate]") -> None:
+        """Show all updates that are in the queue."""
         with suppress(Empty):
             while True:
-                one = news.get_nowait()
-                (self._draw if self.terminal else _say)(one)
+                update = updates.get_nowait()
+                (self._draw if self.terminal else _print_line)(update)
 
-    def _draw(self, news: ProgressUpdate) -> None:
-        step = news.step
-        if news.name not in self.tasks:
-            self.tasks[news.name] = self.progress.add_task(news.name, total=step.of, loss=step.loss)
-        self.progress.update(self.tasks[news.name], completed=step.number, loss=step.loss)
+    def _draw(self, update: ProgressUpdate) -> None:
+        step = update.step
+        if update.name not in self.tasks:
+            self.tasks[update.name] = self.progress.add_task(update.name, total=step.of, loss=step.loss)
+        self.progress.update(self.tasks[update.name], completed=step.number, loss=step.loss)
 
 
-def _say(news: ProgressUpdate) -> None:
-    step = news.step
+def _print_line(update: ProgressUpdate) -> None:
+    step = update.step
     if step.number % LINE_INTERVAL_STEPS == 0 or step.number == step.of:
-        typer.echo(f"{news.name}: step {step.number} of {step.of}, loss {step.loss:.3f}", err=True)
+        typer.echo(f"{update.name}: step {step.number} of {step.of}, loss {step.loss:.3f}", err=True)

@@ -1,8 +1,9 @@
-"""Quantisation-aware training: the last steps learn with the integers that the device has (Jacob et al. 2018).
+"""Quantization-aware training: the last steps compute with the 8-bit integers of the device (Jacob et al. 2018).
 
-What export makes int8 (`anura_export.quantization.int8`) is rounded here: all convolutions and products but the first,
-the last and depthwise ones, signed and symmetric, with a scale for each output channel and one for each layer's input.
-A convolution's batch normalisation is folded into it at export, which scales its channels and so changes no rounding.
+The layers that export makes int8 (`anura_export.quantization.int8`) are quantized here: all convolutions and linear
+layers except the first, the last and depthwise ones. Quantization is signed and symmetric, with one scale for each
+output channel of the weights and one for each layer's input. Export folds batch normalization into a convolution. That
+scales its channels and does not change the rounding.
 """
 
 from functools import partial
@@ -14,33 +15,38 @@ INT8_MAX = 127
 
 
 def enable_qat(model: nn.Module) -> None:
-    """Let a network compute with rounded weights and inputs from now on; its weights themselves stay as exact.
+    """Make a network compute with quantized weights and inputs from now on. The weights themselves stay exact.
 
-    Once more changes nothing.
+    A second call changes nothing.
     """
     for layer in quantized_layers(model):
-        compute = partial(_convolve, layer) if isinstance(layer, nn.Conv2d) else partial(_multiply, layer)
-        layer.forward = compute  # type: ignore[method-assign]  # the layer stays where it is, so its weights keep names
+        forward = partial(_convolution, layer) if isinstance(layer, nn.Conv2d) else partial(_linear, layer)
+        layer.forward = forward  # type: ignore[method-assign]  # the layer is not replaced, so its weights keep names
 
 
 def quantized_layers(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
-    """Return the layers that are rounded, in the order of their working."""
+    """Return the layers that are quantized, in the order of the model."""
     layers = [each for each in model.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
     return [each for each in layers[1:-1] if isinstance(each, nn.Linear) or each.groups == 1]
 
 
-def fake_quantize(values: Tensor, *, channels: bool) -> Tensor:
-    """Return values at the nearest of 255 steps, of each channel (the first axis) or of all; gradients pass."""
+def fake_quantize(values: Tensor, *, per_channel: bool) -> Tensor:
+    """Round values to the nearest of 255 levels, of each channel (the first axis) or of all values.
+
+    Gradients pass unchanged.
+    """
     exact = values.detach()
-    largest = exact.abs().flatten(1).amax(1).view(-1, *[1] * (exact.ndim - 1)) if channels else exact.abs().amax()
-    step = largest.clamp_min(1e-8) / INT8_MAX
-    return values + ((exact / step).round() * step - exact)
+    axes = tuple(range(1, exact.ndim)) if per_channel else tuple(range(exact.ndim))
+    largest = exact.abs().amax(axes, keepdim=True)
+    scale = largest.clamp_min(1e-8) / INT8_MAX
+    return values + ((exact / scale).round() * scale - exact)
 
 
-def _convolve(layer: nn.Conv2d, heard: Tensor) -> Tensor:
-    heard, weight = fake_quantize(heard, channels=False), fake_quantize(layer.weight, channels=True)
-    return F.conv2d(heard, weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+def _convolution(layer: nn.Conv2d, values: Tensor) -> Tensor:
+    values, weight = fake_quantize(values, per_channel=False), fake_quantize(layer.weight, per_channel=True)
+    return F.conv2d(values, weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
-def _multiply(layer: nn.Linear, heard: Tensor) -> Tensor:
-    return F.linear(fake_quantize(heard, channels=False), fake_quantize(layer.weight, channels=True), layer.bias)
+def _linear(layer: nn.Linear, values: Tensor) -> Tensor:
+    values, weight = fake_quantize(values, per_channel=False), fake_quantize(layer.weight, per_channel=True)
+    return F.linear(values, weight, layer.bias)

@@ -1,14 +1,14 @@
-"""Takes teachers from what other trainings left; they must know nothing of what the student is tested on."""
+"""Loads teachers from the folders of other trainings, and checks that they have not learnt from the student's tests."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from anura_edge.errors import ConfigError
 from anura_train.checkpoints.final import Checkpoint, load_checkpoint
-from anura_train.checkpoints.resume import fingerprint, load_final_weights
+from anura_train.checkpoints.resume import fingerprint, load_fold_model
 from anura_train.data import Corpus
 from anura_train.data.folds import cross_validation_folds
-from anura_train.models import Net, build_network
+from anura_train.models import Net
 from anura_train.models.window import WINDOW_S, WindowNet
 from anura_train.recipe import Recipe
 from anura_train.training.distillation import Teachers
@@ -18,47 +18,44 @@ from anura_train.training.logit_cache import LogitCache
 def load_teachers(
     folders: Sequence[Path], recipe: Recipe, corpus: Corpus, learnt: Corpus, fold: int | None
 ) -> Teachers | None:
-    """Return each folder's model of a fold, which learnt from the same recordings as the student will; None for none.
+    """Return the model of a fold from each folder, or the final models if there is no fold; None without folders.
 
-    Without a fold, the final models. Raises ConfigError if the recipe has no `distillation`, if it has and no folder is
-    given, and for teachers of other folds, labels or lengths; ModelError for a folder without models.
+    The models have learnt from the same recordings as the student will. Raises ConfigError when the recipe has no
+    `distillation` section for teachers, or has one and gets no teacher, and for teachers with other folds, labels or
+    example lengths. Raises ModelError for a folder without the models.
     """
     if bool(folders) != bool(recipe.distillation):
-        wanted = (
-            "names no teacher; give `anura-train distill --teacher FOLDER`"
-            if recipe.distillation
-            else "has no `distillation`"
-        )
-        raise ConfigError(f"recipe {recipe.id} {wanted}")
+        problem = "has no `distillation`"
+        if recipe.distillation:
+            problem = "names no teacher; give `anura-train distill --teacher FOLDER`"
+        raise ConfigError(f"recipe {recipe.id} {problem}")
     if not folders:
         return None
     networks = [_load(each, recipe, corpus, learnt, fold) for each in folders]
-    memory = LogitCache(folders[0] / "said" / f"{'final' if fold is None else f'fold-{fold}'}.db")
-    return Teachers(networks, recipe.example_s, memory)
+    cache = LogitCache(folders[0] / "logit-cache" / f"{'final' if fold is None else f'fold-{fold}'}.db")
+    return Teachers(networks, recipe.example_s, cache)
 
 
 def _load(folder: Path, recipe: Recipe, corpus: Corpus, learnt: Corpus, fold: int | None) -> Net:
     checkpoint = load_checkpoint(folder)
     _check(folder, checkpoint, recipe, corpus)
-    if fold is None:
-        return checkpoint.model.requires_grad_(requires_grad=False)
-    teacher = checkpoint.provenance.recipe
-    model = build_network(teacher.model, len(checkpoint.provenance.species))
-    model.load_state_dict(load_final_weights(folder / "state" / f"fold-{fold}.pt", fingerprint(teacher, learnt)))
-    return model.eval().requires_grad_(requires_grad=False)
+    model = checkpoint.model
+    if fold is not None:
+        teacher = checkpoint.provenance.recipe
+        labels = len(checkpoint.provenance.species)
+        model = load_fold_model(folder, teacher, labels, fold, fingerprint(teacher, learnt))
+    return model.requires_grad_(requires_grad=False)
 
 
 def _check(folder: Path, checkpoint: Checkpoint, recipe: Recipe, corpus: Corpus) -> None:
     provenance = checkpoint.provenance
     if tuple(species.code for species in provenance.species) != corpus.labels():
-        raise ConfigError(f"teacher {folder} knows other species than the data; train it on the same")
-    own = provenance.recipe
-    if cross_validation_folds(corpus, own.folds, own.split_seed) != cross_validation_folds(
-        corpus, recipe.folds, recipe.split_seed
-    ):
+        raise ConfigError(f"teacher {folder} has other species than the data; train it on the same data")
+    own, wanted = (cross_validation_folds(corpus, each.folds, each.split_seed) for each in (provenance.recipe, recipe))
+    if own != wanted:
         raise ConfigError(
-            f"teacher {folder} was tested on other folds, so it has heard what the student is tested on; "
+            f"teacher {folder} has other folds, so it has learnt from recordings that the student is tested on; "
             f"give both recipes the same `folds` and `fold_seed`"
         )
     if isinstance(checkpoint.model, WindowNet) and recipe.example_s != WINDOW_S:
-        raise ConfigError(f"teacher {folder} hears windows of {WINDOW_S} s; set example_s of recipe {recipe.id} to it")
+        raise ConfigError(f"teacher {folder} takes windows of {WINDOW_S} s; set example_s of recipe {recipe.id} to it")

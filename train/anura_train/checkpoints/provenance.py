@@ -1,0 +1,85 @@
+"""Where the weights of a model come from: recipe, species, data sets, licences and credits."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from anura_train.data import Corpus, Recording
+from anura_train.recipe import Recipe
+
+MAX_NAMES_PER_LINE = 20
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Species(_Frozen):
+    """One label and the recordings that it was learnt from."""
+
+    code: str
+    scientific_name: str
+    common_name: str
+    recordings: int
+    groups: int
+
+
+class Provenance(_Frozen):
+    """Everything that a model card says about the origin of the weights."""
+
+    recipe: Recipe
+    species: tuple[Species, ...]
+    """In the order of the scores."""
+    data: tuple[str, ...]
+    """One line for each data set: name, number of recordings, licence."""
+    credits: tuple[str, ...]
+    """One line for each author: data set, licence, attribution, recordings."""
+    golden_credit: str
+    teachers: tuple[str, ...] = ()
+    """Titles of the recipes of the teachers."""
+
+
+def make_provenance(recipe: Recipe, corpus: Corpus, golden: Recording, teachers: Sequence[str] = ()) -> Provenance:
+    """Return the provenance of a model that learnt from a corpus."""
+    learnt = corpus.frogs + corpus.backgrounds
+    names = ", ".join(corpus.taxon(code).scientific_name for code in golden.codes)
+    return Provenance(
+        recipe=recipe,
+        species=tuple(_species(code, corpus) for code in corpus.labels()),
+        data=tuple(_data_lines(learnt)),
+        credits=tuple(_credit_lines(learnt)),
+        teachers=tuple(teachers),
+        golden_credit=f"{golden.name}, {names}: {golden.licence}. {golden.attribution}".strip(),
+    )
+
+
+def _species(code: str, corpus: Corpus) -> Species:
+    clips = [clip for clip in corpus.frogs if code in clip.codes]
+    taxon = corpus.taxon(code)
+    return Species(
+        code=code,
+        scientific_name=taxon.scientific_name,
+        common_name=taxon.common_name,
+        recordings=len(clips),
+        groups=len({clip.group for clip in clips}),
+    )
+
+
+def _data_lines(clips: Sequence[Recording]) -> Iterable[str]:
+    licences: dict[str, Counter[str]] = defaultdict(Counter)
+    for clip in clips:
+        licences[clip.name.split("/")[0]][clip.licence.split(" (")[0]] += 1
+    for name, counts in licences.items():
+        yield f"{name}: " + ", ".join(f"{count} recordings {licence}" for licence, count in sorted(counts.items()))
+
+
+def _credit_lines(clips: Sequence[Recording]) -> Iterable[str]:
+    """Yield each author with the licence and the names, or the number, of the recordings."""
+    by_author: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for clip in clips:
+        by_author[clip.name.split("/")[0], clip.licence, clip.attribution].append(Path(clip.name).stem)
+    for (folder, licence, attribution), names in sorted(by_author.items()):
+        recordings = ", ".join(sorted(names)) if len(names) <= MAX_NAMES_PER_LINE else f"{len(names)} recordings"
+        yield f"{folder}, {licence}: {attribution or 'no name given'} ({recordings})"

@@ -1,0 +1,97 @@
+"""The commands `anura-train fit` and `anura-train distill`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anura_train.cli.data import read_and_check
+from anura_train.cli.options import (
+    Data,
+    Devices,
+    Digits,
+    Fold,
+    Jobs,
+    Out,
+    Recipes,
+    Tensorboard,
+    Variants,
+    Where,
+    Workers,
+)
+from anura_train.data.folds import published_fold_count
+from anura_train.data.readers.layouts import layout_of
+from anura_train.recipe import Recipe, read_recipe
+from anura_train.training.processes import Accelerator, ComputeSettings, Precision, TrainingTask, train_all
+
+
+def fit_command(
+    recipe: Recipes,
+    data: Data,
+    out: Out,
+    variant: Variants = [],  # noqa: B006  # typer copies it
+    pretrained: Annotated[
+        Path | None, typer.Option(help="Pretrained weights. They replace model.pretrained of the recipe.")
+    ] = None,
+    fold: Fold = None,
+    jobs: Jobs = 2,
+    accelerator: Where = Accelerator.AUTO,
+    devices: Devices = 1,
+    precision: Digits = Precision.FULL,
+    tensorboard: Tensorboard = False,
+    workers: Workers = None,
+) -> None:
+    """Train a recipe: one model for each fold, which is tested on it, and the final model on all data.
+
+    If a training was killed, the same command resumes it.
+
+    Example: anura-train fit --recipe train/recipes/student_stream.yaml --data ../data --out build/train/student_stream
+    """
+    settings = ComputeSettings(accelerator, devices, precision, tensorboard, workers)
+    weights = {"model": {"pretrained": pretrained}} if pretrained else None
+    _train(read_recipe(recipe, variant, weights), data, out, fold, settings, jobs, ())
+
+
+def distill_command(
+    recipe: Recipes,
+    teacher: Annotated[
+        list[Path],
+        typer.Option(help="Folder of a teacher: OUT of `fit` for a recipe with the same folds. Can be repeated."),
+    ],
+    data: Data,
+    out: Out,
+    variant: Variants = [],  # noqa: B006  # typer copies it
+    fold: Fold = None,
+    jobs: Jobs = 2,
+    accelerator: Where = Accelerator.AUTO,
+    devices: Devices = 1,
+    precision: Digits = Precision.FULL,
+    tensorboard: Tensorboard = False,
+    workers: Workers = None,
+) -> None:
+    """Train a recipe like `fit`, with the scores of teachers as further targets.
+
+    The teachers of a fold are the models of the same fold, which have not learnt from its recordings either.
+
+    Example: anura-train distill --recipe train/recipes/student_distilled.yaml --teacher build/train/teacher_yamnet
+    --data ../data --out build/train/student_distilled
+    """
+    settings = ComputeSettings(accelerator, devices, precision, tensorboard, workers)
+    _train(read_recipe(recipe, variant), data, out, fold, settings, jobs, tuple(teacher))
+
+
+def _train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    fold: int | None,
+    settings: ComputeSettings,
+    jobs: int,
+    teachers: tuple[Path, ...],
+) -> None:
+    corpus = read_and_check(data, layout_of(data))
+    if (published := published_fold_count(corpus)) and published != recipe.folds:
+        typer.echo(f"The data has {published} published folds. They replace the {recipe.folds} of the recipe.")
+        recipe = recipe.model_copy(update={"folds": published})
+    folds: list[int | None] = [*range(recipe.folds), None] if fold is None else [fold]
+    train_all([TrainingTask(recipe.id, recipe, data, out, each, teachers) for each in folds], settings, jobs)
