@@ -1,4 +1,4 @@
-"""What the documents say to type works, and what they are generated from is what they show."""
+"""The commands, settings and links in the documents work, and the generated pages are current."""
 
 import re
 import shlex
@@ -29,9 +29,9 @@ BIN = Path(sys.executable).parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 EXPORT = "anura-export"
-"""Its commands need what those before them on the page made."""
+"""Each of its commands needs the results of those before it on the page."""
 
-# They run until they are told to stop, or are themselves what runs the tests.
+# These commands run until a signal stops them.
 SERVERS = ("anura-base run", "anura-edge run --source mic", "anura-edge explore")
 BASE_ONLY = Settings.model_fields.keys() - Config.model_fields.keys()
 MIC = "anura-edge devices", "anura-edge run --source mic"
@@ -46,12 +46,12 @@ def commands() -> list[tuple[str, str]]:
     return [(page.name, line.partition("#")[0].strip()) for page, line in lines]
 
 
-def test_every_page_is_looked_at() -> None:
+def test_commands_of_all_pages_are_found() -> None:
     assert {name for name, _ in commands()} >= {"README.md", "CONTRIBUTING.md", "scan-an-sd-card.md"}
 
 
 @pytest.mark.parametrize(("page", "command"), [c for c in commands() if c[1].startswith("make ")])
-def test_a_make_target_that_a_page_names_is_there(page: str, command: str) -> None:
+def test_make_target_of_a_page_exists(page: str, command: str) -> None:
     assert (
         subprocess.run(["make", "--dry-run", *shlex.split(command)[1:]], cwd=ROOT, stdout=subprocess.DEVNULL).returncode
         == 0
@@ -62,25 +62,25 @@ def test_a_make_target_that_a_page_names_is_there(page: str, command: str) -> No
     ("page", "command"),
     [c for c in commands() if c[1].startswith("anura-") and not c[1].startswith((*SERVERS, *MIC, EXPORT))],
 )
-def test_a_command_on_a_page_works(page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_of_a_page_works(page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("ANURA_BASE__STATE_DIR", str(tmp_path / "base"))
-    places = {"/media/card/Data": write_card(tmp_path)}
+    paths = {"/media/card/Data": write_card(tmp_path)}
     if "/media/data/" in command:
-        places |= {"/media/data/frogs": write_frogs(tmp_path / "frogs"), "/media/data/raw": write_raw(tmp_path / "raw")}
+        paths |= {"/media/data/frogs": write_frogs(tmp_path / "frogs"), "/media/data/raw": write_raw(tmp_path / "raw")}
     (tmp_path / "anura.yaml").write_text("schema: 1\n", encoding="utf-8")
-    for place, here in places.items():
-        command = command.replace(place, str(here))
+    for documented, actual in paths.items():
+        command = command.replace(documented, str(actual))
     program, *arguments = shlex.split(command)
     done = subprocess.run([BIN / program, *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode in (0, 8), done.stderr
 
 
-def test_the_commands_of_the_export_page_work_one_after_the_other(tmp_path: Path) -> None:
-    places = {"/media/models/frogs": DEFAULT_BUNDLE, "/media/data/frogs": write_frogs(tmp_path / "frogs")}
+def test_commands_of_the_export_page_work_in_order(tmp_path: Path) -> None:
+    paths = {"/media/models/frogs": DEFAULT_BUNDLE, "/media/data/frogs": write_frogs(tmp_path / "frogs")}
     for command in [command for _, command in commands() if command.startswith(EXPORT)]:
-        for place, here in places.items():
-            command = command.replace(place, str(here))
+        for documented, actual in paths.items():
+            command = command.replace(documented, str(actual))
         program, *arguments = shlex.split(command)
         done = subprocess.run([BIN / program, *arguments], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -89,11 +89,11 @@ def test_the_commands_of_the_export_page_work_one_after_the_other(tmp_path: Path
 @pytest.mark.parametrize(
     ("page", "command"), [c for c in commands() if c[1].startswith(("anura-base run", "anura-edge explore"))]
 )
-def test_a_server_on_a_page_starts_and_stops(
+def test_server_of_a_page_starts_and_stops(
     page: str, command: str, tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):  # no test opens a window
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):  # so that no test opens a browser window
         monkeypatch.delenv(name, raising=False)
     command = command.replace("127.0.0.1:1883", f"127.0.0.1:{broker.port}").replace("127.0.0.1:8080", "127.0.0.1:0")
     command = command.replace("/media/card/Data", str(write_card(tmp_path))).replace("--port 8001", "--port 0")
@@ -109,10 +109,10 @@ def test_a_server_on_a_page_starts_and_stops(
 @pytest.mark.parametrize(
     ("page", "text"), [(page.name, text) for page in PAGES for text in blocks(page, "yaml")], ids=lambda x: x[:20]
 )
-def test_settings_on_a_page_are_settings(page: str, text: str, tmp_path: Path) -> None:
+def test_settings_of_a_page_are_valid(page: str, text: str, tmp_path: Path) -> None:
     file = tmp_path / "anura.yaml"
     values = yaml.safe_load(text)
-    if "mqtt" in values:  # some pages show a part of the settings
+    if "mqtt" in values:  # some pages show only a part of the settings
         values.setdefault("device", {"site": "pond", "name": "one"})
     for key in ("password_file", "ca_file"):
         if key in values.get("mqtt", {}):
