@@ -1,12 +1,12 @@
-"""Soundscapes made of calls and backgrounds, so that every onset, offset and signal-to-noise ratio in them is known.
+"""Synthetic soundscapes of calls and backgrounds with known onsets, offsets and signal-to-noise ratios.
 
     OUT/audio/soundscape-0000.wav    mono, 22.05 kHz, 16 bit
     OUT/audio/soundscape-0000.txt    its labels, for Raven or Audacity
-    OUT/calls.csv                    name, code, onset_s, offset_s, snr_db, and the recordings that it was made of
-    OUT/recordings.csv, labels.csv, species.csv    the tables that `fit` takes
+    OUT/calls.csv                    name, code, onset_s, offset_s, snr_db, and the two source recordings
+    OUT/recordings.csv, labels.csv, species.csv    the input tables of `anura-train fit`
 
-Soundscapes that share a source would leak: the sources are dealt into folds, each soundscape draws from one fold, and
-those of a fold are a group.
+Two soundscapes with the same source recording must not be in different folds. So the sources are assigned to folds,
+each soundscape uses the sources of one fold, and all soundscapes of a fold are a group.
 """
 
 import csv
@@ -30,24 +30,24 @@ from anura_train.data.readers.csv_tables import write_tables
 from anura_train.data.readers.raven import write_raven
 
 CALL_S = (1.0, 4.0)
-"""Length of a call that is cut from a recording without boxes, where a species calls in most of it."""
+"""Shortest and longest call that is cut from a recording without boxes, in which a species calls most of the time."""
 
 FADE_S = 0.01
-"""Cut ends are faded: a click would give the label away."""
+"""Length of the fades at both ends; without them a click would reveal the label."""
 
 PEAK = 10 ** (-0.7 / 20)
 
 
 @dataclass(frozen=True, slots=True)
 class SoundscapeSettings:
-    """What soundscapes are wanted."""
+    """The options of soundscapes."""
 
     count: int = 20
     duration_s: float = 30.0
     calls: tuple[int, int] = (1, 6)
-    """Fewest and most calls in one."""
+    """Smallest and largest number of calls in one."""
     snr_db: tuple[float, float] = (0.0, 20.0)
-    """Power of a call against that of the background beneath it."""
+    """Power of a call relative to the background at its position."""
     folds: int = 5
     labels: Literal["raven", "audacity"] = "raven"
     seed: int = 0
@@ -55,44 +55,44 @@ class SoundscapeSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedCall:
-    """A call and where it goes."""
+    """A call and its position."""
 
     samples: FloatArray
     """Shape (samples,)."""
     start: int
-    """The sample of the soundscape at which it begins."""
+    """Its first sample in the soundscape."""
     labels: tuple[StrongLabel, ...]
-    """The boxes in it, in seconds of the soundscape: a chorus is cut with all that calls in it."""
+    """All boxes in the excerpt, in seconds of the soundscape: an excerpt of a chorus has several."""
     snr_db: float
     source: Recording
 
 
 def mix_soundscape(background: FloatArray, calls: Sequence[PlacedCall]) -> FloatArray:
-    """Add calls to a background (samples,) at their ratios to what lies beneath them; lower all if it would clip.
+    """Add calls to a background (samples,) at their signal-to-noise ratios. Reduce the level if the sum would clip.
 
-    Other calls do not count as background. Silence counts as -80 dBFS.
+    The noise is the background alone, without other calls. Silence counts as -80 dBFS.
     """
     sound = background.copy()
     for call in calls:
-        here = slice(call.start, call.start + len(call.samples))
-        beneath = max(rms(background[here]), QUIET)
-        sound[here] += call.samples * np.float32(beneath / max(rms(call.samples), 1e-9) * 10 ** (call.snr_db / 20))
+        span = slice(call.start, call.start + len(call.samples))
+        noise_rms = max(rms(background[span]), QUIET)
+        sound[span] += call.samples * np.float32(noise_rms / max(rms(call.samples), 1e-9) * 10 ** (call.snr_db / 20))
     return sound * np.float32(min(1.0, PEAK / max(float(np.abs(sound).max()), 1e-9)))
 
 
 def write_soundscapes(corpus: Corpus, out: Path, settings: SoundscapeSettings) -> Corpus:
-    """Write soundscapes made of a corpus's calls and backgrounds; the same settings give the same files.
+    """Write soundscapes of a corpus's calls and backgrounds. The same settings give the same files.
 
     Raises ConfigError when there are too few calls or backgrounds for the folds.
     """
-    kit = _SourcePool(corpus, settings)
+    pool = _SourcePool(corpus, settings)
     (out / "audio").mkdir(parents=True, exist_ok=True)
-    made = [_write(kit, number, out, settings) for number in range(settings.count)]
+    written = [_write(pool, number, out, settings) for number in range(settings.count)]
     with (out / "calls.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "code", "onset_s", "offset_s", "snr_db", "call", "background"])
-        writer.writerows(row for _, rows in made for row in rows)
-    recordings = tuple(recording for recording, _ in made)
+        writer.writerows(row for _, rows in written for row in rows)
+    recordings = tuple(recording for recording, _ in written)
     present = {code for recording in recordings for code in recording.codes}
     soundscapes = Corpus(recordings, tuple(taxon for taxon in corpus.species if taxon.code in present))
     write_tables(soundscapes, out)
@@ -100,7 +100,7 @@ def write_soundscapes(corpus: Corpus, out: Path, settings: SoundscapeSettings) -
 
 
 class _SourcePool:
-    """Calls and backgrounds by fold."""
+    """Frog recordings and backgrounds by fold."""
 
     def __init__(self, corpus: Corpus, settings: SoundscapeSettings) -> None:
         usable = corpus.filter_recordings(lambda each: each.strong != () or len(each.codes) <= 1)
@@ -113,16 +113,16 @@ class _SourcePool:
         self.load = lru_cache(maxsize=64)(load_audio)
 
     def calls(self, fold: int, rng: np.random.Generator) -> Iterator[PlacedCall]:
-        """Draw the calls of one soundscape: a species, a recording of it, a call in that, and a place."""
+        """Draw the calls of one soundscape: species, recording, call and position."""
         sources = self.sources[fold]
         codes = sorted({code for source in sources for code in _usable_codes(source)})
         for _ in range(rng.integers(self.settings.calls[0], self.settings.calls[1] + 1)):
             code = codes[rng.integers(len(codes))]
-            of_code = [source for source in sources if code in _usable_codes(source)]
-            yield self._call(of_code[rng.integers(len(of_code))], code, rng)
+            candidates = [source for source in sources if code in _usable_codes(source)]
+            yield self._call(candidates[rng.integers(len(candidates))], code, rng)
 
     def _call(self, source: Recording, code: str, rng: np.random.Generator) -> PlacedCall:
-        """Cut a call out of a recording, and choose its place and ratio."""
+        """Cut a call out of a recording, and draw its position and signal-to-noise ratio."""
         samples = self.load(source, FILE_RATE_HZ)
         longest = round(self.settings.duration_s * FILE_RATE_HZ)
         boxes = [box for box in source.strong if box.code == code]
@@ -133,13 +133,15 @@ class _SourcePool:
             length = min(len(samples), round(rng.uniform(*CALL_S) * FILE_RATE_HZ))
             first = int(rng.integers(len(samples) - length + 1))
             last = first + length
-        piece = _faded(samples[first : min(last, first + longest)])
-        start = int(rng.integers(longest - len(piece) + 1))
+        excerpt = _faded(samples[first : min(last, first + longest)])
+        start = int(rng.integers(longest - len(excerpt) + 1))
         return PlacedCall(
-            samples=piece,
+            samples=excerpt,
             start=start,
             labels=tuple(
-                _moved(source.strong or (StrongLabel(code, 0, len(samples) / FILE_RATE_HZ),), first, len(piece), start)
+                _moved(
+                    source.strong or (StrongLabel(code, 0, len(samples) / FILE_RATE_HZ),), first, len(excerpt), start
+                )
             ),
             snr_db=float(rng.uniform(*self.settings.snr_db)),
             source=source,
@@ -147,36 +149,38 @@ class _SourcePool:
 
 
 def _moved(boxes: Sequence[StrongLabel], first: int, length: int, start: int) -> Iterator[StrongLabel]:
-    """Yield what lies of boxes in `length` samples from `first`, moved with them to `start`."""
+    """Yield the parts of boxes inside `length` samples from `first`, moved so that `first` becomes `start`."""
     for box in boxes:
         onset_s = max(box.onset_s, first / FILE_RATE_HZ)
         offset_s = min(box.offset_s, (first + length) / FILE_RATE_HZ)
         if offset_s - onset_s > 1 / FILE_RATE_HZ:
-            by_s = (start - first) / FILE_RATE_HZ
-            yield replace(box, onset_s=max(onset_s + by_s, 0), offset_s=offset_s + by_s)
+            shift_s = (start - first) / FILE_RATE_HZ
+            yield replace(box, onset_s=max(onset_s + shift_s, 0), offset_s=offset_s + shift_s)
 
 
 def _write(
-    kit: _SourcePool, number: int, out: Path, settings: SoundscapeSettings
+    pool: _SourcePool, number: int, out: Path, settings: SoundscapeSettings
 ) -> tuple[Recording, list[tuple[object, ...]]]:
-    """Make one soundscape; return it as a recording, and the rows of calls.csv."""
+    """Write one soundscape. Return it as a recording, and its rows of calls.csv."""
     fold = number % settings.folds
-    rng = np.random.default_rng([settings.seed, number])  # its own, so that asking for more changes none
-    backgrounds = kit.backgrounds[fold]
-    ground = backgrounds[rng.integers(len(backgrounds))]
-    background = random_excerpt(kit.load(ground, FILE_RATE_HZ), round(settings.duration_s * FILE_RATE_HZ), rng)
-    calls = list(kit.calls(fold, rng))
+    rng = np.random.default_rng(
+        [settings.seed, number]
+    )  # one generator each, so a larger count does not change the first ones
+    backgrounds = pool.backgrounds[fold]
+    source = backgrounds[rng.integers(len(backgrounds))]
+    background = random_excerpt(pool.load(source, FILE_RATE_HZ), round(settings.duration_s * FILE_RATE_HZ), rng)
+    calls = list(pool.calls(fold, rng))
     path = out / f"audio/soundscape-{number:04}.wav"
     soundfile.write(path, mix_soundscape(background, calls), FILE_RATE_HZ, subtype="PCM_16")
-    parts = [ground, *(call.source for call in calls)]
+    sources = [source, *(call.source for call in calls)]
     recording = Recording(
         path=path,
         name=f"audio/{path.name}",
         group=f"sources of fold {fold + 1}",
         strong=sort_by_onset(label for call in calls for label in call.labels),
-        kind=ground.kind,
-        licence="; ".join(sorted({part.licence for part in parts})),
-        attribution="; ".join(sorted({part.attribution for part in parts})),
+        kind=source.kind,
+        licence="; ".join(sorted({each.licence for each in sources})),
+        attribution="; ".join(sorted({each.attribution for each in sources})),
         split=str(fold + 1),
     )
     if settings.labels == "raven":
@@ -184,19 +188,19 @@ def _write(
     else:
         write_audacity(path.with_suffix(".txt"), recording.strong)
     return recording, [
-        (recording.name, label.code, label.onset_s, label.offset_s, call.snr_db, call.source.name, ground.name)
+        (recording.name, label.code, label.onset_s, label.offset_s, call.snr_db, call.source.name, source.name)
         for call in calls
         for label in call.labels
     ]
 
 
 def _usable_codes(source: Recording) -> set[str]:
-    """Return the species that can be cut from a recording: the boxed ones, or the only one."""
+    """Return the species with boxes, or the only species of a recording without boxes."""
     return {box.code for box in source.strong} or set(source.codes)
 
 
 def _faded(samples: FloatArray) -> FloatArray:
-    """Return a call with soft ends."""
+    """Return samples with a fade at both ends."""
     length = min(round(FADE_S * FILE_RATE_HZ), len(samples) // 2)
     ramp = np.linspace(0, 1, length, dtype=np.float32)
     faded = samples.copy()
