@@ -1,4 +1,4 @@
-"""A real browser, spoken to over its debugging pipe."""
+"""Chromium, controlled over its debugging pipe (JSON messages, each ended by NUL)."""
 
 import json
 import os
@@ -13,71 +13,107 @@ from support import DEADLINE_S, need
 
 
 @dataclass
-class Page:
-    """A page in a real browser, spoken to over its debugging pipe (messages of JSON, each ended by NUL)."""
+class Connection:
+    """The debugging pipe of a browser."""
 
     to_browser: BinaryIO
     from_browser: BinaryIO
-    session: str | None = None
     calls: int = 0
+    buffer: bytearray = field(default_factory=bytearray)
+
+    def send(self, message: dict[str, Any]) -> int:
+        """Send a message and return its number."""
+        self.calls += 1
+        self.to_browser.write(json.dumps({"id": self.calls, **message}).encode() + b"\0")
+        return self.calls
+
+    def receive(self) -> dict[str, Any]:
+        """Return the next message."""
+        while (end := self.buffer.find(b"\0")) < 0:
+            received = self.from_browser.read(65_536)
+            assert received, "the browser has ended"
+            self.buffer += received
+        message = json.loads(self.buffer[:end])
+        del self.buffer[: end + 1]
+        return message
+
+
+@dataclass
+class Page:
+    """A page in a browser context of its own, so it shares no cookies with other pages."""
+
+    connection: Connection
+    context: str
+    session: str | None = None
+    sessions: set[str] = field(default_factory=set)
+    """Sessions of all tabs that the page has opened."""
     complaints: list[str] = field(default_factory=list)
-    """What the browser logged: refused by the security policy, not found, an error in a script."""
+    """Messages of the browser's log: refusals by the security policy, missing files, errors of scripts."""
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        self.calls += 1
-        message = {"id": self.calls, "method": method, "params": params}
-        message |= {"sessionId": self.session} if self.session else {}
-        self.to_browser.write(json.dumps(message).encode() + b"\0")
-        while (answer := self._receive()).get("id") != self.calls:
-            if answer["method"] in {"Log.entryAdded", "Runtime.exceptionThrown"}:
+        """Call a method of the debugging protocol and return its result."""
+        session = {"sessionId": self.session} if self.session else {}
+        number = self.connection.send({"method": method, "params": params, **session})
+        while (answer := self.connection.receive()).get("id") != number:
+            if answer.get("sessionId") in self.sessions and answer.get("method") in {
+                "Log.entryAdded",
+                "Runtime.exceptionThrown",
+            }:
                 self.complaints.append(json.dumps(answer["params"]))
         return answer["result"]
 
     def evaluate(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression."""
         return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
 
     def open(self, url: str) -> None:
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        """Open an address in a new tab."""
+        self.session = None
+        target = self.call("Target.createTarget", url="about:blank", browserContextId=self.context)["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.sessions.add(self.session)
         for method in ("Log.enable", "Runtime.enable"):
             self.call(method)
         self.call("Page.navigate", url=url)
 
-    def _receive(self) -> dict[str, Any]:
-        message = bytearray()
-        while (byte := self.from_browser.read(1)) != b"\0":
-            assert byte, "the browser is gone"
-            message += byte
-        return json.loads(message)
-
     def press(self, key: str, code: int = 0, text: str = "") -> None:
-        """Press a key, as a person does."""
+        """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
-            said = {"text": text} if text and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **said)
+            typed = {"text": text} if text and kind == "keyDown" else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **typed)
 
     def click(self, x: float, y: float) -> None:
-        """Click at a place of the window, as a person does."""
+        """Click at a position in the window."""
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
 
 @contextmanager
-def browser(folder: Path, *options: str) -> Iterator[Page]:
-    """Start chromium with a profile in a folder. Skip the test where it is not installed."""
+def start_browser(profile: Path, *options: str) -> Iterator[Connection]:
+    """Start chromium with a profile in a folder. Skip the test if it is not installed."""
     chromium = need("chromium")
     (commands, to_browser), (from_browser, answers) = os.pipe(), os.pipe()
     always = "--headless --no-sandbox --disable-gpu --disable-background-networking --remote-debugging-pipe"
     shell = f'profile="$1"; shift; exec "$0" {always} --user-data-dir="$profile" "$@" 3<&{commands} 4>&{answers}'
     process = subprocess.Popen(
-        ["bash", "-c", shell, chromium, folder, *options],
+        ["bash", "-c", shell, chromium, profile, *options],
         pass_fds=(commands, answers),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     os.close(commands)
     os.close(answers)
-    with open(to_browser, "wb", buffering=0) as writer, open(from_browser, "rb") as reader:  # noqa: PTH123
-        yield Page(writer, reader)
+    with open(to_browser, "wb", buffering=0) as writer, open(from_browser, "rb", buffering=0) as reader:  # noqa: PTH123
+        yield Connection(writer, reader)
         process.terminate()
         process.wait(DEADLINE_S)
+
+
+@contextmanager
+def new_page(connection: Connection) -> Iterator[Page]:
+    """Make a browser context for a page, and close it with all its tabs at the end."""
+    page = Page(connection, "")
+    page.context = page.call("Target.createBrowserContext")["browserContextId"]
+    yield page
+    page.session = None
+    page.call("Target.disposeBrowserContext", browserContextId=page.context)

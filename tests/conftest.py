@@ -1,10 +1,10 @@
-"""Real parts for every test."""
+"""Fixtures for all tests: a broker and a browser."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser import Page, browser
+from browser import Connection, Page, new_page, start_browser
 from support import Broker, free_port
 
 
@@ -16,9 +16,17 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     broker.stop()
 
 
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """A running browser. Each test has a context of its own in it."""
+    with start_browser(tmp_path_factory.mktemp("browser")) as connection:
+        yield connection
+
+
 @pytest.fixture
-def open_page(tmp_path: Path) -> Iterator[Callable[[str], Page]]:
-    with browser(tmp_path / "browser") as page:
+def open_page(browser: Connection) -> Iterator[Callable[[str], Page]]:
+    """Open an address in the browser and return the page."""
+    with new_page(browser) as page:
 
         def open_it(url: str) -> Page:
             page.open(url)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from anura_base import server
 from anura_base.cli import data, simulation, tokens, users
 from anura_base.cli.options import ConfigFile, Database, WebAddress
 from anura_base.config.settings import load
@@ -42,6 +41,8 @@ def run(
 
     Example: anura-base run --mqtt 127.0.0.1:1883 --web 127.0.0.1:8080
     """
+    from anura_base import server  # the import takes a second, and no other command needs it
+
     server.run(load(config_file, database, mqtt, web), ready=typer.echo)
 
 

@@ -26,3 +26,7 @@ def test_composed_and_decomposed_letters_are_equal() -> None:
 def test_password_of_wrong_length_is_refused(password: str) -> None:
     with pytest.raises(ConfigError, match="12 to 256 characters"):
         passwords.hash_password(password)
+
+
+def test_dummy_hash_takes_the_same_work_as_a_new_hash() -> None:
+    assert not passwords._hasher.check_needs_rehash(passwords._DUMMY_HASH)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
-from browser import Page, browser
+from browser import Page, new_page, start_browser
 from support import eventually
 
 from anura_edge.audio import FloatArray
@@ -273,7 +273,8 @@ def test_browser_microphone_is_analysed(
     sound = tmp_path / "pond.wav"
     sf.write(sound, np.concatenate([two_calls(48_000)[48_000:192_000], two_calls(48_000)[240_000:384_000]]), 48_000)
     pretend = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-    with browser(tmp_path / "browser", *pretend, f"--use-file-for-fake-audio-capture={sound}") as page:
+    options = [*pretend, f"--use-file-for-fake-audio-capture={sound}"]
+    with start_browser(tmp_path / "browser", *options) as connection, new_page(connection) as page:
         page.open(explore(stream_path).url)
         eventually(lambda: page.evaluate("document.readyState === 'complete'"))
         press = "document.getElementById('microphone').click()"
