@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from support import DEADLINE_S, need
+from support import DEADLINE_S, eventually, need
 
 
 @dataclass
@@ -75,6 +75,25 @@ class Page:
         for method in ("Log.enable", "Runtime.enable"):
             self.call(method)
         self.call("Page.navigate", url=url)
+
+    def show(self, url: str) -> None:
+        """Open an address in a new tab and wait until it is loaded."""
+        self.open(url)
+        eventually(lambda: self.evaluate(f"location.href === {json.dumps(url)} && document.readyState === 'complete'"))
+
+    def text_of(self, selector: str = "main") -> str:
+        """Return the visible text of an element, or "" while another page is loading."""
+        return " ".join((self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText") or "").split())
+
+    def count(self, selector: str) -> int:
+        """Return the number of elements."""
+        return int(self.evaluate(f"document.querySelectorAll({json.dumps(selector)}).length"))
+
+    def fits(self, width: int) -> bool:
+        """Set the width of the window, and return whether the page has no horizontal scroll bar."""
+        metrics = {"height": 740, "deviceScaleFactor": 1, "mobile": width < 400}
+        self.call("Emulation.setDeviceMetricsOverride", width=width, **metrics)
+        return bool(self.evaluate("document.documentElement.scrollWidth") <= width)
 
     def press(self, key: str, code: int = 0, text: str = "") -> None:
         """Press and release a key."""

@@ -1,4 +1,4 @@
-"""The base station's own process: when it asks for a login, TLS, and what a proxy may say."""
+"""Login, TLS and proxies of the base station in a process of its own."""
 
 import http.client
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cheap_passwords import PASSWORD, use_cheap_hashes
 from support import free_port, need
 
 from anura_base import server
@@ -24,13 +25,12 @@ from anura_base.db.engine import open_database
 from anura_edge.errors import ConfigError
 
 COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
-PASSWORD = "frogs call after the rain"
 NEEDS_USER = "anura-base user add NAME --role admin"
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Start a base station with these settings of its page. Its broker is away, which is no matter."""
+    """Start a base station with these web settings. It has no broker."""
     started: list[subprocess.Popen[str]] = []
 
     def run(**web: object) -> "subprocess.Popen[str]":
@@ -50,7 +50,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
 @pytest.fixture
 def refused(tmp_path: Path) -> Iterator[Callable[[dict[str, object]], str]]:
-    """Start a base station in this process that will not start, and return why."""
+    """Start a base station in this process, which must fail, and return the error."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def start(web: dict[str, object]) -> str:
@@ -66,8 +66,9 @@ def refused(tmp_path: Path) -> Iterator[Callable[[dict[str, object]], str]]:
 
 
 @pytest.fixture
-def token(tmp_path: Path) -> str:
-    """A token; and a user, so that a login is possible."""
+def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A token. There is also a user, so that a login is possible."""
+    use_cheap_hashes(monkeypatch)
     engine = open_database(f"sqlite:///{tmp_path}/anura-base.db")
     with engine.begin() as connection:
         accounts.add_user(connection, "maria", Role.ADMIN, PASSWORD, datetime.now(UTC))
@@ -78,9 +79,9 @@ def token(tmp_path: Path) -> str:
 
 def address(process: "subprocess.Popen[str]") -> tuple[str, str, int]:
     assert process.stdout
-    said = process.stdout.readline()
-    found = re.search(r"(https?)://(\S+):(\d+)/", said)
-    assert found, said
+    line = process.stdout.readline()
+    found = re.search(r"(https?)://(\S+):(\d+)/", line)
+    assert found, line
     return found[1], found[2], int(found[3])
 
 
@@ -95,11 +96,11 @@ def ask(port: int, path: str, **headers: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("web", [{"host": "0.0.0.0"}, {"trusted_proxies": ["127.0.0.1"]}, {"host": "::"}])
-def test_it_does_not_open_to_others_before_somebody_could_log_in(refused, web) -> None:  # noqa: ANN001
+def test_remote_access_without_users_is_refused(refused, web) -> None:  # noqa: ANN001
     assert NEEDS_USER in refused(web)
 
 
-def test_with_a_user_it_opens_to_others_and_says_that_passwords_are_not_encrypted(start, token) -> None:  # noqa: ANN001
+def test_remote_access_without_tls_is_logged(start, token) -> None:  # noqa: ANN001
     process = start(host="0.0.0.0")
     _, _, port = address(process)
     assert ask(port, "/api/devices")[0] == 401
@@ -108,7 +109,7 @@ def test_with_a_user_it_opens_to_others_and_says_that_passwords_are_not_encrypte
     assert "unencrypted" in process.communicate(timeout=60)[1]
 
 
-def test_behind_a_trusted_proxy_it_is_known_who_asks_and_that_it_is_encrypted(start, token) -> None:  # noqa: ANN001
+def test_trusted_proxy_sets_scheme_and_client(start, token) -> None:  # noqa: ANN001
     process = start(trusted_proxies=["127.0.0.1"])
     _, _, port = address(process)
     assert "Secure" in _cookie(port, X_Forwarded_Proto="https", X_Forwarded_For="203.0.113.7")
@@ -117,7 +118,7 @@ def test_behind_a_trusted_proxy_it_is_known_who_asks_and_that_it_is_encrypted(st
     assert "unencrypted" not in errors
 
 
-def test_without_a_trusted_proxy_nobody_says_that_somebody_else_asks(start, token) -> None:  # noqa: ANN001
+def test_headers_of_an_untrusted_proxy_are_ignored(start, token) -> None:  # noqa: ANN001
     _, _, port = address(start())
     assert "Secure" not in _cookie(port, X_Forwarded_Proto="https", X_Forwarded_For="203.0.113.7")
 
@@ -139,7 +140,7 @@ def _cookie(port: int, **headers: str) -> str:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> dict[str, str]:
-    """A certificate that we made ourselves."""
+    """A self-signed certificate."""
     files = {"tls_cert_file": f"{tmp_path}/base.crt", "tls_key_file": f"{tmp_path}/base.key"}
     options = "-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     command = [
@@ -155,7 +156,7 @@ def certificate(tmp_path: Path) -> dict[str, str]:
     return files
 
 
-def test_with_a_certificate_it_speaks_tls_and_nothing_else(start, certificate) -> None:  # noqa: ANN001
+def test_certificate_makes_the_server_speak_only_tls(start, certificate) -> None:  # noqa: ANN001
     scheme, _, port = address(start(**certificate))
     assert scheme == "https"
     trust = ssl.create_default_context(cafile=certificate["tls_cert_file"])
@@ -178,5 +179,5 @@ def test_with_a_certificate_it_speaks_tls_and_nothing_else(start, certificate) -
         ({"trusted_proxies": ["proxy.local"]}, "127.0.0.1 or 10.0.0.0/8"),
     ],
 )
-def test_what_cannot_be_used_stops_the_start(refused, certificate, change, message) -> None:  # noqa: ANN001
+def test_invalid_web_settings_stop_the_start(refused, certificate, change, message) -> None:  # noqa: ANN001
     assert message in refused({**certificate, **change})

@@ -30,7 +30,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def client_of(engine: Engine) -> Callable[[Role], TestClient]:
-    """A program with a role."""
+    """A client with a token of a role."""
     worker, subscriber = SimpleNamespace(commits=0, healthy=True), SimpleNamespace(connected=True)
     app = create_app(engine, worker, subscriber, threading.Event())
 
@@ -44,7 +44,7 @@ def client_of(engine: Engine) -> Callable[[Role], TestClient]:
 
 @pytest.fixture
 def calls(engine: Engine, make: Any, flac: Make, clip_devices: Make) -> dict[str, UUID]:
-    """A call whose clip is here, one whose clip is half here, one that nobody asked for."""
+    """Events with a stored clip, with an unfinished clip, and without a clip."""
     with engine.begin() as connection:
         device = clip_devices(connection)
         here, coming, never = (device.add_event(make.event(seq)) for seq in (1, 2, 3))
@@ -70,26 +70,26 @@ def test_a_clip_and_its_picture_are_served_and_need_not_be_fetched_twice(
 
 
 @pytest.mark.parametrize(
-    ("asked", "first", "last"),
+    ("byte_range", "first", "last"),
     [("bytes=0-", 0, None), ("bytes=0-1", 0, 2), ("bytes=7-99", 7, 100), ("bytes=100-99999999", 100, None)],
 )
-def test_a_player_gets_the_range_that_it_asks_for(
-    client_of: Make, calls: dict[str, UUID], flac: Make, asked: str, first: int, last: int | None
+def test_requested_range_is_returned(
+    client_of: Make, calls: dict[str, UUID], flac: Make, byte_range: str, first: int, last: int | None
 ) -> None:
-    answer = client_of(Role.VIEW).get(f"/api/events/{calls['here']}/clip.flac", headers={"Range": asked})
+    answer = client_of(Role.VIEW).get(f"/api/events/{calls['here']}/clip.flac", headers={"Range": byte_range})
     whole = flac(seconds=12)
     assert answer.status_code == 206
     assert answer.content == whole[first:last]
     assert answer.headers["content-range"] == f"bytes {first}-{first + len(answer.content) - 1}/{len(whole)}"
 
 
-@pytest.mark.parametrize("asked", ["bytes=-5", "bytes=99999999-", "bytes=0-1,3-4", "lines=1-2", "bytes=٣-", ""])
-def test_any_other_range_is_answered_with_all_of_it(client_of: Make, calls: dict[str, UUID], asked: str) -> None:
+@pytest.mark.parametrize("byte_range", ["bytes=-5", "bytes=99999999-", "bytes=0-1,3-4", "lines=1-2", "bytes=٣-", ""])
+def test_unsupported_range_returns_the_whole_file(client_of: Make, calls: dict[str, UUID], byte_range: str) -> None:
     path = f"/api/events/{calls['here']}/clip.flac"
-    assert client_of(Role.VIEW).get(path, headers={"Range": asked.encode()}).status_code == 200
+    assert client_of(Role.VIEW).get(path, headers={"Range": byte_range.encode()}).status_code == 200
 
 
-def test_what_is_not_here_is_said_in_words(client_of: Make, calls: dict[str, UUID]) -> None:
+def test_missing_clip_is_explained(client_of: Make, calls: dict[str, UUID]) -> None:
     client = client_of(Role.VIEW)
     for name, says in (("coming", "not stored: coming"), ("never", "was requested"), ("unknown", "no call")):
         for path in ("clip.flac", "spectrogram.png"):
@@ -105,15 +105,13 @@ def test_what_is_not_here_is_said_in_words(client_of: Make, calls: dict[str, UUI
     assert clip["offset_s"] == pytest.approx(2 + 500 / 22_050)
 
 
-def test_a_viewer_may_listen_a_reviewer_ask_and_an_admin_remove(
-    client_of: Make, engine: Engine, calls: dict[str, UUID]
-) -> None:
+def test_roles_may_play_request_and_delete(client_of: Make, engine: Engine, calls: dict[str, UUID]) -> None:
     viewer, reviewer, admin = (client_of(role) for role in (Role.VIEW, Role.REVIEW, Role.ADMIN))
     path = f"/api/events/{calls['never']}/clip"
     assert viewer.post(path).status_code == 403
     answer = reviewer.post(path)
     assert (answer.status_code, answer.json()["state"], answer.json()["asked_by"]) == (202, "asked", "token review")
-    assert admin.post(path).json()["asked_by"] == "token review", "it is asked for once"
+    assert admin.post(path).json()["asked_by"] == "token review", "the first request counts"
     assert reviewer.post(f"/api/events/{calls['here']}/clip").json()["state"] == "here"
     assert reviewer.post(f"/api/events/{calls['unknown']}/clip").status_code == 404
     here = f"/api/events/{calls['here']}/clip"
@@ -123,7 +121,7 @@ def test_a_viewer_may_listen_a_reviewer_ask_and_an_admin_remove(
     assert admin.delete(here).status_code == 404
 
 
-def test_too_many_on_their_way_are_refused_in_words(
+def test_too_many_unfinished_clips_are_refused(
     client_of: Make, calls: dict[str, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "MAX_OPEN", 1)
@@ -132,8 +130,8 @@ def test_too_many_on_their_way_are_refused_in_words(
     assert "unfinished clips" in answer.json()["detail"]
 
 
-def test_without_a_login_nobody_hears_anything(client_of: Make, calls: dict[str, UUID]) -> None:
-    stranger = client_of(Role.VIEW)
-    stranger.headers["Authorization"] = "Bearer wrong"
+def test_clips_need_a_login(client_of: Make, calls: dict[str, UUID]) -> None:
+    unknown_client = client_of(Role.VIEW)
+    unknown_client.headers["Authorization"] = "Bearer wrong"
     for path in ("clip", "clip.flac", "spectrogram.png"):
-        assert stranger.get(f"/api/events/{calls['here']}/{path}").status_code == 401
+        assert unknown_client.get(f"/api/events/{calls['here']}/{path}").status_code == 401

@@ -1,4 +1,4 @@
-"""The page of alerts, and the same for programs."""
+"""Alerts on their page and as JSON."""
 
 import threading
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ ALERTS = AlertSettings.model_validate(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
-def test_rules_state_history_and_delivery_are_shown_and_escaped(engine: Engine) -> None:
+def test_rules_and_alerts_are_shown_and_escaped(engine: Engine) -> None:
     firing = {
         "rule": "quiet", "subject": "pond/one", "occasion": "1", "site": "pond", "device": "one", "moment_utc": NOW,
         "fired_utc": NOW, "text": "<b>pond/one</b> was last heard of long ago",
@@ -37,7 +37,7 @@ def test_rules_state_history_and_delivery_are_shown_and_escaped(engine: Engine) 
                  "&lt;b&gt;pond/one", "mqtt: tried 2 times, waiting (&lt;i&gt;away&lt;/i&gt;)"):  # fmt: skip
         assert text in page
     assert "<b>pond" not in page
-    assert "Log out" not in page, "nobody is logged in"
+    assert "Log out" not in page, "there is no login"
     first, second = client.get("/api/alerts").json()
     assert (first["over_utc"], first["deliveries"][0]["tries"], second["deliveries"]) == (None, 2, [])
     answer = client.get("/api/alerts?limit=1")

@@ -1,38 +1,22 @@
-"""On the pages a call can be seen and heard, in a real browser, by mouse and by key."""
+"""Clips on the pages, in a real browser."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import Engine
-from support import eventually
+from support import Broker, eventually, free_port
 
 from anura_base.db.engine import open_database, write_transaction
+from anura_base.db.schema import metadata
 from anura_edge.wire import ClipDenial
 
 Make = Callable[..., Any]
 
 
-def show(page: Any, url: str) -> Any:
-    page.open(url)
-    there = f"location.href === {json.dumps(url)} && document.readyState === 'complete'"
-    eventually(lambda: page.evaluate(there))
-    return page
-
-
-def press(page: Any, key: str) -> None:
-    for kind in ("keyDown", "keyUp"):
-        text = {"text": key} if kind == "keyDown" else {}
-        page.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=ord(key.upper()), **text)
-
-
-def text_of(page: Any, selector: str) -> str:
-    return " ".join((page.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText") or "").split())
-
-
-def drawn(page: Any) -> bool:
-    """Whether the picture in the SVG has come: an image of its own asks for the same address."""
+def has_spectrogram(page: Any) -> bool:
+    """Return whether the spectrogram is loaded, by another image, because an image in SVG has no state."""
     return bool(
         page.evaluate(
             "(() => { window.probe ??= Object.assign(new Image(), {src: document.querySelector('.spectrogram image')"
@@ -41,20 +25,41 @@ def drawn(page: Any) -> bool:
     )
 
 
-def fits_a_phone(page: Any) -> None:
-    for width in (360, 1_280):
-        page.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=740, deviceScaleFactor=1, mobile=width < 400
-        )
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    broker = Broker(tmp_path_factory.mktemp("broker"), free_port())
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('clips') / 'base.db'}"
+
+
+@pytest.fixture(scope="module")
+def base(url: str, broker: Broker, launch: Make, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One base station for all tests of this module."""
+    path = tmp_path_factory.mktemp("settings") / "base.yaml"
+    path.write_text(yaml.safe_dump({"database": url, "mqtt": {"port": broker.port}, "web": {"port": 0}}))
+    base = launch(path)
+    eventually(base.connected)
+    return base
 
 
 @pytest.fixture
-def engine(database_url: str) -> Engine:
-    return open_database(database_url)
+def engine(base: Any, url: str) -> Iterator[Engine]:
+    """The database of the base station, without rows."""
+    engine = open_database(url)
+    with write_transaction(engine) as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(table.delete())
+    yield engine
+    engine.dispose()
 
 
-def test_a_call_is_seen_and_heard_on_review_and_on_now(
+def test_clip_is_shown_and_played_on_review_and_front_page(
     engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, clip_devices: Make
 ) -> None:
     with write_transaction(engine) as connection:
@@ -62,9 +67,9 @@ def test_a_call_is_seen_and_heard_on_review_and_on_now(
         event = sender.add_event(make.event(1))
         sender.request(event)
         sender.send_file(event, flac(seconds=12), 16_000)
-    engine.dispose()
-    page = show(open_page("about:blank"), f"{base.url}review?event={event}")
-    eventually(lambda: drawn(page))
+    page = open_page("about:blank")
+    page.show(f"{base.url}review?event={event}")
+    eventually(lambda: has_spectrogram(page))
     box = "['x', 'width'].map((name) => Number(document.querySelector('.spectrogram .box').getAttribute(name)))"
     x, width = page.evaluate(f"JSON.stringify({box})").strip("[]").split(",")
     assert float(x) == pytest.approx(500 / 22_050 / 12 * 800, abs=0.1)
@@ -72,28 +77,30 @@ def test_a_call_is_seen_and_heard_on_review_and_on_now(
     assert "the call is from 0.0 to 2.0 s" in page.evaluate(
         "document.querySelector('.spectrogram').getAttribute('aria-label')"
     )
-    press(page, "p")
+    page.press("p", ord("P"), "p")
     eventually(
         lambda: page.evaluate(
             "(({paused, currentTime}) => !paused && currentTime > 0)(document.querySelector('audio'))"
         )
     )
     assert page.evaluate("document.querySelector('audio').duration") == pytest.approx(12, abs=0.1)
-    press(page, "p")
+    page.press("p", ord("P"), "p")
     eventually(lambda: page.evaluate("document.querySelector('audio').paused"))
     assert page.evaluate("document.querySelector('[data-key=a]')") is None
-    fits_a_phone(page)
+    assert page.fits(360)
+    assert page.fits(1_280)
 
-    show(page, base.url)
-    eventually(lambda: drawn(page))
-    assert "Clips the last 1 received" in text_of(page, ".totals + section, section")
-    assert page.evaluate("document.querySelectorAll('.clips audio').length") == 1
-    fits_a_phone(page)
-    assert page.evaluate("document.querySelectorAll('[style], style').length") == 0
+    page.show(base.url)
+    eventually(lambda: has_spectrogram(page))
+    assert "Clips the last 1 received" in page.text_of(".totals + section, section")
+    assert page.count(".clips audio") == 1
+    assert page.fits(360)
+    assert page.fits(1_280)
+    assert page.count("[style], style") == 0
     assert page.complaints == []
 
 
-def test_what_plays_on_now_is_not_interrupted_by_news(
+def test_playing_clip_is_not_interrupted_by_updates(
     engine: Engine, base: Any, device: Any, open_page: Make, make: Any, flac: Make, clip_devices: Make
 ) -> None:
     with write_transaction(engine) as connection:
@@ -101,56 +108,56 @@ def test_what_plays_on_now_is_not_interrupted_by_news(
         event = sender.add_event(make.event(1))
         sender.request(event)
         sender.send_file(event, flac(seconds=2), 16_000)
-    engine.dispose()
-    page = show(open_page("about:blank"), base.url)
-    page.evaluate("var news = 0; stream.addEventListener('live', () => { news += 1; })")
+    page = open_page("about:blank")
+    page.show(base.url)
+    page.evaluate("var updates = 0; stream.addEventListener('live', () => { updates += 1; })")
     eventually(lambda: page.evaluate("document.querySelector('#link').className") == "live")
     start = "var player = document.querySelector('audio'); player.loop = true; player.play()"
     page.call("Runtime.evaluate", expression=start, userGesture=True)
     eventually(lambda: page.evaluate("player.currentTime > 0"))
-    before = page.evaluate("news")
+    before = page.evaluate("updates")
     device.send(make.event(2))
-    eventually(lambda: page.evaluate("news") > before)
+    eventually(lambda: page.evaluate("updates") > before)
     assert page.evaluate("document.querySelector('audio') === player && !player.paused")
     page.evaluate("player.pause()")
     device.send(make.event(3))
-    eventually(lambda: page.evaluate("document.querySelectorAll('#live table tbody tr').length") == 3)
+    eventually(lambda: page.count("#live table tbody tr") == 3)
     assert page.complaints == []
 
 
-def test_a_key_asks_for_a_clip_and_the_page_follows_it(
+def test_key_requests_a_clip_and_the_page_shows_its_state(
     engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, clip_devices: Make
 ) -> None:
-    def do(what: Callable[[Any], Any]) -> Any:
-        with write_transaction(engine) as connection:  # as the base station itself does
-            return what(clip_devices(connection))
+    def run(action: Callable[[Any], Any]) -> Any:
+        with write_transaction(engine) as connection:  # as the base station does it
+            return action(clip_devices(connection))
 
-    event, file = do(lambda sender: sender.add_event(make.event(1))), flac()
-    page = show(open_page("about:blank"), f"{base.url}review?event={event}")
-    assert "no audio of this call" in text_of(page, "#clip")
-    press(page, "a")
-    eventually(lambda: "is requested" in text_of(page, "#clip"))
-    do(lambda sender: sender.send_message(sender.part(event, file, 0, len(file) * 2 // 5)))
+    event, file = run(lambda sender: sender.add_event(make.event(1))), flac()
+    page = open_page("about:blank")
+    page.show(f"{base.url}review?event={event}")
+    assert "no audio of this call" in page.text_of("#clip")
+    page.press("a", ord("A"), "a")
+    eventually(lambda: "is requested" in page.text_of("#clip"))
+    run(lambda sender: sender.send_message(sender.part(event, file, 0, len(file) * 2 // 5)))
     eventually(
-        lambda: "being received: 39 %" in text_of(page, "#clip") or "being received: 40 %" in text_of(page, "#clip")
+        lambda: "being received: 39 %" in page.text_of("#clip") or "being received: 40 %" in page.text_of("#clip")
     )
-    do(lambda sender: sender.send_file(event, file))
+    run(lambda sender: sender.send_file(event, file))
     eventually(lambda: page.evaluate("document.querySelector('#clip audio') !== null"))
-    assert page.evaluate("document.querySelector('#clip').hasAttribute('hx-get')") is False, "it looks no more"
+    assert page.evaluate("document.querySelector('#clip').hasAttribute('hx-get')") is False, "the page no longer polls"
 
-    gone = do(lambda sender: sender.add_event(make.event(2, label="<img src=x>")))
-    show(page, f"{base.url}review?event={gone}")
-    press(page, "a")
-    eventually(lambda: "is requested" in text_of(page, "#clip"))
-    do(lambda sender: sender.send_message(ClipDenial(event=gone, why="gone", detail="<img src=x onerror=alert(1)>")))
-    eventually(lambda: "has no audio of this call" in text_of(page, "#clip"))
-    assert "<img src=x onerror=alert(1)>" in text_of(page, "#clip"), "as text"
-    assert "Request the clip again" in text_of(page, "#clip")
+    gone = run(lambda sender: sender.add_event(make.event(2, label="<img src=x>")))
+    page.show(f"{base.url}review?event={gone}")
+    page.press("a", ord("A"), "a")
+    eventually(lambda: "is requested" in page.text_of("#clip"))
+    run(lambda sender: sender.send_message(ClipDenial(event=gone, why="gone", detail="<img src=x onerror=alert(1)>")))
+    eventually(lambda: "has no audio of this call" in page.text_of("#clip"))
+    assert "<img src=x onerror=alert(1)>" in page.text_of("#clip"), "as text"
+    assert "Request the clip again" in page.text_of("#clip")
     assert page.complaints == []
-    engine.dispose()
 
 
-def test_a_clip_that_came_can_be_explored(
+def test_stored_clip_can_be_explored(
     engine: Engine, base: Any, open_page: Make, make: Any, flac: Make, clip_devices: Make
 ) -> None:
     with write_transaction(engine) as connection:
@@ -158,14 +165,14 @@ def test_a_clip_that_came_can_be_explored(
         event, other = sender.add_event(make.event(1)), sender.add_event(make.event(2))
         sender.request(event)
         sender.send_file(event, flac(seconds=3), 16_000)
-    engine.dispose()
-    page = show(open_page("about:blank"), f"{base.url}review?event={event}")
+    page = open_page("about:blank")
+    page.show(f"{base.url}review?event={event}")
     link = "document.querySelector('.clip a[href*=explore]')"
     eventually(lambda: page.evaluate(f"{link} !== null"))
     page.evaluate(f"{link}.click()")
-    eventually(lambda: "pond/swamp-1: Physalaemus cuvieri" in text_of(page, "#name"))
-    assert page.evaluate("document.getElementById('recording').selectedOptions[0].text") == text_of(page, "#name")
-    assert text_of(page, "#facts").startswith("0:03.0 ")
+    eventually(lambda: "pond/swamp-1: Physalaemus cuvieri" in page.text_of("#name"))
+    assert page.evaluate("document.getElementById('recording').selectedOptions[0].text") == page.text_of("#name")
+    assert page.text_of("#facts").startswith("0:03.0 ")
     assert page.complaints == []
-    show(page, f"{base.url}explore?recording={other}")
-    eventually(lambda: "request it" in text_of(page, "#problem"))
+    page.show(f"{base.url}explore?recording={other}")
+    eventually(lambda: "request it" in page.text_of("#problem"))

@@ -19,7 +19,7 @@ CLIP = (DEFAULT_BUNDLE / GOLDEN_CLIP).read_bytes()
 
 
 @pytest.fixture(autouse=True)
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def upload_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder for uploads. It must be empty after each request."""
     folder = tmp_path / "temporary"
     folder.mkdir()
@@ -27,14 +27,14 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def send(client: TestClient, token: str, content: bytes, asked: str = "name=mine.flac") -> tuple[int, bytes]:
-    answer = client.post(f"/explore/hear?{asked}", content=content, headers={"X-CSRF-Token": token})
+def send(client: TestClient, token: str, content: bytes, query: str = "name=mine.flac") -> tuple[int, bytes]:
+    answer = client.post(f"/explore/hear?{query}", content=content, headers={"X-CSRF-Token": token})
     return answer.status_code, answer.content
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_who_may_review_may_have_recordings_heard(
-    client_of: Callable[..., TestClient], add_user: Callable[..., None], log_in: LogIn, role: Role, kept: Path
+def test_analysis_needs_the_role_review(
+    client_of: Callable[..., TestClient], add_user: Callable[..., None], log_in: LogIn, role: Role, upload_folder: Path
 ) -> None:
     add_user("maria", role)
     client = client_of()
@@ -44,10 +44,10 @@ def test_who_may_review_may_have_recordings_heard(
     assert (client.get("/explore/recordings").json()["refusal"] is None) == may
     status, sent = send(client, token, CLIP)
     assert (status, b"mine.flac" in sent[:10_000]) == ((200, True) if may else (403, False))
-    assert list(kept.iterdir()) == []
+    assert list(upload_folder.iterdir()) == []
 
 
-def test_nobody_else_and_no_other_page_has_anything_heard(
+def test_analysis_needs_login_and_csrf_token(
     client_of: Callable[..., TestClient], add_user: Callable[..., None], log_in: LogIn
 ) -> None:
     add_user("maria", Role.ADMIN)
@@ -61,7 +61,7 @@ def test_nobody_else_and_no_other_page_has_anything_heard(
 
 
 @pytest.mark.parametrize(
-    ("asked", "content", "status"),
+    ("query", "content", "status"),
     [
         ("name=x.wav", b"", 422),
         ("name=x.txt", b"DATE,TIME", 422),
@@ -72,11 +72,11 @@ def test_nobody_else_and_no_other_page_has_anything_heard(
         ("name=x.flac", bytes(5_000), 413),
     ],
 )
-def test_what_cannot_be_heard_is_refused_in_words_and_goes(
+def test_invalid_upload_is_refused_and_deleted(
     client_of: Callable[..., TestClient],
     monkeypatch: pytest.MonkeyPatch,
-    kept: Path,
-    asked: str,
+    upload_folder: Path,
+    query: str,
     content: bytes,
     status: int,
 ) -> None:
@@ -84,14 +84,14 @@ def test_what_cannot_be_heard_is_refused_in_words_and_goes(
         monkeypatch.setattr(upload.Upload.__init__, "__defaults__", (None, 1_000))
     client = client_of()
     answer = client.post(
-        f"/explore/hear?{asked}", content=content, headers={"X-CSRF-Token": client.get("/token").json()}
+        f"/explore/hear?{query}", content=content, headers={"X-CSRF-Token": client.get("/token").json()}
     )
     assert answer.status_code == status
     assert len(answer.json()["detail"]) > 10
-    assert str(kept) not in answer.json()["detail"]
-    assert list(kept.iterdir()) == []
+    assert str(upload_folder) not in answer.json()["detail"]
+    assert list(upload_folder.iterdir()) == []
 
 
-def test_onnx_runtime_is_loaded_when_it_is_wanted() -> None:
+def test_onnx_runtime_is_loaded_at_the_first_analysis() -> None:
     program = "import sys, anura_base.web.app; print('onnxruntime' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "False\n"

@@ -1,4 +1,4 @@
-"""The explorer on the base station, in a real browser."""
+"""The page Explore in a real browser."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def station(tmp_path_factory: pytest.TempPathFactory, launch: Callable[[Path], A
     return launch(path)
 
 
-def test_a_recording_that_is_sent_is_shown_as_a_device_hears_it(station: Any, open_page: Callable[[str], Page]) -> None:
+def test_uploaded_recording_has_the_events_of_a_device(station: Any, open_page: Callable[[str], Page]) -> None:
     page = open_page(station.url + "explore")
     eventually(lambda: page.evaluate("document.readyState === 'complete'"))
     node = page.call("Runtime.evaluate", expression="document.getElementById('file')")["result"]["objectId"]

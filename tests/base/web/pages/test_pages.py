@@ -1,7 +1,6 @@
-"""Every page in a real browser, over a season that was put into the database."""
+"""Every page in a real browser, with a simulated season in the database."""
 
 import hashlib
-import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator
@@ -37,10 +36,10 @@ PAGES = [
     "users", "explore",
 ]  # fmt: skip
 
-NIGHTS = 9
+NIGHTS = 7
 
 HOSTILE = "<img src=x onerror=document.title='taken'>"
-"""As long as the shortest field of text may be."""
+"""As long as the shortest text field allows."""
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +53,9 @@ def engine(database: Path) -> Iterator[Engine]:
     install_triggers(engine)
     now = datetime.now(UTC)
     with engine.begin() as connection:
-        for parcel in season_messages(7, NIGHTS, 1, last_complete_night(), CALENDAR_DATE):
-            name = topic(parcel.recorder.site, parcel.recorder.name, parcel.kind)
-            ingest(connection, [RawMessage(name, parcel.payload, False, now)])
+        for message in season_messages(7, NIGHTS, 1, last_complete_night(), CALENDAR_DATE):
+            name = topic(message.recorder.site, message.recorder.name, message.kind)
+            ingest(connection, [RawMessage(name, message.payload, False, now)])
     _add_hostile(engine)
     rollup.refresh(engine)
     yield engine
@@ -78,63 +77,50 @@ def station(engine: Engine, database: Path, launch: Callable[[Path], Any]) -> An
 
 
 def _add_hostile(engine: Engine) -> None:
-    """A device that writes markup into every field that takes text."""
+    """Store rows of a device that writes markup into every text field."""
     start = datetime.now(UTC) - timedelta(hours=1)
-    said = dict.fromkeys(
+    texts = dict.fromkeys(
         ("recording", "recording_name", "model_id", "model_version", "model_sha256", "config_hash", "app_version"),
         HOSTILE,
     )
     row = {
-        **said, "site": "evil", "device": "box", "journal": uuid4(), "received_utc": start, "seq": 1, "rate_hz": 1_000,
+        **texts, "site": "evil", "device": "box", "journal": uuid4(), "received_utc": start, "seq": 1, "rate_hz": 1_000,
         "start_utc": start, "clock_source": "recorder",
     }  # fmt: skip
     call = {
         "id": uuid4(), "label": HOSTILE, "scientific_name": HOSTILE, "end_utc": start, "onset_sample": 0,
         "offset_sample": 9, "p_peak": 0.5, "p_mean": 0.5, "level_dbfs": -1,
     }  # fmt: skip
-    unwell = Health(
+    health_message = Health(
         utc=start, every_s=60, uptime_s=1, running_s=1, overruns=0, analysed_s=1, dropped_s=0, gaps=0, pending=0,
         app_version=HOSTILE, model_sha256=HOSTILE, config_hash=HOSTILE, problems=(HOSTILE,),
         battery_percent=41.6, on_battery=True,
     )  # fmt: skip
-    told = {
+    device = {
         "last_seen_utc": start,
         **dict.fromkeys(("state", "zone", "app_version", "model_id", "model_sha256"), HOSTILE),
     }
     key = {"site": "evil", "device": "box"}
     with engine.begin() as connection:
         connection.execute(insert(events).values({**row, **call}))
-        stretch = {"id": uuid4(), "state": "analysed", "first_sample": 0, "samples": 600_000}
-        connection.execute(insert(effort).values({**row, **stretch, "start_utc": start - timedelta(minutes=1)}))
-        connection.execute(insert(devices).values({**key, **told, "last_seen_utc": start}))
-        connection.execute(insert(health).values({**key, "received_utc": start, "message": unwell.to_bytes().decode()}))
+        effort_row = {"id": uuid4(), "state": "analysed", "first_sample": 0, "samples": 600_000}
+        connection.execute(insert(effort).values({**row, **effort_row, "start_utc": start - timedelta(minutes=1)}))
+        connection.execute(insert(devices).values({**key, **device, "last_seen_utc": start}))
+        connection.execute(
+            insert(health).values({**key, "received_utc": start, "message": health_message.to_bytes().decode()})
+        )
 
 
-def show(page, url: str):  # noqa: ANN001, ANN201
-    page.open(url)
-    there = f"location.href === {json.dumps(url)} && document.readyState === 'complete'"
-    eventually(lambda: page.evaluate(there))
-    return page
-
-
-def text_of(page, selector: str = "main") -> str:  # noqa: ANN001
-    """Return what a person sees of a part of the page; nothing while another page is loading."""
-    return " ".join((page.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText") or "").split())
-
-
-def test_every_page_obeys_the_policy_runs_nothing_of_a_device_and_fits_a_phone(station, open_page) -> None:  # noqa: ANN001
+def test_every_page_obeys_the_policy_and_fits_a_phone(station, open_page) -> None:  # noqa: ANN001
     page = open_page("about:blank")
     for path in PAGES:
-        show(page, station.url + path)
+        page.show(station.url + path)
         assert page.evaluate("document.title").startswith("anura: ")
         assert page.evaluate("document.querySelector('img[src=x]')") is None
-        assert page.evaluate("document.querySelectorAll('[style], style, script:not([src])').length") == 0
-        assert page.evaluate("document.querySelectorAll('nav a[aria-current]').length") == 1
+        assert page.count("[style], style, script:not([src])") == 0
+        assert page.count("nav a[aria-current]") == 1
         for width in (1280, 360):
-            page.call(
-                "Emulation.setDeviceMetricsOverride", width=width, height=740, deviceScaleFactor=1, mobile=width < 400
-            )
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert page.fits(width), path
         unnamed = (
             "[...document.querySelectorAll('input:not([type=hidden]), select')].filter((field) => !field.labels.length)"
         )
@@ -142,7 +128,7 @@ def test_every_page_obeys_the_policy_runs_nothing_of_a_device_and_fits_a_phone(s
     assert page.complaints == []
 
 
-def test_markup_in_a_field_is_shown_as_text(station) -> None:  # noqa: ANN001
+def test_markup_of_a_device_is_shown_as_text(station) -> None:  # noqa: ANN001
     escaped = "&lt;img src=x onerror="
     for path in (
         "",
@@ -156,19 +142,20 @@ def test_markup_in_a_field_is_shown_as_text(station) -> None:  # noqa: ANN001
         assert escaped in answer, path
 
 
-def test_the_species_page_shows_a_heatmap_and_changes_with_the_filters(station, engine, open_page) -> None:  # noqa: ANN001
-    page = show(open_page("about:blank"), station.url + "species")
+def test_species_heatmap_changes_with_the_filters(station, engine, open_page) -> None:  # noqa: ANN001
+    page = open_page("about:blank")
+    page.show(station.url + "species")
     rows = "document.querySelectorAll('.heat tbody tr').length"
     with engine.connect() as connection:
         species = connection.scalar(select(func.count(call_slots.c.species.distinct())))
     assert page.evaluate(rows) == species
     first = "document.querySelector('.heat tbody tr td')"
-    assert page.evaluate(f"{first}.className") == "none", "there is no effort before the season"
-    assert "no effort" in page.evaluate(f"{first}.title")
+    assert page.evaluate(f"{first}.className") == "none", "nothing was analysed before the season"
+    assert "not analysed" in page.evaluate(f"{first}.title")
     page.evaluate("document.querySelector('input[value=sunset]').click()")
     eventually(lambda: "hours since sunset" in page.evaluate("document.querySelector('#result h2').textContent"))
     assert "view=sunset" in page.evaluate("location.search")
-    assert page.evaluate("document.querySelectorAll('.lines polyline').length") > 0
+    assert page.count(".lines polyline") > 0
     page.evaluate("document.querySelector('input[value=night]').click()")
     eventually(lambda: page.evaluate("document.querySelector('.heat .month') !== null"))
     page.evaluate(
@@ -179,7 +166,7 @@ def test_the_species_page_shows_a_heatmap_and_changes_with_the_filters(station, 
     assert page.complaints == []
 
 
-def test_the_table_has_the_numbers_of_the_heatmap_and_says_na_where_nobody_listened(station) -> None:  # noqa: ANN001
+def test_species_table_has_na_without_analysed_audio(station) -> None:  # noqa: ANN001
     head, *rows = (line.split(",") for line in station.get("species.csv?site=beaver-pond").splitlines())
     assert head == ["species", "night", "calls", "hours_analysed", "calls_per_hour"]
     assert {row[4] for row in rows if row[3] == "0.0000"} == {"NA"}
@@ -187,26 +174,27 @@ def test_the_table_has_the_numbers_of_the_heatmap_and_says_na_where_nobody_liste
         assert rate == "NA" or abs(int(calls) / float(hours) - float(rate)) < 0.01 * float(rate) + 1e-3
 
 
-def test_a_night_shows_calls_effort_and_the_sun(station, open_page) -> None:  # noqa: ANN001
-    page = show(open_page("about:blank"), station.url + "night?site=beaver-pond")
-    assert "Beaver pond" in text_of(page, "h2")
-    assert "sunset" in text_of(page, "h2")
+def test_night_shows_calls_effort_and_sun(station, open_page) -> None:  # noqa: ANN001
+    page = open_page("about:blank")
+    page.show(station.url + "night?site=beaver-pond")
+    assert "Beaver pond" in page.text_of("h2")
+    assert "sunset" in page.text_of("h2")
     for part in (".call", ".effort.analysed", ".unsampled", ".sun", ".i1"):
-        assert page.evaluate(f"document.querySelectorAll('.time {part}').length") > 0, part
-    before = text_of(page, "h2")
+        assert page.count(f".time {part}") > 0, part
+    before = page.text_of("h2")
     page.evaluate("document.querySelector('a[rel=prev]').click()")
-    eventually(lambda: text_of(page, "h2") not in {"", before})
+    eventually(lambda: page.text_of("h2") not in {"", before})
     assert page.complaints == []
 
 
-def test_a_night_that_nobody_heard_says_so(station) -> None:  # noqa: ANN001
+def test_night_without_audio_is_reported(station) -> None:  # noqa: ANN001
     assert "No audio was analysed in this night" in station.get("night?site=beaver-pond&evening=2020-01-01")
 
 
 @pytest.mark.parametrize(
     "path", ["night?site=nowhere", "night?evening=tomorrow", "species?view=moon", "species?first=0", "review?event=7"]
 )
-def test_a_bad_address_is_refused_in_words(station, path: str) -> None:  # noqa: ANN001
+def test_invalid_address_is_refused(station, path: str) -> None:  # noqa: ANN001
     assert station.status(path) in {404, 422}
 
 
@@ -219,13 +207,14 @@ def test_a_bad_address_is_refused_in_words(station, path: str) -> None:  # noqa:
         "anomalies?evening=0001-01-01",
     ],
 )
-def test_an_end_of_the_calendar_does_not_end_in_an_error_of_ours(station, path: str) -> None:  # noqa: ANN001
+def test_end_of_the_calendar_is_no_server_error(station, path: str) -> None:  # noqa: ANN001
     assert station.status(path) in {200, 422}
 
 
-def test_the_network_shows_each_device_and_a_map(station, open_page) -> None:  # noqa: ANN001
-    page = show(open_page("about:blank"), station.url + "network")
-    shown = text_of(page)
+def test_network_shows_each_device_and_a_map(station, open_page) -> None:  # noqa: ANN001
+    page = open_page("about:blank")
+    page.show(station.url + "network")
+    shown = page.text_of()
     for text in (
         "offline",
         "the battery is at 3%",
@@ -234,65 +223,66 @@ def test_the_network_shows_each_device_and_a_map(station, open_page) -> None:  #
         "frogs-eastern-north-america",
     ):
         assert text in shown
-    assert page.evaluate("document.querySelectorAll('.map .place text').length") == len(SITES) + 1
+    assert page.count(".map .place text") == len(SITES) + 1
 
 
-def test_keys_confirm_reject_name_and_undo_a_call(station, engine: Engine, open_page) -> None:  # noqa: ANN001
-    page = show(open_page("about:blank"), station.url + "review?species=Hyla+cinerea&order=highest")
+def test_keys_confirm_reject_relabel_and_undo(station, engine: Engine, open_page) -> None:  # noqa: ANN001
+    page = open_page("about:blank")
+    page.show(station.url + "review?species=Hyla+cinerea&order=highest")
 
     def press(key: str, code: int) -> None:
         for kind in ("keyDown", "keyUp"):
             text = {"text": "\r" if key == "Enter" else key} if kind == "keyDown" else {}
             page.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text)
 
-    def words() -> list[tuple[str, str, str]]:
+    def stored_reviews() -> list[tuple[str, str, str]]:
         with engine.connect() as connection:
             query = select(reviews.c.verdict, reviews.c.label, reviews.c.reviewer).order_by(reviews.c.number)
             return [tuple(row) for row in connection.execute(query)]
 
     def shown() -> str:
-        """Return what is to be judged, nothing while the page changes."""
+        """Return the address of the form, or "" while the page is loading."""
         return page.evaluate("document.querySelector('form.verdict')?.getAttribute('action')") or ""
 
     first = shown()
     press("c", 67)
-    eventually(lambda: words() == [("confirmed", "", "local")])
-    second = eventually(lambda: now if (now := shown()) != first else None)
+    eventually(lambda: stored_reviews() == [("confirmed", "", "local")])
+    second = eventually(lambda: address if (address := shown()) != first else None)
     press("r", 82)
-    eventually(lambda: len(words()) == 2)
-    third = eventually(lambda: now if (now := shown()) not in {first, second} else None)
+    eventually(lambda: len(stored_reviews()) == 2)
+    third = eventually(lambda: address if (address := shown()) not in {first, second} else None)
     press("l", 76)
     eventually(lambda: page.evaluate("document.activeElement.name") == "label")
     for key in "PHYCUV":
         press(key, ord(key))
     press("Enter", 13)
-    eventually(lambda: words()[2:] == [("relabelled", "PHYCUV", "local")])
+    eventually(lambda: stored_reviews()[2:] == [("relabelled", "PHYCUV", "local")])
     eventually(lambda: shown() not in {third, ""})
     press("u", 85)
-    eventually(lambda: words()[3:] == [("undone", "", "local")])
+    eventually(lambda: stored_reviews()[3:] == [("undone", "", "local")])
     eventually(lambda: shown().partition("?")[0] == third.partition("?")[0])
-    assert "1 50 %" in text_of(page, ".precision tbody tr")
+    assert "1 50 %" in page.text_of(".precision tbody tr")
     assert page.complaints == []
 
     with zipfile.ZipFile(BytesIO(urlopen(station.url + "review/training.zip").read())) as archive:
         labels = archive.read("labels.csv").decode().splitlines()
-        kept = archive.read("reviews.csv").decode().splitlines()
-    assert (len(labels), len(kept)) == (2, 3), "one call is right, two have a word that counts"
+        all_reviews = archive.read("reviews.csv").decode().splitlines()
+    assert (len(labels), len(all_reviews)) == (2, 3), "one call is accepted, and two have a current review"
 
 
-def test_sums_follow_what_comes_while_the_station_runs(station, engine: Engine) -> None:  # noqa: ANN001
+def test_rollup_follows_changed_rows(station, engine: Engine) -> None:  # noqa: ANN001
     with engine.begin() as connection:
         connection.execute(update(events).where(events.c.label == "LITCLA").values(scientific_name="Newly named"))
 
-    def settled() -> bool:
+    def is_fresh() -> bool:
         with engine.connect() as connection:
             return connection.scalar(select(func.count()).select_from(stale_days)) == 0
 
-    eventually(settled)
+    eventually(is_fresh)
     assert "Newly named" in station.get("species")
 
 
-def test_what_is_vendored_is_what_its_list_says() -> None:
+def test_vendored_files_have_the_listed_hashes() -> None:
     folder = Path(str(files("anura_base.web") / "static" / "vendor"))
     listed = dict(re.findall(r"^sha256 ([0-9a-f]{64})  (\S+)$", (folder / "VENDORED.txt").read_text(), re.MULTILINE))
     assert {name: digest for digest, name in listed.items()} == {

@@ -1,4 +1,4 @@
-"""What the page of users does is what the commands do, and nobody but an admin does it."""
+"""The page Users: links, roles and sessions."""
 
 import logging
 import re
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cheap_passwords import PASSWORD
 from sqlalchemy import Engine, update
 from starlette.testclient import TestClient
 from support import eventually, free_port
@@ -17,13 +18,12 @@ from anura_base.access import accounts
 from anura_base.access.roles import Role
 from anura_base.access.tables import invitations
 
-PASSWORD = "frogs call after the rain"
-OTHER = "and before the rain, too"
+NEW_PASSWORD = "and before the rain, too"
 
 
 @pytest.fixture
 def admin(client_of, add_user, log_in) -> TestClient:  # noqa: ANN001
-    """Maria, an admin, at her browser; beside her there is José, who reviews."""
+    """The client of the admin maria. There is also the user jose with the role review."""
     add_user("maria", Role.ADMIN)
     add_user("jose", Role.REVIEW)
     client = client_of()
@@ -31,66 +31,66 @@ def admin(client_of, add_user, log_in) -> TestClient:  # noqa: ANN001
     return client
 
 
-def listed(engine: Engine) -> dict[str, tuple[str, bool]]:
+def user_states(engine: Engine) -> dict[str, tuple[str, bool]]:
     with engine.connect() as connection:
         return {row.name: (row.role, row.disabled_utc is None) for row in accounts.list_users(connection)}
 
 
-def link_in(answer: Any) -> str:
+def find_link(answer: Any) -> str:
     found = re.search(r'value="http://127.0.0.1:8080(/invitation\?key=[^"]+)"', answer.text)
     assert found, answer.text
     return found[1]
 
 
-def choose(client: TestClient, link: str, password: str, again: str | None = None) -> Any:
+def set_password(client: TestClient, link: str, password: str, again: str | None = None) -> Any:
     page = client.get(link).text
     token, key = (page.split(f'name="{name}" value="')[1].split('"')[0] for name in ("csrf_token", "key"))
     data = {"csrf_token": token, "key": key, "password": password, "again": password if again is None else again}
     return client.post("/invitation", data=data)
 
 
-def test_a_link_makes_a_user_once_and_the_admin_never_knows_the_password(admin, client_of, engine, caplog) -> None:  # noqa: ANN001
+def test_link_adds_a_user_once_and_is_not_stored(admin, client_of, engine, caplog) -> None:  # noqa: ANN001
     with caplog.at_level(logging.INFO):
-        link = link_in(admin.post("/users/add", data={"name": "ana", "role": "view"}))
-        assert "ana" not in listed(engine)
+        link = find_link(admin.post("/users/add", data={"name": "ana", "role": "view"}))
+        assert "ana" not in user_states(engine)
         ana = client_of()
-        assert choose(ana, link, PASSWORD, "something else here").status_code == 422
-        assert choose(ana, link, "short").status_code == 422
-        assert choose(ana, link, OTHER).headers["Location"] == "/login"
-    assert listed(engine)["ana"] == ("view", True)
-    assert accounts.authenticate(engine, "ana", OTHER)
+        assert set_password(ana, link, PASSWORD, "something else here").status_code == 422
+        assert set_password(ana, link, "short").status_code == 422
+        assert set_password(ana, link, NEW_PASSWORD).headers["Location"] == "/login"
+    assert user_states(engine)["ana"] == ("view", True)
+    assert accounts.authenticate(engine, "ana", NEW_PASSWORD)
     assert ana.get(link).status_code == 404
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("anura_base")]
-    assert "maria made a link for the new user ana with the role view" in ours
-    assert link.partition("=")[2] not in str(ours)
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("anura_base")]
+    assert "maria made a link for the new user ana with the role view" in messages
+    assert link.partition("=")[2] not in str(messages)
     with engine.connect() as connection:
         assert link.partition("=")[2] not in str(connection.exec_driver_sql("SELECT * FROM invitations").all())
 
 
-def test_a_link_for_a_new_password_ends_what_was_begun_with_the_old_one(admin, client_of, engine, log_in) -> None:  # noqa: ANN001
+def test_link_for_a_new_password_ends_old_sessions(admin, client_of, engine, log_in) -> None:  # noqa: ANN001
     jose = client_of()
     log_in(jose, "jose")
-    link = link_in(admin.post("/users/jose/link"))
-    assert jose.get("/me").status_code == 200, "until it is used nothing changes"
-    assert choose(client_of(), link, OTHER).status_code == 303
+    link = find_link(admin.post("/users/jose/link"))
+    assert jose.get("/me").status_code == 200, "an unused link changes nothing"
+    assert set_password(client_of(), link, NEW_PASSWORD).status_code == 303
     assert jose.get("/me").status_code == 401
-    assert accounts.authenticate(engine, "jose", OTHER)
-    assert listed(engine)["jose"] == ("review", True)
+    assert accounts.authenticate(engine, "jose", NEW_PASSWORD)
+    assert user_states(engine)["jose"] == ("review", True)
 
 
-def test_a_later_link_a_withdrawal_and_three_days_end_a_link(admin, client_of, engine) -> None:  # noqa: ANN001
-    first, second = (link_in(admin.post("/users/add", data={"name": "ana", "role": "view"})) for _ in range(2))
-    anybody = client_of()
-    assert [anybody.get(link).status_code for link in (first, second)] == [404, 200]
+def test_link_is_invalid_after_replacement_withdrawal_or_three_days(admin, client_of, engine) -> None:  # noqa: ANN001
+    first, second = (find_link(admin.post("/users/add", data={"name": "ana", "role": "view"})) for _ in range(2))
+    visitor = client_of()
+    assert [visitor.get(link).status_code for link in (first, second)] == [404, 200]
     admin.post("/users/ana/withdraw")
-    assert anybody.get(second).status_code == 404
-    third = link_in(admin.post("/users/add", data={"name": "ana", "role": "view"}))
+    assert visitor.get(second).status_code == 404
+    third = find_link(admin.post("/users/add", data={"name": "ana", "role": "view"}))
     with engine.begin() as connection:
         connection.execute(update(invitations).values(until_utc=datetime.now(UTC)))
-    assert anybody.get(third).status_code == 404
+    assert visitor.get(third).status_code == 404
 
 
-def test_what_is_taken_away_is_gone_at_once(admin, client_of, engine, log_in) -> None:  # noqa: ANN001
+def test_changed_rights_apply_at_once(admin, client_of, engine, log_in) -> None:  # noqa: ANN001
     jose = client_of()
     log_in(jose, "jose")
     admin.post("/users/jose/role", data={"role": "view"})
@@ -105,16 +105,16 @@ def test_what_is_taken_away_is_gone_at_once(admin, client_of, engine, log_in) ->
     assert accounts.authenticate(engine, "jose", PASSWORD)
 
 
-@pytest.mark.parametrize("what", [("role", {"role": "review"}), ("disable", {})])
-def test_the_last_admin_stays(admin, engine, what) -> None:  # noqa: ANN001
-    path, data = what
+@pytest.mark.parametrize("change", [("role", {"role": "review"}), ("disable", {})])
+def test_last_admin_cannot_be_removed(admin, engine, change) -> None:  # noqa: ANN001
+    path, data = change
     refused = admin.post(f"/users/maria/{path}", data=data)
     assert (refused.status_code, "no admin would be left" in refused.text) == (409, True)
-    assert listed(engine)["maria"] == ("admin", True)
+    assert user_states(engine)["maria"] == ("admin", True)
     assert admin.get("/me").json() == "maria admin"
     admin.post("/users/jose/role", data={"role": "admin"})
     admin.post("/users/jose/disable")
-    assert admin.post(f"/users/maria/{path}", data=data).status_code == 409, "one who is disabled is no admin"
+    assert admin.post(f"/users/maria/{path}", data=data).status_code == 409, "a disabled admin does not count"
 
 
 @pytest.mark.parametrize(
@@ -129,18 +129,18 @@ def test_the_last_admin_stays(admin, engine, what) -> None:  # noqa: ANN001
         ("nobody/disable", {}, 409),
     ],
 )
-def test_a_mistake_changes_nothing(admin, engine, path, data, status) -> None:  # noqa: ANN001
-    before = listed(engine)
+def test_invalid_change_is_refused(admin, engine, path, data, status) -> None:  # noqa: ANN001
+    before = user_states(engine)
     assert admin.post(f"/users/{path}", data=data).status_code == status
-    assert listed(engine) == before
+    assert user_states(engine) == before
 
 
-ACTS = ["add", "jose/link", "jose/role", "jose/disable", "jose/enable", "jose/end-sessions", "jose/withdraw"]
+ACTIONS = ["add", "jose/link", "jose/role", "jose/disable", "jose/enable", "jose/end-sessions", "jose/withdraw"]
 
 
-@pytest.mark.parametrize("path", ACTS)
-def test_only_an_admin_and_only_from_our_own_page(admin, client_of, engine, log_in, path) -> None:  # noqa: ANN001
-    before, data = listed(engine), {"name": "ana", "role": "admin"}
+@pytest.mark.parametrize("path", ACTIONS)
+def test_change_needs_an_admin_and_an_own_page(admin, client_of, engine, log_in, path) -> None:  # noqa: ANN001
+    before, data = user_states(engine), {"name": "ana", "role": "admin"}
     jose = client_of()
     jose.headers["X-CSRF-Token"] = log_in(jose, "jose")
     assert jose.get("/users").status_code == 403
@@ -150,20 +150,20 @@ def test_only_an_admin_and_only_from_our_own_page(admin, client_of, engine, log_
     assert admin.post(f"/users/{path}", data=data, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     del admin.headers["X-CSRF-Token"]
     assert admin.post(f"/users/{path}", data=data).status_code == 403
-    assert listed(engine) == before
+    assert user_states(engine) == before
 
 
-def test_at_a_machine_without_users_the_first_one_is_an_admin(client_of, engine) -> None:  # noqa: ANN001
+def test_first_user_must_be_an_admin(client_of, engine) -> None:  # noqa: ANN001
     client = client_of()
     client.headers["X-CSRF-Token"] = client.get("/token").json()
     assert client.post("/users/add", data={"name": "ana", "role": "view"}).status_code == 409
-    link = link_in(client.post("/users/add", data={"name": "ana", "role": "admin"}))
-    assert client.get("/me").json() == "local admin", "until there is a user"
-    assert choose(client_of(), link, PASSWORD).status_code == 303
+    link = find_link(client.post("/users/add", data={"name": "ana", "role": "admin"}))
+    assert client.get("/me").json() == "local admin", "as long as there is no user"
+    assert set_password(client_of(), link, PASSWORD).status_code == 303
     assert client.get("/me").status_code == 401
 
 
-def test_in_a_browser_an_admin_adds_a_user_who_chooses_a_password_and_logs_in(
+def test_invited_user_logs_in_with_a_browser(
     tmp_path: Path,
     launch: Callable[[Path], Any],
     open_page: Callable[[str], Any],
@@ -200,9 +200,9 @@ def test_in_a_browser_an_admin_adds_a_user_who_chooses_a_password_and_logs_in(
     page.call("Page.navigate", url=link)
     shows("[name=again]")
     assert page.evaluate("document.querySelector('[name=username]').value") == "ana"
-    fill(password=OTHER, again=OTHER)
+    fill(password=NEW_PASSWORD, again=NEW_PASSWORD)
     shows("[name=next]")
-    fill(name="ana", password=OTHER)
+    fill(name="ana", password=NEW_PASSWORD)
     shows("nav")
     assert "ana" in page.evaluate("document.querySelector('header').innerText")
     assert "Users" not in page.evaluate("document.querySelector('nav').innerText")
