@@ -7,7 +7,7 @@ from threading import Event
 import numpy as np
 
 from anura_edge.audio import FloatArray
-from anura_edge.clocks.sample_clock import Reading
+from anura_edge.clocks.sample_clock import ClockReading
 from anura_edge.errors import SourceError
 from anura_edge.sources.microphone.capture_client import CapturedBlock
 
@@ -17,25 +17,25 @@ BLOCK_S = 0.1
 class SimulatedClock:
     """The clocks of a machine. They move only when a test or the microphone moves them."""
 
-    def __init__(self, utc_s: float, monotonic_s: float = 1_000.0, *, known: bool = True) -> None:
-        self.monotonic_s, self.known = monotonic_s, known
+    def __init__(self, utc_s: float, monotonic_s: float = 1_000.0, *, is_trusted: bool = True) -> None:
+        self.monotonic_s, self.is_trusted = monotonic_s, is_trusted
         self._offset_s = utc_s - monotonic_s
         self._plan: list[tuple[float, float, bool]] = []
 
-    def read(self) -> Reading:
+    def read(self) -> ClockReading:
         """Read all clocks at the same time."""
         while self._plan and self._plan[0][0] <= self.monotonic_s:
-            _, forward_s, self.known = self._plan.pop(0)
+            _, forward_s, self.is_trusted = self._plan.pop(0)
             self._offset_s += forward_s
-        return Reading(self.monotonic_s, self.monotonic_s + self._offset_s, self.known)
+        return ClockReading(self.monotonic_s, self.monotonic_s + self._offset_s, self.is_trusted)
 
     def sleep(self, seconds: float) -> None:
         """Move the time forward."""
         self.monotonic_s += seconds
 
-    def plan_step(self, at_s: float, forward_s: float, *, known: bool = True) -> None:
-        """Plan a step of the wall clock at a monotonic time. `known` says whether the time is trusted afterwards."""
-        self._plan = sorted([*self._plan, (at_s, forward_s, known)])
+    def plan_step(self, at_s: float, forward_s: float, *, is_trusted: bool = True) -> None:
+        """Plan a step of the wall clock at a monotonic time. `is_trusted` is the state afterwards."""
+        self._plan = sorted([*self._plan, (at_s, forward_s, is_trusted)])
 
 
 @dataclass

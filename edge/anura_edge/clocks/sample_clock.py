@@ -43,7 +43,7 @@ FIRST_RELEASE = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClockReading:
     """The clocks of a machine at one moment."""
 
     monotonic_s: float
@@ -52,14 +52,14 @@ class Reading:
     utc_s: float
     """Since 1970, by the wall clock."""
 
-    known: bool
+    is_trusted: bool
     """Whether the wall clock is trusted."""
 
 
 class Clock(Protocol):
     """The clocks of a machine, real or simulated."""
 
-    def read(self) -> Reading:
+    def read(self) -> ClockReading:
         """Read all clocks at one moment."""
 
     def sleep(self, seconds: float) -> None:
@@ -110,7 +110,7 @@ class SampleClock:
 class ClockChange:
     """The wall clock was set, or is trusted from now on."""
 
-    known: bool
+    is_trusted: bool
     """True: it is trusted from now on and was not before. False: it was set."""
 
     forward_s: float
@@ -124,14 +124,14 @@ class WallClock:
     that came from it.
     """
 
-    def __init__(self, first: Reading) -> None:
+    def __init__(self, first: ClockReading) -> None:
         self._offset_s = first.utc_s - first.monotonic_s
-        self.source = ClockSource.SYSTEM if first.known else ClockSource.UNKNOWN
+        self.source = ClockSource.SYSTEM if first.is_trusted else ClockSource.UNKNOWN
 
-    def update(self, reading: Reading) -> ClockChange | None:
+    def update(self, reading: ClockReading) -> ClockChange | None:
         """Compare the clocks. Return the change of the wall clock since the last call, or None."""
         forward_s = reading.utc_s - reading.monotonic_s - self._offset_s
-        becomes_trusted = self.source == ClockSource.UNKNOWN and reading.known
+        becomes_trusted = self.source == ClockSource.UNKNOWN and reading.is_trusted
         if self.source == ClockSource.UNKNOWN and not becomes_trusted:
             return None
         self._offset_s += forward_s
@@ -150,19 +150,19 @@ class SystemClock:
         """`trust` says whether the wall clock is correct. With `auto` the operating system decides."""
         self._trust, self._stop = trust, stop
 
-    def read(self) -> Reading:
+    def read(self) -> ClockReading:
         """Read all clocks at one moment. Read again if another program ran between two readings."""
         while True:
             before_s, utc_s, after_s = monotonic_s(), time.time(), monotonic_s()
             if after_s - before_s < 0.01:
-                return Reading(before_s, utc_s, self._known(utc_s) if self._trust == "auto" else self._trust)
+                return ClockReading(before_s, utc_s, self._is_trusted(utc_s) if self._trust == "auto" else self._trust)
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not longer than until the program is stopped."""
         self._stop.wait(seconds)
 
     @staticmethod
-    def _known(utc_s: float) -> bool:
+    def _is_trusted(utc_s: float) -> bool:
         return utc_s > FIRST_RELEASE and bool(clock_synchronised() or _from_battery())
 
 

@@ -1,1 +1,1 @@
-"""How rows reach the base station: each once, whatever brokers and links do."""
+"""Delivery of rows, health messages and clips to the base station over MQTT."""

@@ -22,7 +22,7 @@ from anura_edge.store.salvage import copy_readable
 log = logging.getLogger(__name__)
 
 _SUFFIXES = ("", "-wal", "-shm")
-"""SQLite keeps one database in up to three files."""
+"""SQLite stores one database in up to three files."""
 
 
 def open_journal(path: Path) -> Journal:

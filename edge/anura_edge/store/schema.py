@@ -5,16 +5,16 @@ A released step never changes. A change of the tables is a new step.
 
 _FIRST = """
 CREATE TABLE journal (id TEXT NOT NULL) STRICT;
-CREATE TABLE recordings (             -- what has been analysed to its end, by which model
+CREATE TABLE recordings (             -- recordings that a model has analysed to their end
     id TEXT NOT NULL, model_sha256 TEXT NOT NULL, name TEXT NOT NULL, start_utc TEXT NOT NULL,
     clock_source TEXT NOT NULL, rate_hz INTEGER NOT NULL, channels INTEGER NOT NULL,
     PRIMARY KEY (id, model_sha256)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE unreadable (             -- what could not be analysed, and why
+CREATE TABLE unreadable (             -- files that could not be analysed, and the reason
     name TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
     PRIMARY KEY (name, size, mtime_ns)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE outbox (                 -- what the base station has not acknowledged, no number being used twice
+CREATE TABLE outbox (                 -- rows that the base station has not acknowledged. No number is used twice
     seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL CHECK (kind IN ('event', 'effort')), id TEXT NOT NULL
 ) STRICT;
 CREATE TABLE event (
@@ -33,13 +33,13 @@ CREATE TABLE effort (
 """
 
 _NOTICES = """
-CREATE TABLE notice (                 -- what happened to the device itself
+CREATE TABLE notice (                 -- events of the device itself
     id TEXT PRIMARY KEY, what TEXT NOT NULL, utc TEXT NOT NULL, detail TEXT NOT NULL, recording TEXT NOT NULL,
     amount REAL, model_id TEXT NOT NULL, model_version TEXT NOT NULL, model_sha256 TEXT NOT NULL,
     config_hash TEXT NOT NULL, app_version TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE outbox RENAME TO outbox_1;
-CREATE TABLE outbox (                 -- as before, for rows of any kind, and what was used of the sequence stays used
+CREATE TABLE outbox (                 -- as before, for rows of any kind. Used numbers stay used
     seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL
 ) STRICT;
 INSERT INTO outbox SELECT * FROM outbox_1;
@@ -49,10 +49,10 @@ DROP TABLE outbox_1;
 """
 
 _SETTLED = """
-CREATE TABLE settled (                -- what was delivered, and when, below zero what lost its number
+CREATE TABLE settled (                -- delivered rows. A number below zero is not from the sequence
     seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, utc TEXT NOT NULL
 ) STRICT;
-CREATE TABLE dead_letter (            -- what nobody takes, and why
+CREATE TABLE dead_letter (            -- rows that are refused, and the reason
     seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, utc TEXT NOT NULL, reason TEXT NOT NULL
 ) STRICT;
 INSERT INTO settled
@@ -63,7 +63,7 @@ INSERT INTO settled
 """
 
 _PROGRESS = """
-CREATE TABLE progress (               -- effort of the microphone's last recording that still grows, as it would be sent
+CREATE TABLE progress (               -- effort of the microphone's last recording that still grows, as JSON
     id TEXT PRIMARY KEY, row TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
@@ -76,7 +76,7 @@ ALTER TABLE recordings ADD COLUMN is_whole INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE recordings ADD COLUMN hearings INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE recordings ADD COLUMN replaced_by TEXT;
 CREATE INDEX recordings_by_head ON recordings (head);
-CREATE TABLE glance (                 -- which recording a file holds, to know it again without reading much of it
+CREATE TABLE glance (                 -- quick fingerprint of a file, and its recording
     id BLOB PRIMARY KEY, recording TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE event ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;
@@ -86,10 +86,10 @@ CREATE INDEX effort_by_recording ON effort (recording);
 """
 
 _CLIPS = """
-CREATE TABLE clip (                   -- in which saved file a call is, and whether the base station needs no more of it
+CREATE TABLE clip (                   -- the clip of an event. `settled`: the base station needs no more of it
     event TEXT PRIMARY KEY, name TEXT NOT NULL, first_sample INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE clip_spent (             -- what was sent of clips, by day in UTC
+CREATE TABLE clip_spent (             -- bytes of clips that were sent, by day in UTC
     day TEXT PRIMARY KEY, bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 """

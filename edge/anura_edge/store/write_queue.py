@@ -31,7 +31,7 @@ class PendingWrite:
 
     @property
     def progress(self) -> tuple[Effort, ...] | None:
-        """The effort that still grows; None if nothing is known about it."""
+        """The effort that still grows, or None if it has not changed."""
         return self.results[-1].progress if self.results else None
 
     @property
@@ -46,7 +46,7 @@ class PendingWrite:
 
 
 class WriteQueue:
-    """Writes in the order in which they came. Not thread-safe: `ResultWriter` has a lock."""
+    """Writes in their order. Not thread-safe: `ResultWriter` has a lock."""
 
     def __init__(self) -> None:
         self._writes: deque[PendingWrite] = deque()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.audio import ClockSource
-from anura_edge.clocks.sample_clock import LOST_S, Reading, SampleClock, SystemClock, WallClock, _from_battery
+from anura_edge.clocks.sample_clock import LOST_S, ClockReading, SampleClock, SystemClock, WallClock, _from_battery
 
 RATE_HZ = 48_000
 BLOCK = RATE_HZ // 10
@@ -57,14 +57,14 @@ def test_drift_is_measured_and_samples_keep_their_time(ppm: float) -> None:
 @given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(-YEAR_S, YEAR_S)), max_size=20))
 def test_each_clock_step_is_reported(steps: list[tuple[float, float]]) -> None:
     at_s, utc_s = 100.0, 1.8e9
-    wall = WallClock(Reading(at_s, utc_s, known=True))
+    wall = WallClock(ClockReading(at_s, utc_s, is_trusted=True))
     for wait_s, step_s in steps:
         at_s, utc_s = at_s + wait_s, utc_s + wait_s + step_s
-        change = wall.update(Reading(at_s, utc_s, known=True))
+        change = wall.update(ClockReading(at_s, utc_s, is_trusted=True))
         if abs(step_s) > 0.501:
             assert change
             assert change.forward_s == pytest.approx(step_s, abs=1e-3)
-            assert not change.known
+            assert not change.is_trusted
         elif abs(step_s) < 0.499:
             assert change is None
         assert wall.utc(at_s).timestamp() == pytest.approx(utc_s, abs=1e-3)
@@ -72,14 +72,14 @@ def test_each_clock_step_is_reported(steps: list[tuple[float, float]]) -> None:
 
 @given(st.lists(st.floats(-YEAR_S, YEAR_S), max_size=10), st.floats(0, 60 * YEAR_S))
 def test_one_number_corrects_all_times_of_an_untrusted_clock(guesses: list[float], truth_s: float) -> None:
-    wall = WallClock(Reading(10.0, 0.0, known=False))
+    wall = WallClock(ClockReading(10.0, 0.0, is_trusted=False))
     before = wall.utc(5.0)
     for at_s, guess_s in enumerate(guesses, start=11):
-        assert wall.update(Reading(at_s, guess_s, known=False)) is None
+        assert wall.update(ClockReading(at_s, guess_s, is_trusted=False)) is None
     assert (wall.source, wall.utc(5.0)) == (ClockSource.UNKNOWN, before)
-    change = wall.update(Reading(30.0, truth_s, known=True))
+    change = wall.update(ClockReading(30.0, truth_s, is_trusted=True))
     assert change
-    assert change.known
+    assert change.is_trusted
     assert wall.source == ClockSource.SYSTEM
     assert before.timestamp() + change.forward_s == pytest.approx(wall.utc(5.0).timestamp(), abs=1e-3)
     assert wall.utc(30.0).timestamp() == pytest.approx(truth_s, abs=1e-3)
@@ -88,15 +88,15 @@ def test_one_number_corrects_all_times_of_an_untrusted_clock(guesses: list[float
 def test_system_clock_agrees_with_python() -> None:
     reading = SystemClock(trust=True, stop=Event()).read()
     assert abs(datetime.fromtimestamp(reading.utc_s, UTC) - datetime.now(UTC)).total_seconds() < 60
-    assert reading.known
-    assert not SystemClock(trust=False, stop=Event()).read().known
-    assert SystemClock("auto", Event()).read().known in (True, False)
+    assert reading.is_trusted
+    assert not SystemClock(trust=False, stop=Event()).read().is_trusted
+    assert SystemClock("auto", Event()).read().is_trusted in (True, False)
 
 
 def test_clock_of_1970_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anura_edge.clocks.sample_clock.clock_synchronised", lambda: True)
-    assert SystemClock._known(1_900_000_000.0)
-    assert not SystemClock._known(3_600.0)
+    assert SystemClock._is_trusted(1_900_000_000.0)
+    assert not SystemClock._is_trusted(3_600.0)
 
 
 @pytest.mark.parametrize(("content", "known"), [("1\n", True), ("0\n", False)])

@@ -146,7 +146,7 @@ class MicrophoneSource:
         self._tell(NoticeKind.MICROPHONE_LOST, reason, None)
 
     def _on_clock_change(self, change: ClockChange) -> None:
-        if change.known:
+        if change.is_trusted:
             self._tell(NoticeKind.CLOCK_KNOWN, "the system's clock is right now", change.forward_s)
         else:
             self._tell(

@@ -208,7 +208,7 @@ def test_a_quartz_that_is_off_moves_no_event_by_more_than_a_tenth_of_a_second(
     steps=st.lists(st.tuples(st.integers(1, 290), st.floats(-YEAR_S, YEAR_S)), max_size=4, unique_by=lambda s: s[0]),
     away=st.lists(st.integers(0, 29), max_size=3, unique=True),
     lost=st.lists(st.tuples(st.integers(1, 290), st.floats(0.2, 9)), max_size=3, unique_by=lambda s: s[0]),
-    known=st.booleans(),
+    is_trusted=st.booleans(),
 )
 def test_whatever_happens_no_sample_is_unaccounted_and_no_time_runs_backwards_in_a_row(
     tmp_path_factory: pytest.TempPathFactory,
@@ -219,7 +219,7 @@ def test_whatever_happens_no_sample_is_unaccounted_and_no_time_runs_backwards_in
     lost: list[tuple[int, float]],
     known: bool,
 ) -> None:
-    clock = SimulatedClock(START_UTC_S, known=known)
+    clock = SimulatedClock(START_UTC_S, is_trusted=known)
     for at_s, forward_s in steps:
         clock.plan_step(clock.monotonic_s + at_s, forward_s)
     pond = Field(detector, provenance, tmp_path_factory.mktemp("pond") / "journal.db", clock)
@@ -250,7 +250,7 @@ def test_a_step_of_the_clock_is_told_with_its_amount(pond: Field) -> None:
 
 
 def test_a_machine_without_a_battery_learns_the_time_and_says_by_how_much_it_was_wrong(pond: Field) -> None:
-    pond.clock = SimulatedClock(0.0, known=False)
+    pond.clock = SimulatedClock(0.0, is_trusted=False)
     pond.clock.plan_step(pond.clock.monotonic_s + 100, START_UTC_S)
     heard = pond.hear(200)
     (known,) = heard.notices
