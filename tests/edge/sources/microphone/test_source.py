@@ -88,9 +88,16 @@ class Field:
         journal = Journal(self.path)
         writer = ResultWriter(journal, self.provenance, lambda _: None, lambda: None)
         MicrophoneSession(
-            *(writer, self.detector, AudioSettings(block_s=1), self.energy, self.saving),
-            *(stop, self.heartbeats, None, device.open, self.clock),
-        ).hear()
+            writer,
+            self.detector,
+            AudioSettings(block_s=1),
+            self.energy,
+            self.saving,
+            stop,
+            self.heartbeats,
+            open_capture=device.open,
+            clock=self.clock,
+        ).run()
         rows = journal.outbox.pending(0, 100_000)
         journal.close()
         efforts = [row for row in rows if isinstance(row, EffortRow)]
@@ -208,7 +215,7 @@ def test_a_quartz_that_is_off_moves_no_event_by_more_than_a_tenth_of_a_second(
     steps=st.lists(st.tuples(st.integers(1, 290), st.floats(-YEAR_S, YEAR_S)), max_size=4, unique_by=lambda s: s[0]),
     away=st.lists(st.integers(0, 29), max_size=3, unique=True),
     lost=st.lists(st.tuples(st.integers(1, 290), st.floats(0.2, 9)), max_size=3, unique_by=lambda s: s[0]),
-    is_trusted=st.booleans(),
+    known=st.booleans(),
 )
 def test_whatever_happens_no_sample_is_unaccounted_and_no_time_runs_backwards_in_a_row(
     tmp_path_factory: pytest.TempPathFactory,
@@ -378,19 +385,16 @@ def test_a_machine_that_cannot_hear_at_all_says_so_at_once(pond: Field, provenan
     writer = ResultWriter(journal, provenance, lambda _: None, lambda: None)
     with pytest.raises(SourceError, match="libportaudio2"):
         MicrophoneSession(
-            *(
-                writer,
-                pond.detector,
-                AudioSettings(),
-                EnergySettings(),
-                PowerState(),
-                Stop(),
-                Heartbeats(60),
-                None,
-                no_portaudio,
-                pond.clock,
-            )
-        ).hear()
+            writer,
+            pond.detector,
+            AudioSettings(),
+            EnergySettings(),
+            PowerState(),
+            Stop(),
+            Heartbeats(60),
+            open_capture=no_portaudio,
+            clock=pond.clock,
+        ).run()
     journal.close()
 
 
