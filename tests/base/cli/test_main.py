@@ -1,22 +1,41 @@
 """The command `anura-base`: errors, exit codes, backup and export."""
 
 import re
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from anura_base.cli.main import main
+
 COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
 
+Run = Callable[..., tuple[int, str, str]]
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60)
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run the command in this process. Return exit code, stdout and stderr."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run_command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["anura-base", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0), *capsys.readouterr()
+
+    yield run_command
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def test_version_is_printed() -> None:
-    assert re.fullmatch(r"anura-base \d+\.\d+\.\d+\n", run("--version").stdout)
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, timeout=60)
+    assert re.fullmatch(r"anura-base \d+\.\d+\.\d+\n", done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -29,29 +48,29 @@ def test_version_is_printed() -> None:
         (["--database", "sqlite:////none/base.db"], 5, "check the path"),
     ],
 )
-def test_error_is_one_line_with_remedy_and_exit_code(options: list[str], code: int, message: str) -> None:
-    done = run("run", *options)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_error_is_one_line_with_remedy_and_exit_code(run: Run, options: list[str], code: int, message: str) -> None:
+    exit_code, output, errors = run("run", *options)
+    assert (exit_code, output) == (code, "")
+    assert message in errors
+    assert errors.count("\n") == 1
 
 
-def test_backup_restore_and_export_overwrite_nothing(tmp_path: Path) -> None:
-    here, there = (f"--database=sqlite:///{tmp_path / name}.db" for name in ("here", "there"))
+def test_backup_restore_and_export_overwrite_nothing(run: Run, tmp_path: Path) -> None:
+    source, target = (f"--database=sqlite:///{tmp_path / name}.db" for name in ("source", "target"))
     backup, table = str(tmp_path / "backup.db"), str(tmp_path / "effort.csv")
-    for command in (["backup", backup, here], ["restore", backup, there], ["export", "effort", "--out", table, there]):
-        done = run(*command)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("0 rows")
-    for command in (["backup", backup, here], ["export", "effort", "--out", table, there], ["export", "x", there]):
-        done = run(*command)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    export = ["export", "effort", "--out", table, target]
+    for command in (["backup", backup, source], ["restore", backup, target], export):
+        exit_code, output, errors = run(*command)
+        assert (exit_code, errors) == (0, "")
+        assert output.startswith("0 rows")
+    for command in (["backup", backup, source], export, ["export", "x", target]):
+        exit_code, output, errors = run(*command)
+        assert (exit_code, output, errors.count("\n")) == (2, "", 1)
 
 
-def test_used_port_is_an_error(tmp_path: Path) -> None:
+def test_used_port_is_an_error(run: Run, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("run", "--database", f"sqlite:///{tmp_path}/base.db", "--web", f"127.0.0.1:{port}")
-    assert done.returncode == 2
-    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
-    assert "Traceback" not in done.stderr
+        exit_code, _, errors = run("run", "--database", f"sqlite:///{tmp_path}/base.db", "--web", f"127.0.0.1:{port}")
+    assert exit_code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in errors

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 import schemathesis
+from cheap_passwords import use_cheap_hashes
 from fastapi import FastAPI, HTTPException
 from fastapi.openapi.utils import get_openapi
 from hypothesis import HealthCheck, Phase, given, settings
@@ -96,8 +97,9 @@ def test_answers_conform_to_the_openapi_document(app: FastAPI, engine: Engine) -
     assert "GET /api/events" in names
 
 
-def test_no_route_ends_in_a_server_error(engine: Engine) -> None:
-    """Every route, also the pages, which are not in the OpenAPI document."""
+def test_no_route_ends_in_a_server_error(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All routes that are not in the OpenAPI document."""
+    use_cheap_hashes(monkeypatch)
     install_triggers(engine)
     rollup.refresh(engine)
     stopped = threading.Event()
@@ -111,6 +113,8 @@ def test_no_route_ends_in_a_server_error(engine: Engine) -> None:
     names = set()
     for result in schemathesis.openapi.from_asgi("/everything.json", app, headers=header).get_all_operations():
         operation = result.ok()
+        if operation.path.startswith("/api/"):  # the test above checks these
+            continue
         names.add(operation.label)
 
         @given(case=operation.as_strategy())
