@@ -35,7 +35,7 @@ from anura_edge.events import Event
 from anura_edge.wire import Provenance, batch, event_row, pack, parse_answer, topic
 
 BASE = "from anura_base.cli.main import main; main()"
-MADE_BY = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
+PROVENANCE = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
 DEVICES = 8
 MAX_UNACKNOWLEDGED_ROWS = 2_000
 """Like the publisher of a device."""
@@ -69,7 +69,7 @@ class SimulatedDevice:
 
     def __init__(self, number: int, port: int, events: int, rows: int) -> None:
         self._name, journal = f"device-{number}", uuid4()
-        numbered = [event_row(seq, event(number, seq), MADE_BY) for seq in range(1, events + 1)]
+        numbered = [event_row(seq, event(number, seq), PROVENANCE) for seq in range(1, events + 1)]
         groups = [numbered[at : at + rows] for at in range(0, events, rows)]
         self._payloads = [batch(journal, 1, group) for group in groups]
         if rows > 1:

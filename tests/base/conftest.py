@@ -9,8 +9,8 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -18,9 +18,9 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
+import device_rows
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from sqlalchemy import Engine, Table, create_engine, func, inspect, select, text
 from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port
 
@@ -29,94 +29,22 @@ from anura_base.db.engine import open_database
 from anura_base.db.schema import dead_letters
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
-from anura_edge.audio import ClockSource
-from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
+from anura_edge.events import EffortState
 from anura_edge.wire import (
     Ack,
-    EffortRow,
-    EventRow,
     Health,
     Kind,
-    NoticeRow,
-    Provenance,
     Row,
     Status,
     batch,
-    effort_row,
-    event_row,
-    notice_row,
     parse_answer,
     topic,
 )
+from anura_edge.wire.mqtt import make_client
 
 BASE_COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
 
-PROVENANCE = Provenance("anuraset-student", "1.0.0", "5f" * 32, "c0ffee", "0.1.0")
-START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 RECEIVED = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
-
-
-def event(seq: int, **changes: Any) -> EventRow:
-    """Make the row of an event of 2 s."""
-    start = START + timedelta(seconds=10 * seq)
-    call = Event(
-        id=uuid4(),
-        label="PHYCUV",
-        scientific_name="Physalaemus cuvieri",
-        recording="b2:8f31",
-        recording_name="SITE_20261120_193000.wav",
-        onset_sample=220_500 * seq,
-        offset_sample=220_500 * seq + 44_100,
-        rate_hz=22_050,
-        start_utc=start,
-        end_utc=start + timedelta(seconds=2),
-        clock_source=ClockSource.RECORDER,
-        p_peak=0.93,
-        p_mean=0.81,
-        level_dbfs=-31.5,
-    )
-    return event_row(seq, replace(call, **changes), PROVENANCE)
-
-
-def withdrawal(seq: int, model_sha256: str = PROVENANCE.model_sha256) -> NoticeRow:
-    """Make the notice that withdraws earlier rows of the recording."""
-    notice = Notice(uuid4(), NoticeKind.WITHDRAWN, START, "a.wav: analysed again with other settings", "b2:8f31")
-    return notice_row(seq, notice, replace(PROVENANCE, model_sha256=model_sha256))
-
-
-def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1.0) -> EffortRow:
-    """Make a row of effort."""
-    row = Effort(
-        id=uuid4(),
-        recording="b2:8f31",
-        recording_name="SITE_20261120_193000.wav",
-        state=state,
-        first_sample=0,
-        samples=int(hours * 3_600 * 22_050),
-        rate_hz=22_050,
-        start_utc=START,
-        clock_source=ClockSource.RECORDER,
-    )
-    return effort_row(seq, row, PROVENANCE)
-
-
-def health(**changes: Any) -> Health:
-    """Make a health message."""
-    message = Health(
-        utc=START,
-        every_s=60,
-        uptime_s=9e5,
-        running_s=8e5,
-        app_version="0.1.0",
-        model_sha256="5f" * 32,
-        config_hash="c0ffee",
-        overruns=0,
-        analysed_s=8e5,
-        dropped_s=0.5,
-        gaps=2,
-        pending=1_234,
-    )
-    return message.model_copy(update=changes)
 
 
 @dataclass
@@ -130,7 +58,7 @@ class Device:
     acks: Queue[Ack] = field(default_factory=Queue)
 
     def __post_init__(self) -> None:
-        self._client = Client(CallbackAPIVersion.VERSION2, self.name, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client = make_client(self.name)
         self._client.on_connect = lambda client, *_: client.subscribe(topic(self.site, self.name, "ack"), 1)
         self._client.on_message = self._on_message
         self._subscribed = False
@@ -365,4 +293,10 @@ def sender(engine: Engine) -> DirectSender:
 @pytest.fixture
 def make() -> SimpleNamespace:
     """Make rows and messages of a device: `make.event(seq)`, `make.withdrawal(seq)`, `make.health()` and so on."""
-    return SimpleNamespace(event=event, effort=effort, withdrawal=withdrawal, health=health, state=EffortState)
+    return SimpleNamespace(
+        event=device_rows.event,
+        effort=device_rows.effort,
+        withdrawal=device_rows.withdrawal,
+        health=device_rows.health,
+        state=EffortState,
+    )

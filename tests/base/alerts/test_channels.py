@@ -19,8 +19,6 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import eventually, free_port, need
 
 from anura_base.alerts.alert_message import AlertMessage
@@ -30,6 +28,7 @@ from anura_base.config.settings import MqttSettings
 from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import Subscriber
 from anura_edge.errors import ConfigError, DeliveryError
+from anura_edge.wire.mqtt import make_client
 
 # aiosmtpd does not count TLS from the first byte as TLS.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
@@ -236,7 +235,7 @@ def test_mail_server_with_unknown_certificate_gets_no_password(mail: Any) -> Non
 
 def test_broker_receives_the_alert_without_retaining_it(broker) -> None:  # noqa: ANN001
     got = []
-    listener = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    listener = make_client()
     listener.on_message = lambda _client, _data, message: got.append(message)
     subscribed = threading.Event()
     listener.on_subscribe = lambda *_: subscribed.set()

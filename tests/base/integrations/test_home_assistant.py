@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import eventually
 
 from anura_base.config.settings import MqttSettings
@@ -18,6 +16,7 @@ from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.subscriber import Subscriber
 from anura_base.integrations.home_assistant import HomeAssistant, discovery, last_call_topic
 from anura_edge.wire import Status, batch, topic
+from anura_edge.wire.mqtt import make_client
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def subscribe(broker):  # noqa: ANN001, ANN201
 
     def new() -> dict[str, tuple[dict[str, object], bool]]:
         received: dict[str, tuple[dict[str, object], bool]] = {}
-        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        client = make_client()
         subscribed = threading.Event()
         client.on_message = lambda _c, _d, m: received.__setitem__(m.topic, (json.loads(m.payload), m.retain))
         client.on_subscribe = lambda *_: subscribed.set()
