@@ -1,4 +1,4 @@
-"""Data sets small enough to make for each run: frogs that are tones, and AnuraSet as it lies on a disk."""
+"""Small synthetic data sets: frogs that are tones, and AnuraSet with its published layout."""
 
 import csv
 from pathlib import Path
@@ -47,7 +47,7 @@ def write_frogs(root: Path) -> Path:
 
 
 def write_raw(root: Path) -> Path:
-    """Write twenty stereo recordings, all but one of 6 s, labelled in whole milliseconds, some not at all."""
+    """Write twenty stereo recordings of 6 s (one of 4.5 s) with labels in whole milliseconds; some have no label."""
     rng = np.random.default_rng(0)
     weak = ["MONITORING_SITE,AUDIO_FILE_ID," + ",".join(SPECIES)]
     for index, stem in enumerate(STEMS):
@@ -61,7 +61,7 @@ def write_raw(root: Path) -> Path:
         track = root / "strong_labels/strong_labels" / site / f"{stem}.txt"
         track.parent.mkdir(parents=True, exist_ok=True)
         track.write_text("".join(lines))
-        long = stem.replace("INCT4_", "INCT04_")  # the weak labels name this site in their own way
+        long = stem.replace("INCT4_", "INCT04_")  # the weak labels have another name for this site
         weak.append(f"{long.split('_')[0]},{long}," + ",".join(str(2 * (code in present)) for code in SPECIES))
     (root / "weak_labels.csv").write_text("\n".join(weak) + "\n")
     return root

@@ -1,4 +1,4 @@
-"""Writes a network's convolutions as TensorFlow Lite keeps them, half of them in 8 bits."""
+"""Writes the convolutions of a network as a TensorFlow Lite file, half of them with int8 weights."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,7 +64,7 @@ class _Writer:
         self.operators.append(tflite.OperatorEnd(self.builder))
 
     def _tensor(self, values: NDArray[np.float32], channel: int | None) -> int:
-        build, quantised = self.builder, None
+        build, quantized = self.builder, None
         kept: NDArray[np.float32] | NDArray[np.int8] = values
         if channel is not None:
             others = tuple(axis for axis in range(values.ndim) if axis != channel)
@@ -74,15 +74,15 @@ class _Writer:
             tflite.QuantizationParametersStart(build)
             tflite.QuantizationParametersAddScale(build, scales)
             tflite.QuantizationParametersAddQuantizedDimension(build, channel)
-            quantised = tflite.QuantizationParametersEnd(build)
+            quantized = tflite.QuantizationParametersEnd(build)
         self.buffers.append(self._buffer(kept.tobytes()))
         shape = build.CreateNumpyVector(np.array(kept.shape, np.int32))
         tflite.TensorStart(build)
         tflite.TensorAddShape(build, shape)
-        tflite.TensorAddType(build, tflite.TensorType.FLOAT32 if quantised is None else tflite.TensorType.INT8)
+        tflite.TensorAddType(build, tflite.TensorType.FLOAT32 if quantized is None else tflite.TensorType.INT8)
         tflite.TensorAddBuffer(build, len(self.buffers) - 1)
-        if quantised is not None:
-            tflite.TensorAddQuantization(build, quantised)
+        if quantized is not None:
+            tflite.TensorAddQuantization(build, quantized)
         self.tensors.append(tflite.TensorEnd(build))
         return len(self.tensors) - 1
 

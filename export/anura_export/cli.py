@@ -23,30 +23,38 @@ from anura_train.data import read_corpus
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-BundleOption = Annotated[Path, typer.Option("--bundle", help="A bundle's folder.")]
+BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a bundle.")]
 Data = Annotated[Path, typer.Option(help="Folder with recordings.csv, or with frogs/, background/ and esc10/.")]
-OutOption = Annotated[Path, typer.Option(help="The bundle's folder; replaced once the new one has passed every check.")]
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        help="Folder for the new bundle. An old bundle there is replaced after the new one has passed all checks."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
 def root() -> None:
-    """Turn a trained model into a bundle that a device can verify."""
+    """Export trained models as bundles, quantize, compare, measure and sign them.
+
+    Example: anura-export bundle --trained build/train/student_stream --out build/models/student_stream
+    """
 
 
 @app.command()
 def bundle(
-    trained: Annotated[Path, typer.Option(help="The folder that `anura-train fit` and `evaluate` wrote.")],
+    trained: Annotated[Path, typer.Option(help="Output folder of `anura-train fit` and `evaluate`.")],
     out: OutOption,
 ) -> None:
-    """Export, prove parity (torch, ONNX Runtime, any chunking) and write model, manifest, card and golden scores.
+    """Export a trained model as a bundle. Check that torch and ONNX Runtime give equal scores with any chunk length.
 
     Example: anura-export bundle --trained build/train/student_stream --out build/models/student_stream
     """
-    made, proof = export_bundle(trained, out)
-    size_kb = sum((made.path / name).stat().st_size for name in made.manifest.files) / 1000
+    exported, proof = export_bundle(trained, out)
+    size_kb = sum((exported.path / name).stat().st_size for name in exported.manifest.files) / 1000
     typer.echo(
-        f"{made.path}: {made.manifest.id} {made.manifest.version}, {size_kb:,.0f} kB; largest differences: "
+        f"{exported.path}: {exported.manifest.id} {exported.manifest.version}, {size_kb:,.0f} kB; largest differences: "
         f"torch to ONNX {proof.torch_to_onnx:.1g}, chunked to whole {proof.chunked_to_whole:.1g}"
     )
 
@@ -57,53 +65,55 @@ def quantize_command(
     data: Data,
     out: OutOption,
     trained: Annotated[
-        Path | None, typer.Option(help="What `fit` left for this bundle: int8 versions of its folds are judged too.")
+        Path | None,
+        typer.Option(help="Output folder of `anura-train fit` for this bundle, to measure macro-F1 out of fold."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the int8 version of a bundle, and say whether it is faster, and how much it changes.
+    """Write the int8 version of a bundle, and report whether it is faster and how much its scores change.
 
-    Ranges come from some recordings of the data, with silence and clipping; the two are compared on others.
+    Some recordings, silence and clipped audio are used for calibration of the ranges; the two bundles are compared on
+    other recordings.
 
     Example: anura-export quantize --bundle build/models/resnet18 --data ../data --out build/models/resnet18-int8
     """
-    made = quantize(load_bundle(bundle), read_corpus(data), out, trained)
-    manifest = made.bundle.manifest
+    quantized = quantize(load_bundle(bundle), read_corpus(data), out, trained)
+    manifest = quantized.bundle.manifest
     if as_json:
-        _print_json({"bundle": str(out), "verdict": made.verdict, "manifest": manifest.model_dump(mode="json")})
+        _print_json({"bundle": str(out), "verdict": quantized.verdict, "manifest": manifest.model_dump(mode="json")})
         return
-    typer.echo("\n".join([f"{out}: {manifest.id} {manifest.version}", *made.verdict]))
+    typer.echo("\n".join([f"{out}: {manifest.id} {manifest.version}", *quantized.verdict]))
 
 
 @app.command("parity")
 def parity_command(
     bundle: BundleOption,
-    against: Annotated[Path, typer.Option(help="Another bundle with the same labels, rate and rows.")],
+    against: Annotated[Path, typer.Option(help="Another bundle with the same labels, sampling rate and frames.")],
     data: Data,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two bundles on recordings: change of each label's probability, decisions, time and size.
+    """Compare two bundles on recordings: changes of probabilities and decisions, time and size.
 
     Example: anura-export parity --bundle build/models/resnet18-int8 --against build/models/resnet18 --data ../data
     """
     pair = load_bundle(bundle), load_bundle(against)
-    chosen = select_recordings(read_corpus(data)).compared
-    found = compare_bundles(*pair, comparison_clips(chosen, pair[0].manifest.rate_hz))
+    recordings = select_recordings(read_corpus(data)).compared
+    changes = compare_bundles(*pair, comparison_clips(recordings, pair[0].manifest.rate_hz))
     codes = [label.code for label in pair[0].manifest.labels]
-    parity = summarise_parity(found.changes, codes, str(against), describe(chosen))
+    parity = summarise_parity(changes.absolute, codes, str(against), describe(recordings))
     times = time_interleaved(pair, budget_s=TIMING_S)
     if as_json:
-        _print_json(_comparison(pair, parity, found, times))
+        _print_json(_comparison(pair, parity, changes, times))
         return
-    typer.echo("\n".join(_lines(pair, parity, found, times)))
+    typer.echo("\n".join(_lines(pair, parity, changes, times)))
 
 
 @app.command("bench")
 def bench_command(
-    bundle: Annotated[list[Path], typer.Option(help="A bundle's folder; repeatable.")],
+    bundle: Annotated[list[Path], typer.Option(help="Folder of a bundle; repeatable.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Measure bundles side by side: speed on one and two threads, multiply-adds, size, cold start, memory.
+    """Measure bundles: speed with one and two threads, multiply-adds, size, cold start and memory.
 
     Example: anura-export bench --bundle build/models/resnet18 --bundle build/models/resnet18-int8
     """
@@ -117,9 +127,9 @@ def bench_command(
 @app.command("sign")
 def sign_command(
     bundle: BundleOption,
-    key: Annotated[Path, typer.Option(help="Ed25519 private key in PEM, without a password.")],
+    key: Annotated[Path, typer.Option(help="Ed25519 private key in PEM format, without a password.")],
 ) -> None:
-    """Sign a bundle, so that devices whose `model.public_key_file` is the key's other half use it.
+    """Sign a bundle. Devices with the public key in `model.public_key_file` accept it.
 
     Example: anura-export sign --bundle build/models/student_stream --key key.pem
     """
@@ -129,13 +139,13 @@ def sign_command(
 
 
 def _comparison(
-    pair: tuple[Bundle, Bundle], parity: Parity, found: ProbabilityChanges, times: InterleavedTimes
+    pair: tuple[Bundle, Bundle], parity: Parity, changes: ProbabilityChanges, times: InterleavedTimes
 ) -> dict[str, object]:
     return {
         "bundle": str(pair[0].path),
         "parity": parity.model_dump(mode="json"),
-        "decisions": found.decisions,
-        "decisions_changed": found.changed,
+        "decisions": changes.decisions,
+        "decisions_changed": changes.changed,
         "ms_per_audio_s": [1e3 * float(seconds) for seconds in times.medians],
         "times_as_long": times.ratio(0, to=1),
         "calls": len(times.seconds),
@@ -144,16 +154,16 @@ def _comparison(
 
 
 def _lines(
-    pair: tuple[Bundle, Bundle], parity: Parity, found: ProbabilityChanges, times: InterleavedTimes
+    pair: tuple[Bundle, Bundle], parity: Parity, changes: ProbabilityChanges, times: InterleavedTimes
 ) -> Iterable[str]:
-    yield f"Change of a probability on {parity.audio}:"
+    yield f"Change of probabilities on {parity.audio}:"
     yield f"{'':<12}{'largest':>10}{'99 % below':>12}"
     for code, change in [("all", parity.overall), *parity.labels.items()]:
         yield f"{code:<12}{change.largest:>10.2g}{change.p99:>12.2g}"
-    yield f"{found.changed} of {found.decisions} decisions change (is a label in this clip?)"
+    yield f"{changes.changed} of {changes.decisions} decisions change (is a label in a clip?)"
     for each, seconds in zip(pair, times.medians, strict=True):
         yield f"{each.path}: {1e3 * seconds:.2f} ms for a second of audio, {len(each.model) / 1e6:.2f} MB"
-    yield f"{times.ratio(0, to=1):.2f} times as long, median of {len(times.seconds)} calls in turn on one thread"
+    yield f"{times.ratio(0, to=1):.2f} times as long; median of {len(times.seconds)} alternating calls on one thread"
 
 
 def _print_json(value: object) -> None:
@@ -161,7 +171,7 @@ def _print_json(value: object) -> None:
 
 
 def main() -> None:
-    """Run the command; an error that we raise on purpose is a message and its exit code, not a traceback."""
+    """Run the command. An AnuraError becomes a message and its exit code, without a traceback."""
     try:
         app()
     except AnuraError as error:

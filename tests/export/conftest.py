@@ -1,4 +1,4 @@
-"""A model that was trained for a moment, and its bundles."""
+"""A briefly trained model, and its float and int8 bundles."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ RATE_HZ = 22_050
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `anura-train fit` and `evaluate` leave, on two species that whistle."""
+    """Output folder of `anura-train fit` and `evaluate` for two species that are tones."""
     root = tmp_path_factory.mktemp("trained")
     for name in ("frogs", "background", "esc10"):
         (root / name).mkdir()
@@ -70,6 +70,6 @@ def corpus(trained: Path) -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def quantised(bundle: Bundle, corpus: Corpus, trained: Path) -> QuantizedBundle:
-    """The int8 version, judged out of fold as well."""
+def quantized(bundle: Bundle, corpus: Corpus, trained: Path) -> QuantizedBundle:
+    """The int8 bundle, with its loss out of fold."""
     return quantize(bundle, corpus, trained.parent / "int8", trained)

@@ -1,4 +1,4 @@
-"""A recipe is whole and known to the last key, or it is refused by name."""
+"""Recipes are valid, or refused with the name of the key."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ RECIPES = sorted((Path(__file__).parents[2] / "train/recipes").glob("*.yaml"))
     [(path, variant) for path in RECIPES for variant in [(), *((each,) for each in variant_names(path))]],
     ids=lambda value: value.stem if isinstance(value, Path) else " ".join(value),
 )
-def test_the_recipes_that_we_ship_can_be_read(path: Path, variant: tuple[str, ...]) -> None:
+def test_shipped_recipe_is_valid(path: Path, variant: tuple[str, ...]) -> None:
     recipe = read_recipe(path, variant)
     assert recipe.id == "-".join([read_recipe(path).id, *variant])
     assert Recipe.model_validate_json(recipe.to_json()) == recipe
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
-def test_the_recipes_that_we_ship_learn_what_they_say_they_do(path: Path) -> None:
+def test_shipped_recipe_matches_its_network(path: Path) -> None:
     """Each network is there, and so are the layers that are learnt otherwise."""
     for variant in [(), *((each,) for each in variant_names(path))]:
         recipe = read_recipe(path, variant)
@@ -34,7 +34,7 @@ def test_the_recipes_that_we_ship_learn_what_they_say_they_do(path: Path) -> Non
             make_optimizer(build_network(recipe.model, 42), recipe)
 
 
-def test_variants_are_laid_over_the_recipe_one_after_the_other(tmp_path: Path, recipe: Recipe) -> None:
+def test_variants_are_merged_in_order(tmp_path: Path, recipe: Recipe) -> None:
     path = tmp_path / "recipe.yaml"
     variants = {"wide": {"model": {"width": 16}}, "long": {"steps": 9, "model": {"hidden": 99}}, "plain": None}
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | {"variants": variants}, sort_keys=False))
@@ -49,12 +49,12 @@ def test_variants_are_laid_over_the_recipe_one_after_the_other(tmp_path: Path, r
         read_recipe(path, ("short",))
 
 
-def test_a_recipe_is_written_as_it_was_read(recipe: Recipe) -> None:
+def test_recipe_json_round_trip(recipe: Recipe) -> None:
     assert "optimizer" not in recipe.to_json()
     assert Recipe.model_validate_json(recipe.to_json()) == recipe
 
 
-def test_there_are_recipes() -> None:
+def test_recipes_exist() -> None:
     assert RECIPES
 
 
@@ -75,7 +75,7 @@ def test_there_are_recipes() -> None:
         ({"loss": {"kind": "boxes"}}, "kind crnn"),
     ],
 )
-def test_a_wrong_key_or_value_is_named(tmp_path: Path, recipe: Recipe, changes: dict[str, object], named: str) -> None:
+def test_invalid_key_or_value_is_named(tmp_path: Path, recipe: Recipe, changes: dict[str, object], named: str) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | changes))
     with pytest.raises(ConfigError, match=rf"recipe\.yaml:\d+: .*{named}"):
@@ -83,14 +83,14 @@ def test_a_wrong_key_or_value_is_named(tmp_path: Path, recipe: Recipe, changes: 
 
 
 @pytest.mark.parametrize("text", ["", "[", "just words"])
-def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_yaml_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"recipe\.yaml"):
         read_recipe(path)
 
 
-def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+def test_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         read_recipe(tmp_path / "none.yaml")
 

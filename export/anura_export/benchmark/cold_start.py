@@ -1,6 +1,6 @@
-"""Starts a model as a device does: `python -m anura_export.benchmark.cold_start BUNDLE`, in a process of its own.
+"""Loads a model as a device does, in a new process: `python -m anura_export.benchmark.cold_start BUNDLE`.
 
-Prints a line when the first score is there: the most memory that the process has had until then, in MB.
+Prints one line after the first score: the peak memory of the process in MB.
 """
 
 import re
@@ -15,10 +15,10 @@ from anura_edge.inference.loading import load_classifier
 
 
 def main(path: Path) -> None:
-    """Load, verify and score once."""
+    """Load and verify a bundle, and score one window."""
     bundle = load_bundle(path)
     load_classifier(bundle).score(AudioBlock(np.zeros(bundle.manifest.window_samples, np.float32), 0))
-    # Not getrusage, whose peak includes that of the process that started us.
+    # Not getrusage: its peak includes that of the parent process.
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     sys.stdout.write(f"{int(peak) / 1024:.1f}\n")
 

@@ -1,4 +1,4 @@
-"""What models cost to run: time, measured side by side, and multiply-adds, counted in the graph."""
+"""Cost of running a model: time, measured in alternating calls, and multiply-adds, counted in the graph."""
 
 import platform
 import re
@@ -19,14 +19,14 @@ from anura_edge.inference.loading import open_model
 from anura_edge.inference.manifest import Cost, Manifest
 
 STREAM_S = 10.0
-"""Length of a stream's calls; a window model is called with one window."""
+"""Audio in one call of a stream model; a window model is called with one window."""
 
 MIN_ROUNDS, MAX_ROUNDS = 15, 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InterleavedTimes:
-    """Calls of several models in turn: what else the machine does disturbs them alike."""
+    """Times of several models that were called alternately, so that other work on the machine affects all equally."""
 
     seconds: NDArray[np.float64]
     """Shape (rounds, models), divided by the seconds of audio of a call."""
@@ -37,23 +37,23 @@ class InterleavedTimes:
         return np.asarray(np.median(self.seconds, axis=0))
 
     def ratio(self, model: int, to: int) -> float:
-        """Return how many times as long a model takes as another: the median over rounds."""
+        """Return the median over rounds of one model's time divided by another's."""
         return float(np.median(self.seconds[:, model] / self.seconds[:, to]))
 
 
 def time_interleaved(bundles: Sequence[Bundle], threads: int = 1, budget_s: float = 1.0) -> InterleavedTimes:
-    """Call models in turn, round after round, forwards and backwards, until about `budget_s` for each has passed.
+    """Call models alternately, with the order reversed each round, for about `budget_s` seconds each.
 
-    One thread is timed by what the processor gave it, so that other work on the machine is not counted.
+    With one thread its CPU time is measured, so that other work on the machine does not count.
     """
     clock = time.thread_time if threads == 1 else time.perf_counter
     classifiers = [open_model(bundle, threads) for bundle in bundles]
     windows = [_window(bundle.manifest) for bundle in bundles]
-    audio_s = np.array([_rows(bundle.manifest) * bundle.manifest.hop_samples for bundle in bundles]) / np.array(
+    audio_s = np.array([_frames(bundle.manifest) * bundle.manifest.hop_samples for bundle in bundles]) / np.array(
         [bundle.manifest.rate_hz for bundle in bundles]
     )
     for classifier, window in zip(classifiers, windows, strict=True):
-        classifier.score(window)  # the first call allocates
+        classifier.score(window)  # the first call allocates memory
     rounds: list[list[float]] = []
     began = time.perf_counter()
     while len(rounds) < MIN_ROUNDS or (
@@ -70,7 +70,7 @@ def time_interleaved(bundles: Sequence[Bundle], threads: int = 1, budget_s: floa
 
 
 def cost_of(bundle: Bundle, seconds_per_audio_s: float) -> Cost:
-    """Return what a manifest says of a model's cost."""
+    """Return the cost entry of a manifest."""
     return Cost(
         ms_per_audio_s=1e3 * seconds_per_audio_s,
         mmac_per_audio_s=multiply_adds(bundle) / 1e6,
@@ -80,23 +80,23 @@ def cost_of(bundle: Bundle, seconds_per_audio_s: float) -> Cost:
 
 
 def machine() -> str:
-    """Name the processor and the runtime."""
+    """Return the names of the processor and the runtime."""
     names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     return f"{names[0] if names else platform.machine()}, ONNX Runtime {ort.__version__}"
 
 
 def multiply_adds(bundle: Bundle) -> float:
-    """Count multiply-adds for a second of audio in a bundle's convolutions, products and GRUs.
+    """Return the multiply-adds for one second of audio in a bundle's convolutions, matrix products and GRUs.
 
-    Sizes that depend on the length of the audio are in no file, so the model is run once and its layers are looked at.
+    Shapes that depend on the length of the audio are not in the file, so the model is run once to get them.
     """
     manifest = bundle.manifest
     model = onnx.load_from_string(bundle.model)
     layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul", "GRU")]
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    asked = {name for node in layers for name in (*node.input[:2], node.output[0])} - shapes.keys()
-    given = {tensor.name for tensor in [*model.graph.input, *model.graph.output]}
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(asked - given))
+    needed = {name for node in layers for name in (*node.input[:2], node.output[0])} - shapes.keys()
+    existing = {tensor.name for tensor in [*model.graph.input, *model.graph.output]}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(needed - existing))
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -106,23 +106,23 @@ def multiply_adds(bundle: Bundle) -> float:
     for output, value in zip(session.get_outputs(), session.run(None, feed), strict=True):
         shapes[output.name] = value.shape
     per_call = sum(_of_layer(node, shapes) for node in layers)
-    return per_call * manifest.rate_hz / (_rows(manifest) * manifest.hop_samples)
+    return per_call * manifest.rate_hz / (_frames(manifest) * manifest.hop_samples)
 
 
 def _of_layer(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
-    taken, weight, made = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
+    source, weight, result = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
     if node.op_type == "Conv":
-        return prod(made) * prod(weight[1:])
-    if node.op_type == "GRU":  # of each direction three gates, from what comes in and from the past
-        steps, directions, _, hidden = made
+        return prod(result) * prod(weight[1:])
+    if node.op_type == "GRU":  # three gates in each direction, with products of the input and of the state
+        steps, directions, _, hidden = result
         return steps * directions * 3 * hidden * (weight[2] + hidden)
-    return prod(made) * taken[-1]
+    return prod(result) * source[-1]
 
 
-def _rows(manifest: Manifest) -> int:
+def _frames(manifest: Manifest) -> int:
     return 1 if manifest.kind == "window" else round(STREAM_S * manifest.rate_hz / manifest.hop_samples)
 
 
 def _window(manifest: Manifest) -> AudioBlock:
-    samples = manifest.window_samples + (_rows(manifest) - 1) * manifest.hop_samples
+    samples = manifest.window_samples + (_frames(manifest) - 1) * manifest.hop_samples
     return AudioBlock(np.random.default_rng(0).normal(0, 0.01, samples).astype(np.float32), 0)

@@ -1,4 +1,4 @@
-"""Measures several bundles side by side: speed, work, size, cold start and memory."""
+"""Measures several bundles: speed, multiply-adds, size, cold start and memory."""
 
 import subprocess
 import sys
@@ -21,19 +21,19 @@ BUDGET_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class BundleFigures:
-    """What one bundle takes."""
+    """The measurements of one bundle."""
 
     bundle: str
     precision: str
     ms_per_audio_s: tuple[float, ...]
-    """With so many threads as in THREADS: medians of many calls, all bundles in turn."""
+    """For each number of THREADS: the median of many alternating calls."""
     mmac_per_audio_s: float
     kb: float
-    """Of the model's file."""
+    """Size of the model file."""
     cold_start_s: float
-    """From the start of a process to its first score, the check of the golden clip between: median of STARTS."""
+    """From the start of a process to its first score, with the check of the golden clip; median of STARTS."""
     peak_mb: float
-    """The most memory of that process."""
+    """Peak memory of that process."""
 
     @property
     def times_real_time(self) -> tuple[float, ...]:
@@ -42,7 +42,7 @@ class BundleFigures:
 
 
 def measure_bundles(paths: Sequence[Path]) -> list[BundleFigures]:
-    """Measure bundles; the calls and starts of all take turns, so that whatever disturbs them disturbs all alike."""
+    """Measure bundles. Calls and starts alternate, so that other work on the machine affects all equally."""
     bundles = [load_bundle(path) for path in paths]
     for bundle in bundles:
         load_classifier(bundle)
@@ -64,7 +64,7 @@ def measure_bundles(paths: Sequence[Path]) -> list[BundleFigures]:
 
 
 def table(rows: Sequence[BundleFigures]) -> str:
-    """Return rows as a table in Markdown."""
+    """Return the measurements as a Markdown table."""
     threads = " | ".join(f"x real time, {count} thread{'s' * (count > 1)} | ms / s" for count in THREADS)
     lines = [f"| bundle | precision | {threads} | MMAC / s | kB | cold start, s | peak MB |"]
     lines.append("|---|---|" + "--:|--:|" * len(THREADS) + "--:|--:|--:|--:|")
@@ -80,12 +80,12 @@ def table(rows: Sequence[BundleFigures]) -> str:
 
 
 def _start(path: Path) -> tuple[float, float]:
-    """Start a process with a model; return the seconds to its first score, and its peak memory in MB."""
-    began = time.perf_counter()
+    """Return the seconds from the start of a new process to its first score, and its peak memory in MB."""
+    start = time.perf_counter()
     command = [sys.executable, "-m", "anura_export.benchmark.cold_start", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own module
         line = process.stdout.readline() if process.stdout else ""
-        elapsed_s = time.perf_counter() - began
+        elapsed_s = time.perf_counter() - start
     if process.returncode:
-        raise ModelError(f"{path} could not be scored in a process of its own; run `anura-edge model verify {path}`")
+        raise ModelError(f"{path} could not be loaded in a new process; run `anura-edge model verify {path}`")
     return elapsed_s, float(line)

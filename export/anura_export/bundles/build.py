@@ -1,4 +1,4 @@
-"""Puts a checkpoint and what evaluation found into a bundle, and proves it before anybody sees it."""
+"""Builds a bundle from a checkpoint and its evaluation, and checks it before it replaces an old one."""
 
 import shutil
 import tempfile
@@ -35,13 +35,13 @@ from anura_train.models import Net
 from anura_train.models.stream import StreamNet
 
 LICENCE = "CC-BY-NC-4.0"
-"""Of a model that has learnt from CC BY-NC recordings."""
+"""Licence of our models: some of their training recordings are CC BY-NC."""
 
 
 def export_bundle(trained: Path, out: Path) -> tuple[Bundle, ParityProof]:
-    """Write the bundle OUT of what `anura-train fit` and `evaluate` left in a folder.
+    """Write the bundle OUT from the output folder of `anura-train fit` and `evaluate`.
 
-    OUT is replaced only when the bundle has passed every check. Raises ModelError when it does not.
+    OUT is replaced only after the bundle has passed all checks. Raises ModelError when it fails.
     """
     checkpoint, report = load_checkpoint(trained), load_shipped_report(trained)
     model = with_calibration(checkpoint.model, report.slope, report.offset)
@@ -51,7 +51,7 @@ def export_bundle(trained: Path, out: Path) -> tuple[Bundle, ParityProof]:
 
 
 def write_bundle(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> tuple[Bundle, ParityProof]:
-    """Write and prove a bundle; `draft` is its manifest without the files."""
+    """Write and check a bundle; `draft` is its manifest without the files."""
     with replace_bundle(out) as folder:
         (folder / MODEL).write_bytes(to_onnx(model))
         (folder / CARD).write_text(card, encoding="utf-8")
@@ -74,9 +74,9 @@ def write_bundle(model: Net, draft: Manifest, card: str, golden: Path, out: Path
 
 @contextmanager
 def replace_bundle(out: Path) -> Iterator[Path]:
-    """Give an empty bundle folder to fill; it takes the place of OUT when that was done without an error.
+    """Yield a temporary bundle folder. If the block ends without an error, it replaces OUT.
 
-    Raises ModelError when OUT is something other than a bundle.
+    Raises ModelError when OUT exists and is not a bundle.
     """
     if out.exists() and any(out.iterdir()) and not (out / MANIFEST).exists():
         raise ModelError(f"{out} is not a bundle, so it is not replaced; name another folder")
@@ -91,13 +91,13 @@ def replace_bundle(out: Path) -> Iterator[Path]:
 
 
 def write_hashed_manifest(folder: Path, draft: Manifest) -> None:
-    """Write the manifest of the files that are in a folder."""
+    """Write the manifest with the hashes of the files in a folder."""
     files = {name: sha256((folder / name).read_bytes()) for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES)}
     write_manifest(folder, draft.model_copy(update={"files": files}))
 
 
 def build_manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
-    """Say of a trained model what a bundle says of itself, except for its files."""
+    """Return the manifest of a trained model, without its files."""
     model, provenance = checkpoint.model, checkpoint.provenance
     recipe = provenance.recipe
     thresholds = {row.code: row.threshold for row in report.species}
@@ -143,7 +143,7 @@ def _states(model: Net) -> tuple[StateTensor, ...]:
 
 
 def write_golden_scores(folder: Path, draft: Manifest) -> None:
-    """Let the exported model itself say what the golden clip scores; parity with torch is proven apart."""
+    """Write the exported model's scores of the golden clip; `check_parity` compares them with torch."""
     np.save(folder / GOLDEN_SCORES, np.zeros((0, 0), np.float32))
     write_hashed_manifest(folder, draft)
     bundle = load_bundle(folder)

@@ -1,4 +1,4 @@
-"""By how much two models' probabilities differ on the same audio."""
+"""Differences between the probabilities of two bundles on the same audio."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,17 +15,18 @@ from anura_edge.inference.manifest import Manifest, Parity, ProbabilityChange
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbabilityChanges:
-    """What two models make of the same rows."""
+    """Differences between two bundles on the same frames."""
 
-    changes: FloatArray
-    """Shape (rows, labels): |p - q|."""
+    absolute: FloatArray
+    """Shape (frames, labels): |p - q|."""
     changed: int
+    """Number of decisions that differ."""
     decisions: int
-    """A decision is whether a label's highest probability in a clip reaches its threshold; some of them changed."""
+    """A decision: whether the highest probability of a label in a clip reaches its threshold."""
 
 
 def compare_bundles(bundle: Bundle, against: Bundle, clips: Iterable[FloatArray]) -> ProbabilityChanges:
-    """Score clips, each (samples,) a stream of its own, with both; ModelError when their rows are not of the same."""
+    """Score clips (samples,), each as a separate stream, with both; ModelError if labels or frames do not match."""
     manifest, other = bundle.manifest, against.manifest
     for field in ("labels", "rate_hz", "window_samples", "hop_samples", "lookahead_samples"):
         if _codes(manifest, field) != _codes(other, field):
@@ -42,7 +43,7 @@ def compare_bundles(bundle: Bundle, against: Bundle, clips: Iterable[FloatArray]
 
 
 def summarise_parity(changes: FloatArray, codes: Iterable[str], against: str, audio: str) -> Parity:
-    """Sum up changes (rows, labels) for a manifest."""
+    """Summarise changes (frames, labels) for a manifest."""
     return Parity(
         against=against,
         audio=audio,

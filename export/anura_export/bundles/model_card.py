@@ -1,4 +1,4 @@
-"""Writes a model card (Mitchell et al. 2019): what a model hears, how well, from what, and where it fails."""
+"""Writes a model card (Mitchell et al. 2019): labels, performance, training data and limits of a model."""
 
 from collections.abc import Iterable
 
@@ -7,12 +7,15 @@ from anura_train.checkpoints.provenance import Provenance
 from anura_train.evaluation.shipped import ShippedReport
 
 LIMITS = """\
-- Learnt from half an hour of recordings, most of them made by people who held a phone near a frog. A recorder in a
-  swamp hears frogs from farther away and many at once; expect it to hear less than these figures say.
-- Each recording names one species; others that call behind it count as wrong in these figures although they are right.
-- Two to ten recordings a species: the intervals are wide, and a species with two recordings has hardly a figure at all.
-- Frogs of other regions, and species that are not in the table, are heard as one of these or not at all.
-- A probability is that of a label somewhere in a recording like those it was calibrated on, not of a single call.
+- The training data is half an hour of recordings, most of them made with a phone near a frog. A recorder in the field
+  is farther away and records many frogs at once; expect fewer detections than these figures show.
+- Each recording is labelled with one species. Detections of other species in its background count as wrong although
+  they may be right.
+- A species has two to ten recordings: the intervals are wide, and the figures of a species with two recordings mean
+  little.
+- Frogs of other regions, and species that are not in the table, are detected as one of these species or not at all.
+- A score is the probability that a label occurs anywhere in a recording like those of the calibration. It is not the
+  probability of a single call.
 """
 
 
@@ -20,16 +23,16 @@ def model_card(provenance: Provenance, report: ShippedReport) -> str:
     """Return the card in Markdown."""
     recipe = provenance.recipe
     sections = [
-        f"# {recipe.title}\n\n`{recipe.id}` {recipe.version}, licence CC BY-NC 4.0 because some recordings that it "
-        "learnt from are. Made by anura-edge's own training; not validated in the field.",
-        "## What it hears\n\n" + "\n".join(_species_table(provenance, report)),
+        f"# {recipe.title}\n\n`{recipe.id}` {recipe.version}, licence CC BY-NC 4.0, because some training "
+        "recordings have it. Trained by anura-edge; not validated in the field.",
+        "## Labels\n\n" + "\n".join(_species_table(provenance, report)),
         "A recording counts as *found* when an event of its species begins in it, and as *wrong* when an event of a "
-        "species begins in a recording of another. *AP* is average precision. All are out of fold: no model has "
-        "learnt from the recordings, or from others of their group, that it is judged on.",
-        "## How well\n\n" + "\n".join(_metric_table(report.metrics)),
-        "## What it learnt from\n\n" + "\n".join(_sources(provenance)),
+        "species begins in a recording of another. *AP* is average precision. All figures are out of fold: no "
+        "model was trained on the recordings that it is tested on, or on others of their group.",
+        "## Performance\n\n" + "\n".join(_metric_table(report.metrics)),
+        "## Training data\n\n" + "\n".join(_sources(provenance)),
         "## Limits\n\n" + LIMITS.rstrip(),
-        f"## The golden clip\n\n{provenance.golden_credit}",
+        f"## Golden clip\n\n{provenance.golden_credit}",
         "## Credits\n\n" + "\n".join(f"- {line}" for line in provenance.credits),
     ]
     return "\n\n".join(sections) + "\n"
@@ -38,11 +41,11 @@ def model_card(provenance: Provenance, report: ShippedReport) -> str:
 def _sources(provenance: Provenance) -> Iterable[str]:
     yield from (f"- {line}" for line in provenance.data)
     if provenance.teachers:
-        yield f"- what other models made of the same recordings: {', '.join(provenance.teachers)}"
+        yield f"- the scores of other models on the same recordings: {', '.join(provenance.teachers)}"
 
 
 def exported_section(manifest: Manifest) -> str:
-    """Return the section about a float graph: that it is the trained network, and what it costs."""
+    """Return the section about a float graph: its parity with torch, and its cost."""
     parity, cost = manifest.parity, manifest.cost
     lines = ["## The exported model"]
     if parity:
@@ -56,11 +59,11 @@ def exported_section(manifest: Manifest) -> str:
 
 
 def int8_section(manifest: Manifest, float_cost: Cost, verdict: Iterable[str]) -> str:
-    """Return the section about an int8 graph: what it changes, what it saves, and whether that is worth it."""
+    """Return the section about an int8 graph: changes of the scores, cost, and which bundle to use."""
     lines = ["## The int8 model", "\n".join(f"- {line}" for line in verdict)]
     lines.append(
-        "Convolutions and products between the first layer and the last are of 8-bit integers; front end, first and "
-        "last layer, depthwise convolutions and recurrent layers are float. All that stands above was measured on the "
+        "Convolutions and matrix products between the first and the last layer use 8-bit integers; front end, first "
+        "and last layer, depthwise convolutions and recurrent layers are float. All figures above were measured on the "
         "float model."
     )
     if cost := manifest.cost:
@@ -70,7 +73,7 @@ def int8_section(manifest: Manifest, float_cost: Cost, verdict: Iterable[str]) -
             f"| {code} | {change.largest:.3f} | {change.p99:.3f} |"
             for code, change in [("all", parity.overall), *parity.labels.items()]
         ]
-        lines.append(f"Change of a probability against the float model, on {parity.audio}:")
+        lines.append(f"Change of probabilities relative to the float model, on {parity.audio}:")
         lines.append("\n".join(["| code | largest | 99 % below |", "|---|--:|--:|", *rows]))
     return "\n\n".join(lines) + "\n"
 

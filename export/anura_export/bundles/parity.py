@@ -1,4 +1,4 @@
-"""Proves that an exported model is the trained one, whatever the chunks."""
+"""Checks that the exported model gives the scores of the trained one, for any chunk length."""
 
 from dataclasses import dataclass
 
@@ -13,34 +13,34 @@ from anura_edge.inference.loading import load_classifier
 from anura_train.models import Net
 
 TOLERANCE = 1e-4
-"""Largest change of a probability; float32 sums in another order differ by about 1e-7."""
+"""Largest allowed change of a probability; float32 sums in another order differ by about 1e-7."""
 
 _STREAM_S, _STREAM_CHUNKINGS = 20.0, 8
 _WINDOW_S, _WINDOW_CHUNKINGS = 5.0, 1
-"""Three windows, together and in smaller batches: the largest networks need a second for each."""
+"""Three windows, in one batch and in smaller ones: the largest networks need a second for each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParityProof:
-    """How far the exported model is from the trained one."""
+    """Differences between the exported and the trained model."""
 
     changes: FloatArray
-    """Shape (rows, labels): |p - q| between torch and ONNX Runtime, the audio in one piece."""
+    """Shape (frames, labels): |p - q| between torch and ONNX Runtime, with the audio as one chunk."""
     chunked_to_whole: float
-    """Largest |p - q| between the audio in pieces and in one."""
+    """Largest |p - q| between several chunks and one."""
     audio: str
-    """What was scored, in a sentence."""
+    """Description of the audio for the model card."""
 
     @property
     def torch_to_onnx(self) -> float:
-        """Largest of the changes."""
+        """Largest of these changes."""
         return float(self.changes.max())
 
 
 def check_parity(model: Net, bundle: Bundle, seed: int = 0) -> ParityProof:
-    """Score noise of changing loudness in torch, in ONNX Runtime in one piece, and in random chunks.
+    """Score noise of varying level in torch, in ONNX Runtime as one chunk, and in random chunks.
 
-    Raises ModelError where they differ by more than TOLERANCE.
+    Raises ModelError if they differ by more than TOLERANCE.
     """
     streams = bundle.manifest.kind == "stream"
     seconds, chunkings = (_STREAM_S, _STREAM_CHUNKINGS) if streams else (_WINDOW_S, _WINDOW_CHUNKINGS)
@@ -55,17 +55,17 @@ def check_parity(model: Net, bundle: Bundle, seed: int = 0) -> ParityProof:
     proof = ParityProof(
         changes=np.abs(whole - expected),
         chunked_to_whole=max(float(np.abs(whole - each).max()) for each in chunked),
-        audio=f"{seconds:g} s of noise of changing loudness",
+        audio=f"{seconds:g} s of noise of varying level",
     )
-    if not max(proof.torch_to_onnx, proof.chunked_to_whole) <= TOLERANCE:  # so that NaN fails, too
+    if not max(proof.torch_to_onnx, proof.chunked_to_whole) <= TOLERANCE:  # written so that NaN fails too
         raise ModelError(
-            f"{bundle.path}: the exported model is not the trained one: probabilities differ by "
-            f"{proof.torch_to_onnx:.2g} from torch's, by {proof.chunked_to_whole:.2g} with the chunks; "
+            f"{bundle.path}: the exported model differs from the trained one: probabilities by "
+            f"{proof.torch_to_onnx:.2g} from torch, by {proof.chunked_to_whole:.2g} between chunk lengths; "
             "report this as a bug"
         )
     return proof
 
 
 def _audio(rng: np.random.Generator, samples: int) -> FloatArray:
-    loudness = np.repeat(10 ** rng.uniform(-4, 0, -(-samples // 5_000)), 5_000)[:samples]
-    return (rng.standard_normal(samples) * loudness).clip(-1, 1).astype(np.float32)
+    level = np.repeat(10 ** rng.uniform(-4, 0, -(-samples // 5_000)), 5_000)[:samples]
+    return (rng.standard_normal(samples) * level).clip(-1, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Models that have learnt nothing, for benchmarks: as slow as trained ones, and their scores mean nothing."""
+"""Bundles with untrained networks for benchmarks. They are as slow as trained ones; their scores mean nothing."""
 
 import tempfile
 from pathlib import Path
@@ -27,17 +27,17 @@ RESNET18 = CnnSettings(
     kind="cnn", network="resnet18", features=MeanSubtractedFeatures(kind="mean_subtracted"), dropout=0.0
 )
 
-PHOTOGRAPH = MelFeatures(kind="mel", window_samples=512, hop_samples=128, mels=128, height=224, width=224)
-"""A picture of the size that networks for photographs are made for."""
+IMAGE = MelFeatures(kind="mel", window_samples=512, hop_samples=128, mels=128, height=224, width=224)
+"""Features as an image of the size that image classification networks expect."""
 
 
 def _cnn(network: str) -> ModelSettings:
-    return CnnSettings.model_validate({"kind": "cnn", "network": network, "features": PHOTOGRAPH, "dropout": 0.0})
+    return CnnSettings.model_validate({"kind": "cnn", "network": network, "features": IMAGE, "dropout": 0.0})
 
 
 def _ast(size: str, stride: int) -> ModelSettings:
-    given = {"kind": "ast", "size": size, "stride": stride, "mean": -4.2677393, "std": 4.5689974, "dropout": 0.0}
-    return AstSettings.model_validate(given)
+    values = {"kind": "ast", "size": size, "stride": stride, "mean": -4.2677393, "std": 4.5689974, "dropout": 0.0}
+    return AstSettings.model_validate(values)
 
 
 NETWORKS: dict[str, ModelSettings] = {
@@ -54,17 +54,17 @@ NETWORKS: dict[str, ModelSettings] = {
     "crnn": CrnnSettings(kind="crnn", width=32, hidden=128, dropout=0.0),
     **{f"ast-{size}-{stride}": _ast(size, stride) for size in ("tiny", "small", "base") for stride in (16, 10)},
 }
-"""Every window network that a recipe may name, by the name of its bundle."""
+"""All window networks that a recipe can select, by the name of their bundle."""
 
 
 def untrained_window_bundle(out: Path, settings: ModelSettings = RESNET18) -> Path:
-    """Write a window model's bundle, named like its folder; ModelError when its graph is not the model."""
+    """Write the bundle of a window model; its id is the name of its folder. ModelError when the graph differs."""
     torch.manual_seed(0)
     model = build_network(settings, LABELS).eval()
     draft = Manifest(
         id=out.name,
         version="0.0.0",
-        title="An untrained model, to measure speed with",
+        title="An untrained model for speed measurements",
         kind="window",
         labels=tuple(Label(code=f"NONE{n}", scientific_name="nothing", threshold=1.0) for n in range(LABELS)),
         rate_hz=model.rate_hz,
@@ -75,7 +75,7 @@ def untrained_window_bundle(out: Path, settings: ModelSettings = RESNET18) -> Pa
         training=Training(recipe="none", data=(), seed=0, calibration="none"),
         files={},
     )
-    card = "# Untrained\n\nRandom weights: for measuring speed and memory alone. Its scores mean nothing.\n"
+    card = "# Untrained\n\nRandom weights, only for measurements of speed and memory. The scores mean nothing.\n"
     with tempfile.NamedTemporaryFile(suffix=".flac") as clip:
         noise = np.random.default_rng(0).normal(0, 0.01, model.window_samples)
         soundfile.write(clip.name, noise, model.rate_hz, subtype="PCM_16")

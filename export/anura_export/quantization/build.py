@@ -1,4 +1,4 @@
-"""Makes the int8 version of a bundle, and says whether it is worth having."""
+"""Quantizes a bundle to int8, and measures whether the result is faster and how much its scores change."""
 
 import shutil
 from collections.abc import Iterable
@@ -31,63 +31,64 @@ from anura_export.quantization.out_of_fold import LOSS, macro_f1_loss
 from anura_train.data import Corpus
 
 WORST_P99, WORST_LOSS = 0.03, 0.003
-"""Beyond these int8 is called worse: 99 % of the changes of a probability, and macro-F1."""
+"""Above one of these limits int8 is reported as worse: 99th percentile of the changes of probabilities, and loss of
+macro-F1."""
 
-WORTHWHILE = 0.95
-"""Share of the float model's time that int8 must stay under to be called faster."""
+FASTER_RATIO = 0.95
+"""int8 is reported as faster if it takes less than this share of the float model's time."""
 
-HIGHEST_TOLERANCE = 0.05
+MAX_TOLERANCE = 0.05
 TIMING_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class QuantizedBundle:
-    """What came of it."""
+    """An int8 bundle and its comparison with the float bundle."""
 
     bundle: Bundle
     verdict: tuple[str, ...]
-    """In sentences: faster or not, worse or not, and which of the two to use."""
+    """Sentences: faster or not, worse or not, and which of the two bundles to use."""
     ratio: float
-    """How many times as long int8 takes as float32 on this machine."""
+    """Time of int8 divided by the time of float32 on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Measurements:
-    """What was measured of the int8 model."""
+    """The measurements of an int8 model."""
 
-    difference: ProbabilityChanges
+    changes: ProbabilityChanges
     times: InterleavedTimes
     loss: Metric | None
 
 
 def quantize(bundle: Bundle, corpus: Corpus, out: Path, trained: Path | None = None) -> QuantizedBundle:
-    """Write the int8 version of a float bundle to OUT, which is replaced only when all checks have passed.
+    """Write the int8 version of a float bundle to OUT, which is replaced only after all checks have passed.
 
-    Ranges are taken from some recordings, the two models are compared on others. With the folder `trained` that
-    `anura-train fit` and `evaluate` left, the loss of macro-F1 is measured out of fold. Raises ModelError for a bundle
-    that cannot be quantised, SourceError for data that is not enough.
+    Some recordings are used for the ranges, others for the comparison of the two models. With `trained`, the output
+    folder of `anura-train fit` and `evaluate`, the loss of macro-F1 is measured out of fold. Raises ModelError for a
+    bundle that cannot be quantized, SourceError for too few recordings.
     """
     load_classifier(bundle)
-    chosen, rate_hz = select_recordings(corpus), bundle.manifest.rate_hz
-    graph = quantize_graph(bundle, range_clips(chosen.ranges, rate_hz))
+    selection, rate_hz = select_recordings(corpus), bundle.manifest.rate_hz
+    graph = quantize_graph(bundle, range_clips(selection.ranges, rate_hz))
     with replace_bundle(out) as folder:
-        young = write_int8(bundle, graph, folder)
-        found = _Measurements(
-            compare_bundles(young, bundle, comparison_clips(chosen.compared, rate_hz)),
-            time_interleaved([bundle, young], budget_s=TIMING_S),
+        int8_bundle = write_int8(bundle, graph, folder)
+        measured = _Measurements(
+            compare_bundles(int8_bundle, bundle, comparison_clips(selection.compared, rate_hz)),
+            time_interleaved([bundle, int8_bundle], budget_s=TIMING_S),
             macro_f1_loss(bundle, corpus, trained) if trained else None,
         )
-        measured = _measured(bundle, young, chosen, found)
-        verdict = tuple(_verdict(bundle, young, found))
-        section = int8_section(measured, cost_of(bundle, float(found.times.medians[0])), verdict)
+        manifest = _with_measurements(bundle, int8_bundle, selection, measured)
+        verdict = tuple(_verdict(bundle, int8_bundle, measured))
+        section = int8_section(manifest, cost_of(bundle, float(measured.times.medians[0])), verdict)
         card = (bundle.path / CARD).read_text(encoding="utf-8")
         (folder / CARD).write_text(f"{card}\n{section}", encoding="utf-8")
-        write_hashed_manifest(folder, measured)
-    return QuantizedBundle(load_bundle(out), verdict, found.times.ratio(1, to=0))
+        write_hashed_manifest(folder, manifest)
+    return QuantizedBundle(load_bundle(out), verdict, measured.times.ratio(1, to=0))
 
 
 def write_int8(bundle: Bundle, graph: bytes, folder: Path) -> Bundle:
-    """Write a graph that `quantize_graph` made of a bundle into a folder as a bundle of its own, not measured yet."""
+    """Write the bundle of an int8 graph into a folder, without its measurements."""
     (folder / GOLDEN_CLIP).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(bundle.path / GOLDEN_CLIP, folder / GOLDEN_CLIP)
     shutil.copyfile(bundle.path / CARD, folder / CARD)
@@ -115,10 +116,10 @@ def _draft(bundle: Bundle, graph: bytes) -> Manifest:
 
 
 def _tolerance(bundle: Bundle) -> float:
-    """Return how far the golden scores may be off on another machine.
+    """Return the allowed difference of the golden scores on another machine.
 
-    Where integers are computed as floats, as runtimes without a kernel do, a value on the edge between two integers
-    may fall to the other. Twice the change that this makes here is allowed.
+    A runtime without an integer kernel computes with floats, and may round a value between two integers to the other
+    one. Twice the change that this makes here is allowed.
     """
     samples: FloatArray = soundfile.read(bundle.path / GOLDEN_CLIP, dtype="float32")[0]
     options = ort.SessionOptions()
@@ -127,48 +128,50 @@ def _tolerance(bundle: Bundle) -> float:
     kind = StreamClassifier if bundle.manifest.kind == "stream" else WindowClassifier
     as_floats = score_all(bundle, kind(session, bundle.manifest, "cpu"), samples)
     change = float(np.abs(as_floats - score_all(bundle, open_model(bundle), samples)).max())
-    return min(max(GOLDEN_TOLERANCE, 2 * change), HIGHEST_TOLERANCE)
+    return min(max(GOLDEN_TOLERANCE, 2 * change), MAX_TOLERANCE)
 
 
-def _measured(bundle: Bundle, young: Bundle, chosen: RecordingSelection, found: _Measurements) -> Manifest:
-    draft = young.manifest
-    audio = f"{describe(chosen.compared)}, of other groups than those that ranges were taken from"
+def _with_measurements(
+    bundle: Bundle, int8_bundle: Bundle, selection: RecordingSelection, measured: _Measurements
+) -> Manifest:
+    draft = int8_bundle.manifest
+    audio = f"{describe(selection.compared)}, of other groups than those for the ranges"
     against = f"{MODEL} {bundle.model_sha256[:12]}"
     changes = {
-        "parity": summarise_parity(found.difference.changes, (label.code for label in draft.labels), against, audio),
-        "cost": cost_of(young, float(found.times.medians[1])),
-        "metrics": (*draft.metrics, found.loss) if found.loss else draft.metrics,
+        "parity": summarise_parity(measured.changes.absolute, (label.code for label in draft.labels), against, audio),
+        "cost": cost_of(int8_bundle, float(measured.times.medians[1])),
+        "metrics": (*draft.metrics, measured.loss) if measured.loss else draft.metrics,
     }
     return draft.model_copy(update=changes)
 
 
-def _verdict(bundle: Bundle, young: Bundle, found: _Measurements) -> Iterable[str]:
-    ratio, p99 = found.times.ratio(1, to=0), float(np.percentile(found.difference.changes, 99))
-    largest, rounds = float(found.difference.changes.max()), len(found.times.seconds)
-    is_faster = ratio < WORTHWHILE
+def _verdict(bundle: Bundle, int8_bundle: Bundle, measured: _Measurements) -> Iterable[str]:
+    ratio, p99 = measured.times.ratio(1, to=0), float(np.percentile(measured.changes.absolute, 99))
+    largest, rounds = float(measured.changes.absolute.max()), len(measured.times.seconds)
+    is_faster = ratio < FASTER_RATIO
     yield (
         f"{'Faster' if is_faster else 'Not faster'}: int8 takes {ratio:.2f} times as long as float32 on this machine "
-        f"(median of {rounds} calls in turn)."
+        f"(median of {rounds} alternating calls)."
     )
-    yield f"The file is {len(young.model) / len(bundle.model):.2f} times as large."
+    yield f"The file is {len(int8_bundle.model) / len(bundle.model):.2f} times as large."
     is_worse = p99 > WORST_P99
     yield (
-        f"{'Worse' if is_worse else 'Alike'}: probabilities change by at most {largest:.3f}, 99 % by {p99:.3f}; "
-        f"{found.difference.changed} of {found.difference.decisions} decisions change."
+        f"{'Worse' if is_worse else 'Equal'}: probabilities change by at most {largest:.3f}, 99 % by {p99:.3f}; "
+        f"{measured.changes.changed} of {measured.changes.decisions} decisions change."
     )
-    if loss := found.loss:
+    if loss := measured.loss:
         is_worse |= loss.value > WORST_LOSS
         yield f"{LOSS}: {loss.value:.3f} ({loss.low:.3f} to {loss.high:.3f})."
     else:
-        yield "What macro-F1 it costs was not measured: that takes the folds' models, for this one has learnt from all."
+        yield "The loss of macro-F1 was not measured: it needs the models of the folds (`--trained`)."
     if is_worse or not is_faster:
         yield f"Use the float bundle: int8 is {' and '.join(_reasons(is_faster=is_faster, is_worse=is_worse))}."
     else:
-        yield "Use the int8 bundle on machines like this one; measure on yours with `anura-export bench`."
+        yield "Use the int8 bundle on machines like this one; measure others with `anura-export bench`."
 
 
 def _reasons(*, is_faster: bool, is_worse: bool) -> Iterable[str]:
     if not is_faster:
-        yield "no faster here"
+        yield "not faster here"
     if is_worse:
         yield "worse"

@@ -1,6 +1,6 @@
-"""Chooses the audio that int8 ranges are taken from, and the audio that two models are compared on.
+"""Selects the audio for the calibration of int8 ranges, and the audio for the comparison of two models.
 
-The same data gives the same clips: every choice is seeded. The two never share a group of recordings.
+The same data gives the same clips: the random generator is seeded. The two selections have no group in common.
 """
 
 from collections import defaultdict
@@ -19,24 +19,24 @@ RANGE_FROGS, RANGE_BACKGROUNDS, RANGE_S = 24, 12, 6.0
 COMPARE_FROGS, COMPARE_BACKGROUNDS, COMPARE_S = 40, 20, 10.0
 
 HISS = 1e-4
-"""Amplitude of a quiet recorder's own noise, -80 dBFS."""
+"""Amplitude of the noise of a quiet recorder, -80 dBFS."""
 
 CLIPPED_GAIN = 30.0
-"""30 dB too much: a frog on the microphone."""
+"""30 dB: a frog directly at the microphone."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingSelection:
-    """Recordings for either purpose."""
+    """The recordings for both purposes."""
 
     ranges: tuple[Recording, ...]
     compared: tuple[Recording, ...]
 
 
 def select_recordings(corpus: Corpus) -> RecordingSelection:
-    """Choose recordings of every species and kind of background; SourceError when there are too few groups for both.
+    """Select recordings of all species and kinds of background; SourceError when there are too few groups.
 
-    Ranges come from what may be learnt from, and from at most half of it; what no model may learn from is compared on.
+    Ranges use at most half of the training recordings. The held-out backgrounds are used for the comparison.
     """
     rng = np.random.default_rng(SEED)
     ranges = select_range_recordings(corpus.frogs, corpus.backgrounds, rng)
@@ -48,14 +48,14 @@ def select_recordings(corpus: Corpus) -> RecordingSelection:
         *_of_each_kind(backgrounds, _kind, COMPARE_BACKGROUNDS, rng),
     )
     if not ranges or not compared:
-        raise SourceError("the data has too few recordings to take ranges from some and to compare on others; add some")
+        raise SourceError("the data has too few groups of recordings for both ranges and comparison; add some")
     return RecordingSelection(ranges, compared)
 
 
 def select_range_recordings(
     frogs: Sequence[Recording], backgrounds: Sequence[Recording], rng: np.random.Generator
 ) -> tuple[Recording, ...]:
-    """Choose recordings to take ranges from, at most half of them."""
+    """Select at most half of the recordings for the calibration of ranges."""
     return (
         *_of_each_kind(frogs, _species, min(RANGE_FROGS, -(-len(frogs) // 2)), rng),
         *_of_each_kind(backgrounds, _kind, min(RANGE_BACKGROUNDS, -(-len(backgrounds) // 2)), rng),
@@ -63,21 +63,22 @@ def select_range_recordings(
 
 
 def range_clips(recordings: Iterable[Recording], rate_hz: int) -> Iterator[FloatArray]:
-    """Yield up to RANGE_S seconds of each recording, (samples,), and what a recorder meets besides.
+    """Yield up to RANGE_S seconds of each recording, (samples,), and three special clips.
 
-    That is silence, its own hiss, and the first frog far too loud: a range that has not seen them cuts them off.
+    These are silence, a recorder's noise, and the first frog far too loud. Values outside the calibrated ranges would
+    be clipped.
     """
     rng = np.random.default_rng(SEED)
     samples = round(RANGE_S * rate_hz)
-    loudest: FloatArray | None = None
+    first: FloatArray | None = None
     for recording in recordings:
         clip = _excerpt(load_audio(recording, rate_hz), samples, rng)
-        loudest = clip if loudest is None else loudest
+        first = clip if first is None else first
         yield clip
     yield np.zeros(samples // 2, np.float32)
     yield rng.normal(0, HISS, samples // 2).astype(np.float32)
-    if loudest is not None:
-        yield np.clip(CLIPPED_GAIN * loudest, -1, 1)
+    if first is not None:
+        yield np.clip(CLIPPED_GAIN * first, -1, 1)
 
 
 def comparison_clips(recordings: Iterable[Recording], rate_hz: int) -> Iterator[FloatArray]:
@@ -88,7 +89,7 @@ def comparison_clips(recordings: Iterable[Recording], rate_hz: int) -> Iterator[
 
 
 def describe(recordings: Sequence[Recording]) -> str:
-    """Say what was chosen, in a few words."""
+    """Return a short description of the recordings."""
     frogs = sum(bool(recording.codes) for recording in recordings)
     return f"{frogs} recordings with frogs and {len(recordings) - frogs} of background"
 
@@ -96,7 +97,7 @@ def describe(recordings: Sequence[Recording]) -> str:
 def _of_each_kind(
     recordings: Sequence[Recording], kind_of: Callable[[Recording], str], count: int, rng: np.random.Generator
 ) -> list[Recording]:
-    """Choose so many, one of each kind in turn, so that a rare kind is not left out."""
+    """Select `count` recordings, one of each kind in turn, so that rare kinds are included."""
     of_kind: dict[str, list[Recording]] = defaultdict(list)
     for index in rng.permutation(len(recordings)):
         of_kind[kind_of(recordings[index])].append(recordings[index])

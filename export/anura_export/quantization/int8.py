@@ -1,14 +1,14 @@
-"""Turns a float graph into one whose convolutions and products are of 8-bit integers.
+"""Quantizes the convolutions and matrix products of a float graph to 8-bit integers.
 
-Static QDQ, symmetric signed integers for activations and weights, a scale for each output channel (Jacob et al. 2018).
-These stay float:
+Static QDQ, symmetric signed integers for activations and weights, one scale for each output channel (Jacob et al.
+2018). These layers stay float:
 
 | what | why |
 |---|---|
-| the front end, down to the logarithm | its powers span ten decades |
-| the first layer behind it, and the last ones | little to win, most to lose |
-| depthwise convolutions | ONNX Runtime has no signed kernel for them on x86: the student was 30 % slower with them |
-| GRU, LayerNorm, GELU, Softmax, products of two activations | few multiplications, or ranges that move with the input |
+| the front end, up to the logarithm | its powers span ten decades |
+| the first layer after it, and the last layers | little gain, and the largest loss of accuracy |
+| depthwise convolutions | ONNX Runtime has no signed kernel for them on x86: the stream model became 30 % slower |
+| GRU, LayerNorm, GELU, Softmax, products of two activations | few multiplications, or ranges that depend on the input |
 """
 
 import tempfile
@@ -30,31 +30,33 @@ from anura_edge.inference.bundle import Bundle
 from anura_export.bundles.onnx_graph import check_graph
 
 ModelInputs = dict[str, FloatArray]
-"""Input name -> value: audio, and the states where there are some."""
+"""Input name -> value: audio and, for a stream model, the states."""
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 
 CHUNK_S = 1.0
-"""Length of the chunks that a stream is fed in."""
+"""Chunk length for stream models."""
 
 
 def quantize_graph(bundle: Bundle, clips: Iterable[FloatArray]) -> bytes:
-    """Return a bundle's graph with integers, their ranges taken from clips, each (samples,) of a stream of its own.
+    """Return a bundle's graph quantized to int8, with ranges from clips (samples,), each a separate stream.
 
-    Raises ModelError when nothing in it can be quantised, or it is quantised already.
+    Raises ModelError when no layer can be quantized, or the bundle is not float32.
     """
     if bundle.manifest.precision != "float32":
         raise ModelError(
             f"{bundle.path} is {bundle.manifest.precision} already; name the float bundle it was made from"
         )
-    with tempfile.TemporaryDirectory(prefix="anura-int8-") as scratch, _quiet():
+    with tempfile.TemporaryDirectory(prefix="anura-int8-") as scratch, _without_advice():
         floats, integers = Path(scratch) / "float.onnx", Path(scratch) / "int8.onnx"
         floats.write_bytes(bundle.model)
-        # The symbolic inference of shapes gives up on the stream's lengths; ONNX's own is enough for these layers.
+        # Symbolic shape inference fails for streams of variable length; ONNX's own inference suffices for these layers.
         quant_pre_process(floats, floats, skip_symbolic_shape=True)
         layers = quantizable_layers(onnx.load(floats).graph)
         if not layers:
-            raise ModelError(f"{bundle.path} has no layer between its first and its last; there is nothing to quantise")
+            raise ModelError(
+                f"{bundle.path} has no layer between the first and the last one; there is nothing to quantize"
+            )
         quantize_static(
             floats,
             integers,
@@ -71,16 +73,17 @@ def quantize_graph(bundle: Bundle, clips: Iterable[FloatArray]) -> bytes:
 
 
 def quantizable_layers(graph: onnx.GraphProto) -> list[str]:
-    """Return the names of the layers to quantise; see above for those that stay float."""
-    behind = _downstream_nodes(
+    """Return the names of the layers to quantize; the module docstring lists those that stay float."""
+    after_log = _downstream_nodes(
         graph.node, {name for node in graph.node if node.op_type == "Log" for name in node.output}
     )
     weights = {tensor.name: tensor.dims for tensor in graph.initializer}
-    layers = [node for node in behind if node.op_type in WEIGHTED and node.input[1] in weights]
+    layers = [node for node in after_log if node.op_type in WEIGHTED and node.input[1] in weights]
     outputs = {node.name: set(node.output) for node in layers}
-    # What a layer reaches, by the layers' names: the first layers are reached by none, the last ones reach none.
+    # Layer -> the layers after it. The first layers are in no value of this mapping; the last ones have an empty value.
     reached = {
-        name: {other.name for other in _downstream_nodes(behind, own)} & outputs.keys() for name, own in outputs.items()
+        name: {other.name for other in _downstream_nodes(after_log, own)} & outputs.keys()
+        for name, own in outputs.items()
     }
     not_first = set().union(*reached.values())
     return [
@@ -91,36 +94,36 @@ def quantizable_layers(graph: onnx.GraphProto) -> list[str]:
 
 
 def calibration_inputs(bundle: Bundle, clips: Iterable[FloatArray]) -> Iterator[ModelInputs]:
-    """Yield what a model is fed on each clip: its windows, or its chunks in order, with the states that are then."""
+    """Yield a model's inputs for each clip: its windows, or its chunks in order with the states before each."""
     manifest = bundle.manifest
     if manifest.kind == "window":
         for clip in clips:
-            yield from ({"audio": audio} for audio in _pieces(clip, manifest.window_samples, rows=1))
+            yield from ({"audio": audio} for audio in _split_clip(clip, manifest.window_samples, rows=1))
         return
     session = ort.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
     names = [state.name for state in manifest.states]
     for clip in clips:
         feed: ModelInputs = {state.name: np.zeros((1, *state.shape), np.float32) for state in manifest.states}
-        for audio in _pieces(clip, manifest.hop_samples, round(CHUNK_S * manifest.rate_hz / manifest.hop_samples)):
+        for audio in _split_clip(clip, manifest.hop_samples, round(CHUNK_S * manifest.rate_hz / manifest.hop_samples)):
             feed = {**feed, "audio": audio}
             yield feed
             states = session.run([f"{name}_out" for name in names], feed)
             feed = dict(zip(names, states, strict=True))
 
 
-def _pieces(clip: FloatArray, size: int, rows: int) -> Iterator[FloatArray]:
-    """Cut a clip into pieces (1, rows * size), the last filled up with silence."""
+def _split_clip(clip: FloatArray, size: int, rows: int) -> Iterator[FloatArray]:
+    """Split a clip into chunks (1, frames * size), the last padded with silence."""
     framer = Framer(size, size, rows)
     for windows in (framer.feed(clip), framer.flush()):
         yield from (window.samples[None].copy() for window in windows)
 
 
-def _downstream_nodes(nodes: Iterable[onnx.NodeProto], known: set[str]) -> list[onnx.NodeProto]:
-    """Return the nodes that need one of some tensors, directly or not; nodes come in the order of their working."""
-    known, found = set(known), []
+def _downstream_nodes(nodes: Iterable[onnx.NodeProto], tensors: set[str]) -> list[onnx.NodeProto]:
+    """Return the nodes that depend on one of some tensors, directly or indirectly; `nodes` are in execution order."""
+    tensors, found = set(tensors), []
     for node in nodes:
-        if known.intersection(node.input):
-            known.update(node.output)
+        if tensors.intersection(node.input):
+            tensors.update(node.output)
             found.append(node)
     return found
 
@@ -139,16 +142,16 @@ class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]  # onnxru
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep onnxruntime's advice to do what is done here anyway off the screen."""
+def _without_advice() -> Iterator[None]:
+    """Suppress onnxruntime's advice to run the pre-processing, which has been run."""
 
-    class Silence(Filter):
+    class AdviceFilter(Filter):
         def filter(self, record: LogRecord) -> bool:
             return "pre-processing before quantization" not in record.getMessage()
 
-    root, silence = getLogger(), Silence()
-    root.addFilter(silence)
+    root, advice = getLogger(), AdviceFilter()
+    root.addFilter(advice)
     try:
         yield
     finally:
-        root.removeFilter(silence)
+        root.removeFilter(advice)

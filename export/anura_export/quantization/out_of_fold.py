@@ -1,4 +1,4 @@
-"""Measures what int8 costs on recordings that a model did not learn from: each fold's model, made int8, scores it."""
+"""Measures the loss of macro-F1 by int8 out of fold: each fold is scored by the int8 version of its own model."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,19 +23,19 @@ from anura_train.evaluation.bootstrap import estimate
 from anura_train.evaluation.metrics import Values, Weights
 from anura_train.evaluation.shipped import ShippedReport, load_shipped_report, macro_f1, species_bootstrap
 
-LOSS = "macro-F1 that int8 costs at the shipped thresholds"
+LOSS = "loss of macro-F1 by int8 at the shipped thresholds"
 
 
 def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
-    """Return the macro-F1 of the folds' float models less that of their int8 versions, with a bootstrap interval.
+    """Return macro-F1 of the folds' float models minus that of their int8 versions, with a bootstrap interval.
 
-    A fold's ranges come from the recordings that its model has learnt from. Raises ModelError when the folder is of
-    another model than the bundle, or a fold's model is not in it.
+    Ranges come from the training recordings of each fold. Raises ModelError when the folder belongs to another model
+    than the bundle, or the model of a fold is missing.
     """
     checkpoint, report = load_checkpoint(trained), load_shipped_report(trained)
     codes = tuple(species.code for species in checkpoint.provenance.species)
     if codes != tuple(label.code for label in bundle.manifest.labels) or codes != corpus.labels():
-        raise ModelError(f"{trained}, {bundle.path} and the data have different labels; name those of one model")
+        raise ModelError(f"{trained}, {bundle.path} and the data have different labels; they must belong to one model")
     recipe = checkpoint.provenance.recipe
     folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     scores: dict[str, FloatArray] = {}
@@ -57,9 +57,9 @@ def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
         value=estimated.value,
         low=estimated.low,
         high=estimated.high,
-        protocol=f"{len(both)} recordings out of fold, each fold's float model and its int8 version, ranges from what "
-        "that model learnt from; a recording's score is its highest row; interval: bootstrap over recordings within "
-        "species, 1,000 draws, both models on the same ones",
+        protocol=f"{len(both)} recordings out of fold, each fold's float model and its int8 version, ranges from the "
+        "training recordings of the fold; a recording's score is its highest frame; interval: bootstrap over "
+        "recordings within species, 1,000 draws, both models on the same ones",
     )
 
 
@@ -70,13 +70,15 @@ def _fold_graph(checkpoint: Checkpoint, report: ShippedReport, trained: Path, fo
 
 
 def _score_fold(bundle: Bundle, corpus: Corpus, folds: Folds, fold: int, graph: bytes) -> dict[str, FloatArray]:
-    """Return the highest rows of the fold's frogs, (2, labels): float and int8."""
+    """Return the highest scores (2, labels) of the frog recordings of a fold: float and int8."""
     floats = replace(bundle, model=graph)
 
-    def learnt(recordings: tuple[Recording, ...]) -> list[Recording]:
+    def of_training(recordings: tuple[Recording, ...]) -> list[Recording]:
         return [each for each in recordings if folds[each.name] != fold]
 
-    ranges = select_range_recordings(learnt(corpus.frogs), learnt(corpus.backgrounds), np.random.default_rng(SEED))
+    ranges = select_range_recordings(
+        of_training(corpus.frogs), of_training(corpus.backgrounds), np.random.default_rng(SEED)
+    )
     integers = replace(bundle, model=quantize_graph(floats, range_clips(ranges, bundle.manifest.rate_hz)))
     tested = [each for each in corpus.frogs if folds[each.name] == fold]
     pairs = zip(_highest(floats, tested), _highest(integers, tested), strict=True)

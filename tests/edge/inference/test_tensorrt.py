@@ -87,6 +87,6 @@ def test_options_name_the_smallest_and_largest_shape(stream_bundle: Bundle, wind
         "trt_profile_opt_shapes": "audio:1x102400,before:1x1x2",
         "trt_profile_max_shapes": "audio:1x102400,before:1x1x2",
     }
-    quantised = stream_bundle.manifest.model_copy(update={"precision": "int8"})
-    assert tensorrt_options(replace(stream_bundle, manifest=quantised)) == {**options, "trt_int8_enable": "1"}
+    quantized = stream_bundle.manifest.model_copy(update={"precision": "int8"})
+    assert tensorrt_options(replace(stream_bundle, manifest=quantized)) == {**options, "trt_int8_enable": "1"}
     assert tensorrt_options(window_bundle)["trt_profile_max_shapes"] == "audio:16x8000"

@@ -1,4 +1,4 @@
-"""Work is counted as torch counts it, and speed is measured of all bundles in one run."""
+"""Multiply-adds equal torch's count, and times of bundles are measured in one run."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ from anura_train.models.stream import StreamNet
     ],
     ids=lambda settings: settings.kind,
 )
-def test_the_graph_has_as_many_multiply_adds_as_torch_counts(bundle: Bundle, settings: ModelSettings) -> None:
+def test_multiply_adds_equal_torch(bundle: Bundle, settings: ModelSettings) -> None:
     model = build_network(settings, LABEL_COUNT).eval()
     streams = isinstance(model, StreamNet)
     states = tuple(StateTensor(name=name, shape=shape) for name, shape in model.state_shapes.items()) if streams else ()
@@ -40,22 +40,20 @@ def test_the_graph_has_as_many_multiply_adds_as_torch_counts(bundle: Bundle, set
     assert multiply_adds(made) / 1e6 == pytest.approx(measure_cost("", settings).mmac_per_s, rel=0.01)
 
 
-def test_integers_do_not_change_the_count(bundle: Bundle, quantised: QuantizedBundle) -> None:
-    assert multiply_adds(bundle) == multiply_adds(quantised.bundle)
+def test_quantization_does_not_change_multiply_adds(bundle: Bundle, quantized: QuantizedBundle) -> None:
+    assert multiply_adds(bundle) == multiply_adds(quantized.bundle)
 
 
-def test_a_bundle_takes_as_long_as_itself(bundle: Bundle) -> None:
+def test_ratio_of_a_bundle_to_itself_is_one(bundle: Bundle) -> None:
     times = time_interleaved([bundle, bundle], budget_s=0.01)
     assert times.ratio(0, to=0) == 1
     assert times.medians.shape == (2,)
     assert (times.medians > 0).all()
 
 
-def test_the_bench_shows_every_bundle(
-    bundle: Bundle, quantised: QuantizedBundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bench_lists_every_bundle(bundle: Bundle, quantized: QuantizedBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anura_export.benchmark.measure.BUDGET_S", 0.05)
-    command = ["bench", "--bundle", str(bundle.path), "--bundle", str(quantised.bundle.path)]
+    command = ["bench", "--bundle", str(bundle.path), "--bundle", str(quantized.bundle.path)]
     rows = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
     assert [(row["bundle"], row["precision"]) for row in rows] == [("bundle", "float32"), ("int8", "int8")]
     for row in rows:

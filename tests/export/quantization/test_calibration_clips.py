@@ -1,4 +1,4 @@
-"""Ranges and comparisons hear different recordings, the same ones every time."""
+"""Ranges and comparison use different recordings, the same in each run."""
 
 from collections import Counter
 
@@ -16,22 +16,22 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return read_corpus(write_frogs(tmp_path_factory.mktemp("frogs")))
 
 
-def test_the_same_data_gives_the_same_recordings(corpus: Corpus) -> None:
+def test_selection_is_deterministic(corpus: Corpus) -> None:
     assert select_recordings(corpus) == select_recordings(corpus)
 
 
-def test_no_group_is_both_a_range_and_compared(corpus: Corpus) -> None:
+def test_range_and_comparison_share_no_group(corpus: Corpus) -> None:
     chosen = select_recordings(corpus)
     assert {each.group for each in chosen.ranges}.isdisjoint(each.group for each in chosen.compared)
 
 
-def test_each_species_and_background_is_among_the_ranges_and_none_that_may_not_be_learnt_from(corpus: Corpus) -> None:
+def test_ranges_have_each_kind_but_no_held_out(corpus: Corpus) -> None:
     ranges = select_recordings(corpus).ranges
     assert Counter(each.codes for each in ranges) == {("AAA",): 2, ("BBB",): 1, ("CCC",): 1, ("DDD",): 1, (): 3}
     assert not any(each.held_out for each in ranges)
 
 
-def test_ranges_see_silence_hiss_and_clipping(corpus: Corpus) -> None:
+def test_range_clips_include_silence_noise_and_clipping(corpus: Corpus) -> None:
     ranges = select_recordings(corpus).ranges
     *recorded, silence, hiss, clipped = range_clips(ranges, FROGS_RATE_HZ)
     assert len(recorded) == len(ranges)
@@ -40,11 +40,11 @@ def test_ranges_see_silence_hiss_and_clipping(corpus: Corpus) -> None:
     assert np.mean(np.abs(clipped) == 1) > 0.5
 
 
-def test_a_comparison_hears_every_recording_that_was_chosen(corpus: Corpus) -> None:
+def test_comparison_uses_every_selected_recording(corpus: Corpus) -> None:
     compared = select_recordings(corpus).compared
     assert len(list(comparison_clips(compared, FROGS_RATE_HZ))) == len(compared)
 
 
-def test_a_single_recording_is_not_enough(corpus: Corpus) -> None:
+def test_single_recording_is_not_enough(corpus: Corpus) -> None:
     with pytest.raises(SourceError, match="too few"):
         select_recordings(corpus.filter_recordings(lambda each: each.name == "frogs/audio/AAA_0.flac"))

@@ -1,4 +1,4 @@
-"""What becomes integers, and what its ranges are taken from."""
+"""Which layers become int8, and the inputs of the calibration."""
 
 from dataclasses import replace
 
@@ -24,23 +24,23 @@ def graph_of(bundle: Bundle) -> onnx.GraphProto:
     return onnx.load_from_string(bundle.model).graph
 
 
-def test_only_layers_between_the_first_and_the_last_are_integers_and_no_depthwise_ones(
-    quantised: QuantizedBundle,
+def test_only_inner_pointwise_layers_are_int8(
+    quantized: QuantizedBundle,
 ) -> None:
-    graph = graph_of(quantised.bundle)
+    graph = graph_of(quantized.bundle)
     provenance = {name: node.op_type for node in graph.node for name in node.output}
     layers = [node for node in graph.node if node.op_type in ("Conv", "MatMul", "Gemm", "GRU")]
     integers = {node.name for node in layers if provenance.get(node.input[1]) == "DequantizeLinear"}
     assert integers == {
         *(f"/layers.{number}/pointwise/pointwise.0/Conv" for number in range(1, 5)),
-        "/bands/bands.0/MatMul",
+        "/projection/projection.0/MatMul",
     }
     assert any(node.name.startswith("/front_end/") for node in layers)
-    assert {"/layers.0/convolution/Conv", "/memory/GRU", "/head/MatMul"} <= {n.name for n in layers}
+    assert {"/layers.0/convolution/Conv", "/gru/GRU", "/head/MatMul"} <= {n.name for n in layers}
 
 
-def test_integers_are_signed_and_symmetric_with_a_scale_for_each_channel(quantised: QuantizedBundle) -> None:
-    graph = graph_of(quantised.bundle)
+def test_int8_is_symmetric_with_a_scale_per_channel(quantized: QuantizedBundle) -> None:
+    graph = graph_of(quantized.bundle)
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     weights = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in values]
     assert any(values[node.input[1]].size > 1 for node in weights)
@@ -48,10 +48,10 @@ def test_integers_are_signed_and_symmetric_with_a_scale_for_each_channel(quantis
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             zero = values[node.input[2]]
             assert not zero.any()
-            assert zero.dtype in (np.int8, np.int32)  # 32 bits for what is added to a sum of products
+            assert zero.dtype in (np.int8, np.int32)  # a bias has 32 bits
 
 
-def test_a_stream_is_fed_in_order_with_the_states_that_it_really_has(bundle: Bundle) -> None:
+def test_stream_inputs_carry_the_states(bundle: Bundle) -> None:
     rng = np.random.default_rng(0)
     clips = [rng.normal(0, 0.1, 50_000).astype(np.float32) for _ in range(2)]
     session = ort.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
@@ -60,7 +60,7 @@ def test_a_stream_is_fed_in_order_with_the_states_that_it_really_has(bundle: Bun
     np.testing.assert_allclose(np.concatenate(scores), np.concatenate(expected), atol=1e-5)
 
 
-def test_integers_change_scores_but_not_by_much(bundle: Bundle) -> None:
+def test_int8_changes_scores_slightly(bundle: Bundle) -> None:
     torch.manual_seed(0)
     model = build_network(StreamSettings(kind="stream", width=4, hidden=8, dropout=0.0), labels=2).eval()
     floats = replace(bundle, model=to_onnx(model))
@@ -70,6 +70,6 @@ def test_integers_change_scores_but_not_by_much(bundle: Bundle) -> None:
     assert 0 < changes.max() < 0.05
 
 
-def test_integers_are_not_made_of_integers(quantised: QuantizedBundle) -> None:
+def test_int8_bundle_is_not_quantized_again(quantized: QuantizedBundle) -> None:
     with pytest.raises(ModelError, match="int8 already"):
-        quantize_graph(quantised.bundle, [])
+        quantize_graph(quantized.bundle, [])

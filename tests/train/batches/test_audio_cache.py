@@ -1,4 +1,4 @@
-"""Sound that is read when it is wanted is the sound that would have been in memory, and memory has an end."""
+"""The audio cache gives the same samples as decoded recordings, and respects its size limit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe, WindowSettings
 
 
-def test_examples_of_what_is_read_when_wanted_are_those_of_what_is_held(corpus: Corpus, recipe: Recipe) -> None:
+def test_lazy_and_preloaded_audio_give_equal_examples(corpus: Corpus, recipe: Recipe) -> None:
     lazy = open_source_audio(corpus, corpus.labels())
     calls = tuple(load_audio(each, RATE_HZ) for each in corpus.frogs)
     held = replace(lazy, calls=calls, backgrounds=tuple(load_audio(each, RATE_HZ) for each in corpus.backgrounds))
@@ -32,7 +32,7 @@ def test_examples_of_what_is_read_when_wanted_are_those_of_what_is_held(corpus: 
     assert made(lazy) == made(held) == made(tight)
 
 
-def test_a_lesson_reads_nothing_before_it_is_learnt_from(corpus: Corpus, recipe: Recipe) -> None:
+def test_audio_is_decoded_on_first_use(corpus: Corpus, recipe: Recipe) -> None:
     mixer = prepare_training_data(recipe, corpus, corpus.labels()).examples
     assert isinstance(mixer, Mixer)
     assert isinstance(mixer.sources.calls, CachedAudio)
@@ -40,7 +40,7 @@ def test_a_lesson_reads_nothing_before_it_is_learnt_from(corpus: Corpus, recipe:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_batches_made_ahead_are_the_same_and_so_is_chance_behind_each(corpus: Corpus, workers: int) -> None:
+def test_prefetched_batches_and_rng_states_are_equal(corpus: Corpus, workers: int) -> None:
     settings = WindowSettings.model_validate(
         {
             "balanced": True,
@@ -61,7 +61,7 @@ def test_batches_made_ahead_are_the_same_and_so_is_chance_behind_each(corpus: Co
     assert made(workers) == made(0)
 
 
-def test_batches_that_nobody_waits_for_end_with_the_training(corpus: Corpus) -> None:
+def test_unused_prefetched_batches_are_cancelled(corpus: Corpus) -> None:
     settings = WindowSettings()
     examples = WindowExamples(
         cut_windows(corpus.frogs, settings), corpus.labels(), settings, AudioCache(RATE_HZ), seed=0
@@ -73,7 +73,7 @@ def test_batches_that_nobody_waits_for_end_with_the_training(corpus: Corpus) -> 
     assert examples.rng.bit_generator.state == place
 
 
-def test_a_library_is_never_fuller_than_it_may_be(corpus: Corpus) -> None:
+def test_audio_cache_never_exceeds_its_limit(corpus: Corpus) -> None:
     cache = AudioCache(RATE_HZ, free_samples=5 * RATE_HZ)
     for recording in corpus.recordings * 2:
         assert len(cache[recording]) > 0
@@ -83,9 +83,7 @@ def test_a_library_is_never_fuller_than_it_may_be(corpus: Corpus) -> None:
 
 @pytest.mark.parametrize(("start", "length"), [(0, 100), (700, 600), (990, 50), (2_000, 10)])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_piece_is_a_slice_whether_the_whole_is_kept_or_not(
-    tmp_path: Path, start: int, length: int, channels: int
-) -> None:
+def test_excerpt_equals_slice_of_recording(tmp_path: Path, start: int, length: int, channels: int) -> None:
     sound = np.random.default_rng(0).uniform(-1, 1, (1_000, channels)) * np.arange(1, channels + 1) / channels
     soundfile.write(tmp_path / "a.flac", sound, RATE_HZ)
     recording = Recording(tmp_path / "a.flac", "a", "g")
@@ -96,7 +94,7 @@ def test_a_piece_is_a_slice_whether_the_whole_is_kept_or_not(
         )
 
 
-def test_a_piece_of_what_is_no_sound_is_named(tmp_path: Path) -> None:
+def test_excerpt_of_invalid_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"nothing")
     with pytest.raises(SourceError, match=r"a\.wav"):
         AudioCache(RATE_HZ, free_samples=0).excerpt(Recording(tmp_path / "a.wav", "a", "g"), 0, 10)

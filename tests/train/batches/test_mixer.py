@@ -1,4 +1,4 @@
-"""Examples have the length, level and labels that the recipe asks for, the same for the same seed."""
+"""Mixed examples have the length, level and labels of the recipe, and depend only on the seed."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def mixer(sounds: SourceAudio, recipe: Recipe, seed: int = 0, example_s: float =
     return Mixer(sounds, settings, example_s, np.random.default_rng(seed))
 
 
-def test_examples_have_one_length_and_stay_within_full_scale(sounds: SourceAudio, recipe: Recipe) -> None:
+def test_examples_have_one_length_within_full_scale(sounds: SourceAudio, recipe: Recipe) -> None:
     batch = mixer(sounds, recipe, level_dbfs=[-6, 0]).batch(1, 40)
     waveforms, targets = batch.waveforms, batch.targets
     assert waveforms.shape == (40, 2 * RATE_HZ)
@@ -35,25 +35,23 @@ def test_examples_have_one_length_and_stay_within_full_scale(sounds: SourceAudio
     assert np.isfinite(waveforms).all()
 
 
-def test_levels_are_those_asked_for(sounds: SourceAudio, recipe: Recipe) -> None:
+def test_example_levels_are_in_range(sounds: SourceAudio, recipe: Recipe) -> None:
     waveforms = mixer(sounds, recipe, background_only=0, level_dbfs=[-40, -30]).batch(1, 40).waveforms
     levels_db = 10 * np.log10(np.square(waveforms).mean(1))
     assert (levels_db > -40.1).all()
     assert (levels_db < -29.9).all()
 
 
-def test_background_alone_has_no_label(sounds: SourceAudio, recipe: Recipe) -> None:
+def test_background_has_no_label(sounds: SourceAudio, recipe: Recipe) -> None:
     assert not mixer(sounds, recipe, background_only=1).batch(1, 20).targets.any()
 
 
-def test_two_species_together_are_both_labelled(sounds: SourceAudio, recipe: Recipe) -> None:
+def test_two_mixed_species_are_both_labelled(sounds: SourceAudio, recipe: Recipe) -> None:
     targets = mixer(sounds, recipe, background_only=0, two_species=1).batch(1, 40).targets
     assert targets.sum(1).max() == 2
 
 
-def test_frogs_may_call_at_the_moments_that_they_were_put_into_and_at_no_others(
-    sounds: SourceAudio, recipe: Recipe
-) -> None:
+def test_call_mask_covers_the_inserted_excerpts(sounds: SourceAudio, recipe: Recipe) -> None:
     alone = {"background_only": 0.2, "with_background": 0, "two_species": 0.3}
     batch = mixer(replace(sounds, backgrounds=()), recipe, example_s=5.0, **alone).batch(1, 200)
     assert batch.call_mask is not None
@@ -65,24 +63,24 @@ def test_frogs_may_call_at_the_moments_that_they_were_put_into_and_at_no_others(
     assert 0.1 < (batch.call_mask[frogs] == 0).mean() < 0.9
 
 
-def test_all_that_calls_in_a_recording_is_labelled(sounds: SourceAudio, recipe: Recipe) -> None:
+def test_all_species_of_a_recording_are_labelled(sounds: SourceAudio, recipe: Recipe) -> None:
     chorus = replace(sounds, calls=sounds.calls[:1], codes=(("AAA", "BBB"),))
     assert (mixer(chorus, recipe, background_only=0, two_species=0).batch(1, 8).targets == 1).all()
 
 
-def test_noise_stands_in_where_there_is_no_background(sounds: SourceAudio, recipe: Recipe) -> None:
+def test_synthetic_noise_replaces_missing_backgrounds(sounds: SourceAudio, recipe: Recipe) -> None:
     batch = mixer(replace(sounds, backgrounds=()), recipe, background_only=1).batch(1, 8)
     waveforms, targets = batch.waveforms, batch.targets
     assert waveforms.any()
     assert not targets.any()
 
 
-def test_a_species_that_is_no_label_counts_as_none(sounds: SourceAudio) -> None:
+def test_species_outside_labels_is_ignored(sounds: SourceAudio) -> None:
     assert sounds.target("ZZZ").tolist() == [0, 0]
     assert sounds.target("ZZZ", "BBB").tolist() == [0, 1]
 
 
-def test_one_seed_gives_one_batch(sounds: SourceAudio, recipe: Recipe) -> None:
+def test_equal_seeds_give_equal_batches(sounds: SourceAudio, recipe: Recipe) -> None:
     def drawn(seed: int) -> FloatArray:
         return mixer(sounds, recipe, seed).batch(1, 8).waveforms
 

@@ -1,4 +1,4 @@
-"""Windows hold what the labels say, come in turn or evenly, and are changed as the settings say."""
+"""Windows have the right labels, order and augmentation."""
 
 from collections import Counter
 from dataclasses import replace
@@ -41,13 +41,13 @@ def windows(recordings: list[Recording], settings: dict[str, Any], rate_hz: int 
     return WindowExamples(cut_windows(recordings, parsed), LABELS, parsed, AudioCache(rate_hz), seed=0)
 
 
-def test_windows_are_a_second_apart_and_the_short_recording_has_one(recordings: list[Recording]) -> None:
+def test_windows_start_each_second_and_at_least_one_exists(recordings: list[Recording]) -> None:
     found = [(each.recording.name, each.start_s) for each in cut_windows(recordings, WindowSettings())]
     assert found == [("long", 0), ("long", 1), ("long", 2), ("long", 3), ("short", 0)]
 
 
 @pytest.mark.parametrize(("overlap", "boxed"), [(0.0, [2, 3]), (0.4, [2, 3]), (0.5, [])])
-def test_a_boxed_species_is_where_its_box_is_and_a_weak_one_everywhere(
+def test_window_codes_follow_boxes_or_weak_labels(
     recordings: list[Recording], overlap: float, boxed: list[int]
 ) -> None:
     found = cut_windows(recordings[:1], WindowSettings(min_overlap_s=overlap))
@@ -55,7 +55,7 @@ def test_a_boxed_species_is_where_its_box_is_and_a_weak_one_everywhere(
     assert all("BBB" in each.codes for each in found)
 
 
-def test_a_window_is_its_stretch_of_sound_filled_up_with_silence(recordings: list[Recording]) -> None:
+def test_window_is_an_excerpt_padded_with_silence(recordings: list[Recording]) -> None:
     made = windows(recordings, {})
     whole, _ = soundfile.read(recordings[0].path, dtype="float32")
     assert np.array_equal(made.unaugmented(2)[0], whole[2 * RATE_HZ : 5 * RATE_HZ])
@@ -65,7 +65,7 @@ def test_a_window_is_its_stretch_of_sound_filled_up_with_silence(recordings: lis
 
 
 @given(st.integers(1, 12))
-def test_each_window_comes_once_an_epoch_whatever_the_batch(size: int) -> None:
+def test_each_window_is_used_once_an_epoch(size: int) -> None:
     recordings = [Recording(Path("none"), str(number), "g", codes) for number, codes in enumerate([()] * 6)]
     made = WindowExamples([window(each) for each in recordings], LABELS, WindowSettings(), AudioCache(RATE_HZ), seed=0)
     turns = np.concatenate([made._shuffled(step, size) for step in range(1, 25)])
@@ -79,7 +79,7 @@ def window(recording: Recording) -> Any:
     return Window(recording, 0.0, recording.codes)
 
 
-def test_every_label_and_none_is_as_likely_when_balanced(corpus: Corpus) -> None:
+def test_balanced_windows_have_equal_label_frequencies(corpus: Corpus) -> None:
     settings = WindowSettings(balanced=True)
     recordings = corpus.frogs[:5] + corpus.backgrounds * 3  # the names repeat, which does not matter here
     made = WindowExamples(cut_windows(recordings, settings), ("AAA", "BBB"), settings, AudioCache(RATE_HZ), seed=0)
@@ -89,14 +89,14 @@ def test_every_label_and_none_is_as_likely_when_balanced(corpus: Corpus) -> None
     assert min(drawn.values()) > 60
 
 
-def test_an_overlay_has_both_windows_species_and_comes_from_another_site(recordings: list[Recording]) -> None:
+def test_overlay_adds_species_of_another_site(recordings: list[Recording]) -> None:
     frog = replace(recordings[1], weak=(WeakLabel("AAA"),))
     made = windows([replace(recordings[0], strong=()), frog], {"overlay_share": 1.0, "overlay_snr_db": [0, 0]})
     batch = made.batch(1, 5)
     assert batch.targets.all()
 
 
-def test_a_mixture_has_the_same_share_of_sound_and_label(recordings: list[Recording]) -> None:
+def test_mixup_weights_audio_and_labels_equally(recordings: list[Recording]) -> None:
     loud = [replace(recordings[1], strong=()), replace(recordings[1], name="b", weak=(WeakLabel("AAA"),))]
     soundfile.write(loud[0].path, np.zeros(3 * RATE_HZ), RATE_HZ)
     other = loud[0].path.with_name("other.wav")
@@ -107,13 +107,13 @@ def test_a_mixture_has_the_same_share_of_sound_and_label(recordings: list[Record
     assert len(np.unique(batch.targets[:, 0])) > 3
 
 
-def test_gain_changes_the_level_alone(recordings: list[Recording]) -> None:
+def test_gain_changes_only_the_level(recordings: list[Recording]) -> None:
     made = windows(recordings[1:], {"gain_db": [-6.0206, -6.0206]})
     assert np.allclose(made.batch(1, 1).waveforms[0], made.unaugmented(0)[0] / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.25])
-def test_stretching_keeps_length_and_pitch_and_changes_tempo(factor: float) -> None:
+def test_time_stretch_keeps_length_and_pitch(factor: float) -> None:
     time_s = np.arange(3 * RATE_HZ) / RATE_HZ
     beep = np.sin(2 * np.pi * 1_000 * time_s) * (time_s < 1)
     changed = time_stretch(beep.astype(np.float32), factor)
@@ -123,7 +123,7 @@ def test_stretching_keeps_length_and_pitch_and_changes_tempo(factor: float) -> N
     assert ends_s == pytest.approx(1 / factor, abs=0.1)
 
 
-def test_cells_follow_the_boxes_of_a_window_and_are_unknown_without(recordings: list[Recording]) -> None:
+def test_cells_follow_boxes_and_are_nan_without(recordings: list[Recording]) -> None:
     grid = BoxGrid(*crnn_cell_edges())
     weak = replace(recordings[0], name="weak", strong=())
     made = WindowExamples(
@@ -141,7 +141,7 @@ def test_cells_follow_the_boxes_of_a_window_and_are_unknown_without(recordings: 
     assert np.isnan(made.unaugmented(5)[2]).all()
 
 
-def test_a_library_keeps_what_it_has_room_for(recordings: list[Recording]) -> None:
+def test_audio_cache_stores_what_fits(recordings: list[Recording]) -> None:
     cache = AudioCache(RATE_HZ, free_samples=2 * RATE_HZ)
     for _ in range(2):
         assert len(cache[recordings[0]]) == 6 * RATE_HZ
@@ -149,7 +149,7 @@ def test_a_library_keeps_what_it_has_room_for(recordings: list[Recording]) -> No
     assert set(cache.stored) == {"short"}
 
 
-def test_a_file_that_is_no_sound_is_named(recordings: list[Recording]) -> None:
+def test_file_without_audio_is_named(recordings: list[Recording]) -> None:
     recordings[0].path.write_bytes(b"nothing")
     with pytest.raises(SourceError, match=r"long\.wav"):
         cut_windows(recordings, WindowSettings())

@@ -1,4 +1,4 @@
-"""No group is learnt from and tested on."""
+"""No group is in both training and test."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,7 +36,7 @@ def clip(index: int, code: str, group: int) -> Recording:
     ),
     st.integers(0, 100),
 )
-def test_every_clip_has_a_fold_and_no_group_has_two(drawn: list[tuple[str, int]], seed: int) -> None:
+def test_groups_stay_whole_and_each_recording_has_a_fold(drawn: list[tuple[str, int]], seed: int) -> None:
     clips = [clip(index, code, group) for index, (code, group) in enumerate(drawn)]
     folds = assign_folds(clips, 3, seed)
     assert set(folds) == {each.name for each in clips}
@@ -45,14 +45,14 @@ def test_every_clip_has_a_fold_and_no_group_has_two(drawn: list[tuple[str, int]]
         assert len({folds[each.name] for each in clips if each.group == group}) == 1
 
 
-def test_the_two_groups_of_a_rare_species_are_tested_apart() -> None:
+def test_two_groups_of_rare_species_are_in_two_folds() -> None:
     clips = [clip(index, "COMMON", index) for index in range(20)] + [clip(20, "RARE", 20), clip(21, "RARE", 21)]
     for seed in range(10):
         folds = assign_folds(clips, 5, seed)
         assert folds["20"] != folds["21"]
 
 
-def test_a_planted_leak_is_found() -> None:
+def test_group_in_two_parts_is_reported() -> None:
     clips = [clip(index, "AAA", index) for index in range(6)]
     folds = dict(assign_folds(clips, 3, 0))
     leaked = replace(clips[0], name="leak")
@@ -66,7 +66,7 @@ def test_too_few_groups_are_refused() -> None:
         assign_folds([clip(index, "AAA", index % 2) for index in range(10)], 5, 0)
 
 
-def test_the_same_file_under_two_names_is_a_leak() -> None:
+def test_same_file_under_two_names_is_a_leak() -> None:
     first, second = clip(0, "AAA", 0), replace(clip(1, "AAA", 1), path=Path("0.flac"))
     with pytest.raises(ConfigError, match=r"file '0\.flac' is split between"):
         check_disjoint([first, second], {"0": 0, "1": 1})
@@ -89,9 +89,7 @@ def choir(drawn: list[tuple[set[str], int, int]]) -> list[Recording]:
 
 
 @given(many, st.integers(0, 100))
-def test_recordings_of_several_species_are_dealt_in_whole_groups(
-    drawn: list[tuple[set[str], int, int]], seed: int
-) -> None:
+def test_multilabel_folds_keep_groups_whole(drawn: list[tuple[set[str], int, int]], seed: int) -> None:
     recordings = choir(drawn)
     try:
         folds = assign_folds(recordings, 3, seed)
@@ -102,9 +100,7 @@ def test_recordings_of_several_species_are_dealt_in_whole_groups(
 
 
 @given(many, st.integers(0, 100))
-def test_no_night_of_a_site_and_no_group_is_in_two_night_folds(
-    drawn: list[tuple[set[str], int, int]], seed: int
-) -> None:
+def test_night_folds_keep_nights_and_groups_whole(drawn: list[tuple[set[str], int, int]], seed: int) -> None:
     recordings = choir(drawn)
     try:
         folds = night_folds(recordings, 2, seed)
@@ -116,7 +112,7 @@ def test_no_night_of_a_site_and_no_group_is_in_two_night_folds(
             assert len({folds[each.name] for each in members}) == 1
 
 
-def test_leaving_a_site_out_leaves_all_of_it_out() -> None:
+def test_site_folds_keep_sites_whole() -> None:
     recordings = choir([({"A"}, index % 4, 1) for index in range(12)])
     folds = site_folds(recordings)
     assert {(each.site, folds[each.name]) for each in recordings} == {("lake", 0), ("pond", 1)}
@@ -124,7 +120,7 @@ def test_leaving_a_site_out_leaves_all_of_it_out() -> None:
         site_folds([*recordings, replace(recordings[1], name="leak", path=Path("leak"), site="lake")])
 
 
-def test_folds_of_the_authors_are_taken_as_they_are_unless_they_leak() -> None:
+def test_published_folds_are_kept_or_refused_if_they_leak() -> None:
     recordings = [replace(clip(index, "AAA", index), split=str(index % 5 + 1)) for index in range(10)]
     assert published_folds(recordings) == {each.name: int(each.split) - 1 for each in recordings}
     with pytest.raises(ConfigError, match="group 'g1' is split"):
@@ -132,12 +128,12 @@ def test_folds_of_the_authors_are_taken_as_they_are_unless_they_leak() -> None:
 
 
 @pytest.mark.parametrize("make", [site_folds, published_folds, lambda recordings: night_folds(recordings, 2, 0)])
-def test_folds_need_what_they_are_made_by(make: Callable[[list[Recording]], Folds]) -> None:
+def test_folds_without_their_column_are_refused(make: Callable[[list[Recording]], Folds]) -> None:
     with pytest.raises(ConfigError, match=r"2 of 2 recordings have no .*, such as 0"):
         make([clip(0, "AAA", 0), clip(1, "AAA", 1)])
 
 
-def test_a_split_into_train_and_test_is_no_folds() -> None:
+def test_split_into_train_and_test_is_refused_as_folds() -> None:
     with pytest.raises(ConfigError, match="test, train, which are not numbered folds"):
         published_folds(
             [replace(clip(index, "AAA", index), split=split) for index, split in enumerate(("train", "test"))]
@@ -145,7 +141,7 @@ def test_a_split_into_train_and_test_is_no_folds() -> None:
 
 
 @given(st.integers(0, 20))
-def test_a_chosen_share_holds_that_share_of_every_species(seed: int) -> None:
+def test_split_share_is_stratified_by_species(seed: int) -> None:
     recordings = choir([({"A"} | ({"B"} if index % 5 == 0 else set()), index, 1) for index in range(100)])
     chosen = split_share(recordings, 0.3, seed)
     assert len(chosen) == 30
@@ -154,9 +150,7 @@ def test_a_chosen_share_holds_that_share_of_every_species(seed: int) -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=20, max_size=60), st.integers(0, 20))
-def test_windows_of_one_minute_stay_together_with_a_frog_in_them_or_without(
-    drawn: list[tuple[bool, int]], seed: int
-) -> None:
+def test_windows_of_one_minute_stay_in_one_fold(drawn: list[tuple[bool, int]], seed: int) -> None:
     windows = [
         clip(index, "AAA", minute) if called else replace(clip(index, "AAA", minute), weak=())
         for index, (called, minute) in enumerate(drawn)
@@ -170,7 +164,7 @@ def test_windows_of_one_minute_stay_together_with_a_frog_in_them_or_without(
     assert set(folds) == {each.name for each in windows}
 
 
-def test_a_group_that_is_held_out_is_not_learnt_from() -> None:
+def test_held_out_group_in_training_is_refused() -> None:
     backgrounds = [replace(clip(index, "AAA", index), weak=()) for index in range(6, 12)]
     frogs = [clip(index, "AAA", index) for index in range(6)]
     planted = replace(backgrounds[0], name="planted", path=Path("planted"), held_out=True)

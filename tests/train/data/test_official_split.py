@@ -1,4 +1,4 @@
-"""What the authors set aside to test on is learnt from by nobody, judged once, and reported with all its numbers."""
+"""The published test part is not used for training, and is evaluated once."""
 
 import sys
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def corpus_of(rows: Sequence[tuple[str, Sequence[str], str]], species: Sequence[
     return Corpus(tuple(recordings), tuple(map(Taxon, species)))
 
 
-def test_labels_are_learnt_and_can_be_tested() -> None:
+def test_labels_have_training_and_test_groups() -> None:
     rows = [("a", ["BOTH", "ONCE"], "train"), ("b", ["TWICE"], "train"), ("c", ["TWICE"], "train")]
     rows += [("d", ["BOTH", "NEVER"], "test"), ("e", ["NEVER"], "test")]
     corpus = corpus_of(rows, ["BOTH", "ONCE", "TWICE", "NEVER"])
@@ -60,7 +60,7 @@ def trials() -> tuple[Corpus, Predictions, Predictions]:
     return corpus, trial, replace(trial, recordings=corpus.test, fold=np.full(len(corpus.test), -1))
 
 
-def test_a_mean_over_every_species_counts_those_that_cannot_be_found(recipe: Recipe) -> None:
+def test_mean_over_all_species_includes_undetected_ones(recipe: Recipe) -> None:
     corpus, trial, test = trials()
     found = evaluate(recipe, corpus, trial, test=test)
     assert (found.species, found.test_labels) == (4, 2)
@@ -74,7 +74,7 @@ def test_a_mean_over_every_species_counts_those_that_cannot_be_found(recipe: Rec
     assert not list(summary_of_test_part(evaluate(recipe, corpus, trial)))
 
 
-def test_a_species_of_one_fold_is_left_out_of_the_mean_of_several(recipe: Recipe) -> None:
+def test_species_of_one_fold_is_excluded_from_fold_mean(recipe: Recipe) -> None:
     corpus, trial, _ = trials()
     fold = np.array([0 if "C" in each.codes else 1 + number % 2 for number, each in enumerate(trial.recordings)])
     logits = {name: np.where([0, 0, 1], -9, each) for name, each in trial.frame_logits.items()}
@@ -90,7 +90,7 @@ def with_test(corpus: Corpus) -> Corpus:
     return replace(corpus, recordings=tuple(set_aside))
 
 
-def test_the_test_part_is_scored_and_never_learnt_from(recipe: Recipe, corpus: Corpus, tmp_path: Path) -> None:
+def test_test_part_is_scored_but_not_trained_on(recipe: Recipe, corpus: Corpus, tmp_path: Path) -> None:
     quick, parted = recipe.model_copy(update={"steps": 2, "folds": 2}), with_test(corpus)
     bench = RunContext(tmp_path, Fabric(accelerator="cpu", devices=1))
     fit_final(quick, parted, bench, lambda _: None)
@@ -101,7 +101,7 @@ def test_the_test_part_is_scored_and_never_learnt_from(recipe: Recipe, corpus: C
     assert [each.recordings for each in species] == [2] * len(species)
 
 
-def test_folds_by_site_become_the_folds_of_the_data(tmp_path: Path) -> None:
+def test_folds_by_site_are_written_as_published_folds(tmp_path: Path) -> None:
     made, run = tmp_path / "windows", CliRunner()
     done = run.invoke(main.app, ["data", "anuraset", "--raw", str(write_raw(tmp_path / "raw")), "--out", str(made)])
     assert done.exit_code == 0, done.output
@@ -130,7 +130,7 @@ def small(plan: Path, home: Path) -> Path:
 
 
 @pytest.mark.usefixtures("train_in_process")
-def test_three_commands_lead_from_anuraset_to_three_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_commands_train_three_models_on_anuraset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw, data, out = write_raw(tmp_path / "raw"), tmp_path / "data", tmp_path / "out"
     plan = small(ROOT / "train/anuraset.yaml", tmp_path)
     guide = (ROOT / "docs/how-to/train-a-model.md").read_text(encoding="utf-8")

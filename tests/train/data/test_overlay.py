@@ -1,4 +1,4 @@
-"""A call laid over a background stands at the stated ratio, and what calls in either is labelled."""
+"""A call over a background has the wanted signal-to-noise ratio and the labels of both."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def backgrounds() -> Backgrounds:
 
 
 @given(st.floats(-20, 40), st.integers(0, 50))
-def test_the_ratio_is_the_one_asked_for(snr_db: float, seed: int) -> None:
+def test_overlay_has_the_wanted_snr(snr_db: float, seed: int) -> None:
     call = noise(9, level=0.05)
     over = Backgrounds([noise(1, 3)], np.zeros((1, 3), np.float32), ["lake"])
     mixture, _ = overlay(call, np.zeros(3, np.float32), "pond", over, (snr_db, snr_db), np.random.default_rng(seed))
@@ -30,7 +30,7 @@ def test_the_ratio_is_the_one_asked_for(snr_db: float, seed: int) -> None:
     assert 10 * np.log10(np.square(call).mean() / np.square(added).mean()) == pytest.approx(snr_db, abs=0.05)
 
 
-def test_labels_are_the_union_and_the_sounds_own_site_is_never_beneath_it(backgrounds: Backgrounds) -> None:
+def test_overlay_uses_another_site_and_union_of_labels(backgrounds: Backgrounds) -> None:
     target = np.array([1, 0, 0], np.float32)
     rng = np.random.default_rng(0)
     seen = {tuple(overlay(noise(9), target, "pond", backgrounds, (0, 9), rng)[1].tolist()) for _ in range(40)}
@@ -39,7 +39,7 @@ def test_labels_are_the_union_and_the_sounds_own_site_is_never_beneath_it(backgr
     assert anywhere == {(1, 0, 0), (1, 0, 1), (1, 1, 0)}
 
 
-def test_nothing_is_changed_in_place_and_a_seed_gives_one_mixture(backgrounds: Backgrounds) -> None:
+def test_overlay_is_deterministic_and_copies_its_inputs(backgrounds: Backgrounds) -> None:
     call, target = noise(9), np.array([1, 0, 0], np.float32)
     kept = call.copy(), target.copy()
     first, second = (overlay(call, target, "x", backgrounds, (0, 9), np.random.default_rng(4)) for _ in range(2))
@@ -48,13 +48,13 @@ def test_nothing_is_changed_in_place_and_a_seed_gives_one_mixture(backgrounds: B
     assert np.array_equal(target, kept[1])
 
 
-def test_silence_is_laid_beneath_without_harm() -> None:
+def test_overlay_accepts_silence() -> None:
     silence = Backgrounds([np.zeros(RATE_HZ, np.float32)], np.zeros((1, 1), np.float32), ["lab"])
     mixture, _ = overlay(noise(9), np.ones(1, np.float32), "pond", silence, (0, 0), np.random.default_rng(0))
     assert np.array_equal(mixture, noise(9))
 
 
-def test_no_other_site_is_an_error(backgrounds: Backgrounds) -> None:
+def test_overlay_without_another_site_is_refused(backgrounds: Backgrounds) -> None:
     alone = Backgrounds(backgrounds.waveforms[:1], backgrounds.targets[:1], ["pond"])
     with pytest.raises(ConfigError, match="no background of another site than 'pond'"):
         overlay(noise(9), np.zeros(3, np.float32), "pond", alone, (0, 0), np.random.default_rng(0))

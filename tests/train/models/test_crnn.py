@@ -1,4 +1,4 @@
-"""Cells stand for boxes, and boxes are read back from cells."""
+"""Boxes become cells, and cells become boxes."""
 
 import numpy as np
 import pytest
@@ -19,19 +19,19 @@ GRID = BoxGrid(*crnn_cell_edges())
 LABELS = ("AAA", "BBB")
 
 
-def test_the_grid_spans_the_window_and_the_bands() -> None:
+def test_grid_covers_window_and_bands() -> None:
     assert GRID.times_s[[0, -1]] == pytest.approx([0, 33 * 8 * 245 / 22_050])
     assert GRID.frequencies_hz[[0, -1]] == pytest.approx([50, 10_000], rel=1e-4)
     assert (np.diff(GRID.frequencies_hz) > 0).all()
 
 
-def test_there_is_a_row_of_logits_for_each_cell() -> None:
+def test_crnn_returns_one_frame_per_cell() -> None:
     logits = Crnn(labels=2, width=4, hidden=8, dropout=0.0)(torch.randn(3, 270, 64))
     assert logits.shape == (3, (len(GRID.times_s) - 1) * BANDS, 2)
 
 
 @given(st.sampled_from(LABELS), st.floats(0, 2.5), st.floats(0.2, 2), st.floats(100, 5_000), st.floats(300, 4_000))
-def test_a_box_comes_back_to_within_a_cell(
+def test_box_round_trip_is_exact_to_one_cell(
     code: str, onset_s: float, long_s: float, low_hz: float, high: float
 ) -> None:
     box = StrongLabel(code, onset_s, min(onset_s + long_s, 2.9), low_hz, low_hz + high)
@@ -48,7 +48,7 @@ def test_a_box_comes_back_to_within_a_cell(
         assert abs(found_hz - true_hz) <= widths[min(np.searchsorted(GRID.frequencies_hz, true_hz), BANDS - 1)]
 
 
-def test_boxes_are_learnt_from_boxes() -> None:
+def test_crnn_learns_boxes() -> None:
     """A tone that sounds for a while at one of two pitches, each a species."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -95,7 +95,7 @@ def test_two_calls_of_a_species_are_two_boxes() -> None:
     assert [round(box.onset_s, 1) for box in found] == [0.2, 1.5]
 
 
-def test_the_shortest_call_fills_a_cell() -> None:
+def test_shortest_call_has_one_cell() -> None:
     assert GRID.cells([StrongLabel("BBB", 1.0, 1.001, 1_000, 1_001)], LABELS).sum() == 1
 
 

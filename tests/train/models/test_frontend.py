@@ -1,4 +1,4 @@
-"""The front end is what torchaudio computes, and streams without a seam."""
+"""Front ends equal torchaudio, and their output does not depend on chunks."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def noise(steps: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("hop", "window"), [(245, 490), (245, 980), (441, 882), (220, 440)])
-def test_it_is_torchaudios_mel_spectrogram_in_decibels(hop: int, window: int) -> None:
+def test_log_mel_equals_torchaudio(hop: int, window: int) -> None:
     log_mel, audio = LogMel(RATE_HZ, hop, window, MELS), noise(40)[:, : 40 * hop]
     audio = audio[:, : audio.shape[1] // hop * hop]
     reference = MelSpectrogram(RATE_HZ, window, window, hop, 50.0, 10_000.0, 0, MELS, center=False)
@@ -45,11 +45,11 @@ def test_it_is_torchaudios_mel_spectrogram_in_decibels(hop: int, window: int) ->
     assert torch.allclose(found, expected.transpose(1, 2), atol=1e-3)
 
 
-def test_every_band_hears_something(log_mel: LogMel) -> None:
+def test_no_mel_band_is_empty(log_mel: LogMel) -> None:
     assert (log_mel.bank.sum(0) > 0).all()
 
 
-def test_a_full_scale_sine_has_power_one(log_mel: LogMel) -> None:
+def test_full_scale_sine_has_power_one(log_mel: LogMel) -> None:
     time_s = torch.arange(20 * HOP) / RATE_HZ
     features, _ = log_mel(torch.sin(2 * torch.pi * 4_500 * time_s)[None], log_mel.silence(1))
     loudest_db = features[0, 5:].max() * STD_DB + MEAN_DB
@@ -62,7 +62,7 @@ def test_digital_silence_is_the_floor(log_mel: LogMel) -> None:
 
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=6))
-def test_chunks_make_no_difference(log_mel: LogMel, steps: list[int]) -> None:
+def test_chunk_length_does_not_change_the_output(log_mel: LogMel, steps: list[int]) -> None:
     audio = noise(sum(steps))
     whole, _ = log_mel(audio, log_mel.silence(2))
     tail, parts = log_mel.silence(2), []
@@ -72,7 +72,7 @@ def test_chunks_make_no_difference(log_mel: LogMel, steps: list[int]) -> None:
     assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5)
 
 
-def test_contrast_takes_gain_away() -> None:
+def test_mean_subtraction_removes_gain() -> None:
     contrast = RunningMeanSubtraction(4, MELS)
     features = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 80, MELS)).astype(np.float32))
     past = torch.zeros(1, *contrast.state_shape)
@@ -81,13 +81,13 @@ def test_contrast_takes_gain_away() -> None:
     assert torch.allclose(quiet, loud, atol=1e-4)
 
 
-def test_a_window_begins_in_silence(log_mel: LogMel) -> None:
+def test_window_is_preceded_by_silence(log_mel: LogMel) -> None:
     audio = noise(20)
     expected, _ = log_mel(audio, log_mel.silence(2))
     assert torch.equal(WindowLogMel(RATE_HZ, HOP, WINDOW, MELS)(audio), expected)
 
 
-def test_fbank_is_kaldis() -> None:
+def test_fbank_equals_kaldi() -> None:
     audio = noise(40)[:, :8_000]
     # AST takes the mean from the waveform first; each frame loses its own anyway.
     expected = torch.stack(
@@ -110,13 +110,13 @@ def test_fbank_is_kaldis() -> None:
     assert torch.allclose(found, (expected + 4.0) / 9.0, atol=1e-3)
 
 
-def test_three_seconds_are_298_frames_to_ast() -> None:
+def test_fbank_of_three_seconds_has_298_frames() -> None:
     assert Fbank(128, 0.0, 1.0)(torch.zeros(1, 48_000)).shape == (1, 298, 128)
 
 
 @pytest.mark.filterwarnings("ignore:At least one mel filterbank")
 @pytest.mark.parametrize("bank_rate_hz", [16_000, 22_050])
-def test_decibels_are_torchaudios_with_its_fault_or_without(bank_rate_hz: int) -> None:
+def test_mel_decibels_equal_torchaudio_for_both_bank_rates(bank_rate_hz: int) -> None:
     audio = noise(40)
     reference = MelSpectrogram(bank_rate_hz, n_fft=512, hop_length=128, n_mels=128)
     expected = (AmplitudeToDB()(reference(audio)).transpose(1, 2) + 20) / 10

@@ -1,4 +1,4 @@
-"""A stream model knows nothing of the future and does not care how it is cut; a window model counts its windows."""
+"""Stream models are causal and independent of chunks; window models score the right windows."""
 
 from itertools import pairwise
 
@@ -50,13 +50,13 @@ def whole(stream: StreamNet, audio: Tensor) -> Tensor:
     return stream(audio, *stream.initial_state(len(audio)))[0]
 
 
-def test_the_scores_move(stream: StreamNet) -> None:
+def test_scores_change_over_time(stream: StreamNet) -> None:
     assert whole(stream, noise(40)).std(1).min() > 0.02
 
 
 @hypothesis_settings(max_examples=25)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(0, 5))
-def test_chunks_make_no_difference(stream: StreamNet, steps: list[int], seed: int) -> None:
+def test_chunk_length_does_not_change_the_output(stream: StreamNet, steps: list[int], seed: int) -> None:
     audio = noise(sum(steps), seed)
     states, parts = stream.initial_state(1), []
     with torch.no_grad():
@@ -68,14 +68,14 @@ def test_chunks_make_no_difference(stream: StreamNet, steps: list[int], seed: in
 
 @hypothesis_settings(max_examples=25)
 @given(st.integers(1, 39))
-def test_the_future_does_not_change_the_past(stream: StreamNet, steps: int) -> None:
+def test_scores_do_not_depend_on_later_samples(stream: StreamNet, steps: int) -> None:
     heard, changed = noise(40), noise(40)
     changed[:, steps * FRAME_SAMPLES :] = noise(40, seed=9)[:, steps * FRAME_SAMPLES :]
     assert torch.equal(whole(stream, heard)[:, :steps], whole(stream, changed)[:, :steps])
     assert not torch.equal(whole(stream, heard)[:, steps:], whole(stream, changed)[:, steps:])
 
 
-def test_neighbours_in_a_batch_do_not_hear_each_other(stream: StreamNet) -> None:
+def test_examples_of_a_batch_are_independent(stream: StreamNet) -> None:
     first, second = noise(10, 1), noise(10, 2)
     together = whole(stream, torch.cat([first, second]))
     assert torch.allclose(together[:1], whole(stream, first), atol=1e-5)
@@ -90,11 +90,11 @@ def test_states_keep_their_shapes(stream: StreamNet) -> None:
 
 
 @pytest.mark.parametrize(("samples", "rows"), [(1, 1), (FRAME_SAMPLES, 1), (FRAME_SAMPLES + 1, 2)])
-def test_a_recording_is_scored_to_its_last_sample(stream: StreamNet, samples: int, rows: int) -> None:
+def test_recording_is_scored_to_its_last_sample(stream: StreamNet, samples: int, rows: int) -> None:
     assert stream.predict(torch.zeros(samples)).shape == (rows, 3)
 
 
-def test_rows_of_a_recording_are_what_the_device_computes(stream: StreamNet) -> None:
+def test_predicted_frames_equal_the_streamed_ones(stream: StreamNet) -> None:
     """It gives them late, when it has heard what it looks ahead: silence after the end."""
     audio, ahead = noise(20), stream.lookahead_samples // FRAME_SAMPLES
     with torch.no_grad():
@@ -102,7 +102,7 @@ def test_rows_of_a_recording_are_what_the_device_computes(stream: StreamNet) -> 
         assert torch.allclose(torch.sigmoid(stream.predict(audio[0])), given_late, atol=1e-6)
 
 
-def test_a_score_speaks_about_the_middle_of_what_it_is_the_mean_of(stream: StreamNet) -> None:
+def test_temporal_average_is_centred(stream: StreamNet) -> None:
     steps = 200
     logits = torch.full((1, steps, 3), SILENCE_LOGIT)
     logits[:, 90:110] = 8
@@ -112,12 +112,12 @@ def test_a_score_speaks_about_the_middle_of_what_it_is_the_mean_of(stream: Strea
 
 
 @pytest.mark.parametrize(("seconds", "rows"), [(0.5, 1), (3, 1), (3.1, 2), (4, 2), (5.5, 4)])
-def test_a_window_model_scores_a_window_a_second(window: WindowNet, seconds: float, rows: int) -> None:
+def test_window_model_scores_one_window_a_second(window: WindowNet, seconds: float, rows: int) -> None:
     with torch.no_grad():
         assert window.predict(torch.zeros(round(seconds * 22_050))).shape == (rows, 3)
 
 
-def test_each_window_is_scored_as_if_alone(window: WindowNet) -> None:
+def test_windows_are_scored_independently(window: WindowNet) -> None:
     audio = noise(113)[0, : 5 * 22_050]
     with torch.no_grad():
         rows = torch.sigmoid(window.predict(audio))
@@ -125,7 +125,7 @@ def test_each_window_is_scored_as_if_alone(window: WindowNet) -> None:
     assert torch.allclose(rows, torch.stack(alone), atol=1e-5)
 
 
-def test_the_default_student_is_small() -> None:
+def test_default_student_is_small() -> None:
     sizes = [sum(p.numel() for p in StreamNet(18, width, 96, 0.3).parameters()) for width in (16, 24, 32)]
     assert all(small < large for small, large in pairwise(sizes))
     assert sizes[1] < 400_000

@@ -1,4 +1,4 @@
-"""Every window model of the literature: what it takes, what it gives, and whose weights it can take over."""
+"""Window models: shapes, published sizes, and pretrained weights."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def made(values: ModelSettings, labels: int = 3) -> WindowNet:
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("dense", [[], [256], [256, 128]])
-def test_each_network_for_photographs_gives_a_row_of_labels(network: str, dense: list[int]) -> None:
+def test_image_network_returns_one_frame_of_logits(network: str, dense: list[int]) -> None:
     net = sketch(settings(CNN, network=network, dense=dense, features=MEL | {"height": 128, "width": 128}))
     assert net.frame_logits(torch.empty(2, 517, 64, device="meta")).shape == (2, 1, 3)
 
@@ -62,14 +62,14 @@ def test_ast_has_the_published_size(size: str, stride: int, positions: int, mill
     assert sum(weight.numel() for weight in body.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
 
 
-def test_the_published_resnet_keeps_its_imagenet_head() -> None:
+def test_published_resnet_keeps_its_imagenet_head() -> None:
     body = sketch(settings(CNN, imagenet_head=True), labels=42).body
     assert isinstance(body, Cnn)
     assert [layer.weight.shape for layer in body.head] == [(42, 1_000)]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("values", [CNN, CNN | {"features": MEL, "dense": [8]}, AST, CRNN])
-def test_every_parameter_learns(values: dict[str, Any]) -> None:
+def test_every_parameter_has_a_gradient(values: dict[str, Any]) -> None:
     net = made(settings(values)).train()
     features = net.features(torch.randn(2, net.window_samples) * 0.1)
     net.frame_logits(features).square().mean().backward()  # type: ignore[no-untyped-call]
@@ -77,7 +77,7 @@ def test_every_parameter_learns(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("values", [CNN | {"features": MEL}, AST, CRNN])
-def test_neighbours_in_a_batch_do_not_hear_each_other(values: dict[str, Any]) -> None:
+def test_examples_of_a_batch_are_independent(values: dict[str, Any]) -> None:
     net = made(settings(values))
     audio = torch.randn(2, net.window_samples) * 0.1
     with torch.no_grad():
@@ -121,7 +121,7 @@ def audioset(positions: int) -> dict[str, Tensor]:
     return weights | {f"module.mlp_head.{name}": torch.randn(shape) for name, shape in head.items()}
 
 
-def test_ast_takes_over_audiosets_weights_with_the_centre_of_their_time(tmp_path: Path) -> None:
+def test_ast_loads_audioset_weights_and_crops_positions(tmp_path: Path) -> None:
     weights, path = audioset(12 * 101), tmp_path / "audioset_10_10.pth"
     torch.save(weights, path)
     wanted = settings(AST, stride=10, pretrained=str(path))
@@ -136,7 +136,7 @@ def test_ast_takes_over_audiosets_weights_with_the_centre_of_their_time(tmp_path
 
 
 @pytest.mark.parametrize(("stride", "columns", "rows"), [(10, 29, 12), (16, 18, 8)])
-def test_ast_takes_over_imagenets_weights(tmp_path: Path, stride: int, columns: int, rows: int) -> None:
+def test_ast_loads_imagenet_weights(tmp_path: Path, stride: int, columns: int, rows: int) -> None:
     weights, path = deit(24 * 24, colours=3), tmp_path / "deit.pth"
     torch.save({"model": weights}, path)
     wanted = settings(AST, stride=stride, pretrained=str(path))
@@ -148,12 +148,12 @@ def test_ast_takes_over_imagenets_weights(tmp_path: Path, stride: int, columns: 
     assert net.body.pos_embed.std() > 0.3
 
 
-def test_positions_on_their_own_grid_stay_as_they_are() -> None:
+def test_positions_of_equal_grid_are_unchanged() -> None:
     grid = torch.randn(1, 4, 12, 101)
     assert torch.equal(resample_positions(grid, 12, 101), grid)
 
 
-def test_a_cnn_takes_over_imagenets_weights(tmp_path: Path) -> None:
+def test_cnn_loads_imagenet_weights(tmp_path: Path) -> None:
     source = made(settings(CNN, features=MEL), labels=1_000).body
     assert isinstance(source, Cnn)
     path = tmp_path / "resnet18.safetensors"
@@ -190,7 +190,7 @@ class Harm:
         ({"pos_embed": torch.zeros(1, 578, 192), "patch_embed.proj.weight": torch.zeros(192, 3, 16, 16)}, "lacks"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused_by_name(
+def test_wrong_weights_are_refused_by_name(
     tmp_path: Path, content: object, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -208,14 +208,14 @@ def test_weights_that_do_not_fit_are_refused_by_name(
 YAMNET = {"kind": "yamnet", "dropout": 0.0}
 
 
-def test_yamnet_has_the_published_size_and_a_row_for_each_third_of_a_second() -> None:
+def test_yamnet_has_published_size_and_frame_rate() -> None:
     net = sketch(settings(YAMNET), labels=521)
     assert sum(each.numel() for each in net.body.parameters()) == 3_729_481
     assert net.frame_logits(torch.empty(2, 96, 64, device="meta")).shape == (2, 1, 521)
     assert net.frame_logits(torch.empty(2, 298, 64, device="meta")).shape == (2, 8, 521)
 
 
-def test_yamnet_does_not_care_how_loud_a_window_is() -> None:
+def test_yamnet_scores_do_not_depend_on_level() -> None:
     net = made(settings(YAMNET))
     audio = 0.1 * torch.randn(1, 3 * net.rate_hz)
     with torch.no_grad():
@@ -223,7 +223,7 @@ def test_yamnet_does_not_care_how_loud_a_window_is() -> None:
         assert net(torch.zeros(1, 3 * net.rate_hz)).isfinite().all()
 
 
-def test_yamnet_s_file_gives_back_what_was_in_it(tmp_path: Path) -> None:
+def test_yamnet_file_is_read_exactly(tmp_path: Path) -> None:
     net, other = made(settings(YAMNET)), build_network(settings(YAMNET), 3)
     path = write_tflite(tmp_path / "yamnet.tflite", net.body)
     load_pretrained(other, settings(YAMNET, pretrained=str(path)))
@@ -234,7 +234,7 @@ def test_yamnet_s_file_gives_back_what_was_in_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", bytes(64), b"\x1c\x00\x00\x00TFL3" + bytes(40)])
-def test_a_file_that_is_not_yamnet_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_file_than_yamnet_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "yamnet.tflite"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"yamnet\.tflite"):

@@ -1,4 +1,4 @@
-"""AnuraSet is read as it was published; what is odd in it is told, and what is missing stops."""
+"""The AnuraSet reader: labels, known errors of the published set, and missing files."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from anura_train.data.readers.anuraset_species import ANURASET
 HEADER = "sample_name,fname,min_t,max_t,site,date,species_number,subset,SPHSUR,BOAFAB\n"
 
 
-def test_minutes_come_with_both_kinds_of_labels_site_and_night(raw: Path) -> None:
+def test_minutes_have_both_kinds_of_labels_site_and_night(raw: Path) -> None:
     findings = Findings()
     corpus = read_labelled_minutes(raw, findings)
     assert not findings.errors
@@ -36,7 +36,7 @@ def test_minutes_come_with_both_kinds_of_labels_site_and_night(raw: Path) -> Non
     assert by_group["INCT20955_20191123_041500_000"].site == "INCT20955"
 
 
-def test_a_species_that_calls_nowhere_has_a_column_but_is_none_of_the_corpus(raw: Path) -> None:
+def test_absent_species_is_not_in_the_corpus(raw: Path) -> None:
     table = raw / "weak_labels.csv"
     lines = table.read_text().splitlines()
     table.write_text("\n".join([f"{lines[0]},RHIICT", *(f"{line},0" for line in lines[1:])]) + "\n")
@@ -46,7 +46,7 @@ def test_a_species_that_calls_nowhere_has_a_column_but_is_none_of_the_corpus(raw
     assert "no recording of RHIICT" in findings.warnings[0].message
 
 
-def test_what_is_odd_in_the_published_set_is_left_out_and_told(raw: Path) -> None:
+def test_known_errors_of_anuraset_are_warnings(raw: Path) -> None:
     track = next((raw / "strong_labels/strong_labels/INCT4").glob("*_190000.txt"))
     track.write_text(
         "0.5\t1\tSPHSUR_M\n"
@@ -85,7 +85,7 @@ def test_what_is_odd_in_the_published_set_is_left_out_and_told(raw: Path) -> Non
     assert "line 22: BOAFAB: not a calling index from 0 to 3" in told
 
 
-def test_a_recording_without_labels_or_sound_is_a_fault_and_all_are_named(raw: Path) -> None:
+def test_all_recordings_without_labels_or_audio_are_errors(raw: Path) -> None:
     sites = raw / "strong_labels/strong_labels"
     (sites / "INCT4/INCT4_20191101_190000.txt").unlink()
     (raw / "raw_data/INCT17/INCT17_20191101_040001.wav").write_bytes(b"RIFF")
@@ -102,7 +102,7 @@ def test_a_recording_without_labels_or_sound_is_a_fault_and_all_are_named(raw: P
 
 @pytest.mark.parametrize("folder", ["", "audio"])
 @pytest.mark.parametrize("by_sample_name", [True, False])
-def test_windows_are_found_under_either_name(tmp_path: Path, folder: str, by_sample_name: bool) -> None:
+def test_windows_are_found_by_both_file_names(tmp_path: Path, folder: str, by_sample_name: bool) -> None:
     file = tmp_path / folder / "INCT4" / ("SAMPLE_1.wav" if by_sample_name else "INCT4_20191101_190000_0_3.wav")
     file.parent.mkdir(parents=True)
     file.touch()
@@ -121,7 +121,7 @@ def test_windows_are_found_under_either_name(tmp_path: Path, folder: str, by_sam
     ]
 
 
-def test_bad_window_rows_are_faults(tmp_path: Path) -> None:
+def test_invalid_window_rows_are_errors(tmp_path: Path) -> None:
     stem = "INCT4_20191101_190000"
     (tmp_path / "metadata.csv").write_text(
         HEADER
@@ -139,7 +139,7 @@ def test_bad_window_rows_are_faults(tmp_path: Path) -> None:
     ]
 
 
-def test_the_weak_labels_name_for_a_site_is_made_that_of_the_files() -> None:
+def test_site_name_of_weak_labels_becomes_that_of_the_files() -> None:
     assert canonical_name("INCT04_20191101_190000.wav") == "INCT4_20191101_190000"
     assert canonical_name("INCT20955") == "INCT20955"
 

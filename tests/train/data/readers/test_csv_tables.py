@@ -1,4 +1,4 @@
-"""The one form goes to disk and comes back as it was; what is wrong in its tables is named, all at once."""
+"""A corpus is equal after it was written and read; errors in tables are reported together."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -59,7 +59,7 @@ def corpora(draw: st.DrawFn, root: Path = Path("/data")) -> Corpus:
 
 
 @given(corpora())
-def test_a_corpus_comes_back_from_disk_as_it_was(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> None:
+def test_corpus_round_trip_through_tables(tmp_path_factory: pytest.TempPathFactory, corpus: Corpus) -> None:
     folder = tmp_path_factory.mktemp("form")
     write_tables(corpus, folder)
     findings = Findings()
@@ -72,7 +72,7 @@ def write(folder: Path, **tables: str) -> None:
         (folder / f"{name}.csv").write_text(text, encoding="utf-8")
 
 
-def test_a_written_folder_can_be_moved(tmp_path: Path) -> None:
+def test_written_folder_can_be_moved(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here/a.wav").write_bytes(b"sound")
     write_tables(Corpus((Recording(tmp_path / "here/a.wav", "a.wav", "g"),), ()), tmp_path / "here")
@@ -90,7 +90,7 @@ def test_two_columns_are_enough(tmp_path: Path) -> None:
     assert "2 without a group" in findings.warnings[0].message
 
 
-def test_every_fault_is_named_by_table_line_and_column(tmp_path: Path) -> None:
+def test_errors_name_table_line_and_column(tmp_path: Path) -> None:
     write(
         tmp_path,
         recordings="file,labels,night,start,held_out\n"
@@ -147,7 +147,7 @@ def test_every_fault_is_named_by_table_line_and_column(tmp_path: Path) -> None:
         (b"file,labels\n" + b"x" * 200_000, "line 2: field larger than field limit"),
     ],
 )
-def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes, fault: str) -> None:
+def test_invalid_csv_file_is_refused(tmp_path: Path, content: bytes, fault: str) -> None:
     (tmp_path / "recordings.csv").write_bytes(content)
     with pytest.raises(SourceError, match=fault):
         read_corpus(tmp_path)

@@ -1,4 +1,4 @@
-"""Clips come with their class, their source as group, and their authors' split."""
+"""Clips have a class, a group by source, and a published split."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from anura_train.data.folds import check_disjoint, published_folds
 from anura_train.data.readers.esc50 import read_split_table
 
 
-def test_esc50_as_it_is_published(tmp_path: Path) -> None:
+def test_published_esc50_is_read(tmp_path: Path) -> None:
     (tmp_path / "meta").mkdir()
     (tmp_path / "audio").mkdir()
     (tmp_path / "audio/1-100032-A-0.wav").touch()
@@ -29,7 +29,7 @@ def test_esc50_as_it_is_published(tmp_path: Path) -> None:
     assert published_folds(corpus.recordings) == {first.name: 0, second.name: 1}
 
 
-def test_pieces_of_one_insect_recording_are_one_group(tmp_path: Path) -> None:
+def test_parts_of_one_insect_recording_are_one_group(tmp_path: Path) -> None:
     (tmp_path / "clips/train").mkdir(parents=True)
     for name in ("Achetadomesticus_XC1_edit1.wav", "Achetadomesticus_XC1_edit2.wav"):
         (tmp_path / "clips/train" / name).touch()
@@ -63,7 +63,7 @@ def test_pieces_of_one_insect_recording_are_one_group(tmp_path: Path) -> None:
         ({"a.csv": "file,label,fold\na,b,1\na,b,1\n"}, "a is listed twice"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_a_fault(tmp_path: Path, tables: dict[str, str], fault: str) -> None:
+def test_unusable_split_table_is_an_error(tmp_path: Path, tables: dict[str, str], fault: str) -> None:
     for name, text in tables.items():
         (tmp_path / name).write_text(text)
     findings = Findings()
@@ -72,7 +72,7 @@ def test_a_table_that_cannot_be_used_is_a_fault(tmp_path: Path, tables: dict[str
 
 
 @pytest.mark.skipif("ANURA_DATA" not in os.environ, reason="ANURA_DATA names no folder with ESC-10")
-def test_the_real_esc10_has_five_folds_that_share_no_source() -> None:
+def test_real_esc10_has_five_folds_without_shared_sources() -> None:
     findings = Findings()
     corpus = read_split_table(Path(os.environ["ANURA_DATA"]) / "esc10", findings)
     assert not findings.errors

@@ -1,4 +1,4 @@
-"""The tables are read as they are, or refused by file, line and column."""
+"""The reader of the project's own layout: labels, licences, and errors with file, line and column."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from anura_train.data import Corpus, Recording, load_audio, read_corpus
 RATE_HZ = 22_050
 
 
-def test_labels_are_the_species_of_two_groups_or_more_in_order(corpus: Corpus) -> None:
+def test_labels_are_sorted_species_with_two_groups(corpus: Corpus) -> None:
     assert corpus.labels() == ("AAA", "BBB", "CCC")
     assert "DDD" in {code for clip in corpus.frogs for code in clip.codes}
 
 
-def test_a_background_that_is_not_free_is_never_learnt_from(corpus: Corpus) -> None:
+def test_background_without_free_licence_is_held_out(corpus: Corpus) -> None:
     assert [clip.licence for clip in corpus.held_out] == ["GPL-3"]
     assert "GPL-3" not in {clip.licence for clip in corpus.backgrounds}
 
@@ -27,20 +27,20 @@ def test_takes_of_one_esc10_source_are_one_group(corpus: Corpus) -> None:
     assert groups == ["1-100", "1-100", "2-200"]
 
 
-def test_a_file_listed_twice_is_read_once(root: Path) -> None:
+def test_file_listed_twice_is_read_once(root: Path) -> None:
     table = root / "frogs/frogs.csv"
     before = len(read_corpus(root).frogs)
     table.write_text(table.read_text() + table.read_text().splitlines()[1] + "\n")
     assert len(read_corpus(root).frogs) == before
 
 
-def test_sound_is_mono_at_the_working_rate(corpus: Corpus) -> None:
+def test_loaded_audio_is_mono_at_the_wanted_rate(corpus: Corpus) -> None:
     samples = load_audio(corpus.frogs[0], RATE_HZ)
     assert samples.dtype == np.float32
     assert samples.shape == (3 * RATE_HZ,)
 
 
-def test_a_bad_row_is_refused_by_table_line_and_column(root: Path) -> None:
+def test_invalid_row_names_table_line_and_column(root: Path) -> None:
     table = root / "frogs/frogs.csv"
     lines = table.read_text().splitlines()
     lines[2] = lines[2].replace("AAA,", "A A,")
@@ -50,26 +50,26 @@ def test_a_bad_row_is_refused_by_table_line_and_column(root: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["frogs/frogs.csv", "background/background.csv", "esc10/esc10.csv"])
-def test_a_missing_table_is_named(root: Path, table: str) -> None:
+def test_missing_table_is_named(root: Path, table: str) -> None:
     (root / table).unlink()
     with pytest.raises(SourceError, match=table):
         read_corpus(root)
 
 
-def test_a_missing_recording_is_named(root: Path) -> None:
+def test_missing_recording_is_named(root: Path) -> None:
     (root / "frogs/audio/BBB_1.flac").unlink()
     with pytest.raises(SourceError, match=r"BBB_1\.flac: missing; copy"):
         read_corpus(root)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a sound"])
-def test_a_recording_that_cannot_be_decoded_is_named(corpus: Corpus, content: bytes) -> None:
+def test_undecodable_recording_is_named(corpus: Corpus, content: bytes) -> None:
     corpus.frogs[0].path.write_bytes(content)
     with pytest.raises(SourceError, match=r"AAA_0\.flac.*delete its row"):
         load_audio(corpus.frogs[0], RATE_HZ)
 
 
-def test_every_fault_is_in_one_report(root: Path) -> None:
+def test_all_errors_are_in_one_report(root: Path) -> None:
     (root / "frogs/audio/BBB_1.flac").unlink()
     (root / "esc10/esc10.csv").write_text("file,sound\na.ogg,Rain\n")
     table = root / "background/background.csv"
@@ -82,14 +82,14 @@ def test_every_fault_is_in_one_report(root: Path) -> None:
         assert fault in report
 
 
-def test_one_file_under_two_species_is_a_fault(root: Path) -> None:
+def test_one_file_with_two_species_is_an_error(root: Path) -> None:
     table = root / "frogs/frogs.csv"
     table.write_text(table.read_text() + "audio/AAA_0.flac,BBB,Rana bbb,AAA0,CC0,\n")
     with pytest.raises(SourceError, match=r"AAA_0\.flac: is listed twice, with two groups or species"):
         read_corpus(root)
 
 
-def test_the_channel_with_the_most_power_is_heard(tmp_path: Path) -> None:
+def test_channel_with_highest_level_is_used(tmp_path: Path) -> None:
     quiet, loud = np.full(RATE_HZ, 0.1, np.float32), np.full(RATE_HZ, 0.25, np.float32)
     soundfile.write(tmp_path / "stereo.wav", np.stack([quiet, loud], 1), RATE_HZ)
     assert load_audio(Recording(tmp_path / "stereo.wav", "stereo", "stereo"), RATE_HZ) == pytest.approx(loud, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Labels of Raven and Audacity find their recording; one that does not is named with its file and line."""
+"""Raven and Audacity labels are matched with recordings; errors have file and line."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def sound(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_raven_lists_a_selection_in_two_views_and_means_it_once(sound: Path) -> None:
+def test_raven_selection_in_two_views_is_read_once(sound: Path) -> None:
     (sound / "POND_20240501_233000.Table.1.selections.txt").write_text(
         f"{RAVEN}\tSpecies\n"
         "1\tWaveform 1\t1\t0.1\t0.4\t0\t4000\tHYLCIN\n"
@@ -40,7 +40,7 @@ def test_raven_lists_a_selection_in_two_views_and_means_it_once(sound: Path) -> 
     assert first.night == second.night  # before and after midnight
 
 
-def test_raven_tables_of_several_files_count_within_each(sound: Path) -> None:
+def test_raven_times_are_relative_to_each_file(sound: Path) -> None:
     table = sound / "all.txt"
     rows = "{}\tSpectrogram 1\t1\t{}\t{}\t1\t2\tHYLCIN\tC:\\field\\{}\t{}\n"
     table.write_text(
@@ -60,7 +60,7 @@ def test_raven_tables_of_several_files_count_within_each(sound: Path) -> None:
     assert "several files, but no column 'File Offset (s)'" in findings.errors[0].message
 
 
-def test_every_row_without_a_recording_a_species_or_sense_is_a_fault(sound: Path) -> None:
+def test_invalid_raven_rows_are_errors(sound: Path) -> None:
     (sound / "POND_20240501_233000.txt").write_text(
         f"{RAVEN}\tBegin File\tSpecies\n"
         "1\tSpectrogram 1\t1\t0.4\t0.1\t1\t2\tPOND_20240501_233000.wav\tHYLCIN\n"
@@ -88,7 +88,7 @@ def test_every_row_without_a_recording_a_species_or_sense_is_a_fault(sound: Path
         assert report.startswith(wanted), told
 
 
-def test_recordings_of_one_name_take_the_labels_of_their_own_folder(tmp_path: Path) -> None:
+def test_equal_file_names_use_labels_of_their_folder(tmp_path: Path) -> None:
     for site, code in (("pond", "AAA"), ("lake", "BBB")):
         (tmp_path / site).mkdir()
         soundfile.write(tmp_path / site / "night.wav", np.zeros(8_000), 8_000)
@@ -106,7 +106,7 @@ def test_recordings_of_one_name_take_the_labels_of_their_own_folder(tmp_path: Pa
     assert "night.txt, line 1: several recordings 'night'; keep" in str(findings.errors[0])
 
 
-def test_audacity_tracks_are_read_with_band_and_quality(sound: Path) -> None:
+def test_audacity_tracks_have_band_and_quality(sound: Path) -> None:
     (sound / "POND_20240501_233000.txt").write_text("0.1\t0.4\tHYLCIN_M\n\\\t900\t1200\n0.5\t0.9\tdog_bark\t0.87\n")
     (sound / "POND_20240502_003000.txt").write_text("")
     findings = Findings()
@@ -118,14 +118,14 @@ def test_audacity_tracks_are_read_with_band_and_quality(sound: Path) -> None:
     )
 
 
-def test_an_audacity_track_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_audacity_track_round_trip(tmp_path: Path) -> None:
     labels = [StrongLabel("HYLCIN", 0.125, 0.5, 900, 1200, "H"), StrongLabel("dog_bark", 1, 2)]
     write_audacity(tmp_path / "track.txt", labels)
     read = read_audacity(tmp_path / "track.txt", lambda where, what: pytest.fail(f"{where}: {what}"))
     assert [label for _, label in read] == labels
 
 
-def test_bad_audacity_lines_are_faults_with_their_line(sound: Path) -> None:
+def test_invalid_audacity_lines_are_errors_with_line_number(sound: Path) -> None:
     (sound / "POND_20240501_233000.txt").write_text(
         "0.1 0.4 HYLCIN\n0.5\tlate\tHYLCIN\n0.5\t0.9\tno code\n1\t2\tHYLCIN\n\\\tlow\n"
     )
@@ -141,14 +141,14 @@ def test_bad_audacity_lines_are_faults_with_their_line(sound: Path) -> None:
     ]
 
 
-def test_a_folder_without_sound_is_refused(tmp_path: Path) -> None:
+def test_folder_without_audio_is_refused(tmp_path: Path) -> None:
     findings = Findings()
     read_raven_folder(tmp_path, findings)
     assert "contains no recording" in findings.errors[0].message
 
 
 @pytest.mark.skipif("ANURA_DATA" not in os.environ, reason="ANURA_DATA names no folder with boxed recordings")
-def test_real_raven_tables_take_the_species_that_the_recordings_have(tmp_path: Path) -> None:
+def test_real_raven_tables_use_species_of_recordings(tmp_path: Path) -> None:
     shutil.copytree(Path(os.environ["ANURA_DATA"]) / "strong_boxes", tmp_path / "boxes")
     species = {"cuvieri": "PHYCUV", "centralis": "PHYCEN", "kroyeri": "PHYKRO", "great_plains_toad": "ANACOG"}
     rows = "".join(f"{stem}.wav,{code},{stem}\n" for stem, code in species.items())

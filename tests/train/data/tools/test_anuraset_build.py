@@ -1,4 +1,4 @@
-"""Windows have the labels that the boxes give them, the sound that the paper describes, and a split without leaks."""
+"""AnuraSet windows have the labels of their boxes, the published processing, and a split without leaks."""
 
 import csv
 from pathlib import Path
@@ -42,7 +42,7 @@ def milliseconds(raw: Path, stem: str) -> dict[str, np.ndarray]:
     return calls
 
 
-def test_window_labels_are_those_of_an_independent_count_of_milliseconds(raw: Path, tmp_path: Path) -> None:
+def test_window_labels_match_independent_count(raw: Path, tmp_path: Path) -> None:
     rows = build(raw, tmp_path / "windows", **AS_RECORDED)
     assert len(rows) == 19 * 4 + 2  # the short recording fills two windows
     for row in rows:
@@ -53,7 +53,7 @@ def test_window_labels_are_those_of_an_independent_count_of_milliseconds(raw: Pa
     assert 0 < sum(int(row["species_number"]) for row in rows) < 3 * len(rows)
 
 
-def test_a_minimum_overlap_leaves_slivers_out_and_short_calls_in() -> None:
+def test_minimum_overlap_drops_edges_but_not_short_calls() -> None:
     boxes = [StrongLabel("SLIVER", 2.9, 8), StrongLabel("SHORT", 1, 1.2), StrongLabel("LONG", 1, 2.5)]
     assert window_codes(boxes, 0, 0) == {"SLIVER", "SHORT", "LONG"}
     assert window_codes(boxes, 0, 0.5) == {"SHORT", "LONG"}
@@ -61,7 +61,7 @@ def test_a_minimum_overlap_leaves_slivers_out_and_short_calls_in() -> None:
 
 
 @given(st.floats(0, 60), st.floats(0.001, 9), st.floats(0, 3), st.integers(0, 57))
-def test_more_overlap_asked_for_never_labels_more(
+def test_larger_minimum_overlap_never_adds_labels(
     onset_s: float, duration_s: float, least_s: float, start_s: int
 ) -> None:
     box = [StrongLabel("AAA", onset_s, onset_s + duration_s)]
@@ -69,11 +69,11 @@ def test_more_overlap_asked_for_never_labels_more(
 
 
 @pytest.mark.parametrize(("samples", "windows"), [(60 * 22_050, 58), (3 * 22_050, 1), (3 * 22_050 - 1, 0)])
-def test_a_recording_has_as_many_windows_as_it_fills(samples: int, windows: int) -> None:
+def test_number_of_complete_windows(samples: int, windows: int) -> None:
     assert len(window_starts(samples, RATE_HZ)) == windows
 
 
-def test_the_table_has_the_published_columns_and_leads_to_the_files(raw: Path, tmp_path: Path) -> None:
+def test_table_has_published_columns_and_existing_files(raw: Path, tmp_path: Path) -> None:
     rows = build(raw, tmp_path, **AS_RECORDED)
     assert tuple(rows[0]) == (*METADATA_COLUMNS, "SPHSUR", "BOAFAB", "LEPFUS")
     by_name = {row["sample_name"]: row for row in rows}
@@ -89,7 +89,7 @@ def test_the_table_has_the_published_columns_and_leads_to_the_files(raw: Path, t
         assert found.subtype == "PCM_16"
 
 
-def test_no_minute_is_in_both_parts_and_a_seed_gives_one_split(raw: Path, tmp_path: Path) -> None:
+def test_split_keeps_minutes_whole_and_follows_the_seed(raw: Path, tmp_path: Path) -> None:
     rows = build(raw, tmp_path, **AS_RECORDED)
     corpus = read_windows(tmp_path, Findings())
     check_disjoint(corpus.recordings, {each.name: each.split for each in corpus.recordings})
@@ -100,7 +100,7 @@ def test_no_minute_is_in_both_parts_and_a_seed_gives_one_split(raw: Path, tmp_pa
     assert other != tested
 
 
-def test_a_window_is_the_louder_channel_at_the_papers_peak_and_band(raw: Path, tmp_path: Path) -> None:
+def test_window_has_louder_channel_and_published_peak(raw: Path, tmp_path: Path) -> None:
     build(raw, tmp_path)
     file = tmp_path / "audio/INCT4/INCT4_20191101_190000_2_5.wav"
     samples, _ = soundfile.read(file)
@@ -110,7 +110,7 @@ def test_a_window_is_the_louder_channel_at_the_papers_peak_and_band(raw: Path, t
     assert np.corrcoef(samples, louder)[0, 1] > 0.9
 
 
-def test_the_band_is_kept_and_the_rest_is_not() -> None:
+def test_band_pass_removes_other_frequencies() -> None:
     time_s = np.arange(3 * RATE_HZ) / RATE_HZ
     middle = slice(RATE_HZ, 2 * RATE_HZ)
 
@@ -124,7 +124,7 @@ def test_the_band_is_kept_and_the_rest_is_not() -> None:
     assert gain_db(10_900) < -30
 
 
-def test_sound_may_stay_as_it_was_recorded_and_silence_stays_silence() -> None:
+def test_unprocessed_window_and_silence_are_unchanged() -> None:
     window = np.linspace(-0.5, 0.5, 3 * RATE_HZ, dtype=np.float32)
     assert np.array_equal(prepare(window, AnurasetWindowSettings(band_pass=False, normalise=False)), window)
     assert not prepare(np.zeros(3 * RATE_HZ, np.float32), AnurasetWindowSettings()).any()

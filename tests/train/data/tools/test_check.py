@@ -1,4 +1,4 @@
-"""A bad data set gives one report that names every fault, before any training."""
+"""An invalid data set gives one report with every error before any training."""
 
 from pathlib import Path
 
@@ -40,13 +40,13 @@ def add(table: Path, text: str) -> None:
     table.write_text(table.read_text() + text)
 
 
-def test_a_good_data_set_has_no_faults(folder: Path) -> None:
+def test_valid_data_set_has_no_errors(folder: Path) -> None:
     findings = examine(folder)
     assert not findings.errors
     assert not findings.warnings
 
 
-def test_every_fault_stands_in_the_report(folder: Path) -> None:
+def test_report_has_every_error(folder: Path) -> None:
     (folder / "1.wav").unlink()
     (folder / "2.wav").write_bytes(b"no sound")
     (folder / "empty.wav").touch()
@@ -75,14 +75,14 @@ def test_every_fault_stands_in_the_report(folder: Path) -> None:
         assert report.startswith(wanted), report
 
 
-def test_a_planted_leak_between_the_parts_is_a_fault(folder: Path) -> None:
+def test_leak_between_published_parts_is_an_error(folder: Path) -> None:
     table = folder / "recordings.csv"
     table.write_text(table.read_text().replace("g3,test", "g1,test"))
     (fault,) = examine(folder).errors
     assert "group 'g1' is split between train and test by 3.wav" in str(fault)
 
 
-def test_silence_and_a_species_of_one_group_are_odd_but_no_fault(folder: Path) -> None:
+def test_silence_and_species_of_one_group_are_warnings(folder: Path) -> None:
     soundfile.write(folder / "0.wav", np.zeros(2 * RATE_HZ), RATE_HZ)
     soundfile.write(folder / "1.wav", np.zeros(2 * RATE_HZ), RATE_HZ)
     table = folder / "recordings.csv"
@@ -96,13 +96,13 @@ def test_silence_and_a_species_of_one_group_are_odd_but_no_fault(folder: Path) -
     ]
 
 
-def test_samples_that_are_no_numbers_are_a_fault(folder: Path) -> None:
+def test_nan_samples_are_an_error(folder: Path) -> None:
     sound = np.full(RATE_HZ * 2, np.nan, np.float32)
     soundfile.write(folder / "3.wav", sound, RATE_HZ, subtype="FLOAT")
     assert "contains NaN" in examine(folder).errors[0].message
 
 
-def test_the_counter_counts(folder: Path) -> None:
+def test_progress_counts_recordings(folder: Path) -> None:
     seen: list[tuple[int, int]] = []
     corpus: Corpus = read_tables(folder, Findings())
     check_corpus(corpus, Findings(), lambda done, total: seen.append((done, total)))

@@ -1,4 +1,4 @@
-"""Soundscapes hold what their labels say, where and as loud as they say, the same for the same seed."""
+"""Soundscapes match their labels in time and level, and depend only on the seed."""
 
 import csv
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def times(recording: Recording) -> list[tuple[str, float, float]]:
 
 
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 12.0])
-def test_a_call_stands_above_what_is_beneath_it_by_the_stated_ratio(snr_db: float) -> None:
+def test_call_has_the_stated_snr(snr_db: float) -> None:
     rng = np.random.default_rng(0)
     background = rng.normal(0, 0.01, RATE_HZ).astype(np.float32)
     background[RATE_HZ // 2 :] *= 4
@@ -41,13 +41,13 @@ def test_a_call_stands_above_what_is_beneath_it_by_the_stated_ratio(snr_db: floa
     assert np.array_equal(np.delete(sound, here), np.delete(background, here))
 
 
-def test_a_soundscape_never_clips() -> None:
+def test_soundscape_never_clips() -> None:
     background = np.full(RATE_HZ, 0.2, np.float32)
     call = PlacedCall(np.ones(100, np.float32), 0, (), 40, Recording(Path("x"), "x", "x"))
     assert np.abs(mix_soundscape(background, [call])).max() == pytest.approx(10 ** (-0.7 / 20))
 
 
-def test_the_same_seed_makes_the_same_files_and_more_of_them_change_none(corpus: Corpus, tmp_path: Path) -> None:
+def test_soundscapes_depend_only_on_seed_and_number(corpus: Corpus, tmp_path: Path) -> None:
     write_soundscapes(corpus, tmp_path / "a", SETTINGS)
     write_soundscapes(corpus, tmp_path / "b", replace(SETTINGS, count=8))
     write_soundscapes(corpus, tmp_path / "c", replace(SETTINGS, seed=1))
@@ -58,9 +58,7 @@ def test_the_same_seed_makes_the_same_files_and_more_of_them_change_none(corpus:
 
 
 @pytest.mark.parametrize(("labels", "reader"), [("raven", read_raven_folder), ("audacity", read_audacity_folder)])
-def test_the_tables_and_the_label_files_say_the_same(
-    corpus: Corpus, tmp_path: Path, labels: str, reader: Reader
-) -> None:
+def test_tables_and_label_files_agree(corpus: Corpus, tmp_path: Path, labels: str, reader: Reader) -> None:
     made = write_soundscapes(corpus, tmp_path, replace(SETTINGS, labels=labels))
     findings = Findings()
     read_back = reader(tmp_path / "audio", findings)
@@ -85,13 +83,13 @@ def test_soundscapes_of_two_folds_share_no_source(corpus: Corpus, tmp_path: Path
     assert parts["1"].isdisjoint(parts["2"])
 
 
-def test_what_is_made_is_a_data_set_without_faults(corpus: Corpus, tmp_path: Path) -> None:
+def test_soundscapes_are_a_valid_data_set(corpus: Corpus, tmp_path: Path) -> None:
     findings = Findings()
     check_corpus(write_soundscapes(corpus, tmp_path, SETTINGS), findings, lambda *_: None)
     assert not findings.errors
 
 
-def test_a_boxed_call_is_cut_with_all_that_calls_in_it(corpus: Corpus, tmp_path: Path) -> None:
+def test_excerpt_has_all_boxes_inside_it(corpus: Corpus, tmp_path: Path) -> None:
     boxes = (StrongLabel("AAA", 0.5, 1.5, quality="H"), StrongLabel("BBB", 1.25, 2.0), StrongLabel("AAA", 2.5, 2.75))
     boxed = [
         replace(each, weak=(), strong=boxes) if each.codes == ("AAA",) else each
