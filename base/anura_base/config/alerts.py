@@ -25,20 +25,22 @@ RENAMED_KEYS: Mapping[str, str] = {
 
 class _Rule(Section):
     sites: tuple[Name, ...] = ()
-    """Sites to which the rule applies; empty for all sites."""
+    """Sites to which the rule applies; empty for all sites. List them to watch only these."""
     cooldown_h: float = Field(default=0, ge=0, le=24 * 366)
     """Hours without another alert for the same subject. Increase it when a rule sends too many alerts."""
     channels: tuple[str, ...] | None = None
-    """Channels that deliver the alert: `mqtt`, `mail` and the names of webhooks. Without it, all channels."""
+    """Channels that deliver the alert: `mqtt`, `mail` and the names of webhooks. Without it, all channels. List them if
+    the alert is not for everyone."""
 
 
 class _CallRule(_Rule):
     species: Species = ()
-    """Species to which the rule applies; empty for all species."""
+    """Species to which the rule applies; empty for all species. List them to ignore common species."""
     min_probability: float = Field(default=0, ge=0, le=1)
     """Lowest peak score of a call. Increase it when false alarms cause alerts."""
     max_age_h: Hours = 48
-    """Oldest call, at its arrival, in hours. Old calls arrive when a card is read or a device was offline."""
+    """Oldest call, at its arrival, in hours. Increase it for alerts about the calls of cards and of devices that were
+    offline."""
 
 
 class FirstCall(_CallRule):
@@ -56,7 +58,7 @@ class ListedSpecies(_CallRule):
     species: Species = Field(min_length=1)
     """The listed species."""
     cooldown_h: float = Field(default=12, ge=0, le=24 * 366)
-    """Hours without another alert for the same species and site."""
+    """Hours without another alert for the same species and site. Decrease it for more alerts."""
 
 
 class RareSpecies(_CallRule):
@@ -83,19 +85,21 @@ class DeviceHealth(_Rule):
     when: Literal["device_health"]
     """Type of the rule."""
     disk_below_gb: float | None = Field(default=None, gt=0)
-    """Free disk space in gigabytes, below which an alert is sent."""
+    """Free disk space in gigabytes, below which an alert is sent. Leave time to replace or empty the disk."""
     backlog_above_rows: int | None = Field(default=None, gt=0)
-    """Rows in the outbox, above which an alert is sent."""
+    """Rows in the outbox, above which an alert is sent. Choose more for a device that is often offline."""
     backlog_above_h: Hours | None = None
-    """Waiting time of the oldest row in the outbox in hours, above which an alert is sent."""
+    """Waiting time of the oldest row in the outbox in hours, above which an alert is sent. Choose more for a device that
+    is often offline."""
     temperature_above_c: float | None = Field(default=None, ge=-50, le=150)
-    """Temperature of the device in °C, above which an alert is sent."""
+    """Temperature of the device in °C, above which an alert is sent. Choose less than the temperature at which the
+    processor slows down."""
     clock_not_synchronised: bool = False
-    """Whether to send an alert when the device's clock is not synchronised."""
+    """Whether to send an alert when the device's clock is not synchronised. Turn it on if times must be exact."""
     any_problem: bool = False
-    """Whether to send an alert for each problem in the health message."""
+    """Whether to send an alert for each problem in the health message. Turn it on to miss none."""
     cooldown_h: float = Field(default=6, ge=0, le=24 * 366)
-    """Hours without another alert for the same device and limit."""
+    """Hours without another alert for the same device and limit. Increase it if a value often crosses its limit."""
 
     @model_validator(mode="after")
     def _check_limits(self) -> Self:
@@ -110,9 +114,9 @@ class EffortLow(_Rule):
     when: Literal["effort_low"]
     """Type of the rule."""
     below_ratio: float = Field(default=0.5, gt=0, lt=1)
-    """Ratio of the night's hours to the usual hours, below which an alert is sent."""
+    """Ratio of the night's hours to the usual hours, below which an alert is sent. Decrease it for fewer alerts."""
     baseline_nights: int = Field(default=7, ge=2, le=60)
-    """Number of previous nights, whose mean is the usual value."""
+    """Number of previous nights, whose mean is the usual value. Decrease it if the schedule changes often."""
 
 
 Rule = Annotated[
@@ -176,7 +180,7 @@ class AlertSettings(Section):
     rules: dict[Name, Rule] = Field(default_factory=dict)
     """Rules by name. The name is part of each alert."""
     mqtt: bool = False
-    """Whether to publish alerts to the broker, as anura/v1/alerts/{rule}."""
+    """Whether to publish alerts to the broker, as anura/v1/alerts/{rule}. Turn it on for other programs."""
     webhooks: dict[Name, WebhookSettings] = Field(default_factory=dict)
     """Web servers that receive alerts, by name."""
     mail: MailSettings | None = None

@@ -75,7 +75,7 @@ class HomeAssistantSettings(Section):
     """MQTT discovery of Home Assistant: devices and their last calls as entities."""
 
     enabled: bool = False
-    """Whether to publish the entities."""
+    """Whether to publish the entities. Turn it on if Home Assistant uses the same broker."""
     discovery_prefix: str = Field(default="homeassistant", pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
     """Topic under which Home Assistant expects them. Set it to the prefix in Home Assistant's own settings."""
 
@@ -84,7 +84,7 @@ class ExploreSettings(Section):
     """The page on which visitors analyse their own recordings."""
 
     bundle: Path | None = None
-    """Folder of the model bundle. Without it, the bundle in the anura-edge package."""
+    """Folder of the model bundle. Set it to use a model of your own. Without it, the bundle in the anura-edge package."""
 
 
 class RetentionSettings(Section):
@@ -95,7 +95,7 @@ class RetentionSettings(Section):
     effort_days: float | None = Field(default=None, ge=1, le=36_500)
     """Days until effort is removed. Without effort, the rates of that time are lost."""
     clips_days: float | None = Field(default=None, ge=1, le=36_500)
-    """Days until clips are removed. A clip is also removed with its event."""
+    """Days until clips are removed. Set it when the disk is too small. A clip is also removed with its event."""
 
 
 class ClipSettings(Section):
@@ -104,7 +104,7 @@ class ClipSettings(Section):
     max_mb: float = Field(default=2_000, ge=1, le=1e9)
     """Size of all clips together, in megabytes. Increase it on a large disk."""
     max_mb_per_device: float = Field(default=500, ge=1, le=1e9)
-    """Size of the clips of one device, in megabytes."""
+    """Size of the clips of one device, in megabytes. Decrease it if many devices share the space."""
     unfinished_days: float = Field(default=14, ge=0.01, le=3_650)
     """Days until an incomplete clip is removed and no longer requested. Increase it for devices that are often
     offline."""
@@ -114,13 +114,13 @@ class Site(Section):
     """A site: its name for people, its position and its time zone."""
 
     title: str | None = Field(default=None, max_length=100)
-    """Name on the pages. Without it, the name that the devices use."""
+    """Name on the pages. Set it for a name with spaces or accents. Without it, the name that the devices use."""
     latitude_deg: Latitude | None = None
     """Latitude in degrees; north is positive. It is needed for sunset and the map."""
     longitude_deg: Longitude | None = None
     """Longitude in degrees; east is positive. It is needed for sunset and the map."""
     zone: Zone = "UTC"
-    """Time zone, as in America/Sao_Paulo. A night lasts from noon to noon in it."""
+    """Time zone, as in America/Sao_Paulo. A night lasts from noon to noon in it. Set it if no device reports it."""
     habitat: str | None = Field(default=None, max_length=500)
     """Description of the habitat, for exports."""
 
