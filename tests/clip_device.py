@@ -73,8 +73,10 @@ class ClipDevice:
     def send_file(self, event: UUID, flac: bytes, length: int = 1_000) -> Commands:
         """Send all requested parts of a file. Return the last commands."""
         commands = self.send_message(self.part(event, flac, self.stored(event).came, length))
-        while wanted := next((each for each in commands if isinstance(each, ClipWanted) and each.event == event), None):
-            commands = self.send_message(self.part(event, flac, wanted.offset, length))
+        while request := next(
+            (each for each in commands if isinstance(each, ClipWanted) and each.event == event), None
+        ):
+            commands = self.send_message(self.part(event, flac, request.offset, length))
         return commands
 
     def stored(self, event: UUID) -> Row[Any]:

@@ -57,24 +57,24 @@ def test_password_prompt_does_not_show_the_password(engine) -> None:  # noqa: AN
     command = [*COMMAND, "user", "add", "maria", "--role", "admin", "--database", str(engine.url)]
     # A program in between, because a process with threads cannot fork safely.
     with_terminal = f"import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn({command!r})))"
-    ours, theirs = pty.openpty()
+    terminal, program_side = pty.openpty()
     child = os.posix_spawn(
         sys.executable,
         [sys.executable, "-c", with_terminal],
         os.environ,
-        file_actions=[(os.POSIX_SPAWN_DUP2, theirs, number) for number in (0, 1, 2)],
+        file_actions=[(os.POSIX_SPAWN_DUP2, program_side, number) for number in (0, 1, 2)],
     )
-    os.close(theirs)
-    shown = b""
+    os.close(program_side)
+    output = b""
     for asked in (b"Password: ", b"confirmation: "):  # the command asks twice
-        while asked not in shown:
-            shown += os.read(ours, 1_000)
-        os.write(ours, PASSWORD.encode() + b"\n")
-    while b"maria has the role admin" not in shown:
-        shown += os.read(ours, 1_000)
+        while asked not in output:
+            output += os.read(terminal, 1_000)
+        os.write(terminal, PASSWORD.encode() + b"\n")
+    while b"maria has the role admin" not in output:
+        output += os.read(terminal, 1_000)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    os.close(ours)
-    assert PASSWORD.encode() not in shown
+    os.close(terminal)
+    assert PASSWORD.encode() not in output
     assert accounts.authenticate(engine, "maria", PASSWORD)
 
 
@@ -102,9 +102,9 @@ def test_error_has_its_remedy(run, arguments, message) -> None:  # noqa: ANN001
 def test_token_is_printed_once(run, engine) -> None:  # noqa: ANN001
     token = run("token", "add", "weekly").strip()
     assert token.startswith(tokens.PREFIX)
-    shown = run("token", "list", "--json")
-    assert token not in shown
-    (listed,) = json.loads(shown)
+    output = run("token", "list", "--json")
+    assert token not in output
+    (listed,) = json.loads(output)
     assert (listed["name"], listed["role"], listed["used_utc"]) == ("weekly", "view", None)
     with engine.connect() as connection:
         stored = connection.exec_driver_sql("SELECT * FROM tokens").fetchall()

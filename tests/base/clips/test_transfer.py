@@ -49,79 +49,72 @@ def count(connection: Connection, table: Any) -> int:
     return connection.scalar(select(func.count()).select_from(table)) or 0
 
 
-fate = st.sampled_from(["next", "next", "lost", "twice", "any", "ask", "other"])
-fates = st.lists(st.tuples(fate, st.integers(0)), max_size=25)
+step = st.sampled_from(["next", "next", "lost", "twice", "any", "ask", "other"])
+steps = st.lists(st.tuples(step, st.integers(0)), max_size=25)
 
 
 @settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(fates=fates, lengths=st.lists(st.integers(400, 2_500), min_size=1))
+@given(steps=steps, lengths=st.lists(st.integers(400, 2_500), min_size=1))
 def test_loss_repetition_and_any_order_give_the_file_or_none(
-    shared: Engine, make: Any, flac: Make, clip_devices: Make, fates: list[tuple[str, int]], lengths: list[int]
+    shared: Engine, make: Any, flac: Make, clip_devices: Make, steps: list[tuple[str, int]], lengths: list[int]
 ) -> None:
     versions = [flac(seed=1), flac(seed=2)]
     with shared.connect() as connection, connection.begin() as transaction:
         device = clip_devices(connection)
         event = device.add_event(make.event(1))
         device.request(event)
-        air: list[ClipPart] = []
+        sent_parts: list[ClipPart] = []
         """Messages that the base station has not received yet."""
-        sent, version = 0, 0
+        number_sent, version = 0, 0
 
         def answer(commands: list[Any]) -> None:
-            nonlocal sent
-            for wanted in commands:
-                if isinstance(wanted, ClipWanted):
-                    file, sent = versions[version], sent + 1
-                    offset = wanted.offset if wanted.sha256 in (None, hashlib.sha256(file).hexdigest()) else 0
-                    air.append(device.part(event, file, offset, lengths[sent % len(lengths)]))
+            nonlocal number_sent
+            for request in commands:
+                if isinstance(request, ClipWanted):
+                    file, number_sent = versions[version], number_sent + 1
+                    offset = request.offset if request.sha256 in (None, hashlib.sha256(file).hexdigest()) else 0
+                    sent_parts.append(device.part(event, file, offset, lengths[number_sent % len(lengths)]))
 
-        def here() -> bytes:
+        def next_request() -> ClipWanted:
+            return ClipWanted.from_bytes(transfer.next_request(device.stored(event))[1])
+
+        def stored_bytes() -> bytes:
             found = blobs.read_file(connection, device.stored(event))
             assert any(each.startswith(found) for each in versions), "the stored bytes are the beginning of a file"
             return found
 
-        for fate, number in fates:
-            if fate == "ask" or not air:
-                answer(
-                    [
-                        command
-                        for _, payload in [transfer.next_request(device.stored(event))]
-                        for command in [_wanted(payload)]
-                    ]
-                )
-            elif fate == "other":  # the device restarts and encodes the same audio differently
+        for step, number in steps:
+            if step == "ask" or not sent_parts:
+                answer([next_request()])
+            elif step == "other":  # the device restarts and encodes the same audio differently
                 version = 1
-            elif fate == "lost":
-                air.pop(0)
-            elif fate == "twice":
-                answer(device.send_message(air[0], air.pop(0)))
+            elif step == "lost":
+                sent_parts.pop(0)
+            elif step == "twice":
+                answer(device.send_message(sent_parts[0], sent_parts.pop(0)))
             else:
-                answer(device.send_message(air.pop(number % len(air) if fate == "any" else 0)))
-            assert len(air) <= 3 + sum(fate in ("ask", "twice") for fate, _ in fates), (
+                answer(device.send_message(sent_parts.pop(number % len(sent_parts) if step == "any" else 0)))
+            assert len(sent_parts) <= 3 + sum(step in ("ask", "twice") for step, _ in steps), (
                 "repeated messages do not multiply"
             )
             if device.stored(event).state == "here":
-                assert here() in versions
-            here()
-        air.clear()
+                assert stored_bytes() in versions
+            stored_bytes()
+        sent_parts.clear()
         while device.stored(event).state != "here":  # from here on no message is lost
-            answer([_wanted(transfer.next_request(device.stored(event))[1])])
-            answer(device.send_message(air.pop()))
-        assert here() in versions
+            answer([next_request()])
+            answer(device.send_message(sent_parts.pop()))
+        assert stored_bytes() in versions
         transaction.rollback()
-
-
-def _wanted(payload: bytes) -> ClipWanted:
-    return ClipWanted.from_bytes(payload)
 
 
 def test_complete_clip_is_stored_and_settled(device: Any, make: Any, flac: Make) -> None:
     event, file = device.add_event(make.event(1)), flac()
     device.request(event)
-    (wanted,) = device.send_message(device.part(event, file, 0, 1_000))
-    assert (wanted.offset, wanted.sha256) == (1_000, hashlib.sha256(file).hexdigest())
+    (request,) = device.send_message(device.part(event, file, 0, 1_000))
+    assert (request.offset, request.sha256) == (1_000, hashlib.sha256(file).hexdigest())
     assert (device.stored(event).state, device.stored(event).came) == ("coming", 1_000)
     (settled,) = device.send_file(event, file)
     assert settled == ClipSettled(command="clip_settled", event=event)
@@ -137,8 +130,8 @@ def test_two_events_in_one_file_share_it(device: Any, make: Any, flac: Make) -> 
     for event in (first, second):
         device.request(event)
     device.send_message(device.part(first, file, 0, 1_000))
-    (wanted,) = device.send_message(device.part(second, file, 0, 1_000))
-    assert (wanted.event, wanted.offset) == (second, 1_000)
+    (request,) = device.send_message(device.part(second, file, 0, 1_000))
+    assert (request.event, request.offset) == (second, 1_000)
     assert {each.event for each in device.send_file(first, file)} == {first, second}
     device.request(third)
     assert [each.event for each in device.send_message(device.part(third, file, 0, 1_000))] == [third]
@@ -150,10 +143,10 @@ def test_next_clip_is_requested_after_storage_or_denial(device: Any, make: Any, 
     first, second, third = (device.add_event(make.event(seq)) for seq in (1, 2, 3))
     for event in (first, second, third):
         device.request(event)
-    *_, wanted = device.send_file(first, flac())
-    assert (wanted.event, wanted.offset) == (second, 0)
-    (wanted,) = device.send_message(ClipDenial(event=second, why="gone", detail="no such file"))
-    assert (wanted.event, device.stored(second).state, device.stored(second).detail) == (third, "gone", "no such file")
+    *_, request = device.send_file(first, flac())
+    assert (request.event, request.offset) == (second, 0)
+    (request,) = device.send_message(ClipDenial(event=second, why="gone", detail="no such file"))
+    assert (request.event, device.stored(second).state, device.stored(second).detail) == (third, "gone", "no such file")
     assert device.send_message(ClipDenial(event=third, why="later", detail="tomorrow")) == []
     assert (device.stored(third).state, device.stored(third).detail) == ("asked", "tomorrow")
     device.request(second)
@@ -164,8 +157,8 @@ def test_offer_is_accepted_for_a_stored_event_only(device: Any, make: Any, flac:
     event, file = device.add_event(make.event(1)), flac()
     (settled,) = device.send_message(device.part(unknown := uuid4(), file, 0, 0))
     assert settled == ClipSettled(command="clip_settled", event=unknown)
-    (wanted,) = device.send_message(device.part(event, file, 0, 0))
-    assert (wanted.event, wanted.offset, device.stored(event).asked_by) == (event, 0, "")
+    (request,) = device.send_message(device.part(event, file, 0, 0))
+    assert (request.event, request.offset, device.stored(event).asked_by) == (event, 0, "")
     device.send_file(event, file)
     assert device.stored(event).state == "here"
     stranger = clip_devices(device.connection, device="stranger")

@@ -202,8 +202,8 @@ def test_pandas_reads_parquet_with_types(engine: Engine, make) -> None:  # noqa:
     assert (row["id"], row["start_utc"], row["p_peak"]) == (str(call.id), call.start_utc, 0.93)
     assert (row["night"], row["tz"], row["onset_sample"]) == (date(2026, 11, 20), "America/Sao_Paulo", 220_500)
     assert str(frame.dtypes["onset_sample"]) == "int64"
-    (stretch,) = pandas.read_parquet(io.BytesIO(whole_file(engine, "parquet-effort"))).to_dict("records")
-    assert (stretch["state"], stretch["samples"]) == ("analysed", 3_600 * 22_050)
+    (row,) = pandas.read_parquet(io.BytesIO(whole_file(engine, "parquet-effort"))).to_dict("records")
+    assert (row["state"], row["samples"]) == ("analysed", 3_600 * 22_050)
 
 
 def test_missing_pyarrow_error_names_the_remedy(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,9 +120,9 @@ def _form(request: Request, next_page: str, error: str = "", status: int = 200) 
     return HTMLResponse(page, status, {"Cache-Control": "no-store"})
 
 
-def _own_page(request: Request, wanted: str) -> str:
+def _own_page(request: Request, next_page: str) -> str:
     """Return the page to show after the login. A page of another site is replaced by the front page."""
     home = f"{root_of(request)}/"
     # `//host` and `/\host` are other sites. A browser drops control characters, which could then leave one of these.
-    is_path = wanted.startswith("/") and wanted[1:2] not in {"/", "\\"} and wanted.isprintable()
-    return wanted if is_path and wanted.startswith(home) else home
+    is_path = next_page.startswith("/") and next_page[1:2] not in {"/", "\\"} and next_page.isprintable()
+    return next_page if is_path and next_page.startswith(home) else home

@@ -77,10 +77,10 @@ def test_requested_range_is_returned(
     client_of: Make, calls: dict[str, UUID], flac: Make, byte_range: str, first: int, last: int | None
 ) -> None:
     answer = client_of(Role.VIEW).get(f"/api/events/{calls['here']}/clip.flac", headers={"Range": byte_range})
-    whole = flac(seconds=12)
+    file = flac(seconds=12)
     assert answer.status_code == 206
-    assert answer.content == whole[first:last]
-    assert answer.headers["content-range"] == f"bytes {first}-{first + len(answer.content) - 1}/{len(whole)}"
+    assert answer.content == file[first:last]
+    assert answer.headers["content-range"] == f"bytes {first}-{first + len(answer.content) - 1}/{len(file)}"
 
 
 @pytest.mark.parametrize("byte_range", ["bytes=-5", "bytes=99999999-", "bytes=0-1,3-4", "lines=1-2", "bytes=٣-", ""])
@@ -91,11 +91,11 @@ def test_unsupported_range_returns_the_whole_file(client_of: Make, calls: dict[s
 
 def test_missing_clip_is_explained(client_of: Make, calls: dict[str, UUID]) -> None:
     client = client_of(Role.VIEW)
-    for name, says in (("coming", "not stored: coming"), ("never", "was requested"), ("unknown", "no call")):
+    for name, reason in (("coming", "not stored: coming"), ("never", "was requested"), ("unknown", "no call")):
         for path in ("clip.flac", "spectrogram.png"):
             answer = client.get(f"/api/events/{calls[name]}/{path}")
             assert answer.status_code == 404
-            assert says in answer.json()["detail"]
+            assert reason in answer.json()["detail"]
     clip = client.get(f"/api/events/{calls['coming']}/clip").json()
     assert (clip["state"], clip["came"], clip["asked_by"]) == ("coming", 1_000, "maria")
     clip = client.get(f"/api/events/{calls['here']}/clip").json()

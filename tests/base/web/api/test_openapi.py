@@ -146,15 +146,15 @@ def test_every_answer_has_a_schema(client: TestClient) -> None:
 
 @pytest.mark.parametrize("name", EVERY_LIST)
 def test_next_links_give_each_row_once(client: TestClient, name: str) -> None:
-    whole = client.get(f"/api/{name}").json()
-    assert len(whole) == 7
-    read, where = [], f"/api/{name}?limit=2"
+    all_rows = client.get(f"/api/{name}").json()
+    assert len(all_rows) == 7
+    rows, where = [], f"/api/{name}?limit=2"
     while where:
         answer = client.get(where)
-        read += answer.json()
+        rows += answer.json()
         link = answer.links.get("next")
         where = link and f"{urlsplit(link['url']).path}?{urlsplit(link['url']).query}"
-    assert read == whole
+    assert rows == all_rows
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_session_cookie_is_protected(client_of, maria, url, secure) -> None:  # 
 
 
 @pytest.mark.parametrize(
-    ("name", "password"), [("maria", "frogs call"), ("nobody", PASSWORD), ("", ""), ("maria", "x" * 999)]
+    ("name", "password"), [("maria", "frogs call"), ("unknown", PASSWORD), ("", ""), ("maria", "x" * 999)]
 )
 def test_wrong_password_is_refused_without_hints(client_of, maria, name, password, caplog) -> None:  # noqa: ANN001
     client = client_of()
@@ -65,7 +65,7 @@ def test_unknown_user_takes_the_same_work(client_of, maria, monkeypatch) -> None
     monkeypatch.setattr(
         passwords, "_hasher", type("Hasher", (), {"verify": lambda _, stored, __: checked.append(stored)})()
     )
-    for name in ("maria", "nobody"):
+    for name in ("maria", "unknown"):
         post_login(client_of(), name, "wrong")
     assert [stored.startswith("$argon2id$") for stored in checked] == [True, False]
 
@@ -75,7 +75,7 @@ def test_name_is_trimmed_and_lower_case(client_of, maria) -> None:  # noqa: ANN0
 
 
 @pytest.mark.parametrize(
-    ("wanted", "goes_to"),
+    ("next_page", "location"),
     [
         ("/nights?site=a", "/nights?site=a"),
         ("", "/"),
@@ -86,8 +86,8 @@ def test_name_is_trimmed_and_lower_case(client_of, maria) -> None:  # noqa: ANN0
         ("javascript:alert(1)", "/"),
     ],
 )
-def test_login_redirects_only_to_own_pages(client_of, maria, wanted, goes_to) -> None:  # noqa: ANN001
-    assert post_login(client_of(), next=wanted).headers["Location"] == goes_to
+def test_login_redirects_only_to_own_pages(client_of, maria, next_page, location) -> None:  # noqa: ANN001
+    assert post_login(client_of(), next=next_page).headers["Location"] == location
 
 
 def test_next_parameter_is_escaped(client_of) -> None:  # noqa: ANN001

@@ -115,8 +115,8 @@ def test_cross_site_request_is_refused_even_with_token(client_of, add_user, log_
     right = {"X-CSRF-Token": log_in(client, "maria")}
     assert client.post("/without-role", headers={**right, **headers}).status_code == 403
     assert client.post("/login", headers={**right, **headers}).status_code == 403
-    ours = {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8080"}
-    assert client.post("/without-role", headers={**right, **ours}).status_code == 200
+    own = {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8080"}
+    assert client.post("/without-role", headers={**right, **own}).status_code == 200
 
 
 def test_form_reaches_its_route_unchanged(app_of, client_of, add_user, log_in) -> None:  # noqa: ANN001

@@ -39,8 +39,8 @@ def test_uploaded_recording_has_the_events_of_a_device(station: Any, open_page: 
 
     bundle, config = load_bundle(DEFAULT_BUNDLE), Config()
     detector = Detector(bundle, load_classifier(bundle), config.detect, 10.0)
-    heard = analyse(open_file(CLIP, CLIP.name), detector, config.audio.channel)
-    expected = [[each.label, each.onset_sample] for part in heard for each in part.events]
+    analysed = analyse(open_file(CLIP, CLIP.name), detector, config.audio.channel)
+    expected = [[each.label, each.onset_sample] for part in analysed for each in part.events]
     assert expected
     rows = "[...document.querySelectorAll('#calls tbody tr')].map(({dataset}) => [dataset.code, Number(dataset.onset)])"
     assert sorted(json.loads(page.evaluate(f"JSON.stringify({rows})"))) == sorted(expected)

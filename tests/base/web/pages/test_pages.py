@@ -214,7 +214,7 @@ def test_end_of_the_calendar_is_no_server_error(station, path: str) -> None:  # 
 def test_network_shows_each_device_and_a_map(station, open_page) -> None:  # noqa: ANN001
     page = open_page("about:blank")
     page.show(station.url + "network")
-    shown = page.text_of()
+    visible = page.text_of()
     for text in (
         "offline",
         "the battery is at 3%",
@@ -222,7 +222,7 @@ def test_network_shows_each_device_and_a_map(station, open_page) -> None:  # noq
         "24.0 GB",
         "frogs-eastern-north-america",
     ):
-        assert text in shown
+        assert text in visible
     assert page.count(".map .place text") == len(SITES) + 1
 
 
@@ -240,27 +240,27 @@ def test_keys_confirm_reject_relabel_and_undo(station, engine: Engine, open_page
             query = select(reviews.c.verdict, reviews.c.label, reviews.c.reviewer).order_by(reviews.c.number)
             return [tuple(row) for row in connection.execute(query)]
 
-    def shown() -> str:
+    def form_address() -> str:
         """Return the address of the form, or "" while the page is loading."""
         return page.evaluate("document.querySelector('form.verdict')?.getAttribute('action')") or ""
 
-    first = shown()
+    first = form_address()
     press("c", 67)
     eventually(lambda: stored_reviews() == [("confirmed", "", "local")])
-    second = eventually(lambda: address if (address := shown()) != first else None)
+    second = eventually(lambda: address if (address := form_address()) != first else None)
     press("r", 82)
     eventually(lambda: len(stored_reviews()) == 2)
-    third = eventually(lambda: address if (address := shown()) not in {first, second} else None)
+    third = eventually(lambda: address if (address := form_address()) not in {first, second} else None)
     press("l", 76)
     eventually(lambda: page.evaluate("document.activeElement.name") == "label")
     for key in "PHYCUV":
         press(key, ord(key))
     press("Enter", 13)
     eventually(lambda: stored_reviews()[2:] == [("relabelled", "PHYCUV", "local")])
-    eventually(lambda: shown() not in {third, ""})
+    eventually(lambda: form_address() not in {third, ""})
     press("u", 85)
     eventually(lambda: stored_reviews()[3:] == [("undone", "", "local")])
-    eventually(lambda: shown().partition("?")[0] == third.partition("?")[0])
+    eventually(lambda: form_address().partition("?")[0] == third.partition("?")[0])
     assert "1 50 %" in page.text_of(".precision tbody tr")
     assert page.complaints == []
 

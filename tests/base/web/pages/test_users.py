@@ -123,10 +123,10 @@ def test_last_admin_cannot_be_removed(admin, engine, change) -> None:  # noqa: A
         ("add", {"name": "jose", "role": "view"}, 409),
         ("add", {"name": "José", "role": "view"}, 409),
         ("add", {"name": "ana", "role": "owner"}, 422),
-        ("nobody/link", {}, 409),
-        ("nobody/role", {"role": "view"}, 409),
-        ("nobody/end-sessions", {}, 409),
-        ("nobody/disable", {}, 409),
+        ("unknown/link", {}, 409),
+        ("unknown/role", {"role": "view"}, 409),
+        ("unknown/end-sessions", {}, 409),
+        ("unknown/disable", {}, 409),
     ],
 )
 def test_invalid_change_is_refused(admin, engine, path, data, status) -> None:  # noqa: ANN001
