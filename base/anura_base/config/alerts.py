@@ -89,8 +89,8 @@ class DeviceHealth(_Rule):
     backlog_above_rows: int | None = Field(default=None, gt=0)
     """Rows in the outbox, above which an alert is sent. Choose more for a device that is often offline."""
     backlog_above_h: Hours | None = None
-    """Waiting time of the oldest row in the outbox in hours, above which an alert is sent. Choose more for a device that
-    is often offline."""
+    """Waiting time of the oldest row in the outbox in hours, above which an alert is sent. Choose more for a device
+    that is often offline."""
     temperature_above_c: float | None = Field(default=None, ge=-50, le=150)
     """Temperature of the device in °C, above which an alert is sent. Choose less than the temperature at which the
     processor slows down."""

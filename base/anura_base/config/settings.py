@@ -84,7 +84,7 @@ class ExploreSettings(Section):
     """The page on which visitors analyse their own recordings."""
 
     bundle: Path | None = None
-    """Folder of the model bundle. Set it to use a model of your own. Without it, the bundle in the anura-edge package."""
+    """Folder of the model bundle. Without it, the bundle in the anura-edge package. Set it to use another model."""
 
 
 class RetentionSettings(Section):
