@@ -94,7 +94,7 @@ def measure_capture(seconds: float) -> None:
             late_s.append(monotonic_s() - block.arrived_s)
     spent = time.perf_counter() - began
     child, own = (capture.cpu_s() - child_s) / spent, (time.process_time() - own_s) / spent
-    print(f"capture program: {child:.2%} of a core, {capture.memory_mb():.0f} MB; this end of the pipe: {own:.2%}")
+    print(f"capture process: {child:.2%} of a core, {capture.memory_mb():.0f} MB; this end of the pipe: {own:.2%}")
     print(f"from the driver to this process: {_percentiles(late_s)}")
     capture.close()
 
@@ -125,7 +125,7 @@ def measure_latency(seconds: float, block_s: float, *timers: Timer) -> None:
         own = (time.process_time() - own_s) / spent
         child = (captures[-1].cpu_s() - (child_s if len(captures) == 1 else 0)) / spent
     print(
-        f"blocks of {block_s:g} s: {own:.2%} of a core, and {child:.2%} for the capture program; "
+        f"blocks of {block_s:g} s: {own:.2%} of a core, and {child:.2%} for the capture process; "
         f"from the driver through the model: {_percentiles(late_s)}"
     )
     for notice in notices:
@@ -174,7 +174,7 @@ def measure_start(folder: Path) -> None:
     print(
         f"from the command to its first sample {first_s - began_s:.2f} s, until the model is ready "
         f"{ready_s - began_s:.2f} s; start and stop took {cpu:.2f} s of CPU time, {memory:.0f} MB; with the "
-        f"capture program {of_both:.0f} MB, shared pages divided"
+        f"capture process {of_both:.0f} MB, shared pages divided"
     )
 
 

@@ -1,1 +1,1 @@
-"""Microphone capture in a process of its own."""
+"""Microphones: capture in a process of its own, reconnection, and time of each sample."""

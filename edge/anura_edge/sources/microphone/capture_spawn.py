@@ -1,4 +1,4 @@
-"""Starts the capture program: apart from our end of it, so that it opens the microphone while the model is loaded."""
+"""Starts the capture process. It is a module of its own, so that the microphone opens while the model is loaded."""
 
 import subprocess
 import sys
@@ -9,23 +9,23 @@ from anura_edge.errors import SourceError
 def spawn_capture(
     device: int | str | None, rate_hz: int | None, channel: int, block_s: float
 ) -> "subprocess.Popen[bytes]":
-    """Have a microphone opened, at its own rate or at the given one, by a process whose output `CaptureProcess` reads.
+    """Start a process that opens a microphone, at the given rate or at its own. `CaptureProcess` reads its output.
 
-    It keeps ten seconds until somebody does. Raises SourceError if this machine can start no program.
+    It buffers ten seconds until the first read. Raises SourceError if this machine cannot start a process.
     """
     command = [sys.executable, "-P", "-m", "anura_edge.sources.microphone.capture_main", f"--channel={channel}"]
     command += [f"--block={block_s}"]
     command += [] if device is None else [f"--device={device}"]
     command += [] if rate_hz is None else [f"--rate={rate_hz}"]
-    # In a group of its own, or Ctrl-C would end it before us.
+    # In its own process group, or Ctrl-C would end it before this process.
     try:
         return subprocess.Popen(  # noqa: S603 (our own program)
             command,
-            bufsize=0,  # our end waits for the pipe itself
+            bufsize=0,  # the reader polls the pipe itself
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             process_group=0,
         )
-    except OSError as error:  # no memory, or no process number, is left; there may be some later
-        raise SourceError(f"cannot start the capture program: {error.strerror}") from error
+    except OSError as error:  # out of memory or of process numbers, maybe only for a while
+        raise SourceError(f"cannot start the capture process: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Finds microphones through PortAudio."""
+"""Finds microphones with PortAudio."""
 
 import re
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ _CARD = re.compile(r" \(hw:(\d+),\d+\)$")
 
 
 class NoPortAudioError(SourceError):
-    """Nothing can be heard on this machine until PortAudio is installed."""
+    """PortAudio is not installed, so no microphone can be opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputDevice:
-    """A microphone, or another input, that PortAudio knows."""
+    """A microphone, or another input of a sound card."""
 
     index: int
-    """Changes when something is plugged in, and when the machine restarts."""
+    """PortAudio's number. It changes when something is plugged in, and when the machine restarts."""
 
     name: str
     channels: int
     rate_hz: int
     is_default: bool
     usb: str | None
-    """Vendor and product, as in `0d8c:0014`; None if it is not a USB sound card."""
+    """Vendor and product, as in `0d8c:0014`. None if it is not a USB sound card."""
 
     @property
     def stable_name(self) -> str:
-        """The name without ALSA's number of the card, which changes like the index."""
+        """The name without ALSA's card number, which changes like the index."""
         return _CARD.sub("", self.name)
 
 
 def list_devices() -> list[InputDevice]:
-    """Return every input there is.
+    """Return all input devices.
 
-    Raises NoPortAudioError if PortAudio itself is missing.
+    Raises NoPortAudioError if PortAudio is not installed.
     """
     sd = load_sounddevice()
     default = sd.default.device[0]
@@ -56,27 +56,27 @@ def list_devices() -> list[InputDevice]:
 
 
 def find_device(wanted: int | str | None) -> InputDevice:
-    """Return the device with a number, a USB id, a name or a part of a name; None is the system's default.
+    """Return the device with a number, a USB id, a name or a part of a name. None is the system's default.
 
-    Raises SourceError, naming the devices there are.
+    Raises SourceError that lists the available devices.
     """
-    there = list_devices()
+    available = list_devices()
     if wanted is None:
-        found = [device for device in there if device.is_default] or there[:1]
+        found = [device for device in available if device.is_default] or available[:1]
     elif isinstance(wanted, int):
-        found = [device for device in there if device.index == wanted]
+        found = [device for device in available if device.index == wanted]
     else:
-        found = [device for device in there if wanted in (device.name, device.stable_name, device.usb)]
-        found = found or [device for device in there if wanted.lower() in device.name.lower()]
+        found = [device for device in available if wanted in (device.name, device.stable_name, device.usb)]
+        found = found or [device for device in available if wanted.lower() in device.name.lower()]
     if found:
         return found[0]
-    names = "; ".join(f"{device.index} {device.name!r}" for device in there) or "none at all: plug one in"
+    names = "; ".join(f"{device.index} {device.name!r}" for device in available) or "none: plug one in"
     what = "no microphone" if wanted is None else f"no microphone {wanted!r}"
-    raise SourceError(f"{what}; there are: {names} (see `anura-edge devices`, set audio.microphone)")
+    raise SourceError(f"{what}; available: {names} (see `anura-edge devices`, set audio.microphone)")
 
 
 def usb_id(name: str, cards: Path = Path("/proc/asound")) -> str | None:
-    """Look up which USB device an ALSA card is, by the number in PortAudio's name for it."""
+    """Return the USB id of an ALSA card, found by the card number in PortAudio's name for it."""
     match = _CARD.search(name)
     try:
         return (cards / f"card{match[1]}" / "usbid").read_text(encoding="ascii").strip() if match else None
@@ -85,9 +85,9 @@ def usb_id(name: str, cards: Path = Path("/proc/asound")) -> str | None:
 
 
 def load_sounddevice() -> ModuleType:
-    """Load PortAudio.
+    """Import sounddevice, which loads PortAudio.
 
-    Raises NoPortAudioError if it is missing.
+    Raises NoPortAudioError if PortAudio is not installed.
     """
     try:
         import sounddevice

@@ -1,4 +1,4 @@
-"""Opens a microphone, and opens it again whenever it goes away."""
+"""Opens a microphone, and opens it again after it was disconnected."""
 
 import logging
 from collections.abc import Callable
@@ -14,27 +14,27 @@ from anura_edge.sources.microphone.devices import NoPortAudioError
 log = logging.getLogger(__name__)
 
 SILENT_DRIVER_S = 3.0
-"""No block for this long means that the device is gone. Killing PulseAudio ends the blocks without any error."""
+"""Without a block for this long the device is gone. If PulseAudio is killed, the blocks end without an error."""
 
 FLAT_START_S = 10.0
-"""A device that gives one and the same value for this long after it was opened is opened again, once."""
+"""A device whose samples are all equal for this long after it was opened is opened again, once."""
 
 FIRST_PAUSE_S = 1.0
-"""Each failed attempt doubles the pause before the next one."""
+"""Pause after the first failed attempt. Each further failure doubles it."""
 
-GOOD_S = 60.0
-"""Sound for this long, and the next pause is the first one again."""
+STABLE_S = 60.0
+"""After audio for this long, the next pause is FIRST_PAUSE_S again."""
 
 
 class OpenCapture(Protocol):
-    """Opens a microphone by number or name, None being the default, at a rate, None being its own."""
+    """Opens a microphone by number or name (None: the default), at a sampling rate (None: its own)."""
 
     def __call__(self, device: int | str | None, rate_hz: int | None, /) -> Capture:
         """Raise SourceError if it cannot be opened."""
 
 
 class ReconnectingCapture:
-    """A microphone that may go away and come back."""
+    """A microphone that may be disconnected and connected again."""
 
     def __init__(
         self,
@@ -45,31 +45,31 @@ class ReconnectingCapture:
         retry_s: float,
         on_lost: Callable[[str], None],
     ) -> None:
-        """`retry_s` is the longest pause between two attempts; `on_lost` is told why, once each time."""
+        """`retry_s` is the longest pause between two attempts; `on_lost` is called once per loss with its reason."""
         self._wanted, self._open_capture = wanted, open_capture
         self._clock, self._stop, self._retry_s, self._on_lost = clock, stop, retry_s, on_lost
         self._capture: Capture | None = None
         self._attempts = 0
-        self._good_s = 0.0
-        self._is_start_judged = self._starts_flat = False
-        self.is_away = False
+        self._audio_s = 0.0
+        self._is_start_checked = self._starts_flat = False
+        self.is_disconnected = False
         self.openings = 0
-        """How often it was opened: a new number is a new stream of samples, counted from 0 again."""
+        """How often it was opened. After each opening, samples are counted from 0."""
         self.name = ""
         self.rate_hz = 0
         self.channels = 0
 
     def read(self) -> CapturedBlock | None:
-        """Return the next block; None if the device is away, after a while, or when told to stop.
+        """Return the next block. None, after a while, if the device is disconnected, or if `stop` is set.
 
-        Raises NoPortAudioError if there will never be any.
+        Raises NoPortAudioError if no microphone can ever be opened.
         """
         try:
             block = self._next_block()
         except NoPortAudioError:
             raise
         except SourceError as error:
-            if not self._stop.is_set():  # who is told to stop while it opens has lost nothing
+            if not self._stop.is_set():  # an attempt that a stop interrupts is no loss
                 self._lose(str(error))
             return None
         if not block and self._capture and not self._stop.is_set():
@@ -79,14 +79,14 @@ class ReconnectingCapture:
     def _next_block(self) -> CapturedBlock | None:
         if self._starts_flat:
             self._starts_flat = False
-            raise SourceError(f"one flat line for {FLAT_START_S:g} s since it was opened")
+            raise SourceError(f"all samples equal for {FLAT_START_S:g} s after it was opened")
         if self._capture is None:
             self._open()
         block = self._capture.read(SILENT_DRIVER_S) if self._capture else None
         if block:
-            self._good_s += len(block.samples) / self.rate_hz
-            self._judge_start(block)
-            self._attempts = 0 if self._good_s > GOOD_S else self._attempts
+            self._audio_s += len(block.samples) / self.rate_hz
+            self._check_start(block)
+            self._attempts = 0 if self._audio_s > STABLE_S else self._attempts
         return block
 
     def close(self) -> None:
@@ -102,22 +102,23 @@ class ReconnectingCapture:
             return
         self._capture = self._open_capture(self._wanted, self.rate_hz or None)
         self.openings += 1
-        self._good_s = 0.0
+        self._audio_s = 0.0
         self.name, self.rate_hz, self.channels = self._capture.name, self._capture.rate_hz, self._capture.channels
         if not isinstance(self._wanted, str):
-            self._wanted = self.name  # a number, or the default, may be another device after it was unplugged
+            self._wanted = self.name  # a number, or the default, may be another device after unplugging
 
     def _lose(self, reason: str) -> None:
         self.close()
         self._attempts += 1
-        if not self.is_away:
-            self.is_away = True
+        if not self.is_disconnected:
+            self.is_disconnected = True
             self._on_lost(reason)
 
-    def _judge_start(self, block: CapturedBlock) -> None:
-        if self._is_start_judged:  # to open it a third time would not help; what stays flat is counted as silent
+    def _check_start(self, block: CapturedBlock) -> None:
+        """Check once that the device delivers a signal. Opening it a third time would not help."""
+        if self._is_start_checked:
             return
         if not is_flat(block.samples):
-            self._is_start_judged = True
-        elif self._good_s >= FLAT_START_S:
-            self._is_start_judged = self._starts_flat = True
+            self._is_start_checked = True
+        elif self._audio_s >= FLAT_START_S:
+            self._is_start_checked = self._starts_flat = True
