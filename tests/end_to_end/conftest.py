@@ -1,4 +1,4 @@
-"""A device, a base station, a broker and a microphone, each in a process of its own, as in the field."""
+"""A device, a base station, a broker and a microphone, each in a process of its own."""
 
 import json
 import os
@@ -25,10 +25,10 @@ class Device:
 
     process: subprocess.Popen[str]
     lines: list[dict[str, Any]] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    log_lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for stream, take in ((self.process.stdout, self._take_line), (self.process.stderr, self.said.append)):
+        for stream, take in ((self.process.stdout, self._take_line), (self.process.stderr, self.log_lines.append)):
             Thread(target=_read, args=(stream, take), daemon=True).start()
 
     def _take_line(self, line: str) -> None:
@@ -124,7 +124,7 @@ def start_base(tmp_path: Path, broker: Broker) -> Iterator[Callable[[], Base]]:
 
 @pytest.fixture
 def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PulseAudio]:
-    """A sound server, not started."""
+    """A sound server that is not started."""
     need("pulseaudio")
     server = PulseAudio(tmp_path_factory.mktemp("pulse"))
     yield server
@@ -133,6 +133,6 @@ def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PulseAudio]:
 
 @pytest.fixture
 def microphone(pulse: PulseAudio) -> dict[str, str]:
-    """The environment of a virtual microphone that is there."""
+    """The environment variables of a running virtual microphone."""
     pulse.start()
     return pulse.environment

@@ -1,4 +1,4 @@
-"""The audio of a call comes to who asks for it, whatever is killed on the way."""
+"""A requested clip reaches the base station, also after kills of device, broker and base station."""
 
 import io
 import urllib.error
@@ -17,7 +17,7 @@ from anura_edge.demo.card import CLIPS
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    """A card with a northern cricket frog in noise that cannot be compressed: its clip is large."""
+    """A card with a northern cricket frog in noise. Noise does not compress, so the clip is large."""
     call, rate_hz = sf.read(CLIPS / "ACRCRE_g019.ogg", dtype="float32")
     frog = np.tile(call[: 5 * rate_hz], 3)
     sound = np.concatenate([frog, np.zeros(5 * rate_hz, np.float32)])
@@ -28,7 +28,7 @@ def card(tmp_path: Path) -> Path:
     return path
 
 
-def ask(base: Any, event: str) -> None:
+def request_clip(base: Any, event: str) -> None:
     with urllib.request.urlopen(f"{base.url}review?event={event}", timeout=DEADLINE_S) as answer:
         token = answer.read().decode().split('name="csrf_token" value="')[1].split('"')[0]
     request = urllib.request.Request(f"{base.url}api/events/{event}/clip", method="POST")
@@ -46,10 +46,10 @@ def flac_of(base: Any, event: str) -> bytes:
         return answer.read()
 
 
-def further(base: Any, event: str, than: int) -> int | None:
-    """How much of a clip has come, once it is more than before."""
+def progress_of(base: Any, event: str, than: int) -> int | None:
+    """Return the received bytes of a clip if they are more than before, else None."""
     clip = clip_of(base, event)
-    assert clip["state"] != "here", "it was here before anything could be killed"
+    assert clip["state"] != "here", "the transfer was complete before a kill"
     return clip["came"] if clip["came"] > than else None
 
 
@@ -67,10 +67,10 @@ def test_clip_transfer_continues_after_kills(
 
     device, base = start(), start_base()
     event = eventually(lambda: base.get("api/events"))[0]
-    ask(base, event["id"])
-    came = 0
+    request_clip(base, event["id"])
+    received = 0
     for victim in ("device", "base", "broker"):
-        came = eventually(lambda base=base, came=came: further(base, event["id"], came))
+        received = eventually(lambda base=base, received=received: progress_of(base, event["id"], received))
         if victim == "device":
             device.process.kill()
             device.process.wait()
@@ -82,13 +82,13 @@ def test_clip_transfer_continues_after_kills(
         else:
             broker.kill()
             broker.start()
-        assert clip_of(base, event["id"])["came"] >= came, "nothing that came is lost"
+        assert clip_of(base, event["id"])["came"] >= received, "no received part is lost"
     eventually(lambda: clip_of(base, event["id"])["state"] == "here")
     samples, rate_hz = sf.read(io.BytesIO(flac_of(base, event["id"])), dtype="int16")
-    heard, _ = sf.read(card / event["recording_name"], dtype="int16")
+    original, _ = sf.read(card / event["recording_name"], dtype="int16")
     first = max(0, event["onset_sample"] - 2 * rate_hz)
     assert rate_hz == event["rate_hz"]
-    assert np.abs(samples.astype(int) - heard[first : first + len(samples)]).max() <= 1
+    assert np.abs(samples.astype(int) - original[first : first + len(samples)]).max() <= 1
     assert device.stop() == 0
 
 
@@ -103,13 +103,13 @@ def test_denied_and_deleted_clips_are_reported(
     source = ("--source", f"folder:{card}", "--watch")
     base, device = start_base(), start_device(*source, **settings)
     event = eventually(lambda: base.get("api/events"))[0]["id"]
-    ask(base, event)
+    request_clip(base, event)
     eventually(lambda: clip_of(base, event)["state"] == "off")
     assert device.stop() == 0
     for file in card.iterdir():
         file.unlink()
     device = start_device(*source, **settings, CLIPS__UPLOAD="on_request")
-    ask(base, event)
+    request_clip(base, event)
     clip = eventually(lambda: found if (found := clip_of(base, event))["state"] == "gone" else None)
     assert "POND_20260412_213000.wav is not there" in clip["detail"]
     with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -133,11 +133,11 @@ def test_clip_of_a_microphone_reaches_the_base_station(
     environment = pulse.environment
     device = start_device("--source", "mic", environment=environment, AUDIO__MICROPHONE="pulse", **on_the_wire, **clips)
     base = start_base()
-    eventually(lambda: "recording from" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.log_lines))
     pulse.play(frog)
     saved = eventually(lambda: sorted((tmp_path / "device" / "clips").glob("*ACRCRE*.flac")))[0]
     event = eventually(lambda: [each for each in base.get("api/events") if each["label"] == "ACRCRE"])[0]["id"]
-    ask(base, event)
+    request_clip(base, event)
     clip = eventually(lambda: found if (found := clip_of(base, event))["state"] == "here" else None)
     assert flac_of(base, event) == saved.read_bytes()
     assert 0 <= clip["onset_s"] < clip["offset_s"] <= clip["duration_s"]

@@ -1,4 +1,4 @@
-"""Sound in at the device, committed rows out at the base station, whatever happens in between."""
+"""Audio at the device gives committed rows at the base station, also after kills."""
 
 import sqlite3
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def test_broker_restart_loses_no_row(
     broker.kill()
     for file in late:
         (held_back / file.name).rename(data / file.name)
-    eventually(lambda: "empty" in "".join(device.said))  # the last file: all have been heard, with the broker away
+    eventually(lambda: "empty" in "".join(device.log_lines))  # the last file: all are analysed without the broker
     assert len(base_ids(base)) < len(device.events)
     broker.start()
     eventually(lambda: len(base_ids(base)) == len(device.events))
@@ -89,7 +89,7 @@ def test_base_station_restart_stores_each_row_once(
     eventually(lambda: base_ids(base))
     base.process.kill()
     base.process.wait()
-    eventually(lambda: "empty" in "".join(device.said))
+    eventually(lambda: "empty" in "".join(device.log_lines))
     base = start_base()
     eventually(lambda: rows_waiting(tmp_path) == 0)
     assert device.stop() == 8

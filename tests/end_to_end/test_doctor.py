@@ -64,7 +64,7 @@ def test_doctor_leaves_the_microphone_to_a_running_device(
 ) -> None:
     pulse.start()
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "recording from" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.log_lines))
     found = check_microphone()
     assert found["verdict"] == "ok"
     assert "in use by the running device" in found["detail"]

@@ -1,4 +1,4 @@
-"""A frog calls into a real (virtual) microphone, and the device says so."""
+"""A frog at a virtual microphone is detected and reported."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +41,7 @@ def frog(tmp_path: Path) -> Path:
 def test_frog_at_the_microphone_is_detected(pulse: Any, start_device: Callable[..., Any], frog: Path) -> None:
     pulse.start()
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "recording from" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.log_lines))
     pulse.play(frog)
     eventually(lambda: any(event["label"] == "HYLCIN" for event in device.events), HEARD_WITHIN_S)
     assert device.stop() == 0
@@ -53,7 +53,7 @@ def test_frog_at_the_microphone_is_detected(pulse: Any, start_device: Callable[.
 
 @dataclass
 class Taped:
-    """A microphone whose audio is kept as it goes by, one array for each stretch without a gap."""
+    """A microphone whose audio is recorded: one array for each segment without a gap."""
 
     sound: MicrophoneSource
     stretches: list[tuple[int, list[FloatArray]]] = field(default_factory=list)
@@ -79,7 +79,7 @@ Calls = list[tuple[str, int, int, float]]
 def test_microphone_and_card_give_the_same_events(
     pulse: Any, frog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a busy machine loses audio, the microphone begins anew: each stretch is a recording of its own then."""
+    """If a busy machine loses audio, the comparison treats each segment as a recording of its own."""
     pulse.start()
     for name, value in pulse.environment.items():
         monkeypatch.setenv(name, value)
@@ -89,8 +89,8 @@ def test_microphone_and_card_give_the_same_events(
     def detector(block_s: float) -> Detector:
         return Detector(bundle, load_classifier(bundle), DetectionSettings(threshold=0.2), block_s)
 
-    def calls(heard: Iterable[PipelineOutput], first: int = 0) -> Calls:
-        events = [event for part in heard for event in part.events]
+    def calls(outputs: Iterable[PipelineOutput], first: int = 0) -> Calls:
+        events = [event for part in outputs for event in part.events]
         return [(e.label, first + e.onset_sample, first + e.offset_sample, e.p_peak) for e in events]
 
     def open_capture(device: int | str | None, rate_hz: int | None) -> CaptureProcess:
@@ -119,7 +119,7 @@ def test_microphone_and_card_give_the_same_events(
 
 @dataclass
 class Tape:
-    """What a microphone heard, again."""
+    """The recorded audio of a microphone as a source."""
 
     recording: Recording
     parts: list[AudioChunk]
@@ -130,7 +130,7 @@ class Tape:
 
 def test_silence_is_counted_as_effort(microphone: dict[str, str], start_device: Callable[..., Any]) -> None:
     device = start_device("--source", "mic", environment=microphone, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "recording from" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.log_lines))
     assert device.stop() == 0
     assert not device.events
     assert sum(device.summary["seconds"].values()) > 0
@@ -146,7 +146,7 @@ def test_analysis_continues_after_the_sound_server_restarts(
 ) -> None:
     pulse.start()
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "recording from" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.log_lines))
     pulse.play(frog)
     eventually(lambda: device.events)
     before = len(device.events)
@@ -166,22 +166,22 @@ def test_missing_microphone_is_awaited_and_others_are_listed(
     pulse: Any, start_device: Callable[..., Any], frog: Path, tmp_path: Path
 ) -> None:
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "away" in "".join(device.said))
+    eventually(lambda: "away" in "".join(device.log_lines))
     pulse.start()
-    eventually(lambda: "recording from" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.log_lines))
     pulse.play(frog)
     eventually(lambda: device.events)
     assert device.stop() == 0
     assert device.summary["seconds"]["dropped"] > 0
     assert [what for what, _ in notices(tmp_path)] == ["microphone_lost", "microphone_back"]
-    assert "Traceback" not in "".join(device.said)
+    assert "Traceback" not in "".join(device.log_lines)
 
 
 def test_wrong_microphone_name_lists_the_microphones(
     microphone: dict[str, str], start_device: Callable[..., Any]
 ) -> None:
     device = start_device("--source", "mic", environment=microphone, AUDIO__MICROPHONE="hydrophone")
-    message = eventually(lambda: "".join(device.said))
+    message = eventually(lambda: "".join(device.log_lines))
     assert "no microphone 'hydrophone'" in message
     assert "'pulse'" in message
     assert device.stop() == 0
@@ -199,7 +199,7 @@ def test_clip_of_the_frog_is_saved_if_enabled(
         CLIPS__ENABLED="true",
         CLIPS__AFTER_S="0.5",
     )
-    eventually(lambda: "recording from" in "".join(device.said))
+    eventually(lambda: "recording from" in "".join(device.log_lines))
     pulse.play(frog)
     (path,) = eventually(lambda: [*(tmp_path / "device" / "clips").glob("*HYLCIN*.flac")])
     assert device.stop() == 0

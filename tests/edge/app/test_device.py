@@ -1,4 +1,4 @@
-"""A folder of good and bad files is heard to its end, once."""
+"""A folder of good and bad files is analysed completely, and each file once."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def config(tmp_path: Path, stream_path: Path) -> Config:
 
 @pytest.fixture
 def card(tmp_path: Path, two_calls: Callable[..., FloatArray]) -> Path:
-    """Two good recordings among what a card holds besides."""
+    """Two good recordings among other files of a card."""
     card = tmp_path / "card"
     (card / "Data").mkdir(parents=True)
     sound = two_calls(24_000)
@@ -51,7 +51,7 @@ def card(tmp_path: Path, two_calls: Callable[..., FloatArray]) -> Path:
     return card
 
 
-def hear(config: Config, folder: Path) -> tuple[RunSummary, list[EventRow]]:
+def scan_folder(config: Config, folder: Path) -> tuple[RunSummary, list[EventRow]]:
     rows: list[EventRow] = []
     with DeviceRuntime(config, rows.append, Stop()) as runtime:
         runtime.scan_files(scan(folder))
@@ -59,7 +59,7 @@ def hear(config: Config, folder: Path) -> tuple[RunSummary, list[EventRow]]:
 
 
 def test_good_files_are_analysed_and_bad_ones_have_a_reason(config: Config, card: Path) -> None:
-    summary, rows = hear(config, card)
+    summary, rows = scan_folder(config, card)
     assert (summary.new, summary.known) == (2, 0)
     assert summary.unreadable == {"empty": 2, "nul_filled": 1, "not_audio": 1, "proprietary": 1}
     assert summary.events == {"Tonus gravis": 2, "Tonus acutus": 2}
@@ -72,41 +72,41 @@ def test_good_files_are_analysed_and_bad_ones_have_a_reason(config: Config, card
 
 
 def test_each_printed_event_is_in_the_journal(config: Config, card: Path) -> None:
-    summary, rows = hear(config, card)
+    summary, rows = scan_folder(config, card)
     journal = Journal(config.journal_path)
-    kept = journal.outbox.pending(0, 100)
+    stored = journal.outbox.pending(0, 100)
     journal.close()
-    assert [row for row in kept if isinstance(row, EventRow)] == rows
-    assert sum(row.samples / row.rate_hz for row in kept if isinstance(row, EffortRow)) == 20
-    assert [row.detail for row in kept if isinstance(row, NoticeRow)] == [
+    assert [row for row in stored if isinstance(row, EventRow)] == rows
+    assert sum(row.samples / row.rate_hz for row in stored if isinstance(row, EffortRow)) == 20
+    assert [row.detail for row in stored if isinstance(row, NoticeRow)] == [
         "empty: Data/B_20261120_200000.wav",
         "nul_filled: Data/C_20261120_203000.wav",
         "not_audio: Data/D_20261120_210000.WAV",
         "proprietary: Data/E_20261120_213000.w4v",
         "empty: Data/F_for\\xeat_20261120_220000.wav",
     ]
-    assert summary.pending == len(kept) == 11
+    assert summary.pending == len(stored) == 11
 
 
 def test_second_scan_finds_all_files_known(config: Config, card: Path) -> None:
-    hear(config, card)
-    summary, rows = hear(config, card)
+    scan_folder(config, card)
+    summary, rows = scan_folder(config, card)
     assert (summary.new, summary.known, rows) == (0, 2, [])
     assert (summary.unreadable, summary.known_unreadable) == ({}, 5)
     assert summary.pending == 11
 
 
 def test_renamed_copy_is_known(config: Config, card: Path, tmp_path: Path) -> None:
-    hear(config, card)
+    scan_folder(config, card)
     (tmp_path / "other").mkdir()
     shutil.copy(card / "Data" / "A_20261120_193000.wav", tmp_path / "other" / "renamed.wav")
-    summary, _ = hear(config, tmp_path / "other")
+    summary, _ = scan_folder(config, tmp_path / "other")
     assert (summary.new, summary.known) == (0, 1)
 
 
 def test_another_model_analyses_all_files(config: Config, card: Path, window_path: Path) -> None:
-    hear(config, card)
-    summary, rows = hear(config.model_copy(update={"model": ModelSettings(bundle=window_path)}), card)
+    scan_folder(config, card)
+    summary, rows = scan_folder(config.model_copy(update={"model": ModelSettings(bundle=window_path)}), card)
     assert summary.new == 2
     assert {row.label for row in rows} == {"LOUD"}
 
@@ -120,13 +120,13 @@ def test_truncated_recording_keeps_its_start_and_a_reason(
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     sf.write(path.parent / "b.wav", two_calls(), RATE_HZ)
-    summary, rows = hear(config, path.parent)
+    summary, rows = scan_folder(config, path.parent)
     assert summary.new == 2
     assert summary.unreadable == {"broken_off": 1}
     assert {row.recording_name for row in rows} == {"a.flac", "b.wav"}
     assert sum(summary.seconds.values()) == 70
     assert summary.seconds["unreadable"] > 0
-    assert hear(config, path.parent)[0].known == 2
+    assert scan_folder(config, path.parent)[0].known == 2
 
 
 def test_extreme_float_samples_do_not_stop_the_scan(
@@ -137,7 +137,7 @@ def test_extreme_float_samples_do_not_stop_the_scan(
         samples = two_calls().copy()
         samples[: 2_000 + number] = bad
         sf.write(tmp_path / "card" / f"{number}.wav", samples, RATE_HZ, subtype="FLOAT")
-    summary, _ = hear(config, tmp_path / "card")
+    summary, _ = scan_folder(config, tmp_path / "card")
     assert summary.new == 4
     assert summary.events["Tonus acutus"] == 4
 
@@ -147,7 +147,7 @@ def test_very_long_name_is_analysed(config: Config, tmp_path: Path, two_calls: C
     deep.mkdir(parents=True)
     sf.write(deep / "a.wav", two_calls(), RATE_HZ)
     (deep / "b.wav").touch()
-    summary, rows = hear(config, tmp_path / "card")
+    summary, rows = scan_folder(config, tmp_path / "card")
     assert (summary.new, len(rows), summary.unreadable) == (1, 2, {"empty": 1})
 
 
@@ -156,7 +156,7 @@ def test_stop_stores_only_whole_recordings(config: Config, card: Path) -> None:
     with DeviceRuntime(config, lambda _: stop.set(), stop) as runtime:
         runtime.scan_files(scan(card))
     assert runtime.summary.new == 1
-    summary, _ = hear(config, card)
+    summary, _ = scan_folder(config, card)
     assert (summary.known, summary.new) == (1, 1)
 
 
@@ -176,11 +176,11 @@ def test_invalid_settings_are_reported_before_the_analysis(config: Config, tmp_p
 
 
 def test_files_of_real_recorders_are_analysed(config: Config, data: Path) -> None:
-    summary, _ = hear(config, data / "recorders")
+    summary, _ = scan_folder(config, data / "recorders")
     assert summary.unreadable == {"empty": 1, "not_audio": 1, "truncated": 1}
     audio = [path for path in (data / "recorders").iterdir() if path.suffix.lower() in AUDIO_SUFFIXES]
-    assert summary.new + summary.known == len(audio) - 2  # the truncated one is heard as far as it goes
-    again, rows = hear(config, data / "recorders")
+    assert summary.new + summary.known == len(audio) - 2  # the truncated one is analysed up to its end
+    again, rows = scan_folder(config, data / "recorders")
     assert (again.new, again.known, rows) == (0, summary.new + summary.known, [])
 
 
@@ -199,9 +199,9 @@ def test_file_that_changes_is_analysed_again_and_counted_once(
         sf.write(growing, whole, RATE_HZ)
 
     monkeypatch.setattr(scan_files_module, "analyse", analyse_while_it_grows)
-    assert hear(config, card)[0].seconds == {}
+    assert scan_folder(config, card)[0].seconds == {}
     monkeypatch.undo()
-    assert hear(config, card)[0].seconds == {"analysed": len(whole) / RATE_HZ}
+    assert scan_folder(config, card)[0].seconds == {"analysed": len(whole) / RATE_HZ}
 
 
 def test_removed_card_is_analysed_after_its_return(
@@ -214,13 +214,13 @@ def test_removed_card_is_analysed_after_its_return(
         yield from analyse(*arguments)
 
     monkeypatch.setattr(scan_files_module, "analyse", pull)
-    assert hear(config, card)[0].new == 0
+    assert scan_folder(config, card)[0].new == 0
     monkeypatch.undo()
     (tmp_path / "pulled").rename(card / "Data")
-    assert hear(config, card)[0].new == 2
+    assert scan_folder(config, card)[0].new == 2
 
 
 def test_second_process_with_the_same_journal_is_refused(config: Config, card: Path) -> None:
     with DeviceRuntime(config, print, Stop()), pytest.raises(JournalError, match="another anura-edge uses"):
         DeviceRuntime(config, print, Stop())
-    assert hear(config, card)[0].new == 2
+    assert scan_folder(config, card)[0].new == 2

@@ -128,7 +128,7 @@ def test_heat_and_low_voltage_are_warnings(
 
 @pytest.mark.parametrize(("kept", "verdict"), [(True, Verdict.OK), (False, Verdict.WARN), (None, Verdict.WARN)])
 def test_unsynchronised_clock_is_a_warning(
-    config: Config, monkeypatch: pytest.MonkeyPatch, kept: bool | None, verdict: Verdict
+    config: Config, monkeypatch: pytest.MonkeyPatch, synchronised: bool | None, verdict: Verdict
 ) -> None:
-    monkeypatch.setattr(hardware, "clock_synchronised", lambda: kept)
+    monkeypatch.setattr(hardware, "clock_synchronised", lambda: synchronised)
     assert check(config)["clock"].verdict == verdict

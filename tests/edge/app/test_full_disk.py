@@ -1,4 +1,4 @@
-"""A device on a small disk that is full goes on hearing, and what it heard is all there when there is room again."""
+"""A device on a full disk continues, and all its results are there when the disk has room again."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_device_continues_after_a_full_disk(
     card.mkdir()
     later.mkdir()
     rng = np.random.default_rng(1)
-    for n in range(FILES):  # each with many calls, so that they do not fit into what is left of a page
+    for n in range(FILES):  # each with more events than fit into the rest of a page
         sound = np.tile(two_calls(), (12, 1)) + rng.normal(0, 1e-4, (120 * RATE_HZ, 1))
         sf.write((card if n == 0 else later) / f"{n:02d}_20261120_1930{n:02d}.wav", sound, RATE_HZ)
     settings = {
@@ -74,21 +74,21 @@ def test_device_continues_after_a_full_disk(
     assert device.stdout
     assert device.stderr
     shown: list[dict[str, Any]] = []
-    said: list[str] = []
+    log_lines: list[str] = []
     out, err = device.stdout, device.stderr
     readers = [
         Thread(target=lambda: shown.extend(json.loads(line) for line in out)),
-        Thread(target=lambda: said.extend(err)),
+        Thread(target=lambda: log_lines.extend(err)),
     ]
     for reader in readers:
         reader.start()
     try:
         per_file = eventually(lambda: len(shown) if len(shown) >= 24 else 0)
         ballast = fill(small_disk)
-        eventually(lambda: "the disk is nearly full" in "".join(said))
+        eventually(lambda: "the disk is nearly full" in "".join(log_lines))
         for file in sorted(later.iterdir()):
             shutil.copy(file, card)
-        eventually(lambda: "wait in memory" in "".join(said))
+        eventually(lambda: "wait in memory" in "".join(log_lines))
         ballast.unlink()
         eventually(lambda: len(shown) == FILES * per_file)
         device.terminate()
@@ -100,7 +100,7 @@ def test_device_continues_after_a_full_disk(
             reader.join()
         out.close()
         err.close()
-    assert "Traceback" not in "".join(said)
+    assert "Traceback" not in "".join(log_lines)
     journal = Journal(small_disk / "state" / "journal.db")
     ids, notices = journal.event_ids(), [row for row in journal.outbox.pending(0, 10_000) if row.kind == "notice"]
     journal.close()

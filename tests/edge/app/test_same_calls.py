@@ -24,7 +24,7 @@ LIVE_HZ = 24_000
 
 
 @dataclass(frozen=True)
-class Said:
+class CallValues:
     """What a call is, apart from who it is."""
 
     label: str
@@ -35,9 +35,9 @@ class Said:
     level_dbfs: float
 
 
-def said(rows: list[EventRow]) -> list[Said]:
-    """In the order of time: those that end in one moment come in any."""
-    calls = [Said(**{name: getattr(row, name) for name in Said.__annotations__}) for row in rows]
+def sorted_calls(rows: list[EventRow]) -> list[CallValues]:
+    """Return the calls in a fixed order: calls that end at one moment are in any order."""
+    calls = [CallValues(**{name: getattr(row, name) for name in CallValues.__annotations__}) for row in rows]
     return sorted(calls, key=lambda call: (call.onset_sample, call.label))
 
 
@@ -47,7 +47,7 @@ def of_microphone(config: Config, sound: FloatArray) -> list[EventRow]:
     stop, clock = Stop(), SimulatedClock(START_UTC_S)
     device = SimulatedMicrophone(
         clock,
-        clock.monotonic_s + len(sound) / LIVE_HZ - 1.5 * BLOCK_S,  # who is told to stop hears the block that is there
+        clock.monotonic_s + len(sound) / LIVE_HZ - 1.5 * BLOCK_S,  # after the stop the last block is analysed
         stop,
         lambda first, count: sound[first : first + count],
         rate_hz=LIVE_HZ,
@@ -78,9 +78,9 @@ def test_microphone_and_card_have_the_same_calls(
     live = of_microphone(Config(state_dir=tmp_path / "live", model=model, audio=AudioSettings(block_s=block_s)), sound)
     read = of_card(Config(state_dir=tmp_path / "read", model=model), sound)
     assert len(live) >= 2
-    for heard, expected in zip(said(live), said(read), strict=True):
-        assert (heard.label, heard.onset_sample) == (expected.label, expected.onset_sample)
-        assert heard.offset_sample == expected.offset_sample
+    for found, expected in zip(sorted_calls(live), sorted_calls(read), strict=True):
+        assert (found.label, found.onset_sample) == (expected.label, expected.onset_sample)
+        assert found.offset_sample == expected.offset_sample
         for number in ("p_peak", "p_mean", "level_dbfs"):
-            assert getattr(heard, number) == pytest.approx(getattr(expected, number), abs=1e-4)
+            assert getattr(found, number) == pytest.approx(getattr(expected, number), abs=1e-4)
     assert not {row.id for row in live} & {row.id for row in read}, "two recordings"

@@ -1,4 +1,4 @@
-"""Each second of a card counts once: whatever was copied, cut short, renamed, completed or heard a second time."""
+"""Each second of a card counts once, also after copies, renames, truncation, completion and reanalysis."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def noisy(seed: int, seconds: float = 10) -> FloatArray:
     return np.random.default_rng(seed).normal(0, 0.01, (round(seconds * RATE_HZ), 1)).astype(np.float32)
 
 
-def hear(config: Config, folder: Path, *, again: bool = False) -> RunSummary:
+def scan_folder(config: Config, folder: Path, *, again: bool = False) -> RunSummary:
     with DeviceRuntime(config, lambda _: None, Stop()) as runtime:
         runtime.scan_files(scan(folder), reanalyse=again)
     return runtime.summary
@@ -112,12 +112,12 @@ def test_error_in_a_job_is_raised_and_earlier_results_stay(
     config: Config, tmp_path: Path, two_calls: Callable[..., FloatArray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_many(tmp_path / "card", two_calls)
-    kept = 0
+    written = 0
 
     def fail(*_: Any) -> bool:
-        nonlocal kept
-        kept += 1
-        if kept == 4:
+        nonlocal written
+        written += 1
+        if written == 4:
             raise JournalError("the disk is gone")
         return True
 
@@ -127,7 +127,7 @@ def test_error_in_a_job_is_raised_and_earlier_results_stay(
     monkeypatch.undo()
     with closing(sqlite3.connect(config.journal_path)) as db:
         assert db.execute("SELECT count(*) FROM recordings").fetchone() == (3,)
-    assert hear(config, tmp_path / "card").new == 6
+    assert scan_folder(config, tmp_path / "card").new == 6
 
 
 def count(config: Config) -> tuple[float, int]:
@@ -146,22 +146,22 @@ def sent(config: Config) -> list[Row]:
 def test_unchanged_file_is_known_by_its_fingerprint(
     config: Config, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hear(config, card)
+    scan_folder(config, card)
     monkeypatch.setattr(scan_files_module, "open_file", None)  # to open it would fail
-    assert hear(config, card).known == 1
+    assert scan_folder(config, card).known == 1
 
 
 def test_copied_card_is_read_once(config: Config, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hear(config, card)
+    scan_folder(config, card)
     copy = Path(shutil.copytree(card, tmp_path / "archive" / "2026"))
     os.utime(copy / NAME, (10**9, 10**9))
-    assert hear(config, tmp_path / "archive").known == 1
+    assert scan_folder(config, tmp_path / "archive").known == 1
     monkeypatch.setattr(scan_files_module, "open_file", None)
-    assert hear(config, tmp_path / "archive").known == 1
+    assert scan_folder(config, tmp_path / "archive").known == 1
 
 
 def test_other_card_with_equal_names_and_times_is_analysed(config: Config, tmp_path: Path) -> None:
-    """AudioMoths on one schedule write such cards; and these are quiet where a glance looks first."""
+    """AudioMoths on one schedule write such cards. These are quiet where the fingerprint is taken first."""
     (tmp_path / "card").mkdir()
     path = tmp_path / "card" / "20261120_193000.WAV"
     for unit in range(3):
@@ -169,18 +169,18 @@ def test_other_card_with_equal_names_and_times_is_analysed(config: Config, tmp_p
         sound[: RATE_HZ // 2] = 0
         sf.write(path, sound, RATE_HZ)
         os.utime(path, (10**9, 10**9))
-        assert hear(config, tmp_path / "card").new == 1
+        assert scan_folder(config, tmp_path / "card").new == 1
     assert count(config)[0] == 30
 
 
 def test_reanalysis_under_other_settings_replaces_the_first(config: Config, card: Path) -> None:
-    hear(config, card)
+    scan_folder(config, card)
     other = config.model_copy(
         update={"audio": AudioSettings(utc_offset="+10:00"), "detect": DetectionSettings(thresholds={"HIGH": 1.0})}
     )
-    first = hear(other, card)
+    first = scan_folder(other, card)
     assert (first.new, first.known, first.other_settings) == (0, 1, 1)
-    again = hear(other, card, again=True)
+    again = scan_folder(other, card, again=True)
     assert (again.new, again.known) == (1, 0)
     assert count(config) == (10, 1)
     rows = sent(config)
@@ -193,8 +193,8 @@ def test_reanalysis_under_other_settings_replaces_the_first(config: Config, card
         ("LOW", 9, True),
     ]
     assert {row.recording for row in events} == {withdrawal.recording}, "identity is content"
-    assert hear(other, card, again=True).known == 1, "it is done once"
-    assert hear(config, card, again=True).new == 1, "and may be taken back"
+    assert scan_folder(other, card, again=True).known == 1, "it is replaced once"
+    assert scan_folder(config, card, again=True).new == 1, "and the old settings can be used again"
     assert count(config) == (10, 2)
 
 
@@ -205,20 +205,20 @@ def test_copy_completed_later_counts_once(config: Config, tmp_path: Path, suffix
     sf.write(path, noisy(1, 60), RATE_HZ)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert hear(config, tmp_path / "card").unreadable != {}
+    assert scan_folder(config, tmp_path / "card").unreadable != {}
     assert count(config)[0] == 60, "half of it unreadable"
     path.write_bytes(whole[: len(whole) * 3 // 4])
-    hear(config, tmp_path / "card")
+    scan_folder(config, tmp_path / "card")
     path.write_bytes(whole)
-    summary = hear(config, tmp_path / "card")
+    summary = scan_folder(config, tmp_path / "card")
     assert (summary.new, summary.seconds) == (1, {"analysed": 60})
     assert count(config)[0] == 60
     path.rename(path.with_name("whole.wav") if suffix == "wav" else path.with_name("whole.flac"))
-    path.write_bytes(whole[: len(whole) // 3])  # a part that was never heard by itself
-    assert hear(config, tmp_path / "card").known == 2
+    path.write_bytes(whole[: len(whole) // 3])  # a part that was never analysed by itself
+    assert scan_folder(config, tmp_path / "card").known == 2
     path.write_bytes(whole[: len(whole) // 2])  # a part that was
     other = config.model_copy(update={"audio": AudioSettings(utc_offset="+10:00")})
-    hear(other, tmp_path / "card", again=True)
+    scan_folder(other, tmp_path / "card", again=True)
     assert count(config)[0] == 60
 
 
@@ -230,11 +230,11 @@ def test_preallocated_copy_counts_once(config: Config, tmp_path: Path) -> None:
     whole = path.read_bytes()
     half = len(whole) // 2
     path.write_bytes(whole[:half] + bytes(len(whole) - half))
-    hear(config, tmp_path / "card")
+    scan_folder(config, tmp_path / "card")
     path.write_bytes(whole)
-    assert hear(config, tmp_path / "card").new == 1
+    assert scan_folder(config, tmp_path / "card").new == 1
     assert count(config)[0] == 60
-    assert hear(config, tmp_path / "card").known == 1
+    assert scan_folder(config, tmp_path / "card").known == 1
 
 
 def test_silent_recordings_count_separately(config: Config, tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_silent_recordings_count_separately(config: Config, tmp_path: Path) -> N
     for hour in range(3):
         sf.write(tmp_path / "card" / f"A_20261120_{hour:02}0000.wav", np.zeros(10 * RATE_HZ), RATE_HZ)
         shutil.copy(tmp_path / "card" / f"A_20261120_{hour:02}0000.wav", tmp_path / "card" / "copy")
-    summary = hear(config, tmp_path / "card")
+    summary = scan_folder(config, tmp_path / "card")
     assert (summary.new, summary.known) == (3, 3)
     assert count(config)[0] == 30
 
@@ -250,8 +250,8 @@ def test_silent_recordings_count_separately(config: Config, tmp_path: Path) -> N
 def test_truncated_recording_is_reported_by_each_scan(config: Config, card: Path) -> None:
     content = (card / NAME).read_bytes()
     (card / NAME).write_bytes(content[:-1_000])
-    assert hear(config, card).unreadable == {"truncated": 1}
-    again = hear(config, card)
+    assert scan_folder(config, card).unreadable == {"truncated": 1}
+    again = scan_folder(config, card)
     assert (again.known, again.unreadable, again.known_unreadable, again.is_complete) == (1, {}, 1, False)
 
 
@@ -274,7 +274,7 @@ def test_effort_equals_the_audio_of_the_header(
     cut = int(share * len(content))
     path.write_bytes(content[:cut] + damage)
     config = Config(state_dir=tmp_path / "state", model=ModelSettings(bundle=stream_path))
-    summary = hear(config, tmp_path / "card")
+    summary = scan_folder(config, tmp_path / "card")
     if not summary.new:
         assert sum(summary.unreadable.values()) == 1
         return
@@ -311,7 +311,7 @@ def test_read_error_does_not_make_a_file_unreadable(
     assert [file.name for file in retried] == [NAME]
     assert (runtime.summary.new, runtime.summary.left, runtime.summary.unreadable) == (1, {"interrupted": 1}, {})
     assert not runtime.summary.is_complete
-    summary = hear(config, card)
+    summary = scan_folder(config, card)
     assert (summary.new, summary.known, summary.is_complete) == (1, 1, True)
     assert count(config)[0] == 11
 
@@ -331,12 +331,12 @@ def test_card_removed_during_the_scan_is_analysed_later(
             yield from analyse(*arguments)
 
         monkeypatch.setattr(scan_files_module, "analyse", pull)
-        summary = hear(config, card)
+        summary = scan_folder(config, card)
     assert (summary.new, summary.left, count(config)) == (0, {"interrupted": 1}, (0, 0))
     monkeypatch.undo()
     with tmpfs(card):
         (card / NAME).write_bytes(content)
-        assert hear(config, card).new == 1
+        assert scan_folder(config, card).new == 1
     assert count(config)[0] == 10
 
 
@@ -346,8 +346,8 @@ def test_read_only_card_is_analysed_and_not_written(config: Config, tmp_path: Pa
     with tmpfs(card):
         sf.write(card / NAME, noisy(1), RATE_HZ)
         before = [(path, path.stat()) for path in (card, card / NAME)]
-        hear(config, card)
+        scan_folder(config, card)
         for path, status in before:
             assert (path.stat().st_mtime_ns, path.stat().st_ctime_ns) == (status.st_mtime_ns, status.st_ctime_ns)
     with tmpfs(card, "ro"):
-        assert hear(config, card).is_complete
+        assert scan_folder(config, card).is_complete

@@ -1,4 +1,4 @@
-"""Audio goes out only when it is asked for or allowed, piece by piece, and never before a row."""
+"""A clip is sent only on request or if allowed, part by part, and never before a row."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -134,15 +134,15 @@ def test_clip_is_sent_part_by_part_on_request(
 ) -> None:
     one, event = device(upload="on_request"), call()
     one.save(event, LONG_AGO)
-    came, sha256 = b"", None
-    while len(came) < len(FLAC):
-        one.request(event.id, len(came), sha256)
+    received, sha256 = b"", None
+    while len(received) < len(FLAC):
+        one.request(event.id, len(received), sha256)
         part = one.next()
         assert isinstance(part, wire.ClipPart)
-        assert (part.offset, part.size, part.first_sample) == (len(came), len(FLAC), 5)
+        assert (part.offset, part.size, part.first_sample) == (len(received), len(FLAC), 5)
         assert 0 < len(part.data) <= wire.MAX_PART_BYTES
-        came, sha256 = came + part.data, part.sha256
-    assert came == FLAC
+        received, sha256 = received + part.data, part.sha256
+    assert received == FLAC
     assert one.sends_nothing()
 
 
@@ -163,7 +163,7 @@ def test_one_part_is_in_flight_at_a_time(
     assert len(one.connection.sent) == 1
     one.uploader.handle(PubackReceived(one.connection.sent.pop()[0], accepted=True, reason="", blames_row=False))
     assert {one.next().event for _ in range(3)} == {event.id for event in events}
-    assert one.sends_nothing(), "what was asked for twice is sent once"
+    assert one.sends_nothing(), "a repeated request is answered once"
 
 
 def test_changed_file_is_sent_from_its_start(
@@ -236,14 +236,14 @@ def test_clips_of_past_nights_are_offered_until_done(
             offer = one.next()
             assert isinstance(offer, wire.ClipPart)
             assert (offer.event, offer.offset, offer.data) == (event.id, 0, b"")
-            assert one.sends_nothing(), "a base that does not answer is left alone"
+            assert one.sends_nothing(), "an offer is not repeated at once"
             one.connect()
         one.mark_done(event.id)
     assert one.sends_nothing()
     another = device(upload="best")
-    assert another.sends_nothing(), "what is settled stays so"
+    assert another.sends_nothing(), "a clip that is done stays done"
     another.request(old.id)
-    assert isinstance(another.next(), wire.ClipPart), "and can be asked for"
+    assert isinstance(another.next(), wire.ClipPart), "and can be requested"
 
 
 def test_deleted_clip_is_not_offered(
@@ -316,7 +316,7 @@ def test_rows_go_before_clip_parts(
     name = make_clip(LONG_AGO, [("LOW", 0.9)]).name
     (tmp_path / "clips" / name).write_bytes(FLAC)
     ClipIndex(journal.database).add(name, 0, [event])
-    heard = hear_topic(broker.port, "anura/v1/#")
+    messages = hear_topic(broker.port, "anura/v1/#")
     index = ClipIndex(journal.database)
     clips = ClipUploader(
         ClipFinder(index, config.clips_path, config.clips, config.audio), index, config.clips, config.device, UTC
@@ -333,7 +333,7 @@ def test_rows_go_before_clip_parts(
         )
 
     def kinds() -> list[str]:
-        return [wire.parse_topic(message.topic)[2] for message in [*heard] if not message.topic.endswith("/status")]
+        return [wire.parse_topic(message.topic)[2] for message in [*messages] if not message.topic.endswith("/status")]
 
     for round_ in range(1, 6):
         before = len(kinds())
@@ -343,6 +343,6 @@ def test_rows_go_before_clip_parts(
         worker.wake()
         eventually(lambda round_=round_: kinds().count("clip") == round_)
         eventually(lambda: journal.outbox.pending_count() == 0)
-        came = kinds()[before:]
-        assert came.index("clip") == len(came) - 1, "no piece goes while a row waits"
+        received = kinds()[before:]
+        assert received.index("clip") == len(received) - 1, "no part is sent while a row waits"
     worker.stop()

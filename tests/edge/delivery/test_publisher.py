@@ -1,4 +1,4 @@
-"""Whatever becomes of messages and answers, a row leaves the queue only when the base has it, and in the end all do."""
+"""A row leaves the outbox only when the base has it, and in the end each row does, over any link."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -38,8 +38,8 @@ class FakeConnection:
         return self._mid
 
 
-class Base:
-    """A base station's memory: exactly what `anura_base.ingest.batch` answers, without a database."""
+class FakeBase:
+    """A base station without a database. It answers exactly as `anura_base.ingest` does."""
 
     def __init__(self) -> None:
         self.ids: set[UUID] = set()
@@ -53,9 +53,9 @@ class Base:
         self.progress = self.progress.add((row.seq for row in batch.rows), batch.floor)
         highest = max(row.seq for row in batch.rows)
         seq = min(self.progress.contiguous, highest)
-        came = tuple((row.seq, row.seq) for row in batch.rows)
+        received = tuple((row.seq, row.seq) for row in batch.rows)
         missing = self.progress.gaps_below(highest, 32)
-        return wire.Ack(journal=batch.journal, seq=seq, received=came, missing=missing).to_bytes()
+        return wire.Ack(journal=batch.journal, seq=seq, received=received, missing=missing).to_bytes()
 
 
 fates = st.sampled_from(["arrives", "arrives", "arrives", "lost", "not answered", "twice", "no puback", "closed"])
@@ -78,8 +78,8 @@ def test_base_receives_all_committed_rows_over_any_link(
     poison: set[int],
     known: int,
 ) -> None:
-    base, committed, poison_rows = Base(), set[UUID](), PoisonRowFinder()
-    base.progress = JournalProgress(received=((1, known),) if known else ())  # of another life of the journal
+    base, committed, poison_rows = FakeBase(), set[UUID](), PoisonRowFinder()
+    base.progress = JournalProgress(received=((1, known),) if known else ())  # of an earlier copy of the journal
     mqtt = MqttSettings(host="h", resend_s=3_600)
     with closing(Journal(tmp_path_factory.mktemp("state") / "journal.db")) as journal:
 
@@ -97,15 +97,17 @@ def test_base_receives_all_committed_rows_over_any_link(
                 if fate != "not answered":
                     publisher.handle(AckReceived(answer))
 
-        heard = 0
+        count_so_far = 0
         connection, publisher = connect()
-        for count, whats in [*history, (0, [])]:
-            events = [make_event(n, label="BAD" if n in poison else "LOW") for n in range(heard, heard + count)]
-            heard += count
-            journal.commit(events, [make_effort(heard)] if count else [], provenance)
+        for count, fates_of_step in [*history, (0, [])]:
+            events = [
+                make_event(n, label="BAD" if n in poison else "LOW") for n in range(count_so_far, count_so_far + count)
+            ]
+            count_so_far += count
+            journal.commit(events, [make_effort(count_so_far)] if count else [], provenance)
             committed |= {event.id for event in events if event.label != "BAD"}
-            committed |= {make_effort(heard).id} if count else set()
-            for fate in whats:
+            committed |= {make_effort(count_so_far).id} if count else set()
+            for fate in fates_of_step:
                 publisher.send()
                 if fate == "closed":
                     with pytest.raises(DeliveryError):
@@ -114,9 +116,9 @@ def test_base_receives_all_committed_rows_over_any_link(
                 elif connection.sent:
                     end_one(connection, publisher, fate)
                 waiting = {row.id for row in journal.outbox.pending(0, 10**6)}
-                assert committed <= base.ids | waiting, "nothing leaves the queue that is not there"
+                assert committed <= base.ids | waiting, "a row leaves the outbox only when the base has it"
 
-        journal.commit([make_event(10**6)], [], provenance)  # somebody must be taken for another to be found guilty
+        journal.commit([make_event(10**6)], [], provenance)  # a delivered row allows dead letters
         committed.add(make_event(10**6).id)
         connection, publisher = connect()
         for _ in range(300):
@@ -126,12 +128,12 @@ def test_base_receives_all_committed_rows_over_any_link(
             end_one(connection, publisher, "arrives")
         assert committed <= base.ids
         assert journal.outbox.pending_count() == 0
-        bad = {make_event(n, label="BAD").id for n in poison if n < heard}
+        bad = {make_event(n, label="BAD").id for n in poison if n < count_so_far}
         assert not bad & base.ids
-        assert journal.outbox.resend(None) >= len(bad), "set aside, not lost"
+        assert journal.outbox.resend(None) >= len(bad), "dead letters are not lost"
 
 
-def over(connection: FakeConnection, journal: Journal) -> RowPublisher:
+def connect_to(connection: FakeConnection, journal: Journal) -> RowPublisher:
     untyped: Any = connection
     return RowPublisher(
         journal, DeviceSettings(), MqttSettings(host="h", resend_s=3_600), untyped, 100_000, PoisonRowFinder()
@@ -141,10 +143,10 @@ def over(connection: FakeConnection, journal: Journal) -> RowPublisher:
 def test_higher_sequence_number_does_not_acknowledge_a_lost_row(
     tmp_path: Path, make_event: Callable[..., Event], provenance: wire.Provenance
 ) -> None:
-    base, connection = Base(), FakeConnection()
+    base, connection = FakeBase(), FakeConnection()
     base.progress = JournalProgress(received=((1, 1_000),))
     with closing(Journal(tmp_path / "journal.db")) as journal:
-        publisher = over(connection, journal)
+        publisher = connect_to(connection, journal)
         for n in range(2):
             journal.commit([make_event(n)], [], provenance)
             publisher.send()
@@ -159,8 +161,8 @@ def test_higher_sequence_number_does_not_acknowledge_a_lost_row(
         assert journal.outbox.pending_count() == 0
 
 
-class FilledJournal(Journal):
-    """Its file may not grow while it is full, as on a full disk."""
+class LimitedJournal(Journal):
+    """A journal whose file cannot grow, as on a full disk."""
 
     def fill(self) -> None:
         self.database._db.execute("PRAGMA max_page_count = 1")  # SQLite makes that its present size
@@ -173,11 +175,11 @@ def test_full_disk_delays_marking_without_a_second_send(
     tmp_path: Path, make_event: Callable[..., Event], provenance: wire.Provenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_module, "MARK_RETRY_S", 0.0)
-    base, connection = Base(), FakeConnection()
-    with closing(FilledJournal(tmp_path / "journal.db")) as journal:
+    base, connection = FakeBase(), FakeConnection()
+    with closing(LimitedJournal(tmp_path / "journal.db")) as journal:
         journal.commit([make_event(n) for n in range(600)], [], provenance)
         journal.fill()
-        publisher = over(connection, journal)
+        publisher = connect_to(connection, journal)
         sent = 0
         for _ in range(20):
             publisher.send()

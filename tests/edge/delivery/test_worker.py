@@ -1,3 +1,5 @@
+"""Rows reach a base station through a real broker, after faults of either."""
+
 import logging
 import random
 import signal
@@ -46,12 +48,14 @@ def effort() -> Effort:
 
 
 class FakeBase:
-    """A base station that remembers what came, and acknowledges when it is told to."""
+    """A base station that stores rows in memory. A test decides whether it acknowledges them."""
 
-    def __init__(self, port: int, *, acknowledge: bool = True, lose: int | None = None, picky: bool = False) -> None:
-        self.acknowledge, self.picky = acknowledge, picky
+    def __init__(
+        self, port: int, *, acknowledge: bool = True, lose: int | None = None, refuses_all: bool = False
+    ) -> None:
+        self.acknowledge, self.refuses_all = acknowledge, refuses_all
         self._lose = lose
-        """The number of the message that is lost on its way, counted from 0."""
+        """The number of the message that is lost, counted from 0."""
         self.rows: dict[int, UUID] = {}
         self.notices: list[wire.NoticeRow] = []
         self.progress = JournalProgress()
@@ -75,7 +79,7 @@ class FakeBase:
             self.messages += 1
             if self.messages - 1 == self._lose:
                 return
-            if self.picky or any(getattr(row, "label", "") == "BAD" for row in batch.rows):
+            if self.refuses_all or any(getattr(row, "label", "") == "BAD" for row in batch.rows):
                 refusal = wire.Refusal(refused=wire.digest(message.payload), reason="rows: not BAD")
                 client.publish(wire.topic(site, device, "ack"), refusal.to_bytes(), qos=1)
                 return
@@ -95,7 +99,7 @@ class FakeBase:
     def stop(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
-        for name in ("on_connect", "on_subscribe", "on_message"):  # else it waits, with open sockets, to be collected
+        for name in ("on_connect", "on_subscribe", "on_message"):  # else its sockets stay open until garbage collection
             setattr(self._client, name, None)
 
 
@@ -134,22 +138,22 @@ def base(broker: Broker) -> Iterator[FakeBase]:
     base.stop()
 
 
-def keep(journal: Journal, count: int) -> set[UUID]:
+def store_events(journal: Journal, count: int) -> set[UUID]:
     there = events(count)
     journal.commit(there, [effort()], MADE_BY)
     return {event.id for event in there}
 
 
-def drained(journal: Journal) -> bool:
+def is_drained(journal: Journal) -> bool:
     return journal.outbox.pending_count() == 0
 
 
 def test_every_row_arrives_and_leaves_the_outbox(
     journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
-    ids = keep(journal, 500)
+    ids = store_events(journal, 500)
     start_worker(broker.port)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert ids <= set(base.rows.values())
     assert sorted(base.rows) == list(range(1, 502))
 
@@ -159,33 +163,33 @@ def test_new_row_is_sent_after_wake(
 ) -> None:
     worker = start_worker(broker.port)
     eventually(lambda: worker.problem is None)
-    keep(journal, 1)
+    store_events(journal, 1)
     worker.wake()
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
 
 
 def test_rows_stay_until_the_base_acknowledges(
     journal: Journal, broker: Broker, base: FakeBase, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base.acknowledge = False
-    keep(journal, 3)
+    store_events(journal, 3)
     worker = start_worker(broker.port)
-    eventually(lambda: base.messages >= 3)  # sent again and again
+    eventually(lambda: base.messages >= 3)  # sent several times
     assert journal.outbox.pending_count() == 4
     eventually(lambda: "no acknowledgement from the base station" in (worker.problem or ""))
     base.acknowledge = True
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
 
 
 def test_rows_wait_for_a_subscriber(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
-    ids = keep(journal, 3)
+    ids = store_events(journal, 3)
     worker = start_worker(broker.port)
     eventually(lambda: "No matching subscribers" in (worker.problem or ""))
     assert journal.outbox.pending_count() == 4
     base = FakeBase(broker.port)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert ids <= set(base.rows.values())
     base.stop()
 
@@ -193,13 +197,13 @@ def test_rows_wait_for_a_subscriber(
 def test_rows_wait_for_a_broker_that_starts_later(
     journal: Journal, tmp_path: Path, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
-    ids = keep(journal, 3)
+    ids = store_events(journal, 3)
     broker = Broker(tmp_path, free_port())
     worker = start_worker(broker.port)
     eventually(lambda: "refused" in (worker.problem or ""))
     broker.start()
     base = FakeBase(broker.port)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert ids <= set(base.rows.values())
     base.stop()
     broker.stop()
@@ -209,16 +213,16 @@ def test_killed_broker_loses_no_row(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, acknowledge=False)
-    ids = keep(journal, 200)
+    ids = store_events(journal, 200)
     worker = start_worker(broker.port)
-    eventually(lambda: len(base.rows) == 201)  # all published, all acknowledged by the broker, none by the base
+    eventually(lambda: len(base.rows) == 201)  # all acknowledged by the broker, none by the base
     base.stop()
     broker.kill()
     eventually(lambda: worker.problem is not None)
-    ids |= keep(journal, 50)
+    ids |= store_events(journal, 50)
     broker.start()
     base = FakeBase(broker.port)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert ids <= set(base.rows.values())
     base.stop()
 
@@ -227,9 +231,9 @@ def test_broker_delivery_needs_only_a_puback(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     subscriber = FakeBase(broker.port, acknowledge=False)
-    keep(journal, 120)
+    store_events(journal, 120)
     start_worker(broker.port, delivery="broker")
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert len(subscriber.rows) == 121
     subscriber.stop()
 
@@ -240,9 +244,9 @@ def test_batches_are_smaller_than_max_packet_size(
     broker = Broker(tmp_path, free_port(), settings="allow_anonymous true\nmax_packet_size 3000\n")
     broker.start()
     base = FakeBase(broker.port)
-    ids = keep(journal, 40)
+    ids = store_events(journal, 40)
     start_worker(broker.port)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert ids <= set(base.rows.values())
     base.stop()
     broker.stop()
@@ -259,16 +263,16 @@ def test_oversize_row_becomes_a_dead_letter_and_others_arrive(
     base = FakeBase(broker.port)
     # Random, or compression would make it small.
     name = "".join(map(chr, random.Random(0).sample(range(0x4E00, 0x9FFF), 500)))
-    small, large = keep(journal, 2), replace(events(1)[0], recording_name=name)
+    small, large = store_events(journal, 2), replace(events(1)[0], recording_name=name)
     journal.commit([large], [], MADE_BY)  # row 4, after two events and an effort
-    small |= keep(journal, 2)
+    small |= store_events(journal, 2)
     start_worker(broker.port)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert small <= set(base.rows.values())
     assert large.id not in base.rows.values()
-    (told,) = base.notices
-    assert (told.what, told.detail.split(": ")[0]) == ("row_refused", f"event {large.id}")
-    assert reason in told.detail
+    (notice,) = base.notices
+    assert (notice.what, notice.detail.split(": ")[0]) == ("row_refused", f"event {large.id}")
+    assert reason in notice.detail
     assert journal.outbox.resend(None) == 8
     assert large.id in {row.id for row in journal.outbox.pending(0, 99)}
     base.stop()
@@ -279,12 +283,12 @@ def test_foreign_or_early_acknowledgement_is_ignored(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, acknowledge=False)
-    keep(journal, 3)
+    store_events(journal, 3)
     start_worker(broker.port)
     eventually(lambda: base.messages)
     for ack in (wire.Ack(journal=uuid4(), seq=4).to_bytes(), b"{}", b"\xff", b""):
         base._client.publish("anura/v1/s/d/ack", ack, qos=1)
-    keep(journal, 1)  # rows 5 and 6, which the base claims to have before they are sent
+    store_events(journal, 1)  # rows 5 and 6, which the base claims to have before they are sent
     before = base.messages
     eventually(lambda: base.messages > before + 1)
     assert journal.outbox.pending_count() == 6
@@ -337,12 +341,12 @@ def test_newest_events_go_before_the_ordered_backlog(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     for _ in range(30):
-        keep(journal, 99)
+        store_events(journal, 99)
     base = FakeBase(broker.port)
     start_worker(broker.port)
-    eventually(lambda: drained(journal))
-    came = [*base.rows]
-    newest, backlog = came[:20], [seq for seq in came[20:] if seq % 100]
+    eventually(lambda: is_drained(journal))
+    arrived = [*base.rows]
+    newest, backlog = arrived[:20], [seq for seq in arrived[20:] if seq % 100]
     assert newest == [*range(2_980, 3_000)]
     assert backlog == [seq for seq in range(1, 2_980) if seq % 100]
     base.stop()
@@ -352,9 +356,9 @@ def test_lost_batch_is_sent_again_at_once(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
     base = FakeBase(broker.port, lose=1)
-    ids = keep(journal, 1_000)
+    ids = store_events(journal, 1_000)
     start_worker(broker.port, resend_s=3_600)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert ids <= set(base.rows.values())
     base.stop()
 
@@ -364,11 +368,11 @@ def test_refused_row_becomes_a_dead_letter(
 ) -> None:
     base = FakeBase(broker.port)
     bad = replace(events(1)[0], label="BAD")
-    good = keep(journal, 50)
+    good = store_events(journal, 50)
     journal.commit([bad], [], MADE_BY)
-    good |= keep(journal, 50)
+    good |= store_events(journal, 50)
     start_worker(broker.port, resend_s=3_600)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert good <= set(base.rows.values())
     assert bad.id not in base.rows.values()
     assert [notice.detail for notice in base.notices] == [f"event {bad.id}: the base station says: rows: not BAD"]
@@ -378,13 +382,13 @@ def test_refused_row_becomes_a_dead_letter(
 def test_base_that_refuses_all_rows_gets_no_dead_letter(
     journal: Journal, broker: Broker, start_worker: Callable[..., DeliveryWorker]
 ) -> None:
-    base = FakeBase(broker.port, picky=True)
-    keep(journal, 50)
+    base = FakeBase(broker.port, refuses_all=True)
+    store_events(journal, 50)
     worker = start_worker(broker.port)
     eventually(lambda: "all our rows are refused" in (worker.problem or ""))
     assert journal.outbox.pending_count() == 51
-    base.picky = False
-    eventually(lambda: drained(journal))
+    base.refuses_all = False
+    eventually(lambda: is_drained(journal))
     assert not base.notices
     base.stop()
 
@@ -397,7 +401,7 @@ def test_unauthorised_kind_waits_and_others_arrive(
     broker = Broker(tmp_path, free_port(), settings=f"allow_anonymous true\nacl_file {rules}\n")
     broker.start()
     base = FakeBase(broker.port)
-    ids = keep(journal, 300)
+    ids = store_events(journal, 300)
     worker = start_worker(broker.port)
     eventually(lambda: ids <= set(base.rows.values()))
     eventually(lambda: "Not authorized" in (worker.problem or ""))
@@ -405,7 +409,7 @@ def test_unauthorised_kind_waits_and_others_arrive(
     rules.write_text("topic readwrite #\n")
     assert broker.process
     broker.process.send_signal(signal.SIGHUP)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     assert not base.notices
     base.stop()
     broker.stop()
@@ -418,12 +422,12 @@ def test_silent_broker_is_disconnected(
     worker = start_worker(broker.port, keepalive_s=5)
     eventually(lambda: worker.problem is None)
     assert broker.process
-    broker.process.send_signal(signal.SIGSTOP)  # TCP goes on, as if the other end were cut off without a word
-    keep(journal, 3)
+    broker.process.send_signal(signal.SIGSTOP)  # TCP stays open, as after a cut link
+    store_events(journal, 3)
     worker.wake()
     eventually(lambda: worker.problem is not None)
     broker.process.send_signal(signal.SIGCONT)
-    eventually(lambda: drained(journal))
+    eventually(lambda: is_drained(journal))
     base.stop()
 
 
@@ -432,5 +436,5 @@ def test_two_devices_of_one_name_are_reported(
 ) -> None:
     workers = [start_worker(broker.port) for _ in range(2)]
     eventually(lambda: any("give each its own" in (worker.problem or "") for worker in workers))
-    keep(journal, 10)
-    eventually(lambda: drained(journal))
+    store_events(journal, 10)
+    eventually(lambda: is_drained(journal))

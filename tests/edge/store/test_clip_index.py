@@ -1,4 +1,4 @@
-"""Which call is in which saved file outlives the program and a damaged journal, and goes with the call."""
+"""The clip index survives a restart and a damaged journal, and an entry is deleted with its event."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -37,24 +37,24 @@ def journal(path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def keep(make_event: Callable[..., Event], provenance: Provenance) -> Callable[..., list[EventRow]]:
-    def keep(journal: Journal, count: int = 1) -> list[EventRow]:
+def store_events(make_event: Callable[..., Event], provenance: Provenance) -> Callable[..., list[EventRow]]:
+    def store_events(journal: Journal, count: int = 1) -> list[EventRow]:
         rows = journal.commit([make_event(n) for n in range(count)], [], provenance)
         return [row for row in rows if isinstance(row, EventRow)]
 
-    return keep
+    return store_events
 
 
 def test_clip_is_found_until_its_event_is_deleted(
-    path: Path, journal: Journal, keep: Callable[..., list[EventRow]]
+    path: Path, journal: Journal, store_events: Callable[..., list[EventRow]]
 ) -> None:
-    events, index = keep(journal, 3), ClipIndex(journal.database)
+    events, index = store_events(journal, 3), ClipIndex(journal.database)
     index.add("b.flac", 7, events[:2])
     index.add("a.flac", 5, events[2:])
     assert index.find(events[0].id) == IndexedClip(events[0].id, "b.flac", 7)
-    assert [noted.name for noted in index.not_done()] == ["a.flac", "b.flac", "b.flac"]
+    assert [clip.name for clip in index.not_done()] == ["a.flac", "b.flac", "b.flac"]
     index.mark_done(events[2].id)
-    assert [noted.name for noted in index.not_done()] == ["b.flac", "b.flac"]
+    assert [clip.name for clip in index.not_done()] == ["b.flac", "b.flac"]
     with closing(Journal(path)) as again:
         assert ClipIndex(again.database).find(events[2].id)
     journal.outbox.mark_delivered([1, 2, 3])
@@ -63,9 +63,9 @@ def test_clip_is_found_until_its_event_is_deleted(
     assert index.event(events[0].id) is None
 
 
-def test_index_survives_a_damaged_journal(path: Path, keep: Callable[..., list[EventRow]]) -> None:
+def test_index_survives_a_damaged_journal(path: Path, store_events: Callable[..., list[EventRow]]) -> None:
     with closing(Journal(path)) as journal:
-        (event,) = keep(journal)
+        (event,) = store_events(journal)
         ClipIndex(journal.database).add("a.flac", 5, [event])
     damaged_mark(path).touch()
     with closing(open_journal(path)) as journal:

@@ -204,8 +204,8 @@ def test_unreadable_file_is_new_once_per_change(journal: Journal, provenance: Pr
         notice_id = unreadable_id(journal.id, name, 0, mtime_ns, "empty")
         notice = Notice(notice_id, NoticeKind.UNREADABLE, START, f"empty: {name}", amount=0)
         assert journal.add_unreadable(name, 0, mtime_ns, "empty", f"{name}: 0 bytes", notice, provenance) == is_news
-    kept = [row.detail for row in journal.outbox.pending(0, 10) if isinstance(row, NoticeRow)]
-    assert kept == ["empty: a.wav", "empty: a.wav", "empty: b.wav"]
+    details = [row.detail for row in journal.outbox.pending(0, 10) if isinstance(row, NoticeRow)]
+    assert details == ["empty: a.wav", "empty: a.wav", "empty: b.wav"]
 
 
 def test_two_devices_report_equal_empty_files_separately() -> None:

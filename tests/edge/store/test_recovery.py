@@ -1,4 +1,4 @@
-"""A damaged journal is set aside, never deleted, and what can be read of it goes on."""
+"""A damaged journal is renamed, never deleted, and its readable rows are copied."""
 
 import shutil
 import sqlite3
@@ -55,8 +55,8 @@ for free in range(1, 9):  # in thirds of the journal
 """
 
 
-def filled(path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, rows: int = 600) -> None:
-    """Write a journal of which the first third was delivered and one row was refused."""
+def fill(path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, rows: int = 600) -> None:
+    """Write a journal. The first third is delivered, and one row is refused."""
     with closing(Journal(path)) as journal:
         journal.commit([make_event(n) for n in range(rows)], [make_effort(n) for n in range(20)], provenance)
         journal.outbox.mark_delivered(range(1, rows // 3 + 1))
@@ -71,7 +71,7 @@ def test_undamaged_journal_is_opened_unchanged(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     path = tmp_path / "journal.db"
-    filled(path, make_event, make_effort, provenance)
+    fill(path, make_event, make_effort, provenance)
     with closing(open_journal(path)) as journal:
         assert len(journal.event_ids()) == 600
     assert [file.name for file in tmp_path.iterdir()] == ["journal.db"]
@@ -81,11 +81,11 @@ def test_readable_rows_are_copied_and_undelivered_ones_queued(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, recording: Recording
 ) -> None:
     path = tmp_path / "journal.db"
-    filled(path, make_event, make_effort, provenance)
+    fill(path, make_event, make_effort, provenance)
     with closing(Journal(path)) as journal:
         journal.commit([], [], provenance, AnalysedFile(recording, 1_000, "head", b"glance", is_whole=True))
         before, identity, events = ids(journal), journal.id, journal.event_ids()
-    damaged_mark(path).touch()  # as if it had been found damaged while it was used
+    damaged_mark(path).touch()  # as after damage that was found in use
     content = path.read_bytes()
     with closing(open_journal(path)) as journal:
         (notice,) = [
@@ -102,7 +102,7 @@ def test_readable_rows_are_copied_and_undelivered_ones_queued(
     assert aside.read_bytes() == content
     assert aside.name in notice.detail
     with closing(open_journal(path)) as journal:
-        assert journal.event_ids() == events, "once is enough"
+        assert journal.event_ids() == events, "it is recovered once"
     assert len([*tmp_path.glob("journal.db.corrupt-*[Zn]")]) == 1
 
 
@@ -116,7 +116,7 @@ def test_damage_costs_only_the_rows_it_hides(
     data: st.DataObject,
 ) -> None:
     path = tmp_path_factory.mktemp("state") / "journal.db"
-    filled(path, make_event, make_effort, provenance)
+    fill(path, make_event, make_effort, provenance)
     with closing(Journal(path)) as journal:
         events = journal.event_ids()
     content = bytearray(path.read_bytes())
@@ -126,10 +126,10 @@ def test_damage_costs_only_the_rows_it_hides(
     path.write_bytes(content)
     with closing(open_journal(path)) as journal:
         assert journal.event_ids() <= events
-        waiting = journal.outbox.pending(0, 10**6)
-        assert len({row.id for row in waiting}) == len(waiting)
-        made = journal.commit([make_event(10**6)], [], provenance)
-        assert made, "it goes on"
+        pending = journal.outbox.pending(0, 10**6)
+        assert len({row.id for row in pending}) == len(pending)
+        rows = journal.commit([make_event(10**6)], [], provenance)
+        assert rows, "it can be written"
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -152,13 +152,13 @@ def test_recording_with_lost_rows_is_analysed_again(
     at = PAGE + int(where * (len(content) - PAGE))
     content[at : at + 20_000] = np.random.default_rng(seed).bytes(min(20_000, len(content) - at))
     path.write_bytes(content)
-    for _ in range(2):  # a flipped byte within a value is found out by who reads it: then the next start salvages
+    for _ in range(2):  # only a reader finds a flipped byte inside a value: then the next start recovers the journal
         with closing(open_journal(path)) as journal, suppress(JournalDamagedError):
             rows = {row.recording for row in journal.outbox.pending(0, 10**6)}
             assert {name for name in names if ScanHistory(journal.database, provenance.model_sha256).find(name)} <= rows
             break
     else:
-        pytest.fail("the second start should have salvaged it")
+        pytest.fail("the second start should have recovered it")
 
 
 def test_damaged_journals_get_different_names(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_journal_without_identity_is_copied_whole(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     path = tmp_path / "journal.db"
-    filled(path, make_event, make_effort, provenance)
+    fill(path, make_event, make_effort, provenance)
     with closing(sqlite3.connect(path)) as db:
         db.execute("DELETE FROM journal")
         db.commit()
@@ -203,10 +203,10 @@ def test_power_cut_during_recovery_costs_nothing(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance, renamed: bool
 ) -> None:
     path, fresh = tmp_path / "journal.db", tmp_path / "journal.db.fresh"
-    filled(path, make_event, make_effort, provenance)
+    fill(path, make_event, make_effort, provenance)
     damaged_mark(path).touch()
     if renamed:  # the new journal was complete, and the old one had its new name
-        filled(fresh, make_event, make_effort, provenance)
+        fill(fresh, make_event, make_effort, provenance)
         path.rename(tmp_path / "journal.db.corrupt-then")
     else:  # the new journal was half written
         fresh.write_bytes(path.read_bytes()[: 3 * PAGE])
@@ -221,7 +221,7 @@ def test_full_disk_during_recovery_costs_no_row(
     tmp_path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
 ) -> None:
     path, disk = tmp_path / "journal.db", tmp_path / "disk"
-    filled(path, make_event, make_effort, provenance)
+    fill(path, make_event, make_effort, provenance)
     disk.mkdir()
     mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"', str(disk)]
     if not shutil.which("unshare") or subprocess.run([*mount, "true"], check=False).returncode:

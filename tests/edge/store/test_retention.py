@@ -1,4 +1,4 @@
-"""What waits goes last, and never without being counted."""
+"""Pending rows are deleted last, and each deleted one is counted."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,7 +21,7 @@ NOW = datetime.now(UTC)
 def journal(
     tmp_path: Path, make_event: Callable[..., Event], make_effort: Callable[..., Effort], provenance: Provenance
 ) -> Iterator[Journal]:
-    """4,800 events of which 600 were delivered, and 600 stretches of effort: above 2 MB."""
+    """4,800 events, 600 of them delivered, and 600 rows of effort: above 2 MB."""
     with closing(Journal(tmp_path / "journal.db")) as journal:
         journal.commit([make_event(n) for n in range(4_800)], [make_effort(n) for n in range(600)], provenance)
         journal.outbox.mark_delivered(range(1, 601))
@@ -48,21 +48,21 @@ def test_size_limit_deletes_delivered_then_effort_then_events(
 ) -> None:
     waiting = {row.seq: row for row in journal.outbox.pending(0, 10_000)}
     retention = Retention(journal.database, JournalSettings(max_mb=1))
-    gone: list[str] = []
+    deleted_kinds: list[str] = []
     while removed := retention.step(NOW + timedelta(hours=1)):
         left = {row.seq: row for row in journal.outbox.pending(0, 10_000)}
         kinds = {row.kind for seq, row in waiting.items() if seq not in left}
-        gone += [*kinds] or ["delivered"]
+        deleted_kinds += [*kinds] or ["delivered"]
         lost = len(waiting.keys() - left.keys())
         notices = [row for row in left.values() if isinstance(row, NoticeRow)]
         assert lost == (removed if kinds else 0)
         waiting = left
         assert sum(row.amount or 0 for row in notices) == 4_800 - sum(row.kind != "notice" for row in left.values())
-    assert gone[:4] == ["delivered", "delivered", "effort", "effort"]
-    assert set(gone[4:]) <= {"event"}
-    kept = [row for row in waiting.values() if isinstance(row, EventRow)]
-    assert kept, "the newest stay"
-    assert max(row.onset_sample for row in kept) == 4_799
+    assert deleted_kinds[:4] == ["delivered", "delivered", "effort", "effort"]
+    assert set(deleted_kinds[4:]) <= {"event"}
+    remaining = [row for row in waiting.values() if isinstance(row, EventRow)]
+    assert remaining, "the newest stay"
+    assert max(row.onset_sample for row in remaining) == 4_799
 
 
 def test_tick_repeats_steps_until_done(journal: Journal) -> None:

@@ -1,4 +1,4 @@
-"""A journal without room costs time, not rows: with SQLite's own limit on a file's size."""
+"""A full disk delays rows and does not lose them. SQLite's limit on the file size simulates it."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -21,17 +21,17 @@ from anura_edge.wire import EffortRow, EventRow, NoticeRow, Provenance
 MANY = 2_000
 
 
-class Room:
-    """How many pages the journal's file may have."""
+class DiskSpace:
+    """The limit on the pages of the journal's file."""
 
     def __init__(self, journal: Journal) -> None:
         self._db: sqlite3.Connection = journal.database._db
 
-    def end(self) -> None:
+    def fill(self) -> None:
         (pages,) = self._db.execute("PRAGMA page_count").fetchone()
         self._db.execute(f"PRAGMA max_page_count = {pages}")
 
-    def begin(self) -> None:
+    def free(self) -> None:
         self._db.execute("PRAGMA max_page_count = 1000000")
 
 
@@ -48,8 +48,8 @@ def writer(tmp_path: Path, provenance: Provenance, shown: list[EventRow]) -> Ite
 
 
 @pytest.fixture
-def room(writer: ResultWriter) -> Room:
-    return Room(writer.journal)
+def room(writer: ResultWriter) -> DiskSpace:
+    return DiskSpace(writer.journal)
 
 
 def is_known(writer: ResultWriter) -> bool:
@@ -62,8 +62,8 @@ def rows(writer: ResultWriter) -> list[Any]:
 
 
 @pytest.fixture
-def heard(make_event: Callable[..., Event], make_effort: Callable[..., Effort]) -> Callable[..., PipelineOutput]:
-    """Make many calls of a recording, too many for what room is left in a page, and the effort behind them."""
+def make_output(make_event: Callable[..., Event], make_effort: Callable[..., Effort]) -> Callable[..., PipelineOutput]:
+    """Make many events of a recording, more than fit into the rest of a page, and their effort."""
 
     def make(recording: str, count: int = MANY) -> PipelineOutput:
         return PipelineOutput(tuple(make_event(n, recording) for n in range(count)), (make_effort(0, recording),))
@@ -72,16 +72,20 @@ def heard(make_event: Callable[..., Event], make_effort: Callable[..., Effort]) 
 
 
 def test_results_wait_while_the_disk_is_full(
-    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], shown: list[EventRow], recording: Recording
+    writer: ResultWriter,
+    room: DiskSpace,
+    make_output: Callable[..., PipelineOutput],
+    shown: list[EventRow],
+    recording: Recording,
 ) -> None:
-    room.end()
-    writer.write([heard("a")], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
-    writer.write([heard("b", 1)])
+    room.fill()
+    writer.write([make_output("a")], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
+    writer.write([make_output("b", 1)])
     assert writer.is_full
     assert (shown, rows(writer), is_known(writer)) == ([], [], False)
     writer.retry()
     assert writer.is_full
-    room.begin()
+    room.free()
     writer.retry()
     assert not writer.is_full
     assert is_known(writer)
@@ -92,39 +96,44 @@ def test_results_wait_while_the_disk_is_full(
 
 def test_oldest_waiting_rows_are_dropped_and_counted(
     writer: ResultWriter,
-    room: Room,
-    heard: Callable[..., PipelineOutput],
+    room: DiskSpace,
+    make_output: Callable[..., PipelineOutput],
     recording: Recording,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(write_queue_module, "MAX_WAITING_ROWS", MANY + 10)
-    room.end()
-    writer.write([heard("live")])
-    writer.write([heard("card", 20)], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
-    writer.write([heard("newest", MANY)])
-    room.begin()
+    room.fill()
+    writer.write([make_output("live")])
+    writer.write([make_output("card", 20)], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
+    writer.write([make_output("newest", MANY)])
+    room.free()
     writer.close()
     assert {row.recording for row in rows(writer) if isinstance(row, EventRow)} == {"newest"}
     (notice,) = [row for row in rows(writer) if isinstance(row, NoticeRow)]
-    assert (notice.what, notice.amount) == (NoticeKind.ROWS_DROPPED, MANY + 1), "the card is heard again: no loss"
+    assert (notice.what, notice.amount) == (NoticeKind.ROWS_DROPPED, MANY + 1), "the card is analysed again: no loss"
     assert not is_known(writer)
 
 
 @pytest.mark.parametrize(("most", "corrected"), [(10 * MANY, 2), (MANY + 3, 1)])
 def test_clock_correction_is_not_dropped_on_a_full_disk(
-    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], make_effort: Callable[..., Effort],
-    monkeypatch: pytest.MonkeyPatch, most: int, corrected: int,
-) -> None:  # fmt: skip
-    """It is not given up with the rows around it: what was committed before needs it."""
+    writer: ResultWriter,
+    room: DiskSpace,
+    make_output: Callable[..., PipelineOutput],
+    make_effort: Callable[..., Effort],
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    corrected: int,
+) -> None:
+    """It is not dropped with the other rows, because rows that were committed before need it."""
     monkeypatch.setattr(write_queue_module, "MAX_WAITING_ROWS", most)
     unknown = [make_effort(n, "live", clock_source=ClockSource.UNKNOWN) for n in range(2)]
     writer.write([PipelineOutput(efforts=(unknown[0],))])
-    room.end()
-    writer.write([heard("older"), PipelineOutput(efforts=(unknown[1],))])
+    room.fill()
+    writer.write([make_output("older"), PipelineOutput(efforts=(unknown[1],))])
     writer.write_notice(Notice(uuid4(), NoticeKind.CLOCK_KNOWN, unknown[0].start_utc, "", "live", 60.0))
     assert writer.is_full
-    writer.write([heard("newest", MANY + 2)])
-    room.begin()
+    writer.write([make_output("newest", MANY + 2)])
+    room.free()
     writer.retry()
     live = [row for row in rows(writer) if isinstance(row, EffortRow) and row.recording == "live"]
     time = unknown[0].start_utc + timedelta(seconds=60), ClockSource.SYSTEM
@@ -132,19 +141,19 @@ def test_clock_correction_is_not_dropped_on_a_full_disk(
 
 
 def test_rows_lost_at_the_end_are_logged(
-    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], caplog: pytest.LogCaptureFixture
+    writer: ResultWriter, room: DiskSpace, make_output: Callable[..., PipelineOutput], caplog: pytest.LogCaptureFixture
 ) -> None:
-    room.end()
-    writer.write([heard("a")])
+    room.fill()
+    writer.write([make_output("a")])
     writer.close()
     assert f"{MANY + 1} rows are lost" in caplog.text
 
 
 def test_unsaved_file_is_left_for_another_scan(
-    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], recording: Recording
+    writer: ResultWriter, room: DiskSpace, make_output: Callable[..., PipelineOutput], recording: Recording
 ) -> None:
-    room.end()
-    writer.write([heard("a")], AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
+    room.fill()
+    writer.write([make_output("a")], AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
     writer.summary.add_new(1.0)
     writer.close()
     assert (writer.summary.new, writer.summary.left) == (0, {"disk_full": 1})
@@ -152,22 +161,25 @@ def test_unsaved_file_is_left_for_another_scan(
 
 
 def test_open_hour_is_counted_once(writer: ResultWriter, make_effort: Callable[..., Effort]) -> None:
-    heard = make_effort(0, state=EffortState.ANALYSED, samples=80_000)
+    make_output = make_effort(0, state=EffortState.ANALYSED, samples=80_000)
     lost = make_effort(80_000, state=EffortState.DROPPED, samples=8_000)
-    writer.write([PipelineOutput(progress=(heard,))])
+    writer.write([PipelineOutput(progress=(make_output,))])
     assert (writer.seconds(EffortState.ANALYSED), writer.gaps) == (10, 0)
-    writer.write([PipelineOutput(progress=(heard, lost))])
+    writer.write([PipelineOutput(progress=(make_output, lost))])
     assert (writer.seconds(EffortState.ANALYSED), writer.seconds(EffortState.DROPPED), writer.gaps) == (10, 1, 1)
     assert writer.summary.seconds == {}
-    writer.write([PipelineOutput(efforts=(heard, lost), progress=())])
+    writer.write([PipelineOutput(efforts=(make_output, lost), progress=())])
     assert (writer.seconds(EffortState.ANALYSED), writer.seconds(EffortState.DROPPED), writer.gaps) == (10, 1, 1)
 
 
 def test_progress_does_not_fill_the_queue_of_a_full_disk(
-    writer: ResultWriter, room: Room, heard: Callable[..., PipelineOutput], make_effort: Callable[..., Effort]
+    writer: ResultWriter,
+    room: DiskSpace,
+    make_output: Callable[..., PipelineOutput],
+    make_effort: Callable[..., Effort],
 ) -> None:
-    room.end()
-    writer.write([heard("a")])
+    room.fill()
+    writer.write([make_output("a")])
     assert writer.is_full
     for number in range(100):
         writer.write([PipelineOutput(progress=(make_effort(number),))])
