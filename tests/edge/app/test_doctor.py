@@ -126,7 +126,7 @@ def test_heat_and_low_voltage_are_warnings(
     assert message in finding.detail
 
 
-@pytest.mark.parametrize(("kept", "verdict"), [(True, Verdict.OK), (False, Verdict.WARN), (None, Verdict.WARN)])
+@pytest.mark.parametrize(("synchronised", "verdict"), [(True, Verdict.OK), (False, Verdict.WARN), (None, Verdict.WARN)])
 def test_unsynchronised_clock_is_a_warning(
     config: Config, monkeypatch: pytest.MonkeyPatch, synchronised: bool | None, verdict: Verdict
 ) -> None:

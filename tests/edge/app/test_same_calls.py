@@ -25,7 +25,7 @@ LIVE_HZ = 24_000
 
 @dataclass(frozen=True)
 class CallValues:
-    """What a call is, apart from who it is."""
+    """The values of a call, without its id."""
 
     label: str
     onset_sample: int
@@ -42,7 +42,7 @@ def sorted_calls(rows: list[EventRow]) -> list[CallValues]:
 
 
 def of_microphone(config: Config, sound: FloatArray) -> list[EventRow]:
-    """Hear mono audio from a simulated device, a tenth of a second at a time."""
+    """Analyse mono audio from a simulated microphone, in blocks of a tenth of a second."""
     rows: list[EventRow] = []
     stop, clock = Stop(), SimulatedClock(START_UTC_S)
     device = SimulatedMicrophone(
