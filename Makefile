@@ -3,7 +3,7 @@
 # make check   format, lint, types, dependency rule
 # make bench   speed and memory, as tables
 # make faults  kills and power cuts by the thousand, counted
-# make results train every recipe briefly, judge all alike, and write docs/explanation/results.md: DATA as for models
+# make results train every recipe briefly, evaluate all in the same way, write docs/explanation/results.md: DATA as for models
 # make models  train and export the models: make models DATA=../shared/data
 
 PYTHON ?= python3
@@ -49,10 +49,10 @@ models: $(VENV)/.ready
 	$(BIN)/anura-train evaluate --data "$(DATA)" --out build/train/resnet18
 	$(BIN)/anura-export bundle --trained build/train/resnet18 --out build/models/resnet18
 
-# What every recipe is worth with the budgets of train/results.yaml. Given again, it goes on where it was.
+# Train and evaluate every recipe with the budgets of train/results.yaml. After an interruption, the same command resumes.
 results: $(VENV)/.ready
 	@test -d "$(DATA)" || { echo "make results DATA=FOLDER: the folder that holds frogs/, background/ and esc10/"; exit 2; }
-	$(BIN)/anura-train results --plan train/results.yaml --data "$(DATA)" --out build/results --page docs/explanation/results.md
+	$(BIN)/anura-train benchmark --plan train/results.yaml --data "$(DATA)" --out build/results --page docs/explanation/results.md
 
 # The device and the base station: no torch.
 $(DEMO)/.ready: pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""The data commands print what they found, write what `fit` takes, and refuse with one report."""
+"""The data commands print a summary, write what `fit` reads, and report all errors together."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
-def test_anuraset_is_built_and_can_be_trained_on(
+def test_anuraset_windows_are_built_and_pass_the_check(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "windows"
@@ -34,7 +34,7 @@ def test_anuraset_is_built_and_can_be_trained_on(
     assert run(monkeypatch, "data", "check", out) == 0
 
 
-def test_what_was_read_can_be_checked_and_synthesised_from(
+def test_a_written_data_set_can_be_checked_and_synthesised(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     read, made = tmp_path / "read", tmp_path / "made"
@@ -46,10 +46,10 @@ def test_what_was_read_can_be_checked_and_synthesised_from(
     assert run(monkeypatch, "data", "synth", "--data", read, "--out", made, *options) == 0
     assert len(read_corpus(made).recordings) == 2
     assert run(monkeypatch, "data", "synth", "--data", read, "--out", made, "--calls", 3, 1) == 2
-    assert "--calls 3 1: name the lower one first" in capsys.readouterr().err
+    assert "--calls 3 1: the lower value comes first" in capsys.readouterr().err
 
 
-def test_a_bad_data_set_is_refused_before_training_with_one_report(
+def test_data_with_errors_is_refused_before_training(
     root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = tmp_path / "recipe.yaml", tmp_path / "out"
@@ -64,14 +64,14 @@ def test_a_bad_data_set_is_refused_before_training_with_one_report(
     assert not list(out.glob("*"))
 
 
-def test_strict_lets_no_oddity_pass(
+def test_strict_treats_warnings_as_errors(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "data", "check", root, "--strict") == SourceError.exit_code
     assert "1 error in the data:\n  species DDD" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_named(
+def test_a_missing_folder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for layout in ("frogs", "folder", "anuraset-raw", "anuraset-windows", "raven", "audacity", "esc"):

@@ -1,4 +1,4 @@
-"""The commands `anura-train data`: what a data set holds, what is wrong with it, and new ones made of it."""
+"""Read, check, split and synthesise data sets."""
 
 import sys
 from collections import Counter, defaultdict
@@ -26,7 +26,7 @@ Layout = StrEnum("Layout", {name: name for name in LAYOUTS})  # type: ignore[mis
 
 
 class FoldUnit(StrEnum):
-    """What folds are made of."""
+    """What a fold consists of."""
 
     GROUPS = "groups"
     NIGHTS = "nights"
@@ -34,24 +34,24 @@ class FoldUnit(StrEnum):
 
 
 class LabelFormat(StrEnum):
-    """Programs that label files are written for."""
+    """Programs that read the label files."""
 
     RAVEN = "raven"
     AUDACITY = "audacity"
 
 
 Strict = Annotated[bool, typer.Option(help="Treat warnings as errors.")]
-Out = Annotated[Path, typer.Option(help="Folder for what is made.")]
+Out = Annotated[Path, typer.Option(help="Folder for the new data set.")]
 
 
 @app.command("read")
 def read_command(
-    layout: Annotated[Layout, typer.Argument(help="How the folder is laid out; see docs/reference/datasets.md.")],
-    folder: Annotated[Path, typer.Argument(help="The data set.")],
+    layout: Annotated[Layout, typer.Argument(help="Layout of the folder, see docs/reference/datasets.md.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
     out: Out,
     strict: Strict = False,
 ) -> None:
-    """Read a data set in a known layout and write it as the tables that `fit` takes.
+    """Read a data set in a known layout, and write it as the tables that `fit` reads.
 
     Example: anura-train data read raven ~/annotated --out build/data/pond
     """
@@ -64,11 +64,13 @@ def read_command(
 
 @app.command("check")
 def check_command(
-    folder: Annotated[Path, typer.Argument(help="The data set.")],
-    layout: Annotated[Layout | None, typer.Option(help="How it is laid out; by default as `fit` reads it.")] = None,
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    layout: Annotated[
+        Layout | None, typer.Option(help="Layout of the folder. By default the one that `fit` would use.")
+    ] = None,
     strict: Strict = False,
 ) -> None:
-    """Read tables and sound, and name every fault at once; ends with 4 when there is any.
+    """Read all tables and audio files, and list every error. The exit code is 4 if there is one.
 
     Example: anura-train data check ../data
     """
@@ -80,15 +82,16 @@ def anuraset_command(
     raw: Annotated[Path, typer.Option(help="Folder with raw_data/, strong_labels/ and weak_labels.csv.")],
     out: Out,
     min_overlap_s: Annotated[
-        float, typer.Option(min=0, max=3, help="How much of a call labels a window, in seconds; 0: any part of it.")
+        float,
+        typer.Option(min=0, max=3, help="Seconds of a call that a window needs to get its label. 0: any part of it."),
     ] = 0.0,
-    band_pass: Annotated[bool, typer.Option(help="Keep 1 to 10,000 Hz.")] = True,
-    normalise: Annotated[bool, typer.Option(help="Bring each window to a peak of -0.7 dBFS.")] = True,
-    test_share: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of the minutes to test on.")] = 0.3,
-    seed: Annotated[int, typer.Option(min=0, help="Decides which minutes those are.")] = 0,
+    band_pass: Annotated[bool, typer.Option(help="Apply a band-pass filter from 1 to 10,000 Hz.")] = True,
+    normalise: Annotated[bool, typer.Option(help="Scale each window to a peak of -0.7 dBFS.")] = True,
+    test_share: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of the minutes in the test part.")] = 0.3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of the test minutes.")] = 0,
     strict: Strict = False,
 ) -> None:
-    """Build AnuraSet's windows from its raw minutes and labels, and write tables that `fit` takes beside them.
+    """Build the windows of AnuraSet from its raw minutes and labels, and write them with the tables that `fit` reads.
 
     Example: anura-train data anuraset --raw ~/anuraset --out build/data/anuraset
     """
@@ -106,26 +109,26 @@ def anuraset_command(
 
 @app.command("folds")
 def folds_command(
-    data: Annotated[Path, typer.Option(help="A data set, as `fit` takes it.")],
+    data: Annotated[Path, typer.Option(help="Folder of a data set that `fit` can read.")],
     out: Out,
-    by: Annotated[FoldUnit, typer.Option(help="What no split may part.")],
-    folds: Annotated[int, typer.Option(min=2, max=100, help="How many; sites are a fold each.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Decides what goes into which fold.")] = 0,
+    by: Annotated[FoldUnit, typer.Option(help="What stays together in one fold.")],
+    folds: Annotated[int, typer.Option(min=2, max=100, help="Number of folds. With sites, each site is a fold.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
 ) -> None:
-    """Write tables in which each recording names its fold, for `fit` to take; a part `test` stays as it is.
+    """Write the tables of a data set with a fold for each recording, which `fit` then uses. The part `test` stays.
 
     Example: anura-train data folds --data build/data/anuraset --by sites --out build/data/anuraset-by-site
     """
     corpus = read_and_check(data, layout_of(data))
     learnt = corpus.frogs + corpus.backgrounds
     if by is FoldUnit.SITES:
-        dealt = site_folds(learnt)
+        fold_of = site_folds(learnt)
     elif by is FoldUnit.NIGHTS:
-        dealt = night_folds(learnt, folds, seed)
+        fold_of = night_folds(learnt, folds, seed)
     else:
-        dealt = corpus_folds(corpus, folds, seed)
+        fold_of = corpus_folds(corpus, folds, seed)
     recordings = (
-        replace(each, split=str(dealt[each.name] + 1)) if each.name in dealt else each for each in corpus.recordings
+        replace(each, split=str(fold_of[each.name] + 1)) if each.name in fold_of else each for each in corpus.recordings
     )
     split = replace(corpus, recordings=tuple(recordings))
     write_tables(split, out)
@@ -134,32 +137,36 @@ def folds_command(
 
 @app.command("synth")
 def synth_command(
-    data: Annotated[Path, typer.Option(help="Calls and backgrounds, as `fit` takes them.")],
+    data: Annotated[Path, typer.Option(help="Folder of a data set with calls and backgrounds that `fit` can read.")],
     out: Out,
-    count: Annotated[int, typer.Option(min=1, help="Soundscapes to make.")] = 20,
-    duration_s: Annotated[float, typer.Option(min=5, max=3600, help="Length of each.")] = 30.0,
-    calls: Annotated[tuple[int, int], typer.Option(min=0, max=1000, help="Fewest and most calls in one.")] = (1, 6),
-    snr_db: Annotated[tuple[float, float], typer.Option(help="Weakest and strongest call against what is beneath.")] = (
+    count: Annotated[int, typer.Option(min=1, help="Number of soundscapes.")] = 20,
+    duration_s: Annotated[float, typer.Option(min=5, max=3600, help="Length of each soundscape in seconds.")] = 30.0,
+    calls: Annotated[
+        tuple[int, int], typer.Option(min=0, max=1000, help="Smallest and largest number of calls in a soundscape.")
+    ] = (1, 6),
+    snr_db: Annotated[
+        tuple[float, float], typer.Option(help="Lowest and highest signal-to-noise ratio of a call in dB.")
+    ] = (
         0.0,
         20.0,
     ),
-    folds: Annotated[int, typer.Option(min=2, help="Folds that share no recording; each soundscape is in one.")] = 5,
-    labels: Annotated[LabelFormat, typer.Option(help="For which program the label files are.")] = LabelFormat.RAVEN,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same soundscapes.")] = 0,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds. They share no source recording.")] = 5,
+    labels: Annotated[LabelFormat, typer.Option(help="Program that reads the label files.")] = LabelFormat.RAVEN,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same soundscapes.")] = 0,
 ) -> None:
-    """Make soundscapes in which every call's onset, offset and signal-to-noise ratio is known.
+    """Write artificial soundscapes with known onset, offset and signal-to-noise ratio of every call.
 
     Example: anura-train data synth --data ../data --out build/data/synth --snr-db 0 0
     """
     for name, (low, high) in (("calls", calls), ("snr-db", snr_db)):
         if low > high:
-            raise ConfigError(f"--{name} {low:g} {high:g}: name the lower one first")
+            raise ConfigError(f"--{name} {low:g} {high:g}: the lower value comes first")
     settings = SoundscapeSettings(count, duration_s, calls, snr_db, folds, labels.value, seed)
     typer.echo(summary(write_soundscapes(read_and_check(data, layout_of(data)), out, settings)))
 
 
 def read_and_check(folder: Path, layout: str, strict: bool = False) -> Corpus:
-    """Read a data set and listen to all of it; SourceError names every fault in one report."""
+    """Read a data set and decode all of its audio; SourceError lists every error in one report."""
     findings = Findings()
     corpus = LAYOUTS[layout](folder, findings)
     check_corpus(corpus, findings, progress("recordings checked"))
@@ -178,7 +185,7 @@ def report(findings: Findings, strict: bool) -> None:
 
 
 def progress(what: str) -> OnRecording:
-    """Return a counter that shows itself on a terminal, and nowhere else."""
+    """Return a function that shows a counter if standard error is a terminal."""
 
     def show(done: int, total: int) -> None:
         if sys.stderr.isatty():
@@ -188,7 +195,7 @@ def progress(what: str) -> OnRecording:
 
 
 def summary(corpus: Corpus) -> str:
-    """Return what a corpus holds as a table for people."""
+    """Return the contents of a corpus as a text table."""
     return "\n".join(_summary(corpus))
 
 

@@ -1,1 +1,1 @@
-"""What a model hears and where it errs, as one page."""
+"""A report page of an evaluation: detections, errors and plots."""

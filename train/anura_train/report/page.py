@@ -1,4 +1,4 @@
-"""One HTML page that needs nothing else: pictures, style and script are in it, and nothing is fetched."""
+"""Writes the report as one HTML page that contains its plots, style and script and loads nothing."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from anura_train.report.plot import Plot
 HERE = Path(__file__).parent
 PAGE = "index.html"
 SHADES = 8
-"""Steps of colour in the table of activity."""
+"""Number of shades in the table of activity."""
 
 SUMMARY = (
     "macro-F1 tuned",
@@ -40,21 +40,21 @@ TEST_SUMMARY = (
 CONDITIONS = ("macro-F1 tuned", "macro-F1 at 0.5", "mAP", "AUROC")
 
 
-def write_report(out: Path, candidates: Sequence[Candidate], plates: Sequence[Plot]) -> Path:
-    """Write OUT/index.html and every plate as OUT/NAME.png; return the page's path."""
+def write_report(out: Path, candidates: Sequence[Candidate], plots: Sequence[Plot]) -> Path:
+    """Write OUT/index.html and every plot as OUT/NAME.png; return the path of the page."""
     out.mkdir(parents=True, exist_ok=True)
-    found = count_activity(candidates[0])
-    shown = [*performance_plots(candidates), *plates, *(activity_plots(found) if found else ())]
-    for plate in shown:
-        (out / f"{plate.name}.png").write_bytes(plate.png)
-    (out / PAGE).write_text("\n".join(_page(candidates, shown, found)), encoding="utf-8")
+    activity = count_activity(candidates[0])
+    shown = [*performance_plots(candidates), *plots, *(activity_plots(activity) if activity else ())]
+    for plot in shown:
+        (out / f"{plot.name}.png").write_bytes(plot.png)
+    (out / PAGE).write_text("\n".join(_page(candidates, shown, activity)), encoding="utf-8")
     return out / PAGE
 
 
-def _page(candidates: Sequence[Candidate], plates: Sequence[Plot], found: Activity | None) -> Iterator[str]:
+def _page(candidates: Sequence[Candidate], plots: Sequence[Plot], activity: Activity | None) -> Iterator[str]:
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     own = candidates[0].evaluation
-    # Whatever a data set calls its species or sites, nothing but this style and this script can take effect.
+    # Names of species or sites in a data set cannot add styles or scripts: only these two are allowed.
     policy = f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}"
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -65,9 +65,9 @@ def _page(candidates: Sequence[Candidate], plates: Sequence[Plot], found: Activi
     yield from _summary(candidates)
     yield from _conditions(own)
     yield from _species(own)
-    for plate in plates:
-        yield _plate(plate)
-    yield from _activity(found)
+    for plot in plots:
+        yield _plot(plot)
+    yield from _activity(activity)
     yield f"</main>\n<script>{script}</script>\n</body>\n</html>"
 
 
@@ -75,9 +75,9 @@ def _about(own: Evaluation) -> str:
     return (
         f"{own.recordings:,} recordings of {own.groups:,} groups, {own.with_species:,} of them with one of "
         f"{len(own.labels)} species; {own.folds} folds that share no group; {own.background_hours:.2f} hours without a "
-        "species. Every figure is out of fold, of the whole set at once; calibration and thresholds of a fold come "
-        f"from the others. {_about_test(own)}Intervals are of 95 %, from {own.draws:,} redraws of whole groups; those "
-        "of false alarms are Poisson's."
+        "species. All values are out of fold, of the whole data set together; the calibration and the thresholds of a "
+        f"fold come from the other folds. {_about_test(own)}The 95 % intervals come from {own.draws:,} bootstrap draws "
+        "of groups; those of false alarms are Poisson intervals."
     )
 
 
@@ -86,37 +86,37 @@ def _about_test(own: Evaluation) -> str:
         return ""
     return (
         f"The test part is {own.test_recordings:,} recordings that the authors set aside, {own.test_with_species:,} of "
-        f"them with a species: there the final model is judged, by what all folds chose; {own.test_labels} of "
+        f"them with a species. The final model is tested there, with thresholds from all folds; {own.test_labels} of "
         f"{own.species} species are both learnt and tested, and a mean over every species counts the others as 0. "
     )
 
 
 def _summary(candidates: Sequence[Candidate]) -> Iterator[str]:
-    yield "<h2>Figures</h2>\n<table>\n<thead><tr><th></th>"
+    yield "<h2>Metrics</h2>\n<table>\n<thead><tr><th></th>"
     yield "".join(f'<th scope="col">{escape(each.title)}</th>' for each in candidates) + "</tr></thead>\n<tbody>"
     wanted = [(measure, "all", "as recorded") for measure in SUMMARY]
     wanted += [("macro-F1 tuned", each, "as recorded") for each in ("frequent", "common", "rare")]
     wanted += [(f"false alarms an hour {how}", "all", "background") for how in ("at 0.5", "tuned")]
     wanted += [(measure, of, "test") for measure, of in TEST_SUMMARY]
     for measure, of, condition in wanted:
-        figures = [each.evaluation.find(measure, of, condition) for each in candidates]
-        if any(figures):
+        values = [each.evaluation.find(measure, of, condition) for each in candidates]
+        if any(values):
             name = measure if of == "all" else f"{measure}, {of.removesuffix(' species')} species"
             name += ", test part" if condition == "test" else ""
-            yield _row(name, figures)
+            yield _row(name, values)
     yield "</tbody>\n</table>"
 
 
 def _conditions(own: Evaluation) -> Iterator[str]:
     named = dict.fromkeys(figure.condition for figure in own.figures)
     conditions = [each for each in named if not each.endswith("background")]
-    yield "<h2>Other sounds, other places</h2>\n<table>\n<thead><tr><th></th>"
+    yield "<h2>Conditions and sites</h2>\n<table>\n<thead><tr><th></th>"
     yield "".join(f'<th scope="col">{each}</th>' for each in CONDITIONS) + "</tr></thead>\n<tbody>"
     for condition in conditions:
         yield _row(condition, [own.find(measure, "all", condition) for measure in CONDITIONS])
     yield "</tbody>\n</table>"
     if "first 30 s" not in conditions:
-        yield "<p>Not tried with noise, rain and other recorders: <code>anura-train evaluate --robustness</code>.</p>"
+        yield "<p>For noise, rain and other recorders: <code>anura-train evaluate --robustness</code>.</p>"
 
 
 def _species(own: Evaluation) -> Iterator[str]:
@@ -124,39 +124,39 @@ def _species(own: Evaluation) -> Iterator[str]:
     yield '<th scope="col">frequency</th><th scope="col">recordings</th><th scope="col">groups</th>'
     yield '<th scope="col">F1 tuned</th><th scope="col">average precision</th></tr></thead>\n<tbody>'
     for label in own.labels:
-        told = f"<td>{label.frequency}</td><td>{label.recordings:,}</td><td>{label.groups:,}</td>"
-        figures = "".join(
-            f"<td>{_shown(own.find(name, label.code))}</td>" for name in ("F1 tuned", "average precision")
+        counts = f"<td>{label.frequency}</td><td>{label.recordings:,}</td><td>{label.groups:,}</td>"
+        values = "".join(
+            f"<td>{_format(own.find(name, label.code))}</td>" for name in ("F1 tuned", "average precision")
         )
-        yield f'<tr><th scope="row">{escape(label.code)}</th>{told}{figures}</tr>'
+        yield f'<tr><th scope="row">{escape(label.code)}</th>{counts}{values}</tr>'
     yield "</tbody>\n</table>"
 
 
-def _plate(plate: Plot) -> str:
-    source = b64encode(plate.png).decode("ascii")
+def _plot(plot: Plot) -> str:
+    source = b64encode(plot.png).decode("ascii")
     return (
-        f'<section>\n<h2>{escape(plate.title)}</h2>\n<figure><img alt="{escape(plate.title)}" '
-        f'src="data:image/png;base64,{source}">\n<figcaption>{escape(plate.caption)}</figcaption></figure>\n</section>'
+        f'<section>\n<h2>{escape(plot.title)}</h2>\n<figure><img alt="{escape(plot.title)}" '
+        f'src="data:image/png;base64,{source}">\n<figcaption>{escape(plot.caption)}</figcaption></figure>\n</section>'
     )
 
 
-def _activity(found: Activity | None) -> Iterator[str]:
-    yield "<section>\n<h2>Activity, to choose from</h2>"
-    if not found:
-        yield "<p>No recording says when it was made, so nothing is known of the time of day.</p>\n</section>"
+def _activity(activity: Activity | None) -> Iterator[str]:
+    yield "<section>\n<h2>Activity by site and species</h2>"
+    if not activity:
+        yield "<p>No recording has a start time, so the activity by time of day is unknown.</p>\n</section>"
         return
-    yield "<p>Percent of the time listened in which a species was heard; empty where nobody listened.</p>"
-    for name, values in (("site", found.sites), ("species", found.codes)):
+    yield "<p>Percent of the recorded time with detections of a species; empty where there are no recordings.</p>"
+    for name, values in (("site", activity.sites), ("species", activity.codes)):
         options = "".join(f'<option value="{escape(each)}">{escape(each)}</option>' for each in values)
         yield f'<label>{name} <select data-filter="{name}"><option value="">all</option>{options}</select></label>'
     yield '<table class="activity">\n<thead><tr><th scope="col">site</th><th scope="col">species</th>'
     yield "".join(f'<th scope="col">{hour}</th>' for hour in range(HOURS)) + "</tr></thead>\n<tbody>"
-    shares = found.by_site
+    shares = activity.by_site
     top = max(0.01, float(np.nan_to_num(shares).max()))
-    for (site, label), row in zip(np.ndindex(shares.shape[:2]), shares.reshape(-1, HOURS), strict=True):
-        where, code = escape(found.sites[site]), escape(found.codes[label])
-        cells = "".join(_cell(share, top) for share in row.tolist())
-        yield f'<tr data-site="{where}" data-species="{code}"><th>{where}</th><th scope="row">{code}</th>{cells}</tr>'
+    for (site, label), hours in zip(np.ndindex(shares.shape[:2]), shares.reshape(-1, HOURS), strict=True):
+        name, code = escape(activity.sites[site]), escape(activity.codes[label])
+        cells = "".join(_cell(share, top) for share in hours.tolist())
+        yield f'<tr data-site="{name}" data-species="{code}"><th>{name}</th><th scope="row">{code}</th>{cells}</tr>'
     yield "</tbody>\n</table>\n</section>"
 
 
@@ -166,18 +166,18 @@ def _cell(share: float, top: float) -> str:
     return f'<td class="h{round(share / top * SHADES)}">{100 * share:.0f}</td>'
 
 
-def _row(name: str, figures: Sequence[MetricResult | None]) -> str:
+def _row(name: str, values: Sequence[MetricResult | None]) -> str:
     return (
-        f'<tr><th scope="row">{escape(name)}</th>' + "".join(f"<td>{_shown(each)}</td>" for each in figures) + "</tr>"
+        f'<tr><th scope="row">{escape(name)}</th>' + "".join(f"<td>{_format(each)}</td>" for each in values) + "</tr>"
     )
 
 
-def _shown(figure: MetricResult | None) -> str:
-    if figure is None or figure.value is None:
+def _format(result: MetricResult | None) -> str:
+    if result is None or result.value is None:
         return ""
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.2f}"
-    return f"{figure.value:.2f} <small>{figure.low:.2f} to {figure.high:.2f}</small>"
+    if result.low is None or result.high is None:
+        return f"{result.value:.2f}"
+    return f"{result.value:.2f} <small>{result.low:.2f} to {result.high:.2f}</small>"
 
 
 def _digest(text: str) -> str:
