@@ -63,10 +63,11 @@ def test_missing_recording_is_named(root: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a sound"])
-def test_undecodable_recording_is_named(corpus: Corpus, content: bytes) -> None:
-    corpus.frogs[0].path.write_bytes(content)
+def test_undecodable_recording_is_named(root: Path, content: bytes) -> None:
+    recording = read_corpus(root).frogs[0]
+    recording.path.write_bytes(content)
     with pytest.raises(SourceError, match=r"AAA_0\.flac.*delete its row"):
-        load_audio(corpus.frogs[0], RATE_HZ)
+        load_audio(recording, RATE_HZ)
 
 
 def test_all_errors_are_in_one_report(root: Path) -> None:
