@@ -62,7 +62,7 @@ fates = st.sampled_from(["arrives", "arrives", "arrives", "lost", "not answered"
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
     st.lists(st.tuples(st.integers(0, 60), st.lists(fates, max_size=6)), max_size=6),

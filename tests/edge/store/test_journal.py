@@ -27,7 +27,8 @@ START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 MakeEvent = Callable[..., Event]
 MakeEffort = Callable[..., Effort]
 
-KILLS = 20
+KILLS = 8
+"""`make faults` kills a device a thousand times."""
 
 COMMITTING_FOREVER = """
 import sys

@@ -6,15 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anura_edge.audio import Recording
+from anura_edge.audio import ClockSource, Recording
 from anura_edge.errors import JournalDamagedError
 from anura_edge.events import Effort, Event, NoticeKind
 from anura_edge.store.database import damaged_mark
@@ -27,6 +28,7 @@ MakeEvent = Callable[..., Event]
 MakeEffort = Callable[..., Effort]
 
 PAGE = 4_096
+START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
 ON_SMALL_DISKS = """
 import os, shutil, sys
@@ -106,56 +108,75 @@ def test_readable_rows_are_copied_and_undelivered_ones_queued(
     assert len([*tmp_path.glob("journal.db.corrupt-*[Zn]")]) == 1
 
 
+@pytest.fixture(scope="module")
+def filled_journal(
+    tmp_path_factory: pytest.TempPathFactory, make_event: MakeEvent, make_effort: MakeEffort, provenance: Provenance
+) -> tuple[bytes, set[UUID]]:
+    """The content of a journal file, and the ids of its events."""
+    path = tmp_path_factory.mktemp("filled") / "journal.db"
+    fill(path, make_event, make_effort, provenance)
+    with closing(Journal(path)) as journal:
+        events = journal.event_ids()
+    return path.read_bytes(), events
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_damage_costs_only_the_rows_it_hides(
     tmp_path_factory: pytest.TempPathFactory,
+    filled_journal: tuple[bytes, set[UUID]],
     make_event: MakeEvent,
-    make_effort: MakeEffort,
     provenance: Provenance,
     data: st.DataObject,
 ) -> None:
-    path = tmp_path_factory.mktemp("state") / "journal.db"
-    fill(path, make_event, make_effort, provenance)
-    with closing(Journal(path)) as journal:
-        events = journal.event_ids()
-    content = bytearray(path.read_bytes())
+    path, content = tmp_path_factory.mktemp("state") / "journal.db", bytearray(filled_journal[0])
     pages = len(content) // PAGE
     for page in data.draw(st.sets(st.integers(1, pages - 1), min_size=1, max_size=3)):  # the first holds the schema
         content[page * PAGE : (page + 1) * PAGE] = data.draw(st.sampled_from([b"\0", b"\xff"])) * PAGE
     path.write_bytes(content)
     with closing(open_journal(path)) as journal:
-        assert journal.event_ids() <= events
+        assert journal.event_ids() <= filled_journal[1]
         pending = journal.outbox.pending(0, 10**6)
         assert len({row.id for row in pending}) == len(pending)
         rows = journal.commit([make_event(10**6)], [], provenance)
         assert rows, "it can be written"
 
 
+RECORDINGS = [f"{n:032x}" for n in range(100)]
+
+
+@pytest.fixture(scope="module")
+def journal_of_recordings(
+    tmp_path_factory: pytest.TempPathFactory, make_effort: MakeEffort, provenance: Provenance
+) -> bytes:
+    """The content of a journal file with many analysed recordings."""
+    path = tmp_path_factory.mktemp("recordings") / "journal.db"
+    with closing(Journal(path)) as journal:
+        for name in RECORDINGS:
+            recording = Recording(name, "A_20261120_193000.wav", START, ClockSource.RECORDER, 8_000, 1, 80_000)
+            done = AnalysedFile(recording, 1_000, None, name.encode(), is_whole=True)
+            journal.commit([], [make_effort(0, name)], provenance, done)
+    return path.read_bytes()
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 2**32 - 1))
 def test_recording_with_lost_rows_is_analysed_again(
     tmp_path_factory: pytest.TempPathFactory,
-    make_effort: MakeEffort,
+    journal_of_recordings: bytes,
     provenance: Provenance,
-    recording: Recording,
     where: float,
     seed: int,
 ) -> None:
-    path = tmp_path_factory.mktemp("state") / "journal.db"
-    names = [f"{n:032x}" for n in range(100)]
-    with closing(Journal(path)) as journal:
-        for name in names:
-            done = AnalysedFile(replace(recording, id=name), 1_000, None, name.encode(), is_whole=True)
-            journal.commit([], [make_effort(0, name)], provenance, done)
-    content = bytearray(path.read_bytes())
+    path, content = tmp_path_factory.mktemp("state") / "journal.db", bytearray(journal_of_recordings)
     at = PAGE + int(where * (len(content) - PAGE))
     content[at : at + 20_000] = np.random.default_rng(seed).bytes(min(20_000, len(content) - at))
     path.write_bytes(content)
     for _ in range(2):  # only a reader finds a flipped byte inside a value: then the next start recovers the journal
         with closing(open_journal(path)) as journal, suppress(JournalDamagedError):
             rows = {row.recording for row in journal.outbox.pending(0, 10**6)}
-            assert {name for name in names if ScanHistory(journal.database, provenance.model_sha256).find(name)} <= rows
+            history = ScanHistory(journal.database, provenance.model_sha256)
+            assert {name for name in RECORDINGS if history.find(name)} <= rows
             break
     else:
         pytest.fail("the second start should have recovered it")
