@@ -49,10 +49,10 @@ models: $(VENV)/.ready
 	$(BIN)/anura-train evaluate --data "$(DATA)" --out build/train/resnet18
 	$(BIN)/anura-export bundle --trained build/train/resnet18 --out build/models/resnet18
 
-# Train and evaluate every recipe with the budgets of train/results.yaml. After an interruption, the same command resumes.
+# Train and evaluate every recipe with the budgets of train/benchmark.yaml. After an interruption, the same command resumes.
 results: $(VENV)/.ready
 	@test -d "$(DATA)" || { echo "make results DATA=FOLDER: the folder that holds frogs/, background/ and esc10/"; exit 2; }
-	$(BIN)/anura-train benchmark --plan train/results.yaml --data "$(DATA)" --out build/results --page docs/explanation/results.md
+	$(BIN)/anura-train benchmark --plan train/benchmark.yaml --data "$(DATA)" --out build/results --page docs/explanation/results.md
 
 # The device and the base station: no torch.
 $(DEMO)/.ready: pyproject.toml constraints.txt

@@ -29,7 +29,7 @@ def to_onnx(model: Net) -> bytes:
     """
     if (size := sum(weight.nbytes for weight in model.state_dict().values())) > LARGEST_BYTES:
         raise ModelError(
-            f"the weights are {size / 1e9:.1f} GB, and one ONNX file holds 2 GB; a bundle keeps no tensors in other "
+            f"the weights are {size / 1e9:.1f} GB, and one ONNX file holds 2 GB; a bundle has no tensors in other "
             "files, so make the model smaller"
         )
     inputs, outputs, states = _names(model)
@@ -90,5 +90,5 @@ def check_graph(graph: bytes) -> bytes:
             f"the graph uses operators of {foreign}, which other runtimes do not have; write the layer differently"
         )
     if any(tensor.external_data for tensor in model.graph.initializer):
-        raise ModelError("the graph keeps tensors in other files; make the model smaller than 2 GB")
+        raise ModelError("the graph has tensors in other files; make the model smaller than 2 GB")
     return graph

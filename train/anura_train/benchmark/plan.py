@@ -60,13 +60,13 @@ def read_plan(path: Path) -> Plan:
     try:
         plan = Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ConfigError(f"cannot read plan {path}: {error.strerror}; see train/results.yaml") from error
+        raise ConfigError(f"cannot read plan {path}: {error.strerror}; see train/benchmark.yaml") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{path}: {key}: {first['msg']}; see train/results.yaml") from error
+        raise ConfigError(f"{path}: {key}: {first['msg']}; see train/benchmark.yaml") from error
     names = [entry.name for entry in plan.recipes]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ConfigError(f"{path}: {repeated.pop()} is listed twice; delete one of them")

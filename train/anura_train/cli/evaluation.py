@@ -94,7 +94,7 @@ def compare_command(
 
 
 def benchmark_command(
-    plan: Annotated[Path, typer.Option(help="YAML file with recipes and budgets, as train/results.yaml.")],
+    plan: Annotated[Path, typer.Option(help="YAML file with recipes and budgets, as train/benchmark.yaml.")],
     data: Data,
     out: Out,
     page: Annotated[Path, typer.Option(help="Markdown page for the tables.")],
@@ -108,7 +108,7 @@ def benchmark_command(
 
     After a kill, or with a longer plan, the same command continues: finished trainings are not repeated.
 
-    Example: anura-train benchmark --plan train/results.yaml --data ../data --out build/results --page results.md
+    Example: anura-train benchmark --plan train/benchmark.yaml --data ../data --out build/results --page results.md
     """
     listed = read_plan(plan)
     read_and_check(data, layout_of(data))

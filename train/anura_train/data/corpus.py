@@ -80,7 +80,7 @@ class Recording:
     split: str = ""
     """The published part that it belongs to, as in `train`, `test` or the number of a fold; empty if there is none."""
     held_out: bool = False
-    """It is not used for training, because its licence does not allow to distribute what was learnt from it."""
+    """It is not used for training, because its licence does not allow the distribution of trained models."""
 
     @property
     def codes(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """CRNN: a convolutional recurrent network that locates calls in time and frequency.
 
-Convolutions and a bidirectional GRU (Cakir et al. 2017). The output keeps time and frequency apart: its frames are the
-cells of a grid, and connected cells form a box.
+Convolutions and a bidirectional GRU (Cakir et al. 2017). The output has separate time and frequency axes: its frames
+are the cells of a grid, and connected cells form a box.
 """
 
 from typing import NamedTuple

@@ -51,15 +51,17 @@ def load_weights(module: nn.Module, weights: Weights, source: Path, untrained: C
 
     Weights that the module does not have are ignored. Raises ModelError that names a missing weight or a wrong shape.
     """
-    wanted = {name: value.shape for name, value in module.state_dict().items() if not name.startswith(tuple(untrained))}
-    if missing := [name for name in wanted if name not in weights and not name.endswith("num_batches_tracked")]:
+    expected = {
+        name: value.shape for name, value in module.state_dict().items() if not name.startswith(tuple(untrained))
+    }
+    if missing := [name for name in expected if name not in weights and not name.endswith("num_batches_tracked")]:
         raise ModelError(f"{source} lacks {_shorten(missing)}; it belongs to another network than the recipe names")
-    if other := [name for name in wanted if name in weights and weights[name].shape != wanted[name]]:
+    if other := [name for name in expected if name in weights and weights[name].shape != expected[name]]:
         raise ModelError(
             f"{source}: {other[0]} has shape {tuple(weights[other[0]].shape)}, the network needs "
-            f"{tuple(wanted[other[0]])}; choose the size that the recipe names"
+            f"{tuple(expected[other[0]])}; choose the size that the recipe names"
         )
-    module.load_state_dict({name: weights[name] for name in wanted if name in weights}, strict=False)
+    module.load_state_dict({name: weights[name] for name in expected if name in weights}, strict=False)
 
 
 def _shorten(names: list[str]) -> str:

@@ -9,7 +9,7 @@ from anura_edge.events import night_of_local_time
 RECORDER_STEM = re.compile(r"(?P<site>[^_]+)_(?P<day>\d{8})_(?P<time>\d{6})(?:_.*)?")
 """`SITE_YYYYMMDD_HHMMSS`, as recorders and AnuraSet write it; one file of AnuraSet has another field, `_000`."""
 
-CLIP_STEM = re.compile(r"(?P<source>\d-\d+)-[A-Z](-\d+)?|(?P<whole>.+?)(_(edit|chunk|loop|wrap)\d*)+")
+CLIP_STEM = re.compile(r"(?P<source>\d-\d+)-[A-Z](-\d+)?|(?P<recording>.+?)(_(edit|chunk|loop|wrap)\d*)+")
 """ESC-50's `FOLD-SOURCE-TAKE[-CLASS]`, or parts of a longer recording. InsectSet32's authors (Faiß and Stowell 2023)
 call the parts chunk, loop and wrap."""
 
@@ -34,7 +34,7 @@ def source_of(file: str) -> str:
     """Return the name of the recording that a clip was cut from. Clips of one source are one group."""
     stem = Path(file).stem
     match = CLIP_STEM.fullmatch(stem)
-    return (match["source"] or match["whole"]) if match else stem
+    return (match["source"] or match["recording"]) if match else stem
 
 
 def code_of(name: str) -> str:

@@ -30,7 +30,7 @@ OnRecording = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class AnurasetWindowSettings:
-    """Options where the paper and the published files differ or say nothing."""
+    """Options where the paper and the published files differ or state nothing."""
 
     min_overlap_s: float = 0.0
     """Part of a box that must be in a window to label it; a shorter box must be inside completely. 0 means any part, as
