@@ -6,15 +6,24 @@ The heatmaps use the stored sums of `rollup` instead, which are made for each si
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, cast, func, select
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from anura_base.analysis.nights import night_date
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort
 from anura_edge.events import EffortState
 
-DURATION_S = cast(effort.c.samples, Double) / effort.c.rate_hz
+
+def duration_s(columns: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[float]:
+    """Return the SQL expression for the length of effort rows in seconds."""
+    duration: ColumnElement[float] = cast(columns.samples, Double) / columns.rate_hz
+    return duration
+
+
+DURATION_S = duration_s(effort.c)
 """Length of an effort row, in seconds."""
 
 MAX_EFFORT_SPAN = timedelta(days=2)
@@ -27,10 +36,9 @@ def hours_by_state(connection: Connection) -> dict[tuple[str, str, str], float]:
     """Return the hours of all effort, by site, device and state."""
     c = effort.c
     # An hour that two models analysed, one after the other, is one hour of audio.
-    distinct = (
-        select(c.site, c.device, c.state, c.recording, c.first_sample, c.samples, c.rate_hz).distinct().subquery()
-    )
-    hours = func.sum(cast(distinct.c.samples, Double) / distinct.c.rate_hz) / S_PER_HOUR
+    columns = c.site, c.device, c.state, c.recording, c.first_sample, c.samples, c.rate_hz
+    distinct = select(*columns).distinct().subquery()
+    hours = func.sum(duration_s(distinct.c)) / S_PER_HOUR
     group = distinct.c.site, distinct.c.device, distinct.c.state
     return {
         (site, device, state): h
@@ -47,9 +55,10 @@ def analysed_hours_by_night(
     """
     c = effort.c
     # Without the model: an hour that two models analysed, one after the other, is one hour of audio.
-    query = select(c.site, c.device, c.start_utc, c.recording, c.first_sample, c.samples, c.rate_hz).distinct()
+    columns = c.site, c.device, c.start_utc, c.recording, c.first_sample, c.samples, c.rate_hz
+    query = select(*columns, DURATION_S.label("duration_s")).distinct()
     hours: dict[tuple[str, str], dict[date, float]] = defaultdict(lambda: defaultdict(float))
     for row in connection.execute(query.where(c.state == EffortState.ANALYSED, *conditions)):
         night = night_date(row.start_utc, sites.get(row.site, Site()))
-        hours[row.site, row.device][night] += row.samples / row.rate_hz / S_PER_HOUR
+        hours[row.site, row.device][night] += row.duration_s / S_PER_HOUR
     return hours
