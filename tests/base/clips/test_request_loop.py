@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from anura_base.clips import request_loop
 from anura_base.clips.request_loop import ClipRequester
+from anura_base.db.engine import open_database
 from anura_edge.wire import ClipWanted, Status, parse_command
 
 STEP_S = 5
@@ -41,6 +42,13 @@ class Station:
         self.requests = []
         self.requester.poll()
         return self.requests
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -77,6 +85,7 @@ def test_request_is_repeated_only_after_a_lost_part(station: Station, make: Any,
     assert (again.event, again.offset) == (event, 3_000)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_returned_device_or_broker_gets_a_request_at_once(station: Station, make: Any) -> None:
     event = station.run(lambda device: device.add_event(make.event(1)))
     station.run(lambda device: device.request(event))
