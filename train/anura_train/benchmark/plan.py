@@ -3,18 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from anura_edge.config.yaml_loader import Section, load
 from anura_edge.errors import ConfigError
 from anura_train.recipe import Recipe, read_recipe
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PlanEntry(_Strict):
+class PlanEntry(Section):
     """One recipe of the plan: one row of the table."""
 
     recipe: Path
@@ -38,7 +34,7 @@ class PlanEntry(_Strict):
         return read_recipe(plan_folder / self.recipe, self.variants, self.changes)
 
 
-class Comparison(_Strict):
+class Comparison(Section):
     """Recipes that are compared with a baseline on the same recordings."""
 
     baseline: str
@@ -46,7 +42,7 @@ class Comparison(_Strict):
     others: tuple[str, ...]
 
 
-class Plan(_Strict):
+class Plan(Section):
     """A benchmark plan."""
 
     recipes: tuple[PlanEntry, ...] = Field(min_length=1)
@@ -57,16 +53,7 @@ class Plan(_Strict):
 
 def read_plan(path: Path) -> Plan:
     """Read a plan and check its recipes; ConfigError names the file, the key and the problem."""
-    try:
-        plan = Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"cannot read plan {path}: {error.strerror}; see train/benchmark.yaml") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{path}: {key}: {first['msg']}; see train/benchmark.yaml") from error
+    plan = load(Plan, path, environment={})
     names = [entry.name for entry in plan.recipes]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ConfigError(f"{path}: {repeated.pop()} is listed twice; delete one of them")
