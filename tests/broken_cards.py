@@ -1,4 +1,4 @@
-"""Synthesises what recorders leave on cards when they go wrong, and says what is to be made of each.
+"""Synthesises broken files and cards as recorders leave them, with the expected result of each.
 
 The numbers are those of ecoacoustics/known-problems. `FILES` are single files, `CARDS` whole cards.
 """
@@ -25,28 +25,28 @@ CUT_SHORT = COMMENT.format("22:30:00", "-3", "3.1") + " Recording stopped due to
 
 @dataclass(frozen=True)
 class BrokenFile:
-    """One file, and what it must be taken for."""
+    """A file, and the expected result."""
 
     content: bytes
     state: str
     seconds: float = 0.0
-    """Audio that is there."""
+    """Audio in the file."""
     missing_s: float = 0.0
     name: str = NAME
-    says: str = ""
-    """What a warning must mention."""
+    warning: str = ""
+    """Text that a warning must contain."""
 
 
 def wav(*more: bytes) -> bytes:
     return riff(fmt(), *more)
 
 
-def whole(content: bytes, name: str = NAME, says: str = "") -> BrokenFile:
-    return BrokenFile(content, "whole", SECONDS, name=name, says=says)
+def whole(content: bytes, name: str = NAME, warning: str = "") -> BrokenFile:
+    return BrokenFile(content, "whole", SECONDS, name=name, warning=warning)
 
 
 def recovered(content: bytes, seconds: float = SECONDS) -> BrokenFile:
-    return BrokenFile(content, "recovered", seconds, says="no length")
+    return BrokenFile(content, "recovered", seconds, warning="no length")
 
 
 def truncated(content: bytes, seconds: float, missing_s: float) -> BrokenFile:
@@ -54,7 +54,7 @@ def truncated(content: bytes, seconds: float, missing_s: float) -> BrokenFile:
 
 
 def _flac_without_length() -> bytes:
-    """As a recorder leaves it that could not go back to its header."""
+    """Return a FLAC file as a recorder leaves it that cannot write the header at the end."""
     file = io.BytesIO()
     sf.write(file, noise(SECONDS * RATE_HZ), RATE_HZ, format="FLAC")
     content = bytearray(file.getvalue())
@@ -68,7 +68,7 @@ def random_bytes(size: int) -> bytes:
 
 
 FILES = {
-    # No recording at all.
+    # Not a recording.
     "WA001 zero bytes": BrokenFile(b"", "empty"),
     "WA002 a memory page of NUL": BrokenFile(bytes(131_072), "nul_filled"),
     "WA004 noise without a header": BrokenFile(random_bytes(500_000), "no_header"),
@@ -80,7 +80,7 @@ FILES = {
     "another RIFF": BrokenFile(b"RIFF\x04\0\0\0AVI " + bytes(5_000), "not_audio"),
     "compressed by a Song Meter": BrokenFile(b"anything", "proprietary", name=f"S4A03895_{STAMP}.w4v"),
     "compressed by an older one": BrokenFile(b"anything", "proprietary", name=f"SM2_{STAMP}.wac"),
-    # Lengths that are not.
+    # Missing or wrong lengths.
     "AudioMoth power cut": recovered(riff(fmt(), info(CUT_SHORT), chunk(b"data", SOUND, 0))),
     "data 0, RIFF 0": recovered(riff(fmt(), chunk(b"data", SOUND, 0), size=0)),
     "data 0, half a sample at the end": recovered(wav(chunk(b"data", SOUND + b"\1", 0, pad=False))),
@@ -100,9 +100,9 @@ FILES = {
     "only RIFF is wrong": whole(riff(fmt(), DATA, size=17)),
     "RIFF 0xFFFFFFFF": whole(riff(fmt(), DATA, size=0xFFFFFFFF)),
     "FLAC without a length": BrokenFile(
-        _flac_without_length(), "recovered", 0, name=f"S4A03895_{STAMP}.flac", says="no length"
+        _flac_without_length(), "recovered", 0, name=f"S4A03895_{STAMP}.flac", warning="no length"
     ),
-    # Chunks in odd places.
+    # Chunks in unusual places.
     "odd chunk without its pad byte": whole(riff(fmt(), chunk(b"odd ", b"123", pad=False), DATA)),
     "GUANO of odd length at the end": whole(riff(fmt(), DATA, chunk(b"guan", b"GUANO|Version:1.0", pad=False))),
     "GUANO line without a colon": whole(riff(fmt(), DATA, guano(Note="x") + chunk(b"junk", b"x"))),
@@ -116,37 +116,37 @@ FILES = {
     "no format": BrokenFile(riff(DATA), "bad_header"),
     "short format": BrokenFile(riff(chunk(b"fmt ", b"\1\0\1\0"), DATA), "bad_header"),
     "ten thousand chunks": BrokenFile(riff(fmt(), *[chunk(b"JUNK", b"")] * 10_000, DATA), "bad_header"),
-    # Formats that no recorder has.
+    # Impossible formats.
     "rate 2^31 - 1": BrokenFile(riff(fmt(rate_hz=2**31 - 1), DATA), "bad_rate"),
     "rate 0": BrokenFile(riff(fmt(rate_hz=0), DATA), "bad_rate"),
     "no channel": BrokenFile(riff(fmt(0), DATA), "bad_channels"),
     "65,535 channels": BrokenFile(riff(fmt(65_535, bits=8), chunk(b"data", SOUND * 5)), "bad_channels"),
     "unknown encoding": BrokenFile(riff(fmt(tag=0x9999), DATA), "not_audio"),
-    # Clocks that contradict themselves.
-    "triggered, silence left out": whole(wav(DATA), name=f"{STAMP}T.WAV", says="quiet parts"),
+    # Wrong clocks.
+    "triggered, silence left out": whole(wav(DATA), name=f"{STAMP}T.WAV", warning="quiet parts"),
     "OAD004 header an hour ahead": whole(
         riff(fmt(), info(COMMENT.format("23:30:00", "+9:30", "4.2")), DATA),
         name=f"{STAMP}.WAV",
-        says="the name is used",
+        warning="the name is used",
     ),
-    "header of another day": whole(riff(fmt(), wamd(p0005=b"2019-05-21 22:30:00-03:00"), DATA), says="wamd is used"),
+    "header of another day": whole(riff(fmt(), wamd(p0005=b"2019-05-21 22:30:00-03:00"), DATA), warning="wamd is used"),
     "GUANO and wamd disagree": whole(
-        riff(fmt(), wamd(p0005=b"2018-05-22 22:30:00-03:00"), DATA, guano()), says="GUANO is used"
+        riff(fmt(), wamd(p0005=b"2018-05-22 22:30:00-03:00"), DATA, guano()), warning="GUANO is used"
     ),
     "OA003 hexadecimal name": whole(wav(DATA), name="5CE5C9A8.WAV"),
-    "no clock": whole(wav(DATA), name="00000000.WAV", says="was never set"),
-    "a clock reset to 2000": whole(wav(DATA), name="EMER_20000101_000553.wav", says="was never set"),
+    "no clock": whole(wav(DATA), name="00000000.WAV", warning="was never set"),
+    "a clock reset to 2000": whole(wav(DATA), name="EMER_20000101_000553.wav", warning="was never set"),
     "OE001 no date": whole(wav(DATA), name="frog.wav"),
 }
 
 
 def names(start: datetime, every_s: int, count: int, prefix: str = "S4A03895_") -> list[str]:
-    """Name recordings as a Song Meter does."""
+    """Return names as a Song Meter writes them."""
     return [f"{prefix}{start + timedelta(seconds=n * every_s):%Y%m%d_%H%M%S}.wav" for n in range(count)]
 
 
 def short(n: int, seconds: float = SECONDS) -> bytes:
-    """A good recording, unlike any other."""
+    """Return a valid recording. Each `n` has other content."""
     return wav(chunk(b"data", pcm16(noise(round(seconds * RATE_HZ), seed=n))))
 
 
@@ -174,22 +174,22 @@ def wa001(folder: Path) -> None:
 
 
 def wa002(folder: Path) -> None:
-    """Pages of NUL, and good files in between."""
+    """Pages of NUL between valid files."""
     _write(folder, {name: bytes(131_072) if 3 < n < 8 else x for n, (name, x) in enumerate(_night().items())})
 
 
 def wa003(folder: Path) -> None:
-    """Each recording lasts longer than its slot, and runs into the next."""
+    """Each recording lasts longer than its slot and overlaps the next."""
     _write(folder, {name: short(n, 10.5) for n, name in enumerate(names(EVENING, 8, 6))})
 
 
 def wa004(folder: Path) -> None:
-    """Files of full size with noise and no header."""
+    """Files of full size that contain noise and no header."""
     _write(folder, {name: random_bytes(40_000) if n > 9 else x for n, (name, x) in enumerate(_night().items())})
 
 
 def battery_died(folder: Path) -> None:
-    """AudioMoth: battery down, the last recording cut short (OA002)."""
+    """AudioMoth with an empty battery: the last recording is cut (OA002)."""
     files = {}
     for n, volts in enumerate(("4.2", "3.9", "3.6", "3.1")):
         clock = f"22:{n}0:00"
@@ -215,24 +215,24 @@ def nights_only(folder: Path) -> None:
 
 
 def clock_fell_back(folder: Path) -> None:
-    """The clock lost its time at the third recording; names carry only a number."""
+    """The clock was reset at the third recording; names contain only a number."""
     clocks = ("22:00:00", "22:10:00", "01:00:00", "01:10:00")
     comments = [info(COMMENT.format(clock, "", "4.2")) for clock in clocks]
     _write(folder, {f"REC{n:04}.WAV": riff(fmt(), comments[n], chunk(b"data", SOUND[n:-4])) for n in range(4)})
 
 
 def ahead(folder: Path) -> None:
-    """A clock that somebody set to another century."""
+    """A clock that was set to another century."""
     _write(folder, {"S4A03895_20990522_223000.wav": short(1)})
 
 
 def copies(folder: Path) -> None:
-    """A recording that is there under three names."""
+    """One recording under three names."""
     _write(folder, {"a/" + NAME: short(1), "b/" + NAME: short(1), "copy of it.wav": short(1), "frog.wav": short(2)})
 
 
 def dead_microphone(folder: Path) -> None:
-    """The left channel is dead, the right one at full scale."""
+    """The left channel is silent, the right one at full scale."""
     frames = np.zeros((SECONDS * RATE_HZ, 2), "<i2")
     frames[:, 1] = np.where(np.arange(len(frames)) % 20 < 10, 32_767, -32_768)
     _write(folder, {NAME: riff(fmt(2), chunk(b"data", frames.tobytes()))})
@@ -243,7 +243,7 @@ SM4_ROW = b"2019-May-%02d,%02d:00:00,22.90000,S,47.06000,W,%.1f,%.2f,%d,IN,IN\n"
 
 
 def two_slots(folder: Path) -> None:
-    """A summary for each memory slot, with a power cut in the second."""
+    """One summary per memory slot, with a power cut in the second one."""
     one = SM4_HEADER + b"".join(SM4_ROW % (22, hour, 6.4 - hour / 10, 10 + hour, hour) for hour in range(10))
     other = (
         SM4_HEADER + SM4_ROW % (22, 10, 5.3, 8, 11) + b"\xb0garbage\n\n" + SM4_HEADER + SM4_ROW % (22, 20, 6.3, 25, 12)

@@ -1,4 +1,4 @@
-"""Real parts that several tests use, and what to do where one is missing."""
+"""Real programs that several tests use: broker, database server, sound server. A missing one skips the test."""
 
 import getpass
 import os
@@ -21,16 +21,16 @@ DEADLINE_S = 90.0
 
 
 def eventually(check: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
-    """Ask until the answer is true, and return it."""
+    """Call `check` until its result is true, and return it."""
     deadline = time.monotonic() + deadline_s
-    while not (answer := check()):
+    while not (result := check()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
-    return answer
+    return result
 
 
 def need(program: str, folders: str = "") -> str:
-    """Return a program's path. Skip the test where it is missing, or fail it where ANURA_REQUIRE_REAL is set."""
+    """Return a program's path. If it is missing, skip the test, or fail it if ANURA_REQUIRE_REAL is set."""
     if path := shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:{folders}"):
         return path
     reason = f"{program} is not installed; deploy/system-packages test installs it on Debian as root"
@@ -41,7 +41,7 @@ def need(program: str, folders: str = "") -> str:
 
 @contextmanager
 def tmpfs(folder: Path, *options: str) -> Iterator[None]:
-    """Mount a file system of its own at a folder. Skip the test where that is not allowed."""
+    """Mount a new file system at a folder. Skip the test if that is not allowed."""
     command = ["mount", "-t", "tmpfs", "-o", ",".join(["size=64m", *options]), "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("no file system can be mounted here: not root, or a container without CAP_SYS_ADMIN")
@@ -52,7 +52,7 @@ def tmpfs(folder: Path, *options: str) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on."""
+    """Return an unused TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
@@ -67,9 +67,9 @@ class Broker:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it accepts connections."""
         config = self.folder / "mosquitto.conf"
-        # Started by root it would become another user, who cannot read the test's folder.
+        # As root it would switch to another user, who cannot read the folder of the test.
         config.write_text(f"user {getpass.getuser()}\nlistener {self.port} 127.0.0.1\n{self.settings}")
         self.process = subprocess.Popen([need("mosquitto"), "-c", str(config)], stderr=subprocess.DEVNULL)
         eventually(self._answers)
@@ -95,30 +95,30 @@ class Broker:
 
 @dataclass
 class PostgreSql:
-    """A PostgreSQL server of our own, with an empty database."""
+    """A PostgreSQL server for one test run, with an empty database."""
 
     folder: Path
-    """Made by `start`, removed by `stop`."""
+    """Created by `start`, removed by `stop`."""
     port: int
 
     @property
     def url(self) -> str:
-        """What SQLAlchemy calls its database."""
+        """The database URL for SQLAlchemy."""
         return f"postgresql+psycopg://anura@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start it, and wait until it answers. Skip the test where it is not installed."""
+        """Start it, and wait until it accepts connections. Skip the test if it is not installed."""
         self.folder.mkdir()
-        # PostgreSQL refuses to run as root, so root lends it a user.
+        # PostgreSQL refuses to run as root, so root runs it as another user.
         if os.geteuid() == 0:
             shutil.chown(self.folder, "nobody")
         self._run("initdb", "-D", self._data, "-U", "anura", "-A", "trust", "-E", "UTF8", "--no-sync")
-        # No test cuts the power, so no commit has to wait for the disk.
+        # No test cuts the power, so commits need not wait for the disk.
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
         self._run("pg_ctl", "-D", self._data, "-w", "-l", self.folder / "log", "-o", options, "start")
 
     def stop(self) -> None:
-        """End it, and forget what was in it."""
+        """End it, and delete its data."""
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
         shutil.rmtree(self.folder)
 
@@ -127,7 +127,7 @@ class PostgreSql:
         return self.folder / "data"
 
     def _run(self, program: str, *arguments: str | Path) -> None:
-        # Debian keeps these out of the PATH, a folder for each version.
+        # On Debian these programs are not in the PATH, but in one folder per version.
         folders = os.pathsep.join(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))))
         command = [need(program, folders), *arguments]
         user = "nobody" if os.geteuid() == 0 else None
@@ -143,7 +143,7 @@ class PulseAudio:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What `paplay` plays with this, PortAudio's device `pulse` hears with it."""
+        """Environment in which PortAudio's device `pulse` records what `paplay` plays."""
         return {
             "XDG_RUNTIME_DIR": str(self.folder),
             "PULSE_SERVER": f"unix:{self.folder / 'socket'}",

@@ -1,4 +1,4 @@
-"""Tiny real parts: two bundles with real ONNX graphs, sounds whose content is known, and rows."""
+"""Small real objects for tests: bundles with ONNX graphs, audio with known calls, and rows."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ from anura_edge.inference.loading import load_classifier
 from anura_edge.inference.manifest import Label, Manifest, StateTensor, Training
 from anura_edge.wire import Provenance
 
-# A slow machine is no wrong answer.
+# A slow machine must not fail a test.
 settings.register_profile("edge", deadline=None)
 settings.load_profile("edge")
 
@@ -47,7 +47,7 @@ WINDOW = 8_000
 WINDOW_HOP = 4_000
 TONES_HZ = (1_000, 2_500)
 HALF = 0.01
-"""Squared amplitude that gets a probability of one half."""
+"""Squared amplitude with a probability of one half."""
 
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
@@ -62,7 +62,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def tone() -> Callable[..., FloatArray]:
-    """Make a tone of any rate: `tone(rate_hz, seconds, hz, amplitude)`."""
+    """Make a tone: `tone(rate_hz, seconds, hz, amplitude)`."""
 
     def make(rate_hz: int, seconds: float, hz: float = TONES_HZ[0], amplitude: float = 0.5) -> FloatArray:
         t = np.arange(round(seconds * rate_hz)) / rate_hz
@@ -87,40 +87,40 @@ def two_calls(tone: Callable[..., FloatArray]) -> Callable[..., FloatArray]:
 
 
 @dataclass
-class Tape:
-    """A sound made of given chunks, which may break off."""
+class ChunkSource:
+    """An audio source of given chunks, which may end with an error."""
 
     parts: list[AudioChunk]
     recording: Recording
-    breaks_off: UnreadableError | None = None
+    read_error: UnreadableError | None = None
 
     def chunks(self) -> Iterator[AudioChunk]:
         yield from self.parts
-        if self.breaks_off:
-            raise self.breaks_off
+        if self.read_error:
+            raise self.read_error
 
 
 @pytest.fixture(scope="session")
-def tape() -> Callable[..., Tape]:
-    """Make a sound of an array, in chunks of a size, without some chunks, or with less than it promises."""
+def make_source() -> Callable[..., ChunkSource]:
+    """Make an audio source of an array: chunks of a size, some of them lost, or fewer samples than declared."""
 
     def make(
         samples: FloatArray,
         rate_hz: int = RATE_HZ,
         chunk: int = 10 * RATE_HZ,
         lost: tuple[int, ...] = (),
-        promised: int | None = None,
-        breaks_off: UnreadableError | None = None,
+        declared: int | None = None,
+        read_error: UnreadableError | None = None,
         *,
         live: bool = False,
-    ) -> Tape:
+    ) -> ChunkSource:
         parts = [AudioChunk(samples[at : at + chunk], at) for at in range(0, len(samples), chunk)]
         parts = [part for number, part in enumerate(parts) if number not in lost]
-        length = None if live else len(samples) if promised is None else promised
+        length = None if live else len(samples) if declared is None else declared
         recording = Recording(
-            "f00d" * 8, "tape.wav", START, ClockSource.RECORDER, rate_hz, samples.shape[1], samples=length
+            "f00d" * 8, "recording.wav", START, ClockSource.RECORDER, rate_hz, samples.shape[1], samples=length
         )
-        return Tape(parts, recording, breaks_off)
+        return ChunkSource(parts, recording, read_error)
 
     return make
 
@@ -132,7 +132,7 @@ def provenance() -> Provenance:
 
 @pytest.fixture(scope="session")
 def make_event(provenance: Provenance) -> Callable[..., Event]:
-    """Make the n-th call of a recording, with changes."""
+    """Make the n-th event of a recording, with changes."""
 
     def make(n: int = 0, recording: str = "f00d", **changes: Any) -> Event:
         event = Event(
@@ -158,7 +158,7 @@ def make_event(provenance: Provenance) -> Callable[..., Event]:
 
 @pytest.fixture(scope="session")
 def make_effort(provenance: Provenance) -> Callable[..., Effort]:
-    """Make the n-th stretch of effort of a recording, with changes."""
+    """Make the n-th piece of effort of a recording, with changes."""
 
     def make(n: int = 0, recording: str = "f00d", **changes: Any) -> Effort:
         effort = Effort(
@@ -183,24 +183,24 @@ def recording() -> Recording:
 
 
 @pytest.fixture
-def hear_topic() -> Iterator[Callable[[int, str], list[MQTTMessage]]]:
-    """Subscribe to a topic at a broker's port: `hear_topic(port, name)` is the list of what comes."""
+def subscribe() -> Iterator[Callable[[int, str], list[MQTTMessage]]]:
+    """Subscribe to a topic at a broker's port: `subscribe(port, name)` returns the growing list of messages."""
     clients: list[Client] = []
 
-    def hear(port: int, name: str) -> list[MQTTMessage]:
-        heard: list[MQTTMessage] = []
+    def receive(port: int, name: str) -> list[MQTTMessage]:
+        messages: list[MQTTMessage] = []
         subscribed = Flag()
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         client.on_connect = lambda client, *_: client.subscribe(name, 1)
         client.on_subscribe = lambda *_: subscribed.set()
-        client.on_message = lambda _client, _data, message: heard.append(message)
+        client.on_message = lambda _client, _data, message: messages.append(message)
         client.connect("127.0.0.1", port)
         client.loop_start()
         assert subscribed.wait(DEADLINE_S)
         clients.append(client)
-        return heard
+        return messages
 
-    yield hear
+    yield receive
     for client in clients:
         client.disconnect()
         client.loop_stop()
@@ -208,7 +208,7 @@ def hear_topic() -> Iterator[Callable[[int, str], list[MQTTMessage]]]:
 
 @dataclass
 class TinyModel:
-    """A real graph of a few nodes, and what it computes, in numpy."""
+    """A real graph of a few nodes, and the same computation in numpy."""
 
     kind: str
     """`stream`: power of two tones in each hop, averaged with the hop before; `window`: mean square of each window."""
@@ -216,20 +216,20 @@ class TinyModel:
     labels: list[Label]
     states: list[StateTensor] = field(default_factory=list)
     lookahead: int = 0
-    """Hops that a row is said to look ahead."""
+    """Lookahead of the manifest, in hops."""
 
     def reference(self, samples: FloatArray) -> FloatArray:
-        """Score mono audio at RATE_HZ, padded with zeros to whole rows: shape (rows, labels)."""
+        """Score mono audio at RATE_HZ, padded with zeros to whole frames: shape (frames, labels)."""
         if self.kind == "stream":
             padded = np.zeros((-(-len(samples) // HOP) + self.lookahead) * HOP)
             padded[: len(samples)] = samples
             power = _power_of_tones(padded.reshape(-1, HOP))
             power = (power + np.vstack([np.zeros((1, 2)), power[:-1]])) / 2
         else:
-            rows = max(0, -(-(len(samples) - WINDOW) // WINDOW_HOP)) + 1
-            padded = np.zeros(WINDOW + (rows - 1) * WINDOW_HOP)
+            frames = max(0, -(-(len(samples) - WINDOW) // WINDOW_HOP)) + 1
+            padded = np.zeros(WINDOW + (frames - 1) * WINDOW_HOP)
             padded[: len(samples)] = samples
-            power = np.stack([np.square(padded[r * WINDOW_HOP :][:WINDOW]).mean(keepdims=True) for r in range(rows)])
+            power = np.stack([np.square(padded[n * WINDOW_HOP :][:WINDOW]).mean(keepdims=True) for n in range(frames)])
         return (power / (power + HALF)).astype(np.float32)[self.lookahead :]
 
 
@@ -239,8 +239,8 @@ def _tone_weights() -> np.ndarray:
     return np.concatenate([np.cos(phase), np.sin(phase)], axis=1) * 2 / HOP  # (HOP, 4)
 
 
-def _power_of_tones(rows: np.ndarray) -> np.ndarray:
-    parts = rows @ _tone_weights()
+def _power_of_tones(hops: np.ndarray) -> np.ndarray:
+    parts = hops @ _tone_weights()
     return np.square(parts[:, :2]) + np.square(parts[:, 2:])
 
 
@@ -345,7 +345,7 @@ def write_bundle(two_calls: Callable[..., FloatArray]) -> Callable[..., Path]:
 def stream_path(
     tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Path], stream_model: TinyModel
 ) -> Path:
-    """The stream bundle: look, don't touch."""
+    """The stream bundle. Do not change it."""
     return write_bundle(tmp_path_factory.mktemp("bundles") / "stream", stream_model)
 
 
@@ -353,7 +353,7 @@ def stream_path(
 def window_path(
     tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Path], window_model: TinyModel
 ) -> Path:
-    """The window bundle: look, don't touch."""
+    """The window bundle. Do not change it."""
     return write_bundle(tmp_path_factory.mktemp("bundles") / "window", window_model)
 
 
@@ -369,7 +369,7 @@ def window_bundle(window_path: Path) -> Bundle:
 
 @pytest.fixture(scope="session")
 def ahead_model(stream_model: TinyModel) -> TinyModel:
-    """The stream model, said to look three hops ahead."""
+    """The stream model with a lookahead of three hops in its manifest."""
     return replace(stream_model, lookahead=3)
 
 
@@ -388,7 +388,7 @@ def bundle(request: pytest.FixtureRequest) -> Bundle:
 
 @pytest.fixture
 def own_bundle(tmp_path: Path, stream_path: Path) -> Path:
-    """A copy of the stream bundle, to be damaged."""
+    """A copy of the stream bundle that a test may damage."""
     return Path(shutil.copytree(stream_path, tmp_path / "bundle"))
 
 

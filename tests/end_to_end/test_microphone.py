@@ -110,7 +110,9 @@ def test_microphone_and_card_give_the_same_events(
         path = tmp_path / f"{number}.wav"
         sf.write(path, np.concatenate(parts), sound.recording.rate_hz, subtype="FLOAT")
         read += calls(analyse(open_file(path, path.name), detector(10.0), 0), first)
-    again = Tape(sound.recording, [AudioChunk(np.concatenate(p)[:, None], first) for first, p in taped.stretches])
+    again = ChunkSource(
+        sound.recording, [AudioChunk(np.concatenate(p)[:, None], first) for first, p in taped.stretches]
+    )
     assert calls(live)
     for found in (calls(live), calls(analyse(again, detector(1.0), 0))):
         assert [call[:3] for call in sorted(found)] == [call[:3] for call in sorted(read)]
@@ -118,8 +120,8 @@ def test_microphone_and_card_give_the_same_events(
 
 
 @dataclass
-class Tape:
-    """The recorded audio of a microphone as a source."""
+class ChunkSource:
+    """The recorded chunks of a microphone as an audio source."""
 
     recording: Recording
     parts: list[AudioChunk]

@@ -39,8 +39,8 @@ def test_broken_file_has_its_state(tmp_path: Path, broken: BrokenFile) -> None:
     (tmp_path / broken.name).write_bytes(broken.content)
     card, (file,) = inspect(tmp_path)
     assert (file.state, file.seconds, file.missing_s) == (broken.state, broken.seconds, broken.missing_s), file.detail
-    assert broken.says in "; ".join(file.warnings)
-    assert bool(file.warnings) == bool(broken.says)
+    assert broken.warning in "; ".join(file.warnings)
+    assert bool(file.warnings) == bool(broken.warning)
     assert card.unreadable == (broken.state not in ("whole", "recovered"))
 
 

@@ -23,10 +23,10 @@ SECOND = np.float32(1 / 32_767)
 
 
 @pytest.fixture
-def ramp(tape: Callable[..., Any]) -> Any:
+def ramp(make_source: Callable[..., Any]) -> Any:
     """Half a minute in chunks of 0.1 s. All samples of second n have the value n."""
     seconds = np.repeat(np.arange(30, dtype=np.float32), RATE_HZ) * SECOND
-    return tape(np.stack([np.zeros_like(seconds), seconds], axis=1), chunk=RATE_HZ // 10, live=True)
+    return make_source(np.stack([np.zeros_like(seconds), seconds], axis=1), chunk=RATE_HZ // 10, live=True)
 
 
 @pytest.fixture
@@ -112,10 +112,10 @@ def test_clip_is_limited_by_max_s_and_by_the_recording(
 
 
 def test_dropped_audio_is_zeros_of_the_same_length(
-    tape: Callable[..., Any], folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+    make_source: Callable[..., Any], folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
 ) -> None:
     seconds = np.repeat(np.arange(30, dtype=np.float32), RATE_HZ) * SECOND
-    broken = tape(np.stack([seconds, seconds], axis=1), chunk=RATE_HZ, lost=(10, 11), live=True)
+    broken = make_source(np.stack([seconds, seconds], axis=1), chunk=RATE_HZ, lost=(10, 11), live=True)
     record(recorder_for(before_s=1, after_s=3), broken, {15: [call(broken, 9, 10)]})
     (path,) = folder.iterdir()
     assert seconds_in(path) == [8, 8, 9, 9, 0, 0, 0, 0, 12, 12]

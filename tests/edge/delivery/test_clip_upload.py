@@ -302,7 +302,7 @@ def test_invalid_command_is_ignored(device: Callable[..., UploadingDevice], payl
 
 
 def test_rows_go_before_clip_parts(
-    broker: Broker, tmp_path: Path, journal: Journal, call: Callable[..., wire.EventRow], hear_topic: Callable[..., Any]
+    broker: Broker, tmp_path: Path, journal: Journal, call: Callable[..., wire.EventRow], subscribe: Callable[..., Any]
 ) -> None:
     event = call()
     mqtt = MqttSettings(host="127.0.0.1", port=broker.port, delivery="broker")
@@ -316,7 +316,7 @@ def test_rows_go_before_clip_parts(
     name = make_clip(LONG_AGO, [("LOW", 0.9)]).name
     (tmp_path / "clips" / name).write_bytes(FLAC)
     ClipIndex(journal.database).add(name, 0, [event])
-    messages = hear_topic(broker.port, "anura/v1/#")
+    messages = subscribe(broker.port, "anura/v1/#")
     index = ClipIndex(journal.database)
     clips = ClipUploader(
         ClipFinder(index, config.clips_path, config.clips, config.audio), index, config.clips, config.device, UTC

@@ -20,7 +20,7 @@ from anura_edge.events import Effort, EffortState, Event
 from anura_edge.inference.bundle import Bundle
 from anura_edge.wire import Provenance, effort_row, event_row
 
-Tape = Callable[..., Any]
+MakeSource = Callable[..., Any]
 TwoCalls = Callable[..., FloatArray]
 ANALYSED, DROPPED, UNREADABLE = EffortState.ANALYSED, EffortState.DROPPED, EffortState.UNREADABLE
 
@@ -31,17 +31,17 @@ def detector(detector_for: Callable[..., Detector], stream_bundle: Bundle) -> De
 
 
 def analyse_all(
-    sound: Any, detector: Detector, channel: int | Literal["loudest"] = "loudest"
+    source: Any, detector: Detector, channel: int | Literal["loudest"] = "loudest"
 ) -> tuple[list[Event], list[Effort], list[PipelineOutput]]:
-    outputs = list(analyse(sound, detector, channel))
+    outputs = list(analyse(source, detector, channel))
     events = [event for output in outputs for event in output.events]
     efforts = [effort for output in outputs for effort in output.efforts]
     assert len({event.id for event in events}) == len(events)
     assert len({effort.id for effort in efforts}) == len(efforts)
     for event in events:
         assert event.onset_sample <= event.offset_sample
-        assert event.start_utc == sound.recording.time_at(event.onset_sample)
-        assert event.end_utc == sound.recording.time_at(event.offset_sample)
+        assert event.start_utc == source.recording.time_at(event.onset_sample)
+        assert event.end_utc == source.recording.time_at(event.offset_sample)
     return events, efforts, outputs
 
 
@@ -49,17 +49,17 @@ def spans_of(efforts: list[Effort]) -> list[tuple[EffortState, int, int]]:
     return [(effort.state, effort.first_sample, effort.samples) for effort in efforts]
 
 
-def test_recording_becomes_events_and_effort(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:
-    sound = tape(two_calls())
-    (low, high), (effort,), outputs = analyse_all(sound, detector)
+def test_recording_becomes_events_and_effort(make_source: MakeSource, two_calls: TwoCalls, detector: Detector) -> None:
+    source = make_source(two_calls())
+    (low, high), (effort,), outputs = analyse_all(source, detector)
     assert (low.label, low.scientific_name) == ("LOW", "Tonus gravis")
     assert (high.label, high.scientific_name) == ("HIGH", "Tonus acutus")
     assert (low.onset_sample, high.onset_sample) == (16_000, 48_000)
     assert spans_of([effort]) == [(ANALYSED, 0, 80_000)]
     assert effort.seconds == 10
     for row in (low, high, effort):
-        assert row.recording == sound.recording.id
-        assert row.recording_name == "tape.wav"
+        assert row.recording == source.recording.id
+        assert row.recording_name == "recording.wav"
         assert row.rate_hz == 8_000
     assert all(output.read_error is None for output in outputs)
 
@@ -67,10 +67,10 @@ def test_recording_becomes_events_and_effort(tape: Tape, two_calls: TwoCalls, de
 @settings(max_examples=20)
 @given(st.sampled_from([8_000, 11_025, 24_000]), st.integers(500, 300_000))
 def test_events_do_not_depend_on_chunks(
-    tape: Tape, two_calls: TwoCalls, detector: Detector, rate_hz: int, chunk: int
+    make_source: MakeSource, two_calls: TwoCalls, detector: Detector, rate_hz: int, chunk: int
 ) -> None:
-    expected, effort, _ = analyse_all(tape(two_calls(rate_hz), rate_hz, 10**7), detector)
-    found, found_effort, _ = analyse_all(tape(two_calls(rate_hz), rate_hz, chunk), detector)
+    expected, effort, _ = analyse_all(make_source(two_calls(rate_hz), rate_hz, 10**7), detector)
+    found, found_effort, _ = analyse_all(make_source(two_calls(rate_hz), rate_hz, chunk), detector)
     assert [(e.id, e.onset_sample, e.offset_sample) for e in found] == [
         (e.id, e.onset_sample, e.offset_sample) for e in expected
     ]
@@ -78,14 +78,14 @@ def test_events_do_not_depend_on_chunks(
 
 
 def test_ids_depend_on_the_model_only(
-    tape: Tape,
+    make_source: MakeSource,
     two_calls: TwoCalls,
     detector_for: Callable[..., Detector],
     stream_bundle: Bundle,
     window_bundle: Bundle,
 ) -> None:
     ids = [
-        {row.id for rows in analyse_all(tape(two_calls()), detector_for(bundle))[:2] for row in rows}
+        {row.id for rows in analyse_all(make_source(two_calls()), detector_for(bundle))[:2] for row in rows}
         for bundle in (stream_bundle, stream_bundle, window_bundle)
     ]
     assert ids[0] == ids[1]
@@ -94,9 +94,9 @@ def test_ids_depend_on_the_model_only(
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000])
 def test_each_sampling_rate_gives_the_same_events(
-    tape: Tape, two_calls: TwoCalls, detector: Detector, rate_hz: int
+    make_source: MakeSource, two_calls: TwoCalls, detector: Detector, rate_hz: int
 ) -> None:
-    events, efforts, _ = analyse_all(tape(two_calls(rate_hz), rate_hz, 10 * rate_hz), detector)
+    events, efforts, _ = analyse_all(make_source(two_calls(rate_hz), rate_hz, 10 * rate_hz), detector)
     assert [event.label for event in events] == ["LOW", "HIGH"]
     for event, at_s in zip(events, (2, 6), strict=True):
         assert event.onset_sample / rate_hz == pytest.approx(at_s, abs=0.1)
@@ -104,11 +104,11 @@ def test_each_sampling_rate_gives_the_same_events(
 
 
 def test_lost_audio_ends_a_segment_and_is_dropped_effort(
-    tape: Tape, tone: Callable[..., FloatArray], detector: Detector
+    make_source: MakeSource, tone: Callable[..., FloatArray], detector: Detector
 ) -> None:
     """The tone has no pause: if the gap were ignored, it would be one event at a wrong time."""
-    sound = tape(tone(8_000, 10)[:, None], chunk=8_000, lost=(3, 4))
-    events, efforts, _ = analyse_all(sound, detector)
+    source = make_source(tone(8_000, 10)[:, None], chunk=8_000, lost=(3, 4))
+    events, efforts, _ = analyse_all(source, detector)
     assert [(e.onset_sample, e.offset_sample) for e in events] == [(0, 24_000), (40_000, 80_000)]
     assert spans_of(efforts) == [(ANALYSED, 0, 24_000), (DROPPED, 24_000, 16_000), (ANALYSED, 40_000, 40_000)]
 
@@ -116,12 +116,18 @@ def test_lost_audio_ends_a_segment_and_is_dropped_effort(
 @settings(max_examples=40)
 @given(st.sampled_from([8_000, 11_025]), st.integers(100, 30_000), st.sets(st.integers(0, 40)), st.booleans())
 def test_effort_adds_up_to_the_samples_for_any_gaps(
-    tape: Tape, two_calls: TwoCalls, detector: Detector, rate_hz: int, chunk: int, lost: set[int], live: bool
+    make_source: MakeSource,
+    two_calls: TwoCalls,
+    detector: Detector,
+    rate_hz: int,
+    chunk: int,
+    lost: set[int],
+    live: bool,
 ) -> None:
-    sound = tape(two_calls(rate_hz), rate_hz, chunk, tuple(lost), live=live)
-    events, efforts, _ = analyse_all(sound, detector)
-    end = sound.parts[-1].end_sample if sound.parts else 0
-    analysed = sum(len(output.samples) for output in sound.parts)
+    source = make_source(two_calls(rate_hz), rate_hz, chunk, tuple(lost), live=live)
+    events, efforts, _ = analyse_all(source, detector)
+    end = source.parts[-1].end_sample if source.parts else 0
+    analysed = sum(len(output.samples) for output in source.parts)
     total = end if live else 10 * rate_hz
     assert sum(effort.samples for effort in efforts) == total
     assert sum(effort.samples for effort in efforts if effort.state == ANALYSED) == analysed
@@ -131,11 +137,11 @@ def test_effort_adds_up_to_the_samples_for_any_gaps(
 
 
 def test_microphone_reports_progress_and_closes_effort_each_hour(
-    tape: Tape, tone: Callable[..., FloatArray], detector: Detector
+    make_source: MakeSource, tone: Callable[..., FloatArray], detector: Detector
 ) -> None:
     """The recording starts half an hour before the full hour."""
-    sound = tape(np.tile(tone(8_000, 60, amplitude=1e-3), 40)[:, None], chunk=4_000, live=True)
-    _, efforts, outputs = analyse_all(sound, detector)
+    source = make_source(np.tile(tone(8_000, 60, amplitude=1e-3), 40)[:, None], chunk=4_000, live=True)
+    _, efforts, outputs = analyse_all(source, detector)
     assert [(effort.samples / 8_000, effort.start_utc.minute) for effort in efforts] == [(1_800, 30), (600, 0)]
     progress = [output.progress for output in outputs if output.progress is not None]
     assert len(progress) >= 40
@@ -146,90 +152,100 @@ def test_microphone_reports_progress_and_closes_effort_each_hour(
 
 
 def test_set_clock_closes_effort_and_moves_no_sample(
-    tape: Tape, tone: Callable[..., FloatArray], detector: Detector
+    make_source: MakeSource, tone: Callable[..., FloatArray], detector: Detector
 ) -> None:
-    sound = tape(tone(8_000, 60)[:, None], chunk=8_000, live=True)
-    later = replace(sound.recording, start_utc=sound.recording.start_utc + timedelta(days=365))
+    source = make_source(tone(8_000, 60)[:, None], chunk=8_000, live=True)
+    later = replace(source.recording, start_utc=source.recording.start_utc + timedelta(days=365))
 
     class Set:
-        recording = sound.recording
+        recording = source.recording
 
         def chunks(self) -> Iterator[AudioChunk]:
-            for chunk in sound.parts:
-                self.recording = sound.recording if chunk.first_sample < 160_000 else later
+            for chunk in source.parts:
+                self.recording = source.recording if chunk.first_sample < 160_000 else later
                 yield chunk
 
     outputs = list(analyse(Set(), detector, 0))
     first, second = (effort for output in outputs for effort in output.efforts)
     assert spans_of([first, second]) == [(ANALYSED, 0, 160_000), (ANALYSED, 160_000, 320_000)]
-    assert (first.start_utc, second.start_utc) == (sound.recording.start_utc, later.time_at(160_000))
+    assert (first.start_utc, second.start_utc) == (source.recording.start_utc, later.time_at(160_000))
     (event,) = (event for output in outputs for event in output.events)
     assert (event.start_utc, event.end_utc) == (later.time_at(0), later.time_at(480_000))
 
 
-def test_events_before_a_read_error_remain(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:
+def test_events_before_a_read_error_remain(make_source: MakeSource, two_calls: TwoCalls, detector: Detector) -> None:
     error = UnreadableError("broken_off", "the card was taken out")
-    sound = tape(two_calls()[:24_000], chunk=10_000, promised=80_000, breaks_off=error)
-    events, efforts, outputs = analyse_all(sound, detector)
+    source = make_source(two_calls()[:24_000], chunk=10_000, declared=80_000, read_error=error)
+    events, efforts, outputs = analyse_all(source, detector)
     assert [(e.label, e.onset_sample, e.offset_sample) for e in events] == [("LOW", 16_000, 24_000)]
     assert spans_of(efforts) == [(ANALYSED, 0, 24_000), (UNREADABLE, 24_000, 56_000)]
     assert [output.read_error for output in outputs] == [None] * (len(outputs) - 1) + [error]
 
 
-def test_file_without_a_readable_block_is_unreadable(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:
+def test_file_without_a_readable_block_is_unreadable(
+    make_source: MakeSource, two_calls: TwoCalls, detector: Detector
+) -> None:
     error = UnreadableError("broken_off", "no first block")
-    events, efforts, outputs = analyse_all(tape(two_calls()[:0], promised=80_000, breaks_off=error), detector)
+    events, efforts, outputs = analyse_all(make_source(two_calls()[:0], declared=80_000, read_error=error), detector)
     assert events == []
     assert spans_of(efforts) == [(UNREADABLE, 0, 80_000)]
     assert outputs[-1].read_error is error
 
 
-def test_samples_missing_at_the_end_are_unreadable(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:
-    _, efforts, _ = analyse_all(tape(two_calls()[:50_000], promised=80_000), detector)
+def test_samples_missing_at_the_end_are_unreadable(
+    make_source: MakeSource, two_calls: TwoCalls, detector: Detector
+) -> None:
+    _, efforts, _ = analyse_all(make_source(two_calls()[:50_000], declared=80_000), detector)
     assert spans_of(efforts) == [(ANALYSED, 0, 50_000), (UNREADABLE, 50_000, 30_000)]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30, -3e38])
 @pytest.mark.parametrize("channel", [0, "loudest"])
 def test_invalid_samples_do_not_affect_later_events(
-    tape: Tape, two_calls: TwoCalls, detector: Detector, provenance: Provenance, bad: float, channel: Any
+    make_source: MakeSource, two_calls: TwoCalls, detector: Detector, provenance: Provenance, bad: float, channel: Any
 ) -> None:
     samples = np.hstack([two_calls(), 1e-3 * two_calls()])
     samples[4_000:4_100] = bad
-    events, efforts, _ = analyse_all(tape(samples, chunk=8_000), detector, channel)
+    events, efforts, _ = analyse_all(make_source(samples, chunk=8_000), detector, channel)
     assert [event.label for event in events if event.onset_sample > 8_000] == ["LOW", "HIGH"]
     for seq, event in enumerate(events):
         assert event_row(seq, event, provenance), "it is valid on the wire"
     assert effort_row(0, efforts[0], provenance)
 
 
-def test_channel_of_nan_is_not_the_loudest(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:
+def test_channel_of_nan_is_not_the_loudest(make_source: MakeSource, two_calls: TwoCalls, detector: Detector) -> None:
     samples = np.hstack([np.full((80_000, 1), np.nan, np.float32), two_calls()])
-    assert [event.label for event in analyse_all(tape(samples), detector)[0]] == ["LOW", "HIGH"]
+    assert [event.label for event in analyse_all(make_source(samples), detector)[0]] == ["LOW", "HIGH"]
 
 
-def test_selected_channel_is_analysed(tape: Tape, tone: Callable[..., FloatArray], detector: Detector) -> None:
+def test_selected_channel_is_analysed(
+    make_source: MakeSource, tone: Callable[..., FloatArray], detector: Detector
+) -> None:
     low, high = tone(8_000, 2, 1_000, 0.2), tone(8_000, 2, 2_500, 0.4)
-    sound = tape(np.stack([low, high], axis=1), chunk=1_000)
-    analysed = {channel: [e.label for e in analyse_all(sound, detector, channel)[0]] for channel in (0, 1, "loudest")}
+    source = make_source(np.stack([low, high], axis=1), chunk=1_000)
+    analysed = {channel: [e.label for e in analyse_all(source, detector, channel)[0]] for channel in (0, 1, "loudest")}
     assert analysed == {0: ["LOW"], 1: ["HIGH"], "loudest": ["HIGH"]}
 
 
-def test_missing_channel_falls_back_to_the_last(tape: Tape, two_calls: TwoCalls, detector: Detector) -> None:
-    assert len(analyse_all(tape(two_calls()), detector, 1)[0]) == 2
+def test_missing_channel_falls_back_to_the_last(
+    make_source: MakeSource, two_calls: TwoCalls, detector: Detector
+) -> None:
+    assert len(analyse_all(make_source(two_calls()), detector, 1)[0]) == 2
 
 
-def test_channel_is_chosen_once_per_recording(tape: Tape, tone: Callable[..., FloatArray], detector: Detector) -> None:
+def test_channel_is_chosen_once_per_recording(
+    make_source: MakeSource, tone: Callable[..., FloatArray], detector: Detector
+) -> None:
     """A change inside the recording would be a click, and one call with two levels."""
     quiet, loud = tone(8_000, 2, amplitude=0.2), tone(8_000, 2, amplitude=0.4)
     left, right = np.concatenate([loud, quiet]), np.concatenate([quiet, loud])
-    (event,), _, _ = analyse_all(tape(np.stack([left, right], axis=1), chunk=8_000), detector)
+    (event,), _, _ = analyse_all(make_source(np.stack([left, right], axis=1), chunk=8_000), detector)
     assert event.level_dbfs == pytest.approx(10 * np.log10((0.4**2 + 0.2**2) / 4), abs=0.1)
 
 
 @pytest.mark.parametrize("rate_hz", [4_000, 11_025, 44_100, 96_000])
 def test_click_in_the_last_sample_is_an_event_inside_the_recording(
-    tape: Tape, detector_for: Callable[..., Detector], bundle: Bundle, rate_hz: int
+    make_source: MakeSource, detector_for: Callable[..., Detector], bundle: Bundle, rate_hz: int
 ) -> None:
     detector = detector_for(bundle, threshold=1e-9)
     # The first frames of this model describe audio before the recording.
@@ -238,6 +254,6 @@ def test_click_in_the_last_sample_is_an_event_inside_the_recording(
         for more in range(-3, 4):
             samples = np.zeros((max(1, round(frames * 0.1 * rate_hz) + more), 1), np.float32)
             samples[-1:] = 1.0
-            events = analyse_all(tape(samples, rate_hz), detector)[0]
+            events = analyse_all(make_source(samples, rate_hz), detector)[0]
             assert events or frames <= first_frame
             assert all(0 <= event.onset_sample < event.offset_sample <= len(samples) for event in events)

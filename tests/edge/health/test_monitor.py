@@ -188,9 +188,9 @@ def test_failed_report_does_not_stop_the_watchdog(config: Config, manager: socke
 
 
 def test_health_reaches_the_broker_and_prometheus(
-    config: Config, broker: Broker, tmp_path: Path, hear_topic: Callable[..., list[Any]]
+    config: Config, broker: Broker, tmp_path: Path, subscribe: Callable[..., list[Any]]
 ) -> None:
-    messages = hear_topic(broker.port, "anura/v1/pond/one/health")
+    messages = subscribe(broker.port, "anura/v1/pond/one/health")
     changes = {
         "device": DeviceSettings(site="pond", name="one"),
         "mqtt": MqttSettings(host="127.0.0.1", port=broker.port, delivery="broker"),
@@ -205,7 +205,7 @@ def test_health_reaches_the_broker_and_prometheus(
         assert health.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         assert (health.pending, health.oldest_pending_s, health.since_sample_s) == (0, None, None)
         assert runtime.heartbeats.overdue() == []
-    late_messages = hear_topic(broker.port, "anura/v1/pond/one/health")
+    late_messages = subscribe(broker.port, "anura/v1/pond/one/health")
     (retained,) = eventually(lambda: late_messages)
     assert retained.retain
     assert 0 < retained.properties.MessageExpiryInterval <= 1

@@ -75,7 +75,7 @@ def test_index_survives_a_damaged_journal(path: Path, store_events: Callable[...
 def test_saved_clip_is_found_by_each_of_its_events(
     tmp_path: Path,
     journal: Journal,
-    tape: Callable[..., Any],
+    make_source: Callable[..., Any],
     make_event: Callable[..., Event],
     provenance: Provenance,
 ) -> None:
@@ -83,7 +83,7 @@ def test_saved_clip_is_found_by_each_of_its_events(
     index = ClipIndex(journal.database)
     recorder = ClipRecorder(config.clips, ClipStore(config.clips_path, config.clips, UTC), 60, index.add)
     recorder.start()
-    sound = tape(np.full((10 * RATE_HZ, 1), 0.5, np.float32), chunk=10 * RATE_HZ, live=True)
+    sound = make_source(np.full((10 * RATE_HZ, 1), 0.5, np.float32), chunk=10 * RATE_HZ, live=True)
     calls = [
         make_event(at * RATE_HZ, sound.recording.id, offset_sample=(at + 1) * RATE_HZ, rate_hz=RATE_HZ) for at in (5, 6)
     ]

@@ -16,7 +16,7 @@ class PlanEntry(Section):
     recipe: Path
     """Relative to the plan's folder."""
     variants: tuple[str, ...] = ()
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = Field(default_factory=dict)
     """Changes to the recipe: a budget that the machine can afford."""
 
     @property
