@@ -15,6 +15,7 @@ from generate import texts
 from pydantic import BaseModel
 from reference_pages.fields import undocumented
 from support import Broker
+from typer.testing import CliRunner
 
 from anura_base.config.settings import Settings
 from anura_edge.config.device import Config
@@ -22,6 +23,8 @@ from anura_edge.config.yaml_loader import load
 from anura_edge.demo.card import write_card
 from anura_edge.inference.bundle import DEFAULT_BUNDLE
 from anura_edge.inference.manifest import Manifest
+from anura_export.cli import app as export
+from anura_train.cli.main import app as train
 from anura_train.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -31,10 +34,23 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 EXPORT = "anura-export"
 """Each of its commands needs the results of those before it on the page."""
 
+IN_PROCESS = {"anura-train": train, "anura-export": export}
+"""Programs that run in this process, because each of their processes would load torch."""
+
 # These commands run until a signal stops them.
 SERVERS = ("anura-base run", "anura-edge run --source mic", "anura-edge explore")
 BASE_ONLY = Settings.model_fields.keys() - Config.model_fields.keys()
 MIC = "anura-edge devices", "anura-edge run --source mic"
+
+
+def run_command(command: str) -> tuple[int, str]:
+    """Run a command. Return its exit code and its output."""
+    program, *arguments = shlex.split(command)
+    if app := IN_PROCESS.get(program):
+        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        return result.exit_code, result.output
+    done = subprocess.run([BIN / program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -71,19 +87,19 @@ def test_command_of_a_page_works(page: str, command: str, tmp_path: Path, monkey
     (tmp_path / "anura.yaml").write_text("schema: 1\n", encoding="utf-8")
     for documented, actual in paths.items():
         command = command.replace(documented, str(actual))
-    program, *arguments = shlex.split(command)
-    done = subprocess.run([BIN / program, *arguments], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode in (0, 8), done.stderr
+    monkeypatch.chdir(tmp_path)
+    code, output = run_command(command)
+    assert code in (0, 8), output
 
 
-def test_commands_of_the_export_page_work_in_order(tmp_path: Path) -> None:
+def test_commands_of_the_export_page_work_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     paths = {"/media/models/frogs": DEFAULT_BUNDLE, "/media/data/frogs": write_frogs(tmp_path / "frogs")}
     for command in [command for _, command in commands() if command.startswith(EXPORT)]:
         for documented, actual in paths.items():
             command = command.replace(documented, str(actual))
-        program, *arguments = shlex.split(command)
-        done = subprocess.run([BIN / program, *arguments], cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        code, output = run_command(command)
+        assert code == 0, output
 
 
 @pytest.mark.parametrize(
