@@ -36,7 +36,8 @@ PAGES = [
     "users", "explore",
 ]  # fmt: skip
 
-NIGHTS = 7
+NIGHTS = 9
+"""Enough for anomalies of the rate, which need seven earlier nights."""
 
 HOSTILE = "<img src=x onerror=document.title='taken'>"
 """As long as the shortest text field allows."""
