@@ -111,7 +111,7 @@ def test_denied_and_deleted_clips_are_reported(
     device = start_device(*source, **settings, CLIPS__UPLOAD="on_request")
     request_clip(base, event)
     clip = eventually(lambda: found if (found := clip_of(base, event))["state"] == "gone" else None)
-    assert "POND_20260412_213000.wav is not there" in clip["detail"]
+    assert "POND_20260412_213000.wav does not exist" in clip["detail"]
     with pytest.raises(urllib.error.HTTPError, match="404"):
         flac_of(base, event)
     assert device.stop() == 0

@@ -168,7 +168,7 @@ def test_missing_microphone_is_awaited_and_others_are_listed(
     pulse: Any, start_device: Callable[..., Any], frog: Path, tmp_path: Path
 ) -> None:
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
-    eventually(lambda: "away" in "".join(device.log_lines))
+    eventually(lambda: "disconnected" in "".join(device.log_lines))
     pulse.start()
     eventually(lambda: "recording from" in "".join(device.log_lines))
     pulse.play(frog)
