@@ -56,7 +56,7 @@ def test_total_size_is_limited() -> None:
     assert sum(len(each.payload) for each in take(queue)) <= MAX_QUEUE_BYTES + 10_000_000
 
 
-def test_dropped_messages_are_counted_by_a_limited_number_of_names() -> None:
+def test_number_of_counted_device_names_is_limited() -> None:
     queue = IngestQueue()
     for number in range(4):
         fill(queue, f"device-{number}", b"x" * 1_000_000)
