@@ -1,5 +1,6 @@
 """A small data set, a recipe that learns it in seconds, and trainings that tests share."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from anura_train.recipe import Recipe
 from anura_train.training.folds import RunContext, fit_final, fit_fold
 from anura_train.training.loop import fit
 from anura_train.training.processes import ComputeSettings, TrainingTask
+
+# UMAP compiles for ten seconds, and then projects a few points in milliseconds. Interpreted, it needs two seconds.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 # A slow machine is not an error.
 settings.register_profile("train", deadline=None)

@@ -108,7 +108,7 @@ def test_both_splits_have_the_same_windows(data: Path, tmp_path: Path) -> None:
         assert soundfile.info(each.path).duration == pytest.approx(3.0, abs=1e-3)
 
 
-def test_the_plan_of_the_project_lists_every_recipe_without_teacher() -> None:
+def test_the_projects_plan_lists_every_recipe_without_teacher() -> None:
     train = Path(__file__).parents[3] / "train"
     listed = read_plan(train / "benchmark.yaml")
     others = {"teacher_yamnet.yaml", "student_distilled.yaml"}  # pretrained, and distilled
