@@ -41,9 +41,9 @@ class RowStates:
         return seq not in self._sent and seq not in self._delivered
 
     def publish(self, seqs: Collection[int]) -> None:
-        """Enter the state sent."""
+        """Enter the state sent. Delivered rows stay delivered."""
         self._publish_order += 1
-        self._sent |= dict.fromkeys(seqs, self._publish_order)
+        self._sent |= dict.fromkeys(set(seqs) - self._delivered, self._publish_order)
         self._resend.difference_update(seqs)
 
     def resend(self, seqs: Iterable[int]) -> None:

@@ -196,12 +196,3 @@ def test_full_disk_delays_marking_without_a_second_send(
         assert journal.outbox.pending_count() == 0
         assert publisher.problem is None
         assert not connection.sent
-
-
-def test_batch_that_was_not_sent_is_not_suspected() -> None:
-    poison_rows = PoisonRowFinder()
-    for _ in range(2):
-        poison_rows.connection_lost([(1, 2)], "over")
-    assert poison_rows.next_group() == (1, 2)
-    poison_rows.connection_lost([], "over")
-    assert not poison_rows.is_searching

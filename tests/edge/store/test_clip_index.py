@@ -1,6 +1,6 @@
 """The clip index survives a restart and a damaged journal, and an entry is deleted with its event."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,17 +23,6 @@ from anura_edge.store.retention import Retention
 from anura_edge.wire import EventRow, Provenance
 
 RATE_HZ = 8_000
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    with closing(Journal(path)) as journal:
-        yield journal
 
 
 @pytest.fixture

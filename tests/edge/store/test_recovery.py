@@ -191,9 +191,7 @@ def test_damaged_journals_get_different_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
-def test_unreadable_journal_is_renamed(
-    tmp_path: Path, make_event: MakeEvent, provenance: Provenance, content: bytes
-) -> None:
+def test_unreadable_journal_is_renamed(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(content)
     with closing(open_journal(path)) as journal:
