@@ -26,8 +26,6 @@ from anura_edge.sources.files.open_file import open_file
 from anura_edge.sources.microphone.capture_client import CaptureProcess
 from anura_edge.sources.microphone.source import MicrophoneSource
 
-HEARD_WITHIN_S = 5.0
-
 
 @pytest.fixture
 def frog(tmp_path: Path) -> Path:
@@ -43,7 +41,7 @@ def test_frog_at_the_microphone_is_detected(pulse: Any, start_device: Callable[.
     device = start_device("--source", "mic", environment=pulse.environment, AUDIO__MICROPHONE="pulse")
     eventually(lambda: "recording from" in "".join(device.log_lines))
     pulse.play(frog)
-    eventually(lambda: any(event["label"] == "HYLCIN" for event in device.events), HEARD_WITHIN_S)
+    eventually(lambda: any(event["label"] == "HYLCIN" for event in device.events))
     assert device.stop() == 0
     event = next(event for event in device.events if event["label"] == "HYLCIN")
     assert event["clock_source"] == "system"
