@@ -18,9 +18,7 @@ def count(connection: Connection, table: Any) -> int:
     return connection.scalar(select(func.count()).select_from(table)) or 0
 
 
-def test_clip_is_deleted_with_its_event_and_expires_if_unfinished(
-    engine: Engine, make: Any, flac: Make, clip_devices: Make
-) -> None:
+def test_clip_is_deleted_with_its_event_or_expires(engine: Engine, make: Any, flac: Make, clip_devices: Make) -> None:
     with engine.begin() as connection:
         device = clip_devices(connection)
         first, second, late = (

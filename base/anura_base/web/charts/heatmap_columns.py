@@ -9,7 +9,7 @@ MAX_NAMED_NIGHTS = 31
 """With more nights there is room for the Mondays only."""
 
 
-class View(StrEnum):
+class ColumnView(StrEnum):
     """The meaning of the columns."""
 
     NIGHT = "night"
@@ -27,11 +27,11 @@ class ColumnHead:
     long: str
 
 
-def column_heads(columns: Sequence[int], view: View) -> list[ColumnHead]:
+def column_heads(columns: Sequence[int], view: ColumnView) -> list[ColumnHead]:
     """Return the heads of the columns of a heatmap."""
-    if view is View.SUNSET:
+    if view is ColumnView.SUNSET:
         return [ColumnHead("", f"{h:+d}" if h else "0", f"{h:+d} to {h + 1:+d} h from sunset") for h in columns]
-    if view is View.CLOCK:
+    if view is ColumnView.CLOCK:
         return [ColumnHead("", f"{h:02d}", f"{h:02d}:00 to {h:02d}:59") for h in map(local_hour, columns)]
     return [_night_head(date.fromordinal(number), len(columns)) for number in columns]
 

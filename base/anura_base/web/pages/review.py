@@ -32,7 +32,7 @@ _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 """A valid species code, on the wire and in a training set."""
 
 
-class Queue:
+class ReviewQueue:
     """The filters of the queue in the address of the page."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Queue:
         return self.address(skip=[str(each) for each in self.skip], **more)
 
 
-QueueFilters = Annotated[Queue, Depends()]
+QueueFilters = Annotated[ReviewQueue, Depends()]
 
 router = APIRouter(dependencies=[NEEDS_VIEWER])
 
@@ -126,7 +126,7 @@ def _redirect(request: Request, address: str) -> RedirectResponse:
     return RedirectResponse(f"{root_of(request)}/{address}", 303)
 
 
-def _read(connection: Connection, sites: dict[str, Site], queue: Queue, reviewer: str) -> dict[str, Any]:
+def _read(connection: Connection, sites: dict[str, Site], queue: ReviewQueue, reviewer: str) -> dict[str, Any]:
     species = list_species(connection)
     queue.species = queue.species or (species[0] if species else "")
     event = reviews.find_event(connection, queue.event) if queue.event else None

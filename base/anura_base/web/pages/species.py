@@ -18,7 +18,7 @@ from anura_base.db.schema import events, unknown_clock
 from anura_base.exchange.spreadsheet import Cell, csv_text
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.charts.colour_scale import colour_scale
-from anura_base.web.charts.heatmap_columns import View, column_heads, local_hour
+from anura_base.web.charts.heatmap_columns import ColumnView, column_heads, local_hour
 from anura_base.web.charts.line_chart import line_chart
 from anura_base.web.filters import NightRange, list_species, parse_date, select_nights, select_sites
 from anura_base.web.layout import page
@@ -34,7 +34,7 @@ class SpeciesFilters:
     """Filters in the address of the page."""
 
     site: Annotated[list[str] | None, Query()] = None
-    view: View = View.NIGHT
+    view: ColumnView = ColumnView.NIGHT
     species: Annotated[str, Query(max_length=600)] = ""
     first: Annotated[str, Query(max_length=20)] = ""
     last: Annotated[str, Query(max_length=20)] = ""
@@ -42,7 +42,7 @@ class SpeciesFilters:
     @property
     def rows_are_sites(self) -> bool:
         """Whether the rows are sites. Otherwise they are species."""
-        return bool(self.species) and self.view is View.NIGHT
+        return bool(self.species) and self.view is ColumnView.NIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def species_page(
         "all_species": names,
         "without_time": without_time,
         "scale": colour_scale(result.grid.highest),
-        "chart": None if filters.view is View.NIGHT else line_chart(result.grid),
+        "chart": None if filters.view is ColumnView.NIGHT else line_chart(result.grid),
         "heads": column_heads(result.grid.columns, filters.view),
         "rows": dict(list(result.grid.rows.items())[:MAX_ROWS]),
         "most_hours": max(result.grid.hours.values(), default=0.0),
@@ -102,19 +102,19 @@ def _read(connection: Connection, all_sites: Mapping[str, Site], filters: Specie
     sites = select_sites(all_sites, filters.site or ())
     span = select_nights(connection, sites, parse_date("first", filters.first), parse_date("last", filters.last))
     without_sunset = 0
-    if filters.view is View.NIGHT:
+    if filters.view is ColumnView.NIGHT:
         ranges = heatmaps.night_ranges(sites, span.first, span.last)
         if filters.species:
             grid = heatmaps.site_by_night(connection, ranges, filters.species)
         else:
             grid = heatmaps.species_by_night(connection, ranges)
-    elif filters.view is View.SUNSET:
+    elif filters.view is ColumnView.SUNSET:
         ranges = heatmaps.sunset_ranges(sites, span.first, span.last)
         without_sunset = len(sites) * span.nights - len(ranges)
         grid = heatmaps.species_by_hour(connection, ranges, SUN_HOURS)
     else:
         grid = heatmaps.species_by_hour(connection, heatmaps.clock_ranges(sites, span.first, span.last), range(24))
-    if filters.species and filters.view is not View.NIGHT:
+    if filters.species and filters.view is not ColumnView.NIGHT:
         grid = replace(grid, rows={name: cells for name, cells in grid.rows.items() if name == filters.species})
     return SpeciesRates(grid, sites, span, without_sunset)
 
@@ -126,14 +126,14 @@ def _links(root: str, result: SpeciesRates, filters: SpeciesFilters) -> dict[str
     def row_link(name: str) -> str:
         if filters.rows_are_sites:
             return f"{root}/night?{urlencode({'site': name})}"
-        return f"{root}/species?{urlencode({**nights, 'view': View.NIGHT, 'species': name}, doseq=True)}"
+        return f"{root}/species?{urlencode({**nights, 'view': ColumnView.NIGHT, 'species': name}, doseq=True)}"
 
     def column_link(position: int) -> str:
         day = date.fromordinal(result.grid.columns[position])
         return f"{root}/night?{urlencode({'site': next(iter(result.sites)), 'evening': day})}"
 
     table = urlencode({**nights, "view": filters.view, "species": filters.species}, doseq=True)
-    is_one_site = filters.view is View.NIGHT and len(result.sites) == 1
+    is_one_site = filters.view is ColumnView.NIGHT and len(result.sites) == 1
     return {
         "row_link": row_link,
         "column_link": column_link if is_one_site else None,
@@ -152,9 +152,9 @@ def _csv(grid: Grid, filters: SpeciesFilters) -> str:
     return csv_text([first, column, "calls", "hours_analysed", "calls_per_hour"], rows)
 
 
-_CSV_COLUMN: dict[View, tuple[str, Callable[[int], Cell]]] = {
-    View.NIGHT: ("night", lambda number: date.fromordinal(number).isoformat()),
-    View.SUNSET: ("hours_since_sunset", int),
-    View.CLOCK: ("hour", local_hour),
+_CSV_COLUMN: dict[ColumnView, tuple[str, Callable[[int], Cell]]] = {
+    ColumnView.NIGHT: ("night", lambda number: date.fromordinal(number).isoformat()),
+    ColumnView.SUNSET: ("hours_since_sunset", int),
+    ColumnView.CLOCK: ("hour", local_hour),
 }
 """Name of the second column of the CSV table, and its value for a column of the grid."""

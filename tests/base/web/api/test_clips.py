@@ -55,9 +55,7 @@ def calls(engine: Engine, make: Any, flac: Make, clip_devices: Make) -> dict[str
     return {"here": here, "coming": coming, "never": never, "unknown": uuid4()}
 
 
-def test_a_clip_and_its_picture_are_served_and_need_not_be_fetched_twice(
-    client_of: Make, calls: dict[str, UUID], flac: Make
-) -> None:
+def test_clip_and_spectrogram_are_served_and_cached(client_of: Make, calls: dict[str, UUID], flac: Make) -> None:
     client = client_of(Role.VIEW)
     for path, media_type, begin in (("clip.flac", "audio/flac", b"fLaC"), ("spectrogram.png", "image/png", b"\x89PNG")):
         answer = client.get(f"/api/events/{calls['here']}/{path}")

@@ -85,7 +85,7 @@ def test_the_dashboard_queries_only_existing_metrics(client: TestClient) -> None
     assert queried - exported == set()
 
 
-def test_dashboard_panels_do_not_overlap_and_use_the_source_variable() -> None:
+def test_dashboard_layout_and_source_are_valid() -> None:
     board = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     cells = [
         (place["x"] + dx, place["y"] + dy)

@@ -78,7 +78,7 @@ def test_link_for_a_new_password_ends_old_sessions(admin, client_of, engine, log
     assert user_states(engine)["jose"] == ("review", True)
 
 
-def test_link_is_invalid_after_replacement_withdrawal_or_three_days(admin, client_of, engine) -> None:  # noqa: ANN001
+def test_replaced_withdrawn_or_old_link_is_invalid(admin, client_of, engine) -> None:  # noqa: ANN001
     first, second = (find_link(admin.post("/users/add", data={"name": "ana", "role": "view"})) for _ in range(2))
     visitor = client_of()
     assert [visitor.get(link).status_code for link in (first, second)] == [404, 200]
