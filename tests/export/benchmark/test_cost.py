@@ -37,7 +37,7 @@ def test_multiply_adds_equal_torch(bundle: Bundle, settings: ModelSettings) -> N
         "hop_samples": model.hop_samples,
     }
     made = replace(bundle, model=to_onnx(model), manifest=bundle.manifest.model_copy(update=changes))
-    assert multiply_adds(made) / 1e6 == pytest.approx(measure_cost("", settings).mmac_per_s, rel=0.01)
+    assert multiply_adds(made) / 1e6 == pytest.approx(measure_cost(settings).mmac_per_s, rel=0.01)
 
 
 def test_quantization_does_not_change_multiply_adds(bundle: Bundle, quantized: QuantizedBundle) -> None:

@@ -1,7 +1,8 @@
 """The cost of networks: parameters, and multiply-adds for one second of audio, as torch counts them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -23,7 +24,6 @@ STREAM_S = 60
 class ModelCost:
     """The cost of a network."""
 
-    name: str
     parameters: int
     mmac_per_s: float
     """Million multiply-adds for one second of audio: one window each second, or the stream's steps; with front end."""
@@ -32,30 +32,31 @@ class ModelCost:
     rate_hz: int
 
 
-def model_costs(paths: Sequence[Path]) -> list[ModelCost]:
-    """Measure the networks of recipes, and of the variants that change the network."""
-    costs = []
+def model_costs(paths: Sequence[Path]) -> dict[str, ModelCost]:
+    """Measure the networks of recipes, and of the variants that change the network; the keys are their names."""
+    costs = {}
     for path in paths:
         measured: list[ModelSettings] = []
         for variant in ((), *((name,) for name in variant_names(path))):
             recipe = read_recipe(path, variant)
             if recipe.model not in measured:
                 measured.append(recipe.model)
-                costs.append(measure_cost(" ".join([path.stem, *variant]), recipe.model))
+                costs[" ".join([path.stem, *variant])] = measure_cost(recipe.model)
     return costs
 
 
-def cost_table(costs: Sequence[ModelCost]) -> str:
+def cost_table(costs: Mapping[str, ModelCost]) -> str:
     """Return costs as a Markdown table."""
     lines = ["| recipe | parameters | MMAC / s | input |", "|---|--:|--:|---|"]
     lines += [
-        f"| {each.name} | {each.parameters:,} | {each.mmac_per_s:,.0f} | {each.input_s:g} s at {each.rate_hz:,} Hz |"
-        for each in costs
+        f"| {name} | {each.parameters:,} | {each.mmac_per_s:,.0f} | {each.input_s:g} s at {each.rate_hz:,} Hz |"
+        for name, each in costs.items()
     ]
     return "\n".join(lines)
 
 
-def measure_cost(name: str, settings: ModelSettings) -> ModelCost:
+@cache
+def measure_cost(settings: ModelSettings) -> ModelCost:
     """Count the parameters and multiply-adds of a network with torch's own counter.
 
     Only the front end computes numbers. The rest is on torch's "meta" device, so the largest network costs nothing.
@@ -68,7 +69,6 @@ def measure_cost(name: str, settings: ModelSettings) -> ModelCost:
         features = model.features(torch.zeros(1, audio_s * model.rate_hz))
         model.frame_logits(features.to(next(model.parameters()).device))
     return ModelCost(
-        name=name,
         parameters=sum(weight.numel() for weight in model.parameters()),
         # A window is scored each second, whatever its length.
         mmac_per_s=counter.get_total_flops() / 2e6 / (STREAM_S if streams else HOP_S),

@@ -44,7 +44,7 @@ def evaluate_folder(out: Path, recipe: Recipe, corpus: Corpus) -> BenchmarkResul
         data="folder",
         recipe=recipe,
         changes={},
-        cost=measure_cost(out.name, recipe.model),
+        cost=measure_cost(recipe.model),
         predictions=predictions,
         evaluation=evaluate(recipe, corpus, predictions, test=read_test_predictions(out, predictions, corpus)),
         cpu_s=sum(read_cpu_seconds(out / f"log/fold-{fold}.seconds") for fold in range(recipe.folds)),

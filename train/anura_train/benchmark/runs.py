@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from anura_train.benchmark.cost import measure_cost
 from anura_train.benchmark.leakage import SPLITS, write_both_splits
 from anura_train.benchmark.plan import Plan, PlanEntry
 from anura_train.benchmark.results import BenchmarkResult, evaluate_folder, regroup
@@ -79,8 +78,7 @@ def evaluate_run(run: PlannedRun) -> BenchmarkResult:
     """Evaluate the trainings of a run, and write OUT/evaluation.json."""
     result = evaluate_folder(run.out, run.recipe, run.corpus)
     write_evaluation(run.out, result.evaluation)
-    cost = measure_cost(run.entry.name, run.recipe.model)
-    return replace(result, name=run.entry.name, data=run.data, changes=run.entry.changes, cost=cost)
+    return replace(result, name=run.entry.name, data=run.data, changes=run.entry.changes)
 
 
 def _folder_runs(plan: Plan, context: BenchmarkContext, corpus: Corpus) -> Iterator[PlannedRun]:
