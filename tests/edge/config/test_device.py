@@ -1,4 +1,4 @@
-"""The settings: safe defaults, no secrets on any page, and a page that reads back as itself."""
+"""Settings have safe defaults, contain no secrets, and are read back as they were printed."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -72,14 +72,14 @@ def with_secret(tmp_path: Path) -> Config:
 
 
 @given(configs)
-def test_what_show_prints_loads_back_to_the_same(tmp_path_factory: pytest.TempPathFactory, config: Config) -> None:
+def test_printed_settings_load_as_the_same(tmp_path_factory: pytest.TempPathFactory, config: Config) -> None:
     path = tmp_path_factory.getbasetemp() / "shown.yaml"
     path.write_text(yaml.safe_dump(config.effective(), sort_keys=False))
     assert load(Config, path, {}) == config
 
 
 @given(configs)
-def test_the_hash_changes_only_with_what_shapes_detection(config: Config) -> None:
+def test_hash_changes_only_with_settings_that_shape_events(config: Config) -> None:
     other = config.model_copy(
         update={"source": "mic", "watch": WatchSettings(interval_s=7), "state_dir": Path("elsewhere")}
     )
@@ -111,14 +111,14 @@ def test_hash_of_equal_settings_is_the_same_in_every_version(config: Config, kno
     assert config.hash() == known
 
 
-def test_the_defaults_are_valid_and_send_nothing_anywhere() -> None:
+def test_defaults_are_valid_and_send_nothing() -> None:
     config = Config()
     assert Config.model_validate(config.effective()) == config
     assert config.mqtt is None
     assert config.journal_path.is_absolute()
 
 
-def test_a_password_stands_nowhere_but_in_its_file(with_secret: Config) -> None:
+def test_password_is_only_in_its_file(with_secret: Config) -> None:
     assert with_secret.mqtt
     password = with_secret.mqtt.password()
     assert password
@@ -128,7 +128,7 @@ def test_a_password_stands_nowhere_but_in_its_file(with_secret: Config) -> None:
     assert "horse" not in f"{password!r} {password}"
 
 
-def test_a_password_in_the_settings_is_refused_and_not_repeated(tmp_path: Path) -> None:
+def test_password_in_the_settings_is_refused_and_not_printed(tmp_path: Path) -> None:
     path = tmp_path / "anura.yaml"
     path.write_text(f"device: {{site: a, name: b}}\nmqtt: {{host: x, password: {SECRET}}}\n")
     with pytest.raises(ConfigError, match="did you mean 'password_file'") as caught:
@@ -137,21 +137,21 @@ def test_a_password_in_the_settings_is_refused_and_not_repeated(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\xfa\n"])
-def test_a_password_file_without_a_password_is_a_mistake(tmp_path: Path, content: bytes) -> None:
+def test_empty_password_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "password").write_bytes(content)
     with pytest.raises(ConfigError, match=r"mqtt\.password_file"):
         MqttSettings(host="x", password_file=tmp_path / "password").password()
 
 
 @pytest.mark.parametrize("device", ["", "device: {site: pond}", "device: {name: one}"])
-def test_nobody_meets_a_broker_without_a_name(tmp_path: Path, device: str) -> None:
+def test_broker_without_a_device_name_is_refused(tmp_path: Path, device: str) -> None:
     path = tmp_path / "anura.yaml"
     path.write_text(f"{device}\nmqtt: {{host: x}}\n")
     with pytest.raises(ConfigError, match=r"set device\.site and device\.name"):
         load(Config, path, {})
 
 
-def test_nobody_meets_a_broker_with_the_names_that_show_printed(tmp_path: Path) -> None:
+def test_broker_with_the_default_names_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "anura.yaml"
     path.write_text(yaml.safe_dump({**Config().effective(), "mqtt": {"host": "x"}}))
     with pytest.raises(ConfigError, match=r"set device\.site and device\.name"):
@@ -161,7 +161,7 @@ def test_nobody_meets_a_broker_with_the_names_that_show_printed(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "minutes"), [("+00:00", 0), ("-05:00", -300), ("+05:45", 345), ("-03:30", -210), ("+14:00", 840)]
 )
-def test_an_offset_is_what_the_clock_is_ahead_of_utc(text: str, minutes: int) -> None:
+def test_offset_is_the_difference_to_utc(text: str, minutes: int) -> None:
     zone = AudioSettings(utc_offset=text).zone
     assert zone
     assert zone.utcoffset(None) == timedelta(minutes=minutes)

@@ -1,4 +1,4 @@
-"""Every mistake in the settings is a ConfigError that names its file, its line and the way out."""
+"""Every error in a settings file is a ConfigError with file, line and remedy."""
 
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def mistake(tmp_path: Path, text: str) -> str:
-    """Return what is said about settings, without the path that it must begin with."""
+def error_of(tmp_path: Path, text: str) -> str:
+    """Return the error message for settings, without the path at its start."""
     path = write(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         load(Config, path, {})
@@ -66,21 +66,21 @@ def mistake(tmp_path: Path, text: str) -> str:
         ("device:\n  site: a\n  name: b\n  site: c\n", 4, ["duplicate key 'site'"]),
     ],
 )
-def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: int | None, words: list[str]) -> None:
-    message = mistake(tmp_path, text)
+def test_error_names_its_line(tmp_path: Path, text: str, line: int | None, words: list[str]) -> None:
+    message = error_of(tmp_path, text)
     assert line is None or message.startswith(f"{line}:")
     for word in words:
         assert word in message
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, "detect: {release_ratio: 2}\naudio: {chanel: 1}\n")
     with pytest.raises(ConfigError) as caught:
         load(Config, path, {})
     assert [line.split(": ")[0] for line in sorted(str(caught.value).splitlines())] == [f"{path}:1", f"{path}:2"]
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.yaml: No such file"):
         load(Config, tmp_path / "gone.yaml", {})
     with pytest.raises(ConfigError, match="is not a file"):
@@ -88,14 +88,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"site: f\xf6rster", b"a: \x00", b"PK\x03\x04\x14\x00\x08\x00"])
-def test_what_is_no_text_is_a_mistake(tmp_path: Path, content: bytes) -> None:
+def test_binary_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "anura.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"anura\.yaml"):
         load(Config, tmp_path / "anura.yaml", {})
 
 
 @given(st.text(alphabet="abde:{}[]&*!?|>-'\"\n\t 019.,#%@", max_size=40))
-def test_no_text_gives_anything_but_settings_or_a_mistake(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_text_is_settings_or_a_config_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
     path.write_text(text)
     try:
@@ -104,11 +104,11 @@ def test_no_text_gives_anything_but_settings_or_a_mistake(tmp_path_factory: pyte
         assert str(error).startswith(f"{path}:")  # noqa: PT017
 
 
-def test_an_empty_file_and_no_file_are_the_defaults(tmp_path: Path) -> None:
+def test_empty_file_and_no_file_are_the_defaults(tmp_path: Path) -> None:
     assert load(Config, write(tmp_path, "# nothing yet\n"), {}) == load(Config, None, {}) == Config()
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+def test_environment_overrides_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "device: {site: pond, name: one}\nmqtt: {host: here, port: 1}\n")
     environment = {
         "ANURA__DEVICE__NAME": "two",
@@ -138,7 +138,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         ("ANURA__SOURCE__PATH", "x", ["source"]),
     ],
 )
-def test_a_mistake_in_the_environment_names_the_variable(name: str, value: str, words: list[str]) -> None:
+def test_error_in_the_environment_names_the_variable(name: str, value: str, words: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         load(Config, None, {name: value})
     for word in (name, *words):
@@ -159,7 +159,7 @@ def test_a_mistake_in_the_environment_names_the_variable(name: str, value: str, 
     ],
 )
 def test_old_key_is_refused_and_new_one_named(tmp_path: Path, old: str, new: str) -> None:
-    assert f"was renamed; write {new}" in mistake(tmp_path, old + "\n")
+    assert f"was renamed; write {new}" in error_of(tmp_path, old + "\n")
 
 
 def test_new_names_of_renamed_keys_exist() -> None:

@@ -244,7 +244,7 @@ def test_channel_is_chosen_once_per_recording(
 
 
 @pytest.mark.parametrize("rate_hz", [4_000, 11_025, 44_100, 96_000])
-def test_click_in_the_last_sample_is_an_event_inside_the_recording(
+def test_click_in_the_last_sample_is_inside_the_recording(
     make_source: MakeSource, detector_for: Callable[..., Detector], bundle: Bundle, rate_hz: int
 ) -> None:
     detector = detector_for(bundle, threshold=1e-9)

@@ -290,7 +290,7 @@ def test_recordings_with_silence_at_both_ends_have_other_ids(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 @pytest.mark.parametrize("value", [0.0, -1 / 2**15])
-def test_silent_recordings_are_identified_by_the_time_in_their_name(tmp_path: Path, suffix: str, value: float) -> None:
+def test_silent_recordings_are_identified_by_their_named_time(tmp_path: Path, suffix: str, value: float) -> None:
     """Two hours of a broken microphone are equal in every byte, but they are two recordings."""
     first = wav(tmp_path / f"A_20261120_193000.{suffix}", np.full((50_000, 2), value), subtype="PCM_16")
 

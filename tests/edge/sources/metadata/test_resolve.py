@@ -250,7 +250,7 @@ def test_each_audiomoth_sentence_is_read(sentences: str, facts: dict[str, object
     assert {name: getattr(found, name) for name in facts} == facts
 
 
-def test_audiomoth_with_deployment_or_external_microphone_is_read() -> None:
+def test_audiomoth_deployment_and_external_microphone_are_read() -> None:
     text = "Recorded at 20:26:15 03/09/2024 (UTC) during deployment 0123456789ABCDEF using external microphone at"
     found = read_comment(body(info(f"{text} high gain while battery was 4.9V.")))
     assert (found.start, found.metadata.gain) == (datetime(2024, 9, 3, 20, 26, 15, tzinfo=UTC), "high gain")
