@@ -20,7 +20,7 @@ STEMS = [
 
 
 def write_frogs(root: Path) -> Path:
-    """Write three labels of three groups, one species of a single group, and one background under the GPL."""
+    """Write three labels with three groups each, a species with one group, and backgrounds, one under the GPL."""
     rng = np.random.default_rng(0)
     time_s = np.arange(3 * FROGS_RATE_HZ) / FROGS_RATE_HZ
     frogs = []

@@ -20,7 +20,7 @@ class _Writer:
         self.operators: list[int] = []
 
     def convolution(self, layer: nn.Conv2d, *, small: bool) -> None:
-        """Add a convolution, its kernel in 8 bits where it is small."""
+        """Add a convolution; a small kernel is stored as int8."""
         depthwise = layer.groups > 1
         kernel = layer.weight.detach().permute((1, 2, 3, 0) if depthwise else (0, 2, 3, 1)).contiguous().numpy()
         bias = layer.bias.detach().numpy() if layer.bias is not None else np.zeros(layer.out_channels, np.float32)
@@ -29,7 +29,7 @@ class _Writer:
         self._operator(1 if depthwise else 0, [0, *places])
 
     def logistic(self) -> None:
-        """Add an operator that is no convolution."""
+        """Add an operator that is not a convolution."""
         self._operator(2, [0])
 
     def content(self) -> bytes:
@@ -44,7 +44,7 @@ class _Writer:
         codes = []
         for code in CODES:
             tflite.OperatorCodeStart(build)
-            tflite.OperatorCodeAddDeprecatedBuiltinCode(build, code)  # old readers look here
+            tflite.OperatorCodeAddDeprecatedBuiltinCode(build, code)  # old readers use this field
             tflite.OperatorCodeAddBuiltinCode(build, code)
             codes.append(tflite.OperatorCodeEnd(build))
         known = self._vector(tflite.ModelStartOperatorCodesVector, codes)
@@ -100,7 +100,7 @@ class _Writer:
 
 
 def write_tflite(path: Path, network: nn.Module) -> Path:
-    """Write the convolutions of a network in the order of their working, an operator of another kind behind them."""
+    """Write the convolutions of a network in execution order, and another operator after them."""
     writer = _Writer()
     for number, layer in enumerate(each for each in network.modules() if isinstance(each, nn.Conv2d)):
         writer.convolution(layer, small=number % 2 == 1)

@@ -52,7 +52,7 @@ def test_ratio_of_a_bundle_to_itself_is_one(bundle: Bundle) -> None:
 
 
 def test_bench_lists_every_bundle(bundle: Bundle, quantized: QuantizedBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anura_export.benchmark.measure.BUDGET_S", 0.05)
+    monkeypatch.setattr("anura_export.benchmark.measure.STARTS", 1)
     command = ["bench", "--bundle", str(bundle.path), "--bundle", str(quantized.bundle.path)]
     rows = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
     assert [(row["bundle"], row["precision"]) for row in rows] == [("bundle", "float32"), ("int8", "int8")]

@@ -64,7 +64,7 @@ def test_graph_has_one_gru_node_and_no_batch_norm() -> None:
 
 def test_model_larger_than_2_gb_is_refused() -> None:
     model = build_network(StreamSettings(kind="stream", width=4, hidden=8, dropout=0.0), labels=2)
-    model.huge = torch.nn.Parameter(torch.zeros(1).expand(600_000_000))  # 2.4 GB of the same zero
+    model.huge = torch.nn.Parameter(torch.zeros(1).expand(600_000_000))  # 2.4 GB that share one zero
     with pytest.raises(ModelError, match="2 GB"):
         to_onnx(model)
 
@@ -123,8 +123,9 @@ def test_folder_without_a_bundle_is_not_replaced(trained: Path, tmp_path: Path) 
     assert (tmp_path / "thesis.txt").read_text() == "three years"
 
 
-def test_bundle_is_replaced_by_a_newer_one(trained: Path, tmp_path: Path) -> None:
-    first, _ = export_bundle(trained, tmp_path / "bundle")
-    second, _ = export_bundle(trained, tmp_path / "bundle")
-    assert first.model_sha256 == second.model_sha256
+def test_bundle_is_replaced_by_a_newer_one(bundle: Bundle, trained: Path, tmp_path: Path) -> None:
+    (shutil.copytree(bundle.path, tmp_path / "bundle") / "old.txt").write_text("old")
+    newer, _ = export_bundle(trained, tmp_path / "bundle")
+    assert newer.model_sha256 == bundle.model_sha256
+    assert not (newer.path / "old.txt").exists()
     assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]

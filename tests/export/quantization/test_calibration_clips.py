@@ -33,10 +33,10 @@ def test_ranges_have_each_kind_but_no_held_out(corpus: Corpus) -> None:
 
 def test_range_clips_include_silence_noise_and_clipping(corpus: Corpus) -> None:
     ranges = select_recordings(corpus).ranges
-    *recorded, silence, hiss, clipped = range_clips(ranges, FROGS_RATE_HZ)
+    *recorded, silence, noise, clipped = range_clips(ranges, FROGS_RATE_HZ)
     assert len(recorded) == len(ranges)
     assert not silence.any()
-    assert 0 < np.abs(hiss).max() < 1e-3
+    assert 0 < np.abs(noise).max() < 1e-3
     assert np.mean(np.abs(clipped) == 1) > 0.5
 
 

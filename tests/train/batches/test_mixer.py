@@ -20,7 +20,7 @@ def sounds() -> SourceAudio:
 
 
 def mixer(sounds: SourceAudio, recipe: Recipe, seed: int = 0, example_s: float = 2.0, **changes: object) -> Mixer:
-    # The corner of the low-pass may lie above half of this test's rate.
+    # The corner of the low-pass filter may be above half of this test's sampling rate.
     settings = AugmentSettings.model_validate(recipe.augment.model_dump() | {"low_pass": 0} | changes)
     return Mixer(sounds, settings, example_s, np.random.default_rng(seed))
 
@@ -57,7 +57,7 @@ def test_call_mask_covers_the_inserted_excerpts(sounds: SourceAudio, recipe: Rec
     assert batch.call_mask is not None
     frogs = batch.call_mask.any(1)
     assert 0.1 < (~frogs).mean() < 0.3
-    # Without a background, what is no frog is silence.
+    # Without a background, everything but the frog is silence.
     sounding = batch.waveforms.reshape(200, 50, RATE_HZ // 10).any(2)
     np.testing.assert_array_equal(batch.call_mask[frogs] > 0, sounding[frogs])
     assert 0.1 < (batch.call_mask[frogs] == 0).mean() < 0.9

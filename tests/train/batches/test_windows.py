@@ -25,7 +25,7 @@ LABELS = ("AAA", "BBB")
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> list[Recording]:
-    """Six seconds with a boxed call at 4 s and another species somewhere; a second without a frog elsewhere."""
+    """A recording of 6 s with a box at 4 s and a weak label; a recording of 1 s without a frog at another site."""
     time_s = np.arange(6 * RATE_HZ) / RATE_HZ
     soundfile.write(tmp_path / "long.wav", np.linspace(-0.5, 0.5, len(time_s)), RATE_HZ, subtype="FLOAT")
     soundfile.write(tmp_path / "short.wav", np.full(RATE_HZ, 0.25), RATE_HZ, subtype="FLOAT")

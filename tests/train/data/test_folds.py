@@ -76,7 +76,7 @@ many = st.lists(st.tuples(st.sets(st.sampled_from("ABC")), st.integers(0, 9), st
 
 
 def choir(drawn: list[tuple[set[str], int, int]]) -> list[Recording]:
-    """Recordings with several species each, in groups that may span nights."""
+    """Recordings with several species, in groups that may have several nights."""
     return [
         replace(
             clip(index, "AAA", group),
@@ -104,7 +104,7 @@ def test_night_folds_keep_nights_and_groups_whole(drawn: list[tuple[set[str], in
     recordings = choir(drawn)
     try:
         folds = night_folds(recordings, 2, seed)
-    except ConfigError:  # all nights hang together
+    except ConfigError:  # all nights share groups
         return
     for whole in ({(each.site, each.night) for each in recordings}, {each.group for each in recordings}):
         for one in whole:

@@ -46,7 +46,7 @@ def test_labels_have_training_and_test_groups() -> None:
 
 
 def trials() -> tuple[Corpus, Predictions, Predictions]:
-    """Labels A and B are heard without fault, C is in no test; D is in the test alone."""
+    """Labels A and B are detected without errors, C is in no test, D only in the test."""
     rng = np.random.default_rng(0)
     rows = [(f"t{number}", ["ABC"[number % 3]] if number % 4 else [], "train") for number in range(48)]
     rows += [(f"x{number}", ["A", "B", "D", ""][number % 4 : number % 4 + 1], "test") for number in range(24)]
@@ -69,9 +69,9 @@ def test_mean_over_all_species_includes_undetected_ones(recipe: Recipe) -> None:
     for condition in ("test", "test, recordings with a species"):
         assert found.find("macro-F1 at 0.5", "all", condition).value == pytest.approx(1.0)
         assert found.find("macro-F1 at 0.5", "every species", condition).value == pytest.approx(2 / 4)
-    assert found.find("macro-F1 at 0.5", "every species") is None  # out of fold, there is no such published figure
-    said = "\n".join(summary_of_test_part(found))
-    assert "2 of 4 species" in said
+    assert found.find("macro-F1 at 0.5", "every species") is None  # there is no such published out-of-fold figure
+    summary = "\n".join(summary_of_test_part(found))
+    assert "2 of 4 species" in summary
     assert not list(summary_of_test_part(evaluate(recipe, corpus, trial)))
 
 
@@ -86,7 +86,7 @@ def test_species_of_one_fold_is_excluded_from_fold_mean(recipe: Recipe) -> None:
 
 
 def with_test(corpus: Corpus) -> Corpus:
-    """Set the third group of each species aside."""
+    """Put the third group of each species into the test part."""
     set_aside = [replace(each, split="test" if each.group.endswith("2") else "train") for each in corpus.recordings]
     return replace(corpus, recordings=tuple(set_aside))
 
@@ -117,13 +117,13 @@ def test_folds_by_site_are_written_as_published_folds(tmp_path: Path) -> None:
 
 
 def small(plan: Path, home: Path) -> Path:
-    """Give every recipe of a plan so little to do that a test may do it."""
+    """Reduce the budget of each recipe in a plan to one step."""
     values = yaml.safe_load(plan.read_text(encoding="utf-8"))
-    picture = {"model": {"features": {"height": 32, "width": 32}}}
+    image = {"model": {"features": {"height": 32, "width": 32}}}
     for entry in values["recipes"]:
         entry["changes"] = {"steps": 1, "epochs": None, "batch_size": 4, "folds": 2}
         if "anuraset" in entry["recipe"]:
-            entry["changes"] |= picture
+            entry["changes"] |= image
         entry["recipe"] = str(plan.parent / entry["recipe"])
     path = home / "plan.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -138,7 +138,7 @@ def test_three_commands_train_three_models_on_anuraset(tmp_path: Path, monkeypat
     guide = (ROOT / "docs/how-to/train-a-model.md").read_text(encoding="utf-8")
     blocks = guide.partition("in three commands")[2].partition("With your own annotations")[0].split("```sh\n")[1:]
     commands = [line for block in blocks for line in block.partition("```")[0].splitlines()]
-    assert len(commands) == 6  # the three, those of published windows, and folds by site and by night
+    assert len(commands) == 6  # three, the published windows, folds by site and by night
     places = {"build/anuraset/results.md": tmp_path / "page.md", "/media/data/raw": raw, "/media/data/anuraset": data}
     places |= {"build/anuraset": out, "train/anuraset.yaml": plan, "--folds 5": "--folds 2"}
     for command in commands:

@@ -41,11 +41,11 @@ def test_overlay_uses_another_site_and_union_of_labels(backgrounds: Backgrounds)
 
 def test_overlay_is_deterministic_and_copies_its_inputs(backgrounds: Backgrounds) -> None:
     call, target = noise(9), np.array([1, 0, 0], np.float32)
-    kept = call.copy(), target.copy()
+    copies = call.copy(), target.copy()
     first, second = (overlay(call, target, "x", backgrounds, (0, 9), np.random.default_rng(4)) for _ in range(2))
     assert np.array_equal(first[0], second[0])
-    assert np.array_equal(call, kept[0])
-    assert np.array_equal(target, kept[1])
+    assert np.array_equal(call, copies[0])
+    assert np.array_equal(target, copies[1])
 
 
 def test_overlay_accepts_silence() -> None:

@@ -38,7 +38,7 @@ def test_log_mel_equals_torchaudio(hop: int, window: int) -> None:
     audio = audio[:, : audio.shape[1] // hop * hop]
     reference = MelSpectrogram(RATE_HZ, window, window, hop, 50.0, 10_000.0, 0, MELS, center=False)
     padded = functional.pad(audio, (window - hop, 0))
-    # Ours is scaled so that a full-scale sine has power 1 in its bin.
+    # LogMel is scaled so that a full-scale sine has power 1 in its bin.
     power = reference(padded) * (2 / torch.hann_window(window).sum()) ** 2
     expected = (10 * torch.log10(power + FLOOR) - MEAN_DB) / STD_DB
     found, _ = log_mel(audio, log_mel.silence(2))
@@ -89,7 +89,7 @@ def test_window_is_preceded_by_silence(log_mel: LogMel) -> None:
 
 def test_fbank_equals_kaldi() -> None:
     audio = noise(40)[:, :8_000]
-    # AST takes the mean from the waveform first; each frame loses its own anyway.
+    # AST subtracts the mean of the waveform first; this has no effect, because each frame loses its own mean.
     expected = torch.stack(
         [
             kaldi.fbank(

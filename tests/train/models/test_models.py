@@ -18,7 +18,7 @@ from anura_train.models.window import WindowNet
 
 @pytest.fixture(scope="module")
 def stream() -> StreamNet:
-    """A network with random weights, larger than at birth: its scores must move for a law to mean anything."""
+    """A network with large random weights: constant scores would pass any of these tests."""
     torch.manual_seed(0)
     net = StreamNet(labels=3, width=8, hidden=16, dropout=0.3).eval()
     with torch.no_grad():
@@ -39,10 +39,10 @@ def window() -> WindowNet:
 
 
 def noise(steps: int, seed: int = 0) -> Tensor:
-    """Noise whose loudness changes with each step, (1, samples)."""
+    """Noise with another level in each frame, (1, samples)."""
     rng = np.random.default_rng(seed)
-    loudness = np.repeat(10 ** rng.uniform(-3, -0.5, steps), FRAME_SAMPLES)
-    return torch.from_numpy((rng.normal(size=(1, steps * FRAME_SAMPLES)) * loudness).astype(np.float32))
+    level = np.repeat(10 ** rng.uniform(-3, -0.5, steps), FRAME_SAMPLES)
+    return torch.from_numpy((rng.normal(size=(1, steps * FRAME_SAMPLES)) * level).astype(np.float32))
 
 
 @torch.no_grad()
@@ -54,8 +54,8 @@ def test_scores_change_over_time(stream: StreamNet) -> None:
     assert whole(stream, noise(40)).std(1).min() > 0.02
 
 
-@hypothesis_settings(max_examples=25)
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(0, 5))
+@hypothesis_settings(max_examples=12)
+@given(st.lists(st.integers(1, 25), min_size=1, max_size=6), st.integers(0, 5))
 def test_chunk_length_does_not_change_the_output(stream: StreamNet, steps: list[int], seed: int) -> None:
     audio = noise(sum(steps), seed)
     states, parts = stream.initial_state(1), []
@@ -66,13 +66,13 @@ def test_chunk_length_does_not_change_the_output(stream: StreamNet, steps: list[
     assert torch.allclose(torch.cat(parts, 1), whole(stream, audio), atol=1e-5)
 
 
-@hypothesis_settings(max_examples=25)
+@hypothesis_settings(max_examples=8)
 @given(st.integers(1, 39))
 def test_scores_do_not_depend_on_later_samples(stream: StreamNet, steps: int) -> None:
-    heard, changed = noise(40), noise(40)
+    audio, changed = noise(40), noise(40)
     changed[:, steps * FRAME_SAMPLES :] = noise(40, seed=9)[:, steps * FRAME_SAMPLES :]
-    assert torch.equal(whole(stream, heard)[:, :steps], whole(stream, changed)[:, :steps])
-    assert not torch.equal(whole(stream, heard)[:, steps:], whole(stream, changed)[:, steps:])
+    assert torch.equal(whole(stream, audio)[:, :steps], whole(stream, changed)[:, :steps])
+    assert not torch.equal(whole(stream, audio)[:, steps:], whole(stream, changed)[:, steps:])
 
 
 def test_examples_of_a_batch_are_independent(stream: StreamNet) -> None:
@@ -95,7 +95,7 @@ def test_recording_is_scored_to_its_last_sample(stream: StreamNet, samples: int,
 
 
 def test_predicted_frames_equal_the_streamed_ones(stream: StreamNet) -> None:
-    """It gives them late, when it has heard what it looks ahead: silence after the end."""
+    """The device returns them after the lookahead, which is silence after the end."""
     audio, ahead = noise(20), stream.lookahead_samples // FRAME_SAMPLES
     with torch.no_grad():
         given_late = whole(stream, torch.nn.functional.pad(audio, (0, stream.lookahead_samples)))[0, ahead:]

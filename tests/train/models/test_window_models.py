@@ -30,7 +30,7 @@ def settings(values: dict[str, Any], **changes: Any) -> ModelSettings:
 
 
 def sketch(values: ModelSettings, labels: int = 3) -> WindowNet:
-    """A network of the right shapes and no numbers, so that the largest costs nothing."""
+    """A network without values, only shapes, so that large ones need no memory."""
     with torch.device("meta"):
         net = build_network(values, labels)
     assert isinstance(net, WindowNet)
@@ -85,7 +85,7 @@ def test_examples_of_a_batch_are_independent(values: dict[str, Any]) -> None:
 
 
 def deit(positions: int, colours: int) -> dict[str, Tensor]:
-    """Weights with the names and shapes that DeiT-tiny and the AST made of it are published with."""
+    """Weights with the names and shapes of the published DeiT-tiny and of AST."""
     width = 192
     shapes: dict[str, tuple[int, ...]] = {
         "cls_token": (1, 1, width),
@@ -115,7 +115,7 @@ def deit(positions: int, colours: int) -> dict[str, Tensor]:
 
 
 def audioset(positions: int) -> dict[str, Tensor]:
-    """As `audioset_10_10_0.4593.pth`: a DeiT under `module.v.`, and a head of 527 classes."""
+    """Like `audioset_10_10_0.4593.pth`: a DeiT under `module.v.`, and a head of 527 classes."""
     weights = {f"module.v.{name}": value for name, value in deit(positions, colours=1).items()}
     head = {"0.weight": (192,), "0.bias": (192,), "1.weight": (527, 192), "1.bias": (527,)}
     return weights | {f"module.mlp_head.{name}": torch.randn(shape) for name, shape in head.items()}
@@ -229,7 +229,7 @@ def test_yamnet_file_is_read_exactly(tmp_path: Path) -> None:
     load_pretrained(other, settings(YAMNET, pretrained=str(path)))
     for name, value in net.body.state_dict().items():
         if name.startswith("layers"):
-            # Kernels of 8 bits: half a step of each channel.
+            # int8 kernels: the error is half a step of each channel.
             torch.testing.assert_close(other.state_dict()[f"body.{name}"], value, rtol=0, atol=value.abs().max() / 250)
 
 

@@ -71,7 +71,7 @@ def test_known_errors_of_anuraset_are_warnings(raw: Path) -> None:
         StrongLabel("BOAFAB", 1, 2),
         StrongLabel("LEPFUS", 5, 6, quality="H"),
     )
-    told = "\n".join(map(str, findings.warnings))
+    warnings = "\n".join(map(str, findings.warnings))
     for line, what in {
         4: "not `onset <tab> offset <tab> label`",
         5: "onset 2 s is not before offset 1 s",
@@ -80,9 +80,9 @@ def test_known_errors_of_anuraset_are_warnings(raw: Path) -> None:
         8: "ends after the recording's end at 6.00 s; cut there",
         9: "begins after the recording's end",
     }.items():
-        assert f"{track.name}, line {line}: {what}" in told
-    assert "1 label tracks without a recording" in told
-    assert "line 22: BOAFAB: not a calling index from 0 to 3" in told
+        assert f"{track.name}, line {line}: {what}" in warnings
+    assert "1 label tracks without a recording" in warnings
+    assert "line 22: BOAFAB: not a calling index from 0 to 3" in warnings
 
 
 def test_all_recordings_without_labels_or_audio_are_errors(raw: Path) -> None:
@@ -92,7 +92,7 @@ def test_all_recordings_without_labels_or_audio_are_errors(raw: Path) -> None:
     findings = Findings()
     assert len(read_labelled_minutes(raw, findings).recordings) == 18
     assert len(findings.errors) == 2
-    assert {fault.message.split(";")[0].split(":")[0] for fault in findings.errors} == {
+    assert {error.message.split(";")[0].split(":")[0] for error in findings.errors} == {
         "has no label track",
         "cannot be decoded",
     }
@@ -115,7 +115,7 @@ def test_windows_are_found_by_both_file_names(tmp_path: Path, folder: str, by_sa
     (window,) = read_windows(tmp_path, findings).recordings
     assert window.path == file
     assert (window.group, window.split, window.codes) == ("INCT4_20191101_190000", "train", ("SPHSUR",))
-    assert [oddity.message.partition(";")[0] for oddity in findings.warnings] == [
+    assert [warning.message.partition(";")[0] for warning in findings.warnings] == [
         "species_number is not the number of species in 1 rows",
         "no recording of BOAFAB",
     ]
@@ -132,7 +132,7 @@ def test_invalid_window_rows_are_errors(tmp_path: Path) -> None:
     )
     findings = Findings()
     read_windows(tmp_path, findings)
-    assert [str(fault).partition("metadata.csv, ")[2].partition(";")[0] for fault in findings.errors] == [
+    assert [str(error).partition("metadata.csv, ")[2].partition(";")[0] for error in findings.errors] == [
         f"line 3: INCT4/{stem}_0_3.wav is listed twice",
         "line 4: min_t, max_t: not whole seconds",
         "line 5: SPHSUR: neither 0 nor 1",

@@ -130,7 +130,7 @@ def test_errors_name_table_line_and_column(tmp_path: Path) -> None:
         "recordings.csv, line 7: name: d.wav is listed twice",
         "labels.csv: 'z.wav' is not in recordings.csv",
     ]
-    found = [str(fault).removeprefix(f"{tmp_path}/") for fault in findings.errors]
+    found = [str(error).removeprefix(f"{tmp_path}/") for error in findings.errors]
     assert len(found) == len(expected), found
     for report, wanted in zip(found, expected, strict=True):
         assert report.startswith(wanted), report
@@ -138,7 +138,7 @@ def test_errors_name_table_line_and_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "fault"),
+    ("content", "error"),
     [
         (b"file,kind\na.wav,rain\n", "line 1: no column 'labels' \\(found file, kind\\)"),
         (b"", "line 1: no column 'file', 'labels' \\(found nothing\\)"),
@@ -147,7 +147,7 @@ def test_errors_name_table_line_and_column(tmp_path: Path) -> None:
         (b"file,labels\n" + b"x" * 200_000, "line 2: field larger than field limit"),
     ],
 )
-def test_invalid_csv_file_is_refused(tmp_path: Path, content: bytes, fault: str) -> None:
+def test_invalid_csv_file_is_refused(tmp_path: Path, content: bytes, error: str) -> None:
     (tmp_path / "recordings.csv").write_bytes(content)
-    with pytest.raises(SourceError, match=fault):
+    with pytest.raises(SourceError, match=error):
         read_corpus(tmp_path)

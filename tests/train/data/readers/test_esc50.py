@@ -54,7 +54,7 @@ def test_parts_of_one_insect_recording_are_one_group(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tables", "fault"),
+    ("tables", "error"),
     [
         ({}, "one table of clips (found none)"),
         ({"a.csv": "x\n", "b.csv": "x\n"}, "one table of clips (found a.csv, b.csv)"),
@@ -63,12 +63,12 @@ def test_parts_of_one_insect_recording_are_one_group(tmp_path: Path) -> None:
         ({"a.csv": "file,label,fold\na,b,1\na,b,1\n"}, "a is listed twice"),
     ],
 )
-def test_unusable_split_table_is_an_error(tmp_path: Path, tables: dict[str, str], fault: str) -> None:
+def test_unusable_split_table_is_an_error(tmp_path: Path, tables: dict[str, str], error: str) -> None:
     for name, text in tables.items():
         (tmp_path / name).write_text(text)
     findings = Findings()
     read_split_table(tmp_path, findings)
-    assert fault in str(findings.errors[0])
+    assert error in str(findings.errors[0])
 
 
 @pytest.mark.skipif("ANURA_DATA" not in os.environ, reason="ANURA_DATA names no folder with ESC-10")

@@ -72,9 +72,9 @@ def test_invalid_raven_rows_are_errors(sound: Path) -> None:
     (sound / "species.csv").write_text("code\nHYLCIN\n")
     findings = Findings()
     read_raven_folder(sound, findings)
-    told = [str(fault).removeprefix(f"{sound}/") for fault in findings.errors]
+    errors = [str(error).removeprefix(f"{sound}/") for error in findings.errors]
     for report, wanted in zip(
-        told,
+        errors,
         [
             "POND_20240501_233000.txt, line 2: onset 0.4 s is not before",
             "POND_20240501_233000.txt, line 3: could not convert string to float: 'x'",
@@ -85,7 +85,7 @@ def test_invalid_raven_rows_are_errors(sound: Path) -> None:
         ],
         strict=True,
     ):
-        assert report.startswith(wanted), told
+        assert report.startswith(wanted), errors
 
 
 def test_equal_file_names_use_labels_of_their_folder(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_invalid_audacity_lines_are_errors_with_line_number(sound: Path) -> None
     (sound / "POND_20240502_003000.txt").write_bytes(b"\xff\xfe\x00")
     findings = Findings()
     read_audacity_folder(sound, findings)
-    assert [fault.message.split(";")[0].split(":")[0] for fault in findings.errors] == [
+    assert [error.message.split(";")[0].split(":")[0] for error in findings.errors] == [
         "not `onset <tab> offset <tab> label`",
         "onset or offset is not a number",
         "the label is not CODE or CODE_Q with Q one of L, M, H",

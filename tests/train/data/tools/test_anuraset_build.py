@@ -23,7 +23,7 @@ from anura_train.data.tools.anuraset_build import (
 RATE_HZ = 22_050
 
 AS_RECORDED = {"band_pass": False, "normalise": False}
-"""Filtering takes most of the time, and most tests are not about it."""
+"""No filter: it takes most of the time, and most tests do not need it."""
 
 
 def build(raw: Path, out: Path, **changes: float) -> list[dict[str, str]]:
@@ -33,7 +33,7 @@ def build(raw: Path, out: Path, **changes: float) -> list[dict[str, str]]:
 
 
 def milliseconds(raw: Path, stem: str) -> dict[str, np.ndarray]:
-    """Return of each species in which milliseconds it calls, straight from the label track."""
+    """Return for each species the milliseconds in which it calls, read from the label track."""
     calls = {code: np.zeros(6_000, bool) for code in ("SPHSUR", "BOAFAB", "LEPFUS")}
     (track,) = raw.glob(f"strong_labels/strong_labels/*/{stem}.txt")
     for line in track.read_text().splitlines():
@@ -44,7 +44,7 @@ def milliseconds(raw: Path, stem: str) -> dict[str, np.ndarray]:
 
 def test_window_labels_match_independent_count(raw: Path, tmp_path: Path) -> None:
     rows = build(raw, tmp_path / "windows", **AS_RECORDED)
-    assert len(rows) == 19 * 4 + 2  # the short recording fills two windows
+    assert len(rows) == 19 * 4 + 2  # the short recording has two windows
     for row in rows:
         inside = slice(1_000 * int(row["min_t"]), 1_000 * int(row["max_t"]))
         for code, calls in milliseconds(raw, row["fname"]).items():
@@ -93,11 +93,11 @@ def test_split_keeps_minutes_whole_and_follows_the_seed(raw: Path, tmp_path: Pat
     rows = build(raw, tmp_path, **AS_RECORDED)
     corpus = read_windows(tmp_path, Findings())
     check_disjoint(corpus.recordings, {each.name: each.split for each in corpus.recordings})
-    tested = {each.group for each in corpus.recordings if each.split == "test"}
-    assert len(tested) == 6  # 30 % of 20
+    test_part = {each.group for each in corpus.recordings if each.split == "test"}
+    assert len(test_part) == 6  # 30 % of 20
     assert build(raw, tmp_path, **AS_RECORDED) == rows
     other = {row["fname"] for row in build(raw, tmp_path, seed=1, **AS_RECORDED) if row["subset"] == "test"}
-    assert other != tested
+    assert other != test_part
 
 
 def test_window_has_louder_channel_and_published_peak(raw: Path, tmp_path: Path) -> None:
@@ -116,8 +116,8 @@ def test_band_pass_removes_other_frequencies() -> None:
 
     def gain_db(pitch_hz: float) -> float:
         tone = np.sin(2 * np.pi * pitch_hz * time_s).astype(np.float32) / 2
-        kept = prepare(tone, AnurasetWindowSettings(normalise=False))
-        return float(10 * np.log10(np.square(kept[middle]).mean() / np.square(tone[middle]).mean()))
+        filtered = prepare(tone, AnurasetWindowSettings(normalise=False))
+        return float(10 * np.log10(np.square(filtered[middle]).mean() / np.square(tone[middle]).mean()))
 
     assert gain_db(1_000) == pytest.approx(0, abs=0.1)
     assert gain_db(10_000) == pytest.approx(-6, abs=0.2)  # -3 dB, forwards and backwards

@@ -19,7 +19,7 @@ def write_sound(path: Path, seed: int) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A good data set of four recordings, two of each species, in a train and a test part."""
+    """A valid data set of four recordings, two of each species, in a train and a test part."""
     for index in range(4):
         write_sound(tmp_path / f"{index}.wav", index)
     (tmp_path / "recordings.csv").write_text(
@@ -54,7 +54,7 @@ def test_report_has_every_error(folder: Path) -> None:
     add(folder / "recordings.csv", "copy.wav,BBB,g0,test\nempty.wav,AAB,g4,\n0.wav,AAA,g0,train\n4.wav\n")
     add(folder / "labels.csv", "0.wav,AAA,0.5,1.2\n0.wav,AAA,1.01,1.02\n0.wav,AAA,0.5,0.4\n0.wav,CCC,0.1,0.2\n")
     add(folder / "species.csv", "ZZZ\n")
-    found = [str(fault).replace(f"{folder}/", "") for fault in examine(folder).errors]
+    found = [str(error).replace(f"{folder}/", "") for error in examine(folder).errors]
     expected = [
         "labels.csv, line 5: 0.wav, AAA: onset 0.5 s is not before offset 0.4 s",
         "labels.csv, line 6: code 'CCC' is not in species.csv",
@@ -78,8 +78,8 @@ def test_report_has_every_error(folder: Path) -> None:
 def test_leak_between_published_parts_is_an_error(folder: Path) -> None:
     table = folder / "recordings.csv"
     table.write_text(table.read_text().replace("g3,test", "g1,test"))
-    (fault,) = examine(folder).errors
-    assert "group 'g1' is split between train and test by 3.wav" in str(fault)
+    (error,) = examine(folder).errors
+    assert "group 'g1' is split between train and test by 3.wav" in str(error)
 
 
 def test_silence_and_species_of_one_group_are_warnings(folder: Path) -> None:
@@ -89,7 +89,7 @@ def test_silence_and_species_of_one_group_are_warnings(folder: Path) -> None:
     table.write_text(table.read_text().replace("2.wav,AAA,g2,test", "2.wav,BBB,g2,test"))
     findings = examine(folder)
     assert not findings.errors
-    assert [oddity.message.partition(";")[0] for oddity in findings.warnings] == [
+    assert [warning.message.partition(";")[0] for warning in findings.warnings] == [
         "is digital silence",
         "is digital silence",
         "one group of recordings is not enough for a test",
