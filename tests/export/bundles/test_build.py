@@ -107,7 +107,8 @@ def test_window_model_and_bundle_give_equal_scores(settings: ModelSettings, tmp_
     assert manifest.parity is not None
     assert manifest.parity.overall.largest <= TOLERANCE
     graph = onnx.load_from_string(bundle.model).graph
-    integers = [node.op_type for node in graph.node if node.name in quantizable_layers(graph)]
+    layers = quantizable_layers(graph)
+    integers = [node.op_type for node in graph.node if node.name in layers]
     assert set(integers) == {"MatMul"} if settings.kind == "ast" else "Conv" in integers
 
 
