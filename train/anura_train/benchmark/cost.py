@@ -70,7 +70,7 @@ def measure_cost(settings: ModelSettings) -> ModelCost:
         model.frame_logits(features.to(next(model.parameters()).device))
     return ModelCost(
         parameters=sum(weight.numel() for weight in model.parameters()),
-        # A window is scored each second, whatever its length.
+        # A window is scored each second, for any length of the window.
         mmac_per_s=counter.get_total_flops() / 2e6 / (STREAM_S if streams else HOP_S),
         input_s=round(model.window_samples / model.rate_hz, 3),
         rate_hz=model.rate_hz,

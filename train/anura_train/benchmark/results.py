@@ -52,7 +52,7 @@ def evaluate_folder(out: Path, recipe: Recipe, corpus: Corpus) -> BenchmarkResul
 
 
 def regroup(result: BenchmarkResult, grouped: Corpus) -> BenchmarkResult:
-    """Evaluate again with the groups of another corpus, whatever the groups of the split were."""
+    """Evaluate again with the groups of another corpus instead of those of the split."""
     by_name = {each.name: each for each in grouped.recordings}
     recordings = tuple(by_name[each.name] for each in result.predictions.recordings)
     predictions = replace(result.predictions, recordings=recordings)

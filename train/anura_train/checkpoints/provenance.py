@@ -4,19 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
+from anura_edge.config.yaml_loader import Section
 from anura_train.data import Corpus, Recording
 from anura_train.recipe import Recipe
 
 MAX_NAMES_PER_LINE = 20
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Species(_Frozen):
+class Species(Section):
     """One label and the recordings that it was learnt from."""
 
     code: str
@@ -26,7 +21,7 @@ class Species(_Frozen):
     groups: int
 
 
-class Provenance(_Frozen):
+class Provenance(Section):
     """Everything that a model card says about the origin of the weights."""
 
     recipe: Recipe

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
+from anura_edge.config.yaml_loader import Section
 from anura_edge.errors import ModelError
 from anura_train.evaluation.bootstrap import Estimate
 
@@ -19,13 +20,13 @@ TEST_MEASURES = ("macro-F1 uncalibrated, at 0.5", "macro-F1 at 0.5", "macro-F1 t
 JSON, CSV = "evaluation.json", "evaluation.csv"
 
 
-class StrictResult(BaseModel):
-    """A frozen part of an evaluation. Unknown keys and numbers that are not finite are errors."""
+class FiniteSection(Section):
+    """A part of an evaluation. Numbers that are not finite are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
-class MetricResult(StrictResult):
+class MetricResult(FiniteSection):
     """The value of a metric with its 95 % interval. docs/reference/metrics.md defines each measure."""
 
     measure: str
@@ -51,7 +52,7 @@ class MetricResult(StrictResult):
         return cls(measure=measure, of=of, condition=condition, value=value, low=low, high=high, recordings=recordings)
 
 
-class LabelSummary(StrictResult):
+class LabelSummary(FiniteSection):
     """A label and the recordings that it is evaluated on."""
 
     code: str
@@ -62,7 +63,7 @@ class LabelSummary(StrictResult):
     """Number of folds that contain the label. If one, no model that is tested on it has learnt it."""
 
 
-class Evaluation(StrictResult):
+class Evaluation(FiniteSection):
     """All metrics of a recipe on a data set."""
 
     schema_version: Literal[1] = 1

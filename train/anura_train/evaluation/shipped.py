@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from anura_edge.audio import FloatArray
+from anura_edge.config.yaml_loader import Section
 from anura_edge.errors import ModelError
 from anura_edge.inference.manifest import Metric
 from anura_train.checkpoints.final import HELD_OUT_LOGITS, REPORT, load_checkpoint, load_logits
@@ -34,11 +35,7 @@ from anura_train.evaluation.thresholds import (
 )
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SpeciesFigures(_Frozen):
+class SpeciesFigures(Section):
     """Metrics of one species, out of fold, at its shipped threshold."""
 
     code: str
@@ -50,7 +47,7 @@ class SpeciesFigures(_Frozen):
     """Recordings of other species with an event of it."""
 
 
-class ShippedReport(_Frozen):
+class ShippedReport(Section):
     """Everything that a bundle takes from the evaluation."""
 
     slope: float

@@ -136,5 +136,4 @@ def _lines(activity: Activity) -> Plot:
 
 
 def _top(shares: NDArray[np.float64]) -> float:
-    known = shares[~np.isnan(shares)]
-    return max(0.01, float(known.max()))
+    return max(0.01, float(np.nanmax(shares)))

@@ -36,7 +36,7 @@ class Teachers:
     def loss(self, logits: Tensor, audio: Tensor, rate_hz: int, call_mask: Tensor | None = None) -> Tensor:
         """Compare the logits of a student, (B, frames, labels), with those of the teachers for the same audio (B, N).
 
-        Where `call_mask` (B, moments) is 0, no frog is in the mixture, and the target is 0 whatever the teachers say.
+        Where `call_mask` (B, moments) is 0, no frog is in the mixture: the target is 0 for any teacher scores.
         """
         example_logits, second_logits = self.predict(audio, rate_hz)
         call_mask = logits.new_ones(len(logits), self.seconds) if call_mask is None else call_mask
