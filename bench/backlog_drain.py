@@ -33,7 +33,7 @@ from anura_edge.wire import Provenance, Status
 
 NAMESPACE, HERE, THERE = "anura-drain", "anura-here", "anura-there"
 BROKER = "10.213.77.2"
-MADE_BY = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
+PROVENANCE = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
 LABELS = ("PSECRU", "Pseudacris crucifer"), ("LITSPH", "Lithobates sphenocephalus"), ("ANAAME", "Anaxyrus americanus")
 PER_EFFORT = 10
 
@@ -45,7 +45,7 @@ def event(n: int, rng: random.Random) -> Event:
     begin = datetime(2026, 4, 12, 20, tzinfo=UTC) + timedelta(seconds=7 * n)
     onset, length = rng.randrange(80_000_000), rng.randrange(20_000, 300_000)
     return Event(
-        id=event_id(recording, n, label, MADE_BY.model_sha256),
+        id=event_id(recording, n, label, PROVENANCE.model_sha256),
         label=label,
         scientific_name=name,
         recording=recording,
@@ -66,7 +66,7 @@ def effort(n: int) -> Effort:
     """Return an effort row of one minute."""
     recording, begin = f"{n // 300:032x}", datetime(2026, 4, 12, 20, tzinfo=UTC) + timedelta(seconds=7 * n)
     return Effort(
-        id=effort_id(recording, n, EffortState.ANALYSED, MADE_BY.model_sha256),
+        id=effort_id(recording, n, EffortState.ANALYSED, PROVENANCE.model_sha256),
         recording=recording,
         recording_name=f"Data/SITE_{begin:%Y%m%d_%H}0000.wav",
         state=EffortState.ANALYSED,
@@ -153,13 +153,13 @@ def measure(folder: Path, kbit: int, rows: int) -> None:
         worker.start()  # the broker does not run yet
         events = [event(n, rng) for n in range(rows)]
         for n in range(0, rows, PER_EFFORT):
-            journal.commit(events[n : n + PER_EFFORT], [effort(n)], MADE_BY)
+            journal.commit(events[n : n + PER_EFFORT], [effort(n)], PROVENANCE)
         stored = sum(file.stat().st_size for file in folder.glob("journal.db*"))
         waiting = journal.outbox.pending_count()
         with process("mosquitto", "-c", str(conf)), process(sys.executable, "-c", run_base, "run", *options):
             connected = wait_until(lambda: worker.problem is None)
             alert = replace(event(rows, rng), id=uuid4())
-            journal.commit([alert], [], MADE_BY)
+            journal.commit([alert], [], PROVENANCE)
             worker.wake()
             first_alert = wait_until(lambda: base.exists() and alert.id in ids_at(base))
             drained = wait_until(lambda: journal.outbox.pending_count() == 0)

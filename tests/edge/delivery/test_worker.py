@@ -26,7 +26,7 @@ from anura_edge.events import Effort, EffortState, Event
 from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.journal import Journal
 
-MADE_BY = wire.Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
+PROVENANCE = wire.Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
 START = datetime(2025, 4, 12, 20, 30, tzinfo=UTC)
 
 
@@ -140,7 +140,7 @@ def base(broker: Broker) -> Iterator[FakeBase]:
 
 def store_events(journal: Journal, count: int) -> set[UUID]:
     there = events(count)
-    journal.commit(there, [effort()], MADE_BY)
+    journal.commit(there, [effort()], PROVENANCE)
     return {event.id for event in there}
 
 
@@ -264,7 +264,7 @@ def test_oversize_row_becomes_a_dead_letter_and_others_arrive(
     # Random, or compression would make it small.
     name = "".join(map(chr, random.Random(0).sample(range(0x4E00, 0x9FFF), 500)))
     small, large = store_events(journal, 2), replace(events(1)[0], recording_name=name)
-    journal.commit([large], [], MADE_BY)  # row 4, after two events and an effort
+    journal.commit([large], [], PROVENANCE)  # row 4, after two events and an effort
     small |= store_events(journal, 2)
     start_worker(broker.port)
     eventually(lambda: is_drained(journal))
@@ -369,7 +369,7 @@ def test_refused_row_becomes_a_dead_letter(
     base = FakeBase(broker.port)
     bad = replace(events(1)[0], label="BAD")
     good = store_events(journal, 50)
-    journal.commit([bad], [], MADE_BY)
+    journal.commit([bad], [], PROVENANCE)
     good |= store_events(journal, 50)
     start_worker(broker.port, resend_s=3_600)
     eventually(lambda: is_drained(journal))
