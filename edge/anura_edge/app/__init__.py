@@ -1,1 +1,1 @@
-"""Entry points of the device program: scan files, run with a microphone, diagnose."""
+"""The device program: scan files, run with a microphone, and check the device."""

@@ -1,1 +1,1 @@
-"""Clocks: time of a sample, monotonic time."""
+"""Clocks: the time of a sample, and monotonic time."""

@@ -27,7 +27,7 @@ class IndexedClip:
 
 
 class ClipIndex:
-    """Threads may share it. Each call is one transaction.
+    """The index of saved clips. Threads may share it. Each call is one transaction.
 
     Each call raises JournalError if the journal cannot be used, and JournalFullError if an entry has no room.
     """

@@ -20,7 +20,7 @@ DEVICE_PROVENANCE = Provenance(model_id="", model_version="", model_sha256="", c
 
 
 class Journal:
-    """Threads may share it. Each call is one transaction.
+    """The journal of one device. Threads may share it. Each call is one transaction.
 
     Each call raises JournalError if the journal cannot be used, and JournalFullError if there is no room.
     """

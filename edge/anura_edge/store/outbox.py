@@ -10,7 +10,7 @@ from anura_edge.wire import Row
 
 
 class Outbox:
-    """Rows by sequence number. Threads may share it. Each call is one transaction.
+    """The pending rows, by sequence number. Threads may share it. Each call is one transaction.
 
     Each call raises JournalError if the journal cannot be used.
     """

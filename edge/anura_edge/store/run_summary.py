@@ -13,7 +13,7 @@ Number = TypeVar("Number", int, float)
 
 @dataclass
 class RunSummary:
-    """Threads may share it."""
+    """Counts of one run. Threads may share it."""
 
     new: int = 0
     """Recordings analysed."""

@@ -46,7 +46,7 @@ class PendingWrite:
 
 
 class WriteQueue:
-    """Writes in their order. Not thread-safe: `ResultWriter` has a lock."""
+    """Pending writes in their order. Not thread-safe: `ResultWriter` has a lock."""
 
     def __init__(self) -> None:
         self._writes: deque[PendingWrite] = deque()

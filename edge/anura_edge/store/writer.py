@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class ResultWriter:
-    """Threads may share it. While the disk is full, results wait in memory."""
+    """Writes and counts results. While the disk is full they wait in memory. Threads may share it."""
 
     def __init__(
         self,

@@ -98,7 +98,7 @@ class Health(Message):
 
 
 def is_stale(health: Health, received_utc: datetime | None, now: datetime) -> bool:
-    """Tell whether a device's last health message is too old to describe it now.
+    """Return whether a device's last health message is too old to describe its state now.
 
     `received_utc` is None for a message that the broker had retained: its age is not known, so it is stale.
     """
