@@ -70,10 +70,10 @@ def quantize_command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the int8 version of a bundle, and report whether it is faster and how much its scores change.
+    """Quantize a bundle to int8.
 
-    Some recordings, silence and clipped audio are used for calibration of the ranges; the two bundles are compared on
-    other recordings.
+    The report shows whether int8 is faster and how much its scores change. Some recordings, silence and clipped audio
+    are used for calibration of the ranges; the two bundles are compared on other recordings.
 
     Example: anura-export quantize --bundle build/models/resnet18 --data ../data --out build/models/resnet18-int8
     """
@@ -92,7 +92,9 @@ def parity_command(
     data: Data,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two bundles on recordings: changes of probabilities and decisions, time and size.
+    """Compare two bundles on recordings.
+
+    The report shows changes of probabilities and decisions, time and size.
 
     Example: anura-export parity --bundle build/models/resnet18-int8 --against build/models/resnet18 --data ../data
     """
@@ -113,7 +115,9 @@ def bench_command(
     bundle: Annotated[list[Path], typer.Option(help="Folder of a bundle; repeatable.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Measure bundles: speed with one and two threads, multiply-adds, size, cold start and memory.
+    """Measure the cost of bundles.
+
+    The table shows speed with one and two threads, multiply-adds, size, cold start and memory.
 
     Example: anura-export bench --bundle build/models/resnet18 --bundle build/models/resnet18-int8
     """

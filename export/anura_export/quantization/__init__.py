@@ -1,1 +1,1 @@
-"""Post-training int8 quantization and what it costs in accuracy."""
+"""Post-training int8 quantization, and its loss of accuracy."""

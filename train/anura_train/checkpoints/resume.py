@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from timm.utils import ModelEmaV3
-from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -18,10 +17,8 @@ from anura_edge.errors import ModelError
 from anura_train.checkpoints.files import replace_file
 from anura_train.data import Corpus
 from anura_train.models import Net, build_network
-from anura_train.models.weights import load_torch_file
+from anura_train.models.weights import StateDict, load_torch_file
 from anura_train.recipe import Recipe
-
-Weights = dict[str, Tensor]
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +37,7 @@ class TrainState:
     step: int = 0
     """Completed steps."""
     best_f1: float = -math.inf
-    best: Weights | None = None
+    best: StateDict | None = None
     """Averaged weights of the best epoch, where the recipe stops early."""
     stale: int = 0
     """Epochs since then."""
@@ -105,7 +102,7 @@ def fingerprint(recipe: Recipe, learnt: Corpus, teachers_digest: str | None = No
     return f"{own}-{teachers_digest}" if teachers_digest else own
 
 
-def load_final_weights(path: Path, expected: str | None = None) -> Weights:
+def load_final_weights(path: Path, expected: str | None = None) -> StateDict:
     """Read the weights of a finished training.
 
     Raises ModelError when the training has not finished, or does not have the expected fingerprint. The teachers in the
@@ -113,7 +110,7 @@ def load_final_weights(path: Path, expected: str | None = None) -> Weights:
     """
     try:
         saved = load_torch_file(path)
-        result: Weights = saved["result"]
+        result: StateDict = saved["result"]
     except KeyError as error:
         raise ModelError(f"{path} is of a training that has not ended; run `anura-train fit` again") from error
     except (OSError, ValueError, RuntimeError, TypeError) as error:

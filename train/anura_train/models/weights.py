@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from anura_edge.errors import ModelError
 
-Weights = Mapping[str, Tensor]
+StateDict = Mapping[str, Tensor]
 """Parameter name -> value."""
 
 
@@ -46,10 +46,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in saved.items()}
 
 
-def load_weights(module: nn.Module, weights: Weights, source: Path, untrained: Collection[str] = ()) -> None:
+def load_weights(module: nn.Module, weights: StateDict, source: Path, untrained: Collection[str] = ()) -> None:
     """Copy weights into a module by name. Parameters whose names begin with one of `untrained` do not change.
 
-    Weights that the module does not have are ignored. Raises ModelError that names a missing weight or a wrong shape.
+    StateDict that the module does not have are ignored. Raises ModelError that names a missing weight or a wrong shape.
     """
     expected = {
         name: value.shape for name, value in module.state_dict().items() if not name.startswith(tuple(untrained))

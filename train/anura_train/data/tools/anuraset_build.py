@@ -6,7 +6,7 @@ A window has a species if one of its boxes overlaps the window. Each window is f
 """
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,11 @@ from anura_train.data.audio import FILE_RATE_HZ, load_audio
 from anura_train.data.corpus import Corpus, Recording, StrongLabel
 from anura_train.data.folds import split_share
 from anura_train.data.readers.anuraset import METADATA_COLUMNS
+from anura_train.data.tools.check import OnRecording
 
 WINDOW_S, HOP_S = 3, 1
 
 ORDER, BAND_HZ, PEAK_DBFS = 5, (1.0, 10_000.0), -0.7
-
-OnRecording = Callable[[int, int], None]
-"""Called after each recording with the number of finished recordings and the total."""
 
 
 @dataclass(frozen=True, slots=True)
