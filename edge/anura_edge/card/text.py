@@ -18,7 +18,9 @@ EXAMPLES = 5
 def card_text(card: CardReport, files: Sequence[CardFile]) -> str:
     """Return the report as text: contents, damaged files, gaps."""
     missing = f", {_length(card.missing_s)} missing" if card.missing_s else ""
-    total = f"{card.audio_files} recordings, {_length(card.seconds)} readable{missing}; {card.other_files} other files"
+    total = (
+        f"{card.audio_files} recordings, {_length(card.seconds)} to analyse{missing}; {card.other_files} other files"
+    )
     lines = [total, *_states(card, files)]
     for recorder in card.recorders:
         lines += ["", *_recorder(recorder)]

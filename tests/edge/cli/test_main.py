@@ -327,7 +327,7 @@ def test_card_check_changes_nothing(run: Run, card: Path) -> None:
     before = sorted((path.name, path.stat().st_mtime_ns) for path in card.iterdir())
     result = run("card", "check", card)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("1 recordings, 10.0 s readable; 0 other files")
+    assert result.stdout.startswith("1 recordings, 10.0 s to analyse; 0 other files")
     (card / "A_20261120_200000.wav").touch()
     result = run("card", "check", card, "--json", AUDIO__UTC_OFFSET="'-03:00'")
     assert result.returncode == 8
