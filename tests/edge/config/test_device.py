@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
@@ -71,6 +71,7 @@ def with_secret(tmp_path: Path) -> Config:
     return Config(device=DeviceSettings(site="pond", name="one"), mqtt=mqtt)
 
 
+@settings(max_examples=50)
 @given(configs)
 def test_printed_settings_load_as_the_same(tmp_path_factory: pytest.TempPathFactory, config: Config) -> None:
     path = tmp_path_factory.getbasetemp() / "shown.yaml"

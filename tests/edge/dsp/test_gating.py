@@ -6,7 +6,7 @@ from itertools import groupby
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
@@ -52,6 +52,7 @@ SETTINGS = EnergySettings(
 )
 
 
+@settings(max_examples=40)
 @given(sizes=st.lists(st.integers(1, 9_000).map(lambda n: n * n // 4_000 + 37), min_size=1, max_size=5))
 def test_states_do_not_depend_on_chunks(pond: FloatArray, sizes: list[int]) -> None:
     parts = split_chunks(pond, sizes, PowerGate(SETTINGS, PowerState(), RATE_HZ, 0.1))

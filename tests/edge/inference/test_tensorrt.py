@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import onnxruntime as ort
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
@@ -43,6 +43,7 @@ def recorded(stream_bundle: Bundle, window_bundle: Bundle) -> dict[str, tuple[Re
     return models
 
 
+@settings(max_examples=40)
 @given(frames=st.lists(st.integers(1, 300), min_size=1, max_size=4), kind=st.sampled_from(["stream", "window"]))
 def test_calls_have_declared_shapes_and_equal_scores(
     recorded: dict[str, tuple[RecordingSession, Model, Bundle, Model]], frames: Sequence[int], kind: str
