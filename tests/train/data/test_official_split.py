@@ -119,11 +119,10 @@ def test_folds_by_site_are_written_as_published_folds(tmp_path: Path) -> None:
 def small(plan: Path, home: Path) -> Path:
     """Reduce the budget of each recipe in a plan to one step."""
     values = yaml.safe_load(plan.read_text(encoding="utf-8"))
-    image = {"model": {"features": {"height": 32, "width": 32}}}
     for entry in values["recipes"]:
         entry["changes"] = {"steps": 1, "epochs": None, "batch_size": 4, "folds": 2}
         if "anuraset" in entry["recipe"]:
-            entry["changes"] |= image
+            entry["changes"]["model"] = {"features": {"height": 32, "width": 32}}
         entry["recipe"] = str(plan.parent / entry["recipe"])
     path = home / "plan.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
