@@ -1,8 +1,8 @@
-# make demo    hear a small SD card, and see what arrives at the base station
+# make demo    analyse a small SD card, and see what arrives at the base station
 # make test    everything, with a real broker, microphone and browser
-# make check   format, lint, types, dependency rule
+# make check   format, lint, types, layers of imports
 # make bench   speed and memory, as tables
-# make faults  kills and power cuts by the thousand, counted
+# make faults  thousands of kills and power cuts, counted
 # make results train every recipe briefly, evaluate all in the same way, write docs/explanation/results.md: DATA as for models
 # make models  train and export the models: make models DATA=../shared/data
 

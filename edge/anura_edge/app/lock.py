@@ -1,4 +1,4 @@
-"""The lock file beside a journal: one process at a time uses it."""
+"""The lock file of a journal: one process at a time uses it."""
 
 import fcntl
 from pathlib import Path

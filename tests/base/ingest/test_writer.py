@@ -1,4 +1,4 @@
-"""Rows are stored as they were sent, once, whoever sends them."""
+"""Rows are stored once and as they were sent, from any device."""
 
 from typing import Any
 

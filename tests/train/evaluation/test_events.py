@@ -29,7 +29,7 @@ def test_psds_is_the_area_that_one_draws_by_hand() -> None:
     counts = counted(found=[0, 2, 3, 3], false=[0, 0, 40, 500], calls=4, hours=2.0)
     expected = (0.5 * 20 + 0.75 * 80) / 100
     assert psds(np.ones((1, 1)), [counts])[0, 0] == pytest.approx(expected)
-    # Heard twice, nothing is other.
+    # Scored twice: the result is the same.
     assert psds(np.full((1, 1), 2.0), [counts])[0, 0] == pytest.approx(expected)
 
 
