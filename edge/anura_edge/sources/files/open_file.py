@@ -88,7 +88,7 @@ def check_name(path: Path) -> None:
 
 
 def is_unchanged(file: AudioFile) -> bool:
-    """Return whether a file still has the content of when it was opened, and can still be read."""
+    """Return whether a file can still be read and has the same content as when it was opened."""
     try:
         return fingerprint_file(file.path).fingerprint == file.identity.fingerprint
     except UnreadableError:

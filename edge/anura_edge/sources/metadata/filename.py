@@ -34,7 +34,7 @@ _POSITIONS = (
 
 
 def parse_file_name(stem: str) -> TimeEvidence:
-    """Return time and position from a file name without its extension. An ambiguous name gives nothing."""
+    """Return time and position from a file name without its extension. For an ambiguous name both are None."""
     if _UNIX_HEX.fullmatch(stem):  # AudioMoth before 1.2: seconds since 1970
         return TimeEvidence(start=datetime.fromtimestamp(int(stem, 16), UTC))
     start, gps_clock = _time(stem)

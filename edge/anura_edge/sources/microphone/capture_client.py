@@ -105,7 +105,7 @@ class CaptureProcess:
         return CapturedBlock(samples, first_sample, arrived_s, bool(overflowed))
 
     def close(self) -> None:
-        """Kill the process in any state: it has nothing to save."""
+        """Kill the process: it has nothing to save."""
         self._process.kill()
         self._process.wait()
         self._pipe.close()
