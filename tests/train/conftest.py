@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,14 +22,18 @@ from anura_train.training.processes import ComputeSettings, TrainingTask
 
 # UMAP compiles for ten seconds, and then projects a few points in milliseconds. Interpreted, it needs two seconds.
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+torch.set_num_threads(1)
 
 # A slow machine is not an error.
 settings.register_profile("train", deadline=None)
 settings.load_profile("train")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_core() -> None:
+@pytest.fixture(autouse=True)
+def one_core() -> Iterator[None]:
+    """Let torch use one thread. UMAP sets more, which would slow down all later trainings."""
+    torch.set_num_threads(1)
+    yield
     torch.set_num_threads(1)
 
 
