@@ -40,7 +40,7 @@ def test_missing_manager_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 @pytest.mark.parametrize(
     ("usec", "pid", "seconds"),
     [
-        ("60000000", str(os.getpid()), 60.0),
+        pytest.param("60000000", str(os.getpid()), 60.0, id="own-pid"),
         ("500000", None, 0.5),
         ("60000000", "1", None),
         ("0", None, None),
