@@ -37,7 +37,7 @@ from anura_edge.config.analysis import AudioSettings, DetectionSettings  # noqa:
 from anura_edge.config.energy import BatterySettings, EnergySettings, GateSettings  # noqa: E402
 from anura_edge.detection.detector import Detector  # noqa: E402
 from anura_edge.detection.pipeline import analyse  # noqa: E402
-from anura_edge.dsp.gating import PowerGate, PowerMode, PowerState  # noqa: E402
+from anura_edge.dsp.gating import AnalysisGate, PowerMode, PowerState  # noqa: E402
 from anura_edge.events import Notice  # noqa: E402
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 from anura_edge.inference.loading import load_classifier  # noqa: E402
@@ -50,7 +50,7 @@ START_UTC_S, POWER_MODE_S = 1_795_000_000.0, 600.0
 PLAYED_S, RATE_HZ = 600.0, 48_000
 """Duration and sampling rate of the played recording."""
 PLAYER_LATENCY_MS = 50
-"""With a player of this latency the virtual microphone starts at once. Otherwise PulseAudio puts two seconds into its
+"""With a player of this latency the virtual microphone starts immediately. Otherwise PulseAudio puts two seconds into its
 first block."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -147,7 +147,7 @@ def measure_power_modes() -> None:
         quiet = faint_noise(amplitude=1e-4)
         device = SimulatedMicrophone(clock, clock.monotonic_s + POWER_MODE_S, stop, quiet, RATE_HZ)
         detector = Detector(bundle, load_classifier(bundle), DetectionSettings(), AudioSettings().block_s)
-        attention = PowerGate(energy, saving, RATE_HZ, AudioSettings().block_s)
+        attention = AnalysisGate(energy, saving, RATE_HZ, AudioSettings().block_s)
         with MicrophoneSource(None, device.open, clock, lambda _: None, lambda: None, stop, retry_s=8) as sound:
             began_s = time.process_time() if sound.wait() else 0.0
             for _ in analyse(sound, detector, 0, attention):

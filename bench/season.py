@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--database")
     options = parser.parse_args()
-    last = last_complete_night()
+    last = last_complete_night(datetime.now(UTC))
     first = last - timedelta(days=options.nights - 1)
     messages = [*season_messages(options.devices, options.nights, 1, last, CALENDAR_DATE)]
     with tempfile.TemporaryDirectory() as scratch:

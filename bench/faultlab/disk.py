@@ -20,7 +20,7 @@ from pathlib import Path
 _SOURCE = Path(__file__).with_name("powercut.c")
 _HEAD = struct.Struct("<c3xIqQ")
 _SECTOR = 512
-"""The unit that a drive writes at once. A longer write can be torn between two sectors."""
+"""The unit that a drive writes in one step. A longer write can be torn between two sectors."""
 
 
 class Loss(StrEnum):

@@ -19,7 +19,7 @@ SAMPLE_EVERY_S = 0.05
 LONGEST_DRAIN_S = 1_800
 
 QUICK = {"WATCH__INTERVAL_S": "0.2", "WATCH__DEBOUNCE_S": "0.2"}
-"""A new file on the card is analysed at once."""
+"""A new file on the card is analysed immediately."""
 
 RESEND_S = 30
 """The default. With a good link no row is sent again."""

@@ -119,7 +119,7 @@ def _network(model: str) -> tuple[Any, int]:
     from torch.nn import functional
 
     from anura_train.models import AST_MELS, build_network, sampling_rate_hz
-    from anura_train.models.ast import Ast
+    from anura_train.models.ast_net import AstNet
     from anura_train.recipe import read_recipe
 
     class Padded(nn.Module):
@@ -134,7 +134,7 @@ def _network(model: str) -> tuple[Any, int]:
     net = build_network(recipe.model, LABELS)
     if is_padded:
         settings: Any = recipe.model
-        body = Ast(LABELS, HF_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
+        body = AstNet(LABELS, HF_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
         net.body = nn.Sequential(Padded(), body)
     return net.eval(), sampling_rate_hz(recipe.model)
 

@@ -1,1 +1,1 @@
-"""From a trained checkpoint to a bundle that a device trusts."""
+"""Exports a trained checkpoint as a bundle, and verifies the bundle."""

@@ -90,7 +90,7 @@ def start_device(tmp_path: Path) -> Iterator[Callable[..., Device]]:
 
 
 @pytest.fixture
-def on_the_wire(broker: Broker) -> dict[str, str]:
+def mqtt_settings(broker: Broker) -> dict[str, str]:
     """Settings that connect a device to the test's broker."""
     return {
         "DEVICE__SITE": "pond",

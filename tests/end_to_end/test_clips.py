@@ -57,10 +57,10 @@ def test_clip_transfer_continues_after_kills(
     broker: Broker,
     start_base: Callable[[], Any],
     start_device: Callable[..., Any],
-    on_the_wire: dict[str, str],
+    mqtt_settings: dict[str, str],
     card: Path,
 ) -> None:
-    settings = {**on_the_wire, "CLIPS__UPLOAD": "on_request", "WATCH__INTERVAL_S": "0.2", "WATCH__DEBOUNCE_S": "0"}
+    settings = {**mqtt_settings, "CLIPS__UPLOAD": "on_request", "WATCH__INTERVAL_S": "0.2", "WATCH__DEBOUNCE_S": "0"}
 
     def start() -> Any:
         return start_device("--source", f"folder:{card}", "--watch", **settings)
@@ -96,10 +96,10 @@ def test_denied_and_deleted_clips_are_reported(
     broker: Broker,
     start_base: Callable[[], Any],
     start_device: Callable[..., Any],
-    on_the_wire: dict[str, str],
+    mqtt_settings: dict[str, str],
     card: Path,
 ) -> None:
-    settings = {**on_the_wire, "WATCH__INTERVAL_S": "0.2", "WATCH__DEBOUNCE_S": "0"}
+    settings = {**mqtt_settings, "WATCH__INTERVAL_S": "0.2", "WATCH__DEBOUNCE_S": "0"}
     source = ("--source", f"folder:{card}", "--watch")
     base, device = start_base(), start_device(*source, **settings)
     event = eventually(lambda: base.get("api/events"))[0]["id"]
@@ -121,7 +121,7 @@ def test_clip_of_a_microphone_reaches_the_base_station(
     broker: Broker,
     start_base: Callable[[], Any],
     start_device: Callable[..., Any],
-    on_the_wire: dict[str, str],
+    mqtt_settings: dict[str, str],
     pulse: PulseAudio,
     tmp_path: Path,
 ) -> None:
@@ -131,7 +131,9 @@ def test_clip_of_a_microphone_reaches_the_base_station(
     pulse.start()
     clips = {"CLIPS__ENABLED": "true", "CLIPS__AFTER_S": "0.5", "CLIPS__UPLOAD": "on_request"}
     environment = pulse.environment
-    device = start_device("--source", "mic", environment=environment, AUDIO__MICROPHONE="pulse", **on_the_wire, **clips)
+    device = start_device(
+        "--source", "mic", environment=environment, AUDIO__MICROPHONE="pulse", **mqtt_settings, **clips
+    )
     base = start_base()
     eventually(lambda: "recording from" in "".join(device.log_lines))
     pulse.play(frog)

@@ -30,11 +30,11 @@ def base_ids(base: Any) -> list[UUID]:
 
 
 def test_base_station_has_exactly_the_events_of_the_device(
-    tmp_path: Path, start_device: Callable[..., Any], start_base: Callable[[], Any], on_the_wire: dict[str, str]
+    tmp_path: Path, start_device: Callable[..., Any], start_base: Callable[[], Any], mqtt_settings: dict[str, str]
 ) -> None:
     base = start_base()
     data = write_card(tmp_path / "card")
-    device = start_device("--source", f"folder:{data}", **on_the_wire)
+    device = start_device("--source", f"folder:{data}", **mqtt_settings)
     assert device.process.wait() == 8  # the card has an empty file
     assert device.summary["new"] == 6
     assert device.summary["pending"] == 0
@@ -43,7 +43,7 @@ def test_base_station_has_exactly_the_events_of_the_device(
     (view,) = base.get("api/devices")
     assert round(view["effort_h"]["analysed"] * 60, 6) == 6
 
-    again = start_device("--source", f"folder:{data}", **on_the_wire)
+    again = start_device("--source", f"folder:{data}", **mqtt_settings)
     assert again.process.wait() == 8  # and still has it
     assert again.summary["new"] == 0
     assert again.summary["known"] == 6
@@ -55,7 +55,7 @@ def test_broker_restart_loses_no_row(
     broker: Broker,
     start_device: Callable[..., Any],
     start_base: Callable[[], Any],
-    on_the_wire: dict[str, str],
+    mqtt_settings: dict[str, str],
 ) -> None:
     base = start_base()
     data = write_card(tmp_path / "card")
@@ -66,7 +66,7 @@ def test_broker_restart_loses_no_row(
         file.rename(held_back / file.name)
 
     watching = {"WATCH__INTERVAL_S": "0.1", "WATCH__DEBOUNCE_S": "0.1"}
-    device = start_device("--source", f"folder:{data}", "--watch", **on_the_wire, **watching)
+    device = start_device("--source", f"folder:{data}", "--watch", **mqtt_settings, **watching)
     eventually(lambda: device.events and len(base_ids(base)) == len(device.events))
     broker.kill()
     for file in late:
@@ -80,12 +80,12 @@ def test_broker_restart_loses_no_row(
 
 
 def test_base_station_restart_stores_each_row_once(
-    tmp_path: Path, start_device: Callable[..., Any], start_base: Callable[[], Any], on_the_wire: dict[str, str]
+    tmp_path: Path, start_device: Callable[..., Any], start_base: Callable[[], Any], mqtt_settings: dict[str, str]
 ) -> None:
     data = write_card(tmp_path / "card")
     base = start_base()
     watching = {"WATCH__INTERVAL_S": "0.1", "WATCH__DEBOUNCE_S": "0.1"}
-    device = start_device("--source", f"folder:{data}", "--watch", **on_the_wire, **watching)
+    device = start_device("--source", f"folder:{data}", "--watch", **mqtt_settings, **watching)
     eventually(lambda: base_ids(base))
     base.process.kill()
     base.process.wait()

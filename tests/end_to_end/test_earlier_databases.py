@@ -52,12 +52,12 @@ def test_earlier_journal_delivers_to_earlier_base(
     base_file: Path,
     start_device: Callable[..., Any],
     start_base: Callable[[], Any],
-    on_the_wire: dict[str, str],
+    mqtt_settings: dict[str, str],
 ) -> None:
     assert len(base_event_ids(base_file)) == 5
     start_base()
     card = write_card(tmp_path / "card")
-    device = start_device("--source", f"folder:{card}", **on_the_wire | DEVICE)
+    device = start_device("--source", f"folder:{card}", **mqtt_settings | DEVICE)
     assert device.process.wait() == 8  # the card has an empty file
     assert (device.summary["new"], device.summary["known"], device.summary["other_settings"]) == (0, 6, 0)
     assert device.summary["pending"] == 0

@@ -50,11 +50,11 @@ def test_frog_at_the_microphone_is_detected(pulse: Any, start_device: Callable[.
 
 
 @dataclass
-class Taped:
+class SegmentRecorder:
     """A microphone whose audio is recorded: one array for each segment without a gap."""
 
     sound: MicrophoneSource
-    stretches: list[tuple[int, list[FloatArray]]] = field(default_factory=list)
+    segments: list[tuple[int, list[FloatArray]]] = field(default_factory=list)
 
     @property
     def recording(self) -> Recording:
@@ -65,8 +65,8 @@ class Taped:
         for chunk in self.sound.chunks():
             if len(chunk.samples):
                 if chunk.first_sample != end:
-                    self.stretches.append((chunk.first_sample, []))
-                self.stretches[-1][1].append(chunk.samples[:, 0])
+                    self.segments.append((chunk.first_sample, []))
+                self.segments[-1][1].append(chunk.samples[:, 0])
                 end = chunk.end_sample
             yield chunk
 
@@ -96,20 +96,20 @@ def test_microphone_and_card_give_the_same_events(
 
     with MicrophoneSource("pulse", open_capture, clock, lambda _: None, lambda: None, stop, retry_s=1) as sound:
         assert sound.wait()
-        taped, live = Taped(sound), list[PipelineOutput]()
+        recorded, live = SegmentRecorder(sound), list[PipelineOutput]()
         player = Thread(target=pulse.play, args=(frog,))
         player.start()
-        for part in analyse(taped, detector(0.1), 0):
+        for part in analyse(recorded, detector(0.1), 0):
             live.append(part)
             if not player.is_alive():
                 stop.set()
     read = Calls()
-    for number, (first, parts) in enumerate(taped.stretches):
+    for number, (first, parts) in enumerate(recorded.segments):
         path = tmp_path / f"{number}.wav"
         sf.write(path, np.concatenate(parts), sound.recording.rate_hz, subtype="FLOAT")
         read += calls(analyse(open_file(path, path.name), detector(10.0), 0), first)
     again = ChunkSource(
-        sound.recording, [AudioChunk(np.concatenate(p)[:, None], first) for first, p in taped.stretches]
+        sound.recording, [AudioChunk(np.concatenate(p)[:, None], first) for first, p in recorded.segments]
     )
     assert calls(live)
     for found in (calls(live), calls(analyse(again, detector(1.0), 0))):

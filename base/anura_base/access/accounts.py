@@ -57,7 +57,7 @@ def check_new_user(connection: Connection, name: str, role: Role) -> None:
 
 
 def add_user(connection: Connection, name: str, role: Role, password: str, now: datetime) -> None:
-    """Add a user, who can log in at once.
+    """Add a user, who can log in immediately.
 
     Raises ConfigError if the name is taken or not valid, or if the password is too short or too long.
     """
@@ -81,7 +81,7 @@ def change_password(connection: Connection, name: str, password: str) -> None:
 
 
 def change_role(connection: Connection, name: str, role: Role) -> None:
-    """Change the role of a user. Open sessions have the new role at once.
+    """Change the role of a user. Open sessions have the new role immediately.
 
     Raises ConfigError if the user does not exist, or if no admin would remain.
     """

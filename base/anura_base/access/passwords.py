@@ -13,7 +13,7 @@ MAX_CHARACTERS = 256
 
 _hasher = PasswordHasher()
 
-# Each hash takes 64 MiB. Many logins at once must not take the memory that the ingest needs.
+# Each hash takes 64 MiB. Many simultaneous logins must not take the memory that the ingest needs.
 _one_at_a_time = threading.BoundedSemaphore(1)
 
 _DUMMY_HASH = "$argon2id$v=19$m=65536,t=3,p=4$aGhUHeonwCR0sWIWcC2FBQ$zmPKXHxP4w22kLhr2QE+5iJHysdbrj2JxUFhsYFUIyI"

@@ -1,4 +1,4 @@
-"""Sessions of logged-in users. The database stores them, so a session that is ended is invalid at once."""
+"""Sessions of logged-in users. The database stores them, so a session that is ended is invalid immediately."""
 
 from datetime import datetime, timedelta
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 
 class Throttle:
-    """A token bucket for each key: `tries` at once, then one more every `per_s / tries` seconds.
+    """A token bucket for each key: `tries` without a pause, then one more every `per_s / tries` seconds.
 
     Only the `max_keys` keys with the latest tries are stored, so invented names cannot fill the memory.
     """

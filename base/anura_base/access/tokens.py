@@ -46,7 +46,7 @@ def add_token(connection: Connection, name: str, role: Role, now: datetime) -> s
 
 
 def remove_token(connection: Connection, name: str) -> None:
-    """Delete a token. It is invalid at once.
+    """Delete a token. It is invalid immediately.
 
     Raises ConfigError if the token does not exist.
     """

@@ -31,7 +31,7 @@ class Alert:
 
     key: AlertKey
     dedup_id: str
-    """Empty until `engine.begun_and_ended` sets it, for a condition."""
+    """Empty until `engine.changed_conditions` sets it, for a condition."""
     site: str
     device: str
     moment_utc: datetime

@@ -20,7 +20,7 @@ class Conditions:
     unknown: Set[AlertKey]
 
 
-def without_repeats(
+def deduplicate(
     rules: Mapping[str, Rule],
     alerts: Sequence[Alert],
     sent: Set[DedupKey],
@@ -41,7 +41,7 @@ def without_repeats(
     return fresh
 
 
-def begun_and_ended(
+def changed_conditions(
     rules: Mapping[str, Rule],
     conditions: Conditions,
     ongoing: Set[AlertKey],

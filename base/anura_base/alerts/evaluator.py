@@ -18,7 +18,7 @@ from anura_base.alerts.alert import Alert, NightOf
 from anura_base.alerts.call_rules import CallInfo, call_alerts
 from anura_base.alerts.device_rules import DeviceState, device_conditions
 from anura_base.alerts.effort_rules import low_effort_alerts
-from anura_base.alerts.engine import begun_and_ended, without_repeats
+from anura_base.alerts.engine import changed_conditions, deduplicate
 from anura_base.analysis.effort import analysed_hours_by_night
 from anura_base.analysis.nights import night_date
 from anura_base.analysis.sites import all_sites
@@ -105,7 +105,7 @@ class AlertEvaluator:
             ongoing = store.ongoing(connection)
             conditions = device_conditions(self._rules, states, self._started_utc, now)
             last_sent = store.last_sent(connection, conditions.hold)
-        begun, ended = begun_and_ended(self._rules, conditions, ongoing, last_sent, now)
+        begun, ended = changed_conditions(self._rules, conditions, ongoing, last_sent, now)
         if begun or ended:
             with write_transaction(self._engine) as connection:
                 for key in ended:
@@ -131,7 +131,7 @@ class AlertEvaluator:
         # another one. If a second base station saves the same alert meanwhile, the table's constraint refuses it.
         sent = store.sent(connection, {alert.dedup_key for alert in found})
         last_sent = store.last_sent(connection, {alert.key for alert in found})
-        return without_repeats(self._rules, found, sent, last_sent, now)
+        return deduplicate(self._rules, found, sent, last_sent, now)
 
 
 def _call_info(row: Mapping[str, Any]) -> CallInfo:

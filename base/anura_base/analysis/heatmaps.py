@@ -68,7 +68,7 @@ class SlotRange:
 
 
 def night_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
-    """Return the ranges for one column per night."""
+    """Return a range for each night of each site. Its column is the date of the night."""
     return [
         SlotRange(name, night.first_slot, night.end_slot, night.evening.toordinal())
         for name, night in _all_nights(sites, first, last)
@@ -76,7 +76,7 @@ def night_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[Slo
 
 
 def sunset_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
-    """Return the ranges for columns of hours since sunset, to a quarter of an hour. A night without sunset has none."""
+    """Return a range for each night of each site with a sunset. Its column is the slot of the sunset (15 minutes)."""
     return [
         SlotRange(name, night.first_slot, night.end_slot, night.sunset_slot)
         for name, night in _all_nights(sites, first, last)

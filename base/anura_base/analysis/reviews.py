@@ -156,7 +156,10 @@ def reviewed_events(connection: Connection) -> Sequence[Row[Any]]:
 
 
 def known_labels(connection: Connection) -> list[tuple[str, str]]:
-    """Return label and scientific name of every species that a model reported or a reviewer named."""
+    """Return label and scientific name of every species that a model reported or a reviewer named.
+
+    The scientific name is empty if only a reviewer named the label.
+    """
     named = connection.scalars(select(reviews.c.label).where(reviews.c.label != "").distinct())
     names = dict.fromkeys(named, "")
     # One event of each species, by the index: a scan of all events takes seconds.

@@ -1,6 +1,6 @@
 """The commands `anura-base simulate` and `demo`."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Annotated
 
@@ -20,7 +20,10 @@ def simulate(
     nights: Nights = 60,
     seed: Seed = 1,
     until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the last night. The default is yesterday.")
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Date of the last night. The default is the last night that is over everywhere."
+        ),
     ] = None,
     as_if: Annotated[
         datetime | None,
@@ -35,7 +38,8 @@ def simulate(
     from anura_base.simulate import messages, sender
 
     broker = load(None, None, mqtt, None).mqtt
-    last, calendar = until.date() if until else season_demo.last_complete_night(), as_if.date() if as_if else None
+    last = until.date() if until else season_demo.last_complete_night(datetime.now(UTC))
+    calendar = as_if.date() if as_if else None
     fleet = sender.FleetSender(broker.host, broker.port)
     started_s = monotonic()
     sent = fleet.send_all(messages.season_messages(devices, nights, seed, last, calendar))

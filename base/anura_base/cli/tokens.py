@@ -35,7 +35,7 @@ def add_token(
 
 @app.command("remove")
 def remove_token(name: Name, config_file: ConfigFile = None, database: Database = None) -> None:
-    """Delete a token. It is invalid at once.
+    """Delete a token. It is invalid immediately.
 
     Example: anura-base token remove weekly-report
     """

@@ -66,7 +66,7 @@ def change_role(
     config_file: ConfigFile = None,
     database: Database = None,
 ) -> None:
-    """Change the role of a user. Open sessions have the new role at once.
+    """Change the role of a user. Open sessions have the new role immediately.
 
     Example: anura-base user role maria review
     """

@@ -1,6 +1,6 @@
-"""Requests clips from devices until they are stored.
+"""Requests clips from devices until each clip is stored completely.
 
-A reply to a part already requests the next part. This loop sends the first request, and repeats a request after a
+When a part arrives, the ingest requests the next part. This loop sends the first request, and repeats a request after a
 message was lost, or after the device, the broker or the base station was offline.
 """
 
@@ -73,7 +73,7 @@ class ClipRequester:
                 self._failing = True
 
     def poll(self) -> None:
-        """Send the requests that are due. A device that comes online gets a request at once."""
+        """Send the requests that are due. A device that comes online gets a request immediately."""
         open_clips = _read_open_clips(self._engine) if self._broker.connected else {}
         self._states = {device: self._states.get(device, _TransferState()) for device in open_clips}
         for device, waiting in open_clips.items():

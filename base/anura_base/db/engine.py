@@ -1,4 +1,4 @@
-"""Open the database, and write to it so that committed rows survive a power cut."""
+"""Opens the database. Its write transactions survive a power cut after the commit."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -67,7 +67,7 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
     """Begin a transaction that may write, and commit it at the end. All writes of the base station use this.
 
     SQLite has one writer at a time and no queue: a waiting writer polls, and under load it may never find the lock
-    free. So the threads of a process queue here. SQLite also refuses, at once, a transaction that has read and then
+    free. So the threads of a process queue here. SQLite also refuses, immediately, a transaction that has read and then
     writes after another one has written (SQLITE_BUSY_SNAPSHOT), so the transaction begins with an empty write.
 
     Raises SQLAlchemyError.

@@ -21,7 +21,7 @@ from anura_base.db.schema import metadata
 from anura_edge.errors import ConfigError, JournalError
 
 CHUNK_ROWS = 1_000
-"""Rows of a table in memory at once. Of clip parts these are 16 MB."""
+"""Rows of a table that are in memory at the same time. Of clip parts these are 16 MB."""
 
 PARTIAL_SUFFIX = ".part"
 

@@ -61,9 +61,10 @@ class IngestQueue:
             return True
 
     def take(self, max_messages: int, max_bytes: int, timeout_s: float) -> list[RawMessage]:
-        """Remove and return the next messages, one of each device in turn. Return none after the timeout.
+        """Remove and return the next messages, round robin over devices.
 
-        There are at most `max_messages`; the last one is the one that reaches `max_bytes`.
+        Stop at `max_messages`, or after the message with which the payloads reach `max_bytes`. Return an empty list if
+        no message arrives in `timeout_s`.
         """
         taken: list[RawMessage] = []
         with self._changed:

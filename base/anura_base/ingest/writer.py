@@ -1,4 +1,4 @@
-"""Write the contents of many messages at once: one statement for all costs little more than one for each."""
+"""Write the contents of many messages together: one statement for all costs little more than one for each."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 PUBLISH_EVERY_S = 5.0
 TIMEOUT_S = 10.0
 MAX_EVENTS = 1_000
-"""Events that are read at once. Of each device only the last is published."""
+"""Events that one query reads. Of each device only the last is published."""
 
 Device = tuple[str, str]
 """Site and name."""

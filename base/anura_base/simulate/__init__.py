@@ -1,1 +1,1 @@
-"""A simulated season: frogs, weather and recorders, whose messages go through a real broker to a real base station."""
+"""A simulated season: frogs, weather and devices, whose messages go through a real broker to a real base station."""

@@ -67,19 +67,24 @@ def _send_season(port: int, devices: int, nights: int, seed: int, echo: Callable
     began = time.monotonic()
     try:
         fleet = FleetSender("127.0.0.1", port)
-        sent = fleet.send_all(season_messages(devices, nights, seed, last_complete_night(), CALENDAR_DATE))
+        sent = fleet.send_all(
+            season_messages(devices, nights, seed, last_complete_night(datetime.now(UTC)), CALENDAR_DATE)
+        )
         fleet.close()
     except AnuraError as error:
         log.warning("the season is incomplete: %s", error)
         return
     took_s = time.monotonic() - began
-    received = f"{sent.events:,} calls of {nights} nights from {devices} recorders were received in {took_s:.0f} s"
+    received = f"{sent.events:,} calls of {nights} nights from {devices} devices were received in {took_s:.0f} s"
     echo(f"{received}. Stop with Ctrl-C.")
 
 
-def last_complete_night() -> date:
-    """Return the date of the last night that is complete in every time zone."""
-    return datetime.now(UTC).date() - timedelta(days=1)
+def last_complete_night(now: datetime) -> date:
+    """Return the date of the last night that is over in every time zone, at the time `now`.
+
+    A night ends at noon of the next day: in the last time zone, UTC-12, this is the following midnight in UTC.
+    """
+    return now.astimezone(UTC).date() - timedelta(days=2)
 
 
 @contextmanager

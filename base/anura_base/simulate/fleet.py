@@ -1,4 +1,4 @@
-"""The simulated sites and recorders. Each recorder has a scenario."""
+"""The simulated sites and devices. Each device has a scenario."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ from anura_edge.events import NAMESPACE
 
 
 class Scenario(StrEnum):
-    """The faults of a recorder during the season."""
+    """The faults of a device during the season."""
 
     HEALTHY = "healthy"
     """No fault."""
@@ -84,12 +84,12 @@ SITES = {
         habitat="A flood plain with oxbows",
     ),
 }
-"""Plausible positions without a real recorder."""
+"""Plausible positions without a real device."""
 
 
 @dataclass(frozen=True, slots=True)
-class SimulatedRecorder:
-    """A recorder with its scenario and the frogs around it."""
+class SimulatedDevice:
+    """A device with its scenario and the frogs around it."""
 
     site: str
     name: str
@@ -107,11 +107,11 @@ class SimulatedRecorder:
         return SITES[self.site]
 
 
-def make_fleet(devices: int, seed: int) -> list[SimulatedRecorder]:
-    """Return recorders, spread over the sites. Seven or more have each scenario at least once."""
+def make_fleet(devices: int, seed: int) -> list[SimulatedDevice]:
+    """Return the devices, spread over the sites. Seven or more have each scenario at least once."""
     sites = [*SITES]
     communities = {name: _community(np.random.default_rng([seed, n])) for n, name in enumerate(sites)}
-    recorders = []
+    fleet = []
     for number in range(devices):
         site = sites[number % len(sites)]
         rng = np.random.default_rng([seed, 1_000 + number])
@@ -120,8 +120,8 @@ def make_fleet(devices: int, seed: int) -> list[SimulatedRecorder]:
         has_fault = number < len(_SCENARIOS) or rng.random() < 0.3
         scenario = _SCENARIOS[number % len(_SCENARIOS)] if has_fault else Scenario.HEALTHY
         journal = uuid5(NAMESPACE, f"simulated/{seed}/{site}/{name}")
-        recorders.append(SimulatedRecorder(site, name, number, scenario, number % 3 == 1, tuple(abundance), journal))
-    return recorders
+        fleet.append(SimulatedDevice(site, name, number, scenario, number % 3 == 1, tuple(abundance), journal))
+    return fleet
 
 
 def _community(rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

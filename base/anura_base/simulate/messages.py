@@ -1,4 +1,4 @@
-"""The messages of all simulated recorders in a season, in order of time."""
+"""The messages of all simulated devices in a season, in order of time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 
 from anura_base.simulate import weather
-from anura_base.simulate.fleet import Scenario, SimulatedRecorder, make_fleet
-from anura_base.simulate.recorder import RecorderSimulator, Season
+from anura_base.simulate.device import DeviceSimulator, Season
+from anura_base.simulate.fleet import Scenario, SimulatedDevice, make_fleet
 from anura_base.simulate.row_builder import PROVENANCE
 from anura_edge.wire import Health, Kind, Row, Status, batch, pack
 
 BATCH_ROWS = 200
 LOW_BATTERY = 0.3
-"""Charge below which a recorder reports a problem."""
+"""Charge below which a device reports a problem."""
 HEALTH_EVERY_S = 24 * 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMessage:
-    """A message of a recorder."""
+    """A message of a device."""
 
-    recorder: SimulatedRecorder
+    device: SimulatedDevice
     kind: Kind
     payload: bytes
     first_seq: int = 0
@@ -38,7 +38,7 @@ class SimulatedMessage:
 def season_messages(
     devices: int, nights: int, seed: int, last_evening: date, calendar_date: date | None = None
 ) -> Iterator[SimulatedMessage]:
-    """Yield the messages of some recorders in some nights. The same arguments give the same rows.
+    """Yield the messages of some devices in some nights. The same arguments give the same rows.
 
     With `calendar_date` the last night has the weather and the frogs of that date.
     """
@@ -46,31 +46,31 @@ def season_messages(
     first, calendar = last_evening - before, (calendar_date or last_evening) - before
     days = weather.simulate_weather(calendar, nights, np.random.default_rng([seed, 99]))
     season = Season(first, days, seed, calendar)
-    simulators = [RecorderSimulator(recorder, season) for recorder in make_fleet(devices, seed)]
+    simulators = [DeviceSimulator(device, season) for device in make_fleet(devices, seed)]
     for simulator in simulators:
         yield _status(simulator, "online", first)
     for n in range(nights):
         for simulator in simulators:
-            yield from _batches(simulator.recorder, simulator.night(n))
+            yield from _batches(simulator.device, simulator.night(n))
     for simulator in simulators:
         yield _health(simulator, nights - 1)
         if simulator.is_offline:
             yield _status(simulator, "offline", first)
 
 
-def _batches(recorder: SimulatedRecorder, rows: list[Row]) -> Iterator[SimulatedMessage]:
+def _batches(device: SimulatedDevice, rows: list[Row]) -> Iterator[SimulatedMessage]:
     by_kind: dict[Kind, list[Row]] = {}
     for row in rows:
         by_kind.setdefault(row.kind, []).append(row)
     for kind, of_kind in by_kind.items():
         for first in range(0, len(of_kind), BATCH_ROWS):
             part = of_kind[first : first + BATCH_ROWS]
-            payload = pack(batch(recorder.journal, part[0].seq, part))
-            yield SimulatedMessage(recorder, kind, payload, part[0].seq, part[-1].seq)
+            payload = pack(batch(device.journal, part[0].seq, part))
+            yield SimulatedMessage(device, kind, payload, part[0].seq, part[-1].seq)
 
 
-def _status(simulator: RecorderSimulator, state: str, first: date) -> SimulatedMessage:
-    position = simulator.recorder.position
+def _status(simulator: DeviceSimulator, state: str, first: date) -> SimulatedMessage:
+    position = simulator.device.position
     status = Status.model_validate(
         {
             "state": state,
@@ -81,11 +81,11 @@ def _status(simulator: RecorderSimulator, state: str, first: date) -> SimulatedM
             "zone": position.zone,
         }
     )
-    return SimulatedMessage(simulator.recorder, "status", status.to_bytes())
+    return SimulatedMessage(simulator.device, "status", status.to_bytes())
 
 
-def _problems(simulator: RecorderSimulator, n: int) -> tuple[str, ...]:
-    match simulator.recorder.scenario:
+def _problems(simulator: DeviceSimulator, n: int) -> tuple[str, ...]:
+    match simulator.device.scenario:
         case Scenario.SILENT_MICROPHONE:
             return ("the microphone gives silence",)
         case Scenario.CLIPPING:
@@ -98,8 +98,8 @@ def _problems(simulator: RecorderSimulator, n: int) -> tuple[str, ...]:
             return ()
 
 
-def _health(simulator: RecorderSimulator, n: int) -> SimulatedMessage:
-    number, drifts = simulator.recorder.number, simulator.recorder.scenario is Scenario.CLOCK_DRIFT
+def _health(simulator: DeviceSimulator, n: int) -> SimulatedMessage:
+    number, drifts = simulator.device.number, simulator.device.scenario is Scenario.CLOCK_DRIFT
     health = Health(
         utc=datetime.now(UTC),
         every_s=HEALTH_EVERY_S,
@@ -122,4 +122,4 @@ def _health(simulator: RecorderSimulator, n: int) -> SimulatedMessage:
         temperature_c=31.0 + number % 9,
         clock_synchronised=not drifts,
     )
-    return SimulatedMessage(simulator.recorder, "health", health.to_bytes())
+    return SimulatedMessage(simulator.device, "health", health.to_bytes())

@@ -1,4 +1,4 @@
-"""Make the rows of a simulated recorder, numbered as in a device's journal."""
+"""Make the rows of a simulated device, numbered as in a device's journal."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid5
 
 from anura_base.simulate.fauna import Species
-from anura_base.simulate.fleet import SimulatedRecorder
+from anura_base.simulate.fleet import SimulatedDevice
 from anura_edge.audio import ClockSource
 from anura_edge.events import NAMESPACE, EffortState, NoticeKind, effort_id, event_id
 from anura_edge.wire import EffortRow, EventRow, NoticeRow
@@ -47,10 +47,10 @@ class Detection:
 class RowBuilder:
     """Makes rows with ascending sequence numbers."""
 
-    def __init__(self, recorder: SimulatedRecorder) -> None:
-        self._journal = recorder.journal
-        self.rate_hz = 24_000 if recorder.from_card else 48_000
-        self._clock_source = ClockSource.RECORDER if recorder.from_card else ClockSource.SYSTEM
+    def __init__(self, device: SimulatedDevice) -> None:
+        self._journal = device.journal
+        self.rate_hz = 24_000 if device.from_card else 48_000
+        self._clock_source = ClockSource.RECORDER if device.from_card else ClockSource.SYSTEM
         self._seq = 0
         """The number of the last row."""
 

@@ -1,6 +1,6 @@
-"""Send the messages of simulated recorders through a real broker, and wait for the base station's acknowledgements.
+"""Send the messages of simulated devices through a real broker, and wait for the base station's acknowledgements.
 
-One MQTT client sends for all recorders, which a broker without access rules allows. One client each would need a thread
+One MQTT client sends for all devices, which a broker without access rules allows. One client each would need a thread
 each.
 """
 
@@ -42,7 +42,7 @@ class SentCounts:
 
 
 class FleetSender:
-    """Sends the messages of all recorders over one connection."""
+    """Sends the messages of all devices over one connection."""
 
     def __init__(self, host: str, port: int) -> None:
         """Connect. Raise DeliveryError without a broker."""
@@ -78,7 +78,7 @@ class FleetSender:
             self._wait(lambda: self._count < MAX_UNACKNOWLEDGED)
             if message.rows:
                 with self._changed:
-                    self._waiting.setdefault(message.recorder.journal, {})[message.first_seq] = message
+                    self._waiting.setdefault(message.device.journal, {})[message.first_seq] = message
                     self._count += 1
             self._publish(message)
             progress(self.sent)
@@ -106,7 +106,7 @@ class FleetSender:
                     self._publish(message)
 
     def _publish(self, message: SimulatedMessage) -> None:
-        name = topic(message.recorder.site, message.recorder.name, message.kind)
+        name = topic(message.device.site, message.device.name, message.kind)
         publish(self._client, name, message.payload, retain=message.kind in ("status", "health"))
 
     def _on_connect(

@@ -13,8 +13,8 @@ from anura_edge import __version__
 from anura_edge.app import scan_files
 from anura_edge.app.lock import acquire_lock
 from anura_edge.app.run_microphone import MicrophoneSession
+from anura_edge.clips.clip_writer import ClipWriter
 from anura_edge.clips.finder import ClipFinder
-from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.store import ClipStore
 from anura_edge.clocks.sample_clock import Clock
 from anura_edge.config.device import Config
@@ -44,7 +44,7 @@ DELIVERY_TIMEOUT_S = 10.0
 
 
 class DeviceRuntime:
-    """All parts of the device, ready to analyse files or a microphone. A context manager."""
+    """Holds all parts of the device program, ready to analyse files or audio from a microphone. A context manager."""
 
     def __init__(self, config: Config, on_event: Callable[[EventRow], None], stop: Event) -> None:
         """Load the model and open the journal. `on_event` gets each new event.
@@ -174,10 +174,10 @@ class DeviceRuntime:
         on_broken_journal = self._stop.set
         return DeliveryWorker(self.journal, device, mqtt, self._online_status(), clips, heartbeat, on_broken_journal)
 
-    def _clip_recorder(self) -> ClipRecorder:
+    def _clip_recorder(self) -> ClipWriter:
         config = self._config
         store = ClipStore(config.clips_path, config.clips, config.audio.zone or UTC)
-        return ClipRecorder(config.clips, store, config.detect.max_call_s, self._clip_index.add)
+        return ClipWriter(config.clips, store, config.detect.max_call_s, self._clip_index.add)
 
     def _also_saved(self, on_event: Callable[[EventRow], None]) -> Callable[[EventRow], None]:
         if not (clips := self._clips):

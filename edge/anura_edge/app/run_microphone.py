@@ -10,14 +10,14 @@ from threading import Event
 from uuid import uuid4
 
 from anura_edge.audio import ClockSource, Recording
-from anura_edge.clips.recorder import ClipRecorder
+from anura_edge.clips.clip_writer import ClipWriter
 from anura_edge.clocks.sample_clock import Clock, SystemClock
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.config.energy import EnergySettings
 from anura_edge.detection.detector import Detector
 from anura_edge.detection.ledger import PipelineOutput
 from anura_edge.detection.pipeline import analyse
-from anura_edge.dsp.gating import PowerGate, PowerState, describe_savings
+from anura_edge.dsp.gating import AnalysisGate, PowerState, describe_savings
 from anura_edge.dsp.signal_quality import FAULT_S, FaultDetector
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Effort, Notice, NoticeKind, effort_id
@@ -44,7 +44,7 @@ class MicrophoneSession:
         stop: Event,
         heartbeats: Heartbeats,
         *,
-        clips: ClipRecorder | None = None,
+        clips: ClipWriter | None = None,
         open_capture: OpenCapture | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -99,13 +99,13 @@ class MicrophoneSession:
             self._notify(NoticeKind.ENERGY, omitted, recording)
 
     def _analyse(self, microphone: MicrophoneSource) -> None:
-        gate = PowerGate(self._energy, self._power_state, microphone.recording.rate_hz, self._audio.block_s)
+        gate = AnalysisGate(self._energy, self._power_state, microphone.recording.rate_hz, self._audio.block_s)
         sound = self._clips.tap(microphone, self._channel) if self._clips else microphone
         last_block = None
         for result in analyse(sound, self._detector, self._channel, gate):
             if microphone.last_block is not last_block:  # audio arrived, whether the model analyses it or not
                 last_block = microphone.last_block
-                self._heartbeats.record_samples()
+                self._heartbeats.record_input()
             self._write(result, microphone.recording)
             self._heartbeats.overflows, self._heartbeats.drift_ppm = microphone.overflows, microphone.drift_ppm
 

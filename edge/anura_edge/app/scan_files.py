@@ -29,7 +29,7 @@ from anura_edge.store.writer import ResultWriter
 log = logging.getLogger(__name__)
 
 BLOCK_S = 10.0
-"""Seconds of a file that are scored at once. A longer block is not faster and takes more memory."""
+"""Seconds of a file that are scored in one block. A longer block is not faster and takes more memory."""
 
 FILES_AHEAD = 4
 """Files per detector that are prepared before their turn: short files must not wait for the commits of others."""

@@ -11,7 +11,10 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class DutyCycleSettings(Section):
-    """Recording for a part of each period. It follows UTC, so that all devices with the same numbers record at once."""
+    """Settings of the duty cycle: audio is analysed for `on_s` of each period, and the rest is discarded.
+
+    Periods are aligned to UTC, so devices with the same settings analyse the same times.
+    """
 
     on_s: Annotated[float, Field(ge=1, le=86_400, serialization_alias="listen_s")]
     """Length of the analysed part at the start of each period, in seconds. A longer part finds more calls and needs
@@ -27,7 +30,7 @@ class DutyCycleSettings(Section):
 
 
 class GateSettings(Section):
-    """Audio that is too quiet for a frog is not analysed."""
+    """Settings of the gate: audio that is too quiet for a frog is not analysed."""
 
     level_dbfs: Annotated[float, Field(ge=-150, le=0)] = -65.0
     """The gate opens when 0.1 s of audio has at least this level in the band below, in dBFS. Set it just above the

@@ -13,7 +13,7 @@ class WatchSettings(Section):
 
     interval_s: Annotated[float, Field(ge=0.05, le=3600)] = 30.0
     """Time between two scans, in seconds. The operating system reports most changes earlier, and then the next scan
-    starts at once. Set it lower for a network folder, which sends no such events."""
+    starts immediately. Set it lower for a network folder, which sends no such events."""
     debounce_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
     """A file is read when its size and time have not changed for this long, in seconds. Set it higher if a slow copy
     pauses for longer."""
@@ -112,5 +112,5 @@ class JournalSettings(Section):
     """Delivered rows are stored for this many days, for `anura-edge resend`. Rows that are not delivered are stored
     until they are."""
     max_mb: Annotated[float, Field(ge=1)] = 500.0
-    """Size limit of the journal, in MB. Above it, delivered rows are deleted at once, oldest first. If none is left,
-    other rows follow, and a notice counts them."""
+    """Size limit of the journal, in MB. Above it, delivered rows are deleted immediately, oldest first. If none is
+    left, other rows follow, and a notice counts them."""

@@ -20,7 +20,7 @@ class RowSource(Enum):
     """They were written before the connection began."""
 
 
-# Actions. The publisher carries out each one and passes its reply, if it has one, to `DeliveryState.on` at once.
+# Actions. The publisher carries out each one and passes its reply, if it has one, to `DeliveryState.on` immediately.
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What can happen on an MQTT connection. The publisher and the clip uploader act on these values."""
+"""Defines the inputs of the delivery: what happens on an MQTT connection, as immutable values."""
 
 from dataclasses import dataclass
 

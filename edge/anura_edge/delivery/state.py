@@ -18,9 +18,9 @@ and passes each reply back before the next event.
 The next step of sending is one read, one Publish, or nothing if too much is in flight. `RowStates` holds the states of
 rows, `SendQueue` the order of sending, `PoisonRowFinder` the search for a row that is refused.
 
-A row leaves the outbox only when the base station names it in an acknowledgement. A row that is refused several times
-becomes a dead letter, but only while other rows are accepted: a receiver that accepts no row has a fault of its own,
-and then all rows wait.
+A row is marked as delivered when the base station names it in an acknowledgement, or, with `mqtt.delivery: broker`, at
+the broker's PUBACK. A row that is refused several times becomes a dead letter, but only while other rows are accepted:
+a receiver that accepts no row has a fault of its own, and then all rows wait.
 """
 
 from collections.abc import Collection, Sequence
@@ -85,7 +85,7 @@ Event = Tick | OtherMessage | Closed | PubackReceived | wire.Ack | wire.Refusal 
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _KindPause:
     """The broker does not accept rows of one kind."""
 
     reason: str
@@ -106,7 +106,7 @@ class DeliveryState:
         """Batches without a PUBACK, by message id."""
         self._batches: dict[str, BatchPublished] = {}
         """The last batches, by digest."""
-        self._blocks: dict[str, _Block] = {}
+        self._blocks: dict[str, _KindPause] = {}
         """By kind of row."""
         self._now_s = self._progress_s = self._message_s = now_s
         self._mark_at_s = 0.0
@@ -258,7 +258,7 @@ class DeliveryState:
         return []
 
     def _block(self, kind: str, reason: str) -> None:
-        block = self._blocks.get(kind) or _Block(reason, self._mqtt.resend_s / 2, None)
+        block = self._blocks.get(kind) or _KindPause(reason, self._mqtt.resend_s / 2, None)
         if block.retry_at_s is None:
             pause_s = min(2 * block.pause_s, MAX_RESEND_S)
             block = replace(block, pause_s=pause_s, retry_at_s=self._now_s + pause_s)

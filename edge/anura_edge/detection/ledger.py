@@ -1,4 +1,4 @@
-"""Accounts for one recording: names and times of its events, and the effort of every sample."""
+"""Collects the results of one recording: its events with id and time, and the effort of every sample."""
 
 import math
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ CLOCK_SET = timedelta(seconds=0.5)
 
 @dataclass(frozen=True, slots=True)
 class PipelineOutput:
-    """What became known at one moment of the analysis."""
+    """Events and effort that one step of the analysis produced."""
 
     events: tuple[Event, ...] = ()
     efforts: tuple[Effort, ...] = ()

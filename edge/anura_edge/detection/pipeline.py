@@ -7,13 +7,13 @@ from typing import Literal
 from anura_edge.audio import AudioSource, FloatArray
 from anura_edge.detection.detector import Detector
 from anura_edge.detection.ledger import PipelineOutput, RecordingLedger
-from anura_edge.dsp.gating import PowerGate
+from anura_edge.dsp.gating import AnalysisGate
 from anura_edge.errors import UnreadableError
 from anura_edge.events import EffortState
 
 
 def analyse(
-    source: AudioSource, detector: Detector, channel: int | Literal["loudest"], gate: PowerGate | None = None
+    source: AudioSource, detector: Detector, channel: int | Literal["loudest"], gate: AnalysisGate | None = None
 ) -> Iterator[PipelineOutput]:
     """Analyse a recording to its end. Yield events and effort as they become known.
 
@@ -45,7 +45,7 @@ class SegmentRunner:
     Audio that the gate leaves out ends a segment. The next one begins with an empty model state, like the first one.
     """
 
-    def __init__(self, ledger: RecordingLedger, detector: Detector, gate: PowerGate | None) -> None:
+    def __init__(self, ledger: RecordingLedger, detector: Detector, gate: AnalysisGate | None) -> None:
         self._ledger, self._detector, self._gate = ledger, detector, gate
         self._is_open = False
 

@@ -42,7 +42,7 @@ _MODES = tuple(PowerMode)
 
 
 def next_mode(mode: PowerMode, percent: float, settings: BatterySettings) -> PowerMode:
-    """Return the mode for a charge in percent. It falls at once; it rises only clearly above the threshold."""
+    """Return the mode for a charge in percent. It falls immediately; it rises only clearly above the threshold."""
 
     def lowest(charge: float) -> int:
         thresholds = settings.coarse_percent, settings.gate_percent, settings.pause_percent
@@ -119,7 +119,7 @@ class LevelGate:
         return float(np.vdot(spectrum, spectrum).real) >= self._min_power
 
 
-class PowerGate:
+class AnalysisGate:
     """Splits the audio of a microphone into samples to analyse and samples to leave out."""
 
     def __init__(self, settings: EnergySettings, state: PowerState, rate_hz: int, block_s: float) -> None:
@@ -181,4 +181,4 @@ def describe_savings(settings: EnergySettings) -> str | None:
 
 
 def _duty_text(duty: DutyCycleSettings) -> str:
-    return f"the device records for {duty.on_s:g} s of every {duty.period_s:g} s"
+    return f"{duty.on_s:g} s of every {duty.period_s:g} s are analysed"

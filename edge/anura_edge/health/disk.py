@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from anura_edge.clips.recorder import ClipRecorder
+from anura_edge.clips.clip_writer import ClipWriter
 from anura_edge.config.operation import DiskSettings
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.store.writer import ResultWriter
@@ -31,7 +31,7 @@ def shortfall(free: Space, limits: DiskSettings, *, was_low: bool) -> Space:
 class DiskWatch:
     """Checks the free space of the disk that holds the state folder."""
 
-    def __init__(self, state_dir: Path, limits: DiskSettings, writer: ResultWriter, clips: ClipRecorder | None) -> None:
+    def __init__(self, state_dir: Path, limits: DiskSettings, writer: ResultWriter, clips: ClipWriter | None) -> None:
         self._state_dir, self._limits = state_dir, limits
         self._writer, self._clips = writer, clips
         self._is_low = False

@@ -27,7 +27,7 @@ class Stage(StrEnum):
     INPUT = "input"
     """A microphone gives audio, a folder is scanned, or a file is read."""
     MODEL = "model"
-    """The model scores a window."""
+    """The model scores a block."""
     DELIVERY = "delivery"
     """Rows are sent, or the connection to the broker is tried again. An unreachable broker is no hang."""
 
@@ -72,8 +72,8 @@ class Heartbeats:
             overdue = {stage for (stage, _), deadline_s in self._deadlines_s.items() if deadline_s < now_s}
             return [stage for stage in Stage if stage in overdue]
 
-    def record_samples(self) -> None:
-        """Record that samples have arrived."""
+    def record_input(self) -> None:
+        """Record a heartbeat of the input: samples have arrived."""
         self._sample_at_s = self._clock()
         self.record(Stage.INPUT)
 
@@ -127,7 +127,7 @@ class InstrumentedDetector(Detector):
 
     def feed(self, samples: FloatArray) -> Iterator[Detection]:
         """Analyse the next mono samples of the segment, shape (n,)."""
-        self._heartbeats.record_samples()
+        self._heartbeats.record_input()
         return super().feed(samples)
 
 
@@ -135,13 +135,13 @@ class _InstrumentedClassifier:
     def __init__(self, heartbeats: Heartbeats, classifier: Classifier, rate_hz: int) -> None:
         self._heartbeats, self._classifier, self._rate_hz = heartbeats, classifier, rate_hz
 
-    def score(self, window: AudioBlock) -> Scores:
-        """Score the next window of a stream."""
+    def score(self, block: AudioBlock) -> Scores:
+        """Score the next block of a segment."""
         # Several recordings may be scored at the same time. The end of one must not hide that another hangs.
         self._heartbeats.record(Stage.MODEL, worker=id(self))
         began_s = time.monotonic()
         try:
-            scores = self._classifier.score(window)
+            scores = self._classifier.score(block)
         finally:
             self._heartbeats.remove(Stage.MODEL, worker=id(self))
         # The duration is that of the new frames, because the windows of some models overlap.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from anura_edge import wire
-from anura_edge.clips.recorder import ClipRecorder
+from anura_edge.clips.clip_writer import ClipWriter
 from anura_edge.clocks.monotonic import monotonic_s
 from anura_edge.config.operation import HealthSettings
 from anura_edge.delivery.worker import DeliveryWorker
@@ -41,7 +41,7 @@ class DeviceParts:
     writer: ResultWriter
     delivery: DeliveryWorker | None
     heartbeats: Heartbeats
-    clips: ClipRecorder | None
+    clips: ClipWriter | None
     disk: DiskWatch
     power: PowerWatch
 

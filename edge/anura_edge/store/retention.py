@@ -1,6 +1,6 @@
 """Deletes rows from the journal in small steps, so that it does not fill the disk and no other thread waits long.
 
-Delivered rows are deleted when they are old. Above the size limit they are deleted at once. Only when none is left,
+Delivered rows are deleted when they are old. Above the size limit they are deleted immediately. Only when none is left,
 rows are deleted that were never delivered: first dead letters, then pending rows; of each, effort before events and the
 oldest first, because an event without its effort still says what called, while effort without its events would say
 that nothing called. A notice in the same transaction counts them. Notices are never deleted.

@@ -8,7 +8,7 @@ from anura_train.evaluation.shipped import ShippedReport
 
 LIMITS = """\
 - The training data is half an hour of recordings, most of them made with a phone near a frog. A recorder in the field
-  is farther away and records many frogs at once; expect fewer detections than these figures show.
+  is farther away and records many frogs at the same time; expect fewer detections than these figures show.
 - Each recording is labelled with one species. Detections of other species in its background count as wrong although
   they may be right.
 - A species has two to ten recordings: the intervals are wide, and the figures of a species with two recordings mean
@@ -20,7 +20,7 @@ LIMITS = """\
 
 
 def model_card(provenance: Provenance, report: ShippedReport) -> str:
-    """Return the card in Markdown."""
+    """Return the model card as Markdown."""
     recipe = provenance.recipe
     sections = [
         f"# {recipe.title}\n\n`{recipe.id}` {recipe.version}, licence CC BY-NC 4.0, because some training "

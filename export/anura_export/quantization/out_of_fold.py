@@ -70,7 +70,7 @@ def _fold_graph(checkpoint: Checkpoint, report: ShippedReport, trained: Path, fo
 
 
 def _score_fold(bundle: Bundle, corpus: Corpus, folds: Folds, fold: int, graph: bytes) -> dict[str, FloatArray]:
-    """Return the highest scores (2, labels) of the frog recordings of a fold: float and int8."""
+    """Return the recording scores (2, labels) of the frog recordings of a fold: by the float and the int8 model."""
     floats = replace(bundle, model=graph)
 
     def of_training(recordings: tuple[Recording, ...]) -> list[Recording]:

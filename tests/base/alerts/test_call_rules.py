@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anura_base.alerts.alert import Alert
 from anura_base.alerts.call_rules import CallInfo, call_alerts
-from anura_base.alerts.engine import without_repeats
+from anura_base.alerts.engine import deduplicate
 from anura_base.config.alerts import FirstCall, ListedSpecies, RareSpecies, Rule
 from anura_edge.events import night_of_local_time
 
@@ -53,7 +53,7 @@ class AlertLog:
         found = call_alerts(RULES, calls, self.last_calls, night_of, now)
         dedup_keys = {alert.dedup_key for _, alert in self.sent}
         last_sent = {alert.key: moment for moment, alert in self.sent}
-        self.sent += [(now, alert) for alert in without_repeats(RULES, found, dedup_keys, last_sent, now)]
+        self.sent += [(now, alert) for alert in deduplicate(RULES, found, dedup_keys, last_sent, now)]
         for call in calls:
             key = call.site, call.species
             self.last_calls[key] = max(self.last_calls.get(key, call.time_utc), call.time_utc)

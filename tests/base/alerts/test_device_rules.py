@@ -4,7 +4,7 @@ import pytest
 
 from anura_base.alerts.alert import AlertKey
 from anura_base.alerts.device_rules import DeviceState, device_conditions
-from anura_base.alerts.engine import Conditions, begun_and_ended
+from anura_base.alerts.engine import Conditions, changed_conditions
 from anura_base.config.alerts import DeviceHealth, DeviceSilent, Rule
 from anura_edge.wire import Health
 
@@ -52,7 +52,7 @@ def test_stale_health_neither_begins_nor_ends_a_condition(state: DeviceState) ->
     conditions = device_conditions({"unwell": ALL_LIMITS}, [state], NOW, NOW)
     assert len(conditions.unknown) == 6
     ongoing = {AlertKey("unwell", "pond/one disk")}
-    assert begun_and_ended({"unwell": ALL_LIMITS}, conditions, ongoing, {}, NOW) == ([], set())
+    assert changed_conditions({"unwell": ALL_LIMITS}, conditions, ongoing, {}, NOW) == ([], set())
 
 
 def test_device_is_silent_only_after_the_start_of_the_server() -> None:

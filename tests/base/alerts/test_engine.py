@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anura_base.alerts.alert import Alert, AlertKey, DedupKey
-from anura_base.alerts.engine import Conditions, begun_and_ended, without_repeats
+from anura_base.alerts.engine import Conditions, changed_conditions, deduplicate
 from anura_base.config.alerts import DeviceHealth, ListedSpecies, Rule
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -17,8 +17,8 @@ def test_time_in_the_future_does_not_suppress_an_alert() -> None:
     rules: dict[str, Rule] = {"listed": ListedSpecies(when="listed_species", species=("x",), cooldown_h=3)}
     alert = Alert(AlertKey("listed", "pond/x"), "1", "pond", "one", NOW, "")
     wrong_clock = {alert.key: NOW + timedelta(days=3_650)}
-    assert without_repeats(rules, [alert], set(), wrong_clock, NOW) == [alert]
-    assert without_repeats(rules, [alert], {DedupKey(alert.key, "1")}, {}, NOW) == []
+    assert deduplicate(rules, [alert], set(), wrong_clock, NOW) == [alert]
+    assert deduplicate(rules, [alert], {DedupKey(alert.key, "1")}, {}, NOW) == []
 
 
 @LAW
@@ -31,7 +31,7 @@ def test_condition_is_sent_once_until_it_ends(steps: list[tuple[float, bool]], c
     for wait_h, holds in steps:
         now += timedelta(hours=wait_h)
         conditions = Conditions({key: Alert(key, "", "pond", "one", now, "")} if holds else {}, set())
-        begun, ended = begun_and_ended(rules, conditions, ongoing, last_sent, now)
+        begun, ended = changed_conditions(rules, conditions, ongoing, last_sent, now)
         assert len(begun) <= 1
         if begun:
             assert holds
@@ -47,4 +47,4 @@ def test_condition_is_sent_once_until_it_ends(steps: list[tuple[float, bool]], c
 
 def test_condition_of_a_removed_rule_ends() -> None:
     removed = {AlertKey("removed", "pond/one")}
-    assert begun_and_ended({}, Conditions({}, set()), removed, {}, NOW) == ([], removed)
+    assert changed_conditions({}, Conditions({}, set()), removed, {}, NOW) == ([], removed)

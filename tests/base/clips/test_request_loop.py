@@ -1,4 +1,4 @@
-"""Requests to devices that are online: at once after a return, less often without an answer."""
+"""Requests to devices that are online: immediately after a return, less often without an answer."""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace

@@ -3,10 +3,12 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from datetime import date
+from datetime import date, datetime, time, timedelta, timezone
 
+import pytest
 from support import DEADLINE_S, eventually, need
 
+from anura_base.simulate.demo import last_complete_night
 from anura_base.simulate.messages import season_messages
 from anura_base.simulate.sender import FleetSender
 
@@ -33,7 +35,7 @@ def test_demo_serves_its_page_and_stops() -> None:
     assert process.stdout
     url = re.search(r"http://\S+/", process.stdout.readline())
     assert url
-    assert " calls of 2 nights from 7 recorders" in process.stdout.readline()
+    assert " calls of 2 nights from 7 devices" in process.stdout.readline()
     with urllib.request.urlopen(url[0], timeout=DEADLINE_S) as answer:
         assert answer.status == 200
     process.send_signal(signal.SIGINT)
@@ -46,3 +48,19 @@ def test_missing_broker_is_reported() -> None:
     assert done.returncode == 1
     assert "no broker answers at 127.0.0.1:9" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-06-10T00:00:00+00:00", date(2026, 6, 8)),
+        ("2026-06-10T23:59:59+00:00", date(2026, 6, 8)),
+        ("2026-06-11T00:30:00+02:00", date(2026, 6, 8)),
+    ],
+)
+def test_last_complete_night_is_over_in_every_time_zone(now: str, expected: date) -> None:
+    night = last_complete_night(datetime.fromisoformat(now))
+    assert night == expected
+    last_zone = timezone(timedelta(hours=-12))
+    ends = [datetime.combine(night + timedelta(days=days), time(12), last_zone) for days in (1, 2)]
+    assert ends[0] <= datetime.fromisoformat(now) < ends[1]

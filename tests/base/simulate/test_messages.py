@@ -35,7 +35,7 @@ def decode(messages: Iterable[SimulatedMessage]) -> RowsByRecorder:
         if message.kind in BATCHES:
             batch = BATCHES[message.kind].from_bytes(message.payload)
             assert (batch.rows[0].seq, batch.rows[-1].seq) == (message.first_seq, message.last_seq)
-            found[message.recorder.site, message.recorder.name] += batch.rows
+            found[message.device.site, message.device.name] += batch.rows
     return found
 
 
@@ -74,7 +74,7 @@ def test_each_scenario_occurs_with_its_effect(messages: list[SimulatedMessage], 
             assert EffortState.SILENT in states[device]
         if scenario is Scenario.LOW_BATTERY:
             assert EffortState.PAUSED in states[device]
-    offline = [each.recorder.scenario for each in messages if each.kind == "status" and b"offline" in each.payload]
+    offline = [each.device.scenario for each in messages if each.kind == "status" and b"offline" in each.payload]
     assert offline
     assert set(offline) == {Scenario.LOST}
 
@@ -99,5 +99,5 @@ def test_calendar_date_decides_which_frogs_call() -> None:
 
 def test_status_contains_the_position_of_the_site(messages: list[SimulatedMessage]) -> None:
     statuses = [each for each in messages if each.kind == "status"]
-    assert {each.recorder.site for each in statuses} == {*SITES}
+    assert {each.device.site for each in statuses} == {*SITES}
     assert b"latitude_deg" in statuses[0].payload

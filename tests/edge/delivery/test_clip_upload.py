@@ -236,7 +236,7 @@ def test_clips_of_past_nights_are_offered_until_done(
             offer = one.next()
             assert isinstance(offer, wire.ClipPart)
             assert (offer.event, offer.offset, offer.data) == (event.id, 0, b"")
-            assert one.sends_nothing(), "an offer is not repeated at once"
+            assert one.sends_nothing(), "an offer is not repeated immediately"
             one.connect()
         one.mark_done(event.id)
     assert one.sends_nothing()

@@ -155,7 +155,7 @@ def test_higher_sequence_number_does_not_acknowledge_a_lost_row(
             publisher.handle(PubackReceived(each, accepted=True, reason="", blames_row=False))
         publisher.handle(AckReceived(base.store(topic, payload)))
         assert [row.id for row in journal.outbox.pending(0, 9)] == [make_event(0).id]
-        publisher.send()  # at once
+        publisher.send()  # immediately
         publisher.handle(AckReceived(base.store(*connection.sent[2][1:])))
         assert base.ids == {make_event(0).id, make_event(1).id}
         assert journal.outbox.pending_count() == 0

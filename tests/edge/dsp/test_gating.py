@@ -11,14 +11,22 @@ from hypothesis import strategies as st
 
 from anura_edge.audio import FloatArray
 from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
-from anura_edge.dsp.gating import GatedAudio, LevelGate, PowerGate, PowerMode, PowerState, describe_savings, next_mode
+from anura_edge.dsp.gating import (
+    AnalysisGate,
+    GatedAudio,
+    LevelGate,
+    PowerMode,
+    PowerState,
+    describe_savings,
+    next_mode,
+)
 from anura_edge.events import EffortState
 
 RATE_HZ = 8_000
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
 
-def split_chunks(audio: FloatArray, sizes: list[int], gate: PowerGate) -> list[GatedAudio]:
+def split_chunks(audio: FloatArray, sizes: list[int], gate: AnalysisGate) -> list[GatedAudio]:
     """Split audio in chunks of the given sizes, which repeat."""
     parts: list[GatedAudio] = []
     at = number = 0
@@ -55,9 +63,9 @@ SETTINGS = EnergySettings(
 @settings(max_examples=40)
 @given(sizes=st.lists(st.integers(1, 9_000).map(lambda n: n * n // 4_000 + 37), min_size=1, max_size=5))
 def test_states_do_not_depend_on_chunks(pond: FloatArray, sizes: list[int]) -> None:
-    parts = split_chunks(pond, sizes, PowerGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
+    parts = split_chunks(pond, sizes, AnalysisGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
     assert np.array_equal(np.concatenate([part for _, part in parts]), pond)
-    whole = split_chunks(pond, [len(pond)], PowerGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
+    whole = split_chunks(pond, [len(pond)], AnalysisGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
     assert merged(parts) == merged(whole)
     assert {state for state, _ in whole} == {EffortState.ANALYSED, EffortState.GATED, EffortState.PAUSED}
 
@@ -94,7 +102,7 @@ def test_level_is_that_of_a_sine_in_the_band(tone: Callable[..., FloatArray], db
 @given(start_s=st.floats(0, 1e9), on_s=st.floats(1, 50), more_s=st.floats(0.01, 50), chunk=st.integers(50, 5_000))
 def test_duty_cycle_follows_utc(start_s: float, on_s: float, more_s: float, chunk: int) -> None:
     duty = DutyCycleSettings(on_s=on_s, period_s=on_s + more_s)
-    gate = PowerGate(EnergySettings(duty=duty), PowerState(), 100, 0.1)
+    gate = AnalysisGate(EnergySettings(duty=duty), PowerState(), 100, 0.1)
     at_s = start_s
     for _ in range(5):
         sample_s = at_s
@@ -134,6 +142,5 @@ def test_charge_near_a_threshold_does_not_flicker() -> None:
 def test_savings_are_described_if_there_are_any() -> None:
     assert describe_savings(EnergySettings(battery=BatterySettings())) is None
     assert describe_savings(SETTINGS) == (
-        "to save energy, the device records for 14 s of every 16 s; "
-        "audio below -40 dBFS from 300 to 3900 Hz is not analysed"
+        "to save energy, 14 s of every 16 s are analysed; audio below -40 dBFS from 300 to 3900 Hz is not analysed"
     )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anura_edge.clips.clip_writer import ClipWriter
 from anura_edge.clips.ranking import make_clip
-from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.store import ClipStore
 from anura_edge.config.operation import ClipSettings, DiskSettings
 from anura_edge.events import NoticeKind
@@ -98,7 +98,7 @@ def test_low_disk_removes_clips_before_it_pauses_saving(
         store.add(
             make_clip(datetime(2026, 11, 20, 22, minute, tzinfo=UTC), [("A" * (minute + 1), 0.9)]), bytes(100_000)
         )
-    recorder = ClipRecorder(ClipSettings(), store, 60)
+    recorder = ClipWriter(ClipSettings(), store, 60)
 
     disk.store, disk.space = store, Space(1_900_000, 10**6)
     watch = DiskWatch(tmp_path, LIMITS, writer, recorder)

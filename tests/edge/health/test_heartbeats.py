@@ -57,7 +57,7 @@ def test_stage_is_overdue_after_its_pause_and_the_timeout(pause_s: float, silent
 
 def test_working_stage_does_not_hide_a_hung_one(heartbeats: Heartbeats, clock: Clock) -> None:
     heartbeats.record(Stage.DELIVERY)
-    heartbeats.record_samples()
+    heartbeats.record_input()
     clock.now += TIMEOUT_S + 1
     heartbeats.record(Stage.DELIVERY)
     assert heartbeats.overdue() == [Stage.INPUT]
@@ -66,7 +66,7 @@ def test_working_stage_does_not_hide_a_hung_one(heartbeats: Heartbeats, clock: C
 
 
 def test_hung_model_is_overdue(heartbeats: Heartbeats, clock: Clock) -> None:
-    heartbeats.record_samples()
+    heartbeats.record_input()
     heartbeats.record(Stage.MODEL)
     clock.now += TIMEOUT_S + 1
     assert heartbeats.overdue() == [Stage.INPUT, Stage.MODEL]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from anura_edge.clips.clip_writer import ClipWriter
 from anura_edge.clips.finder import ClipFinder
-from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.store import ClipStore
 from anura_edge.config.device import Config
 from anura_edge.config.operation import ClipSettings, JournalSettings
@@ -70,7 +70,7 @@ def test_saved_clip_is_found_by_each_of_its_events(
 ) -> None:
     config = Config(state_dir=tmp_path, clips=ClipSettings(enabled=True, before_s=1, after_s=1))
     index = ClipIndex(journal.database)
-    recorder = ClipRecorder(config.clips, ClipStore(config.clips_path, config.clips, UTC), 60, index.add)
+    recorder = ClipWriter(config.clips, ClipStore(config.clips_path, config.clips, UTC), 60, index.add)
     recorder.start()
     sound = make_source(np.full((10 * RATE_HZ, 1), 0.5, np.float32), chunk=10 * RATE_HZ, live=True)
     calls = [

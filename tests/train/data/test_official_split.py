@@ -45,8 +45,8 @@ def test_labels_have_training_and_test_groups() -> None:
     assert not {each.name for each in corpus.test} & {each.name for each in corpus.frogs + corpus.backgrounds}
 
 
-def trials() -> tuple[Corpus, Predictions, Predictions]:
-    """Labels A and B are detected without errors, C is in no test, D only in the test."""
+def make_predictions() -> tuple[Corpus, Predictions, Predictions]:
+    """Return data and predictions: A and B are detected without errors, C is not in the test part, D only there."""
     rng = np.random.default_rng(0)
     rows = [(f"t{number}", ["ABC"[number % 3]] if number % 4 else [], "train") for number in range(48)]
     rows += [(f"x{number}", ["A", "B", "D", ""][number % 4 : number % 4 + 1], "test") for number in range(24)]
@@ -56,14 +56,14 @@ def trials() -> tuple[Corpus, Predictions, Predictions]:
         + rng.normal(0, 0.1, (1, 3)).astype(np.float32)
         for each in corpus.recordings
     }
-    learnt = corpus.frogs + corpus.backgrounds
-    trial = Predictions(learnt, ("A", "B", "C"), np.arange(len(learnt)) % 3, logits, 1.0, 3.0)
-    return corpus, trial, replace(trial, recordings=corpus.test, fold=np.full(len(corpus.test), -1))
+    for_training = corpus.frogs + corpus.backgrounds
+    predictions = Predictions(for_training, ("A", "B", "C"), np.arange(len(for_training)) % 3, logits, 1.0, 3.0)
+    return corpus, predictions, replace(predictions, recordings=corpus.test, fold=np.full(len(corpus.test), -1))
 
 
 def test_mean_over_all_species_includes_undetected_ones(recipe: Recipe) -> None:
-    corpus, trial, test = trials()
-    found = evaluate(recipe, corpus, trial, test=test)
+    corpus, predictions, test = make_predictions()
+    found = evaluate(recipe, corpus, predictions, test=test)
     assert (found.species, found.test_labels) == (4, 2)
     assert (found.test_recordings, found.test_with_species) == (24, 18)
     for condition in ("test", "test, recordings with a species"):
@@ -72,15 +72,15 @@ def test_mean_over_all_species_includes_undetected_ones(recipe: Recipe) -> None:
     assert found.find("macro-F1 at 0.5", "every species") is None  # there is no such published out-of-fold figure
     summary = "\n".join(summary_of_test_part(found))
     assert "2 of 4 species" in summary
-    assert not list(summary_of_test_part(evaluate(recipe, corpus, trial)))
+    assert not list(summary_of_test_part(evaluate(recipe, corpus, predictions)))
 
 
 def test_species_of_one_fold_is_excluded_from_fold_mean(recipe: Recipe) -> None:
-    corpus, trial, _ = trials()
-    fold = np.array([0 if "C" in each.codes else 1 + number % 2 for number, each in enumerate(trial.recordings)])
-    logits = {name: np.where([0, 0, 1], -9, each) for name, each in trial.frame_logits.items()}
-    alone = replace(trial, fold=fold, frame_logits=logits)
-    found = evaluate(recipe, corpus, alone)
+    corpus, predictions, _ = make_predictions()
+    fold = np.array([0 if "C" in each.codes else 1 + number % 2 for number, each in enumerate(predictions.recordings)])
+    logits = {name: np.where([0, 0, 1], -9, each) for name, each in predictions.frame_logits.items()}
+    changed = replace(predictions, fold=fold, frame_logits=logits)
+    found = evaluate(recipe, corpus, changed)
     assert found.find("macro-F1 at 0.5", "several folds").value == pytest.approx(1.0)
     assert found.find("macro-F1 at 0.5", "all").value == pytest.approx(2 / 3)
 

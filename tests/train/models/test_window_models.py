@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anura_edge.errors import ModelError
 from anura_train.models import build_network, load_pretrained
-from anura_train.models.ast import Ast, resample_positions
+from anura_train.models.ast_net import AstNet, resample_positions
 from anura_train.models.cnn import Cnn
 from anura_train.models.settings import CnnSettings, ModelSettings
 from anura_train.models.window import WindowNet
@@ -57,7 +57,7 @@ def test_image_network_returns_one_frame_of_logits(network: str, dense: list[int
 )
 def test_ast_has_the_published_size(size: str, stride: int, positions: int, millions: float) -> None:
     body = sketch(settings(AST, size=size, stride=stride), labels=42).body
-    assert isinstance(body, Ast)
+    assert isinstance(body, AstNet)
     assert body.pos_embed.shape[1] == positions
     assert sum(weight.numel() for weight in body.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
 
@@ -127,7 +127,7 @@ def test_ast_loads_audioset_weights_and_crops_positions(tmp_path: Path) -> None:
     wanted = settings(AST, stride=10, pretrained=str(path))
     net = made(wanted)
     load_pretrained(net, wanted)
-    assert isinstance(net.body, Ast)
+    assert isinstance(net.body, AstNet)
     assert torch.equal(net.body.blocks[11].mlp.fc2.weight, weights["module.v.blocks.11.mlp.fc2.weight"])
     theirs = weights["module.v.pos_embed"]
     assert torch.equal(net.body.pos_embed[:, :2], theirs[:, :2])
@@ -142,7 +142,7 @@ def test_ast_loads_imagenet_weights(tmp_path: Path, stride: int, columns: int, r
     wanted = settings(AST, stride=stride, pretrained=str(path))
     net = made(wanted)
     load_pretrained(net, wanted)
-    assert isinstance(net.body, Ast)
+    assert isinstance(net.body, AstNet)
     assert net.body.grid == (rows, columns)
     assert torch.equal(net.body.patch_embed.proj.weight, weights["patch_embed.proj.weight"].sum(1, keepdim=True))
     assert net.body.pos_embed.std() > 0.3

@@ -64,7 +64,8 @@ class Recording:
     name: str
     """Unique in a corpus, as in `frogs/audio/ACRCRE_g019.flac`."""
     group: str
-    """Recordings of one group have the same source, session or minute. A split keeps a group whole."""
+    """Recordings of one group have the same source or session, or are windows of the same minute. No split separates
+    them."""
     weak: tuple[WeakLabel, ...] = ()
     strong: tuple[StrongLabel, ...] = ()
     """Boxes in order of onset. Empty if the recording has no boxes."""
@@ -124,7 +125,7 @@ class Corpus:
 
     @property
     def held_out(self) -> tuple[Recording, ...]:
-        """Recordings without a label that are not used for training."""
+        """Recordings without a label that must not be used for training because of their licence."""
         return tuple(each for each in self.recordings if not each.codes and each.held_out)
 
     def labels(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Evaluation metrics of whole data sets, computed for many weightings of their items at once.
+"""Evaluation metrics of whole data sets, computed for many weightings of their items together.
 
 `weights` is (draws, items). Weights of one give the metric itself. The number of times that each item was drawn gives
 the metric of a bootstrap draw. `truth` and `decisions` are bool, `scores` and `probabilities` float, all (items,

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from anura_train.models.ast import Ast
+from anura_train.models.ast_net import AstNet
 from anura_train.models.cnn import Cnn
 from anura_train.models.crnn import MELS as CRNN_MELS
 from anura_train.models.crnn import CellEdges, Crnn, cell_edges
@@ -57,7 +57,7 @@ def crnn_cell_edges() -> CellEdges:
 def load_pretrained(model: Net, settings: ModelSettings) -> None:
     """Load the published weights that a recipe names, if any; ModelError if they do not fit."""
     path = None if isinstance(settings, StreamSettings | CrnnSettings) else settings.pretrained
-    if path and isinstance(model, WindowNet) and isinstance(model.body, Cnn | Ast | Yamnet):
+    if path and isinstance(model, WindowNet) and isinstance(model.body, Cnn | AstNet | Yamnet):
         model.body.load_pretrained(path)
 
 
@@ -81,9 +81,9 @@ def _front_end(settings: WindowModelSettings) -> nn.Module:
     )
 
 
-def _body(settings: WindowModelSettings, labels: int) -> Cnn | Ast | Crnn | Yamnet:
+def _body(settings: WindowModelSettings, labels: int) -> Cnn | AstNet | Crnn | Yamnet:
     if isinstance(settings, AstSettings):
-        return Ast(labels, AST_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
+        return AstNet(labels, AST_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
     if isinstance(settings, CrnnSettings):
         return Crnn(labels, settings.width, settings.hidden, settings.dropout)
     if isinstance(settings, YamnetSettings):

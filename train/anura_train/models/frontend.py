@@ -186,7 +186,7 @@ class Fbank(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Map audio (B, N) to features (B, frames, mels); only complete frames, 298 in 3 s."""
-        spectrum = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.HOP_SAMPLES)  # (B, 2 bins, frames)
+        spectrum = F.conv1d(audio.unsqueeze(1), self.dft, stride=self.HOP_SAMPLES)  # (B, 2 * bins, frames)
         levels = torch.log((_power(spectrum) @ self.bank).clamp_min(self.FLOOR))
         return (levels - self.mean) / (2 * self.std)
 
@@ -201,7 +201,7 @@ class Fbank(nn.Module):
 
 
 def _power(spectrum: Tensor) -> Tensor:
-    """Map real and imaginary parts (B, 2 bins, frames) to power (B, frames, bins)."""
+    """Map real and imaginary parts (B, 2 * bins, frames), all real parts first, to power (B, frames, bins)."""
     real, imaginary = spectrum.chunk(2, dim=1)
     return (real.square() + imaginary.square()).transpose(1, 2)
 
@@ -218,7 +218,7 @@ def _kernels(window_samples: int, bins: Tensor, samples: Tensor) -> tuple[Tensor
 
 
 def _dft(window_samples: int, bins: int) -> Tensor:
-    """Return the kernels of a windowed DFT, (2 bins, 1, window): cosines, then sines.
+    """Return the kernels of a windowed DFT, (2 * bins, 1, window): cosines, then sines.
 
     Scaled so that a full-scale sine has power 1 in its bin.
     """

@@ -55,7 +55,7 @@ class StreamSettings(Section):
 
 
 class CnnSettings(Section):
-    """An image classification network of timm (`cnn.py`)."""
+    """Settings of an image classification network of timm (`cnn.py`)."""
 
     kind: Literal["cnn"]
     network: Literal[
@@ -82,7 +82,7 @@ class CnnSettings(Section):
 
 
 class AstSettings(Section):
-    """The Audio Spectrogram Transformer (`ast.py`)."""
+    """Settings of the Audio Spectrogram Transformer (AST, `ast_net.py`)."""
 
     kind: Literal["ast"]
     size: Literal["tiny", "small", "base"]
@@ -100,7 +100,7 @@ class AstSettings(Section):
 
 
 class CrnnSettings(Section):
-    """Convolutions and a GRU that locate calls in time and frequency (`crnn.py`)."""
+    """Settings of a network of convolutions and a GRU that locates calls in time and frequency (`crnn.py`)."""
 
     kind: Literal["crnn"]
     width: int = Field(ge=4, le=256)
@@ -112,7 +112,7 @@ class CrnnSettings(Section):
 
 
 class YamnetSettings(Section):
-    """MobileNetV1 with weights for AudioSet (`yamnet.py`)."""
+    """Settings of YAMNet, a MobileNetV1 with weights for AudioSet (`yamnet.py`)."""
 
     kind: Literal["yamnet"]
     dropout: Share

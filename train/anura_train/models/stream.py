@@ -1,5 +1,6 @@
-"""The stream model: a causal network that carries its states from chunk to chunk and computes each frame once.
+"""The stream model: a network that carries its states from chunk to chunk and computes each frame once.
 
+Its layers are causal. A mean over two seconds follows; a score describes the middle of them, so it is one second late.
 Causal convolutions and a one-directional GRU, with ReLU, batch normalisation (folded at export) and a fixed
 normalisation of the input. It has no squeeze-and-excitation and no normalisation over a recording: both would need
 future samples.
@@ -21,7 +22,7 @@ FRAME_SAMPLES = FEATURE_HOP_SAMPLES * TIME_STRIDE
 """Samples of one frame of scores: 44 ms."""
 
 AVERAGE_FRAMES = 44
-"""Frames in the mean that a score is: two seconds."""
+"""Frames whose mean logit gives a score: two seconds."""
 
 LOOKAHEAD_FRAMES = AVERAGE_FRAMES // 2
 """A score describes the middle of these frames: half of them are earlier, and half are later."""

@@ -13,7 +13,7 @@ from anura_base.exchange.rows import ExportContext, FilePart, RowValues, read_ro
 from anura_edge.errors import ConfigError
 
 GROUP_ROWS = 50_000
-"""Rows of a row group, which is in memory at once."""
+"""Rows of a row group, which is in memory as a whole."""
 
 
 def parquet(table: Table, connection: Connection, context: ExportContext) -> Iterator[FilePart]:

@@ -1,7 +1,7 @@
 """Pages of a list. The rows have the order of their arrival.
 
 An answer that may be followed by more rows has the address of the next page in its `Link` header (RFC 8288). A program
-that follows these links, at once or later, receives every row exactly once.
+that follows these links, immediately or later, receives every row exactly once.
 """
 
 from typing import Annotated

@@ -1,4 +1,7 @@
-"""Receives hints from the operating system that files below a folder may have changed. No hint is certain."""
+"""Watches a folder for changed files (inotify) and for a changed mount.
+
+A change may be missed or reported without need, so periodic scans remain necessary.
+"""
 
 import select
 import time

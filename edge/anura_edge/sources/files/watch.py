@@ -14,7 +14,7 @@ from anura_edge.sources.files.scan import FoundFile, OnSkipped, ignore_skipped, 
 
 RETRY_SCANS = 20
 """A file whose reading was interrupted is tried again after this many intervals. Earlier attempts would wear out a
-failing card by reading its bad blocks repeatedly. After a card was removed and inserted, it is tried at once."""
+failing card by reading its bad blocks repeatedly. After a card was removed and inserted, it is tried immediately."""
 
 
 class WatchedFolder:

@@ -25,7 +25,7 @@ MAX_LINE_BYTES, SAMPLE_BYTES = 65_536, 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CapturedBlock:
-    """Audio that the driver delivered at once."""
+    """Audio that the driver delivered in one call."""
 
     samples: FloatArray
     """Shape (samples, channels), float32, full scale is -1.0 to 1.0."""
@@ -121,7 +121,7 @@ class CaptureProcess:
             line, _, self._buffer = self._buffer.partition(b"\n")
             facts: dict[str, Any] = json.loads(line)
         except (SourceError, ValueError):  # it ended, or is another program
-            return {"error": "the capture process ended at once"}
+            return {"error": "the capture process ended immediately"}
         return facts
 
     def _fill_buffer(self, size: int, deadline_s: float) -> bool:

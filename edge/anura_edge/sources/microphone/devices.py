@@ -30,7 +30,7 @@ class InputDevice:
 
     @property
     def stable_name(self) -> str:
-        """The name without ALSA's card number, which changes like the index."""
+        """The name without ALSA's card number. That number may change after a restart, as `index` does."""
         return _CARD.sub("", self.name)
 
 

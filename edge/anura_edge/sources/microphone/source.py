@@ -103,7 +103,7 @@ class MicrophoneSource:
     def _to_chunk(self, block: CapturedBlock) -> AudioChunk:
         count = len(block.samples)
         if self._opening != self._device.openings:
-            self._begin(block)
+            self._start_after_opening(block)
         end = self._base + block.first_sample + count
         lost = self._samples.update(end, block.arrived_s)
         self._base, end = self._base + lost, end + lost
@@ -112,8 +112,11 @@ class MicrophoneSource:
         self._end = self._audio_end = end
         return AudioChunk(block.samples, end - count)
 
-    def _begin(self, block: CapturedBlock) -> None:
-        """Find the position of the first block after the device was opened."""
+    def _start_after_opening(self, block: CapturedBlock) -> None:
+        """Set the position of the first block after the device was opened, and restart the sample clock.
+
+        Send the notice `microphone_back` if the device was disconnected.
+        """
         self._opening = self._device.openings
         first = max(self._end, self._samples.sample_at(block.arrived_s) - len(block.samples))
         self._base = first - block.first_sample

@@ -54,8 +54,8 @@ def engine(database: Path) -> Iterator[Engine]:
     install_triggers(engine)
     now = datetime.now(UTC)
     with engine.begin() as connection:
-        for message in season_messages(7, NIGHTS, 1, last_complete_night(), CALENDAR_DATE):
-            name = topic(message.recorder.site, message.recorder.name, message.kind)
+        for message in season_messages(7, NIGHTS, 1, last_complete_night(datetime.now(UTC)), CALENDAR_DATE):
+            name = topic(message.device.site, message.device.name, message.kind)
             ingest(connection, [RawMessage(name, message.payload, False, now)])
     _add_hostile(engine)
     rollup.refresh(engine)

@@ -30,7 +30,7 @@ def test_process_that_ends_or_writes_no_json_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
     monkeypatch.setattr(sys, "executable", write_interpreter(tmp_path, script))
-    with pytest.raises(SourceError, match="ended at once"):
+    with pytest.raises(SourceError, match="ended immediately"):
         CaptureProcess(None, None, 0, 0.1, Stop())
 
 

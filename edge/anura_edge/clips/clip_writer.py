@@ -48,7 +48,7 @@ class _QueuedClip:
     events: list[EventRow]
 
 
-class ClipRecorder:
+class ClipWriter:
     """Keeps the recent audio, cuts clips from it, and writes them in its own thread."""
 
     def __init__(
@@ -156,7 +156,7 @@ class ClipRecorder:
 class _TappedSource:
     """An audio source whose chunks are also written to a clip recorder."""
 
-    def __init__(self, source: AudioSource, recorder: ClipRecorder, channel: int) -> None:
+    def __init__(self, source: AudioSource, recorder: ClipWriter, channel: int) -> None:
         self._source, self._recorder, self._channel = source, recorder, channel
 
     @property

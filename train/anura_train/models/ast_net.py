@@ -46,8 +46,8 @@ class PatchEmbedding(nn.Module):
         return patches.flatten(2).transpose(1, 2)
 
 
-class Ast(nn.Module):
-    """Maps the features of a window to one frame of logits."""
+class AstNet(nn.Module):
+    """The Audio Spectrogram Transformer: maps the features of a window to one frame of logits."""
 
     def __init__(self, labels: int, frames: int, mels: int, size: str, stride: int, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Simulate one recorder: the rows of each night, as its journal would contain them."""
+"""Simulate one device: the rows of each night, as its journal would contain them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from astral import Observer
 from astral.sun import sunset
 
 from anura_base.simulate.fauna import SPECIES, Array, intensity
-from anura_base.simulate.fleet import Scenario, SimulatedRecorder
+from anura_base.simulate.fleet import Scenario, SimulatedDevice
 from anura_base.simulate.row_builder import Detection, RecordedHour, RowBuilder
 from anura_base.simulate.weather import Weather
 from anura_edge.events import NAMESPACE, EffortState, NoticeKind
@@ -53,25 +53,25 @@ class Season:
         return sum(day.rain_mm for day in self.weather[max(0, n - 1) : n + 1])
 
 
-class RecorderSimulator:
-    """Simulates one recorder, night after night. The same seed gives the same rows."""
+class DeviceSimulator:
+    """Simulates one device, night after night. The same seed gives the same rows."""
 
-    def __init__(self, recorder: SimulatedRecorder, season: Season) -> None:
-        self.recorder, self._season = recorder, season
-        self._rows = RowBuilder(recorder)
-        position = recorder.position
+    def __init__(self, device: SimulatedDevice, season: Season) -> None:
+        self.device, self._season = device, season
+        self._rows = RowBuilder(device)
+        position = device.position
         self._observer = Observer(latitude=position.latitude_deg or 0.0, longitude=position.longitude_deg or 0.0)
         self._zone = ZoneInfo(position.zone)
         self._nights = len(season.weather)
 
     @property
     def is_offline(self) -> bool:
-        """Whether the recorder is offline at the end of the season."""
-        return self.recorder.scenario is Scenario.LOST
+        """Whether the device is offline at the end of the season."""
+        return self.device.scenario is Scenario.LOST
 
     def night(self, n: int) -> list[Row]:
         """Return the rows of night `n`. Call it for each night in order, because the rows are numbered."""
-        rng = np.random.default_rng([self._season.seed, 7, self.recorder.number, n])
+        rng = np.random.default_rng([self._season.seed, 7, self.device.number, n])
         if self._is_off(n, rng):
             return []
         day = self._season.first + timedelta(days=n)
@@ -88,14 +88,14 @@ class RecorderSimulator:
 
     def battery(self, n: int) -> float:
         """Return the charge of the battery in night `n`, 0 to 1."""
-        if self.recorder.scenario is not Scenario.LOW_BATTERY:
+        if self.device.scenario is not Scenario.LOW_BATTERY:
             return 0.9
         return 1 - 0.95 * (n % CHARGED_EVERY_DAYS) / CHARGED_EVERY_DAYS
 
     def _is_off(self, n: int, rng: np.random.Generator) -> bool:
-        match self.recorder.scenario:
+        match self.device.scenario:
             case Scenario.GAPS:
-                gap = np.random.default_rng([self._season.seed, 8, self.recorder.number, n // 5])
+                gap = np.random.default_rng([self._season.seed, 8, self.device.number, n // 5])
                 return bool(gap.random() < 0.35)
             case Scenario.LOST:
                 return n > 0.7 * self._nights
@@ -103,7 +103,7 @@ class RecorderSimulator:
                 return bool(rng.random() < 0.004)
 
     def _drift_s(self, n: int) -> float:
-        return DRIFT_S_PER_DAY * (n % CLOCK_SET_EVERY_DAYS) if self.recorder.scenario is Scenario.CLOCK_DRIFT else 0.0
+        return DRIFT_S_PER_DAY * (n % CLOCK_SET_EVERY_DAYS) if self.device.scenario is Scenario.CLOCK_DRIFT else 0.0
 
     def _levels(self, n: int) -> Array:
         """Return the share of a full chorus that calls, shape (species, bins)."""
@@ -112,24 +112,24 @@ class RecorderSimulator:
         return np.stack(
             [
                 abundance * intensity(species, day_of_year, HOURS_AFTER_SUNSET, temperature_c, rain_mm)
-                for species, abundance in zip(SPECIES, self.recorder.abundance, strict=True)
+                for species, abundance in zip(SPECIES, self.device.abundance, strict=True)
             ]
         )
 
     def _hours(self, n: int, start: datetime, levels: Array) -> list[RecordedHour]:
         active = min(NIGHT_H, round(NIGHT_H * 1.6 * self.battery(n)))
         loudness = levels.reshape(len(SPECIES), NIGHT_H, -1).sum(axis=0).mean(axis=1)
-        session = uuid5(NAMESPACE, f"simulated/{self.recorder.journal}/{n}").hex
+        session = uuid5(NAMESPACE, f"simulated/{self.device.journal}/{n}").hex
         hours = []
         for hour in range(NIGHT_H):
             state = EffortState.ANALYSED if hour < active else EffortState.PAUSED
-            if self.recorder.scenario is Scenario.SILENT_MICROPHONE and n > 0.6 * self._nights:
+            if self.device.scenario is Scenario.SILENT_MICROPHONE and n > 0.6 * self._nights:
                 state = EffortState.SILENT
-            if self.recorder.scenario is Scenario.CLIPPING and loudness[hour] > 0.6:
+            if self.device.scenario is Scenario.CLIPPING and loudness[hour] > 0.6:
                 state = EffortState.CLIPPED
-            if self.recorder.from_card:
+            if self.device.from_card:
                 begin = (start + timedelta(hours=hour)).astimezone(self._zone)
-                name = f"Data/{self.recorder.site.upper()}_{begin:%Y%m%d_%H%M%S}.wav"
+                name = f"Data/{self.device.site.upper()}_{begin:%Y%m%d_%H%M%S}.wav"
                 hours.append(RecordedHour(state, f"{session[:30]}{hour:02x}", name, 0))
             else:
                 hours.append(RecordedHour(state, session, "USB microphone", hour * HOUR_S * self._rows.rate_hz))
@@ -194,13 +194,13 @@ class RecorderSimulator:
             if lost:
                 first, at = hour.first_sample + total - lost, begin + timedelta(seconds=HOUR_S - lost_s)
                 yield self._rows.effort(hour, EffortState.DROPPED, at, first, lost)
-        if not self.recorder.from_card:
+        if not self.device.from_card:
             off = (24 - NIGHT_H) * HOUR_S * rate_hz
             end = start + timedelta(hours=NIGHT_H)
             yield self._rows.effort(hours[-1], EffortState.OFF, end, NIGHT_H * HOUR_S * rate_hz, off)
 
     def _notices(self, n: int, start: datetime) -> Iterator[Row]:
-        scenario = self.recorder.scenario
+        scenario = self.device.scenario
         if scenario is Scenario.CLOCK_DRIFT and n and n % CLOCK_SET_EVERY_DAYS == 0:
             step_s = -DRIFT_S_PER_DAY * CLOCK_SET_EVERY_DAYS
             yield self._rows.notice(n, NoticeKind.CLOCK_STEP, start, f"the clock was set by {step_s:g} s", step_s)

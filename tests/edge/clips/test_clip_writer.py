@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from anura_edge.clips.clip_writer import ClipWriter
 from anura_edge.clips.ranking import parse_clip_name
-from anura_edge.clips.recorder import ClipRecorder
 from anura_edge.clips.store import ClipStore
 from anura_edge.config.operation import ClipSettings
 from anura_edge.system.hardware import Space
@@ -35,12 +35,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def recorder_for(folder: Path) -> Iterator[Callable[..., ClipRecorder]]:
-    started: list[ClipRecorder] = []
+def recorder_for(folder: Path) -> Iterator[Callable[..., ClipWriter]]:
+    started: list[ClipWriter] = []
 
-    def make(**settings: Any) -> ClipRecorder:
+    def make(**settings: Any) -> ClipWriter:
         clips = ClipSettings(enabled=True, **settings)
-        recorder = ClipRecorder(clips, ClipStore(folder, clips, UTC), MAX_CALL_S)
+        recorder = ClipWriter(clips, ClipStore(folder, clips, UTC), MAX_CALL_S)
         recorder.start()
         started.append(recorder)
         return recorder
@@ -68,7 +68,7 @@ def call(make_event: Callable[..., Any], provenance: Provenance) -> Callable[...
     return make
 
 
-def record(recorder: ClipRecorder, sound: Any, calls: dict[float, list[Any]]) -> None:
+def record(recorder: ClipWriter, sound: Any, calls: dict[float, list[Any]]) -> None:
     """Record a source. `calls` has the events to add after this many seconds."""
     times = sorted(calls)
     for chunk in recorder.tap(sound, channel=1).chunks():
@@ -79,7 +79,7 @@ def record(recorder: ClipRecorder, sound: Any, calls: dict[float, list[Any]]) ->
 
 
 def test_clip_contains_the_call_and_its_margins(
-    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any]
 ) -> None:
     record(recorder_for(before_s=2, after_s=1), ramp, {12: [call(ramp, 10, 11, p_peak=0.937)]})
     (path,) = folder.iterdir()
@@ -91,7 +91,7 @@ def test_clip_contains_the_call_and_its_margins(
 
 
 def test_overlapping_calls_share_one_clip(
-    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any]
 ) -> None:
     calls = [call(ramp, 5, 6), call(ramp, 7, 8, label="HIGH"), call(ramp, 20, 21)]
     record(recorder_for(before_s=1, after_s=1), ramp, {6: calls[:1], 6.5: calls[1:2], 24: calls[2:]})
@@ -102,7 +102,7 @@ def test_overlapping_calls_share_one_clip(
 
 
 def test_clip_is_limited_by_max_s_and_by_the_recording(
-    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any]
 ) -> None:
     record(recorder_for(max_s=5), ramp, {29: [call(ramp, 1, 20), call(ramp, 28, 29, label="HIGH")]})
     first, last = sorted(folder.iterdir())
@@ -112,7 +112,7 @@ def test_clip_is_limited_by_max_s_and_by_the_recording(
 
 
 def test_dropped_audio_is_zeros_of_the_same_length(
-    make_source: Callable[..., Any], folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+    make_source: Callable[..., Any], folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any]
 ) -> None:
     seconds = np.repeat(np.arange(30, dtype=np.float32), RATE_HZ) * SECOND
     broken = make_source(np.stack([seconds, seconds], axis=1), chunk=RATE_HZ, lost=(10, 11), live=True)
@@ -122,14 +122,14 @@ def test_dropped_audio_is_zeros_of_the_same_length(
 
 
 def test_call_of_another_recording_is_ignored(
-    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any]
 ) -> None:
     record(recorder_for(), ramp, {12: [call(ramp, 10, 11).model_copy(update={"recording": "card"})]})
     assert [*folder.iterdir()] == []
 
 
 def test_hung_disk_drops_clips_but_no_audio(
-    ramp: Any, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ramp: Any, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = Flag()
     monkeypatch.setattr(ClipStore, "add", lambda *_: disk.wait(30))
@@ -144,7 +144,7 @@ def test_hung_disk_drops_clips_but_no_audio(
 
 
 def test_full_disk_drops_the_clip(
-    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     def full(_: int) -> None:
@@ -157,7 +157,7 @@ def test_full_disk_drops_the_clip(
 
 
 def test_encoding_error_drops_the_clip_and_is_logged_once(
-    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     """FLAC allows no rate of 2 MHz. The encoder's errors are not those of the disk."""
@@ -169,7 +169,7 @@ def test_encoding_error_drops_the_clip_and_is_logged_once(
 
 
 def test_paused_recorder_saves_nothing(
-    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any]
 ) -> None:
     recorder = recorder_for()
     recorder.is_paused = True
@@ -178,10 +178,12 @@ def test_paused_recorder_saves_nothing(
 
 
 def test_best_clips_of_a_night_replace_worse_ones(
-    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any],
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("anura_edge.clips.recorder.MAX_QUEUED_CLIPS", 100)  # the test adds the events of hours at once
+    monkeypatch.setattr(
+        "anura_edge.clips.clip_writer.MAX_QUEUED_CLIPS", 100
+    )  # the test adds the events of hours in one call
     recorder = recorder_for(before_s=0, after_s=0, best_per_night=2)
     marks = {n + 1.0: [call(ramp, n, n + 1, p_peak=p)] for n, p in enumerate((0.6, 0.7, 0.9, 0.5, 0.8))}
     for chunk in recorder.tap(ramp, 1).chunks():
@@ -192,7 +194,7 @@ def test_best_clips_of_a_night_replace_worse_ones(
 
 
 def test_free_space_removes_clips_but_no_other_files(
-    ramp: Any, folder: Path, recorder_for: Callable[..., ClipRecorder], call: Callable[..., Any]
+    ramp: Any, folder: Path, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any]
 ) -> None:
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
