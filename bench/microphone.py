@@ -50,8 +50,8 @@ START_UTC_S, POWER_MODE_S = 1_795_000_000.0, 600.0
 PLAYED_S, RATE_HZ = 600.0, 48_000
 """Duration and sampling rate of the played recording."""
 PLAYER_LATENCY_MS = 50
-"""With a player of this latency the virtual microphone starts immediately. Otherwise PulseAudio puts two seconds into its
-first block."""
+"""With a player of this latency the virtual microphone starts immediately. Otherwise PulseAudio puts two seconds into
+its first block."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
