@@ -21,7 +21,7 @@ demo: $(DEMO)/.ready
 
 test: $(VENV)/.ready
 	@deploy/system-packages test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check

@@ -38,6 +38,10 @@ class Connection:
         return message
 
 
+class ProtocolError(Exception):
+    """The browser refused a call of the debugging protocol."""
+
+
 @dataclass
 class Page:
     """A page in a browser context of its own, so it shares no cookies with other pages."""
@@ -60,11 +64,16 @@ class Page:
                 "Runtime.exceptionThrown",
             }:
                 self.complaints.append(json.dumps(answer["params"]))
+        if "error" in answer:
+            raise ProtocolError(f"{method}: {answer['error'].get('message')}")
         return answer["result"]
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression."""
-        return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
+        """Return the value of a JavaScript expression; None while the page navigates."""
+        try:
+            return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
+        except ProtocolError:  # the browser has ended the old page and not yet begun the new one
+            return None
 
     def open(self, url: str) -> None:
         """Open an address in a new tab."""

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, func, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, func, insert, inspect, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -124,6 +124,7 @@ def _copy(source: Connection, target: Connection) -> int:
             continue
         names = {column["name"] for column in inspector.get_columns(table.name)}
         columns = [column for column in table.columns if column.name in names]
+        target.execute(delete(table))  # triggers fill `stale_days` while the tables before it are copied
         result = source.execution_options(yield_per=CHUNK_ROWS).execute(select(*columns))
         for chunk in result.mappings().partitions():
             target.execute(insert(table), [dict(row) for row in chunk])

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from anura_base.analysis.reviews import find_event
+from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.clips import transfer
 from anura_base.config.settings import ClipSettings
 from anura_base.db.engine import open_database, write_transaction
@@ -82,6 +83,7 @@ def test_restored_database_equals_the_backed_up_one(
     metadata.drop_all(source)
     source.dispose()
     target = empty(target_kind, request, tmp_path / "target.db")
+    install_triggers(target)  # a base station has run on the empty database
     assert restore(tmp_path / "backup.db", target) == rows
     assert content(target) == before
     # The restored base station goes on: it has no gaps, and new rows get new numbers.
