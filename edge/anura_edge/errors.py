@@ -20,7 +20,7 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """Exit codes of the commands."""
 
     OK = 0
     """Everything was done."""

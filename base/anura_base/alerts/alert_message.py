@@ -9,7 +9,7 @@ SCHEMA: Literal["anura-alert/1"] = "anura-alert/1"
 
 
 class AlertMessage(BaseModel):
-    """An alert as programs receive it."""
+    """An alert in the JSON form that programs receive by MQTT or webhook."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 

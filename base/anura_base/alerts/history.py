@@ -28,7 +28,7 @@ class DeliveryView:
 
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """An alert that a rule raised."""
+    """An alert in the database, for pages and the API."""
 
     arrival: int
     """Its number; a later alert has a higher one."""
@@ -47,7 +47,7 @@ class AlertView:
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """A rule and its state."""
+    """An alert rule and its state, for pages and the API."""
 
     name: str
     when: str

@@ -36,7 +36,7 @@ MODEL_FACTOR = 2.0
 
 
 class AnomalyKind(StrEnum):
-    """What differs from the history."""
+    """The kind of an anomaly: what differs from the history of a device or site."""
 
     SILENCE = "silence"
     CLIPPING = "clipping"

@@ -40,7 +40,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The numbers of a heatmap."""
+    """The values of a heatmap: one row for each species or site, one cell for each column."""
 
     columns: Sequence[int]
     """Ordinals of dates, or hours."""

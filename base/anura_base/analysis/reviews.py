@@ -45,7 +45,7 @@ class Verdict(StrEnum):
 
 
 class ReviewOrder(StrEnum):
-    """Which event is reviewed next."""
+    """The order in which events are reviewed."""
 
     ANY = "any"
     """Random over all scores, as an estimate of the precision at a threshold needs."""

@@ -18,7 +18,7 @@ KM_PER_DEGREE = 111.195
 
 @dataclass(frozen=True, slots=True)
 class MapPoint:
-    """A site on the map."""
+    """The position of a site on the map, and its name."""
 
     name: str
     title: str

@@ -12,7 +12,7 @@ from anura_base.db.schema import ArrivalNumber, UtcDateTime, metadata
 
 
 class ClipState(StrEnum):
-    """State of a clip."""
+    """How far the transfer of a clip to the base station is."""
 
     ASKED = "asked"
     """Requested; no part has been received."""

@@ -15,7 +15,7 @@ from anura_base.db.schema import events
 
 @dataclass(frozen=True, slots=True)
 class ClipView:
-    """The clip of a call and its state."""
+    """The clip of an event and the state of its transfer, for pages and the API."""
 
     event: UUID
     state: Literal["asked", "coming", "here", "gone", "off", "refused", "expired"]

@@ -51,7 +51,7 @@ class FirstCall(_CallRule):
 
 
 class ListedSpecies(_CallRule):
-    """A call of a listed species."""
+    """A rule that raises an alert for an event of a listed species."""
 
     when: Literal["listed_species"]
     """Type of the rule."""

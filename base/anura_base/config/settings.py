@@ -32,7 +32,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 class MqttSettings(Section):
-    """Connection to the MQTT broker."""
+    """Settings of the connection to the MQTT broker."""
 
     host: str = "127.0.0.1"
     """Host name of the broker. Set it if the broker runs on another machine."""
@@ -126,7 +126,7 @@ class Site(Section):
 
 
 class Settings(Section):
-    """All settings."""
+    """All settings of the base station."""
 
     renamed_keys: ClassVar[Mapping[str, str]] = {
         "home_assistant.prefix": "home_assistant.discovery_prefix",

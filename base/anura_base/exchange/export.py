@@ -18,7 +18,7 @@ from anura_base.exchange.rows import ExportContext, FilePart
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """A format of another program."""
+    """An export format that another program reads."""
 
     suffix: str
     """Suffix of the file name."""

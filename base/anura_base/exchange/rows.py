@@ -18,7 +18,7 @@ RowValues = Mapping[str, Any]
 
 
 class FilePart(NamedTuple):
-    """A part of an exported file."""
+    """Some bytes of an exported file, and the number of rows in them."""
 
     data: bytes
     rows: int

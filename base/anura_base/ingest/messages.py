@@ -45,14 +45,14 @@ class RawMessage:
 
 
 class DeviceKey(NamedTuple):
-    """One device."""
+    """Identifies a device: its site and its name."""
 
     site: str
     device: str
 
 
 class JournalKey(NamedTuple):
-    """One journal of one device."""
+    """Identifies a journal: its device and its id. A device has a new journal after a loss of the old one."""
 
     site: str
     device: str

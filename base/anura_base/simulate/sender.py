@@ -35,7 +35,7 @@ SUBSCRIBE_TIMEOUT_S = 10.0
 
 @dataclass(slots=True)
 class SentCounts:
-    """Acknowledged rows."""
+    """Number of rows that the base station has acknowledged, and how many of them are events."""
 
     events: int = 0
     rows: int = 0

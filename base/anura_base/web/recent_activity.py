@@ -21,7 +21,7 @@ LATEST_CLIPS = 3
 
 @dataclass(frozen=True, slots=True)
 class RecentActivity:
-    """Data of the front page."""
+    """The latest events, and sums over the last 24 hours, for the front page."""
 
     latest: Sequence[Row[Any]]
     """The events that were received last, the newest first."""

@@ -11,7 +11,7 @@ from anura_base.config.settings import Site
 
 
 class IngestStatus(Protocol):
-    """State of the ingest worker."""
+    """What the web server reads from the ingest worker."""
 
     commits: int
     """Number of commits since the start."""

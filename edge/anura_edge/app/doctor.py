@@ -31,7 +31,7 @@ HOT_C = 80.0
 
 
 class Verdict(StrEnum):
-    """The result of a check."""
+    """The result of one check of `anura-edge doctor`."""
 
     OK = "ok"
     WARN = "warn"

@@ -31,7 +31,7 @@ _SUMMARY = re.compile(r"(?P<recorder>.*?)(_[A-D])?_Summary(_\d)?\.txt", re.IGNOR
 
 @dataclass(frozen=True, slots=True)
 class RecorderReport:
-    """The recordings of one recorder."""
+    """Summary of the recordings of one recorder on an SD card."""
 
     name: str
     """Prefix of its file names, or its serial number."""
@@ -56,7 +56,7 @@ class RecorderReport:
 
 @dataclass(frozen=True, slots=True)
 class CardReport:
-    """The contents of a card."""
+    """Summary of an SD card."""
 
     audio_files: int
     other_files: int

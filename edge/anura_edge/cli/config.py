@@ -1,4 +1,4 @@
-"""The commands of the group `config`."""
+"""The commands `config check`, `config show` and `config schema`."""
 
 import json
 from pathlib import Path

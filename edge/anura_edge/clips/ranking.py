@@ -20,7 +20,7 @@ _MAX_LABELS = 8
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip, as its name describes it."""
+    """A stored clip: the time, labels and scores in its file name."""
 
     utc: datetime
     """Time of its first sample."""

@@ -77,7 +77,7 @@ class ModelSettings(Section):
 
 
 class DetectionSettings(Section):
-    """When an event begins and ends."""
+    """Settings that decide when an event begins and ends."""
 
     threshold: Probability | None = None
     """Threshold for every label, as a probability. Without it each label has the threshold of the bundle. Set it higher

@@ -40,7 +40,7 @@ class DeviceSettings(Section):
 
 
 class Config(Section):
-    """All settings."""
+    """All settings of the device."""
 
     renamed_keys: ClassVar[Mapping[str, str]] = {
         "detect.release": "detect.release_ratio",

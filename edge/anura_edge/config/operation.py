@@ -74,7 +74,7 @@ class ClipSettings(Section):
 
 
 class MqttSettings(Section):
-    """The broker that receives rows, health and clips."""
+    """Settings of the MQTT broker that receives rows, health and clips."""
 
     host: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/@]+$")]
     """Name or address of the broker."""

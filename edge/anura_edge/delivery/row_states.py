@@ -37,7 +37,7 @@ class RowStates:
         return frozenset(self._delivered)
 
     def may_publish(self, seq: int) -> bool:
-        """Whether a row is neither on its way nor delivered."""
+        """Return whether a row is neither on its way nor delivered."""
         return seq not in self._sent and seq not in self._delivered
 
     def publish(self, seqs: Collection[int]) -> None:

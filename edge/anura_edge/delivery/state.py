@@ -62,7 +62,7 @@ MAX_UNACKNOWLEDGED_ROWS = 2_000
 MAX_BATCHES = 512
 """The number of batches that are stored to find the one that a refusal names."""
 
-MAX_REFUSED_IN_A_ROW = 3
+MAX_CONSECUTIVE_DEAD_LETTERS = 3
 """Dead letters without a delivered row in between. If more rows are rejected, the fault is not in the rows."""
 
 MAX_RESEND_S = 3_600.0
@@ -280,7 +280,7 @@ class DeliveryState:
         self._progress_s = self._now_s
         self._resend_s = self._mqtt.resend_s
         self._unanswered = None
-        self._poison_rows.dead_letter_quota = MAX_REFUSED_IN_A_ROW
+        self._poison_rows.dead_letter_quota = MAX_CONSECUTIVE_DEAD_LETTERS
         return [*self._mark_delivered(), *self._dead_letters()]
 
     def _mark_delivered(self) -> Sequence[Action]:
@@ -310,7 +310,7 @@ class DeliveryState:
         while poison_rows.dead_letter_quota and poison_rows.rejected:
             actions.append(DeadLetter(*poison_rows.pop_rejected()))
             poison_rows.dead_letter_quota -= 1
-        if len(poison_rows.rejected) > MAX_REFUSED_IN_A_ROW:
+        if len(poison_rows.rejected) > MAX_CONSECUTIVE_DEAD_LETTERS:
             _, reason = poison_rows.pop_rejected()
             poison_rows.rejected.clear()
             actions.append(Disconnect(f"all our rows are refused: {reason}"))

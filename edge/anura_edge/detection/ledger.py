@@ -68,7 +68,7 @@ class RecordingLedger:
         self._recording = recording
 
     def skip_to(self, sample: int) -> None:
-        """Count the audio up to a sample as lost."""
+        """Count the audio from `position` to a sample as lost (`dropped`)."""
         self._add_quality(self._meter.end())
         self._add_effort(EffortState.DROPPED, sample)
         self.position = sample

@@ -25,7 +25,7 @@ class _ManifestPart(BaseModel):
 
 
 class Label(_ManifestPart):
-    """A class of the model."""
+    """A class of the model, with its names and its threshold."""
 
     code: str = Field(pattern="^[A-Za-z0-9_-]{1,32}$")
     """Short name, as in PSECRU. Settings and clip names use it."""

@@ -25,7 +25,7 @@ _Columns = dict[str, object]
 
 @dataclass(slots=True)
 class Copied:
-    """What was copied."""
+    """Counts of what was copied from a damaged journal."""
 
     rows: int = 0
     queued: int = 0

@@ -82,7 +82,7 @@ def range_clips(recordings: Iterable[Recording], rate_hz: int) -> Iterator[Float
 
 
 def comparison_clips(recordings: Iterable[Recording], rate_hz: int) -> Iterator[FloatArray]:
-    """Yield up to COMPARE_S seconds of each recording, (samples,)."""
+    """Yield up to COMPARE_S seconds of each recording, from a random position, (samples,)."""
     rng = np.random.default_rng(SEED)
     for recording in recordings:
         yield _excerpt(load_audio(recording, rate_hz), round(COMPARE_S * rate_hz), rng)

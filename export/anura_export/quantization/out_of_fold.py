@@ -42,15 +42,15 @@ def macro_f1_loss(bundle: Bundle, corpus: Corpus, trained: Path) -> Metric:
     for fold in range(checkpoint.provenance.recipe.folds):
         scores |= _score_fold(bundle, corpus, folds, fold, _fold_graph(checkpoint, report, trained, fold))
     thresholds = np.array([label.threshold for label in bundle.manifest.labels])
-    truth = np.array([[code in clip.codes for code in codes] for clip in corpus.frogs])
+    truth = np.array([[code in each.codes for code in codes] for each in corpus.frogs])
 
-    both = np.stack([scores[clip.name] for clip in corpus.frogs])  # (recordings, 2, labels)
+    both = np.stack([scores[each.name] for each in corpus.frogs])  # (recordings, 2, labels)
     floats, integers = both[:, 0] >= thresholds, both[:, 1] >= thresholds
 
     def loss(weights: Weights) -> Values:
         return macro_f1(weights, floats, truth) - macro_f1(weights, integers, truth)
 
-    value, draws = species_bootstrap([clip.codes for clip in corpus.frogs]).compute(loss)
+    value, draws = species_bootstrap([each.codes for each in corpus.frogs]).compute(loss)
     estimated = estimate(value[0], draws[:, 0])
     return Metric(
         name=LOSS,
@@ -82,7 +82,7 @@ def _score_fold(bundle: Bundle, corpus: Corpus, folds: Folds, fold: int, graph: 
     integers = replace(bundle, model=quantize_graph(floats, range_clips(ranges, bundle.manifest.rate_hz)))
     tested = [each for each in corpus.frogs if folds[each.name] == fold]
     pairs = zip(_highest(floats, tested), _highest(integers, tested), strict=True)
-    return {clip.name: np.stack(pair) for clip, pair in zip(tested, pairs, strict=True)}
+    return {recording.name: np.stack(pair) for recording, pair in zip(tested, pairs, strict=True)}
 
 
 def _highest(bundle: Bundle, recordings: list[Recording]) -> Iterator[FloatArray]:

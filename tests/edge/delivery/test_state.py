@@ -32,9 +32,9 @@ from anura_edge.delivery.events import Closed, PubackReceived
 from anura_edge.delivery.poison_rows import PoisonRowFinder
 from anura_edge.delivery.state import (
     MARK_RETRY_S,
+    MAX_CONSECUTIVE_DEAD_LETTERS,
     MAX_IN_FLIGHT,
     MAX_IN_FLIGHT_BYTES,
-    MAX_REFUSED_IN_A_ROW,
     DeliveryState,
     Event,
     OtherMessage,
@@ -75,7 +75,7 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.acknowledged: set[int] = set()
-        self.dead_since_delivery = MAX_REFUSED_IN_A_ROW
+        self.dead_since_delivery = MAX_CONSECUTIVE_DEAD_LETTERS
         self.mid = 0
         self.connect()
 
@@ -116,7 +116,7 @@ class Simulation:
                 self.on(MarkedDelivered(seqs))
             case DeadLetter(seq, reason):
                 self.dead_since_delivery += 1
-                assert self.dead_since_delivery <= MAX_REFUSED_IN_A_ROW, "others were delivered before"
+                assert self.dead_since_delivery <= MAX_CONSECUTIVE_DEAD_LETTERS, "others were delivered before"
                 self.dead[seq] = reason
                 self.pending.pop(seq, None)
             case Disconnect(reason):

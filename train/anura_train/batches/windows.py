@@ -24,7 +24,7 @@ STRETCH_WINDOW, STRETCH_HOP = 1_024, 256
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """WINDOW_S seconds of a recording."""
+    """An excerpt of WINDOW_S seconds of a recording, with its species."""
 
     recording: Recording
     start_s: float

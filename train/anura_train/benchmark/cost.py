@@ -22,7 +22,7 @@ STREAM_S = 60
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """The cost of a network."""
+    """Size and computing cost of a network."""
 
     parameters: int
     mmac_per_s: float

@@ -2,9 +2,9 @@
 
 OUT/model.pt             final weights, recipe, species, credits
 OUT/golden.flac          three seconds that the exported model must score alike on every machine
-OUT/fold-K.npz           logits of each recording of fold K, (frames, labels), by a model that did not learn from it
+OUT/fold-K.npz           logits of each recording of fold K, (frames, labels), by a model that was not trained on it
 OUT/test.npz             logits of the recordings of the test part, by the final model
-OUT/held-out.npz         logits of the backgrounds that no model may learn from, by the final model
+OUT/held-out.npz         logits of the backgrounds that must not be used for training, by the final model
 OUT/log/NAME.csv         loss and learning rate of each step; NAME.seconds has the CPU time of all steps
 OUT/state/NAME.pt        checkpoint from which a killed training resumes; at its end the weights
 OUT/logit-cache/NAME.db  cache of this model's logits, where it was a teacher

@@ -26,7 +26,7 @@ Layout = StrEnum("Layout", {name: name for name in LAYOUTS})  # type: ignore[mis
 
 
 class FoldUnit(StrEnum):
-    """What a fold consists of."""
+    """The unit that is never split between folds."""
 
     GROUPS = "groups"
     NIGHTS = "nights"

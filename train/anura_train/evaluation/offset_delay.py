@@ -31,7 +31,7 @@ ONSET_THRESHOLD, OFFSET_THRESHOLD = 0.5, 0.25
 def offset_delay_metrics(out: Path, recipe: Recipe, predictions: Predictions) -> Iterator[MetricResult]:
     """Yield the mean time for which species are detected after the end of the sound.
 
-    Each recording is scored by the model that did not learn from it, with the calibration from the other folds. Yields
+    Each recording is scored by the model that was not trained on it, with the calibration from the other folds. Yields
     nothing where no species is detected. Raises ModelError when OUT lacks the weights of a fold.
     """
     delays_s: list[float] = []

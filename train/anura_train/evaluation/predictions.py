@@ -1,4 +1,4 @@
-"""The scores of a whole data set, each recording scored by a model that did not learn from its group."""
+"""The scores of a whole data set, each recording scored by a model that was not trained on its group."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

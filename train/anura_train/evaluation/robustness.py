@@ -1,4 +1,4 @@
-"""Scores recordings again with noise, rain, other gains and other recorders, by models that did not learn from them."""
+"""Scores recordings with noise, rain, other gains and other recorders, by models that were not trained on them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -18,7 +18,7 @@ WIDTH_IN, DPI = 9.0, 160
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One plot of the page."""
+    """One plot of the report, as PNG with a caption."""
 
     name: str
     """File name without suffix."""

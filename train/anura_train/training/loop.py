@@ -32,7 +32,7 @@ contain the random initial weights for a long time (Tarvainen, Valpola 2017)."""
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The result of a training step."""
+    """Losses and metrics of one training step."""
 
     number: int
     """From 1."""

@@ -1,4 +1,4 @@
-"""Runs trainings in processes of their own, on CPUs or GPUs."""
+"""Runs trainings in separate processes, on CPUs or GPUs."""
 
 import os
 import signal

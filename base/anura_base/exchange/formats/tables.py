@@ -35,7 +35,7 @@ Writer = Callable[[Iterable[RowValues], ExportContext], Lines]
 
 @dataclass(frozen=True, slots=True)
 class TableFormat:
-    """A table format."""
+    """A text format with one line for each event or piece of effort."""
 
     table: Table
     """Its rows: events or effort."""

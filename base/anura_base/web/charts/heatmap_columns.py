@@ -10,7 +10,7 @@ MAX_NAMED_NIGHTS = 31
 
 
 class ColumnView(StrEnum):
-    """The meaning of the columns."""
+    """What a column of a heatmap stands for: a night, an hour since sunset or an hour of the day."""
 
     NIGHT = "night"
     SUNSET = "sunset"
@@ -19,7 +19,7 @@ class ColumnView(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColumnHead:
-    """The head of a column."""
+    """The texts at the head of a column of a heatmap."""
 
     group: str
     """Neighbouring columns of one group share a head above their own."""

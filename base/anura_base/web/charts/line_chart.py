@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 800.0, 220.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a chart."""
+    """One line of a chart, as points for SVG."""
 
     name: str
     parts: Sequence[str]

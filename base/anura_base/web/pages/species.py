@@ -47,7 +47,7 @@ class SpeciesFilters:
 
 @dataclass(frozen=True, slots=True)
 class SpeciesRates:
-    """Data of the page."""
+    """Data of the species page: calls per hour of analysed audio."""
 
     grid: Grid
     sites: Mapping[str, Site]

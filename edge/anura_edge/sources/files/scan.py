@@ -19,7 +19,7 @@ SYSTEM_PREFIXES = ("._", ".Trash-")
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file as a scan found it."""
+    """A file and its metadata at the time of a scan."""
 
     path: Path
     name: str

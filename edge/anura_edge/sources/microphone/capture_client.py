@@ -41,7 +41,7 @@ class CapturedBlock:
 
 
 class Capture(Protocol):
-    """An open microphone."""
+    """An open microphone that delivers blocks of audio."""
 
     name: str
     """Independent of the time and the socket of plugging it in."""

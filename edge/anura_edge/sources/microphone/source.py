@@ -53,7 +53,10 @@ class MicrophoneSource:
         self._device = ReconnectingCapture(wanted, open_capture, clock, stop, retry_s, self._on_lost)
         self._id = str(uuid4())
         self._opening = 0
+        """Number of the opening of the device that the position of the last block belongs to."""
         self._base = self._end = self._audio_end = 0
+        """Positions in the recording: of the first sample of this opening, of the end of all chunks, and of the end of
+        the last chunk with audio."""
         start = clock.read()
         self._wall, self._start_s, self._clock_read_s = WallClock(start), start.monotonic_s, start.monotonic_s
         self.overflows = 0

@@ -22,7 +22,7 @@ WRITTEN_COLUMNS = ("Selection", "View", "Channel", ONSET, OFFSET, LOW, HIGH, "Be
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One row of a table."""
+    """One selection: a row of a selection table."""
 
     where: str
     file: str
