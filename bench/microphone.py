@@ -37,7 +37,7 @@ from anura_edge.config.analysis import AudioSettings, DetectionSettings  # noqa:
 from anura_edge.config.energy import BatterySettings, EnergySettings, GateSettings  # noqa: E402
 from anura_edge.detection.detector import Detector  # noqa: E402
 from anura_edge.detection.pipeline import analyse  # noqa: E402
-from anura_edge.dsp.gating import AnalysisGate, PowerMode, PowerState  # noqa: E402
+from anura_edge.dsp.gating import AnalysisGate, EnergyMode, EnergyState  # noqa: E402
 from anura_edge.events import Notice  # noqa: E402
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
 from anura_edge.inference.loading import load_classifier  # noqa: E402
@@ -136,13 +136,13 @@ def measure_power_modes() -> None:
     """Print the CPU time of each power mode for a quiet place, without driver and pipe."""
     bundle = load_bundle(DEFAULT_BUNDLE)
     modes = {
-        "full": (EnergySettings(), PowerMode.FULL),
-        "battery, coarse": (EnergySettings(battery=BatterySettings()), PowerMode.COARSE),
-        "gate, closed": (EnergySettings(gate=GateSettings()), PowerMode.FULL),
-        "paused": (EnergySettings(battery=BatterySettings()), PowerMode.PAUSED),
+        "full": (EnergySettings(), EnergyMode.FULL),
+        "battery, coarse": (EnergySettings(battery=BatterySettings()), EnergyMode.COARSE),
+        "gate, closed": (EnergySettings(gate=GateSettings()), EnergyMode.FULL),
+        "paused": (EnergySettings(battery=BatterySettings()), EnergyMode.PAUSED),
     }
     for name, (energy, step) in modes.items():
-        saving, stop, clock = PowerState(), Event(), SimulatedClock(START_UTC_S)
+        saving, stop, clock = EnergyState(), Event(), SimulatedClock(START_UTC_S)
         saving.mode = step
         quiet = faint_noise(amplitude=1e-4)
         device = SimulatedMicrophone(clock, clock.monotonic_s + POWER_MODE_S, stop, quiet, RATE_HZ)

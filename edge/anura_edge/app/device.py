@@ -21,7 +21,7 @@ from anura_edge.config.device import Config
 from anura_edge.delivery.clip_upload import ClipUploader
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
-from anura_edge.dsp.gating import PowerState
+from anura_edge.dsp.gating import EnergyState
 from anura_edge.health.disk import DiskWatch
 from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
 from anura_edge.health.monitor import Monitor
@@ -63,7 +63,7 @@ class DeviceRuntime:
         self._retention = Retention(self.journal.database, config.journal)
         self._clips = self._clip_recorder() if config.clips.enabled else None
         self._writer = ResultWriter(self.journal, self._provenance(), self._also_saved(on_event), self._on_commit)
-        self._power_state = PowerState()
+        self._power_state = EnergyState()
         self._monitor = Monitor(self._parts())
 
     @property

@@ -17,7 +17,7 @@ from anura_edge.config.energy import EnergySettings
 from anura_edge.detection.detector import Detector
 from anura_edge.detection.ledger import PipelineOutput
 from anura_edge.detection.pipeline import analyse
-from anura_edge.dsp.gating import AnalysisGate, PowerState, describe_savings
+from anura_edge.dsp.gating import AnalysisGate, EnergyState, describe_savings
 from anura_edge.dsp.signal_quality import FAULT_S, FaultDetector
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Effort, Notice, NoticeKind, effort_id
@@ -40,7 +40,7 @@ class MicrophoneSession:
         detector: Detector,
         audio: AudioSettings,
         energy: EnergySettings,
-        power_state: PowerState,
+        power_state: EnergyState,
         stop: Event,
         heartbeats: Heartbeats,
         *,

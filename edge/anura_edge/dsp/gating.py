@@ -26,7 +26,7 @@ GatedAudio = tuple[EffortState, FloatArray]
 """The state of some mono samples, shape (n,): the model takes those that are `analysed`."""
 
 
-class PowerMode(StrEnum):
+class EnergyMode(StrEnum):
     """How much the battery allows, the most first. Each mode also saves what the modes before it save."""
 
     FULL = "full"
@@ -38,10 +38,10 @@ class PowerMode(StrEnum):
     """Nothing is analysed until the battery is charged."""
 
 
-_MODES = tuple(PowerMode)
+_MODES = tuple(EnergyMode)
 
 
-def next_mode(mode: PowerMode, percent: float, settings: BatterySettings) -> PowerMode:
+def next_mode(mode: EnergyMode, percent: float, settings: BatterySettings) -> EnergyMode:
     """Return the mode for a charge in percent. It falls immediately; it rises only clearly above the threshold."""
 
     def lowest(charge: float) -> int:
@@ -52,11 +52,11 @@ def next_mode(mode: PowerMode, percent: float, settings: BatterySettings) -> Pow
     return _MODES[min(max(_MODES.index(mode), falling), rising)]
 
 
-class PowerState:
+class EnergyState:
     """The current power mode. One thread sets it, others read it."""
 
     def __init__(self) -> None:
-        self.mode = PowerMode.FULL
+        self.mode = EnergyMode.FULL
 
 
 class LevelGate:
@@ -122,7 +122,7 @@ class LevelGate:
 class AnalysisGate:
     """Splits the audio of a microphone into samples to analyse and samples to leave out."""
 
-    def __init__(self, settings: EnergySettings, state: PowerState, rate_hz: int, block_s: float) -> None:
+    def __init__(self, settings: EnergySettings, state: EnergyState, rate_hz: int, block_s: float) -> None:
         """`block_s` is the length of a block for the model while the battery allows everything, in seconds."""
         self._duty, self._battery, self._state = settings.duty, settings.battery, state
         self._rate_hz, self._block_s = rate_hz, block_s
@@ -132,7 +132,7 @@ class AnalysisGate:
     @property
     def block_s(self) -> float:
         """Length of a block for the model now, in seconds."""
-        if self._battery and self._state.mode != PowerMode.FULL:
+        if self._battery and self._state.mode != EnergyMode.FULL:
             return max(self._block_s, self._battery.coarse_block_s)
         return self._block_s
 
@@ -146,7 +146,7 @@ class AnalysisGate:
             if not is_on:
                 yield from self._gate.end()
                 yield EffortState.PAUSED, part
-            elif self._is_always_gated or self._state.mode == PowerMode.GATED:
+            elif self._is_always_gated or self._state.mode == EnergyMode.GATED:
                 yield from self._gate.feed(part)
             else:
                 yield from self._gate.end()
@@ -158,7 +158,7 @@ class AnalysisGate:
 
     def _until_change(self, time_s: float) -> tuple[bool, int]:
         """Return whether audio is analysed at a time, and for how many samples this does not change."""
-        if self._state.mode == PowerMode.PAUSED:
+        if self._state.mode == EnergyMode.PAUSED:
             return False, UNLIMITED
         if not self._duty:
             return True, UNLIMITED

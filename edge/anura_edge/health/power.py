@@ -7,17 +7,17 @@ from pathlib import Path
 from uuid import uuid4
 
 from anura_edge.config.energy import BatterySettings
-from anura_edge.dsp.gating import PowerMode, PowerState, next_mode
+from anura_edge.dsp.gating import EnergyMode, EnergyState, next_mode
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.store.writer import ResultWriter
 
 log = logging.getLogger(__name__)
 
 _MEANING = {
-    PowerMode.FULL: "all audio is analysed as the settings say",
-    PowerMode.COARSE: "the model gets longer blocks, and calls are reported later",
-    PowerMode.GATED: "audio that is too quiet for a frog is not analysed",
-    PowerMode.PAUSED: "no audio is analysed until the charge is higher",
+    EnergyMode.FULL: "all audio is analysed as the settings say",
+    EnergyMode.COARSE: "the model gets longer blocks, and calls are reported later",
+    EnergyMode.GATED: "audio that is too quiet for a frog is not analysed",
+    EnergyMode.PAUSED: "no audio is analysed until the charge is higher",
 }
 
 
@@ -46,13 +46,13 @@ def read_power_supply(capacity_file: Path | None = None, sys: Path = Path("/sys"
 class PowerWatch:
     """Checks the battery, and sets the power mode."""
 
-    def __init__(self, settings: BatterySettings | None, saving: PowerState, writer: ResultWriter) -> None:
+    def __init__(self, settings: BatterySettings | None, saving: EnergyState, writer: ResultWriter) -> None:
         self._settings, self._saving, self._writer = settings, saving, writer
         self.supply = PowerSupply()
         """As of the last check."""
 
     @property
-    def step(self) -> PowerMode:
+    def step(self) -> EnergyMode:
         """The current power mode."""
         return self._saving.mode
 

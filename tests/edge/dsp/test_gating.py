@@ -13,10 +13,10 @@ from anura_edge.audio import FloatArray
 from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
 from anura_edge.dsp.gating import (
     AnalysisGate,
+    EnergyMode,
+    EnergyState,
     GatedAudio,
     LevelGate,
-    PowerMode,
-    PowerState,
     describe_savings,
     next_mode,
 )
@@ -63,9 +63,9 @@ SETTINGS = EnergySettings(
 @settings(max_examples=40)
 @given(sizes=st.lists(st.integers(1, 9_000).map(lambda n: n * n // 4_000 + 37), min_size=1, max_size=5))
 def test_states_do_not_depend_on_chunks(pond: FloatArray, sizes: list[int]) -> None:
-    parts = split_chunks(pond, sizes, AnalysisGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
+    parts = split_chunks(pond, sizes, AnalysisGate(SETTINGS, EnergyState(), RATE_HZ, 0.1))
     assert np.array_equal(np.concatenate([part for _, part in parts]), pond)
-    whole = split_chunks(pond, [len(pond)], AnalysisGate(SETTINGS, PowerState(), RATE_HZ, 0.1))
+    whole = split_chunks(pond, [len(pond)], AnalysisGate(SETTINGS, EnergyState(), RATE_HZ, 0.1))
     assert merged(parts) == merged(whole)
     assert {state for state, _ in whole} == {EffortState.ANALYSED, EffortState.GATED, EffortState.PAUSED}
 
@@ -102,7 +102,7 @@ def test_level_is_that_of_a_sine_in_the_band(tone: Callable[..., FloatArray], db
 @given(start_s=st.floats(0, 1e9), on_s=st.floats(1, 50), more_s=st.floats(0.01, 50), chunk=st.integers(50, 5_000))
 def test_duty_cycle_follows_utc(start_s: float, on_s: float, more_s: float, chunk: int) -> None:
     duty = DutyCycleSettings(on_s=on_s, period_s=on_s + more_s)
-    gate = AnalysisGate(EnergySettings(duty=duty), PowerState(), 100, 0.1)
+    gate = AnalysisGate(EnergySettings(duty=duty), EnergyState(), 100, 0.1)
     at_s = start_s
     for _ in range(5):
         sample_s = at_s
@@ -119,7 +119,7 @@ def test_duty_cycle_follows_utc(start_s: float, on_s: float, more_s: float, chun
 
 @given(charges=st.lists(st.floats(0, 100), min_size=1, max_size=30))
 def test_mode_falls_at_once_and_rises_with_hysteresis(charges: list[float]) -> None:
-    settings, mode, order = BatterySettings(), PowerMode.FULL, list(PowerMode)
+    settings, mode, order = BatterySettings(), EnergyMode.FULL, list(EnergyMode)
     for charge in charges:
         lowest = sum(charge < limit for limit in (60, 40, 15))
         before, mode = order.index(mode), next_mode(mode, charge, settings)
@@ -131,11 +131,11 @@ def test_mode_falls_at_once_and_rises_with_hysteresis(charges: list[float]) -> N
 
 
 def test_charge_near_a_threshold_does_not_flicker() -> None:
-    mode, modes = PowerMode.FULL, []
+    mode, modes = EnergyMode.FULL, []
     for charge in (61, 59, 61, 59, 64, 59, 66, 61, 59):
         mode = next_mode(mode, charge, BatterySettings())
         modes.append(mode)
-    full, coarse = PowerMode.FULL, PowerMode.COARSE
+    full, coarse = EnergyMode.FULL, EnergyMode.COARSE
     assert modes == [full, coarse, coarse, coarse, coarse, coarse, full, full, coarse]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from anura_edge.config.energy import BatterySettings
-from anura_edge.dsp.gating import PowerMode, PowerState
+from anura_edge.dsp.gating import EnergyMode, EnergyState
 from anura_edge.events import NoticeKind
 from anura_edge.health.power import PowerSupply, PowerWatch, read_power_supply
 from anura_edge.store.journal import Journal
@@ -40,7 +40,7 @@ def test_invalid_charge_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_each_mode_change_is_one_notice(tmp_path: Path, provenance: Provenance) -> None:
-    journal, saving, charge = Journal(tmp_path / "journal.db"), PowerState(), tmp_path / "charge"
+    journal, saving, charge = Journal(tmp_path / "journal.db"), EnergyState(), tmp_path / "charge"
     writer = ResultWriter(journal, provenance, lambda _: None, lambda: None)
     watch = PowerWatch(BatterySettings(capacity_file=charge), saving, writer)
     steps = []
@@ -51,20 +51,20 @@ def test_each_mode_change_is_one_notice(tmp_path: Path, provenance: Provenance) 
     notices = [row for row in journal.outbox.pending(0, 100) if isinstance(row, NoticeRow)]
     journal.close()
     assert steps == [
-        PowerMode.FULL,
-        PowerMode.COARSE,
-        PowerMode.COARSE,
-        PowerMode.PAUSED,
-        PowerMode.PAUSED,
-        PowerMode.PAUSED,
-        PowerMode.FULL,
+        EnergyMode.FULL,
+        EnergyMode.COARSE,
+        EnergyMode.COARSE,
+        EnergyMode.PAUSED,
+        EnergyMode.PAUSED,
+        EnergyMode.PAUSED,
+        EnergyMode.FULL,
     ]
     assert [(row.what, row.amount) for row in notices] == [(NoticeKind.ENERGY, charge) for charge in (55, 10, 100)]
 
 
 def test_battery_without_settings_changes_no_mode(provenance: Provenance, tmp_path: Path) -> None:
-    saving = PowerState()
+    saving = EnergyState()
     journal = Journal(tmp_path / "journal.db")
     PowerWatch(None, saving, ResultWriter(journal, provenance, lambda _: None, lambda: None)).check()
     journal.close()
-    assert saving.mode == PowerMode.FULL
+    assert saving.mode == EnergyMode.FULL

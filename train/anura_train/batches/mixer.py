@@ -1,4 +1,4 @@
-"""Mixed training examples: a call at a random place and level in a background, or a background without a call."""
+"""Mixed training examples: a call at a random time and level in a background, or a background without a call."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class Mixer:
         return self._level(waveform), self.sources.target(*codes), mask
 
     def _call(self, code: str) -> tuple[FloatArray, tuple[str, ...], FloatArray]:
-        """Return a silent example with an excerpt of one recording of a species at a random place.
+        """Return a silent example with an excerpt of one recording of a species at a random time.
 
         Also return all species in that recording, and the mask (slots,) of the time slots that the excerpt touches.
         """

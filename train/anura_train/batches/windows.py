@@ -74,7 +74,7 @@ class WindowExamples:
         self.rng = np.random.default_rng(seed)
         self.length = WINDOW_S * cache.rate_hz
         self.targets = np.array([[label in each.codes for label in labels] for each in windows], np.float32)
-        self.place_ids = np.unique([_site_or_group(each) for each in windows], return_inverse=True)[1]
+        self.site_ids = np.unique([_site_or_group(each) for each in windows], return_inverse=True)[1]
         no_label = ~self.targets.any(1, keepdims=True)
         self.windows_by_label = [
             np.flatnonzero(column) for column in np.hstack([self.targets, no_label]).T if column.any()
@@ -110,7 +110,7 @@ class WindowExamples:
         factor = float(self.rng.uniform(*settings.stretch_factor)) if self._happens(settings.stretch_share) else None
         overlay = mixup = None
         if self._happens(settings.overlay_share):
-            overlay = self._other_place(index), float(self.rng.uniform(*settings.overlay_snr_db))
+            overlay = self._other_site(index), float(self.rng.uniform(*settings.overlay_snr_db))
         if self._happens(settings.mixup_share):
             mixup = (
                 int(self.rng.integers(len(self.windows))),
@@ -148,9 +148,9 @@ class WindowExamples:
         by_label = self.windows_by_label
         return [int(self.rng.choice(by_label[self.rng.integers(len(by_label))])) for _ in range(size)]
 
-    def _other_place(self, index: int) -> int:
-        """Draw a window of another place, so that the model does not learn a species by the background of its place."""
-        others = np.flatnonzero(self.place_ids != self.place_ids[index])
+    def _other_site(self, index: int) -> int:
+        """Draw a window of another site, so that the model does not learn a species by the background of its site."""
+        others = np.flatnonzero(self.site_ids != self.site_ids[index])
         return int(self.rng.choice(others)) if len(others) else index
 
     def _cells(self, window: Window) -> FloatArray:

@@ -2,9 +2,9 @@
 
 | folds | kept whole | measures performance on |
 |---|---|---|
-| `assign_folds`, `corpus_folds` | groups | other recordings of the same places |
+| `assign_folds`, `corpus_folds` | groups | other recordings of the same sites |
 | `night_folds` | groups and nights of a site | other nights: one chorus can fill all recordings of a night |
-| `site_folds` | groups and sites | places that are not in the training data |
+| `site_folds` | groups and sites | sites that are not in the training data |
 | `published_folds` | the units of the data set's authors | the same folds as in publications |
 """
 

@@ -17,7 +17,7 @@ from anura_edge.audio import ClockSource, FloatArray
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
 from anura_edge.detection.detector import Detector
-from anura_edge.dsp.gating import PowerMode, PowerState
+from anura_edge.dsp.gating import EnergyMode, EnergyState
 from anura_edge.errors import SourceError
 from anura_edge.events import EffortState, NoticeKind
 from anura_edge.health.heartbeats import Heartbeats
@@ -76,7 +76,7 @@ class SimulatedSession:
     path: Path
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START_UTC_S))
     energy: EnergySettings = field(default_factory=EnergySettings)
-    power_state: PowerState = field(default_factory=PowerState)
+    power_state: EnergyState = field(default_factory=EnergyState)
     heartbeats: Heartbeats = field(default_factory=lambda: Heartbeats(60))
 
     def run(self, seconds: float, sound: Callable[[int, int], FloatArray] | None = None, **faults: Any) -> Outcome:
@@ -355,13 +355,13 @@ def test_low_battery_pauses_until_it_is_charged(session: SimulatedSession, tone:
     session.energy = EnergySettings(battery=BatterySettings())
     call = calls_every_minute(tone)
     steps = (
-        PowerMode.FULL,
-        PowerMode.COARSE,
-        PowerMode.GATED,
-        PowerMode.PAUSED,
-        PowerMode.PAUSED,
-        PowerMode.COARSE,
-        PowerMode.FULL,
+        EnergyMode.FULL,
+        EnergyMode.COARSE,
+        EnergyMode.GATED,
+        EnergyMode.PAUSED,
+        EnergyMode.PAUSED,
+        EnergyMode.COARSE,
+        EnergyMode.FULL,
     )
 
     def sound(first: int, count: int) -> FloatArray:
@@ -387,7 +387,7 @@ def test_missing_portaudio_is_a_source_error(session: SimulatedSession, provenan
             session.detector,
             AudioSettings(),
             EnergySettings(),
-            PowerState(),
+            EnergyState(),
             Stop(),
             Heartbeats(60),
             open_capture=no_portaudio,

@@ -19,7 +19,8 @@ from anura_train.data.readers.csv_rows import CODE, Row, read_rows
 from anura_train.data.readers.filenames import source_of
 
 FREE_LICENCES = ("US public domain", "CC0", "CC BY 3.0", "CC BY 4.0")
-"""Backgrounds under these licences are used for training. The others are held out, as unknown places."""
+"""Backgrounds under these licences are used for training. The others are held out: they only measure false
+alarms."""
 
 REMEDY = "name the folder that holds frogs/frogs.csv"
 
