@@ -123,7 +123,7 @@ def trained(shared_out: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tone_model(recipe: Recipe, corpus: Corpus) -> Net:
-    """A model that has learnt the three tones from all recordings."""
+    """A model that was trained on the three tones of all recordings."""
     return fit(recipe, prepare_training_data(recipe, corpus, corpus.labels()), lambda _: None)
 
 

@@ -187,14 +187,14 @@ def test_open_effort_is_queued_by_the_next_run(
 ) -> None:
     def progress(recording: str, hour: int, samples: int) -> None:
         values = {"recording": recording, "start_utc": START.replace(hour=hour)}
-        stretch = make_effort(0, id=uuid4(), samples=samples, **values)
+        first = make_effort(0, id=uuid4(), samples=samples, **values)
         end = make_effort(samples, id=uuid4(), state=EffortState.OFF, samples=0, **values)
-        journal.commit([], [], provenance, progress=[stretch, end])
+        journal.commit([], [], provenance, progress=[first, end])
 
     assert journal.finalise_open_effort() is None
     progress("first", 1, 100)
     progress("first", 1, 160)
-    progress("second", 2, 80)  # with the first one's books still open
+    progress("second", 2, 80)  # while the effort of the first is still open
     assert journal.outbox.pending_count() == 0
     end = journal.finalise_open_effort()
     assert end

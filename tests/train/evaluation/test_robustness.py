@@ -1,4 +1,4 @@
-"""Perturbations do what their names say, and models score recordings that they have not learnt from."""
+"""Perturbations do what their names say, and models score recordings that they were not trained on."""
 
 import sys
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_every_condition_has_the_same_recordings(short: Recipe, corpus: Corpus, 
         assert all((again[name].frame_logits[each] == logits).all() for each, logits in changed.frame_logits.items())
 
 
-def test_added_backgrounds_were_not_learnt_from(
+def test_added_backgrounds_are_not_in_training_data(
     short: Recipe, corpus: Corpus, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictions = read_predictions(trained, short, corpus)
@@ -68,11 +68,11 @@ def test_added_backgrounds_were_not_learnt_from(
     for fold in range(short.folds):
         used.clear()
         robustness._conditions(fold, predictions, corpus, RATE_HZ)
-        learnt = {
+        training_names = {
             each.name for each, part in zip(predictions.recordings, predictions.fold, strict=True) if part != fold
         }
         assert used
-        assert used.isdisjoint(learnt)
+        assert used.isdisjoint(training_names)
 
 
 def test_missing_weights_of_a_fold_are_named(short: Recipe, corpus: Corpus, trained: Path) -> None:

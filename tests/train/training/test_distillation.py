@@ -1,4 +1,4 @@
-"""A student learns the scores of its teachers. No teacher has learnt from recordings that test the student."""
+"""A student learns the scores of its teachers. No teacher was trained on recordings that test the student."""
 
 import shutil
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_student_learns_the_scores_of_its_teacher(recipe: Recipe, corpus: Corp
     taught = changed(recipe, seed=8, fold_seed=3, distillation={"label_weight": 0.0})
     data = prepare_training_data(taught, corpus, corpus.labels())
     teachers = Teachers([tone_model], taught.example_s)
-    learnt = fit(taught, data, lambda _: None, teachers=teachers)
+    trained_model = fit(taught, data, lambda _: None, teachers=teachers)
     untrained = build_network(taught.model, len(corpus.labels())).eval()
     waveforms = torch.from_numpy(data.examples.batch(1, 32).waveforms)
 
@@ -57,7 +57,7 @@ def test_a_student_learns_the_scores_of_its_teacher(recipe: Recipe, corpus: Corp
         with torch.no_grad():
             return float(teachers.loss(net.frame_logits(net.features(waveforms)), waveforms, net.rate_hz))
 
-    assert loss(tone_model) < loss(learnt) < 0.7 * loss(untrained)
+    assert loss(tone_model) < loss(trained_model) < 0.7 * loss(untrained)
 
 
 def test_the_loss_is_lowest_at_the_scores_of_the_teachers(recipe: Recipe) -> None:
@@ -134,11 +134,11 @@ def test_logits_of_a_second_are_the_mean_of_its_frames() -> None:
     assert logits_per_second(logits, 3).flatten().tolist() == [1.5, 5.5, 9.5]
 
 
-def test_teachers_of_a_fold_have_not_learnt_from_its_tests(student: Recipe, corpus: Corpus, trained: Path) -> None:
+def test_teachers_were_not_trained_on_tests_of_fold(student: Recipe, corpus: Corpus, trained: Path) -> None:
     folds = cross_validation_folds(corpus, student.folds, student.split_seed)
     for fold in range(student.folds):
-        learnt = corpus.filter_recordings(lambda each, fold=fold: folds.get(each.name, fold) != fold)  # type: ignore[misc]
-        teachers = load_teachers([trained], student, corpus, learnt, fold)
+        training_corpus = corpus.filter_recordings(lambda each, fold=fold: folds.get(each.name, fold) != fold)  # type: ignore[misc]
+        teachers = load_teachers([trained], student, corpus, training_corpus, fold)
         assert teachers
         own = load_final_weights(trained / f"state/fold-{fold}.pt")
         for name, value in teachers.networks[0].state_dict().items():

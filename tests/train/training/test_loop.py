@@ -59,15 +59,15 @@ def test_a_sequence_of_examples_is_one_stream(recipe: Recipe) -> None:
     joined = recipe.model_copy(update={"sequence_length": 2, "augment": None})
     torch.manual_seed(0)
     model = build_network(recipe.model, 2).eval()
-    rows = 5
-    examples = 0.1 * torch.randn(4, rows * model.hop_samples - 100)
+    frames = 5
+    examples = 0.1 * torch.randn(4, frames * model.hop_samples - 100)
     with torch.no_grad():
-        heard = model.frame_logits(masked_features(model, examples, joined)).reshape(4, rows, 2)
+        logits = model.frame_logits(masked_features(model, examples, joined)).reshape(4, frames, 2)
         silence = torch.zeros(100)
         for first in (0, 2):
             stream = torch.cat([examples[first], silence, examples[first + 1], silence])
             alone = model.frame_logits(model.features(stream[None]))[0]
-            torch.testing.assert_close(torch.cat([*heard[first : first + 2]]), alone)
+            torch.testing.assert_close(torch.cat([*logits[first : first + 2]]), alone)
 
 
 def test_parameter_groups_have_their_own_settings(recipe: Recipe) -> None:
@@ -126,7 +126,7 @@ def windowed(recipe: Recipe, **changes: Any) -> Recipe:
 
 def test_early_stopping_ends_after_epochs_without_progress(corpus: Corpus, recipe: Recipe) -> None:
     early = {"validation_share": 0.3, "split": "groups", "patience": 2}
-    # Nothing is learnt at this rate, so no epoch is better than the first.
+    # Nothing is learned at this rate, so no epoch is better than the first.
     changed = windowed(recipe, epochs=9, learning_rate=1e-12, ema_decay=0.0, early_stopping=early)
     data = prepare_training_data(changed, corpus, corpus.labels())
     assert data.validation
@@ -137,15 +137,17 @@ def test_early_stopping_ends_after_epochs_without_progress(corpus: Corpus, recip
     assert not model.training
 
 
-def test_check_windows_are_not_learnt_from(corpus: Corpus, recipe: Recipe) -> None:
+def test_validation_windows_are_not_in_training_data(corpus: Corpus, recipe: Recipe) -> None:
     changed = windowed(recipe, early_stopping={"validation_share": 0.3, "split": "groups", "patience": 2})
     data = prepare_training_data(changed, corpus, corpus.labels())
     assert data.validation
     assert isinstance(data.examples, WindowExamples)
-    learnt, checked = ({window.recording.group for window in part.windows} for part in (data.examples, data.validation))
-    assert learnt
+    training_groups, checked = (
+        {window.recording.group for window in part.windows} for part in (data.examples, data.validation)
+    )
+    assert training_groups
     assert checked
-    assert learnt.isdisjoint(checked)
+    assert training_groups.isdisjoint(checked)
 
 
 def test_missing_pretrained_weights_are_named(corpus: Corpus, recipe: Recipe, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The same windows split in two ways: at random, which explains published scores of 0.96, and by group.
 
 Windows of 3 s that start each second share two thirds of their audio with their neighbours. Split one by one, a model
-is tested on audio that it has learnt. Only a split of whole groups shows how well it does on other recordings.
+is tested on audio that it was trained on. Only a split of whole groups shows how well it does on other recordings.
 """
 
 from collections.abc import Iterator

@@ -60,7 +60,7 @@ def regroup(result: BenchmarkResult, grouped: Corpus) -> BenchmarkResult:
 
 
 def seen_group_share(result: BenchmarkResult) -> float:
-    """Return the share of recordings whose group is in several folds, so that the model has learnt from it."""
+    """Return the share of recordings whose group is in several folds, so that the model was trained on it."""
     predictions = result.predictions
     folds: dict[str, set[int]] = {}
     for group, fold in zip(predictions.groups, predictions.fold.tolist(), strict=True):

@@ -12,7 +12,7 @@ MAX_NAMES_PER_LINE = 20
 
 
 class Species(Section):
-    """One label and the recordings that it was learnt from."""
+    """One label and the recordings that it was trained on."""
 
     code: str
     scientific_name: str
@@ -37,14 +37,14 @@ class Provenance(Section):
 
 
 def make_provenance(recipe: Recipe, corpus: Corpus, golden: Recording, teachers: Sequence[str] = ()) -> Provenance:
-    """Return the provenance of a model that learnt from a corpus."""
-    learnt = corpus.frogs + corpus.backgrounds
+    """Return the provenance of a model that was trained on a corpus."""
+    training_recordings = corpus.frogs + corpus.backgrounds
     names = ", ".join(corpus.taxon(code).scientific_name for code in golden.codes)
     return Provenance(
         recipe=recipe,
         species=tuple(_species(code, corpus) for code in corpus.labels()),
-        data=tuple(_data_lines(learnt)),
-        credits=tuple(_credit_lines(learnt)),
+        data=tuple(_data_lines(training_recordings)),
+        credits=tuple(_credit_lines(training_recordings)),
         teachers=tuple(teachers),
         golden_credit=f"{golden.name}, {names}: {golden.licence}. {golden.attribution}".strip(),
     )

@@ -90,13 +90,14 @@ class TrainState:
         self.best_f1, self.best = state["best_f1"], state["best"]
 
 
-def fingerprint(recipe: Recipe, learnt: Corpus, teachers_digest: str | None = None) -> str:
+def fingerprint(recipe: Recipe, training_corpus: Corpus, teachers_digest: str | None = None) -> str:
     """Hash what identifies a training: its recipe, and the recordings and labels that it learns from.
 
     The digest of its teachers, if it has any, follows after a dash.
     """
     data = [
-        (each.name, each.path.stat().st_size, each.codes, each.strong) for each in learnt.frogs + learnt.backgrounds
+        (each.name, each.path.stat().st_size, each.codes, each.strong)
+        for each in training_corpus.frogs + training_corpus.backgrounds
     ]
     own = sha256(f"{recipe.model_dump_json(exclude_defaults=True)} {data}".encode()).hexdigest()
     return f"{own}-{teachers_digest}" if teachers_digest else own
@@ -116,7 +117,7 @@ def load_final_weights(path: Path, expected: str | None = None) -> StateDict:
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise ModelError(f"cannot read {path}: {error}; run `anura-train fit` first") from error
     if expected not in (None, saved["fingerprint"].partition("-")[0]):
-        raise ModelError(f"{path} has learnt from other recordings, or by another recipe; run `anura-train fit` again")
+        raise ModelError(f"{path} was trained on other recordings, or by another recipe; run `anura-train fit` again")
     return result
 
 

@@ -120,11 +120,11 @@ def folds_command(
     Example: anura-train data folds --data build/data/anuraset --by sites --out build/data/anuraset-by-site
     """
     corpus = read_and_check(data, layout_of(data))
-    learnt = corpus.frogs + corpus.backgrounds
+    training_recordings = corpus.frogs + corpus.backgrounds
     if by is FoldUnit.SITES:
-        fold_of = site_folds(learnt)
+        fold_of = site_folds(training_recordings)
     elif by is FoldUnit.NIGHTS:
-        fold_of = night_folds(learnt, folds, seed)
+        fold_of = night_folds(training_recordings, folds, seed)
     else:
         fold_of = corpus_folds(corpus, folds, seed)
     recordings = (

@@ -71,7 +71,7 @@ def distill_command(
 ) -> None:
     """Train a recipe like `fit`, with the scores of teachers as further targets.
 
-    The teachers of a fold are the models of the same fold, which have not learnt from its recordings either.
+    The teachers of a fold are the models of the same fold, which were not trained on its recordings either.
 
     Example: anura-train distill --recipe train/recipes/student_distilled.yaml --teacher build/train/teacher_yamnet
     --data ../data --out build/train/student_distilled

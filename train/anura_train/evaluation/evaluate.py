@@ -103,7 +103,7 @@ def _site_metrics(
 ) -> Iterator[MetricResult]:
     """Yield the metrics of each site, where there are several.
 
-    If folds are made of sites, they are of models that have not learnt from the site.
+    If folds are made of sites, they are of models that were not trained on the site.
     """
     sites = sorted({each.site for each in predictions.recordings if each.site})
     for site in sites if len(sites) > 1 else ():

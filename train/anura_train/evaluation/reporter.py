@@ -23,7 +23,7 @@ class MetricReporter:
     condition: str
     recordings: int
     species: int = 0
-    """Of the data set, if species that cannot be learnt or tested count as well."""
+    """Of the data set, if species that cannot be trained or tested count as well."""
 
     def overall(self, name: str, metric: Callable[[Weights], Values]) -> MetricResult:
         """Return a metric with one column."""
@@ -37,7 +37,7 @@ class MetricReporter:
             subset = estimate(float(mean_defined(value[numbers])), mean_defined(draws[:, numbers]))
             yield self._result(name, of, subset)
         if self.species and name.startswith("macro-F1"):
-            # As in published figures, F1 is 0 for a species that cannot be learnt or is not in the test part.
+            # As in published results, F1 is 0 for a species that cannot be trained or is not in the test part.
             share = float(np.count_nonzero(~np.isnan(value))) / self.species
             every = estimate(share * float(mean_defined(value)), share * mean_defined(draws))
             yield self._result(name, "every species", every)

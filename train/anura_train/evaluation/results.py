@@ -60,7 +60,7 @@ class LabelSummary(FiniteSection):
     recordings: int
     groups: int
     folds: int = 0
-    """Number of folds that contain the label. If one, no model that is tested on it has learnt it."""
+    """Number of folds that contain the label. If one, no model that is tested on it was trained on it."""
 
 
 class Evaluation(FiniteSection):
@@ -77,7 +77,7 @@ class Evaluation(FiniteSection):
     groups: int
     background_hours: float
     species: int = 0
-    """Of the data set, including species that are no label: they can be neither learnt nor tested."""
+    """Of the data set, including species that are no label: they can be neither trained nor tested."""
     test_recordings: int = 0
     """Recordings of the test part. The final model scores them, with calibration and thresholds from all folds."""
     test_with_species: int = 0

@@ -32,7 +32,7 @@ Perturbation = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 @dataclass(frozen=True, slots=True)
 class BackgroundNoise:
-    """Backgrounds that a model has not learnt from."""
+    """Backgrounds that a model was not trained on."""
 
     recordings: tuple[Recording, ...]
     rate_hz: int
@@ -83,12 +83,12 @@ def recording_rng(recording: Recording) -> np.random.Generator:
 def _conditions(fold: int, predictions: Predictions, corpus: Corpus, rate_hz: int) -> dict[str, Perturbation]:
     """Return each condition for which the fold has backgrounds, by its name."""
     tested = zip(predictions.recordings, predictions.fold.tolist(), strict=True)
-    not_learnt = [each for each, part in tested if part == fold and not each.codes] + list(corpus.held_out)
+    unseen_backgrounds = [each for each, part in tested if part == fold and not each.codes] + list(corpus.held_out)
     conditions: dict[str, Perturbation] = {"first 30 s": lambda samples, _: samples}
-    if not_learnt:
-        noise = BackgroundNoise(tuple(not_learnt), rate_hz)
+    if unseen_backgrounds:
+        noise = BackgroundNoise(tuple(unseen_backgrounds), rate_hz)
         conditions |= {f"background at {snr} dB SNR": partial(_add_noise, noise=noise, snr_db=snr) for snr in SNRS_DB}
-    if rain := _rain(not_learnt):
+    if rain := _rain(unseen_backgrounds):
         noise = BackgroundNoise(rain, rate_hz)
         conditions[f"rain at {RAIN_SNR_DB} dB SNR"] = partial(_add_noise, noise=noise, snr_db=RAIN_SNR_DB)
     conditions |= {f"gain of {gain:+d} dB": partial(_amplify, gain_db=gain) for gain in GAINS_DB}

@@ -23,7 +23,7 @@ detects a call after its end (docs/explanation/default-model.md)."""
 
 
 class Teachers:
-    """Trained networks that have not learnt from the recordings that the student is tested on."""
+    """Trained networks that were not trained on the recordings that the student is tested on."""
 
     def __init__(self, networks: Sequence[Net], example_s: float, cache: LogitCache | None = None) -> None:
         """Take networks in evaluation mode, and the length of the examples."""

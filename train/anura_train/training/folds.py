@@ -57,9 +57,9 @@ def fit_fold(
     """
     folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     # Recordings that are held out or in the test part have no fold.
-    learnt = corpus.filter_recordings(lambda each: folds.get(each.name, fold) != fold)
-    taught_by = load_teachers(teachers, recipe, corpus, learnt, fold)
-    model = _fit(recipe, learnt, corpus.labels(), f"fold-{fold}", context, on_step, taught_by)
+    training_corpus = corpus.filter_recordings(lambda each: folds.get(each.name, fold) != fold)
+    taught_by = load_teachers(teachers, recipe, corpus, training_corpus, fold)
+    model = _fit(recipe, training_corpus, corpus.labels(), f"fold-{fold}", context, on_step, taught_by)
     tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]
     if context.fabric.is_global_zero:
         save_logits(context.out / f"fold-{fold}.npz", predict_all(model, tested))
@@ -83,7 +83,7 @@ def fit_final(
 
 def _fit(
     recipe: Recipe,
-    learnt: Corpus,
+    training_corpus: Corpus,
     labels: tuple[str, ...],
     name: str,
     context: RunContext,
@@ -102,9 +102,9 @@ def _fit(
             log.write(step)
         on_step(step)
 
-    identity = fingerprint(recipe, learnt, teachers.digest if teachers else None)
+    identity = fingerprint(recipe, training_corpus, teachers.digest if teachers else None)
     checkpoint = CheckpointFile(context.out / "state" / f"{name}.pt", identity, context.checkpoint_steps)
-    data = prepare_training_data(recipe, learnt, labels)
+    data = prepare_training_data(recipe, training_corpus, labels)
     return fit(recipe, data, write, checkpoint, context.fabric, context.workers, teachers)
 
 

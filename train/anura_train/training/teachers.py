@@ -1,4 +1,4 @@
-"""Loads teachers from the folders of other trainings, and checks that they have not learnt from the student's tests."""
+"""Loads teachers from the folders of other trainings, and checks that they were not trained on the student's tests."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +16,11 @@ from anura_train.training.logit_cache import LogitCache
 
 
 def load_teachers(
-    folders: Sequence[Path], recipe: Recipe, corpus: Corpus, learnt: Corpus, fold: int | None
+    folders: Sequence[Path], recipe: Recipe, corpus: Corpus, training_corpus: Corpus, fold: int | None
 ) -> Teachers | None:
     """Return the model of a fold from each folder, or the final models if there is no fold; None without folders.
 
-    The models have learnt from the same recordings as the student will. Raises ConfigError when the recipe has no
+    The models were trained on the same recordings as the student will be. Raises ConfigError when the recipe has no
     `distillation` section for teachers, or has one and gets no teacher, and for teachers with other folds, labels or
     example lengths. Raises ModelError for a folder without the models.
     """
@@ -31,19 +31,19 @@ def load_teachers(
         raise ConfigError(f"recipe {recipe.id} {problem}")
     if not folders:
         return None
-    networks = [_load(each, recipe, corpus, learnt, fold) for each in folders]
+    networks = [_load(each, recipe, corpus, training_corpus, fold) for each in folders]
     cache = LogitCache(folders[0] / "logit-cache" / f"{'final' if fold is None else f'fold-{fold}'}.db")
     return Teachers(networks, recipe.example_s, cache)
 
 
-def _load(folder: Path, recipe: Recipe, corpus: Corpus, learnt: Corpus, fold: int | None) -> Net:
+def _load(folder: Path, recipe: Recipe, corpus: Corpus, training_corpus: Corpus, fold: int | None) -> Net:
     checkpoint = load_checkpoint(folder)
     _check(folder, checkpoint, recipe, corpus)
     model = checkpoint.model
     if fold is not None:
         teacher = checkpoint.provenance.recipe
         labels = len(checkpoint.provenance.species)
-        model = load_fold_model(folder, teacher, labels, fold, fingerprint(teacher, learnt))
+        model = load_fold_model(folder, teacher, labels, fold, fingerprint(teacher, training_corpus))
     return model.requires_grad_(requires_grad=False)
 
 
@@ -54,7 +54,7 @@ def _check(folder: Path, checkpoint: Checkpoint, recipe: Recipe, corpus: Corpus)
     own, wanted = (cross_validation_folds(corpus, each.folds, each.split_seed) for each in (provenance.recipe, recipe))
     if own != wanted:
         raise ConfigError(
-            f"teacher {folder} has other folds, so it has learnt from recordings that the student is tested on; "
+            f"teacher {folder} has other folds, so it was trained on recordings that the student is tested on; "
             f"give both recipes the same `folds` and `fold_seed`"
         )
     if isinstance(checkpoint.model, WindowNet) and recipe.example_s != WINDOW_S:
