@@ -214,7 +214,7 @@ class Recipe(Section):
     learning_rate: float = Field(gt=0)
     """Largest learning rate."""
     weight_decay: float = Field(ge=0)
-    """Weight decay of all parameters without a group of their own."""
+    """Weight decay of all parameters that are in no parameter group."""
     parameter_groups: tuple[ParameterGroup, ...] = ()
     """Parameters with another learning rate or weight decay."""
     clip_norm: float | None = Field(default=1.0, gt=0)

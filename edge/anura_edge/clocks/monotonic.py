@@ -1,4 +1,4 @@
-"""The monotonic clock, in a module of its own so that the capture process imports little."""
+"""The monotonic clock, in a separate module so that the capture process imports little."""
 
 import time
 

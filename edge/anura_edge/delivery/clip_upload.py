@@ -180,7 +180,7 @@ class ClipUploader:
 
 
 class _ClipSearch:
-    """Finds the audio of one event at a time, in a thread of its own."""
+    """Finds the audio of one event at a time, in a separate thread."""
 
     def __init__(self, finder: ClipFinder, wake: Callable[[], None]) -> None:
         """`wake` is called in that thread when a search has ended."""

@@ -28,7 +28,7 @@ class SendQueue:
         self._batches: deque[Sequence[Row]] = deque()
 
     def request(self, seqs: Collection[int]) -> None:
-        """Send rows before all others, in batches of their own."""
+        """Send rows before all others, in separate batches."""
         self._requested.append(seqs)
 
     def put_back(self, rows: Sequence[Row]) -> None:

@@ -1,4 +1,4 @@
-"""A model bundle: a folder with a model, its manifest, its card, and a golden clip with the scores it must give.
+"""A model bundle: a folder with a model, its model card, its manifest, and a golden clip with expected scores.
 
 model.onnx  manifest.json  MODEL_CARD.md  golden/clip.flac  golden/scores.npy
 """

@@ -116,7 +116,7 @@ def withdraw(db: Connection, done: AnalysedFile, model_sha256: str) -> Notice:
 
 
 def with_revision_id(row: T, withdrawal: Notice | None) -> T:
-    """Return a row of a second analysis with an id of its own: the first analysis has used the row's id."""
+    """Return a row of a second analysis with another id: the first analysis has used the row's id."""
     return replace(row, id=uuid5(withdrawal.id, str(row.id))) if withdrawal else row
 
 

@@ -98,7 +98,7 @@ def calibration_inputs(bundle: Bundle, clips: Iterable[FloatArray]) -> Iterator[
     manifest = bundle.manifest
     if manifest.kind == "window":
         for clip in clips:
-            yield from ({"audio": audio} for audio in _split_clip(clip, manifest.window_samples, rows=1))
+            yield from ({"audio": audio} for audio in _split_clip(clip, manifest.window_samples, frames=1))
         return
     session = ort.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
     names = [state.name for state in manifest.states]
@@ -111,9 +111,9 @@ def calibration_inputs(bundle: Bundle, clips: Iterable[FloatArray]) -> Iterator[
             feed = dict(zip(names, states, strict=True))
 
 
-def _split_clip(clip: FloatArray, size: int, rows: int) -> Iterator[FloatArray]:
+def _split_clip(clip: FloatArray, size: int, frames: int) -> Iterator[FloatArray]:
     """Split a clip into chunks (1, frames * size), the last padded with silence."""
-    framer = Framer(size, size, rows)
+    framer = Framer(size, size, frames)
     for windows in (framer.feed(clip), framer.flush()):
         yield from (window.samples[None].copy() for window in windows)
 

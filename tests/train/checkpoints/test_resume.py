@@ -111,7 +111,7 @@ def test_a_finished_training_is_not_repeated(short: Recipe, corpus: Corpus, tmp_
     before = load_logits(tmp_path / "fold-0.npz")
     assert steps_of(short, corpus, tmp_path) == []
     after = load_logits(tmp_path / "fold-0.npz")
-    assert all(np.array_equal(after[name], rows) for name, rows in before.items())
+    assert all(np.array_equal(after[name], logits) for name, logits in before.items())
 
 
 def test_another_recipe_or_other_data_starts_again(short: Recipe, corpus: Corpus, tmp_path: Path) -> None:

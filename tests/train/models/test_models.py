@@ -90,8 +90,8 @@ def test_states_keep_their_shapes(stream: StreamNet) -> None:
 
 
 @pytest.mark.parametrize(("samples", "rows"), [(1, 1), (FRAME_SAMPLES, 1), (FRAME_SAMPLES + 1, 2)])
-def test_recording_is_scored_to_its_last_sample(stream: StreamNet, samples: int, rows: int) -> None:
-    assert stream.predict(torch.zeros(samples)).shape == (rows, 3)
+def test_recording_is_scored_to_its_last_sample(stream: StreamNet, samples: int, frames: int) -> None:
+    assert stream.predict(torch.zeros(samples)).shape == (frames, 3)
 
 
 def test_predicted_frames_equal_the_streamed_ones(stream: StreamNet) -> None:
@@ -112,17 +112,17 @@ def test_temporal_average_is_centred(stream: StreamNet) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "rows"), [(0.5, 1), (3, 1), (3.1, 2), (4, 2), (5.5, 4)])
-def test_window_model_scores_one_window_a_second(window: WindowNet, seconds: float, rows: int) -> None:
+def test_window_model_scores_one_window_a_second(window: WindowNet, seconds: float, frames: int) -> None:
     with torch.no_grad():
-        assert window.predict(torch.zeros(round(seconds * 22_050))).shape == (rows, 3)
+        assert window.predict(torch.zeros(round(seconds * 22_050))).shape == (frames, 3)
 
 
 def test_windows_are_scored_independently(window: WindowNet) -> None:
     audio = noise(113)[0, : 5 * 22_050]
     with torch.no_grad():
-        rows = torch.sigmoid(window.predict(audio))
+        frames = torch.sigmoid(window.predict(audio))
         alone = [window(audio[None, start : start + 66_150])[0] for start in (0, 22_050, 44_100)]
-    assert torch.allclose(rows, torch.stack(alone), atol=1e-5)
+    assert torch.allclose(frames, torch.stack(alone), atol=1e-5)
 
 
 def test_default_student_is_small() -> None:

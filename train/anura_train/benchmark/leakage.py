@@ -25,7 +25,7 @@ SPLITS = ("random", "grouped")
 def write_both_splits(corpus: Corpus, out: Path) -> Corpus:
     """Write the windows of recordings with a species, and tables of them in OUT/random and OUT/grouped.
 
-    In the first, each window is a group of its own. Returns the corpus of the second. Existing windows are not written
+    In the first, each window is a separate group. Returns the corpus of the second. Existing windows are not written
     again.
     """
     windows = replace(corpus, recordings=tuple(_windows(corpus, out / "windows")))

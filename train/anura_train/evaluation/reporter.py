@@ -45,7 +45,7 @@ class MetricReporter:
             yield self._result(label_name, label.code, estimate(value[number], draws[:, number]))
 
     def _subsets(self) -> dict[str, list[int]]:
-        """Return the numbers of the labels in each subset that has a mean of its own."""
+        """Return the numbers of the labels in each subset that has a separate mean."""
         subsets = {"all": list(range(len(self.labels)))}
         several = [number for number, label in enumerate(self.labels) if label.folds != 1]
         if len(several) < len(self.labels):

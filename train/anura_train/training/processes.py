@@ -84,7 +84,7 @@ class TrainingTask:
 
 
 def train_all(tasks: Sequence[TrainingTask], settings: ComputeSettings, jobs: int) -> None:
-    """Run trainings in processes of their own, `jobs` at a time; raise the exception of the first one that fails."""
+    """Run trainings in separate processes, `jobs` at a time; raise the exception of the first one that fails."""
     # Spawned, not forked: a forked torch may wait for ever for threads that do not exist in the new process.
     spawn = get_context("spawn")
     updates: Queue[ProgressUpdate] = spawn.Queue()  # type: ignore[assignment]  # it has a queue's methods

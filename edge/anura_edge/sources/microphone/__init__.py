@@ -1,1 +1,1 @@
-"""Microphones: capture in a process of its own, reconnection, and time of each sample."""
+"""Microphones: capture in a separate process, reconnection, and time of each sample."""

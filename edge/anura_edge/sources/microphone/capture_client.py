@@ -60,7 +60,7 @@ class Capture(Protocol):
 
 
 class CaptureProcess:
-    """An open microphone in a process of its own."""
+    """An open microphone in a separate process."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Starts the capture process. It is a module of its own, so that the microphone opens while the model is loaded."""
+"""Starts the capture process. It is a separate module, so that the microphone opens while the model is loaded."""
 
 import subprocess
 import sys
