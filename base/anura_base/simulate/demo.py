@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Thread
+from zoneinfo import ZoneInfo
 
 from anura_base import server
 from anura_base.config.alerts import AlertSettings
 from anura_base.config.settings import MqttSettings, Settings, WebSettings
-from anura_base.simulate.fleet import SITES
+from anura_base.simulate.fleet import SITES, ZONE
 from anura_base.simulate.messages import season_messages
 from anura_base.simulate.sender import FleetSender
 from anura_edge.errors import AnuraError, ConfigError
+from anura_edge.events import night_of_local_time
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +82,8 @@ def _send_season(port: int, devices: int, nights: int, seed: int, echo: Callable
 
 
 def last_complete_night(now: datetime) -> date:
-    """Return the date of the last night that is over in every time zone, at the time `now`.
-
-    A night ends at noon of the next day: in the last time zone, UTC-12, this is the following midnight in UTC.
-    """
-    return now.astimezone(UTC).date() - timedelta(days=2)
+    """Return the date of the last night that is over at the simulated sites, at the time `now`."""
+    return night_of_local_time(now.astimezone(ZoneInfo(ZONE))) - timedelta(days=1)
 
 
 @contextmanager

@@ -40,47 +40,50 @@ _SCENARIOS = (
     Scenario.LOST,
 )
 
+ZONE = "America/New_York"
+"""Time zone of all simulated sites."""
+
 SITES = {
     "beaver-pond": Site(
         title="Beaver pond",
         latitude_deg=35.98,
         longitude_deg=-78.94,
-        zone="America/New_York",
+        zone=ZONE,
         habitat="A beaver pond in an oak and hickory forest, reeds on one shore",
     ),
     "bay-swamp": Site(
         title="Bay swamp",
         latitude_deg=34.72,
         longitude_deg=-78.55,
-        zone="America/New_York",
+        zone=ZONE,
         habitat="A Carolina bay with cypresses, dry in most autumns",
     ),
     "ditch": Site(
         title="Roadside ditch",
         latitude_deg=35.41,
         longitude_deg=-77.98,
-        zone="America/New_York",
+        zone=ZONE,
         habitat="A ditch between fields, full after rain",
     ),
     "vernal-pool": Site(
         title="Vernal pool",
         latitude_deg=36.21,
         longitude_deg=-79.68,
-        zone="America/New_York",
+        zone=ZONE,
         habitat="A pool without fish in a forest, from January to June",
     ),
     "lake-shore": Site(
         title="Lake shore",
         latitude_deg=35.73,
         longitude_deg=-79.02,
-        zone="America/New_York",
+        zone=ZONE,
         habitat="A reservoir's shallow arm with willows",
     ),
     "river-bend": Site(
         title="River bend",
         latitude_deg=35.02,
         longitude_deg=-85.33,
-        zone="America/New_York",
+        zone=ZONE,
         habitat="A flood plain with oxbows",
     ),
 }

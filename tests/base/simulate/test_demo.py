@@ -3,12 +3,14 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from support import DEADLINE_S, eventually, need
 
 from anura_base.simulate.demo import last_complete_night
+from anura_base.simulate.fleet import ZONE
 from anura_base.simulate.messages import season_messages
 from anura_base.simulate.sender import FleetSender
 
@@ -53,14 +55,14 @@ def test_missing_broker_is_reported() -> None:
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
-        ("2026-06-10T00:00:00+00:00", date(2026, 6, 8)),
-        ("2026-06-10T23:59:59+00:00", date(2026, 6, 8)),
-        ("2026-06-11T00:30:00+02:00", date(2026, 6, 8)),
+        ("2026-06-10T15:59:59+00:00", date(2026, 6, 8)),
+        ("2026-06-10T16:00:00+00:00", date(2026, 6, 9)),
+        ("2026-06-11T00:30:00+02:00", date(2026, 6, 9)),
     ],
 )
-def test_last_complete_night_is_over_in_every_time_zone(now: str, expected: date) -> None:
+def test_last_complete_night_is_over_at_the_simulated_sites(now: str, expected: date) -> None:
     night = last_complete_night(datetime.fromisoformat(now))
     assert night == expected
-    last_zone = timezone(timedelta(hours=-12))
-    ends = [datetime.combine(night + timedelta(days=days), time(12), last_zone) for days in (1, 2)]
+    zone = ZoneInfo(ZONE)
+    ends = [datetime.combine(night + timedelta(days=days), time(12), zone) for days in (1, 2)]
     assert ends[0] <= datetime.fromisoformat(now) < ends[1]
