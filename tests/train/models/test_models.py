@@ -89,7 +89,7 @@ def test_states_keep_their_shapes(stream: StreamNet) -> None:
     assert [new.shape for new in news] == [old.shape for old in states]
 
 
-@pytest.mark.parametrize(("samples", "rows"), [(1, 1), (FRAME_SAMPLES, 1), (FRAME_SAMPLES + 1, 2)])
+@pytest.mark.parametrize(("samples", "frames"), [(1, 1), (FRAME_SAMPLES, 1), (FRAME_SAMPLES + 1, 2)])
 def test_recording_is_scored_to_its_last_sample(stream: StreamNet, samples: int, frames: int) -> None:
     assert stream.predict(torch.zeros(samples)).shape == (frames, 3)
 
@@ -111,7 +111,7 @@ def test_temporal_average_is_centred(stream: StreamNet) -> None:
     assert 99 <= highest.float().mean() <= 100
 
 
-@pytest.mark.parametrize(("seconds", "rows"), [(0.5, 1), (3, 1), (3.1, 2), (4, 2), (5.5, 4)])
+@pytest.mark.parametrize(("seconds", "frames"), [(0.5, 1), (3, 1), (3.1, 2), (4, 2), (5.5, 4)])
 def test_window_model_scores_one_window_a_second(window: WindowNet, seconds: float, frames: int) -> None:
     with torch.no_grad():
         assert window.predict(torch.zeros(round(seconds * 22_050))).shape == (frames, 3)
