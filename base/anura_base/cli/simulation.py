@@ -22,7 +22,8 @@ def simulate(
     until: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], help="Date of the last night. The default is the last night that is over everywhere."
+            formats=["%Y-%m-%d"],
+            help="Date of the last night. The default is the last night that is over at the sites.",
         ),
     ] = None,
     as_if: Annotated[
