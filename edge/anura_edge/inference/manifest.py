@@ -94,7 +94,7 @@ class Parity(_ManifestPart):
     """The audio that both models scored, in a sentence."""
     overall: ProbabilityChange
     labels: dict[str, ProbabilityChange]
-    """By label code."""
+    """By label code. Empty for a model with more than 200 labels."""
 
 
 class Cost(_ManifestPart):

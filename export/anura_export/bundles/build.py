@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from anura_edge.inference.manifest import Label, Manifest, StateTensor, Training
 from anura_export.benchmark.cost import cost_of, time_interleaved
 from anura_export.bundles.difference import summarise_parity
 from anura_export.bundles.model_card import exported_section, model_card
-from anura_export.bundles.onnx_graph import to_onnx, with_calibration
+from anura_export.bundles.onnx_graph import check_graph, to_onnx, with_calibration
 from anura_export.bundles.parity import ParityProof, check_parity
 from anura_train.checkpoints.final import GOLDEN, Checkpoint, load_checkpoint
 from anura_train.evaluation.shipped import ShippedReport, load_shipped_report
@@ -50,10 +50,20 @@ def export_bundle(trained: Path, out: Path) -> tuple[Bundle, ParityProof]:
     )
 
 
-def write_bundle(model: Net, draft: Manifest, card: str, golden: Path, out: Path) -> tuple[Bundle, ParityProof]:
-    """Write and check a bundle; `draft` is its manifest without the files."""
+def write_bundle(
+    model: Net,
+    draft: Manifest,
+    card: str,
+    golden: Path,
+    out: Path,
+    store: Callable[[bytes], bytes] = bytes,
+) -> tuple[Bundle, ParityProof]:
+    """Write and check a bundle.
+
+    `draft` is its manifest without the files. `store` may change how the graph stores its weights.
+    """
     with replace_bundle(out) as folder:
-        (folder / MODEL).write_bytes(to_onnx(model))
+        (folder / MODEL).write_bytes(check_graph(store(to_onnx(model))))
         (folder / CARD).write_text(card, encoding="utf-8")
         shutil.copyfile(golden, folder / GOLDEN_CLIP)
         write_golden_scores(folder, draft)

@@ -12,6 +12,9 @@ from anura_edge.inference.golden import score_all
 from anura_edge.inference.loading import load_classifier
 from anura_edge.inference.manifest import Manifest, Parity, ProbabilityChange
 
+MAX_LISTED_LABELS = 200
+"""With more labels, a manifest has only the overall change."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbabilityChanges:
@@ -43,12 +46,13 @@ def compare_bundles(bundle: Bundle, against: Bundle, clips: Iterable[FloatArray]
 
 
 def summarise_parity(changes: FloatArray, codes: Iterable[str], against: str, audio: str) -> Parity:
-    """Summarise changes (frames, labels) for a manifest."""
+    """Summarise changes (frames, labels) for a manifest, overall and by label up to MAX_LISTED_LABELS."""
+    columns = zip(codes, changes.T, strict=True) if changes.shape[1] <= MAX_LISTED_LABELS else ()
     return Parity(
         against=against,
         audio=audio,
         overall=_change(changes),
-        labels={code: _change(column) for code, column in zip(codes, changes.T, strict=True)},
+        labels={code: _change(column) for code, column in columns},
     )
 
 

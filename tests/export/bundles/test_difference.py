@@ -7,7 +7,7 @@ import pytest
 
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle
-from anura_export.bundles.difference import compare_bundles, summarise_parity
+from anura_export.bundles.difference import MAX_LISTED_LABELS, compare_bundles, summarise_parity
 from anura_export.quantization.build import QuantizedBundle
 
 CLIPS = [np.random.default_rng(0).normal(0, 0.1, 30_000).astype(np.float32)]
@@ -37,3 +37,10 @@ def test_parity_has_each_label_and_the_total() -> None:
     assert parity.overall.largest == pytest.approx(0.3)
     assert parity.labels["A"].largest == pytest.approx(0.3)
     assert parity.labels["B"].largest == pytest.approx(0.1)
+
+
+def test_parity_of_many_labels_has_only_the_total() -> None:
+    changes = np.full((1, MAX_LISTED_LABELS + 1), 0.5, np.float32)
+    parity = summarise_parity(changes, map(str, range(MAX_LISTED_LABELS + 1)), "torch", "noise")
+    assert parity.labels == {}
+    assert parity.overall.largest == pytest.approx(0.5)

@@ -5,17 +5,14 @@ sampling rate instead of 16 kHz. Its bands end at 7.5 kHz, so they contain every
 """
 
 import math
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import tflite
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anura_edge.errors import ModelError
+from anura_train.models.tflite import read_tflite
 from anura_train.models.weights import load_weights
 
 TRAINED_RATE_HZ, LOW_HZ, HIGH_HZ, MELS = 16_000, 125.0, 7_500.0, 64
@@ -134,37 +131,11 @@ def _mel(hz: Tensor) -> Tensor:
 
 def _read(path: Path) -> dict[str, Tensor]:
     """Read the weights of the convolutions, under our names. The file has them in the order of the layers."""
+    weights: dict[str, Tensor] = {}
     try:
-        model = tflite.Model.GetRootAs(path.read_bytes())
-        graph = model.Subgraphs(0)
-        operators = [graph.Operators(number) for number in range(graph.OperatorsLength())]
-        weights: dict[str, Tensor] = {}
-        for number, (code, operator) in enumerate(_convolutions(model, operators)):
-            kernel, bias = (_tensor(model, graph.Tensors(operator.Inputs(index))) for index in (1, 2))
-            # TensorFlow's layout is (out, height, width, in), for depthwise convolutions (1, height, width, out).
-            depthwise = code == tflite.BuiltinOperator.DEPTHWISE_CONV_2D
-            weights[f"layers.{number}.conv.weight"] = kernel.permute((3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
+        for number, (kernel, bias) in enumerate(read_tflite(path).convolutions()):
+            weights[f"layers.{number}.conv.weight"] = kernel
             weights[f"layers.{number}.conv.bias"] = bias
-    except (OSError, struct.error, AttributeError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        # The tflite reader does not validate its input, so another kind of file can raise any of these.
+    except (ModelError, ValueError) as error:
         raise ModelError(f"cannot read pretrained weights from {path}: {error}; name Google's yamnet.tflite") from error
     return weights
-
-
-def _convolutions(model: tflite.Model, operators: list[tflite.Operator]) -> Iterator[tuple[int, tflite.Operator]]:
-    for operator in operators:
-        code = model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()
-        if code in (tflite.BuiltinOperator.CONV_2D, tflite.BuiltinOperator.DEPTHWISE_CONV_2D):
-            yield code, operator
-
-
-def _tensor(model: tflite.Model, tensor: tflite.Tensor) -> Tensor:
-    """Return the values of a constant tensor. Most are stored as int8, with a scale for each channel."""
-    kind = np.int8 if tensor.Type() == tflite.TensorType.INT8 else np.float32
-    values = model.Buffers(tensor.Buffer()).DataAsNumpy().view(kind).astype(np.float32).reshape(tensor.ShapeAsNumpy())
-    if kind is np.int8:
-        quantization = tensor.Quantization()
-        across = [1] * values.ndim
-        across[quantization.QuantizedDimension()] = -1
-        values = values * quantization.ScaleAsNumpy().reshape(across)
-    return torch.from_numpy(values)

@@ -1,0 +1,100 @@
+"""BirdNET v2.4 (Kahl et al. 2021, Ecological Informatics 61) as a torch network: it maps features to logits of species.
+
+The body resembles EfficientNet: a convolution, 16 inverted residual blocks with swish activations, squeeze-excitation
+in all but the first three, and a convolution to 1,024 channels, whose mean is the embedding. Batch normalisation is
+already folded into the convolutions of the published file. The weights are CC BY-NC-SA 4.0; the user downloads them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from anura_train.models.window import WindowNet
+
+EMBEDDING = 1_024
+
+STAGES = ((3, 72, 36, 0), (4, 288, 72, 18), (5, 864, 108, 27), (4, 1_536, 192, 48))
+"""For each stage: blocks, expanded channels, output channels, channels of the squeeze-excitation (0: none)."""
+
+
+class _SqueezeExcite(nn.Module):
+    """Multiply each channel by a factor that is computed from the means of all channels (Hu et al. 2018)."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.excite = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (B, C, M, T) to the same shape."""
+        means = image.mean((2, 3), keepdim=True)
+        return image * torch.sigmoid(self.excite(nn.functional.silu(self.squeeze(means))))
+
+
+class _Block(nn.Module):
+    """Inverted residual (Sandler et al. 2018): expand, depthwise 3 x 3, squeeze-excite, project, add the input."""
+
+    def __init__(self, channels_in: int, expanded: int, channels_out: int, squeezed: int, *, stride: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(channels_in, expanded, 1)
+        self.depthwise = nn.Conv2d(expanded, expanded, 3, stride, padding=1, groups=expanded)
+        self.squeeze_excite = _SqueezeExcite(expanded, squeezed) if squeezed else nn.Identity()
+        self.project = nn.Conv2d(expanded, channels_out, 1)
+        self.residual = stride == 1
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (B, C, M, T) to (B, C', M / stride, T / stride)."""
+        expanded = nn.functional.silu(self.depthwise(nn.functional.silu(self.expand(image))))
+        projected: Tensor = self.project(self.squeeze_excite(expanded))
+        return image + projected if self.residual else projected
+
+
+class BirdnetBody(nn.Module):
+    """The network between the features and the logits: one frame of logits for a window."""
+
+    post_scale: Tensor
+    post_offset: Tensor
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 24, (4, 8), stride=2)
+        self.merge = nn.Conv2d(48, 24, 1)
+        self.blocks = nn.Sequential(*_blocks())
+        channels = STAGES[-1][2]
+        self.register_buffer("post_scale", torch.ones(channels, 1, 1))
+        self.register_buffer("post_offset", torch.zeros(channels, 1, 1))
+        self.last = nn.Conv2d(channels, EMBEDDING, 3)
+        self.head = nn.Linear(EMBEDDING, labels)
+
+    def embeddings(self, features: Tensor) -> Tensor:
+        """Return the embeddings (B, EMBEDDING) of features (B, 2, MELS, FRAMES)."""
+        # TensorFlow's "same" padding adds the odd sample at the end.
+        image = torch.relu(self.first(nn.functional.pad(features, (3, 4, 1, 1))))
+        pooled = [nn.functional.max_pool2d(image, (1, 2)), nn.functional.avg_pool2d(image, (1, 2))]
+        image = self.blocks(self.merge(torch.cat(pooled, 1)))
+        image = torch.relu(image * self.post_scale + self.post_offset)
+        return torch.relu(self.last(image)).mean((2, 3))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (B, 1, labels) of features (B, 2, MELS, FRAMES)."""
+        logits: Tensor = self.head(self.embeddings(features))
+        return logits.unsqueeze(1)
+
+
+def keep_labels(model: WindowNet, kept: Sequence[int]) -> None:
+    """Reduce the last layer of a BirdNET to some of its labels, in the order of `kept`, in place."""
+    head = cast(BirdnetBody, model.body).head
+    rows = torch.tensor(kept)
+    head.weight = nn.Parameter(head.weight.detach()[rows])
+    head.bias = nn.Parameter(head.bias.detach()[rows])
+    head.out_features = len(kept)
+
+
+def _blocks() -> Iterator[_Block]:
+    channels_in = 24
+    for blocks, expanded, channels_out, squeezed in STAGES:
+        for number in range(blocks):
+            yield _Block(channels_in, expanded, channels_out, squeezed, stride=1 if number else 2)
+            channels_in = channels_out
