@@ -121,7 +121,8 @@ class ClipWriter:
         for clip in [clip for clip in self._open if clip.last <= until]:
             self._open.remove(clip)
             first = max(clip.first, self._recent.start)
-            samples = self._recent.read(first, max(first, min(clip.last, self._recent.end)))
+            # A copy, because a thread encodes it while new samples are written.
+            samples = self._recent.read(first, max(first, min(clip.last, self._recent.end))).copy()
             try:
                 if len(samples):  # none, if the event was reported very late because the journal had no room
                     self._queue.put_nowait(_QueuedClip(samples, first, clip.events))

@@ -11,7 +11,7 @@ from anura_edge.dsp.ring_buffer import RingBuffer
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioBlock:
-    """Consecutive mono samples for one or more frames of scores."""
+    """Consecutive mono samples for one or more frames of scores. They are valid until the framer gets more samples."""
 
     samples: FloatArray
     """Shape (samples,), float32, full scale is -1.0 to 1.0."""

@@ -24,12 +24,10 @@ def test_read_returns_a_slice_of_the_stream(data: st.DataObject, capacity: int) 
         np.testing.assert_array_equal(ring.read(first, last), stream[first:last])
 
 
-def test_read_returns_a_copy() -> None:
+def test_read_needs_no_copy() -> None:
     ring = RingBuffer(5, np.float32)
-    ring.write(numbered(5))
-    before = ring.read(0, 5)
-    ring.write(numbered(5))
-    np.testing.assert_array_equal(before, numbered(5))
+    ring.write(numbered(8))
+    assert np.shares_memory(ring.read(3, 8), ring.read(4, 7))
 
 
 @pytest.mark.parametrize(("first", "last"), [(1, 6), (2, 8), (7, 8), (-1, 1), (6, 5)])
