@@ -117,3 +117,15 @@ def test_training_set_is_readable_by_the_trainer(engine: Engine, tmp_path: Path)
     }  # fmt: skip
     assert str(recording.night) == "2026-11-20"
     assert recording.start.isoformat() == "2026-11-20T19:59:58-03:00"
+
+
+@pytest.mark.parametrize("name", ["=cmd.wav", "-frogs.wav", "+1.wav", "@home.wav"])
+def test_escaped_file_name_is_read_back(engine: Engine, tmp_path: Path, name: str) -> None:
+    event, *_ = put(engine, 0.9, recording_name=name)
+    review(engine, event, Verdict.CONFIRMED)
+    with engine.connect() as connection:
+        data = training_zip(reviews.reviewed_events(connection), {})
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(tmp_path)
+    (recording,) = read_tables(tmp_path, Findings()).recordings
+    assert recording.path == tmp_path / name

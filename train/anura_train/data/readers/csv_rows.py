@@ -16,6 +16,10 @@ CODE = r"[A-Za-z0-9_-]{1,32}"
 """Pattern of a species code: the code becomes a label in messages to the base station."""
 
 
+_ESCAPED_FORMULA = re.compile(r"^'(?=[=+@-])")
+"""The base station writes an apostrophe before a cell that a spreadsheet program would run as a formula."""
+
+
 def is_code(text: str) -> bool:
     """Return whether a text is a valid species code."""
     return re.fullmatch(CODE, text) is not None
@@ -78,7 +82,7 @@ def read_cells(
             if None in (*row.keys(), *row.values()):
                 findings.error(where, f"not the {len(columns)} cells of line 1; correct the row")
             else:
-                yield where, row
+                yield where, {column: _ESCAPED_FORMULA.sub("", cell) for column, cell in row.items()}
     except csv.Error as error:
         # line_num does not count the invalid line yet.
         findings.error(f"{table}, line {reader.line_num + 1}", f"{error}; save it as CSV UTF-8")
