@@ -20,10 +20,13 @@ from uuid import UUID, uuid4
 
 import device_rows
 import pytest
+from cheap_passwords import HASH
 from paho.mqtt.client import Client, MQTTMessage
-from sqlalchemy import Engine, Table, create_engine, func, inspect, select, text
+from sqlalchemy import Engine, Table, create_engine, func, insert, inspect, select, text
 from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port
 
+from anura_base.access.roles import Role
+from anura_base.access.tables import users
 from anura_base.analysis.devices import DeviceView, device_views
 from anura_base.db.engine import open_database
 from anura_base.db.schema import dead_letters
@@ -300,3 +303,13 @@ def make() -> SimpleNamespace:
         health=device_rows.health,
         state=EffortState,
     )
+
+
+@pytest.fixture
+def add_user(engine: Engine) -> Callable[[str, Role], None]:
+    def add(name: str, role: Role) -> None:
+        row = {"name": name, "role": role.value, "password_hash": HASH, "created_utc": datetime.now(UTC)}
+        with engine.begin() as connection:
+            connection.execute(insert(users).values(row))
+
+    return add

@@ -1,14 +1,11 @@
 """A database with users for the tests of accounts."""
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 
 import pytest
-from cheap_passwords import HASH, use_cheap_hashes
-from sqlalchemy import Connection, Engine, insert
+from cheap_passwords import use_cheap_hashes
+from sqlalchemy import Connection, Engine
 
-from anura_base.access.roles import Role
-from anura_base.access.tables import users
 from anura_base.db.engine import open_database
 
 
@@ -24,13 +21,3 @@ def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engin
 def transaction(engine: Engine) -> Iterator[Connection]:
     with engine.begin() as connection:
         yield connection
-
-
-@pytest.fixture
-def add_user(engine: Engine) -> Callable[[str, Role], None]:
-    def add(name: str, role: Role) -> None:
-        row = {"name": name, "role": role.value, "password_hash": HASH, "created_utc": datetime.now(UTC)}
-        with engine.begin() as connection:
-            connection.execute(insert(users).values(row))
-
-    return add

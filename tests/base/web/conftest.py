@@ -2,23 +2,18 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from cheap_passwords import HASH, PASSWORD, use_cheap_hashes
+from cheap_passwords import PASSWORD, use_cheap_hashes
 from clip_device import ClipDevice, make_flac
 from fastapi import FastAPI
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from anura_base.access.roles import Role
-from anura_base.access.tables import users
 from anura_base.db.engine import open_database
 from anura_base.web.app import create_app
 from anura_base.web.auth.visitor import Admin, Reviewer, Viewer, csrf_token
-
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -27,16 +22,6 @@ def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engin
     engine = open_database(database_url)
     yield engine
     engine.dispose()
-
-
-@pytest.fixture
-def add_user(engine: Engine) -> Callable[[str, Role], None]:
-    def add(name: str, role: Role) -> None:
-        row = {"name": name, "role": role.value, "password_hash": HASH, "created_utc": NOW}
-        with engine.begin() as connection:
-            connection.execute(insert(users).values(row))
-
-    return add
 
 
 @pytest.fixture
