@@ -1,11 +1,17 @@
 """Fixtures for all tests: a broker and a browser."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from browser import Connection, Page, new_page, start_browser
+from hypothesis import settings
 from support import Broker, free_port
+
+# A slow machine must not fail a test. A change is judged by the same examples each time; elsewhere, they are random.
+settings.register_profile("anura", deadline=None, derandomize="ANURA_REQUIRE_REAL" in os.environ)
+settings.load_profile("anura")
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
-from hypothesis import settings
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import DEADLINE_S
@@ -35,10 +34,6 @@ from anura_edge.inference.bundle import (
 from anura_edge.inference.loading import load_classifier
 from anura_edge.inference.manifest import Label, Manifest, StateTensor, Training
 from anura_edge.wire import Provenance
-
-# A slow machine must not fail a test.
-settings.register_profile("edge", deadline=None)
-settings.load_profile("edge")
 
 RATE_HZ = 8_000
 HOP = 800

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from data_sets import write_frogs, write_raw
-from hypothesis import settings
 from lightning_fabric import Fabric
 
 from anura_train.batches.build import prepare_training_data
@@ -23,10 +22,6 @@ from anura_train.training.processes import ComputeSettings, TrainingTask
 # UMAP compiles for ten seconds, and then projects a few points in milliseconds. Interpreted, it needs two seconds.
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 torch.set_num_threads(1)
-
-# A slow machine is not an error.
-settings.register_profile("train", deadline=None)
-settings.load_profile("train")
 
 
 @pytest.fixture(autouse=True)
