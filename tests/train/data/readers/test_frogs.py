@@ -94,3 +94,32 @@ def test_channel_with_highest_level_is_used(tmp_path: Path) -> None:
     quiet, loud = np.full(RATE_HZ, 0.1, np.float32), np.full(RATE_HZ, 0.25, np.float32)
     soundfile.write(tmp_path / "stereo.wav", np.stack([quiet, loud], 1), RATE_HZ)
     assert load_audio(Recording(tmp_path / "stereo.wav", "stereo", "stereo"), RATE_HZ) == pytest.approx(loud, abs=1e-4)
+
+
+def write_audio(root: Path, rows: list[str]) -> None:
+    """Write audio/index.csv, whose rows name files of frogs/ and background/."""
+    (root / "audio").mkdir()
+    header = "file,class,species,group,licence,attribution"
+    (root / "audio/index.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
+def test_audio_has_more_frogs_and_backgrounds(root: Path) -> None:
+    write_audio(
+        root,
+        [
+            "../frogs/audio/AAA_0.flac,frogs,Rana aaa,x0,CC BY-NC 4.0,somebody",
+            "../background/audio/bg_0.flac,birds,,x1,MIT (repo),somebody",
+            "../frogs/audio/DDD_0.flac,frog_other,Rana alia,x2,CC0,somebody",
+        ],
+    )
+    added = [each for each in read_corpus(root).recordings if each.name.startswith("audio/")]
+    assert [(each.codes, each.kind, each.group, each.held_out) for each in added] == [
+        (("AAA",), "", "x0", False),
+        ((), "birds", "x1", False),
+    ]
+
+
+def test_species_of_audio_without_a_code_is_an_error_with_the_nearest_name(root: Path) -> None:
+    write_audio(root, ["../frogs/audio/AAA_0.flac,frogs,Rana aab,x0,CC0,somebody"])
+    with pytest.raises(SourceError, match=r"index\.csv, line 2: species 'Rana aab' .* as in Rana aa"):
+        read_corpus(root)

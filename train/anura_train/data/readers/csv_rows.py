@@ -90,7 +90,7 @@ def read_cells(
 
 def required_columns(row_type: type[Row]) -> tuple[str, ...]:
     """Return the columns of a row without a default."""
-    return tuple(name for name, field in row_type.model_fields.items() if field.is_required())
+    return tuple(field.alias or name for name, field in row_type.model_fields.items() if field.is_required())
 
 
 def _reason(error: ErrorDetails) -> str:

@@ -3,24 +3,29 @@
     DIR/frogs/frogs.csv              file, code, species, group, licence, attribution   one species per recording (weak)
     DIR/background/background.csv    file, kind, group, licence, attribution            no frog of our labels
     DIR/esc10/esc10.csv              file, label                                        ESC-10 (Piczak 2015), CC BY 3.0
+    DIR/audio/index.csv              file, class, species, group, licence, attribution  optional: frogs and backgrounds
 
 Paths in a table are relative to it.
 """
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import Field
 
-from anura_train.data.common_names import COMMON_NAMES
 from anura_train.data.corpus import Corpus, Recording, Taxon, WeakLabel
 from anura_train.data.findings import Findings
 from anura_train.data.readers.csv_rows import CODE, Row, read_rows
 from anura_train.data.readers.filenames import source_of
+from anura_train.data.species_names import COMMON_NAMES, current_names
 
 FREE_LICENCES = ("US public domain", "CC0", "CC BY 3.0", "CC BY 4.0")
-"""Backgrounds under these licences are used for training. The others are held out: they only measure false
-alarms."""
+"""Recordings under these licences may be published. Other recordings of `background/` are held out: they only measure
+false alarms."""
+
+OTHER_FROGS = "frog_other"
+"""Class of frogs that no code of `frogs/` stands for. They are neither labels nor backgrounds, so they are not read."""
 
 REMEDY = "name the folder that holds frogs/frogs.csv"
 
@@ -47,10 +52,25 @@ class _Esc10Row(Row):
     label: str
 
 
+class _AudioRow(Row):
+    file: str
+    kind: str = Field(alias="class")
+    species: str = ""
+    group: str
+    licence: str
+    attribution: str = ""
+
+
 def read_frogs(root: Path, findings: Findings) -> Corpus:
-    """Read the three tables under a folder."""
+    """Read the tables under a folder."""
     species: dict[str, str] = {}
-    recordings = (*_frogs(root, species, findings), *_backgrounds(root, findings), *_esc10(root, findings))
+    frogs = tuple(_frogs(root, species, findings))
+    recordings = (
+        *frogs,
+        *_backgrounds(root, findings),
+        *_esc10(root, findings),
+        *_audio(root, species, findings),
+    )
     return Corpus(
         recordings=tuple(_unique(recordings, findings)),
         species=tuple(Taxon(code, name, COMMON_NAMES.get(code, "")) for code, name in sorted(species.items())),
@@ -96,6 +116,29 @@ def _esc10(root: Path, findings: Findings) -> Iterator[Recording]:
             kind=row.label,
             licence="CC BY 3.0",
             attribution="ESC-10, K. J. Piczak",
+        )
+
+
+def _audio(root: Path, species: dict[str, str], findings: Findings) -> Iterator[Recording]:
+    table = root / "audio/index.csv"
+    codes = {name: code for code, own in species.items() for name in (own, *current_names(code, own))}
+    rows = read_rows(table, _AudioRow, findings, ("species", "attribution")) if table.is_file() else ()
+    for where, row in rows:
+        if row.kind == OTHER_FROGS:
+            continue
+        if row.kind == "frogs" and row.species not in codes:
+            near = "".join(f", as in {name}" for name in get_close_matches(row.species, codes, 1))
+            findings.error(where, f"species {row.species!r} is not in frogs/frogs.csv; correct it{near}")
+            continue
+        is_frog = row.kind == "frogs"
+        yield Recording(
+            path=table.parent / row.file,
+            name=f"audio/{row.file}",
+            group=row.group,
+            weak=(WeakLabel(codes[row.species]),) if is_frog else (),
+            kind="" if is_frog else row.kind,
+            licence=row.licence,
+            attribution=row.attribution,
         )
 
 
