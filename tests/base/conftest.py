@@ -29,7 +29,7 @@ from anura_base.access.roles import Role
 from anura_base.access.tables import users
 from anura_base.analysis.devices import DeviceView, device_views
 from anura_base.db.engine import open_database
-from anura_base.db.schema import dead_letters
+from anura_base.db.schema import dead_letters, incidents
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
 from anura_edge.events import EffortState
@@ -276,6 +276,12 @@ class DirectSender:
     def count(self, table: Table) -> int:
         with self.engine.connect() as connection:
             return connection.scalar(select(func.count()).select_from(table)) or 0
+
+    def incidents(self) -> list[tuple[str, str]]:
+        """Return what was noticed about the device, and the details."""
+        with self.engine.connect() as connection:
+            query = select(incidents.c.what, incidents.c.detail).where(incidents.c.device == self.device)
+            return [(what, detail) for what, detail in connection.execute(query.order_by(incidents.c.number))]
 
     def reasons(self) -> list[str]:
         """Return the reasons of the dead letters."""

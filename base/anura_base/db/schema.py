@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     Uuid,
     literal,
 )
@@ -187,5 +188,20 @@ dead_letters = Table(
     Column("payload_head", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),
     Column("received_utc", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What the base station noticed about its devices and their messages. The same incident has one row.
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("number", ArrivalNumber, primary_key=True, autoincrement=True),
+    Column("what", Text, nullable=False),
+    *_device_columns(),
+    Column("subject", Text, nullable=False),  # the journal, recording or base station that it is about
+    Column("detail", Text, nullable=False),
+    Column("first_utc", UtcDateTime, nullable=False),
+    Column("last_utc", UtcDateTime, nullable=False),
+    UniqueConstraint("what", "site", "device", "subject"),
     sqlite_autoincrement=True,
 )

@@ -1,37 +1,64 @@
 """Write what messages contain about the devices themselves: last seen, status and health."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence, Set
 from typing import Any
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, true, tuple_
 
 from anura_base.db.engine import insert_new, insert_or_update
-from anura_base.db.schema import devices, health
+from anura_base.db.schema import devices, health, journals
 from anura_base.ingest.messages import DecodedMessage, DeviceKey
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Health, Status
 
 MAX_DEVICES = 10_000
-"""A device can use any site name as its own. No real network has more devices."""
+MAX_SITE_DEVICES = 1_000
+"""Without access rules at the broker a device can use any name and any site. No real network has more devices."""
 
 _STATUS_COLUMNS = {"state", "app_version", "model_id", "model_sha256", "latitude_deg", "longitude_deg", "zone"}
 
 
 def store_devices(connection: Connection, messages: Sequence[DecodedMessage]) -> None:
-    """Insert or update the device of each message. Raises DeliveryError beyond MAX_DEVICES."""
+    """Insert or update the device of each message. Raises DeliveryError if there is no room for a new device."""
     values: defaultdict[DeviceKey, dict[str, Any]] = defaultdict(dict)
     for message in messages:
         values[message.device_key] |= _device_columns(message)
     query = select(devices.c.site, devices.c.device).where(tuple_(devices.c.site, devices.c.device).in_([*values]))
-    new = values.keys() - {DeviceKey(site, device) for site, device in connection.execute(query)}
-    if new and (connection.scalar(select(func.count()).select_from(devices)) or 0) + len(new) > MAX_DEVICES:
-        raise DeliveryError(f"there are {MAX_DEVICES} devices; delete those that do not exist")
+    if new := values.keys() - {DeviceKey(site, device) for site, device in connection.execute(query)}:
+        _make_room(connection, new, {message.device_key for message in messages if message.journal_key})
     by_columns: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for key, columns in values.items():
         by_columns[tuple(sorted(columns))].append({**key._asdict(), **columns})
     for rows in by_columns.values():
         insert_or_update(connection, devices, rows)
+
+
+def _make_room(connection: Connection, new: Set[DeviceKey], with_rows: Set[DeviceKey]) -> None:
+    """Raise DeliveryError if there are too many devices. A device with rows takes the place of one without any."""
+    by_site = Counter(key.site for key in new).items()
+    limits: list[tuple[int, int, ColumnElement[bool], str]] = [(MAX_DEVICES, len(new), true(), "in all")]
+    limits += [(MAX_SITE_DEVICES, added, devices.c.site == site, f"at the site {site}") for site, added in by_site]
+    for limit, added, where, place in limits:
+        excess = (connection.scalar(select(func.count()).select_from(devices).where(where)) or 0) + added - limit
+        if excess > 0 and not (new <= with_rows and _remove_without_rows(connection, where, excess)):
+            remedy = "remove those that do not exist with `anura-base device remove`"
+            raise DeliveryError(f"there are {limit:,} devices {place}; {remedy}")
+
+
+def _remove_without_rows(connection: Connection, where: ColumnElement[bool], number: int) -> bool:
+    """Remove the devices that have never sent rows, those not seen for longest first. Return whether there are enough.
+
+    They exist only because of a status or health message, which any name can send.
+    """
+    same_device = journals.c.site == devices.c.site, journals.c.device == devices.c.device
+    unused = select(devices.c.site, devices.c.device).where(where, ~exists().where(*same_device))
+    oldest_first = devices.c.last_seen_utc.is_not(None), devices.c.last_seen_utc, devices.c.device
+    found = connection.execute(unused.order_by(*oldest_first).limit(number)).all()
+    for table in (health, devices):
+        key = tuple_(table.c.site, table.c.device)
+        connection.execute(delete(table).where(key.in_([tuple(row) for row in found])))
+    return len(found) == number
 
 
 def _device_columns(message: DecodedMessage) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 A device numbers the rows of its journal 1, 2, 3, ... They may arrive in any order, more than once, or never. The state
 is the set of received numbers and the highest floor that the device declared. The set changes only by union and the
-floor only by maximum, so the order, repetition and grouping of the messages cannot change the result.
+floor only by maximum, so the order, repetition and grouping of the messages cannot change the result, up to the limit
+of spans that are stored.
+
+The numbers inform people about lost rows. No row is acknowledged or refused because of them.
 """
 
 from collections.abc import Iterable
@@ -37,6 +40,14 @@ class JournalProgress:
         return JournalProgress(
             max(self.floor, floor), merge_spans([*self.received, *spans(n for n in numbers if n >= 1)])
         )
+
+    def limited(self, max_spans: int) -> "JournalProgress":
+        """Return the progress with at most `max_spans` spans. The lowest gaps then no longer count as missing."""
+        excess = len(self.received) - max_spans
+        if excess <= 0:
+            return self
+        merged = self.received[0][0], self.received[excess][1]
+        return JournalProgress(self.floor, (merged, *self.received[excess + 1 :]))
 
     def gaps_below(self, number: int, limit: int) -> tuple[Span, ...]:
         """Return the lowest `limit` spans below `number` that were not received but can still arrive."""

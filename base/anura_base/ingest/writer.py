@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
@@ -13,6 +12,7 @@ from anura_base.ingest import progress_table
 from anura_base.ingest.clock_correction import correct_clocks
 from anura_base.ingest.device_writer import store_devices, store_health
 from anura_base.ingest.messages import DecodedMessage, JournalKey
+from anura_base.ingest.progress_table import Arrivals
 from anura_base.ingest.sequence import JournalProgress, spans
 from anura_base.ingest.withdrawals import remove_withdrawn
 from anura_edge.events import NoticeKind
@@ -24,14 +24,6 @@ MAX_MISSING_SPANS = 32
 _TABLES: dict[Kind, Table] = {"event": events, "effort": effort, "notice": notices}
 
 
-@dataclass(slots=True)
-class _Batches:
-    """All batches of one journal."""
-
-    floor: int = 0
-    seqs: list[int] = field(default_factory=list)
-
-
 def store(connection: Connection, messages: Sequence[DecodedMessage]) -> dict[JournalKey, Ack]:
     """Store messages in their order. Return the acknowledgement of each journal.
 
@@ -39,26 +31,25 @@ def store(connection: Connection, messages: Sequence[DecodedMessage]) -> dict[Jo
     """
     store_devices(connection, messages)
     store_health(connection, messages)
-    batches = _batches(messages)
-    if not batches:
+    arrivals = _arrivals(messages)
+    if not arrivals:
         return {}
-    before = progress_table.load(connection, batches)
-    progress_table.check_new_journals(connection, batches.keys() - before.keys())
-    after = {key: before.get(key, JournalProgress()).add(each.seqs, each.floor) for key, each in batches.items()}
     _insert_rows(connection, messages)
     _apply_corrections(connection, messages)
-    progress_table.save(connection, before, after)
-    return {key: _ack(key, after[key], each.seqs) for key, each in batches.items()}
+    progress = progress_table.record(connection, arrivals)
+    return {key: _ack(key, progress[key], each.seqs) for key, each in arrivals.items()}
 
 
-def _batches(messages: Sequence[DecodedMessage]) -> dict[JournalKey, _Batches]:
-    batches: defaultdict[JournalKey, _Batches] = defaultdict(_Batches)
+def _arrivals(messages: Sequence[DecodedMessage]) -> dict[JournalKey, Arrivals]:
+    found: dict[JournalKey, Arrivals] = {}
     for message in messages:
         if isinstance(message.content, Status | Health) or not (key := message.journal_key):
             continue
-        batches[key].floor = max(batches[key].floor, message.content.floor)
-        batches[key].seqs += (row.seq for row in message.content.rows)
-    return dict(batches)
+        arrivals = found.setdefault(key, Arrivals(message.raw.received_utc))
+        arrivals.received_utc = message.raw.received_utc
+        arrivals.floor = max(arrivals.floor, message.content.floor)
+        arrivals.seqs += (row.seq for row in message.content.rows)
+    return found
 
 
 def _ack(key: JournalKey, progress: JournalProgress, seqs: Collection[int]) -> Ack:

@@ -3,7 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from anura_edge.wire import Status
+import pytest
+
+from anura_base.db.schema import devices
+from anura_base.ingest import device_writer
+from anura_edge.wire import Refusal, Status, batch
 
 RECEIVED = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
@@ -34,3 +38,29 @@ def test_retained_or_overdue_health_is_stale(sender, make: Any) -> None:  # noqa
     assert not sender.view().health_is_stale
     sender.health(make.health(every_s=1e12), received_utc=datetime.now(UTC) - timedelta(days=8))
     assert sender.view().health_is_stale
+
+
+def test_messages_without_rows_cannot_keep_a_device_with_rows_away(
+    sender: Any, new_sender: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of status messages fills the table of devices; a device with rows takes the place of one of them."""
+    monkeypatch.setattr(device_writer, "MAX_DEVICES", 3)
+    sender.rows(make.event(1))
+    for number in range(5):
+        new_sender(device=f"invented-{number}").status(Status(state="online"))
+    assert sender.count(devices) == 3
+    assert "anura-base device remove" in sender.reasons()[0]
+    for number in range(2):
+        assert new_sender(device=f"real-{number}").rows(make.event(1)) == 1
+    assert sender.count(devices) == 3
+    late = new_sender(device="real-3").raw("anura/v1/INCT04/real-3/event", batch(sender.journal, 1, [make.event(1)]))
+    assert "3 devices" in Refusal.from_bytes(late[0][1]).reason
+
+
+def test_devices_of_one_site_are_limited(sender: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_writer, "MAX_SITE_DEVICES", 2)
+    for site in ("a", "b"):
+        for number in range(4):
+            sender.raw(f"anura/v1/{site}/{number}/status", Status(state="online").to_bytes())
+    assert sender.count(devices) == 4
+    assert "at the site a" in sender.reasons()[0]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, func, select
 from anura_base.analysis.devices import device_views
 from anura_base.analysis.rollup_tables import stale_days
 from anura_base.analysis.sites import all_sites
-from anura_base.db.schema import dead_letters, devices, journals, metadata, received
+from anura_base.db.schema import dead_letters, devices, incidents, journals, metadata, received
 from anura_base.ingest import dead_letters as dead_letter_module
 from anura_base.ingest import device_writer, progress_table
 from anura_base.ingest.batch import ingest
@@ -241,6 +241,7 @@ def test_tables_of_a_hostile_device_are_limited(engine: Engine, make, monkeypatc
         assert _count(connection, devices) == 5
         assert _count(connection, journals) == 4 + 4
         assert _count(connection, received) == 6 + 3 + 4
+        assert _count(connection, incidents) == 2
         assert _count(connection, dead_letters) == 7
     with engine.begin() as connection:  # an older device is still served
         send(connection, 0, 1, 3)

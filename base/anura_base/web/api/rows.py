@@ -1,14 +1,16 @@
 """Events, effort, notices and devices as JSON."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
 from sqlalchemy import Engine, Table, select
 
 from anura_base.analysis.devices import DeviceView, device_views
 from anura_base.db import queries
+from anura_base.db.incidents import IncidentKind, latest_incidents
 from anura_base.db.schema import effort, events, notices
 from anura_base.web.api.paging import After, Limit, link_next
 from anura_base.web.auth.visitor import NEEDS_VIEWER
@@ -49,6 +51,21 @@ class NoticeView(NoticeRow):
     device: Name
     journal: UUID
     received_utc: datetime
+
+
+class IncidentView(BaseModel):
+    """Something that the base station noticed, for a person to check."""
+
+    what: IncidentKind
+    site: str
+    """Empty, like `device`, if it is not about one device."""
+    device: str
+    subject: str
+    """The journal, recording or base station that it is about."""
+    detail: str
+    """A sentence with the remedy."""
+    first_utc: datetime
+    last_utc: datetime
 
 
 router = APIRouter(prefix="/api", tags=["rows"], dependencies=[NEEDS_VIEWER])
@@ -100,6 +117,14 @@ def read_devices(engine: Database) -> list[DeviceView]:
     """Return every device with its last health message and with totals of its rows."""
     with engine.connect() as connection:
         return device_views(connection)
+
+
+@router.get("/incidents")
+def read_incidents(engine: Database, limit: Limit = 100) -> list[IncidentView]:
+    """Return what the base station noticed about devices and their messages, the latest first."""
+    with engine.connect() as connection:
+        rows = latest_incidents(connection, datetime.min.replace(tzinfo=UTC))
+    return [IncidentView.model_validate(row, from_attributes=True) for row in rows[:limit]]
 
 
 def _read_page(

@@ -1,14 +1,20 @@
 """The page Network: every device, and a map of the sites."""
 
+from datetime import UTC, datetime, timedelta
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from anura_base.analysis.network_status import DeviceStatus, device_statuses
 from anura_base.analysis.site_map import HEIGHT, WIDTH, project_sites
+from anura_base.db.incidents import latest_incidents
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
+
+INCIDENTS_SHOWN = timedelta(days=30)
+"""For how long an incident is shown after it was last noticed."""
 
 router = APIRouter(dependencies=[NEEDS_VIEWER])
 
@@ -19,8 +25,10 @@ def network_page(request: Request, engine: Database, configured_sites: Configure
     with engine.connect() as connection:
         sites = sorted_sites(connection, configured_sites)
         devices = device_statuses(connection, sites)
+        incidents = latest_incidents(connection, datetime.now(UTC) - INCIDENTS_SHOWN)
     values = {
         "devices": devices,
+        "incidents": incidents,
         "sites": sites,
         "map": project_sites(sites),
         "size": (WIDTH, HEIGHT),
