@@ -4,6 +4,9 @@ import torch
 from torch import nn
 
 from anura_train.models.ast_net import AstNet
+from anura_train.models.birdnet.frontend import RATE_HZ as BIRDNET_RATE_HZ
+from anura_train.models.birdnet.frontend import BirdnetFrontEnd
+from anura_train.models.birdnet.transfer import BirdnetTransfer
 from anura_train.models.cnn import Cnn
 from anura_train.models.crnn import MELS as CRNN_MELS
 from anura_train.models.crnn import CellEdges, Crnn, cell_edges
@@ -11,6 +14,7 @@ from anura_train.models.frontend import Fbank, MelSpectrogramDb, WindowLogMel
 from anura_train.models.settings import (
     RATE_HZ,
     AstSettings,
+    BirdnetSettings,
     CrnnSettings,
     ModelSettings,
     StreamSettings,
@@ -46,6 +50,8 @@ def build_network(settings: ModelSettings, labels: int) -> Net:
 
 def sampling_rate_hz(settings: ModelSettings) -> int:
     """Return the sampling rate in Hz of a network's input."""
+    if isinstance(settings, BirdnetSettings):
+        return BIRDNET_RATE_HZ
     return Fbank.RATE_HZ if isinstance(settings, AstSettings) else RATE_HZ
 
 
@@ -68,6 +74,8 @@ def _front_end(settings: WindowModelSettings) -> nn.Module:
         return WindowLogMel(RATE_HZ, CRNN_HOP_SAMPLES, CRNN_WINDOW_SAMPLES, CRNN_MELS)
     if isinstance(settings, YamnetSettings):
         return YamnetMel(RATE_HZ)
+    if isinstance(settings, BirdnetSettings):
+        return BirdnetFrontEnd()
     features = settings.features
     if features.kind == "mean_subtracted":
         return WindowLogMel(RATE_HZ, FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS)
@@ -81,7 +89,9 @@ def _front_end(settings: WindowModelSettings) -> nn.Module:
     )
 
 
-def _body(settings: WindowModelSettings, labels: int) -> Cnn | AstNet | Crnn | Yamnet:
+def _body(settings: WindowModelSettings, labels: int) -> Cnn | AstNet | Crnn | Yamnet | BirdnetTransfer:
+    if isinstance(settings, BirdnetSettings):
+        return BirdnetTransfer(labels, settings.dropped_blocks)
     if isinstance(settings, AstSettings):
         return AstNet(labels, AST_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
     if isinstance(settings, CrnnSettings):

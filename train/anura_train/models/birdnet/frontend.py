@@ -46,15 +46,17 @@ class BirdnetMel(nn.Module):
 
     kernels: Tensor
     kernel_sums: Tensor
+    exponent: Tensor
     scale: Tensor
     offset: Tensor
 
-    def __init__(self, frame: int, hop: int) -> None:
+    def __init__(self, frame: int, hop: int, factor: int = 1) -> None:
+        """Prepare for frames and hops in samples. Kernels apply to audio that is decimated by `factor`."""
         super().__init__()
-        self.frame, self.hop = frame, hop
-        self.exponent = 1.0
-        self.register_buffer("kernels", torch.zeros(MELS, frame // 2))
+        self.frame, self.hop, self.factor = frame, hop, factor
+        self.register_buffer("kernels", torch.zeros(MELS, frame // 2 // factor))
         self.register_buffer("kernel_sums", torch.zeros(MELS, 1))
+        self.register_buffer("exponent", torch.ones(()))
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("offset", torch.zeros(()))
 
@@ -63,10 +65,11 @@ class BirdnetMel(nn.Module):
         if (len(constants.window), constants.hop) != (self.frame, self.hop):
             raise ValueError(f"a spectrogram has frames of {len(constants.window)} and hops of {constants.hop} samples")
         kernels = _kernels(constants)
-        self.kernels = torch.from_numpy(kernels).float()
+        decimated = self.factor * kernels[:, self.factor - 1 :: self.factor]
+        self.kernels.copy_(torch.from_numpy(decimated))
         # The middle sample counts once in a folded frame, all others twice; sample 0 has the weight 0.
         self.kernel_sums.copy_(torch.from_numpy(2 * kernels.sum(1, keepdims=True) - kernels[:, -1:]))
-        self.exponent = constants.exponent
+        self.exponent.fill_(constants.exponent)
         self.scale.fill_(constants.scale)
         self.offset.fill_(constants.offset)
 
@@ -91,7 +94,7 @@ class LowBirdnetMel(BirdnetMel):
 
     def __init__(self, frame: int, hop: int) -> None:
         """Prepare for a hop that is even and not a multiple of four: every second frame uses the second phase."""
-        super().__init__(frame, hop)
+        super().__init__(frame, hop, FACTOR)
         self.decimator = Decimator(WINDOW_SAMPLES)
 
     def set_constants(self, constants: MelConstants) -> None:
@@ -100,7 +103,6 @@ class LowBirdnetMel(BirdnetMel):
         if bins.max() > len(constants.window) // 16:
             raise ValueError(f"a spectrogram ends at bin {bins.max()} of {len(constants.window)}, above 3 kHz")
         super().set_constants(constants)
-        self.kernels = (FACTOR * self.kernels[:, FACTOR - 1 :: FACTOR]).contiguous()
 
     def bands(self, audio: Tensor) -> Tensor:
         """Return the bands of the audio, (B, MELS, FRAMES)."""

@@ -5,12 +5,13 @@ in all but the first three, and a convolution to 1,024 channels, whose mean is t
 already folded into the convolutions of the published file. The weights are CC BY-NC-SA 4.0; the user downloads them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from anura_edge.errors import ModelError
 from anura_train.models.window import WindowNet
 
 EMBEDDING = 1_024
@@ -90,6 +91,19 @@ def keep_labels(model: WindowNet, kept: Sequence[int]) -> None:
     head.weight = nn.Parameter(head.weight.detach()[rows])
     head.bias = nn.Parameter(head.bias.detach()[rows])
     head.out_features = len(kept)
+
+
+def drop_blocks(body: BirdnetBody, dropped: Collection[int]) -> None:
+    """Remove residual blocks, numbered from 0, from a body that has all of them, in place.
+
+    A residual block adds to its input, so the others still fit. Raises ModelError for a block that changes the shape.
+    """
+    residual = {number for number, block in enumerate(body.blocks) if cast(_Block, block).residual}
+    if other := set(dropped) - residual:
+        raise ModelError(
+            f"block {min(other)} of BirdNET cannot be dropped; choose from {', '.join(map(str, sorted(residual)))}"
+        )
+    body.blocks = nn.Sequential(*[block for number, block in enumerate(body.blocks) if number not in dropped])
 
 
 def _blocks() -> Iterator[_Block]:
