@@ -81,6 +81,10 @@ class Event:
     p_peak: float
     p_mean: float
     level_dbfs: float
+    channel: int | None = None
+    """The channel of the recording that was analysed, counted from 0. None if it is unknown."""
+    common_name: str = ""
+    """The common name of the species, if the model has one."""
 
 
 class EffortState(StrEnum):

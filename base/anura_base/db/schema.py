@@ -101,6 +101,8 @@ events = Table(
     Column("p_peak", Double, nullable=False),
     Column("p_mean", Double, nullable=False),
     Column("level_dbfs", Double, nullable=False),
+    Column("channel", Integer),  # NULL if it is unknown
+    Column("common_name", Text, nullable=False, server_default=""),
     Index("events_by_device", "site", "device"),
     Index("events_by_recording", "recording"),
     sqlite_autoincrement=True,

@@ -165,6 +165,8 @@ class RecordingLedger:
             p_peak=detection.p_peak,
             p_mean=detection.p_mean,
             level_dbfs=detection.level_dbfs,
+            channel=self._channel,
+            common_name=label.common_name,
         )
 
     def _effort_row(self, span: EffortSpan) -> Effort:

@@ -94,8 +94,14 @@ CREATE TABLE clip_spent (             -- bytes of clips that were sent, by day i
 ) STRICT, WITHOUT ROWID;
 """
 
+_CHANNEL_AND_NAME = """
+ALTER TABLE event ADD COLUMN channel INTEGER;
+ALTER TABLE event ADD COLUMN common_name TEXT NOT NULL DEFAULT '';
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
-    tuple(filter(str.strip, step.split(";"))) for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS, _CLIPS)
+    tuple(filter(str.strip, step.split(";")))
+    for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS, _CLIPS, _CHANNEL_AND_NAME)
 )
 """The SQL statements of each step."""
 

@@ -10,6 +10,9 @@ from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event, Notice
 from anura_edge.wire.types import Code, Count, Kind, Message, Probability, Text, Utc
 
+MAX_CHANNEL = 65_534
+"""A WAV file has at most 65,535 channels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
@@ -59,6 +62,10 @@ class EventRow(_Row):
     p_peak: Probability
     p_mean: Probability
     level_dbfs: Annotated[float, Field(allow_inf_nan=False)]
+    channel: Annotated[int, Field(ge=0, le=MAX_CHANNEL)] | None = None
+    """The channel of the recording that was analysed, counted from 0. Null if it is unknown."""
+    common_name: Text = ""
+    """The common name of the species. Empty if the model has none."""
 
 
 class EffortRow(_Row):

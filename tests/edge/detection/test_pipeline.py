@@ -223,8 +223,9 @@ def test_selected_channel_is_analysed(
 ) -> None:
     low, high = tone(8_000, 2, 1_000, 0.2), tone(8_000, 2, 2_500, 0.4)
     source = make_source(np.stack([low, high], axis=1), chunk=1_000)
-    analysed = {channel: [e.label for e in analyse_all(source, detector, channel)[0]] for channel in (0, 1, "loudest")}
-    assert analysed == {0: ["LOW"], 1: ["HIGH"], "loudest": ["HIGH"]}
+    analysed = {channel: analyse_all(source, detector, channel)[0] for channel in (0, 1, "loudest")}
+    named = {channel: [(event.label, event.channel) for event in events] for channel, events in analysed.items()}
+    assert named == {0: [("LOW", 0)], 1: [("HIGH", 1)], "loudest": [("HIGH", 1)]}
 
 
 def test_missing_channel_falls_back_to_the_last(

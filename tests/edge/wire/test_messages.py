@@ -23,6 +23,7 @@ from anura_edge.wire import (
     Provenance,
     Status,
 )
+from anura_edge.wire.rows import MAX_CHANNEL
 
 MESSAGES = [
     *(EventBatch, EffortBatch, NoticeBatch, Status, Health, Ack, wire.Refusal),
@@ -52,6 +53,8 @@ events = st.builds(
     p_peak=shares,
     p_mean=shares,
     level_dbfs=st.floats(-120, 20),
+    channel=st.none() | st.integers(0, MAX_CHANNEL),
+    common_name=texts,
 )
 efforts = st.builds(
     Effort,
