@@ -4,10 +4,13 @@ The key of a file is its device and its hash, because two calls may be in one fi
 another device.
 """
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, Table, Text, Uuid
 
+from anura_base.db.running_time import running_s
 from anura_base.db.schema import ArrivalNumber, UtcDateTime, metadata
 
 
@@ -30,6 +33,11 @@ class ClipState(StrEnum):
     """It was not received within clips.unfinished_days."""
 
 
+def change_time(now: datetime) -> dict[str, Any]:
+    """Return the columns with the time of a change."""
+    return {"changed_utc": now, "changed_running_s": running_s()}
+
+
 OPEN = (ClipState.ASKED, ClipState.COMING)
 """States in which the base station requests more parts."""
 
@@ -43,6 +51,8 @@ clips = Table(
     Column("state", Text, nullable=False),
     Column("asked_by", Text, nullable=False),  # empty if the device offered it
     Column("changed_utc", UtcDateTime, nullable=False),
+    # The age of a clip counts from here.
+    Column("changed_running_s", Double, nullable=False, server_default="0"),
     Column("detail", Text, nullable=False),
     Column("sha256", Text),  # NULL, like the columns below, until the first part
     Column("size", BigInteger),

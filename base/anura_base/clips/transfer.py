@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from anura_base.clips import blobs
 from anura_base.clips.decode import read_header
-from anura_base.clips.tables import OPEN, ClipState, clips
+from anura_base.clips.tables import OPEN, ClipState, change_time, clips
 from anura_base.config.settings import ClipSettings
 from anura_base.db.engine import key_matches
 from anura_base.db.schema import events
@@ -54,7 +54,7 @@ def request_clip(connection: Connection, event: Row[Any], by: str, now: datetime
     if clip and clip.state in (*OPEN, ClipState.HERE):
         return
     _check_open(connection, event.site, event.device)
-    values = {"state": ClipState.ASKED, "asked_by": by, "changed_utc": now, "detail": "", "sha256": None, "came": 0}
+    values = {"state": ClipState.ASKED, "asked_by": by, "detail": "", "sha256": None, "came": 0, **change_time(now)}
     if clip:
         connection.execute(update(clips).where(clips.c.number == clip.number).values(**values))
     else:
@@ -174,7 +174,7 @@ def _finish(connection: Connection, clip: Row[Any], message: _ClipMessage) -> Re
         return _settle_and_refuse(connection, clip, message, str(error))
     of_file = [*key_matches(clips, blobs.file_key(clip)), clips.c.state.in_(OPEN)]
     done = connection.scalars(select(clips.c.event_id).where(*of_file)).all()
-    stored = {"state": ClipState.HERE, "detail": "", "changed_utc": message.received_utc}
+    stored = {"state": ClipState.HERE, "detail": "", **change_time(message.received_utc)}
     connection.execute(update(clips).where(*of_file).values(rate_hz=header.rate_hz, samples=header.samples, **stored))
     settled = [_settled(message.site, message.device, event) for event in done]
     return [*settled, *_request_next(connection, message)]
@@ -193,7 +193,7 @@ def _refuse(connection: Connection, clip: Row[Any], message: _ClipMessage, reaso
 
 
 def _change(connection: Connection, clip: Row[Any], message: _ClipMessage, **values: object) -> Row[Any]:
-    values["changed_utc"] = message.received_utc
+    values |= change_time(message.received_utc)
     connection.execute(update(clips).where(clips.c.number == clip.number).values(**values))
     return connection.execute(select(clips).where(clips.c.number == clip.number)).one()
 

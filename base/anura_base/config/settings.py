@@ -88,7 +88,10 @@ class ExploreSettings(Section):
 
 
 class RetentionSettings(Section):
-    """How long rows are stored after they were received. By default they are never removed."""
+    """How long rows are stored after they were received, in days of running time. By default they are never removed.
+
+    The time while the base station is off does not count, and no clock that somebody can set: it may be wrong.
+    """
 
     events_days: float | None = Field(default=None, ge=1, le=36_500)
     """Days until events are removed. Set it when the disk is too small."""

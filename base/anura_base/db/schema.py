@@ -207,3 +207,20 @@ incidents = Table(
     UniqueConstraint("what", "site", "device", "subject"),
     sqlite_autoincrement=True,
 )
+
+# How long this base station has run, in one row. Unlike a date, it cannot jump.
+running_time = Table(
+    "running_time",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seconds", Double, nullable=False),
+)
+
+# The highest arrival number of a table after some running time. So the age of its rows is known without a date.
+age_marks = Table(
+    "age_marks",
+    metadata,
+    Column("table_name", Text, primary_key=True),
+    Column("running_s", Double, primary_key=True),
+    Column("arrival", BigInteger, nullable=False),
+)

@@ -68,7 +68,7 @@ class IngestWorker:
         try:
             self._retention.run_if_due(self._engine)
         except SQLAlchemyError as error:
-            log.warning("cannot remove old rows: %s; trying again in an hour", root_cause(error))
+            log.warning("cannot remove old rows: %s; trying again in ten minutes", root_cause(error))
 
     def _commit(self, group: list[RawMessage]) -> bool:
         try:
