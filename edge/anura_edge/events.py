@@ -85,6 +85,8 @@ class Event:
     """The channel of the recording that was analysed, counted from 0. None if it is unknown."""
     common_name: str = ""
     """The common name of the species, if the model has one."""
+    is_reliable: bool = True
+    """Whether the precision of the label's threshold was measured; see the manifest."""
 
 
 class EffortState(StrEnum):

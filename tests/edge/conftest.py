@@ -375,7 +375,20 @@ def ahead_bundle(
     return load_bundle(write_bundle(tmp_path_factory.mktemp("bundles") / "ahead", ahead_model))
 
 
-@pytest.fixture(params=["stream", "window", "ahead"])
+@pytest.fixture(scope="session")
+def averaged_path(
+    tmp_path_factory: pytest.TempPathFactory, write_bundle: Callable[..., Path], window_model: TinyModel
+) -> Path:
+    """The window bundle with scores that are means of three frames. Do not change it."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "averaged", window_model, averaged_frames=3)
+
+
+@pytest.fixture(scope="session")
+def averaged_bundle(averaged_path: Path) -> Bundle:
+    return load_bundle(averaged_path)
+
+
+@pytest.fixture(params=["stream", "window", "averaged", "ahead"])
 def bundle(request: pytest.FixtureRequest) -> Bundle:
     """Each kind of bundle."""
     return request.getfixturevalue(f"{request.param}_bundle")

@@ -86,7 +86,8 @@ class AlertEvaluator:
             rows = rows_after(connection, events, after, MAX_EVENTS)
             if not rows and not first_start:
                 return False  # no write every two seconds to a disk that may be an SD card
-            fresh = self._call_alerts(connection, [_call_info(row) for row in rows], after, now)
+            calls = [_call_info(row) for row in rows if row["is_reliable"]]
+            fresh = self._call_alerts(connection, calls, after, now)
         with write_transaction(self._engine) as connection:
             store.set_position(connection, rows[-1]["arrival"] if rows else after)
             store.save(connection, fresh, self._settings, now, over_utc=now)
@@ -157,13 +158,14 @@ def _night_of(sites: Mapping[str, Site]) -> NightOf:
 def _last_calls(
     connection: Connection, pairs: Iterable[tuple[str, str]], before_arrival: int
 ) -> dict[tuple[str, str], datetime]:
-    """Return the time of the last call of each (site, species), among events up to an arrival number."""
+    """Return the time of the last call of each (site, species), among reliable events up to an arrival number."""
     found = {}
     for site, species in pairs:
         query = select(func.max(events.c.start_utc)).where(
             events.c.site == site,
             events.c.scientific_name == species,
             ~unknown_clock(events),
+            events.c.is_reliable,
             events.c.arrival <= before_arrival,
         )
         if moment := connection.scalar(query):

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     DateTime,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     literal,
+    true,
 )
 
 from anura_edge.audio import ClockSource
@@ -103,6 +105,7 @@ events = Table(
     Column("level_dbfs", Double, nullable=False),
     Column("channel", Integer),  # NULL if it is unknown
     Column("common_name", Text, nullable=False, server_default=""),
+    Column("is_reliable", Boolean, nullable=False, server_default=true()),
     Index("events_by_device", "site", "device"),
     Index("events_by_recording", "recording"),
     sqlite_autoincrement=True,

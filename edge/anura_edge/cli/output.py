@@ -27,11 +27,12 @@ def print_summary(summary: RunSummary, *, as_json: bool) -> None:
 
 
 def event_line(row: EventRow) -> str:
-    """Return an event as one line: time, species, score, duration, level and position in its recording."""
+    """Return an event as one line: time, species, score, duration, level and place, and whether it is unreliable."""
     seconds = (row.offset_sample - row.onset_sample) / row.rate_hz
     return (
         f"{row.start_utc:%Y-%m-%d %H:%M:%S}Z  {row.scientific_name:<30} {row.p_peak:4.0%}  {seconds:5.1f} s "
         f"{row.level_dbfs:6.1f} dBFS  {row.recording_name} at {row.onset_sample / row.rate_hz:.1f} s"
+        + ("" if row.is_reliable else "  unreliable")
     )
 
 

@@ -20,6 +20,9 @@ def _parse_offset(text: object) -> object:
 Probability = Annotated[float, Field(gt=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
+Preset = Literal["default", "sensitive", "strict"]
+"""A set of thresholds in a bundle."""
+
 
 class AudioSettings(Section):
     """How recordings and microphones are read."""
@@ -79,12 +82,15 @@ class ModelSettings(Section):
 class DetectionSettings(Section):
     """Settings that decide when an event begins and ends."""
 
+    preset: Preset = "default"
+    """Which thresholds of the bundle to use. `sensitive` misses fewer calls, `strict` has fewer false alarms. The model
+    card says what each one promises. In a bundle without presets all three are the same."""
     threshold: Probability | None = None
-    """Threshold for every label, as a probability. Without it each label has the threshold of the bundle. Set it higher
-    for fewer false alarms, lower for fewer missed calls."""
+    """One threshold for every label, as a probability. It overrides `preset`. Set it higher for fewer false alarms,
+    lower for fewer missed calls."""
     thresholds: dict[str, Probability] = Field(default_factory=dict)
-    """Thresholds by label code. They override `threshold`. Set one for a species that has many false alarms at your
-    site."""
+    """Thresholds by label code. They override `preset` and `threshold`. Set one for a species that has many false
+    alarms at your site."""
     release_ratio: Annotated[float, Field(gt=0, le=1, serialization_alias="release")] = 0.5
     """An event lasts while the score is at least this share of its threshold. Set it higher for shorter events, lower
     to bridge weak moments inside a call."""

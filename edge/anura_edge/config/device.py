@@ -100,7 +100,12 @@ class Config(Section):
         Equal settings have the same hash in every version, or a device would analyse its recordings again: a renamed
         key enters under its first name, its `serialization_alias`.
         """
-        shaping = self.model_dump_json(by_alias=True, include={"audio", "detect"}, exclude={"audio": {"block_s"}})
+        shaping = self.model_dump_json(
+            by_alias=True, include={"audio", "detect"}, exclude={"audio": {"block_s"}, "detect": {"preset"}}
+        )
+        # Settings that are newer than the first hash enter it only if they are set.
+        if self.detect.preset != "default":
+            shaping += self.detect.preset
         if self.energy != EnergySettings():
             shaping += self.energy.model_dump_json(by_alias=True)
         return hashlib.sha256(shaping.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Turns segments of audio into detections: resample, cut into blocks, score, track."""
+"""Turns segments of audio into detections: resample, cut into blocks, score, average, track."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -10,6 +10,7 @@ from anura_edge.dsp.framer import AudioBlock
 from anura_edge.dsp.resample import Resampler
 from anura_edge.errors import ConfigError
 from anura_edge.events import Detection
+from anura_edge.inference.averaging import FrameAverager
 from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.classifier import Classifier, frames_in, make_framer
 
@@ -48,6 +49,7 @@ class Detector:
         manifest = self.bundle.manifest
         self._resampler = Resampler(rate_hz, manifest.rate_hz)
         self._tracker = DetectionTracker(self._rules, manifest.hop_samples, manifest.window_samples)
+        self._averager = FrameAverager(manifest.averaged_frames)
         self._framer.clear()
         self._classifier.reset()
 
@@ -58,11 +60,14 @@ class Detector:
     def end(self) -> Iterator[Detection]:
         """End the segment. Yield the remaining detections."""
         last = self._framer.feed(self._resampler.flush())
-        return chain(self._detections(last), self._detections(self._framer.flush()), self._tracker.flush())
+        yield from self._detections(chain(last, self._framer.flush()))
+        if scores := self._averager.flush():
+            yield from self._tracker.update(scores)
+        yield from self._tracker.flush()
 
     def _detections(self, blocks: Iterable[AudioBlock]) -> Iterator[Detection]:
         for block in blocks:
-            yield from self._tracker.update(self._classifier.score(block))
+            yield from self._tracker.update(self._averager.feed(self._classifier.score(block)))
 
 
 def rules_for(bundle: Bundle, settings: DetectionSettings) -> list[Rule]:
@@ -70,7 +75,7 @@ def rules_for(bundle: Bundle, settings: DetectionSettings) -> list[Rule]:
 
     Raises ConfigError if the settings contain a label that the model does not have.
     """
-    labels = {label.code: label.threshold for label in bundle.manifest.labels}
+    labels = {label.code: label.threshold_of(settings.preset) for label in bundle.manifest.labels}
     # Keys from environment variables are in lower case, so codes are compared without case.
     codes = {code.casefold(): code for code in labels}
     own = {c if c in labels else codes.get(c.casefold(), c): t for c, t in settings.thresholds.items()}

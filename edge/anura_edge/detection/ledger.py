@@ -167,6 +167,7 @@ class RecordingLedger:
             level_dbfs=detection.level_dbfs,
             channel=self._channel,
             common_name=label.common_name,
+            is_reliable=label.is_reliable,
         )
 
     def _effort_row(self, span: EffortSpan) -> Effort:

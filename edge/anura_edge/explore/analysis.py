@@ -26,6 +26,7 @@ from anura_edge.dsp.framer import AudioBlock
 from anura_edge.errors import BusyError, ConfigError, UnreadableError
 from anura_edge.events import EffortState, Scores
 from anura_edge.explore.spectrogram import log_mel
+from anura_edge.inference.averaging import average_frames
 from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.classifier import Classifier, Model, WindowClassifier
 from anura_edge.inference.loading import load_model
@@ -170,7 +171,7 @@ class Explorer:
         samples = sum(effort.samples for effort in efforts if effort.state != EffortState.UNREADABLE)
         truncated = ["the recording breaks off before its end"] if outputs[-1].read_error else []
         audio = recorder.audio()[: math.ceil(samples * manifest.rate_hz / recording.rate_hz)]
-        probabilities, power = recorder.scores(len(manifest.labels))
+        probabilities, power = recorder.scores(len(manifest.labels), manifest.averaged_frames)
         spectrogram = log_mel(audio, manifest.rate_hz)
         about = {
             "name": recording.name,
@@ -232,7 +233,8 @@ class _RecordingClassifier:
         """Return the model's input, shape (samples,), with the zeros that pad its end."""
         return np.frombuffer(self._audio, np.int16)
 
-    def scores(self, labels: int) -> tuple[FloatArray, FloatArray]:
-        """Return the probabilities, shape (frames, labels), and the power, shape (frames,)."""
+    def scores(self, labels: int, averaged_frames: int) -> tuple[FloatArray, FloatArray]:
+        """Return the averaged probabilities, shape (frames, labels), and the power, shape (frames,)."""
         probabilities = np.concatenate([np.zeros((0, labels), np.float32), *(s.probabilities for s in self._scores)])
-        return probabilities, np.concatenate([np.zeros(0, np.float32), *(s.power for s in self._scores)])
+        power = np.concatenate([np.zeros(0, np.float32), *(s.power for s in self._scores)])
+        return average_frames(probabilities, averaged_frames), power

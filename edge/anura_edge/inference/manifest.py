@@ -12,6 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from anura_edge.config.analysis import Preset
+
 GOLDEN_TOLERANCE = 1e-3
 """Largest allowed change of a golden probability. torch and ONNX Runtime differ by 1e-7, a wrong model by more."""
 
@@ -34,7 +36,24 @@ class Label(_ManifestPart):
     common_name: str = ""
     """Common name of the species."""
     threshold: Probability
-    """Score at which an event begins."""
+    """Score at which an event begins, with the preset `default`."""
+    sensitive: Probability | None = None
+    """Threshold of the preset `sensitive`: fewer missed calls, more false alarms. None: as `threshold`."""
+    strict: Probability | None = None
+    """Threshold of the preset `strict`: fewer false alarms, more missed calls. None: as `threshold`."""
+    is_reliable: bool = True
+    """False if the data did not suffice to measure that the threshold gives the promised precision."""
+
+    def threshold_of(self, preset: Preset) -> float:
+        """Return the threshold of a preset."""
+        own = {"default": self.threshold, "sensitive": self.sensitive, "strict": self.strict}[preset]
+        return self.threshold if own is None else own
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if not self.threshold_of("sensitive") <= self.threshold <= self.threshold_of("strict"):
+            raise ValueError(f"{self.code}: the thresholds do not ascend from sensitive to threshold to strict")
+        return self
 
 
 class StateTensor(_ManifestPart):
@@ -133,6 +152,9 @@ class Manifest(_ManifestPart):
     """Samples from the start of one frame to the start of the next."""
     lookahead_samples: int = Field(default=0, ge=0)
     """A frame of a stream model describes audio that is this much older: the model has seen what followed it."""
+    averaged_frames: int = Field(default=1, ge=1)
+    """The device uses the mean score of so many adjacent frames of a window model: an odd number, the frame itself in
+    the middle. Thresholds are for these means; the golden scores are those of single frames."""
     receptive_field_samples: int | None = None
     """How far back a frame can see. None if a recurrent layer makes it unlimited."""
     states: tuple[StateTensor, ...] = ()
@@ -142,8 +164,9 @@ class Manifest(_ManifestPart):
     training: Training
     metrics: tuple[Metric, ...] = ()
     """Measured accuracy, for people."""
-    precision: Literal["float32", "int8"] = "float32"
-    """Of weights and activations. In an int8 model some layers are still float32."""
+    precision: Literal["float32", "int8", "int8-weights"] = "float32"
+    """Of weights and activations. In an int8 model some layers are still float32. `int8-weights`: only the weights
+    are stored as int8, and the runtime calculates in float32."""
     made_from: Sha256 | None = None
     """SHA-256 of the float model that an int8 model was made from."""
     golden_tolerance: float = Field(default=GOLDEN_TOLERANCE, gt=0, le=0.05)
@@ -161,4 +184,6 @@ class Manifest(_ManifestPart):
             raise ValueError("hop_samples must equal window_samples in a stream model, and not exceed it in others")
         if self.lookahead_samples % self.hop_samples or (self.kind == "window" and self.lookahead_samples):
             raise ValueError("lookahead_samples must be a multiple of hop_samples, and 0 in a window model")
+        if self.averaged_frames % 2 == 0 or (self.kind == "stream" and self.averaged_frames > 1):
+            raise ValueError("averaged_frames must be odd, and 1 in a stream model")
         return self

@@ -99,9 +99,13 @@ ALTER TABLE event ADD COLUMN channel INTEGER;
 ALTER TABLE event ADD COLUMN common_name TEXT NOT NULL DEFAULT '';
 """
 
+_RELIABLE = """
+ALTER TABLE event ADD COLUMN is_reliable INTEGER NOT NULL DEFAULT 1;
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
     tuple(filter(str.strip, step.split(";")))
-    for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS, _CLIPS, _CHANNEL_AND_NAME)
+    for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS, _CLIPS, _CHANNEL_AND_NAME, _RELIABLE)
 )
 """The SQL statements of each step."""
 

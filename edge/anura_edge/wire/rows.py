@@ -66,6 +66,8 @@ class EventRow(_Row):
     """The channel of the recording that was analysed, counted from 0. Null if it is unknown."""
     common_name: Text = ""
     """The common name of the species. Empty if the model has none."""
+    is_reliable: bool = True
+    """False if the precision of the label's threshold could not be measured. Such an event causes no alert."""
 
 
 class EffortRow(_Row):

@@ -78,6 +78,16 @@ def test_call_before_the_first_start_raises_no_alert(engine, make, send, start) 
     assert len(texts(engine, "first")) == 1
 
 
+def test_unreliable_call_raises_no_alert_and_hides_none(engine, make, send, start) -> None:  # noqa: ANN001
+    start().evaluate(NOW)
+    send(make.event(1, is_reliable=False))
+    start().evaluate(NOW)
+    assert texts(engine, "first") == texts(engine, "rare") == []
+    send(make.event(2))
+    start().evaluate(NOW)
+    assert len(texts(engine, "first")) == len(texts(engine, "rare")) == 1
+
+
 def test_call_during_an_outage_is_sent_once_after_restarts(engine, make, send, start) -> None:  # noqa: ANN001
     start().evaluate(NOW)
     rows = [make.event(seq) for seq in range(1, 6)] + [make.event(6, scientific_name="Hyla arborea")]

@@ -57,8 +57,9 @@ def unzipped(data: bytes) -> dict[str, bytes]:
 
 def test_birdnet_columns_come_first_and_times_are_absolute(engine: Engine, make) -> None:  # noqa: ANN001
     call = make.event(1)
-    store(engine, call)
-    (line,) = table(engine, "birdnet")
+    store(engine, call, make.event(2, is_reliable=False))
+    line, unreliable = table(engine, "birdnet")
+    assert (line["is_reliable"], unreliable["is_reliable"]) == ("true", "false")
     assert [*line][:6] == ["Start (s)", "End (s)", "Scientific name", "Common name", "Confidence", "File"]
     assert (line["Start (s)"], line["End (s)"], line["Scientific name"]) == ("10.0", "12.0", "Physalaemus cuvieri")
     assert (line["Confidence"], line["File"]) == ("0.93", "SITE_20261120_193000.wav")

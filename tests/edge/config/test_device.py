@@ -86,6 +86,8 @@ def test_hash_changes_only_with_settings_that_shape_events(config: Config) -> No
     )
     assert other.hash() == config.hash()
     assert config.model_copy(update={"detect": DetectionSettings(release_ratio=0.123)}).hash() != config.hash()
+    strict = config.detect.model_copy(update={"preset": "strict"})
+    assert config.model_copy(update={"detect": strict}).hash() != config.hash()
 
 
 SAVING = EnergySettings(duty=DutyCycleSettings(on_s=60, period_s=300), gate=GateSettings(), battery=BatterySettings())
@@ -105,6 +107,7 @@ SAVING = EnergySettings(duty=DutyCycleSettings(on_s=60, period_s=300), gate=Gate
         (Config(audio=AudioSettings(block_s=2)), "9216da915ed6"),
         (Config(detect=DetectionSettings(release_ratio=0.3, thresholds={"A": 0.2})), "da29f9a65184"),
         (Config(energy=SAVING), "bf9d2fccef74"),
+        (Config(detect=DetectionSettings(preset="default")), "9216da915ed6"),
     ],
 )
 def test_hash_of_equal_settings_is_the_same_in_every_version(config: Config, known: str) -> None:

@@ -1,6 +1,8 @@
 """Detections are where the detections are, at any sampling rate and for any chunks."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +96,21 @@ def test_settings_override_the_bundles_thresholds(stream_bundle: Bundle) -> None
     assert ons == [0.7, 0.9]
     (rule, _) = rules_for(stream_bundle, DetectionSettings(release_ratio=0.25, merge_gap_s=0.5, max_call_s=2))
     assert (rule.off, rule.merge_gap, rule.max_length) == (0.125, 4_000, 16_000)
+
+
+def test_preset_selects_the_thresholds(stream_bundle: Bundle) -> None:
+    low, high = stream_bundle.manifest.labels
+    labels = (low.model_copy(update={"sensitive": 0.3, "strict": 0.8}), high)
+    bundle = replace(stream_bundle, manifest=stream_bundle.manifest.model_copy(update={"labels": labels}))
+
+    def thresholds(**settings: Any) -> list[float]:
+        return [rule.on for rule in rules_for(bundle, DetectionSettings(**settings))]
+
+    assert thresholds() == [0.5, 0.5]
+    assert thresholds(preset="sensitive") == [0.3, 0.5]
+    assert thresholds(preset="strict") == [0.8, 0.5]
+    assert thresholds(preset="strict", thresholds={"LOW": 0.6}) == [0.6, 0.5]
+    assert thresholds(preset="strict", threshold=0.7) == [0.7, 0.7]
 
 
 def test_threshold_of_an_unknown_label_is_refused(stream_bundle: Bundle) -> None:

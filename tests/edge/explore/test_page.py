@@ -74,7 +74,7 @@ def scanned(settings: dict[str, str], command: list[str], tmp_path: Path) -> Cal
     return scan
 
 
-@pytest.mark.parametrize("kind", ["stream", "window"])
+@pytest.mark.parametrize("kind", ["stream", "window", "averaged"])
 def test_page_shows_the_calls_of_a_scan(
     explore: Callable[..., Any],
     scanned: Callable[..., set[tuple[Any, ...]]],
@@ -87,7 +87,7 @@ def test_page_shows_the_calls_of_a_scan(
     page = open_page(explore(bundle, recording).url)
     eventually(lambda: shown(page))
     expected = scanned(bundle, recording)
-    assert len(expected) >= 2
+    assert expected
     assert calls(page) == expected
     assert page.evaluate(f"{REGIONS}.length") == len(expected)
     assert text(page, "name") == recording.name
@@ -195,7 +195,10 @@ def test_markup_in_names_is_shown_as_text(
     def is_reported(name: str) -> bool:
         return name in text(page, "problem")
 
-    labels = [Label(code=code, scientific_name=HOSTILE, common_name=HOSTILE, threshold=0.5) for code in ("LOW", "HIGH")]
+    names = {"scientific_name": HOSTILE, "common_name": HOSTILE}
+    labels = [
+        Label(code=code, threshold=0.5, is_reliable=reliable, **names) for code, reliable in (("LOW", 0), ("HIGH", 1))
+    ]
     bundle = write_bundle(tmp_path / "bundle", replace(stream_model, labels=labels), title=HOSTILE)
     file = tmp_path / f"{HOSTILE}.wav"
     file.write_bytes(recording.read_bytes())
@@ -205,6 +208,7 @@ def test_markup_in_names_is_shown_as_text(
     assert text(page, "name") == f"{HOSTILE}.wav"
     assert HOSTILE in text(page, "legend")
     assert text(page, "calls").count(HOSTILE) == 2
+    assert text(page, "calls").count("unreliable") == text(page, "legend").count("unreliable") == 1
 
     for name, content in ((f"{HOSTILE}.txt", b"DATE,TIME,LAT"), ("cut.wav", b"RIFF\x10"), ("none.wav", b"")):
         invalid = tmp_path / name

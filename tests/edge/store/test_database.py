@@ -36,6 +36,17 @@ def test_first_version_is_migrated_with_its_sequence(path: Path, make_event: Mak
         assert [row.seq for row in journal.commit([make_event()], [], provenance)] == [42]
 
 
+def test_event_of_an_earlier_journal_is_reliable(path: Path, make_event: MakeEvent, provenance: Provenance) -> None:
+    with closing(Journal(path)) as journal:
+        journal.commit([make_event(0), make_event(1, is_reliable=False)], [], provenance)
+        assert [row.is_reliable for row in journal.outbox.pending(0, 2)] == [True, False]
+    with closing(sqlite3.connect(path)) as earlier:
+        earlier.execute("ALTER TABLE event DROP COLUMN is_reliable")
+        earlier.execute("PRAGMA user_version = 7")
+    with closing(Journal(path)) as journal:
+        assert [row.is_reliable for row in journal.outbox.pending(0, 2)] == [True, True]
+
+
 def test_each_journal_has_a_lasting_identity(path: Path, tmp_path: Path) -> None:
     with closing(Journal(path)) as first:
         pass

@@ -30,7 +30,7 @@ def test_public_field_names_are_unchanged(event_batch: dict[str, Any]) -> None:
     assert {"schema", "journal", "floor", "rows"} <= set(event_batch)
     row = "seq id recording recording_name start_utc rate_hz clock_source model_id model_version model_sha256 "
     row += "config_hash app_version label scientific_name end_utc onset_sample offset_sample p_peak p_mean level_dbfs"
-    row += " channel common_name"
+    row += " channel common_name is_reliable"
     assert set(row.split()) <= set(event_batch["rows"][0])
     fields = wire.json_schema()["$defs"]
     assert {"what", "utc", "detail", "recording", "amount"} <= set(fields["NoticeRow"]["properties"])

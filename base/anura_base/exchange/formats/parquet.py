@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Double, Integer, Table, Uuid
+from sqlalchemy import BigInteger, Boolean, Connection, Double, Integer, Table, Uuid
 
 from anura_base.db.schema import UtcDateTime
 from anura_base.exchange.byte_sink import ByteSink
@@ -46,6 +46,8 @@ def _type(arrow: Any, kind: object) -> Any:  # noqa: ANN401  (pyarrow has no typ
         return arrow.string()
     if isinstance(kind, Double):
         return arrow.float64()
+    if isinstance(kind, Boolean):
+        return arrow.bool_()
     return arrow.int64() if isinstance(kind, Integer | BigInteger) else arrow.string()
 
 

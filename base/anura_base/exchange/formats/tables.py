@@ -48,7 +48,7 @@ class TableFormat:
 def _birdnet(rows: Iterable[RowValues], context: ExportContext) -> Lines:
     yield ["Start (s)", "End (s)", "Scientific name", "Common name", "Confidence", "File",
            "start_utc", "end_utc", "tz", "night", "site_id", "device", "label", "p_mean", "level_dbfs", "clock_source",
-           "model_id", "model_version", "model_sha256", "id"]  # fmt: skip
+           "model_id", "model_version", "model_sha256", "id", "is_reliable"]  # fmt: skip
     for row in rows:
         yield [
             row["onset_sample"] / row["rate_hz"], row["offset_sample"] / row["rate_hz"],
@@ -56,7 +56,7 @@ def _birdnet(rows: Iterable[RowValues], context: ExportContext) -> Lines:
             iso_utc(row["start_utc"]), iso_utc(row["end_utc"]), context.site(row["site"]).zone,
             context.night(row).isoformat(), row["site"], row["device"], row["label"], row["p_mean"],
             row["level_dbfs"], row["clock_source"], row["model_id"], row["model_version"],
-            row["model_sha256"], str(row["id"]),
+            row["model_sha256"], str(row["id"]), str(row["is_reliable"]).lower(),
         ]  # fmt: skip
 
 

@@ -91,6 +91,7 @@ def _add_hostile(engine: Engine) -> None:
     call = {
         "id": uuid4(), "label": HOSTILE, "scientific_name": HOSTILE, "end_utc": start, "onset_sample": 0,
         "offset_sample": 9, "p_peak": 0.5, "p_mean": 0.5, "level_dbfs": -1,
+        "is_reliable": False,
     }  # fmt: skip
     health_message = Health(
         utc=start, every_s=60, uptime_s=1, running_s=1, overruns=0, analysed_s=1, dropped_s=0, gaps=0, pending=0,
@@ -141,6 +142,13 @@ def test_markup_of_a_device_is_shown_as_text(station) -> None:  # noqa: ANN001
         answer = station.get(path)
         assert "<img src=x" not in answer
         assert escaped in answer, path
+
+
+def test_unreliable_call_is_marked(station) -> None:  # noqa: ANN001
+    mark = "The precision of this label could not be measured."
+    assert station.get("").count(mark) == 1
+    assert station.get("review?species=" + HOSTILE.replace(" ", "%20")).count(mark) == 1
+    assert mark not in station.get("review?species=Hyla%20cinerea")
 
 
 def test_species_heatmap_changes_with_the_filters(station, engine, open_page) -> None:  # noqa: ANN001
