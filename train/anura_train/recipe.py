@@ -160,7 +160,38 @@ class EarlyStoppingSettings(Section):
     """Training ends after this many epochs without an improvement."""
 
 
-class Recipe(Section):
+class BaseRecipe(Section):
+    """What the recipes of all trainings have."""
+
+    id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")
+    """Name of the model: small letters, digits and `-`. It becomes the bundle's id."""
+    title: str
+    """Name for people."""
+    version: str
+    """Version of the model, as in 1.0.0."""
+    seed: int
+    """Seed of all random numbers."""
+    folds: int = Field(ge=2, le=100)
+    """Number of folds of the cross-validation."""
+    fold_seed: int | None = None
+    """Seed of the split into folds, if it is not `seed`: several seeds can be tested on the same folds."""
+    model: ModelSettings
+    """The network."""
+    golden_clip: str | None = None
+    """Name of a recording under a free licence; its first seconds become the bundle's golden clip. By default the first
+    such recording in order of names."""
+
+    @property
+    def split_seed(self) -> int:
+        """The seed of the split into folds."""
+        return self.seed if self.fold_seed is None else self.fold_seed
+
+    def to_json(self) -> str:
+        """Return the recipe as JSON, without the keys that have their default."""
+        return self.model_dump_json(exclude_unset=True)
+
+
+class Recipe(BaseRecipe):
     """Everything that determines a model, from the seed to the final weights."""
 
     renamed_keys: ClassVar[Mapping[str, str]] = {
@@ -183,20 +214,6 @@ class Recipe(Section):
         "early_stopping.share": "early_stopping.validation_share",
     }
 
-    id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")
-    """Name of the model: small letters, digits and `-`. It becomes the bundle's id."""
-    title: str
-    """Name for people."""
-    version: str
-    """Version of the model, as in 1.0.0."""
-    seed: int
-    """Seed of all random numbers."""
-    folds: int = Field(ge=2, le=100)
-    """Number of folds of the cross-validation."""
-    fold_seed: int | None = None
-    """Seed of the split into folds, if it is not `seed`: several seeds can be tested on the same folds."""
-    model: ModelSettings
-    """The network."""
     example_s: float = Field(gt=0)
     """Length of a training example."""
     sequence_length: int = Field(default=1, ge=1)
@@ -230,9 +247,6 @@ class Recipe(Section):
     distillation: DistillationSettings | None = None
     qat_share: Share = 0.0
     """Share of the steps, at the end, with quantization-aware training (`training/qat.py`)."""
-    golden_clip: str | None = None
-    """Name of a recording under a free licence; its first seconds become the bundle's golden clip. By default the first
-    such recording in order of names."""
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
@@ -255,21 +269,20 @@ class Recipe(Section):
             raise ValueError("the loss `boxes` needs a model of kind crnn, and `windows` without stretch_share")
         return self
 
-    @property
-    def split_seed(self) -> int:
-        """The seed of the split into folds."""
-        return self.seed if self.fold_seed is None else self.fold_seed
-
-    def to_json(self) -> str:
-        """Return the recipe as JSON, without the keys that have their default."""
-        return self.model_dump_json(exclude_unset=True)
-
 
 def read_recipe(path: Path, variants: Sequence[str] = (), changes: Mapping[str, Any] | None = None) -> Recipe:
-    """Read a recipe, with variants and changes merged into it. ConfigError names the file, the key and the problem.
+    """Read a recipe of a training by steps; see `read_values`. ConfigError names the file, the key and the problem."""
+    return yaml_loader.validate(Recipe, *read_values(path, variants, changes))
+
+
+def read_values(
+    path: Path, variants: Sequence[str] = (), changes: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], YamlFile]:
+    """Read a recipe's values, with variants and changes merged into them, and the file. Nothing is validated.
 
     `variants:` in the file maps names to parts of a recipe. The named ones are merged in order, and their names are
-    appended to the recipe's id and title. `changes`, such as a smaller number of steps, are merged last.
+    appended to the recipe's id and title. `changes`, such as a smaller number of steps, are merged last. ConfigError
+    for a file that cannot be read, and for an unknown variant.
     """
     file = yaml_loader.read(path)
     defined = _variants(file)
@@ -279,7 +292,7 @@ def read_recipe(path: Path, variants: Sequence[str] = (), changes: Mapping[str, 
             raise ConfigError(f"{path} has no variant {name!r}; it has {', '.join(defined) or 'none'}")
         values = _merge(values, defined[name] or {})
         values |= {"id": f"{values.get('id')}-{name}", "title": f"{values.get('title')}, {name}"}
-    return yaml_loader.validate(Recipe, _merge(values, changes or {}), file)
+    return _merge(values, changes or {}), file
 
 
 def variant_names(path: Path) -> tuple[str, ...]:

@@ -20,11 +20,12 @@ from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.manifest import Label, Manifest, Training
 from anura_export.birdnet.float16 import round_to_float16, store_as_float16
 from anura_export.birdnet.labels import LabelSelection, label_code, select_labels
-from anura_export.birdnet.model_card import LICENCE, birdnet_card
+from anura_export.birdnet.model_card import birdnet_card
 from anura_export.bundles.build import write_bundle
 from anura_export.bundles.parity import ParityProof
 from anura_train.models.birdnet.files import BirdnetFiles, read_birdnet
 from anura_train.models.birdnet.frontend import RATE_HZ
+from anura_train.models.birdnet.licence import LICENCE
 from anura_train.models.birdnet.network import keep_labels
 from anura_train.models.birdnet.weights import build_birdnet
 from anura_train.models.window import WindowNet

@@ -4,15 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from anura_train.models.birdnet.files import BirdnetFiles, BirdnetLabel
+from anura_train.models.birdnet.licence import CREDIT
 from anura_train.models.birdnet.taxa import taxon_of
-
-LICENCE = "CC-BY-NC-SA-4.0"
-CREDIT = (
-    "BirdNET v2.4 by the K. Lisa Yang Center for Conservation Bioacoustics at the Cornell Lab of Ornithology and "
-    "Chemnitz University of Technology. Kahl, S., Wood, C. M., Eibl, M., Klinck, H. (2021). BirdNET: A deep learning "
-    "solution for avian diversity monitoring. Ecological Informatics 61, 101236. "
-    "https://github.com/birdnet-team/BirdNET-Analyzer"
-)
 
 LIMITS = """\
 - The weights are only for non-commercial use. Everything that is made from them has the same licence and the credit

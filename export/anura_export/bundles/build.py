@@ -34,9 +34,6 @@ from anura_train.evaluation.shipped import ShippedReport, load_shipped_report
 from anura_train.models import Net
 from anura_train.models.stream import StreamNet
 
-LICENCE = "CC-BY-NC-4.0"
-"""Licence of our models: some of their training recordings are CC BY-NC."""
-
 
 def export_bundle(trained: Path, out: Path) -> tuple[Bundle, ParityProof]:
     """Write the bundle OUT from the output folder of `anura-train fit` and `evaluate`.
@@ -131,7 +128,7 @@ def build_manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
         lookahead_samples=model.lookahead_samples,
         receptive_field_samples=None if isinstance(model, StreamNet) else model.window_samples,
         states=_states(model),
-        licence=LICENCE,
+        licence=provenance.licence,
         training=Training(
             recipe=recipe.to_json(),
             data=provenance.data,

@@ -23,8 +23,8 @@ def model_card(provenance: Provenance, report: ShippedReport) -> str:
     """Return the model card as Markdown."""
     recipe = provenance.recipe
     sections = [
-        f"# {recipe.title}\n\n`{recipe.id}` {recipe.version}, licence CC BY-NC 4.0, because some training "
-        "recordings have it. Trained by anura-edge; not validated in the field.",
+        f"# {recipe.title}\n\n`{recipe.id}` {recipe.version}, licence {provenance.licence}: {_reason(provenance)} "
+        "Trained by anura-edge; not validated in the field.",
         "## Labels\n\n" + "\n".join(_species_table(provenance, report)),
         "A recording counts as *found* when an event of its species begins in it, and as *wrong* when an event of a "
         "species begins in a recording of another. *AP* is average precision. All figures are out of fold: no "
@@ -33,9 +33,16 @@ def model_card(provenance: Provenance, report: ShippedReport) -> str:
         "## Training data\n\n" + "\n".join(_sources(provenance)),
         "## Limits\n\n" + LIMITS.rstrip(),
         f"## Golden clip\n\n{provenance.golden_credit}",
-        "## Credits\n\n" + "\n".join(f"- {line}" for line in provenance.credits),
+        "## Credits\n\n" + "\n".join(f"- {line}" for line in filter(None, (provenance.frozen, *provenance.credits))),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _reason(provenance: Provenance) -> str:
+    """Return why the model has its licence."""
+    if provenance.frozen:
+        return "it is made from BirdNET's weights, which have it."
+    return "some training recordings have it."
 
 
 def _sources(provenance: Provenance) -> Iterable[str]:

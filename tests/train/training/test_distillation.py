@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from anura_edge.errors import ConfigError, ModelError
 from anura_train.batches.build import prepare_training_data
+from anura_train.checkpoints.array_cache import ArrayCache
 from anura_train.checkpoints.final import load_checkpoint, load_logits
 from anura_train.checkpoints.resume import fingerprint, load_final_weights
 from anura_train.cli import main
@@ -23,7 +24,6 @@ from anura_train.models.settings import RATE_HZ
 from anura_train.recipe import Recipe
 from anura_train.training.distillation import Teachers, logits_per_second
 from anura_train.training.folds import RunContext, fit_final, fit_fold
-from anura_train.training.logit_cache import LogitCache
 from anura_train.training.loop import fit
 from anura_train.training.teachers import load_teachers
 
@@ -107,7 +107,7 @@ def test_only_teachers_with_enough_frames_score_each_second(recipe: Recipe) -> N
 def test_logits_are_cached_by_teacher_and_audio(recipe: Recipe, tmp_path: Path) -> None:
     torch.manual_seed(0)
     one, other = (build_network(recipe.model, 3).eval() for _ in range(2))
-    cache = LogitCache(tmp_path / "cache.db")
+    cache = ArrayCache(tmp_path / "cache.db")
     audio = noise(2, recipe.example_s)
     for network in (one, other):
         for sound in (audio, 0.5 * audio):
@@ -126,7 +126,7 @@ def test_a_damaged_cache_is_named(tmp_path: Path) -> None:
     damaged.write_bytes(b"not a database, but longer than the header of one: " * 40)
     for path in (damaged, damaged / "below" / "cache.db"):
         with pytest.raises(ModelError, match=r"cache\.db"):
-            LogitCache(path)
+            ArrayCache(path)
 
 
 def test_logits_of_a_second_are_the_mean_of_its_frames() -> None:

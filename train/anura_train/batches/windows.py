@@ -35,7 +35,7 @@ class Window:
 def cut_windows(recordings: Sequence[Recording], settings: WindowSettings) -> list[Window]:
     """Cut recordings into all complete windows, at least one each; SourceError when a file cannot be decoded."""
     return [
-        Window(recording, start_s, _codes(recording, start_s, settings.min_overlap_s))
+        Window(recording, start_s, codes_in_window(recording, start_s, settings.min_overlap_s))
         for recording in recordings
         for start_s in _starts_s(recording, settings.hop_s)
     ]
@@ -180,7 +180,7 @@ def time_stretch(waveform: FloatArray, factor: float) -> FloatArray:
     return np.pad(stretched[: len(waveform)], (0, max(0, len(waveform) - len(stretched))))
 
 
-def _codes(recording: Recording, start_s: float, min_overlap_s: float) -> tuple[str, ...]:
+def codes_in_window(recording: Recording, start_s: float, min_overlap_s: float) -> tuple[str, ...]:
     """Return the species in a window: those with a box there, and those of the recording without any box."""
     boxed = {label.code for label in recording.strong}
     inside = {label.code for label in recording.strong if _overlap_s(label, start_s) > min_overlap_s}

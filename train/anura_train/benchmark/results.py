@@ -15,7 +15,7 @@ from anura_train.evaluation.metrics import f1, mean_defined
 from anura_train.evaluation.predictions import Predictions, read_predictions, read_test_predictions
 from anura_train.evaluation.results import Evaluation
 from anura_train.evaluation.thresholds import apply_thresholds, fit_nested_thresholds
-from anura_train.recipe import Recipe
+from anura_train.recipe import BaseRecipe
 from anura_train.training.logs import read_cpu_seconds
 
 
@@ -26,7 +26,7 @@ class BenchmarkResult:
     name: str
     data: str
     """A key of page.DATA_SETS, or one of leakage.SPLITS."""
-    recipe: Recipe
+    recipe: BaseRecipe
     changes: dict[str, object]
     """What the plan changes of the recipe."""
     cost: ModelCost
@@ -36,7 +36,7 @@ class BenchmarkResult:
     """CPU time of training, all folds together."""
 
 
-def evaluate_folder(out: Path, recipe: Recipe, corpus: Corpus) -> BenchmarkResult:
+def evaluate_folder(out: Path, recipe: BaseRecipe, corpus: Corpus) -> BenchmarkResult:
     """Evaluate the folds of a recipe in a folder; SourceError when they are missing. The folder names the result."""
     predictions = read_predictions(out, recipe, corpus)
     return BenchmarkResult(

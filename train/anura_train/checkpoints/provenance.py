@@ -6,7 +6,7 @@ from pathlib import Path
 
 from anura_edge.config.yaml_loader import Section
 from anura_train.data import Corpus, Recording
-from anura_train.recipe import Recipe
+from anura_train.head_recipe import AnyRecipe
 
 MAX_NAMES_PER_LINE = 20
 
@@ -24,7 +24,7 @@ class Species(Section):
 class Provenance(Section):
     """Everything that a model card says about the origin of the weights."""
 
-    recipe: Recipe
+    recipe: AnyRecipe
     species: tuple[Species, ...]
     """In the order of the scores."""
     data: tuple[str, ...]
@@ -34,10 +34,19 @@ class Provenance(Section):
     golden_credit: str
     teachers: tuple[str, ...] = ()
     """Titles of the recipes of the teachers."""
+    frozen: str = ""
+    """Credit of the frozen network that the model contains; empty if there is none."""
+    licence: str = "CC-BY-NC-4.0"
+    """SPDX identifier of the licence of the weights."""
 
 
-def make_provenance(recipe: Recipe, corpus: Corpus, golden: Recording, teachers: Sequence[str] = ()) -> Provenance:
-    """Return the provenance of a model that was trained on a corpus."""
+def make_provenance(
+    recipe: AnyRecipe, corpus: Corpus, golden: Recording, teachers: Sequence[str] = (), frozen: str = ""
+) -> Provenance:
+    """Return the provenance of a model that was trained on a corpus.
+
+    `frozen` is the credit of a frozen network, whose licence then applies.
+    """
     training_recordings = corpus.frogs + corpus.backgrounds
     names = ", ".join(corpus.taxon(code).scientific_name for code in golden.codes)
     return Provenance(
@@ -46,6 +55,8 @@ def make_provenance(recipe: Recipe, corpus: Corpus, golden: Recording, teachers:
         data=tuple(_data_lines(training_recordings)),
         credits=tuple(_credit_lines(training_recordings)),
         teachers=tuple(teachers),
+        frozen=frozen,
+        licence=_licence(training_recordings, frozen),
         golden_credit=f"{golden.name}, {names}: {golden.licence}. {golden.attribution}".strip(),
     )
 
@@ -60,6 +71,12 @@ def _species(code: str, corpus: Corpus) -> Species:
         recordings=len(clips),
         groups=len({clip.group for clip in clips}),
     )
+
+
+def _licence(clips: Sequence[Recording], frozen: str) -> str:
+    """Return the strictest licence of the data; some of our recordings allow no commercial use."""
+    share_alike = frozen or any("NC-SA" in clip.licence for clip in clips)
+    return "CC-BY-NC-SA-4.0" if share_alike else "CC-BY-NC-4.0"
 
 
 def _data_lines(clips: Sequence[Recording]) -> Iterable[str]:

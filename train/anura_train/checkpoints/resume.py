@@ -18,7 +18,7 @@ from anura_train.checkpoints.files import replace_file
 from anura_train.data import Corpus
 from anura_train.models import Net, build_network
 from anura_train.models.weights import StateDict, load_torch_file
-from anura_train.recipe import Recipe
+from anura_train.recipe import BaseRecipe
 
 
 @dataclass(slots=True, eq=False)
@@ -90,7 +90,7 @@ class TrainState:
         self.best_f1, self.best = state["best_f1"], state["best"]
 
 
-def fingerprint(recipe: Recipe, training_corpus: Corpus, teachers_digest: str | None = None) -> str:
+def fingerprint(recipe: BaseRecipe, training_corpus: Corpus, teachers_digest: str | None = None) -> str:
     """Hash what identifies a training: its recipe, and the recordings and labels that it learns from.
 
     The digest of its teachers, if it has any, follows after a dash.
@@ -121,7 +121,13 @@ def load_final_weights(path: Path, expected: str | None = None) -> StateDict:
     return result
 
 
-def load_fold_model(out: Path, recipe: Recipe, label_count: int, fold: int, expected: str | None = None) -> Net:
+def save_final_weights(path: Path, model: Net, identity: str) -> None:
+    """Write the weights of a finished training with its fingerprint."""
+    with replace_file(path) as temporary:
+        torch.save({"fingerprint": identity, "result": model.state_dict()}, temporary)
+
+
+def load_fold_model(out: Path, recipe: BaseRecipe, label_count: int, fold: int, expected: str | None = None) -> Net:
     """Return the model that is tested on a fold, in evaluation mode.
 
     Raises ModelError when OUT lacks its weights, or they do not have the expected fingerprint.

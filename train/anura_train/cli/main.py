@@ -5,9 +5,10 @@ import sys
 import typer
 
 from anura_edge.errors import AnuraError
-from anura_train.cli import data, evaluation, training
+from anura_train.cli import data, evaluation, screening, training
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
+data.app.command("screen")(screening.screen_command)
 app.add_typer(data.app, name="data")
 app.command("fit")(training.fit_command)
 app.command("distill")(training.distill_command)

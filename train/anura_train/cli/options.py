@@ -23,3 +23,7 @@ Workers = Annotated[
         min=0, help=f"Threads that make examples ahead. By default {MAX_WORKERS} for a GPU and none for a CPU."
     ),
 ]
+Cache = Annotated[
+    Path | None, typer.Option(help="File that caches embeddings of a frozen network. By default OUT/embeddings.db.")
+]
+EMBEDDINGS = "embeddings.db"

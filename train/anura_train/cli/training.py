@@ -1,12 +1,15 @@
 """The commands `anura-train fit` and `anura-train distill`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from anura_train.cli.data import read_and_check
+from anura_train.cli.commercial import check_commercial_use
+from anura_train.cli.data import progress, read_and_check
 from anura_train.cli.options import (
+    EMBEDDINGS,
+    Cache,
     Data,
     Devices,
     Digits,
@@ -19,10 +22,16 @@ from anura_train.cli.options import (
     Where,
     Workers,
 )
+from anura_train.data import Corpus
 from anura_train.data.folds import published_fold_count
 from anura_train.data.readers.layouts import layout_of
+from anura_train.head_recipe import HeadRecipe, read_any_recipe
+from anura_train.heads.embeddings import EmbeddingStore
+from anura_train.heads.fit import fit_head
 from anura_train.recipe import Recipe, read_recipe
 from anura_train.training.processes import Accelerator, ComputeSettings, Precision, TrainingTask, train_all
+
+R = TypeVar("R", Recipe, HeadRecipe)
 
 
 def fit_command(
@@ -40,6 +49,10 @@ def fit_command(
     precision: Digits = Precision.FULL,
     tensorboard: Tensorboard = False,
     workers: Workers = None,
+    cache: Cache = None,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Refuse data and weights whose licence forbids commercial use.")
+    ] = False,
 ) -> None:
     """Train a recipe: one model for each fold, which is tested on it, and the final model on all data.
 
@@ -49,7 +62,13 @@ def fit_command(
     """
     settings = ComputeSettings(accelerator, devices, precision, tensorboard, workers)
     weights = {"model": {"pretrained": pretrained}} if pretrained else None
-    _train(read_recipe(recipe, variant, weights), data, out, fold, settings, jobs, ())
+    chosen = read_any_recipe(recipe, variant, weights)
+    if commercial:
+        check_commercial_use(chosen, data)
+    if isinstance(chosen, HeadRecipe):
+        _fit_head(chosen, data, out, cache or out / EMBEDDINGS, jobs)
+    else:
+        _train(chosen, data, out, fold, settings, jobs, ())
 
 
 def distill_command(
@@ -90,8 +109,22 @@ def _train(
     teachers: tuple[Path, ...],
 ) -> None:
     corpus = read_and_check(data, layout_of(data))
-    if (published := published_fold_count(corpus)) and published != recipe.folds:
-        typer.echo(f"The data has {published} published folds. They replace the {recipe.folds} of the recipe.")
-        recipe = recipe.model_copy(update={"folds": published})
+    recipe = _with_published_folds(recipe, corpus)
     folds: list[int | None] = [*range(recipe.folds), None] if fold is None else [fold]
     train_all([TrainingTask(recipe.id, recipe, data, out, each, teachers) for each in folds], settings, jobs)
+
+
+def _fit_head(recipe: HeadRecipe, data: Path, out: Path, cache: Path, jobs: int) -> None:
+    """Fit a head on a frozen network, which is read first: a wrong file is an error before the data is decoded."""
+    store = EmbeddingStore(recipe.model, cache, jobs)
+    corpus = read_and_check(data, layout_of(data))
+    fit_head(_with_published_folds(recipe, corpus), corpus, store, out, progress("recordings embedded"))
+
+
+def _with_published_folds(recipe: R, corpus: Corpus) -> R:
+    """Return a recipe with as many folds as the data has published ones, if it has any."""
+    published = published_fold_count(corpus)
+    if not published or published == recipe.folds:
+        return recipe
+    typer.echo(f"The data has {published} published folds. They replace the {recipe.folds} of the recipe.")
+    return recipe.model_copy(update={"folds": published})

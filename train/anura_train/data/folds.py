@@ -39,6 +39,11 @@ def cross_validation_folds(corpus: Corpus, folds: int, seed: int) -> Folds:
     return corpus_folds(corpus, folds, seed)
 
 
+def training_part(corpus: Corpus, folds: Folds, tested: int) -> Corpus:
+    """Return the recordings of all folds but the tested one; recordings without a fold are left out."""
+    return corpus.filter_recordings(lambda each: folds.get(each.name, tested) != tested)
+
+
 def assign_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Folds:
     """Assign recordings to folds by whole groups, with species (or kinds of background) as even as possible."""
     groups = [recording.group for recording in recordings]

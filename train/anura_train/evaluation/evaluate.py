@@ -12,14 +12,14 @@ from anura_train.evaluation.predictions import Predictions
 from anura_train.evaluation.reporter import recording_metrics
 from anura_train.evaluation.results import FREQUENCIES, Evaluation, LabelSummary, MetricResult
 from anura_train.evaluation.thresholds import Thresholds, fit_nested_thresholds, fit_test_thresholds
-from anura_train.recipe import Recipe
+from anura_train.recipe import BaseRecipe
 
 Conditions = Iterable[tuple[str, Predictions]]
 """Names and predictions of the same recordings under other conditions, for example with noise."""
 
 
 def evaluate(
-    recipe: Recipe,
+    recipe: BaseRecipe,
     corpus: Corpus,
     predictions: Predictions,
     conditions: Conditions = (),

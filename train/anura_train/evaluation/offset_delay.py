@@ -17,7 +17,7 @@ from anura_train.evaluation.results import MetricResult
 from anura_train.evaluation.robustness import recording_rng
 from anura_train.evaluation.thresholds import Thresholds, fit_nested_thresholds
 from anura_train.models import Net
-from anura_train.recipe import Recipe
+from anura_train.recipe import BaseRecipe
 
 SOUND_S, HISS_S = 10, 20
 """Length of the recording that is scored, and of the faint hiss after it, like that of a recorder in a quiet night."""
@@ -28,7 +28,7 @@ ONSET_THRESHOLD, OFFSET_THRESHOLD = 0.5, 0.25
 """A detection begins at the first and lasts to the second, as by default on the device (`detect.release_ratio`)."""
 
 
-def offset_delay_metrics(out: Path, recipe: Recipe, predictions: Predictions) -> Iterator[MetricResult]:
+def offset_delay_metrics(out: Path, recipe: BaseRecipe, predictions: Predictions) -> Iterator[MetricResult]:
     """Yield the mean time for which species are detected after the end of the sound.
 
     Each recording is scored by the model that was not trained on it, with the calibration from the other folds. Yields

@@ -14,7 +14,7 @@ from anura_train.data import Corpus, Recording
 from anura_train.data.folds import cross_validation_folds
 from anura_train.evaluation.metrics import Truth
 from anura_train.models import build_network
-from anura_train.recipe import Recipe
+from anura_train.recipe import BaseRecipe
 
 NO_FOLD = -1
 """Fold number of recordings that are in no fold."""
@@ -77,7 +77,7 @@ class Predictions:
         return self.select([not each.codes for each in self.recordings])
 
 
-def read_predictions(out: Path, recipe: Recipe, corpus: Corpus) -> Predictions:
+def read_predictions(out: Path, recipe: BaseRecipe, corpus: Corpus) -> Predictions:
     """Read the scores of all folds in OUT; SourceError when `fit` did not write them for this data set."""
     folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     frame_logits: dict[str, FloatArray] = {}

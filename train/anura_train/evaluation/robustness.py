@@ -15,7 +15,7 @@ from anura_train.checkpoints.resume import load_fold_model
 from anura_train.data import Corpus, Recording, load_audio
 from anura_train.evaluation.predictions import Predictions
 from anura_train.models import Net
-from anura_train.recipe import Recipe
+from anura_train.recipe import BaseRecipe
 
 MAX_DURATION_S = 30
 """Only the beginning of each recording is scored again, up to this length."""
@@ -47,7 +47,7 @@ class BackgroundNoise:
 
 
 def perturbed_predictions(
-    out: Path, recipe: Recipe, corpus: Corpus, predictions: Predictions
+    out: Path, recipe: BaseRecipe, corpus: Corpus, predictions: Predictions
 ) -> Iterator[tuple[str, Predictions]]:
     """Score the recordings with a species under each condition; the first condition changes nothing.
 

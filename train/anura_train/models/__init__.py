@@ -45,7 +45,8 @@ def build_network(settings: ModelSettings, labels: int) -> Net:
     with torch.device("cpu"):
         # These buffers need real values even if the network is built on torch's "meta" device.
         front_end = _front_end(settings)
-    return WindowNet(front_end, _body(settings, labels), sampling_rate_hz(settings))
+    averaged = settings.averaged_frames if isinstance(settings, BirdnetSettings) else 1
+    return WindowNet(front_end, _body(settings, labels), sampling_rate_hz(settings), averaged)
 
 
 def sampling_rate_hz(settings: ModelSettings) -> int:

@@ -130,6 +130,8 @@ class BirdnetSettings(Section):
     """Numbers of the residual blocks that are left out, counted from 0."""
     int8_weights: bool = False
     """Round the convolutions' weights to 255 values per output channel, so that a bundle stores them as int8."""
+    averaged_frames: int = Field(default=1, ge=1, le=21)
+    """A score is the mean of this many adjacent windows; an odd number."""
     species: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Code -> BirdNET's scientific names of its species, for codes whose species have another name there."""
     pretrained: Path | None = None

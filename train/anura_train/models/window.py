@@ -23,10 +23,12 @@ class WindowNet(nn.Module):
 
     lookahead_samples = 0
 
-    def __init__(self, front_end: nn.Module, body: nn.Module, rate_hz: int) -> None:
+    def __init__(self, front_end: nn.Module, body: nn.Module, rate_hz: int, averaged_frames: int = 1) -> None:
+        """Take an odd number of windows whose mean is a score."""
         super().__init__()
         self.rate_hz = rate_hz
         self.hop_samples, self.window_samples = HOP_S * rate_hz, WINDOW_S * rate_hz
+        self.averaged_frames = averaged_frames
         self.front_end = front_end
         self.body = body
         self.calibration = Calibration()
@@ -42,15 +44,39 @@ class WindowNet(nn.Module):
         return logits
 
     def predict(self, audio: Tensor) -> Tensor:
-        """Return calibrated logits (windows, labels) of a recording (N,): a window each second, padded at the end."""
-        missing = max(self.window_samples - len(audio), -(len(audio) - self.window_samples) % self.hop_samples)
-        windows = nn.functional.pad(audio, (0, missing)).unfold(0, self.window_samples, self.hop_samples)
-        return self._window_logits(windows)
+        """Return calibrated logits (windows, labels) of a recording (N,): a window each second, padded at the end.
+
+        The probability of each is the mean of `averaged_frames` adjacent windows.
+        """
+        return average_frames(self.window_logits(audio), self.averaged_frames)
+
+    def window_logits(self, audio: Tensor) -> Tensor:
+        """Return calibrated logits (windows, labels) of a recording (N,) before they are averaged."""
+        return self._logits(unfold_windows(audio, self.rate_hz))
 
     def forward(self, audio: Tensor) -> Tensor:
         """Map audio (B, 3 s) to probabilities (B, labels)."""
-        return torch.sigmoid(self._window_logits(audio))
+        return torch.sigmoid(self._logits(audio))
 
-    def _window_logits(self, windows: Tensor) -> Tensor:
+    def _logits(self, windows: Tensor) -> Tensor:
         logits: Tensor = self.calibration(self.frame_logits(self.features(windows)).amax(1))
         return logits
+
+
+def unfold_windows(audio: Tensor, rate_hz: int) -> Tensor:
+    """Return the windows (windows, 3 s) of a recording (N,): one each second, padded with zeros at the end."""
+    window, hop = WINDOW_S * rate_hz, HOP_S * rate_hz
+    missing = max(window - len(audio), -(len(audio) - window) % hop)
+    return nn.functional.pad(audio, (0, missing)).unfold(0, window, hop)
+
+
+def average_frames(logits: Tensor, frames: int) -> Tensor:
+    """Return the logits (N, labels) of the mean probability of each frame and its neighbours, as a device averages.
+
+    `frames` is odd. At the start and the end the mean is over the frames that exist.
+    """
+    if frames == 1:
+        return logits
+    probabilities = torch.sigmoid(logits.double()).T.unsqueeze(0)
+    mean = nn.functional.avg_pool1d(probabilities, frames, 1, frames // 2, count_include_pad=False)
+    return torch.logit(mean[0].T, eps=1e-9).to(logits.dtype)

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchaudio.functional import resample
 
+from anura_train.checkpoints.array_cache import ArrayCache
 from anura_train.models import Net
-from anura_train.training.logit_cache import LogitCache
 from anura_train.training.losses import topk_pooling
 
 SILENT_FRAME_WEIGHT = 1.0
@@ -25,7 +25,7 @@ detects a call after its end (docs/explanation/default-model.md)."""
 class Teachers:
     """Trained networks that were not trained on the recordings that the student is tested on."""
 
-    def __init__(self, networks: Sequence[Net], example_s: float, cache: LogitCache | None = None) -> None:
+    def __init__(self, networks: Sequence[Net], example_s: float, cache: ArrayCache | None = None) -> None:
         """Take networks in evaluation mode, and the length of the examples."""
         self.networks = networks
         self.seconds = max(1, round(example_s))
@@ -57,7 +57,7 @@ class Teachers:
         logits = self._predict_cached(self._cache, audio, rate_hz) if self._cache else self._predict(audio, rate_hz)
         return logits[:, 0], logits[:, 1:] if logits.shape[1] > 1 else None
 
-    def _predict_cached(self, cache: LogitCache, audio: Tensor, rate_hz: int) -> Tensor:
+    def _predict_cached(self, cache: ArrayCache, audio: Tensor, rate_hz: int) -> Tensor:
         key = sha256(self.digest.encode() + audio.cpu().numpy().tobytes()).digest()
         logits = cache.get(key)
         if logits is None:

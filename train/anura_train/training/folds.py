@@ -24,9 +24,9 @@ from anura_train.checkpoints.final import (
 from anura_train.checkpoints.provenance import make_provenance
 from anura_train.checkpoints.resume import CheckpointFile, fingerprint
 from anura_train.data import FREE_LICENCES, Corpus, Recording, load_audio
-from anura_train.data.folds import cross_validation_folds
+from anura_train.data.folds import cross_validation_folds, training_part
 from anura_train.models import Net
-from anura_train.recipe import Recipe
+from anura_train.recipe import BaseRecipe, Recipe
 from anura_train.training.distillation import Teachers
 from anura_train.training.logs import CpuTimeLog, CsvLog, StepLog, TensorBoardLog
 from anura_train.training.loop import OnStep, Step, fit
@@ -56,8 +56,7 @@ def fit_fold(
     `teachers` are folders of other trainings, for a recipe with a `distillation` section.
     """
     folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
-    # Recordings that are held out or in the test part have no fold.
-    training_corpus = corpus.filter_recordings(lambda each: folds.get(each.name, fold) != fold)
+    training_corpus = training_part(corpus, folds, fold)
     taught_by = load_teachers(teachers, recipe, corpus, training_corpus, fold)
     model = _fit(recipe, training_corpus, corpus.labels(), f"fold-{fold}", context, on_step, taught_by)
     tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]
@@ -69,7 +68,7 @@ def fit_final(
     recipe: Recipe, corpus: Corpus, context: RunContext, on_step: OnStep, teachers: Sequence[Path] = ()
 ) -> None:
     """Train on all data, and write the checkpoint, the golden clip and the scores of all other recordings."""
-    golden = _golden_clip(recipe, corpus)
+    golden = choose_golden_clip(recipe, corpus)
     taught_by = load_teachers(teachers, recipe, corpus, corpus, None)
     model = _fit(recipe, corpus, corpus.labels(), "final", context, on_step, taught_by)
     if context.fabric.is_global_zero:
@@ -116,12 +115,12 @@ def predict_all(model: Net, clips: Iterable[Recording]) -> dict[str, FloatArray]
     return {name: np.asarray(model.predict(waveform).cpu().numpy(), np.float32) for name, waveform in waveforms}
 
 
-def _golden_clip(recipe: Recipe, corpus: Corpus) -> Recording:
-    """Return the recording that the recipe names, or the first one with a free licence."""
+def choose_golden_clip(recipe: BaseRecipe, corpus: Corpus) -> Recording:
+    """Return the recording that the recipe names, or the first one with a free licence; ConfigError if none is."""
     named = [clip for clip in corpus.frogs if recipe.golden_clip in (None, clip.name)]
     if not named:
         raise ConfigError(
-            f"recipe {recipe.id}: golden: no recording {recipe.golden_clip!r} in the data; name one of it"
+            f"recipe {recipe.id}: golden_clip: no recording {recipe.golden_clip!r} in the data; name one of it"
         )
     free = [clip for clip in named if clip.licence.startswith(FREE_LICENCES)]
     if not free:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anura_edge.errors import ConfigError
+from anura_train.checkpoints.array_cache import ArrayCache
 from anura_train.checkpoints.final import Checkpoint, load_checkpoint
 from anura_train.checkpoints.resume import fingerprint, load_fold_model
 from anura_train.data import Corpus
@@ -12,7 +13,6 @@ from anura_train.models import Net
 from anura_train.models.window import WINDOW_S, WindowNet
 from anura_train.recipe import Recipe
 from anura_train.training.distillation import Teachers
-from anura_train.training.logit_cache import LogitCache
 
 
 def load_teachers(
@@ -32,7 +32,7 @@ def load_teachers(
     if not folders:
         return None
     networks = [_load(each, recipe, corpus, training_corpus, fold) for each in folders]
-    cache = LogitCache(folders[0] / "logit-cache" / f"{'final' if fold is None else f'fold-{fold}'}.db")
+    cache = ArrayCache(folders[0] / "logit-cache" / f"{'final' if fold is None else f'fold-{fold}'}.db")
     return Teachers(networks, recipe.example_s, cache)
 
 

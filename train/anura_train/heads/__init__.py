@@ -1,0 +1,1 @@
+"""Heads on the embedding of a frozen network, fitted in closed form."""
