@@ -32,7 +32,7 @@ from support import DEADLINE_S, Broker, PostgreSql, eventually, free_port
 
 from anura_edge.audio import ClockSource
 from anura_edge.events import Event
-from anura_edge.wire import Provenance, batch, event_row, pack, parse_answer, topic
+from anura_edge.wire import Provenance, batch, digest, event_row, pack, parse_answer, topic
 
 BASE = "from anura_base.cli.main import main; main()"
 PROVENANCE = Provenance("frogs-eastern-north-america", "1.0.0", "5f" * 32, "c0ffee012345", "0.1.0")
@@ -74,6 +74,7 @@ class SimulatedDevice:
         self._payloads = [batch(journal, 1, group) for group in groups]
         if rows > 1:
             self._payloads = [pack(payload) for payload in self._payloads]
+        self._sizes = {digest(payload): len(group) for payload, group in zip(self._payloads, groups, strict=True)}
         self._rows, self._left = rows, events
         self._free = threading.Semaphore(max(1, MAX_UNACKNOWLEDGED_ROWS // rows))
         self._client = Client(CallbackAPIVersion.VERSION2, self._name, protocol=MQTTProtocolVersion.MQTTv5)
@@ -100,7 +101,7 @@ class SimulatedDevice:
 
     def _on_ack(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         answer: Any = parse_answer(bytes(message.payload))
-        acknowledged = sum(last - first + 1 for first, last in answer.received)
+        acknowledged = sum(self._sizes[each] for each in answer.batches)
         self._left -= acknowledged
         self._free.release(max(1, round(acknowledged / self._rows)))
         if self._left <= 0:

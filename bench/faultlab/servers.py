@@ -17,7 +17,17 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from support import DEADLINE_S, Broker, eventually, free_port
 
-from anura_edge.wire import MAX_PAYLOAD_BYTES, Ack, EffortBatch, EventBatch, Kind, NoticeBatch, parse_topic, topic
+from anura_edge.wire import (
+    MAX_PAYLOAD_BYTES,
+    Ack,
+    EffortBatch,
+    EventBatch,
+    Kind,
+    NoticeBatch,
+    digest,
+    parse_topic,
+    topic,
+)
 
 SITE = "bench"
 BATCHES: dict[Kind, type[EventBatch | EffortBatch | NoticeBatch]] = {
@@ -86,7 +96,9 @@ class MqttMonitor:
         self.payload_bytes = 0
         self.arrived: Queue[tuple[str, UUID]] = Queue()
         """Rows in the order of their arrival."""
-        self._acks: dict[str, list[Ack]] = {}
+        self._batches: dict[str, set[tuple[str, int]]] = {}
+        """Device and number of each row of a batch, by digest."""
+        self._acknowledged: set[tuple[str, int]] = set()
         self._client = Client(CallbackAPIVersion.VERSION2, "bench-wire", protocol=MQTTProtocolVersion.MQTTv5)
         self._client.reconnect_delay_set(1, 1)
         topics = [(topic(SITE, "+", kind), 1) for kind in KINDS]
@@ -105,9 +117,7 @@ class MqttMonitor:
 
     def is_acknowledged(self, device: str, seq: int) -> bool:
         """Return whether the base station has acknowledged a row of a device."""
-        return any(
-            seq <= ack.seq or any(a <= seq <= b for a, b in ack.received) for ack in list(self._acks.get(device, []))
-        )
+        return (device, seq) in self._acknowledged
 
     def repeats(self, device: str) -> int:
         """Count the repeated sends of a device's rows."""
@@ -116,10 +126,13 @@ class MqttMonitor:
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         _, device, kind = parse_topic(message.topic)
         if kind == "ack":
-            self._acks.setdefault(device, []).append(Ack.from_bytes(bytes(message.payload)))
+            for each in Ack.from_bytes(bytes(message.payload)).batches:
+                self._acknowledged |= self._batches[each]
             return
         self.payload_bytes += len(message.payload)
-        for row in BATCHES[kind].from_bytes(bytes(message.payload)).rows:
+        rows = BATCHES[kind].from_bytes(bytes(message.payload)).rows
+        self._batches[digest(bytes(message.payload))] = {(device, row.seq) for row in rows}
+        for row in rows:
             self.rows[device, row.id] += 1
             self.arrived.put((device, row.id))
 

@@ -136,8 +136,8 @@ class NoticeKind(StrEnum):
     UNREADABLE = "unreadable"
     """A file could not be analysed. The detail begins with the reason, the amount is its size in bytes."""
     WITHDRAWN = "withdrawn"
-    """Rows of the same model and journal about this recording with lower numbers are no longer valid. The recording was
-    analysed again with other settings, or only a part of it was there before."""
+    """The analyses in `replaces` are no longer valid. The recording was analysed again with other settings, or only a
+    part of it was there before."""
     MICROPHONE_LOST = "microphone_lost"
     MICROPHONE_BACK = "microphone_back"
     """The amount is the length of the gap in seconds."""
@@ -175,6 +175,12 @@ class Notice:
     """Id of the recording that it is about, if any."""
     amount: float | None = None
     """A number; `what` decides its unit."""
+    replaced_by: str = ""
+    """Of a withdrawal: id of the other recording that was analysed in place of `recording`. Empty if it is the same."""
+    replaces: tuple[UUID, ...] = ()
+    """Of a withdrawal: the analyses that are no longer valid."""
+    analysis: UUID | None = None
+    """Of a withdrawal: the analysis that replaces them."""
 
 
 def night_of_local_time(local: datetime) -> date:
@@ -193,6 +199,14 @@ def event_id(recording: str, onset_sample: int, label: str, model_sha256: str) -
 def effort_id(recording: str, first_sample: int, state: EffortState, model_sha256: str) -> UUID:
     """Derive the id of a piece of effort, so that it cannot be counted twice."""
     return uuid5(NAMESPACE, f"effort/{recording}/{first_sample}/{state}/{model_sha256}")
+
+
+def default_analysis_id(recording: str, model_sha256: str) -> UUID:
+    """Derive the id of the analysis of a microphone's session, whose recording has a random id.
+
+    Rows of early versions, which stored no analysis, have this one, too.
+    """
+    return uuid5(NAMESPACE, f"analysis/{recording}/{model_sha256}")
 
 
 def unreadable_id(journal: UUID, name: str, size: int, mtime_ns: int, reason: str) -> UUID:

@@ -40,6 +40,7 @@ from anura_edge.wire import (
     Row,
     Status,
     batch,
+    digest,
     parse_answer,
     topic,
 )
@@ -251,11 +252,13 @@ class DirectSender:
         assert Ack.from_bytes(ack).journal == self.journal
         return Ack.from_bytes(ack).seq
 
-    def ack(self, *rows: Row, floor: int = 1) -> tuple[int, Any, Any]:
+    def ack(self, *rows: Row, floor: int = 1) -> tuple[int, Any]:
         """Send rows; return the fields of the acknowledgement."""
-        ((_, answer),) = self.raw(topic("INCT04", self.device, "event"), batch(self.journal, floor, rows))
+        payload = batch(self.journal, floor, rows)
+        ((_, answer),) = self.raw(topic("INCT04", self.device, "event"), payload)
         ack = Ack.from_bytes(answer)
-        return ack.seq, ack.received, ack.missing
+        assert ack.batches == (digest(payload),)
+        return ack.seq, ack.missing
 
     def status(self, status: Status, *, retained: bool = False) -> None:
         assert self.raw(topic("INCT04", self.device, "status"), status.to_bytes(), retained=retained) == []

@@ -4,9 +4,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, delete, false, inspect, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    delete,
+    false,
+    insert,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -14,7 +27,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from anura_base.db import sqlite_setup
 from anura_base.db.fifo_lock import FifoLock
-from anura_base.db.schema import dead_letters, metadata
+from anura_base.db.schema import dead_letters, identity, metadata
 from anura_edge.errors import ConfigError, JournalError
 
 _Insert = Callable[[Table], sqlite.Insert | postgresql.Insert]
@@ -36,6 +49,7 @@ def open_database(url: str) -> Engine:
     try:
         metadata.create_all(engine)
         _add_missing_columns_and_indexes(engine)
+        _add_identity(engine)
     except SQLAlchemyError as error:
         where = engine.url.render_as_string(hide_password=True)
         reason = root_cause(error)
@@ -54,6 +68,17 @@ def _add_missing_columns_and_indexes(engine: Engine) -> None:
                     connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
             for index in table.indexes:
                 connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def _add_identity(engine: Engine) -> None:
+    with engine.begin() as connection:
+        if connection.scalar(select(identity.c.base)) is None:
+            connection.execute(insert(identity).values(base=uuid4()))
+
+
+def base_id(connection: Connection) -> UUID:
+    """Return the identity of the database."""
+    return UUID(str(connection.scalars(select(identity.c.base)).one()))
 
 
 def check_writable(engine: Engine) -> None:

@@ -3,8 +3,10 @@
 Columns of `events`, `effort` and `notices` with the name of a wire field contain exactly that field.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -47,6 +49,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
+class UuidList(TypeDecorator[tuple[UUID, ...]]):
+    """UUIDs, as JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[UUID, ...] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Convert to JSON."""
+        return None if value is None else json.dumps(list(map(str, value)))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[UUID, ...] | None:  # noqa: ARG002
+        """Return the UUIDs."""
+        return None if value is None else tuple(map(UUID, json.loads(value)))
+
+
 # SQLite assigns ascending numbers only in a column of the exact type INTEGER.
 ArrivalNumber = BigInteger().with_variant(Integer, "sqlite")
 
@@ -79,6 +96,7 @@ def _row_columns() -> list[Column[Any]]:
     return [
         *_numbered_columns(),
         Column("recording_name", Text, nullable=False),
+        Column("analysis", Uuid),  # NULL in rows of early versions
         Column("start_utc", UtcDateTime, nullable=False),
         Column("rate_hz", Integer, nullable=False),
         Column("clock_source", Text, nullable=False),
@@ -137,6 +155,9 @@ notices = Table(
     Column("utc", UtcDateTime, nullable=False),
     Column("detail", Text, nullable=False),
     Column("amount", Double),
+    Column("replaced_by", Text, nullable=False, server_default=""),
+    Column("replaces", UuidList, nullable=False, server_default="[]"),
+    Column("analysis", Uuid),
     Index("notices_by_device", "site", "device"),
     Index("notices_by_recording", "recording"),
     sqlite_autoincrement=True,
@@ -184,6 +205,9 @@ received = Table(
     Column("first", BigInteger, primary_key=True),
     Column("last", BigInteger, nullable=False),
 )
+
+# One row: the identity of this database. Devices remember it, so that no other base station acknowledges their rows.
+identity = Table("identity", metadata, Column("base", Uuid, primary_key=True))
 
 dead_letters = Table(
     "dead_letters",

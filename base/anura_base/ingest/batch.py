@@ -7,9 +7,9 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from anura_base.clips.transfer import receive
 from anura_base.config.settings import ClipSettings
+from anura_base.db.engine import base_id
 from anura_base.ingest.dead_letters import DeadLetter, store_dead_letters
 from anura_base.ingest.messages import ClipMessage, DecodedMessage, JournalKey, RawMessage, decode
-from anura_base.ingest.sequence import merge_spans
 from anura_base.ingest.writer import store
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Ack, topic
@@ -37,7 +37,8 @@ def ingest(
         else:
             acks = _merge(acks, _store(connection, group, dead))
     store_dead_letters(connection, dead)
-    refusals = [refusal for letter in dead for refusal in letter.refusals()]
+    base = base_id(connection)
+    refusals = [refusal for letter in dead for refusal in letter.refusals(base)]
     acknowledged = [(topic(key.site, key.device, "ack"), ack.to_bytes()) for key, ack in acks.items()]
     return [*refusals, *acknowledged, *commands]
 
@@ -101,6 +102,6 @@ def _merge(earlier: dict[JournalKey, Ack], later: dict[JournalKey, Ack]) -> dict
     merged = {**earlier, **later}
     for key in earlier.keys() & later.keys():
         one, other = earlier[key], later[key]
-        received = merge_spans((*one.received, *other.received))
-        merged[key] = other.model_copy(update={"seq": max(one.seq, other.seq), "received": received})
+        batches = (*one.batches, *other.batches)
+        merged[key] = other.model_copy(update={"seq": max(one.seq, other.seq), "batches": batches})
     return merged

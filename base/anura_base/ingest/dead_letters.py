@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -24,7 +25,7 @@ class DeadLetter:
     message: RawMessage
     reason: str
 
-    def refusals(self) -> list[tuple[str, bytes]]:
+    def refusals(self, base: UUID) -> list[tuple[str, bytes]]:
         """Return the answer to the device, as topic and payload; for other messages than batches, nothing.
 
         The device uses it to find the row that the base station cannot read.
@@ -35,7 +36,7 @@ class DeadLetter:
             return []
         if kind not in ("event", "effort", "notice"):
             return []
-        refusal = Refusal(refused=digest(self.message.payload), reason=_storable(self.reason))
+        refusal = Refusal(base=base, refused=digest(self.message.payload), reason=_storable(self.reason))
         return [(topic(site, device, "ack"), refusal.to_bytes())]
 
 

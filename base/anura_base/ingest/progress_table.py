@@ -28,12 +28,13 @@ MAX_JOURNALS = 1_000
 
 @dataclass(slots=True)
 class Arrivals:
-    """The row numbers of all batches of one journal in a group of messages."""
+    """All batches of one journal in a group of messages."""
 
     received_utc: datetime
     """When the last of the messages was received."""
     floor: int = 0
     seqs: list[int] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
 
 
 def record(connection: Connection, arrivals: Mapping[JournalKey, Arrivals]) -> dict[JournalKey, JournalProgress]:

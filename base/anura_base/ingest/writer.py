@@ -1,22 +1,23 @@
 """Write the contents of many messages together: one statement for all costs little more than one for each."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Table, select
 
-from anura_base.db.engine import insert_new
+from anura_base.db.engine import base_id, insert_new
 from anura_base.db.schema import effort, events, notices
 from anura_base.ingest import progress_table
 from anura_base.ingest.clock_correction import correct_clocks
 from anura_base.ingest.device_writer import store_devices, store_health
 from anura_base.ingest.messages import DecodedMessage, JournalKey
 from anura_base.ingest.progress_table import Arrivals
-from anura_base.ingest.sequence import JournalProgress, spans
+from anura_base.ingest.sequence import JournalProgress
 from anura_base.ingest.withdrawals import remove_withdrawn
 from anura_edge.events import NoticeKind
-from anura_edge.wire import Ack, Health, Kind, Status
+from anura_edge.wire import Ack, Health, Kind, Status, digest
 
 MAX_MISSING_SPANS = 32
 """Gaps that one acknowledgement names: the lowest first, the others in a later acknowledgement."""
@@ -37,7 +38,8 @@ def store(connection: Connection, messages: Sequence[DecodedMessage]) -> dict[Jo
     _insert_rows(connection, messages)
     _apply_corrections(connection, messages)
     progress = progress_table.record(connection, arrivals)
-    return {key: _ack(key, progress[key], each.seqs) for key, each in arrivals.items()}
+    base = base_id(connection)
+    return {key: _ack(base, key, progress[key], each) for key, each in arrivals.items()}
 
 
 def _arrivals(messages: Sequence[DecodedMessage]) -> dict[JournalKey, Arrivals]:
@@ -49,15 +51,17 @@ def _arrivals(messages: Sequence[DecodedMessage]) -> dict[JournalKey, Arrivals]:
         arrivals.received_utc = message.raw.received_utc
         arrivals.floor = max(arrivals.floor, message.content.floor)
         arrivals.seqs += (row.seq for row in message.content.rows)
+        arrivals.digests.append(digest(message.raw.payload))
     return found
 
 
-def _ack(key: JournalKey, progress: JournalProgress, seqs: Collection[int]) -> Ack:
-    # It names the rows of these batches only. A device whose journal was cloned, or restored from a backup, has other
-    # rows under sequence numbers that we have received before, and must not delete those.
-    highest = max(seqs, default=0)
+def _ack(base: UUID, key: JournalKey, progress: JournalProgress, arrivals: Arrivals) -> Ack:
+    # It names these batches only. A device whose journal was cloned, or restored from a backup, has other rows under
+    # sequence numbers that we have received before, and must not delete those.
+    highest = max(arrivals.seqs, default=0)
     missing = progress.gaps_below(highest, MAX_MISSING_SPANS)
-    return Ack(journal=key.journal, seq=min(progress.contiguous, highest), received=spans(seqs), missing=missing)
+    seq = min(progress.contiguous, highest)
+    return Ack(base=base, journal=key.journal, batches=tuple(arrivals.digests), seq=seq, missing=missing)
 
 
 def _insert_rows(connection: Connection, messages: Sequence[DecodedMessage]) -> None:

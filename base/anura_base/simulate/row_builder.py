@@ -8,7 +8,7 @@ from uuid import uuid5
 from anura_base.simulate.fauna import Species
 from anura_base.simulate.fleet import SimulatedDevice
 from anura_edge.audio import ClockSource
-from anura_edge.events import NAMESPACE, EffortState, NoticeKind, effort_id, event_id
+from anura_edge.events import NAMESPACE, EffortState, NoticeKind, default_analysis_id, effort_id, event_id
 from anura_edge.wire import EffortRow, EventRow, NoticeRow
 
 PROVENANCE = {
@@ -103,6 +103,7 @@ class RowBuilder:
     def _recording_fields(self, hour: RecordedHour) -> dict[str, Any]:
         return {
             "recording": hour.recording,
+            "analysis": default_analysis_id(hour.recording, PROVENANCE["model_sha256"]),
             "recording_name": hour.name,
             "rate_hz": self.rate_hz,
             "clock_source": self._clock_source,

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Condition, Event
 from time import monotonic
-from uuid import UUID
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.reasoncodes import ReasonCode
 
 from anura_base.simulate.messages import SimulatedMessage
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import Ack, Refusal, parse_answer, topic
+from anura_edge.wire import Ack, Refusal, digest, parse_answer, topic
 from anura_edge.wire.mqtt import QOS, make_client, publish
 
 log = logging.getLogger(__name__)
@@ -47,9 +46,8 @@ class FleetSender:
     def __init__(self, host: str, port: int) -> None:
         """Connect. Raise DeliveryError without a broker."""
         self._changed = Condition()
-        self._waiting: dict[UUID, dict[int, SimulatedMessage]] = {}
-        """Messages without an acknowledgement, by journal and first sequence number."""
-        self._count = 0
+        self._waiting: dict[str, SimulatedMessage] = {}
+        """Messages without an acknowledgement, by digest."""
         self._progress_at = monotonic()
         self.sent = SentCounts()
         self._subscribed = Event()
@@ -75,14 +73,13 @@ class FleetSender:
         Raises DeliveryError if no base station answers.
         """
         for message in messages:
-            self._wait(lambda: self._count < MAX_UNACKNOWLEDGED)
+            self._wait(lambda: len(self._waiting) < MAX_UNACKNOWLEDGED)
             if message.rows:
                 with self._changed:
-                    self._waiting.setdefault(message.device.journal, {})[message.first_seq] = message
-                    self._count += 1
+                    self._waiting[digest(message.payload)] = message
             self._publish(message)
             progress(self.sent)
-        self._wait(lambda: self._count == 0)
+        self._wait(lambda: not self._waiting)
         progress(self.sent)
         return self.sent
 
@@ -97,7 +94,7 @@ class FleetSender:
             with self._changed:
                 if self._changed.wait_for(until, RESEND_S):
                     return
-                waiting = [message for messages in self._waiting.values() for message in messages.values()]
+                waiting = [*self._waiting.values()]
                 silent_s = monotonic() - self._progress_at
             if silent_s > TIMEOUT_S:
                 raise DeliveryError(f"no base station has answered for {silent_s:.0f} s; start `anura-base run`")
@@ -125,14 +122,11 @@ class FleetSender:
         if not isinstance(answer, Ack):
             return
         with self._changed:
-            waiting = self._waiting.get(answer.journal, {})
-            for first in [*waiting]:
-                if any(begin <= first and waiting[first].last_seq <= end for begin, end in answer.received):
-                    self._count_acknowledged(waiting.pop(first))
+            for each in self._waiting.keys() & set(answer.batches):
+                self._count_acknowledged(self._waiting.pop(each))
             self._changed.notify_all()
 
     def _count_acknowledged(self, message: SimulatedMessage) -> None:
-        self._count -= 1
         self._progress_at = monotonic()
         self.sent.rows += message.rows
         self.sent.events += message.rows if message.kind == "event" else 0

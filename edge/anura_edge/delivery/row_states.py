@@ -1,9 +1,6 @@
 """The state of each row that was published over one connection."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable
-
-from anura_edge.wire import Span
 
 
 class RowStates:
@@ -15,8 +12,7 @@ class RowStates:
                    acknowledgement still counts
         delivered  acknowledged; the journal has not recorded it yet        recorded()
 
-    Only rows that were published over this connection can be acknowledged: a base station may count sequence numbers
-    that a journal which was restored from a backup gives to other rows.
+    Only rows that were published over this connection can be acknowledged.
     """
 
     def __init__(self) -> None:
@@ -67,10 +63,9 @@ class RowStates:
         """Forget rows that the journal has recorded as delivered."""
         self._delivered.difference_update(seqs)
 
-    def within(self, spans: Iterable[Span]) -> set[int]:
-        """Return the published rows whose numbers lie in one of some spans."""
-        seqs = sorted([*self._sent, *self._resend])
-        return {seq for first, last in spans for seq in seqs[bisect_left(seqs, first) : bisect_right(seqs, last)]}
+    def unacknowledged(self, seqs: Iterable[int]) -> set[int]:
+        """Return those of some published rows that no acknowledgement has named yet."""
+        return {seq for seq in seqs if seq in self._sent or seq in self._resend}
 
     def lost(self, received: Collection[int], in_flight: Collection[int]) -> list[int]:
         """Return rows that were published before a received one and are neither received nor in flight.

@@ -18,9 +18,9 @@ and passes each reply back before the next event.
 The next step of sending is one read, one Publish, or nothing if too much is in flight. `RowStates` holds the states of
 rows, `SendQueue` the order of sending, `PoisonRowFinder` the search for a row that is refused.
 
-A row is marked as delivered when the base station names it in an acknowledgement, or, with `mqtt.delivery: broker`, at
-the broker's PUBACK. A row that is refused several times becomes a dead letter, but only while other rows are accepted:
-a receiver that accepts no row has a fault of its own, and then all rows wait.
+A row is marked as delivered when the base station names its batch in an acknowledgement, or, with `mqtt.delivery:
+broker`, at the broker's PUBACK. A row that is refused several times becomes a dead letter, but only while other rows
+are accepted: a receiver that accepts no row has a fault of its own, and then all rows wait.
 """
 
 from collections.abc import Collection, Sequence
@@ -59,8 +59,8 @@ MAX_IN_FLIGHT_BYTES = 48_000
 MAX_UNACKNOWLEDGED_ROWS = 2_000
 """The number of rows by which the backlog may be ahead of the base station."""
 
-MAX_BATCHES = 512
-"""The number of batches that are stored to find the one that a refusal names."""
+MAX_BATCHES = 4_096
+"""The number of batches that are stored to find those that an answer names."""
 
 MAX_CONSECUTIVE_DEAD_LETTERS = 3
 """Dead letters without a delivered row in between. If more rows are rejected, the fault is not in the rows."""
@@ -265,7 +265,8 @@ class DeliveryState:
         self._blocks[kind] = block
 
     def _acknowledged(self, ack: wire.Ack) -> list[Action]:
-        received = self._rows.within(ack.received)
+        batches = [self._batches.pop(digest) for digest in ack.batches if digest in self._batches]
+        received = self._rows.unacknowledged(seq for batch in batches for seq in batch.seqs)
         lost = self._rows.lost(received, {seq for batch in self._in_flight.values() for seq in batch.seqs})
         actions = self._delivered(received)
         if lost:  # A row that arrives twice is stored once.

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from anura_edge.store.database import Database
-from anura_edge.store.rows import column_dicts
+from anura_edge.store.rows import column_dicts, to_row
 from anura_edge.wire import EventRow
 
 BUDGET_HISTORY = timedelta(days=2)
@@ -53,7 +53,7 @@ class ClipIndex:
         query = "SELECT * FROM event WHERE id = ? AND NOT withdrawn"
         with self._database.reading() as db:
             found = next(column_dicts(db.execute(query, (str(event),))), None)
-        return EventRow.model_validate({**found, "seq": 0}) if found else None
+        return to_row(EventRow, found) if found else None
 
     def not_done(self) -> list[IndexedClip]:
         """Return the clips that the base station may still need, the oldest file first."""

@@ -16,6 +16,7 @@ from time import monotonic
 from uuid import UUID, uuid4
 
 from anura_edge.errors import JournalDamagedError, JournalError, JournalFullError
+from anura_edge.events import default_analysis_id
 from anura_edge.store.schema import STEPS, VERSION
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Database:
             raise JournalError(f"{self.path} was written by a newer anura-edge (version {version}); upgrade this one")
         if version == VERSION:
             return
+        self._db.create_function("default_analysis", 2, lambda *of: str(default_analysis_id(*of)), deterministic=True)
         # executescript would commit each statement by itself.
         with self.transaction() as db:
             version = self.number("PRAGMA user_version")  # read again: another process may have been faster

@@ -11,7 +11,7 @@ from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, Event, Notice, NoticeKind
 from anura_edge.store.database import Database
 from anura_edge.store.outbox import Outbox
-from anura_edge.store.rows import column_dicts, enqueue_row, move_rows, store_row, utc_now
+from anura_edge.store.rows import column_dicts, enqueue_row, move_rows, store_row, to_row, utc_now
 from anura_edge.store.scan_history import AnalysedFile, mark_done, with_revision_id, withdraw
 from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 
@@ -58,6 +58,7 @@ class Journal:
         notice of the kind `CLOCK_KNOWN` corrects the times of its recording's rows. `progress` is effort that still
         grows. It replaces the progress of the last commit, and is queued only by `finalise_open_effort`.
         """
+        analysis = done.analysis if done else None
         with self.database.transaction() as db:
             withdrawal, rows = None, []
             if done and done.replaces:
@@ -65,16 +66,16 @@ class Journal:
                 rows.append(enqueue_row(db, notice_row(0, notice, provenance)))
                 withdrawal = notice if done.replaces == done.recording.id else None
             events = (with_revision_id(event, withdrawal) for event in events)
-            rows += [enqueue_row(db, event_row(0, event, provenance)) for event in events]
+            rows += [enqueue_row(db, event_row(0, event, provenance, analysis)) for event in events]
             efforts = (with_revision_id(effort, withdrawal) for effort in efforts)
-            rows += [enqueue_row(db, effort_row(0, effort, provenance)) for effort in efforts]
+            rows += [enqueue_row(db, effort_row(0, effort, provenance, analysis)) for effort in efforts]
             for notice in notices:
                 _correct_clock(db, notice)
                 rows.append(enqueue_row(db, notice_row(0, notice, provenance)))
             if done:
                 mark_done(db, done, provenance.model_sha256, provenance.config_hash)
             if progress is not None:
-                _set_progress(db, [effort_row(0, effort, provenance) for effort in progress])
+                _set_progress(db, [effort_row(0, effort, provenance, analysis) for effort in progress])
         return [row for row in rows if row]
 
     def finalise_open_effort(self) -> EffortRow | None:
@@ -135,10 +136,11 @@ def _correct_clock(db: Connection, notice: Notice) -> None:
     """
     if notice.what != NoticeKind.CLOCK_KNOWN or notice.amount is None:
         return
-    for row_type in (EventRow, EffortRow):
+    row_types: tuple[type[EventRow | EffortRow], ...] = (EventRow, EffortRow)
+    for row_type in row_types:
         query = f"SELECT * FROM {row_type.kind} WHERE recording = ? AND clock_source = ?"
         for columns in [*column_dicts(db.execute(query, (notice.recording, ClockSource.UNKNOWN)))]:
-            row = row_type.model_validate({**columns, "seq": 0})
+            row = to_row(row_type, columns)
             store_row(db, _shifted(row, notice.amount), "INSERT OR REPLACE")
 
 

@@ -1,11 +1,15 @@
 """Wire rows as rows of the journal's tables. Each function works inside a transaction of the caller."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from sqlite3 import Connection, Cursor
+from typing import TypeVar
 
 from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row
+from anura_edge.wire.rows import NumberedRow
+
+T = TypeVar("T", bound=NumberedRow)
 
 ROW_TYPES: dict[str, type[Row]] = {row_type.kind: row_type for row_type in (EventRow, EffortRow, NoticeRow)}
 """The class of each kind of row. Each kind has a table of the same name."""
@@ -21,9 +25,19 @@ def enqueue_row(db: Connection, row: Row) -> Row | None:
 
 def store_row(db: Connection, row: Row, verb: str = "INSERT OR IGNORE") -> bool:
     """Store a row and leave the outbox as it is. Return whether the row is new."""
-    values = row.model_dump(mode="json", exclude={"seq"})
+    dumped = row.model_dump(mode="json", exclude={"seq"})
+    values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in dumped.items()}
     columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
     return bool(db.execute(f"{verb} INTO {row.kind} ({columns}) VALUES ({places})", values).rowcount)
+
+
+def to_row(row_type: type[T], columns: Mapping[str, object], seq: int = 0) -> T:
+    """Return a row of a table as a wire row.
+
+    Raises ValueError if its values are not valid.
+    """
+    lists = {name: json.loads(str(columns[name])) for name in ("replaces",) if name in columns}
+    return row_type.model_validate({**columns, **lists, "seq": seq})
 
 
 def read_rows(db: Connection, condition: str, values: Sequence[object]) -> Sequence[Row]:
@@ -34,7 +48,7 @@ def read_rows(db: Connection, condition: str, values: Sequence[object]) -> Seque
         seqs = {id_: seq for seq, row_kind, id_ in queued if row_kind == kind}
         query = f"SELECT * FROM {kind} WHERE id IN (SELECT value FROM json_each(?))"
         stored = column_dicts(db.execute(query, (json.dumps([*seqs]),)))
-        rows += [row_type.model_validate({**columns, "seq": seqs[str(columns["id"])]}) for columns in stored]
+        rows += [to_row(row_type, columns, seqs[str(columns["id"])]) for columns in stored]
     return sorted(rows, key=lambda row: row.seq)
 
 

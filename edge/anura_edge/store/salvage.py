@@ -8,10 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
 from anura_edge.store.database import Database
-from anura_edge.store.rows import ROW_TYPES, column_dicts, enqueue_row, store_row
+from anura_edge.store.rows import ROW_TYPES, column_dicts, enqueue_row, store_row, to_row
 
 _ID_BOUNDS = ["", *(f"{n:02x}" for n in range(1, 256)), "\U0010ffff"]
 _NUMBER_BOUNDS = [-(2**63), *range(0, 10_000_000, 10_000), 2**63 - 1]
@@ -60,8 +58,8 @@ def _copy_rows(source: sqlite3.Connection, db: sqlite3.Connection, copied: Copie
     for kind, row_type in ROW_TYPES.items():
         for columns in _read(source, kind, "id", copied):
             try:
-                row = row_type.model_validate({**columns, "seq": 0})
-            except ValidationError:
+                row = to_row(row_type, columns)
+            except ValueError:
                 copied.damage += 1
                 continue
             if columns.get("withdrawn"):  # The notice that withdraws it names numbers of the old journal.

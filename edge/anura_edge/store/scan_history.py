@@ -5,11 +5,11 @@ the file is there. See docs/decisions/0014-identity-of-recordings-and-reanalysis
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from sqlite3 import Connection
 from typing import TypeVar
-from uuid import uuid5
+from uuid import UUID, uuid4, uuid5
 
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalFullError
@@ -37,6 +37,8 @@ class AnalysedFile:
     """All audio that the header promises was readable."""
     replaces: str | None = None
     """Id of the recording, perhaps the same, whose analysis this one replaces."""
+    analysis: UUID = field(default_factory=uuid4)
+    """Id of this analysis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,10 @@ def withdraw(db: Connection, done: AnalysedFile, model_sha256: str) -> Notice:
     The notice must get its number before the new rows: it withdraws the rows with lower numbers.
     """
     old, new = done.replaces, done.recording.id
+    replaced = set[str]()
     for table in ("event", "effort"):
-        db.execute(f"UPDATE {table} SET withdrawn = 1 WHERE recording = ? AND model_sha256 = ?", (old, model_sha256))
+        update = f"UPDATE {table} SET withdrawn = 1 WHERE recording = ? AND model_sha256 = ? RETURNING analysis"
+        replaced |= {analysis for (analysis,) in db.execute(update, (old, model_sha256))}
     query = """
         UPDATE recordings SET hearings = hearings + 1, replaced_by = nullif(?, id) WHERE id = ? AND model_sha256 = ?
         RETURNING hearings
@@ -112,7 +116,16 @@ def withdraw(db: Connection, done: AnalysedFile, model_sha256: str) -> Notice:
     id_ = uuid5(NAMESPACE, f"withdrawn/{old}/{model_sha256}/{analyses}")
     reason = "analysed again under other settings" if old == new else "more of it, or another copy, was analysed"
     detail = f"{done.recording.name[-MAX_TEXT // 2 :]}: {reason}"
-    return Notice(id_, NoticeKind.WITHDRAWN, datetime.now(UTC), detail, old or "")
+    return Notice(
+        id_,
+        NoticeKind.WITHDRAWN,
+        datetime.now(UTC),
+        detail,
+        recording=old or "",
+        replaced_by="" if old == new else new,
+        replaces=tuple(map(UUID, sorted(replaced))),
+        analysis=done.analysis,
+    )
 
 
 def with_revision_id(row: T, withdrawal: Notice | None) -> T:

@@ -103,9 +103,22 @@ _RELIABLE = """
 ALTER TABLE event ADD COLUMN is_reliable INTEGER NOT NULL DEFAULT 1;
 """
 
+_ANALYSES = """
+ALTER TABLE event ADD COLUMN analysis TEXT NOT NULL DEFAULT '';
+ALTER TABLE effort ADD COLUMN analysis TEXT NOT NULL DEFAULT '';
+ALTER TABLE notice ADD COLUMN replaced_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE notice ADD COLUMN replaces TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE notice ADD COLUMN analysis TEXT;
+UPDATE event SET analysis = default_analysis(recording, model_sha256);
+UPDATE effort SET analysis = default_analysis(recording, model_sha256);
+UPDATE progress SET row = json_set(
+    row, '$.analysis', default_analysis(json_extract(row, '$.recording'), json_extract(row, '$.model_sha256'))
+);
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
     tuple(filter(str.strip, step.split(";")))
-    for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS, _CLIPS, _CHANNEL_AND_NAME, _RELIABLE)
+    for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS, _CLIPS, _CHANNEL_AND_NAME, _RELIABLE, _ANALYSES)
 )
 """The SQL statements of each step."""
 

@@ -1,9 +1,10 @@
 """Batches of rows and their acknowledgements: encode and decode."""
 
 import hashlib
+import hmac
 import zlib
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import FailFast, Field
@@ -40,6 +41,9 @@ class NoticeBatch(_Batch):
     rows: Annotated[tuple[NoticeRow, ...], FailFast()]
 
 
+MAX_ACK_BATCHES = 10_000
+"""Batches that one acknowledgement can name."""
+
 BATCHES: dict[type[Row], type[EventBatch | EffortBatch | NoticeBatch]] = {
     EventRow: EventBatch,
     EffortRow: EffortBatch,
@@ -47,27 +51,63 @@ BATCHES: dict[type[Row], type[EventBatch | EffortBatch | NoticeBatch]] = {
 }
 
 
-class Ack(Message):
-    """Payload of `ack`: the base has committed the rows in `received`. They may leave the outbox."""
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+"""The `digest` of a batch."""
 
+
+class _Answer(Message):
     schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
+    base: UUID
+    """Identity of the base station's database."""
+    mac: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """HMAC-SHA256 (RFC 2104) of the fields that change the outbox, in hex. Only a base that has the device's key can
+    make it."""
+
+    def signed(self, key: bytes) -> Self:
+        """Return the answer with its MAC."""
+        return self.model_copy(update={"mac": self._mac(key)})
+
+    def is_signed(self, key: bytes) -> bool:
+        """Return whether a base that has the key made the answer."""
+        return self.mac is not None and hmac.compare_digest(self.mac, self._mac(key))
+
+    def _mac(self, key: bytes) -> str:
+        return hmac.new(key, "\n".join(self._signed_values()).encode(), "sha256").hexdigest()
+
+    def _signed_values(self) -> list[str]:
+        raise NotImplementedError
+
+
+class Ack(_Answer):
+    """Payload of `ack`: the base has committed the rows of some batches. They may leave the outbox."""
+
     journal: UUID
+    batches: Annotated[tuple[Digest, ...], Field(max_length=MAX_ACK_BATCHES)] = ()
+    """The batches. A digest names the exact rows: the number of a row would not, because a journal that was restored
+    from a backup, or cloned, has other rows under the same numbers."""
     seq: Count
-    """The highest number up to which the base has all rows, within the acknowledged batches. If the journal was
-    restored from a backup, the base may have other rows of these numbers: no row may leave the outbox because of it."""
-    received: tuple[Span, ...] = ()
-    """The numbers of all rows in the acknowledged batches."""
+    """The highest number up to which the base has all rows, within the acknowledged batches. For information only."""
     missing: tuple[Span, ...] = ()
-    """Numbers that did not arrive, although higher ones did. Only the lowest of them are listed."""
+    """Numbers that did not arrive, although higher ones did. Only the lowest are listed. For information only."""
+
+    def _signed_values(self) -> list[str]:
+        return ["ack", str(self.base), str(self.journal), *self.batches]
 
 
-class Refusal(Message):
+class Refusal(_Answer):
     """Payload of `ack`: the base cannot read a batch, so it has stored none of its rows."""
 
-    schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
-    refused: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
-    """The batch's `digest`."""
+    refused: Digest
+    """The batch."""
     reason: Text
+
+    def _signed_values(self) -> list[str]:
+        return ["refusal", str(self.base), self.refused]
+
+
+def device_key(secret: bytes, device: str) -> bytes:
+    """Derive the key that signs the answers to a device from the secret of the base station."""
+    return hmac.new(secret, f"anura/1 ack {device}".encode(), "sha256").digest()
 
 
 def batch(journal: UUID, floor: int, rows: Sequence[Row]) -> bytes:

@@ -7,11 +7,14 @@ from uuid import UUID
 from pydantic import Field
 
 from anura_edge.audio import ClockSource
-from anura_edge.events import Effort, EffortState, Event, Notice
+from anura_edge.events import Effort, EffortState, Event, Notice, default_analysis_id
 from anura_edge.wire.types import Code, Count, Kind, Message, Probability, Text, Utc
 
 MAX_CHANNEL = 65_534
 """A WAV file has at most 65,535 channels."""
+
+MAX_REPLACED = 1_000
+"""Analyses that one notice can replace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ class _Row(NumberedRow):
 
     recording: Code
     """Id of the recording: a hash of the content of a file, or a random id of a microphone's session."""
+    analysis: UUID
+    """Id of the analysis that made the row: random, new for each analysis of a file. Of the analyses of a recording by
+    one model exactly one counts."""
     recording_name: Text
     start_utc: Utc
     rate_hz: Annotated[int, Field(gt=0, le=1_000_000)]
@@ -89,25 +95,36 @@ class NoticeRow(NumberedRow):
     utc: Utc
     detail: Text
     recording: Code
+    replaced_by: Code = ""
+    """Of `withdrawn`: id of the other recording that was analysed in place of `recording`. Empty if it is the same."""
+    replaces: Annotated[tuple[UUID, ...], Field(max_length=MAX_REPLACED)] = ()
+    """Of `withdrawn`: the analyses that are no longer valid."""
+    analysis: UUID | None = None
+    """Of `withdrawn`: the analysis that replaces them."""
     amount: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
 Row = EventRow | EffortRow | NoticeRow
 
 
-def event_row(seq: int, event: Event, provenance: Provenance) -> EventRow:
-    """Return an event as a wire row."""
-    return EventRow(seq=seq, **_fields(event), **_fields(provenance))
+def event_row(seq: int, event: Event, provenance: Provenance, analysis: UUID | None = None) -> EventRow:
+    """Return an event as a wire row. Without `analysis` it is of the session of a microphone."""
+    return EventRow(seq=seq, **_analysis_fields(event, provenance, analysis))
 
 
-def effort_row(seq: int, effort: Effort, provenance: Provenance) -> EffortRow:
-    """Return effort as a wire row."""
-    return EffortRow(seq=seq, **_fields(effort), **_fields(provenance))
+def effort_row(seq: int, effort: Effort, provenance: Provenance, analysis: UUID | None = None) -> EffortRow:
+    """Return effort as a wire row. Without `analysis` it is of the session of a microphone."""
+    return EffortRow(seq=seq, **_analysis_fields(effort, provenance, analysis))
 
 
 def notice_row(seq: int, notice: Notice, provenance: Provenance) -> NoticeRow:
     """Return a notice as a wire row."""
     return NoticeRow(seq=seq, **_fields(notice), **_fields(provenance))
+
+
+def _analysis_fields(value: Event | Effort, provenance: Provenance, analysis: UUID | None) -> dict[str, Any]:
+    analysis = analysis or default_analysis_id(value.recording, provenance.model_sha256)
+    return {"analysis": analysis, **_fields(value), **_fields(provenance)}
 
 
 def _fields(value: Event | Effort | Notice | Provenance) -> dict[str, Any]:

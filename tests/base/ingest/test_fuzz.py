@@ -59,7 +59,8 @@ def batches(draw: st.DrawFn) -> tuple[str, bytes]:
         start = NOW + timedelta(minutes=seq)
         # Ids repeat with other numbers and devices, as when a card is read by two laptops.
         common = {**PROVENANCE, "seq": seq, "id": UUID(int=draw(st.integers(1, 8))), "recording": draw(recordings)}
-        of_recording = {**common, **RECORDING, "start_utc": start, "clock_source": draw(clocks)}
+        analysis = UUID(int=draw(st.integers(20, 22)))
+        of_recording = {**common, **RECORDING, "analysis": analysis, "start_utc": start, "clock_source": draw(clocks)}
         if kind == "event":
             position = {"onset_sample": seq, "offset_sample": seq + 1, "end_utc": start}
             rows.append(
@@ -140,7 +141,7 @@ def messages(draw: st.DrawFn) -> RawMessage:
 
 def outcome(connection: Connection, groups: list[list[RawMessage]]) -> tuple[Any, Any, Any]:
     """Return what is stored, acknowledged and refused when messages arrive in these groups."""
-    acknowledged: dict[tuple[str, UUID], set[int]] = defaultdict(set)
+    acknowledged: dict[tuple[str, UUID], set[str]] = defaultdict(set)
     refused, commands = [], []
     for group in groups:
         for topic, payload in ingest(connection, group):
@@ -151,8 +152,7 @@ def outcome(connection: Connection, groups: list[list[RawMessage]]) -> tuple[Any
             if isinstance(answer, Refusal):
                 refused.append((topic, answer.refused, answer.reason))
             if isinstance(answer, Ack):
-                numbers = {n for first, last in answer.received for n in range(first, last + 1)}
-                acknowledged[topic, answer.journal] |= numbers
+                acknowledged[topic, answer.journal] |= set(answer.batches)
     tables = {}
     for table in metadata.sorted_tables:
         columns = [column for column in table.columns if column.name not in ("arrival", "number")]

@@ -22,6 +22,7 @@ from anura_edge.errors import DeliveryError
 from anura_edge.events import Effort, Event
 from anura_edge.store.journal import Journal
 
+BASE = UUID(int=7)
 FORMS = {"event": wire.EventBatch, "effort": wire.EffortBatch, "notice": wire.NoticeBatch}
 
 
@@ -48,14 +49,14 @@ class FakeBase:
     def store(self, topic: str, payload: bytes) -> bytes:
         batch = FORMS[wire.parse_topic(topic)[2]].from_bytes(payload)
         if any(getattr(row, "label", "") == "BAD" for row in batch.rows):
-            return wire.Refusal(refused=wire.digest(payload), reason="BAD").to_bytes()
+            return wire.Refusal(base=BASE, refused=wire.digest(payload), reason="BAD").to_bytes()
         self.ids |= {row.id for row in batch.rows}
         self.progress = self.progress.add((row.seq for row in batch.rows), batch.floor)
         highest = max(row.seq for row in batch.rows)
         seq = min(self.progress.contiguous, highest)
-        received = tuple((row.seq, row.seq) for row in batch.rows)
         missing = self.progress.gaps_below(highest, 32)
-        return wire.Ack(journal=batch.journal, seq=seq, received=received, missing=missing).to_bytes()
+        digests = (wire.digest(payload),)
+        return wire.Ack(base=BASE, journal=batch.journal, batches=digests, seq=seq, missing=missing).to_bytes()
 
 
 fates = st.sampled_from(["arrives", "arrives", "arrives", "lost", "not answered", "twice", "no puback", "closed"])

@@ -18,13 +18,13 @@ def test_states_exclude_each_other(steps: list[tuple[str, set[int]]]) -> None:
         assert all(rows.may_publish(seq) != (seq in rows._sent or seq in rows._delivered) for seq in range(1, 21))
 
 
-def test_only_published_rows_are_within_spans() -> None:
+def test_only_published_rows_are_unacknowledged() -> None:
     rows = RowStates()
     rows.publish([3, 4])
     rows.resend([4])
-    assert rows.within([(1, 100)]) == {3, 4}
+    assert rows.unacknowledged(range(1, 101)) == {3, 4}
     rows.acknowledge([3])
-    assert rows.within([(1, 100)]) == {4}
+    assert rows.unacknowledged(range(1, 101)) == {4}
     assert rows.delivered == {3}
 
 

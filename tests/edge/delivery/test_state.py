@@ -42,7 +42,7 @@ from anura_edge.delivery.state import (
 )
 from anura_edge.wire.rows import event_row
 
-JOURNAL = UUID(int=1)
+JOURNAL, BASE = UUID(int=1), UUID(int=7)
 RESEND_S, KEEPALIVE_S = 30.0, 30
 ROW_BYTES = 100
 MAX_BATCH_ROWS = 40
@@ -145,15 +145,14 @@ class Simulation:
     def acknowledge(self, mid: int) -> None:
         batch = self.published[mid]
         self.receive(batch)
-        spans = tuple((seq, seq) for seq in batch.seqs)
-        self.on(wire.Ack(journal=JOURNAL, seq=0, received=spans))
+        self.on(wire.Ack(base=BASE, journal=JOURNAL, seq=0, batches=(batch.digest,)))
 
     def receive(self, batch: BatchPublished) -> None:
         self.acknowledged |= set(batch.seqs)
         self.dead_since_delivery = 0
 
     def refuse(self, mid: int) -> None:
-        self.on(wire.Refusal(refused=self.published[mid].digest, reason="bad"))
+        self.on(wire.Refusal(base=BASE, refused=self.published[mid].digest, reason="bad"))
 
 
 def simulate(rows: Rows, count: int, **settings: Any) -> Simulation:
@@ -186,7 +185,8 @@ def step(simulation: Simulation, name: str, pick: int, pause_s: float) -> None:
         case "closed":
             simulation.on(Closed("connection lost"))
         case "foreign":
-            simulation.on(wire.Ack(journal=UUID(int=2), seq=300, received=((1, 300),)))
+            batches = tuple(batch.digest for batch in simulation.published.values())
+            simulation.on(wire.Ack(base=BASE, journal=UUID(int=2), seq=300, batches=batches))
         case "other":
             simulation.on(OtherMessage())
         case "full":

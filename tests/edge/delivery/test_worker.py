@@ -28,6 +28,7 @@ from anura_edge.store.journal import Journal
 
 PROVENANCE = wire.Provenance("m", "1.0.0", "0" * 64, "c", "0.1.0")
 START = datetime(2025, 4, 12, 20, 30, tzinfo=UTC)
+BASE = UUID(int=7)
 
 
 FORMS = {"event": wire.EventBatch, "effort": wire.EffortBatch, "notice": wire.NoticeBatch}
@@ -80,7 +81,7 @@ class FakeBase:
             if self.messages - 1 == self._lose:
                 return
             if self.refuses_all or any(getattr(row, "label", "") == "BAD" for row in batch.rows):
-                refusal = wire.Refusal(refused=wire.digest(message.payload), reason="rows: not BAD")
+                refusal = wire.Refusal(base=BASE, refused=wire.digest(message.payload), reason="rows: not BAD")
                 client.publish(wire.topic(site, device, "ack"), refusal.to_bytes(), qos=1)
                 return
             self.progress = self.progress.add((row.seq for row in batch.rows), batch.floor)
@@ -89,9 +90,10 @@ class FakeBase:
             if self.acknowledge:
                 highest = max(row.seq for row in batch.rows)
                 ack = wire.Ack(
+                    base=BASE,
                     journal=batch.journal,
+                    batches=(wire.digest(message.payload),),
                     seq=0,
-                    received=tuple((row.seq, row.seq) for row in batch.rows),
                     missing=self.progress.gaps_below(highest, 32),
                 )
                 client.publish(wire.topic(site, device, "ack"), ack.to_bytes(), qos=1)
@@ -286,7 +288,7 @@ def test_foreign_or_early_acknowledgement_is_ignored(
     store_events(journal, 3)
     start_worker(broker.port)
     eventually(lambda: base.messages)
-    for ack in (wire.Ack(journal=uuid4(), seq=4).to_bytes(), b"{}", b"\xff", b""):
+    for ack in (wire.Ack(base=BASE, journal=uuid4(), seq=4).to_bytes(), b"{}", b"\xff", b""):
         base._client.publish("anura/v1/s/d/ack", ack, qos=1)
     store_events(journal, 1)  # rows 5 and 6, which the base claims to have before they are sent
     before = base.messages

@@ -151,7 +151,7 @@ def test_unknown_field_is_ignored(event_batch: dict[str, Any], key: str, value: 
 def test_other_major_version_is_refused(event_batch: dict[str, Any], message: type[Any], schema: object) -> None:
     journal = str(UUID(int=1))
     honest = {"journal": journal, "floor": 1, "rows": [], "state": "online", "seq": 1}
-    honest |= {"refused": "0" * 16, "reason": ""}
+    honest |= {"base": journal, "refused": "0" * 16, "reason": ""}
     honest |= {"utc": "2026-11-20T19:30:00Z", "app_version": "1", "model_sha256": "5f", "config_hash": "c0ffee"}
     honest |= {"every_s": 1, "uptime_s": 1, "running_s": 1, "analysed_s": 1, "dropped_s": 1}
     honest |= {"overruns": 1, "gaps": 1, "pending": 1}
@@ -249,8 +249,22 @@ def test_compressed_payload_has_its_own_content_type(payload: bytes) -> None:
 
 
 def test_answer_is_an_acknowledgement_or_a_refusal() -> None:
-    ack = wire.Ack(journal=uuid4(), seq=7, received=((9, 12),), missing=((8, 8),))
-    refusal = wire.Refusal(refused=wire.digest(b"{"), reason="payload: EOF")
+    ack = wire.Ack(base=uuid4(), journal=uuid4(), batches=(wire.digest(b"{}"),), seq=7, missing=((8, 8),))
+    refusal = wire.Refusal(base=uuid4(), refused=wire.digest(b"{"), reason="payload: EOF")
     assert [wire.parse_answer(each.to_bytes()) for each in (ack, refusal)] == [ack, refusal]
-    with pytest.raises(DeliveryError, match="journal"):
+    with pytest.raises(DeliveryError, match="base"):
         wire.parse_answer(b"{}")
+
+
+def test_only_the_device_key_makes_a_mac_and_each_field_that_matters_is_covered() -> None:
+    key = wire.device_key(b"secret", "swamp-1")
+    ack = wire.Ack(base=UUID(int=1), journal=UUID(int=2), batches=("0" * 16,), seq=7).signed(key)
+    refusal = wire.Refusal(base=UUID(int=1), refused="0" * 16, reason="bad").signed(key)
+    for answer in (ack, refusal):
+        assert type(answer).from_bytes(answer.to_bytes()).is_signed(key)
+        assert not answer.is_signed(wire.device_key(b"secret", "swamp-2"))
+        assert not answer.model_copy(update={"mac": None}).is_signed(key)
+        assert not answer.model_copy(update={"base": UUID(int=9)}).is_signed(key)
+    assert not ack.model_copy(update={"batches": ("1" * 16,)}).is_signed(key)
+    assert not ack.model_copy(update={"journal": UUID(int=9)}).is_signed(key)
+    assert not refusal.model_copy(update={"refused": "1" * 16}).is_signed(key)
