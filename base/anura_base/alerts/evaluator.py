@@ -22,6 +22,7 @@ from anura_base.alerts.engine import changed_conditions, deduplicate
 from anura_base.analysis.effort import analysed_hours_by_night
 from anura_base.analysis.nights import night_date
 from anura_base.analysis.sites import all_sites
+from anura_base.analysis.verdicts import IS_AS_REPORTED, JUDGED_EVENTS
 from anura_base.config.alerts import AlertSettings, CallRule, EffortLow
 from anura_base.config.settings import Site
 from anura_base.db.engine import root_cause, write_transaction
@@ -161,9 +162,11 @@ def _last_calls(
     """Return the time of the last call of each (site, species), among reliable events up to an arrival number."""
     found = {}
     for site, species in pairs:
-        query = select(func.max(events.c.start_utc)).where(
+        query = select(func.max(events.c.start_utc)).select_from(JUDGED_EVENTS)
+        query = query.where(
             events.c.site == site,
             events.c.scientific_name == species,
+            IS_AS_REPORTED,
             ~unknown_clock(events),
             events.c.is_reliable,
             events.c.arrival <= before_arrival,

@@ -10,7 +10,7 @@ from anura_base.analysis import heatmaps
 from anura_base.analysis.anomaly_rules import HISTORY_NIGHTS, RULES, Anomaly, AnomalyKind, SiteNights
 from anura_base.analysis.heatmaps import CallsAndEffort
 from anura_base.analysis.nights import night
-from anura_base.analysis.rollup_tables import species_of
+from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, is_counted
 from anura_base.config.settings import Site
 from anura_base.db.schema import events, unknown_clock
 
@@ -44,11 +44,14 @@ def _with_probability(connection: Connection, sites: Mapping[str, Site], found: 
         return found
     period, c = night(sites[found.site], found.evening), events.c
     best = connection.scalar(
-        select(func.max(c.p_peak)).where(
+        select(func.max(c.p_peak))
+        .select_from(JUDGED_EVENTS)
+        .where(
             c.site == found.site,
             c.start_utc >= period.begin_utc,
             c.start_utc < period.end_utc,
-            species_of(events) == found.species,
+            COUNTED_SPECIES.in_([found.species]),
+            is_counted(),
             ~unknown_clock(events),
         )
     )

@@ -97,24 +97,28 @@ def _all_nights(sites: Mapping[str, Site], first: date, last: date) -> Iterable[
     return ((name, night) for name, site in sites.items() for night in nights(site, first, last))
 
 
-def species_by_night(connection: Connection, ranges: Sequence[SlotRange]) -> Grid:
-    """Return the rate of each species in each night, of all sites together."""
-    return _species_grid(connection, ranges, hourly=False)
+def species_by_night(connection: Connection, ranges: Sequence[SlotRange], *, confirmed: bool = False) -> Grid:
+    """Return the rate of each species in each night, of all sites together. `confirmed`: only of confirmed calls."""
+    return _species_grid(connection, ranges, hourly=False, confirmed=confirmed)
 
 
-def species_by_hour(connection: Connection, ranges: Sequence[SlotRange], hours: range) -> Grid:
-    """Return the rate of each species in each hour, over all nights and sites."""
-    grid = _species_grid(connection, ranges, hourly=True)
+def species_by_hour(
+    connection: Connection, ranges: Sequence[SlotRange], hours: range, *, confirmed: bool = False
+) -> Grid:
+    """Return the rate of each species in each hour, over all nights and sites. `confirmed`: only of confirmed calls."""
+    grid = _species_grid(connection, ranges, hourly=True, confirmed=confirmed)
     rows = {name: {h: cells.get(h, Cell(0, 0.0)) for h in hours} for name, cells in grid.rows.items()}
     return Grid(hours, rows, {h: grid.hours.get(h, 0.0) for h in hours})
 
 
-def site_by_night(connection: Connection, ranges: Sequence[SlotRange], species: str) -> Grid:
-    """Return the rate of one species at each site in each night."""
+def site_by_night(
+    connection: Connection, ranges: Sequence[SlotRange], species: str, *, confirmed: bool = False
+) -> Grid:
+    """Return the rate of one species at each site in each night. `confirmed`: only of confirmed calls."""
     if not ranges:
         return Grid((), {}, {})
     spans = _as_table(ranges)
-    calls = _calls(connection, spans, call_slots.c.site, hourly=False, species=species)
+    calls = _calls(connection, spans, call_slots.c.site, hourly=False, confirmed=confirmed, species=species)
     analysed = _analysed_hours(connection, spans, hourly=False)
     columns = _night_columns(ranges)
     rows = {
@@ -142,17 +146,18 @@ def calls_and_effort(connection: Connection, ranges: Sequence[SlotRange]) -> Cal
     found = []
     for table, kind, amount in ((call_slots, "species", "calls"), (effort_slots, "state", "seconds")):
         keys = table.c.site, table.c[kind], table.c.model_sha256, spans.c.zero
-        query = _join(spans, table).add_columns(*keys, func.sum(table.c[amount])).group_by(*keys)
+        query = _join(spans, table).add_columns(*keys, func.sum(table.c[amount])).where(table.c[amount] > 0)
+        query = query.group_by(*keys)
         found.append({tuple(key): total for *key, total in connection.execute(query)})
     calls, seconds = found
     return CallsAndEffort(calls, {key: total / S_PER_HOUR for key, total in seconds.items()})
 
 
-def _species_grid(connection: Connection, ranges: Sequence[SlotRange], *, hourly: bool) -> Grid:
+def _species_grid(connection: Connection, ranges: Sequence[SlotRange], *, hourly: bool, confirmed: bool) -> Grid:
     if not ranges:
         return Grid((), {}, {})
     spans = _as_table(ranges)
-    calls = _calls(connection, spans, call_slots.c.species, hourly=hourly)
+    calls = _calls(connection, spans, call_slots.c.species, hourly=hourly, confirmed=confirmed)
     hours = _hours_of_all_sites(_analysed_hours(connection, spans, hourly=hourly))
     columns = sorted(hours) if hourly else _night_columns(ranges)
     rows = {
@@ -167,11 +172,19 @@ def _night_columns(ranges: Sequence[SlotRange]) -> list[int]:
 
 
 def _calls(
-    connection: Connection, spans: CTE, row: ColumnElement[str], *, hourly: bool, species: str | None = None
+    connection: Connection,
+    spans: CTE,
+    row: ColumnElement[str],
+    *,
+    hourly: bool,
+    confirmed: bool,
+    species: str | None = None,
 ) -> dict[str, dict[int, int]]:
     """Return the number of calls, by the value of `row` (site or species) and by column."""
     number = _column(spans, call_slots, hourly=hourly)
-    query = _join(spans, call_slots).add_columns(row, number, func.sum(call_slots.c.calls)).group_by(row, number)
+    amount = call_slots.c.confirmed if confirmed else call_slots.c.calls
+    query = _join(spans, call_slots).add_columns(row, number, func.sum(amount)).where(amount > 0)
+    query = query.group_by(row, number)
     if species is not None:
         query = query.where(call_slots.c.species == species)
     calls: dict[str, dict[int, int]] = defaultdict(dict)

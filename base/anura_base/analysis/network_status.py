@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from anura_base.analysis.devices import health_with_staleness
 from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN, S_PER_HOUR
+from anura_base.analysis.verdicts import JUDGED_EVENTS, is_counted
 from anura_base.config.settings import Site
 from anura_base.db.queries import missing_row_counts
 from anura_base.db.schema import devices, effort, events, unknown_clock
@@ -92,9 +93,8 @@ def _calls(
 ) -> tuple[dict[DeviceKey, int], dict[DeviceKey, float]]:
     """Return the number of calls of each device, and their mean level in dBFS."""
     c = events.c
-    query = select(c.site, c.device, func.count(), func.avg(c.level_dbfs)).where(
-        c.site.in_(sites), c.start_utc >= since, ~unknown_clock(events)
-    )
+    query = select(c.site, c.device, func.count(), func.avg(c.level_dbfs)).select_from(JUDGED_EVENTS)
+    query = query.where(c.site.in_(sites), c.start_utc >= since, ~unknown_clock(events), is_counted())
     counts: dict[DeviceKey, int] = {}
     levels: dict[DeviceKey, float] = {}
     for site, device, count, level in connection.execute(query.group_by(c.site, c.device)):

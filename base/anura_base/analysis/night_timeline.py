@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN, S_PER_HOUR
 from anura_base.analysis.nights import Night
-from anura_base.analysis.rollup_tables import species_of
+from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, is_counted
 from anura_base.db.schema import effort, events, unknown_clock
 from anura_edge.events import EffortState
 
@@ -56,12 +56,12 @@ class NightTimeline:
     """How long at least one device analysed audio."""
 
 
-def read_timeline(connection: Connection, site: str, night: Night) -> NightTimeline:
-    """Read the calls and the effort of a night of a site."""
+def read_timeline(connection: Connection, site: str, night: Night, *, confirmed: bool = False) -> NightTimeline:
+    """Read the calls and the effort of a night of a site. `confirmed`: only the confirmed calls."""
     states = _effort(connection, site, night)
     analysed = merge_intervals(span for device in states.values() for span in device.get(EffortState.ANALYSED, ()))
     calls: dict[str, list[Interval]] = defaultdict(list)
-    for name, start, end in _calls(connection, site, night):
+    for name, start, end in _calls(connection, site, night, confirmed=confirmed):
         calls[name].append((start.timestamp(), end.timestamp()))
     species = [_species(name, spans, analysed) for name, spans in calls.items()]
     on = [spans for device in states.values() for state, spans in device.items() if state != EffortState.OFF]
@@ -126,11 +126,13 @@ def _species(name: str, calls: Sequence[Interval], analysed: Sequence[Interval])
     return SpeciesTimeline(name, len(calls), merged, calling_index(merged, analysed))
 
 
-def _calls(connection: Connection, site: str, night: Night) -> Iterator[tuple[str, datetime, datetime]]:
+def _calls(
+    connection: Connection, site: str, night: Night, *, confirmed: bool
+) -> Iterator[tuple[str, datetime, datetime]]:
     c = events.c
-    query = select(species_of(events), c.start_utc, c.end_utc).where(
-        c.site == site, c.start_utc >= night.begin_utc, c.start_utc < night.end_utc, ~unknown_clock(events)
-    )
+    within = c.site == site, c.start_utc >= night.begin_utc, c.start_utc < night.end_utc, ~unknown_clock(events)
+    query = select(COUNTED_SPECIES, c.start_utc, c.end_utc).select_from(JUDGED_EVENTS)
+    query = query.where(*within, is_counted(confirmed=confirmed))
     latest = night.end_utc + timedelta(hours=1)  # a call of an absurd length ends here
     return ((name, start, min(max(start, end), latest)) for name, start, end in connection.execute(query))
 

@@ -13,12 +13,34 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Integer, Select, delete, func, insert, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Select,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN
 from anura_base.analysis.nights import SLOT_S, slot
 from anura_base.analysis.rollup_tables import call_slots, effort_slots, species_of, stale_days
+from anura_base.analysis.verdicts import (
+    COUNTED_SPECIES,
+    IS_AS_REPORTED,
+    IS_RELABELLED,
+    JUDGED_EVENTS,
+    Verdict,
+    reviews,
+)
 from anura_base.db.engine import root_cause, write_transaction
 from anura_base.db.schema import effort, events, unknown_clock
 
@@ -112,10 +134,19 @@ def _compute_day(connection: Connection, site: str, first: datetime) -> None:
 def _call_sums(dialect: str, site: str, first: datetime, end: datetime) -> Select[Any]:
     c = events.c
     quarter = literal_column(_QUARTER[dialect], Integer)
-    keys = c.site, slot(first) + quarter, species_of(events), c.model_sha256
-    query = select(*(key.label(f"k{n}") for n, key in enumerate(keys)), func.count())
     within = c.site == site, c.start_utc >= first, c.start_utc < end, ~unknown_clock(events)
-    return query.where(*within).group_by(*(text(f"k{n}") for n in range(len(keys))))
+
+    def calls(species: ColumnElement[str], counts: ColumnElement[int], confirmed: ColumnElement[int]) -> Select[Any]:
+        columns = c.site, (slot(first) + quarter).label("slot"), species.label("species"), c.model_sha256
+        query = select(*columns, counts.label("calls"), confirmed.label("confirmed"))
+        return query.select_from(JUDGED_EVENTS).where(*within)
+
+    is_confirmed = case((reviews.c.verdict == Verdict.CONFIRMED, 1), else_=0)
+    reported = calls(species_of(events), case((IS_AS_REPORTED, 1), else_=0), is_confirmed)
+    relabelled = calls(COUNTED_SPECIES, literal(1), literal(1)).where(IS_RELABELLED)
+    rows = union_all(reported, relabelled).subquery()
+    keys = [rows.c[name] for name in ("site", "slot", "species", "model_sha256")]
+    return select(*keys, func.sum(rows.c.calls), func.sum(rows.c.confirmed)).group_by(*keys)
 
 
 def _effort_sums(connection: Connection, site: str, first: datetime, end: datetime) -> EffortSums:

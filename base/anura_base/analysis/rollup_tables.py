@@ -12,9 +12,14 @@ call_slots = Table(
     Column("species", Text, primary_key=True),
     Column("model_sha256", Text, primary_key=True),
     Column("calls", Integer, nullable=False),
+    Column("confirmed", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
-"""Calls that began in a slot, of all devices of a site. `species` is the result of `species_of`."""
+"""Calls that began in a slot, of all devices of a site. `verdicts` defines which of them count, and as which species.
+
+`confirmed` is the number of calls whose species a person confirmed or named. A species that the model reported and
+people rejected has a row with 0 calls.
+"""
 
 effort_slots = Table(
     "effort_by_slot",

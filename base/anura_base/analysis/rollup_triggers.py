@@ -1,10 +1,14 @@
-"""Triggers that mark the days of a site whose sums are out of date, whenever a row is added, corrected or removed."""
+"""Triggers that mark the days of a site whose sums are out of date.
+
+They do so whenever a row is added, corrected or removed, and whenever a call is reviewed.
+"""
 
 from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from anura_base.analysis.reviews import name_relabelled
 from anura_base.db.engine import root_cause, write_transaction
 from anura_edge.errors import JournalError
 
@@ -42,6 +46,14 @@ def _install(engine: Engine) -> None:
                     connection.execute(text(statement))
             if f"{table}_changed_insert" not in existing:
                 connection.execute(text(f"{_mark(engine.dialect.name, table, table)} FROM {table}"))
+        mark = _mark(engine.dialect.name, "events", "events")
+        for statement in _TRIGGER[engine.dialect.name](
+            "reviews", "insert", f"{mark} FROM events WHERE events.id = NEW.event_id;"
+        ):
+            connection.execute(text(statement))
+        if "reviews_changed_insert" not in existing:
+            name_relabelled(connection)
+            connection.execute(text(f"{mark} FROM events WHERE events.id IN (SELECT event_id FROM reviews)"))
 
 
 def _remove_old_version(connection: Connection, existing: set[str]) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row
 
 from anura_base.analysis.nights import night_date
-from anura_base.analysis.reviews import Verdict
+from anura_base.analysis.verdicts import Verdict
 from anura_base.config.settings import Site
 from anura_base.exchange.spreadsheet import Cell, csv_text
 

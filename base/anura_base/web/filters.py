@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
 
-from fastapi import HTTPException
+from fastapi import HTTPException, Query
 from sqlalchemy import Connection, select
 
 from anura_base.analysis.heatmaps import MAX_NIGHTS
@@ -21,6 +22,12 @@ RECORDING_STATES = (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPE
 
 DEFAULT_NIGHTS = 30
 """Number of nights on a page without a filter."""
+
+
+ConfirmedOnly = Annotated[
+    bool, Query(description="Only calls whose species a person confirmed or named. Rejected calls never count.")
+]
+"""The filter by verdict, which pages, exports and the API share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,7 @@ def parse_date(name: str, text: str) -> date | None:
     return found
 
 
-def list_species(connection: Connection) -> Sequence[str]:
-    """Return the species of all calls, sorted by name."""
-    return connection.scalars(select(call_slots.c.species).distinct().order_by(call_slots.c.species)).all()
+def list_species(connection: Connection, *, rejected: bool = False) -> Sequence[str]:
+    """Return the species of all calls that count, sorted by name. `rejected`: also those without such a call."""
+    query = select(call_slots.c.species).distinct().order_by(call_slots.c.species)
+    return connection.scalars(query if rejected else query.where(call_slots.c.calls > 0)).all()

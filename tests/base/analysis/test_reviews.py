@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 
 from anura_base.analysis import reviews
-from anura_base.analysis.reviews import Precision, ReviewOrder, Verdict
-from anura_base.analysis.reviews import reviews as table
+from anura_base.analysis.reviews import ReviewOrder
+from anura_base.analysis.verdicts import Verdict
+from anura_base.analysis.verdicts import reviews as table
 from anura_base.config.settings import Site
 from anura_base.db.schema import events
 from anura_base.exchange.training_set import training_zip
@@ -55,10 +56,10 @@ def test_queue_contains_events_without_a_review(engine: Engine) -> None:
     review(engine, high, Verdict.CONFIRMED)
     assert next_id(engine, ReviewOrder.HIGHEST) == middle
     for _ in range(5):
-        assert next_id(engine, ReviewOrder.ANY) in {low, middle}
+        assert next_id(engine, ReviewOrder.RANDOM) in {low, middle}
     review(engine, middle, Verdict.REJECTED)
     review(engine, low, Verdict.RELABELLED, "PHYCUV")
-    assert next_id(engine, ReviewOrder.ANY) is None
+    assert next_id(engine, ReviewOrder.RANDOM) is None
 
 
 def test_undone_review_is_stored_and_event_is_queued_again(engine: Engine) -> None:
@@ -81,21 +82,6 @@ def test_queue_of_one_site_and_of_a_label_without_name(engine: Engine) -> None:
     assert next_id(engine, ReviewOrder.HIGHEST, site="fen") == there
     assert next_id(engine, ReviewOrder.HIGHEST, "X1") == nameless
     assert next_id(engine, ReviewOrder.HIGHEST, "Nobody") is None
-
-
-def test_precision_counts_current_reviews_by_threshold(engine: Engine) -> None:
-    ids = put(engine, 0.35, 0.55, 0.75, 0.92)
-    for event, verdict in zip(ids, ("rejected", "relabelled", "confirmed", "confirmed"), strict=True):
-        review(engine, event, Verdict(verdict), "PHYCUV")
-    with engine.connect() as connection:
-        found = {row.threshold: (row.reviewed, row.right) for row in reviews.precisions(connection, "Boana faber")}
-    assert found == {0.3: (4, 2), 0.5: (3, 2), 0.6: (2, 2), 0.7: (2, 2), 0.8: (1, 1), 0.9: (1, 1)}
-
-
-@pytest.mark.parametrize(("right", "low", "high"), [(0, 0.0, 0.278), (5, 0.237, 0.763), (10, 0.722, 1.0)])
-def test_precision_interval_is_wilsons(right: int, low: float, high: float) -> None:
-    # For 5 of 10 the textbook has 0.237 to 0.763.
-    assert Precision(0.5, 10, right).interval == pytest.approx((low, high), abs=1e-3)
 
 
 def test_training_set_is_readable_by_the_trainer(engine: Engine, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from anura_base.analysis.nights import Night, night
 from anura_base.config.settings import Site
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.charts.time_axis import TimeAxis
-from anura_base.web.filters import latest_night, latest_night_of_site, parse_date
+from anura_base.web.filters import ConfirmedOnly, latest_night, latest_night_of_site, parse_date
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_edge.events import EffortState
@@ -28,6 +28,7 @@ def night_page(
     configured_sites: ConfiguredSites,
     site: Annotated[str, Query(max_length=64)] = "",
     evening: Annotated[str, Query(max_length=20)] = "",
+    confirmed: ConfirmedOnly = False,
 ) -> HTMLResponse:
     """Show a night of a site, by default the latest night of the first site."""
     requested = parse_date("evening", evening)
@@ -40,11 +41,12 @@ def night_page(
             raise HTTPException(404, f"there is no site {name}; the sites are: {', '.join(sites)}")
         day = requested or latest_night_of_site(connection, name, sites[name]) or latest_night(connection, sites)
         found = _night(sites[name], day)
-        timeline = read_timeline(connection, name, found)
+        timeline = read_timeline(connection, name, found, confirmed=confirmed)
     values = {
         "name": name,
         "site": sites[name],
         "night": found,
+        "confirmed": confirmed,
         "axis": TimeAxis(timeline.begin, timeline.end, sites[name].zone),
         "index_s": INDEX_S,
         "state_hours": _state_hours(timeline),

@@ -1,18 +1,21 @@
 """The page Review: a queue of calls without a review."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from anura_base.access.roles import Role
 from anura_base.analysis import reviews
-from anura_base.analysis.reviews import ReviewOrder, Verdict
+from anura_base.analysis.precision import estimate_precision
+from anura_base.analysis.reviews import ReviewOrder
+from anura_base.analysis.verdicts import Verdict
 from anura_base.clips.view import clip_views, spectrogram_layout
 from anura_base.config.settings import Site
 from anura_base.db.engine import write_transaction
@@ -26,7 +29,7 @@ from anura_base.web.templating import root_of
 
 MAX_SKIPPED = 50
 
-ORDERS = {"any": "random", "highest": "highest first", "lowest": "lowest first"}
+ORDERS = {"random": "random", "highest": "highest first", "lowest": "lowest first"}
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 """A valid species code, on the wire and in a training set."""
@@ -39,7 +42,7 @@ class ReviewQueue:
         self,
         species: Annotated[str, Query(max_length=600)] = "",
         site: Annotated[str, Query(max_length=64)] = "",
-        order: ReviewOrder = ReviewOrder.ANY,
+        order: ReviewOrder = ReviewOrder.RANDOM,
         event: UUID | None = None,
         skip: Annotated[list[UUID] | None, Query()] = None,
     ) -> None:
@@ -97,9 +100,9 @@ def review(
     if verdict is Verdict.RELABELLED and not _CODE.fullmatch(label):
         raise HTTPException(422, f"label: {label[:40]!r} is not a code; use 1 to 32 letters, digits, - or _")
     with write_transaction(engine) as connection:
-        if reviews.find_event(connection, event_id) is None:
-            raise HTTPException(404, f"there is no call {event_id}; its device may have withdrawn it")
-        reviews.add_review(connection, event_id, reviewer.name, verdict, label)
+        _find_event(connection, event_id)
+        drawn_from = _drawn_from(connection, queue, event_id)
+        reviews.add_review(connection, event_id, reviewer.name, verdict, label, drawn_from)
     return _redirect(request, queue.address_with_skipped())
 
 
@@ -126,11 +129,35 @@ def _redirect(request: Request, address: str) -> RedirectResponse:
     return RedirectResponse(f"{root_of(request)}/{address}", 303)
 
 
+def _find_event(connection: Connection, event_id: UUID) -> Row[Any]:
+    found = reviews.find_event(connection, event_id)
+    if found is None:
+        raise HTTPException(404, f"there is no call {event_id}; its device may have withdrawn it")
+    return found
+
+
+def _drawn_from(connection: Connection, queue: ReviewQueue, event_id: UUID) -> str | None:
+    """Return the site from which a call was drawn at random, None if it was found in another way."""
+    if queue.order is not ReviewOrder.RANDOM:
+        return None
+    drawn = reviews.next_event(connection, queue.species, queue.site, queue.order, queue.skip)
+    return queue.site if drawn and drawn.id == event_id else None
+
+
+def _select_event(connection: Connection, queue: ReviewQueue, all_species: Sequence[str]) -> Row[Any] | None:
+    """Return the call to show. The filters of the queue become those of the call, if the address names one."""
+    if queue.event is None:
+        queue.species = queue.species or (all_species[0] if all_species else "")
+        return reviews.next_event(connection, queue.species, queue.site, queue.order, queue.skip)
+    event = _find_event(connection, queue.event)
+    queue.species = event.scientific_name or event.label
+    queue.site = queue.site if queue.site == event.site else ""
+    return event
+
+
 def _read(connection: Connection, sites: dict[str, Site], queue: ReviewQueue, reviewer: str) -> dict[str, Any]:
-    species = list_species(connection)
-    queue.species = queue.species or (species[0] if species else "")
-    event = reviews.find_event(connection, queue.event) if queue.event else None
-    event = event or reviews.next_event(connection, queue.species, queue.site, queue.order, queue.skip)
+    species = list_species(connection, rejected=True)
+    event = _select_event(connection, queue, species)
     clip = clip_views(connection, [event]).get(event.id) if event else None
     return {
         "clip": clip,
@@ -142,5 +169,5 @@ def _read(connection: Connection, sites: dict[str, Site], queue: ReviewQueue, re
         "zone": sites[event.site].zone if event and event.site in sites else "UTC",
         "labels": reviews.known_labels(connection),
         "last": reviews.latest_review(connection, reviewer),
-        "precisions": reviews.precisions(connection, queue.species),
+        "estimate": estimate_precision(connection, queue.species, queue.site),
     }

@@ -20,7 +20,7 @@ from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.charts.colour_scale import colour_scale
 from anura_base.web.charts.heatmap_columns import ColumnView, column_heads, local_hour
 from anura_base.web.charts.line_chart import line_chart
-from anura_base.web.filters import NightRange, list_species, parse_date, select_nights, select_sites
+from anura_base.web.filters import ConfirmedOnly, NightRange, list_species, parse_date, select_nights, select_sites
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_base.web.templating import root_of
@@ -38,6 +38,7 @@ class SpeciesFilters:
     species: Annotated[str, Query(max_length=600)] = ""
     first: Annotated[str, Query(max_length=20)] = ""
     last: Annotated[str, Query(max_length=20)] = ""
+    confirmed: ConfirmedOnly = False
 
     @property
     def rows_are_sites(self) -> bool:
@@ -105,15 +106,16 @@ def _read(connection: Connection, all_sites: Mapping[str, Site], filters: Specie
     if filters.view is ColumnView.NIGHT:
         ranges = heatmaps.night_ranges(sites, span.first, span.last)
         if filters.species:
-            grid = heatmaps.site_by_night(connection, ranges, filters.species)
+            grid = heatmaps.site_by_night(connection, ranges, filters.species, confirmed=filters.confirmed)
         else:
-            grid = heatmaps.species_by_night(connection, ranges)
+            grid = heatmaps.species_by_night(connection, ranges, confirmed=filters.confirmed)
     elif filters.view is ColumnView.SUNSET:
         ranges = heatmaps.sunset_ranges(sites, span.first, span.last)
         without_sunset = len(sites) * span.nights - len(ranges)
-        grid = heatmaps.species_by_hour(connection, ranges, SUN_HOURS)
+        grid = heatmaps.species_by_hour(connection, ranges, SUN_HOURS, confirmed=filters.confirmed)
     else:
-        grid = heatmaps.species_by_hour(connection, heatmaps.clock_ranges(sites, span.first, span.last), range(24))
+        ranges = heatmaps.clock_ranges(sites, span.first, span.last)
+        grid = heatmaps.species_by_hour(connection, ranges, range(24), confirmed=filters.confirmed)
     if filters.species and filters.view is not ColumnView.NIGHT:
         grid = replace(grid, rows={name: cells for name, cells in grid.rows.items() if name == filters.species})
     return SpeciesRates(grid, sites, span, without_sunset)
@@ -122,6 +124,8 @@ def _read(connection: Connection, all_sites: Mapping[str, Site], filters: Specie
 def _links(root: str, result: SpeciesRates, filters: SpeciesFilters) -> dict[str, Any]:
     """Return the links of rows, of columns, and of the CSV table."""
     nights: dict[str, Any] = {"first": result.span.first, "last": result.span.last, "site": filters.site or []}
+    if filters.confirmed:
+        nights["confirmed"] = "true"
 
     def row_link(name: str) -> str:
         if filters.rows_are_sites:

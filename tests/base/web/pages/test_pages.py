@@ -18,9 +18,9 @@ from sqlalchemy import Engine, func, insert, select, update
 from support import eventually, free_port
 
 from anura_base.analysis import rollup
-from anura_base.analysis.reviews import reviews
 from anura_base.analysis.rollup_tables import call_slots, stale_days
 from anura_base.analysis.rollup_triggers import install_triggers
+from anura_base.analysis.verdicts import reviews
 from anura_base.config.settings import Site
 from anura_base.db.engine import open_database
 from anura_base.db.schema import devices, effort, events, health
@@ -237,7 +237,7 @@ def test_network_shows_each_device_and_a_map(station, open_page) -> None:  # noq
 
 def test_keys_confirm_reject_relabel_and_undo(station, engine: Engine, open_page) -> None:  # noqa: ANN001
     page = open_page("about:blank")
-    page.show(station.url + "review?species=Hyla+cinerea&order=highest")
+    page.show(station.url + "review?species=Hyla+cinerea&order=random")
 
     def press(key: str, code: int) -> None:
         for kind in ("keyDown", "keyUp"):

@@ -1,0 +1,86 @@
+"""Verdicts of people on events, and what an event counts as.
+
+Every sum, page, export and answer uses these definitions. A rejected call does not count. A relabelled call counts
+under its new name. The last review of an event is its verdict; `undone` takes the review before back.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import Column, ColumnElement, Index, Table, Text, Uuid, and_, case, func, or_, select
+
+from anura_base.analysis.rollup_tables import species_of
+from anura_base.db.schema import ArrivalNumber, UtcDateTime, events, metadata
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("number", ArrivalNumber, primary_key=True, autoincrement=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("reviewed_utc", UtcDateTime, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("label", Text, nullable=False),  # the species that calls, for the verdict `relabelled`; else empty
+    Column("scientific_name", Text, nullable=False, server_default=""),  # of that label; empty if it is not known
+    # The site from which the event was drawn at random, empty for all sites. NULL if it was not drawn at random.
+    Column("drawn_from", Text),
+    Index("reviews_by_event", "event_id"),
+    sqlite_autoincrement=True,
+)
+"""All reviews. A review is never changed, so its reviewer and time are never lost."""
+
+
+class Verdict(StrEnum):
+    """A person's verdict on an event."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    """No frog calls there."""
+    RELABELLED = "relabelled"
+    """Another species calls there."""
+    UNDONE = "undone"
+
+
+_other = reviews.alias("other_reviews")
+_last = select(func.max(_other.c.number)).where(_other.c.event_id == reviews.c.event_id).correlate(reviews)
+
+IS_CURRENT = and_(reviews.c.number == _last.scalar_subquery(), reviews.c.verdict != Verdict.UNDONE)
+"""Whether a review is the one that counts for its event."""
+
+_of_event = and_(reviews.c.event_id == events.c.id, IS_CURRENT)
+
+JUDGED_EVENTS = events.outerjoin(reviews, _of_event)
+"""Every event with the review that counts. Without one, the columns of `reviews` are NULL."""
+
+REVIEWED_EVENTS = reviews.join(events, _of_event)
+"""The events with a review that counts, and that review."""
+
+VERDICT_COLUMNS = (
+    reviews.c.verdict,
+    reviews.c.label.label("new_label"),
+    reviews.c.scientific_name.label("new_name"),
+    reviews.c.reviewer,
+    reviews.c.reviewed_utc,
+)
+"""The verdict of an event, as its row shows it. They are NULL without a verdict."""
+
+IS_RELABELLED = reviews.c.verdict == Verdict.RELABELLED
+
+IS_AS_REPORTED = or_(reviews.c.verdict.is_(None), reviews.c.verdict == Verdict.CONFIRMED)
+"""Whether an event of JUDGED_EVENTS counts under the model's name."""
+
+COUNTED_SPECIES: ColumnElement[str] = case(
+    (and_(IS_RELABELLED, reviews.c.scientific_name != ""), reviews.c.scientific_name),
+    (IS_RELABELLED, reviews.c.label),
+    else_=species_of(events),
+)
+"""The species that an event of JUDGED_EVENTS counts as: the scientific name, or the label if there is no name."""
+
+
+def is_counted(*, confirmed: bool = False) -> ColumnElement[bool]:
+    """Return the condition for events of JUDGED_EVENTS that count.
+
+    `confirmed` selects only those whose species a person confirmed or named.
+    """
+    if confirmed:
+        return reviews.c.verdict.in_([Verdict.CONFIRMED, Verdict.RELABELLED])
+    return or_(reviews.c.verdict.is_(None), reviews.c.verdict != Verdict.REJECTED)
