@@ -1,16 +1,19 @@
 """The commands `anura-base backup`, `restore` and `export`."""
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from anura_base.cli.options import ConfigFile, Database, new_file, open_engine
+from anura_base.cli.options import ConfigFile, Database, open_engine, open_new_engine
 from anura_base.config.settings import load
 from anura_base.exchange.backup import back_up
 from anura_base.exchange.backup import restore as restore_backup
 from anura_base.exchange.export import EXPORTS
 from anura_base.exchange.export import export as export_parts
+from anura_base.exchange.new_file import create_file
 from anura_edge.errors import ConfigError
 
 
@@ -37,7 +40,7 @@ def restore(
 
     Example: anura-base restore 2026-06-15.db --database postgresql+psycopg://anura@db/anura
     """
-    with open_engine(config_file, database) as engine:
+    with open_new_engine(config_file, database) as engine:
         rows = restore_backup(file, engine)
     typer.echo(f"{rows:,} rows from {file}")
 
@@ -56,7 +59,8 @@ def export(
         raise ConfigError(f"there is no format {form!r}; the formats are {', '.join(EXPORTS)}")
     sites = load(config_file, database, None, None).sites
     rows = 0
-    with open_engine(config_file, database) as engine, new_file(out) as output:
+    output_file = create_file(out) if out else nullcontext(sys.stdout.buffer)
+    with open_engine(config_file, database) as engine, output_file as output:
         for part in export_parts(engine, form, sites):
             output.write(part.data)
             rows += part.rows

@@ -1,17 +1,17 @@
 """Options that several commands share, and the database that they select."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.config.settings import load
-from anura_base.db.engine import open_database, write_transaction
-from anura_edge.errors import ConfigError
+from anura_base.db.engine import open_database, open_existing_database, root_cause, write_transaction
+from anura_edge.errors import JournalError
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file of the base station (YAML).")]
 Database = Annotated[
@@ -26,32 +26,41 @@ WebAddress = typer.Option(metavar="HOST:PORT", help="Address of the web pages. P
 
 @contextmanager
 def open_engine(config_file: Path | None, database: str | None) -> Iterator[Engine]:
-    """Open the base station's database. A base station may use it at the same time."""
-    engine = open_database(load(config_file, database, None, None).database_url())
+    """Open the base station's existing database. A base station may use it at the same time.
+
+    Raises ConfigError if it does not exist yet, or is another program's.
+    """
+    with _disposing(open_existing_database(load(config_file, database, None, None).database_url())) as engine:
+        yield engine
+
+
+@contextmanager
+def open_new_engine(config_file: Path | None, database: str | None) -> Iterator[Engine]:
+    """Open the base station's database, or create it."""
+    with _disposing(open_database(load(config_file, database, None, None).database_url())) as engine:
+        yield engine
+
+
+@contextmanager
+def _disposing(engine: Engine) -> Iterator[Engine]:
     try:
         yield engine
+    except SQLAlchemyError as error:
+        where, reason = engine.url.render_as_string(hide_password=True), root_cause(error)
+        raise JournalError(f"cannot use {where}: {reason}; check the database and the free space") from error
     finally:
         engine.dispose()
 
 
 @contextmanager
 def open_transaction(config_file: Path | None, database: str | None) -> Iterator[Connection]:
-    """Open a transaction on the base station's database."""
+    """Open a transaction on the base station's existing database."""
     with open_engine(config_file, database) as engine, write_transaction(engine) as connection:
         yield connection
 
 
 @contextmanager
-def new_file(path: Path | None) -> Iterator[BinaryIO]:
-    """Create a file, or open the standard output if there is no path.
-
-    Raises ConfigError if the file exists or cannot be written.
-    """
-    if path is None:
-        yield sys.stdout.buffer
-        return
-    try:
-        with path.open("xb") as file:
-            yield file
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}; choose another name") from error
+def open_new_transaction(config_file: Path | None, database: str | None) -> Iterator[Connection]:
+    """Open a transaction on the base station's database, or create it: the first user is added before the first run."""
+    with open_new_engine(config_file, database) as engine, write_transaction(engine) as connection:
+        yield connection

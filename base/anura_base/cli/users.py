@@ -8,7 +8,7 @@ import typer
 
 from anura_base.access import accounts
 from anura_base.access.roles import Role
-from anura_base.cli.options import ConfigFile, Database, Json, open_transaction
+from anura_base.cli.options import ConfigFile, Database, Json, open_new_transaction, open_transaction
 from anura_base.cli.output import print_rows
 from anura_edge.config.yaml_loader import read_password
 from anura_edge.errors import ConfigError
@@ -37,7 +37,7 @@ def add_user(
     Example: anura-base user add maria --role admin
     """
     password = _read_password(password_file)
-    with open_transaction(config_file, database) as connection:
+    with open_new_transaction(config_file, database) as connection:
         accounts.add_user(connection, name, role, password, datetime.now(UTC))
     typer.echo(f"{name} has the role {role.value}")
 

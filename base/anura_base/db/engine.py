@@ -1,7 +1,8 @@
 """Opens the database. Its write transactions survive a power cut after the commit."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,11 +28,14 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from anura_base.db import sqlite_setup
 from anura_base.db.fifo_lock import FifoLock
-from anura_base.db.schema import dead_letters, identity, metadata
+from anura_base.db.schema import dead_letters, events, identity, metadata
 from anura_edge.errors import ConfigError, JournalError
 
 _Insert = Callable[[Table], sqlite.Insert | postgresql.Insert]
 _INSERT: dict[str, _Insert] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+SERVICE_DATABASE = Path("/var/lib/anura-base/anura-base.db")
+"""The database of the service in deploy/systemd."""
 
 _write_locks: WeakKeyDictionary[Engine, FifoLock] = WeakKeyDictionary()
 """For each SQLite database, the order of the threads that want to write."""
@@ -43,10 +47,12 @@ def open_database(url: str) -> Engine:
     The schema only grows, so no version number is stored: a database of an older version gets what it lacks. A column
     that is added later may be NULL or has a default on the server, so that the older version can still write.
 
-    Raises ConfigError when the URL names no supported database, JournalError when it cannot be opened.
+    Raises ConfigError when the URL names no supported database, or a file of another program; JournalError when it
+    cannot be opened.
     """
     engine = _engine(url)
     try:
+        _refuse_other_program(engine)
         metadata.create_all(engine)
         _add_missing_columns_and_indexes(engine)
         _add_identity(engine)
@@ -55,6 +61,40 @@ def open_database(url: str) -> Engine:
         reason = root_cause(error)
         raise JournalError(f"cannot open {where}: {reason}; check the path, its owner and free space") from error
     return engine
+
+
+def open_existing_database(url: str) -> Engine:
+    """Connect to a database that a base station has made. Nothing is created where there is none.
+
+    Raises ConfigError and JournalError as `open_database` does, and ConfigError when there is no database.
+    """
+    engine = _engine(url)
+    file = Path(engine.url.database or "")
+    if engine.dialect.name == "sqlite" and not file.is_file():
+        service = f", the service's is {SERVICE_DATABASE}" if SERVICE_DATABASE.exists() else ""
+        raise ConfigError(
+            f"there is no database {file}{service}; name the base station's with --config FILE or --database URL"
+        )
+    return open_database(url)
+
+
+def _refuse_other_program(engine: Engine) -> None:
+    """Raise ConfigError for a SQLite file that has tables, but no events: a journal of a device is one."""
+    if engine.dialect.name != "sqlite" or not Path(engine.url.database or "").is_file():
+        return
+    # Read only, because our settings for SQLite would be written into the file.
+    address = f"{Path(engine.url.database or '').absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as file:
+            tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error as error:
+        where = engine.url.database
+        raise JournalError(f"cannot open {where}: {error}; check the path, its owner and free space") from error
+    if tables and events.name not in tables:
+        shown = ", ".join(sorted(tables)[:5])
+        raise ConfigError(
+            f"{engine.url.database} is not a base station's database: it has the tables {shown}; name another file"
+        )
 
 
 def _add_missing_columns_and_indexes(engine: Engine) -> None:

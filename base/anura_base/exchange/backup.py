@@ -4,7 +4,6 @@ So the same two commands move a base station between SQLite and PostgreSQL. Any 
 backup, also a base station.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,12 +17,11 @@ from sqlalchemy.pool import NullPool
 
 from anura_base.db.engine import open_database, root_cause
 from anura_base.db.schema import metadata
+from anura_base.exchange.new_file import partial_file
 from anura_edge.errors import ConfigError, JournalError
 
 CHUNK_ROWS = 1_000
 """Rows of a table that are in memory at the same time. Of clip parts these are 16 MB."""
-
-PARTIAL_SUFFIX = ".part"
 
 
 def back_up(source: Engine, file: Path) -> int:
@@ -32,24 +30,12 @@ def back_up(source: Engine, file: Path) -> int:
     Return the number of rows. Raises ConfigError if the file exists or cannot be written, JournalError if the database
     cannot be read.
     """
-    if file.exists():
-        raise ConfigError(f"{file} exists already; choose another name")
-    partial = file.with_name(file.name + PARTIAL_SUFFIX)
-    try:
-        _delete(partial)
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it contains secrets
-        rows = _write(source, partial)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        os.link(partial, file)  # unlike a rename, this never replaces a file
-    except OSError as error:
-        raise ConfigError(f"cannot write {file}: {error.strerror}; choose a writable folder with free space") from error
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        reason = root_cause(error) if isinstance(error, SQLAlchemyError) else error
-        raise JournalError(f"cannot back up: {reason}; check the database and the free space at {file}") from error
-    finally:
-        _delete(partial)
-    return rows
+    with partial_file(file) as partial:
+        try:
+            return _write(source, partial)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            reason = root_cause(error) if isinstance(error, SQLAlchemyError) else error
+            raise JournalError(f"cannot back up: {reason}; check the database and the free space at {file}") from error
 
 
 def restore(file: Path, target: Engine) -> int:
@@ -146,8 +132,3 @@ def _continue_numbers(connection: Connection, table: Table) -> None:
         return
     highest: Any = select(func.max(table.c.arrival)).scalar_subquery()
     connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "arrival"), highest)))
-
-
-def _delete(partial: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        partial.with_name(partial.name + suffix).unlink(missing_ok=True)

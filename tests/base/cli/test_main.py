@@ -3,14 +3,18 @@
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from anura_base.cli.main import main
+from anura_base.db.engine import open_database
+from anura_edge.store.journal import Journal
 
 COMMAND = [sys.executable, "-c", "from anura_base.cli.main import main; main()"]
 
@@ -57,6 +61,7 @@ def test_error_is_one_line_with_remedy_and_exit_code(run: Run, options: list[str
 
 def test_backup_restore_and_export_overwrite_nothing(run: Run, tmp_path: Path) -> None:
     source, target = (f"--database=sqlite:///{tmp_path / name}.db" for name in ("source", "target"))
+    open_database(f"sqlite:///{tmp_path / 'source.db'}").dispose()
     backup, table = str(tmp_path / "backup.db"), str(tmp_path / "effort.csv")
     export = ["export", "effort", "--out", table, target]
     for command in (["backup", backup, source], ["restore", backup, target], export):
@@ -66,6 +71,43 @@ def test_backup_restore_and_export_overwrite_nothing(run: Run, tmp_path: Path) -
     for command in (["backup", backup, source], export, ["export", "x", target]):
         exit_code, output, errors = run(*command)
         assert (exit_code, output, errors.count("\n")) == (2, "", 1)
+
+
+READERS = (["export", "effort"], ["backup", "new.db"], ["user", "list"], ["token", "list"], ["user", "remove", "maria"])
+
+
+@pytest.mark.parametrize("command", READERS, ids=" ".join)
+def test_missing_database_is_not_created(run: Run, tmp_path: Path, command: list[str]) -> None:
+    exit_code, output, errors = run(*command, "--database", f"sqlite:///{tmp_path}/mistyped.db")
+    assert (exit_code, output, errors.count("\n")) == (2, "", 1)
+    assert "there is no database" in errors
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("command", [*READERS, ["run"], ["restore", "backup.db"], ["token", "add", "x"]], ids=" ".join)
+def test_file_of_another_program_is_not_changed(run: Run, tmp_path: Path, command: list[str]) -> None:
+    path = tmp_path / "journal.db"
+    Journal(path).close()
+    before = path.read_bytes()
+    exit_code, output, errors = run(*command, "--database", f"sqlite:///{path}")
+    assert (exit_code, output, errors.count("\n")) == (2, "", 1)
+    assert "journal.db is not a base station's database" in errors
+    assert path.read_bytes() == before
+
+
+def test_failed_export_leaves_no_file(run: Run, tmp_path: Path) -> None:
+    path, table = tmp_path / "base.db", tmp_path / "effort.csv"
+    open_database(f"sqlite:///{path}").dispose()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'effort'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:  # damage the table
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    exit_code, _, errors = run("export", "effort", "--out", str(table), "--database", f"sqlite:///{tmp_path}/base.db")
+    assert (exit_code, errors.count("\n")) == (5, 1)
+    assert not [*tmp_path.glob("effort*")]
 
 
 def test_used_port_is_an_error(run: Run, tmp_path: Path) -> None:
