@@ -1,7 +1,6 @@
 """The command `anura-export`."""
 
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from anura_edge.errors import AnuraError, ConfigError
+from anura_edge.errors import ConfigError
 from anura_edge.inference.bundle import MANIFEST, Bundle, load_bundle
 from anura_edge.inference.manifest import Parity
 from anura_edge.inference.signature import SIGNATURE, sign
+from anura_edge.terminal import run_command
 from anura_export.benchmark import measure as benchmark
 from anura_export.benchmark.cost import InterleavedTimes, time_interleaved
 from anura_export.birdnet.build import export_birdnet
@@ -217,8 +217,4 @@ def _print_json(value: object) -> None:
 
 def main() -> None:
     """Run the command. An AnuraError becomes a message and its exit code, without a traceback."""
-    try:
-        app()
-    except AnuraError as error:
-        typer.echo(f"anura-export: {error}", err=True)
-        sys.exit(error.exit_code)
+    run_command("anura-export", app)

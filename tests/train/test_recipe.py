@@ -109,5 +109,5 @@ def test_renamed_key_is_refused_with_its_new_name(
 ) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json") | changes))
-    with pytest.raises(ConfigError, match=rf"recipe\.yaml:\d+: .*{old}.*{new}"):
+    with pytest.raises(ConfigError, match=rf"recipe\.yaml:\d+: (?=.*{old}).*{new}"):
         read_recipe(path)

@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from anura_edge.config import yaml_loader
-from anura_edge.config.yaml_loader import Section, YamlFile
+from anura_edge.config import yaml_loader, yaml_text
+from anura_edge.config.yaml_loader import Section
+from anura_edge.config.yaml_text import YamlFile
 from anura_edge.errors import ConfigError
 from anura_train.models.settings import ModelSettings, Share
 from anura_train.models.window import WINDOW_S
@@ -284,7 +285,7 @@ def read_values(
     appended to the recipe's id and title. `changes`, such as a smaller number of steps, are merged last. ConfigError
     for a file that cannot be read, and for an unknown variant.
     """
-    file = yaml_loader.read(path)
+    file = yaml_text.read(path)
     defined = _variants(file)
     values = {key: value for key, value in file.values.items() if key != "variants"}
     for name in variants:
@@ -297,7 +298,7 @@ def read_values(
 
 def variant_names(path: Path) -> tuple[str, ...]:
     """Return the names of a recipe's variants; ConfigError when the file is not a recipe."""
-    return tuple(_variants(yaml_loader.read(path)))
+    return tuple(_variants(yaml_text.read(path)))
 
 
 def _variants(file: YamlFile) -> Mapping[str, Any]:

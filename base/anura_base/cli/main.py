@@ -1,7 +1,6 @@
 """Entry point of the command `anura-base`."""
 
 import logging
-import sys
 from importlib.metadata import version
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from anura_base.cli import data, simulation, tokens, users
 from anura_base.cli.options import ConfigFile, Database, WebAddress
 from anura_base.config.settings import load
-from anura_edge.errors import AnuraError
+from anura_edge.terminal import run_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -56,8 +55,4 @@ def main() -> None:
     """Run the command. An AnuraError becomes one line on stderr and its exit code."""
     logging.basicConfig(format="anura-base: %(message)s", level=logging.WARNING)
     logging.getLogger("anura_base").setLevel(logging.INFO)
-    try:
-        app()
-    except AnuraError as error:
-        typer.echo(f"anura-base: {error}", err=True)
-        sys.exit(error.exit_code)
+    run_command("anura-base", app)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from anura_base.config.alerts import RENAMED_KEYS, AlertSettings
 from anura_edge.config import yaml_loader
+from anura_edge.config.paths import STATE_HOME, expand_state_dir
 from anura_edge.config.yaml_loader import Latitude, Longitude, Section, Zone
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Name
@@ -139,7 +140,7 @@ class Settings(Section):
     # `schema` is a method of pydantic's models, so the attribute needs another name than the key.
     schema_id: Literal[1] = Field(alias="schema", default=1)
     """Version of this format."""
-    state_dir: Path = Path("~/.local/state/anura-base")
+    state_dir: Path = STATE_HOME / "anura-base"
     """Folder of the default database. Set it to a disk that survives power cuts well."""
     database: str | None = None
     """SQLAlchemy URL of the database. Without it, the SQLite file `anura-base.db` in `state_dir`. Set it to use
@@ -161,7 +162,7 @@ class Settings(Section):
         """
         if self.database is not None:
             return self.database
-        folder = self.state_dir.expanduser()
+        folder = expand_state_dir(self.state_dir)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

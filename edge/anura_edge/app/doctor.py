@@ -13,9 +13,11 @@ from threading import Event
 import numpy as np
 
 from anura_edge.app.lock import is_locked
+from anura_edge.app.preflight import check_source
 from anura_edge.audio import FULL_SCALE, FloatArray, is_flat
 from anura_edge.config.device import Config
 from anura_edge.delivery.connection import MqttConnection
+from anura_edge.detection.detector import rules_for
 from anura_edge.errors import AnuraError, SourceError
 from anura_edge.health.disk import shortfall
 from anura_edge.inference.golden import golden_difference
@@ -62,6 +64,7 @@ def examine(config: Config) -> Iterator[Finding]:
 
 def _model(config: Config) -> tuple[Verdict, str]:
     bundle, model = load_model(config.model, config.engines_path)
+    rules_for(bundle, config.detect)
     change = golden_difference(bundle, model)
     return Verdict.OK, f"{bundle.manifest.id} {bundle.manifest.version}, golden scores within {change:.1g}"
 
@@ -107,6 +110,11 @@ def _broker(config: Config) -> tuple[Verdict, str]:
     finally:
         connection.close()
     return Verdict.OK, f"{mqtt.host}:{mqtt.port} accepts this device, {'with' if mqtt.ca_file else 'without'} TLS"
+
+
+def _source(config: Config) -> tuple[Verdict, str]:
+    check_source(config)
+    return Verdict.OK, config.source or "the settings name none, so the command line must: --source mic, or a folder"
 
 
 def _microphone(config: Config) -> tuple[Verdict, str]:
@@ -171,6 +179,7 @@ CHECKS: dict[str, Callable[[Config], tuple[Verdict, str]]] = {
     "model": _model,
     "journal": _journal,
     "broker": _broker,
+    "source": _source,
     "microphone": _microphone,
     "disk": _disk,
     "clock": _clock,

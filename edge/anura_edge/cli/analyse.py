@@ -14,6 +14,8 @@ import typer
 from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption
 from anura_edge.cli.process import stop_on_signals
 from anura_edge.config.device import Config
+from anura_edge.config.paths import expand_home
+from anura_edge.config.source import Source, parse_source
 from anura_edge.config.yaml_loader import load
 from anura_edge.errors import ConfigError, ExitCode, SourceError
 from anura_edge.sources.microphone import capture_spawn
@@ -41,14 +43,14 @@ def run(
     once, as by `anura-edge scan`, with the same exit codes.
     """
     settings = load(Config, config)
-    kind, path = _parse_source(source or settings.source)
-    if watch and kind != "folder":
+    chosen = _chosen_source(source, settings.source)
+    if watch and chosen.kind != "folder":
         raise ConfigError("--watch needs a folder: write --source folder:PATH")
-    if kind == "mic":
+    if chosen.kind == "mic":
         _run_microphone(settings, as_json=as_json)
     if watch:
-        _watch(settings, path, reanalyse=reanalyse, as_json=as_json)
-    _scan(settings, kind, path, 1, reanalyse=reanalyse, as_json=as_json)
+        _watch(settings, chosen.path, reanalyse=reanalyse, as_json=as_json)
+    _scan(settings, chosen.kind, chosen.path, 1, reanalyse=reanalyse, as_json=as_json)
 
 
 def scan(
@@ -72,7 +74,7 @@ def scan(
     Exit codes: 0 all recordings are analysed, 2 wrong settings, 3 damaged model, 4 no such path, 5 unusable journal,
     8 some recordings are unreadable or not finished, 130 interrupted.
     """
-    path = path.expanduser()
+    path = expand_home(path)
     kind = "file" if path.is_file() else "folder"
     jobs = jobs or len(os.sched_getaffinity(0))
     _scan(load(Config, config), kind, path, jobs, reanalyse=reanalyse, as_json=as_json)
@@ -145,13 +147,14 @@ def _finish(summary: "RunSummary", *, as_json: bool, interrupted: bool = False) 
     raise typer.Exit(ExitCode.OK if summary.is_complete else ExitCode.SOME_UNREADABLE)
 
 
-def _parse_source(text: str | None) -> tuple[str, Path]:
-    kind, _, path = (text or "").partition(":")
-    if kind == "mic" and not path:
-        return kind, Path()
-    if kind in ("folder", "file") and path:
-        return kind, Path(path).expanduser()
-    raise ConfigError(f"source {text!r}: write --source mic, folder:PATH or file:PATH, or set `source` in the settings")
+def _chosen_source(option: str | None, setting: str | None) -> Source:
+    text = option or setting
+    if text is None:
+        raise ConfigError("no source; write --source mic, folder:PATH or file:PATH, or set `source` in the settings")
+    try:
+        return parse_source(text)
+    except ValueError as error:
+        raise ConfigError(f"--source {text!r}: {error}") from error
 
 
 def _single_file(path: Path) -> "Iterator[FoundFile]":

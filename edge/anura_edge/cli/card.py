@@ -8,6 +8,7 @@ import typer
 
 from anura_edge.cli.options import ConfigOption, JsonOption
 from anura_edge.config.device import Config
+from anura_edge.config.paths import expand_home
 from anura_edge.config.yaml_loader import load
 from anura_edge.errors import ExitCode
 
@@ -30,7 +31,7 @@ def check(
     from anura_edge.card.survey import survey_card
     from anura_edge.card.text import card_json, card_text
 
-    files = list(survey_card(folder.expanduser(), load(Config, config).audio.zone))
+    files = list(survey_card(expand_home(folder), load(Config, config).audio.zone))
     card = summarise_card(files, datetime.now(UTC))
     typer.echo("\n".join(card_json(card, files)) if as_json else card_text(card, files))
     raise typer.Exit(ExitCode.SOME_UNREADABLE if card.unreadable else ExitCode.OK)

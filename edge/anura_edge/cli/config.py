@@ -16,11 +16,15 @@ app = typer.Typer(help="Check and print the settings.", no_args_is_help=True)
 
 @app.command()
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Settings file in YAML.")]) -> None:
-    """Check a settings file. An error names the line, the value and the allowed range.
+    """Check a settings file, and that this machine has the model, files and folders that it names.
 
     Example: `anura-edge config check anura.yaml`
+
+    An error names the line, the value and the allowed range. Environment variables `ANURA__SECTION__KEY` count, too.
     """
-    load(Config, file)
+    from anura_edge.app.preflight import check_settings  # numpy: no other command of this group needs it
+
+    check_settings(load(Config, file))
     typer.echo(f"{file}: no errors")
 
 

@@ -9,7 +9,9 @@ import typer
 from anura_edge.cli.options import ConfigOption
 from anura_edge.cli.process import stop_on_signals
 from anura_edge.config.device import Config
+from anura_edge.config.paths import expand_home
 from anura_edge.config.yaml_loader import load
+from anura_edge.errors import SourceError
 
 
 def explore(
@@ -31,12 +33,30 @@ def explore(
     this machine, until Ctrl-C.
     """
     from anura_edge.explore.server import serve
+
+    settings, files = load(Config, config), [expand_home(path).resolve() for path in recordings or []]
+    serve(settings, _readable(files), port, stop_on_signals(), lambda url: _open_page(url, browser=browser))
+
+
+def _readable(files: list[Path]) -> list[Path]:
+    """Return the recordings that can be read, and report the others before the page opens.
+
+    Raises UnreadableError if none can be read.
+    """
     from anura_edge.sources.files.open_file import open_file
 
-    settings, files = load(Config, config), [path.expanduser().resolve() for path in recordings or []]
+    readable, error = [], None
     for file in files:
-        open_file(file, file.name)  # report an unreadable recording before the page opens
-    serve(settings, files, port, stop_on_signals(), lambda url: _open_page(url, browser=browser))
+        try:
+            open_file(file, file.name)
+        except SourceError as unreadable:
+            error = unreadable
+            typer.echo(f"anura-edge: {unreadable}; it is left out", err=True)
+        else:
+            readable.append(file)
+    if error and not readable:
+        raise error
+    return readable
 
 
 def _open_page(url: str, *, browser: bool) -> None:

@@ -1,15 +1,14 @@
 """The `anura-edge` command: its tree of commands, and how an error ends it."""
 
 import logging
-import sys
 from typing import Annotated
 
 import typer
 
 from anura_edge import __version__
 from anura_edge.cli import analyse, card, config, device, explore, model
-from anura_edge.cli.process import StderrHandler, discard_output
-from anura_edge.errors import AnuraError, ExitCode
+from anura_edge.cli.process import StderrHandler
+from anura_edge.terminal import run_command
 
 ANALYSE, CHECK, SETTINGS = "Analyse recordings", "Check the device", "Settings and models"
 
@@ -42,11 +41,4 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 def main() -> None:
     """Run the command. A user error ends with a message and its exit code, without a traceback."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, handlers=[StderrHandler()])
-    try:
-        app()
-    except AnuraError as error:
-        typer.echo(f"anura-edge: {error}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of the output has closed the pipe
-        discard_output()
-        sys.exit(ExitCode.FAILED)
+    run_command("anura-edge", app)

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import typer
 
-from anura_edge.cli.process import discard_output
 from anura_edge.events import EffortState
 from anura_edge.inference.bundle import Bundle
 from anura_edge.store.run_summary import RunSummary
+from anura_edge.terminal import discard_output
 from anura_edge.wire import EventRow
 
 

@@ -1,7 +1,6 @@
 """Signals, logging and the output streams of the command's process."""
 
 import logging
-import os
 import signal
 import sys
 from threading import Event
@@ -21,8 +20,3 @@ def stop_on_signals() -> Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     return stop
-
-
-def discard_output() -> None:
-    """Send everything that is printed from now on to the null device."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

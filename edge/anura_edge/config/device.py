@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
 from anura_edge.config.energy import EnergySettings
@@ -17,10 +17,17 @@ from anura_edge.config.operation import (
     MqttSettings,
     WatchSettings,
 )
+from anura_edge.config.paths import STATE_HOME, expand_state_dir
+from anura_edge.config.source import parse_source
 from anura_edge.config.yaml_loader import Latitude, Longitude, Section, Zone
 from anura_edge.wire import Name
 
-DEFAULT_STATE_DIR = Path("~/.local/state/anura-edge")
+DEFAULT_STATE_DIR = STATE_HOME / "anura-edge"
+
+
+def _check_source(text: str) -> str:
+    parse_source(text)
+    return text
 
 
 class DeviceSettings(Section):
@@ -55,7 +62,7 @@ class Config(Section):
 
     schema_version: Literal[1] = Field(alias="schema", default=1)
     """Version of this format."""
-    source: str | None = None
+    source: Annotated[str, AfterValidator(_check_source)] | None = None
     """Audio source if the command line names none: mic, folder:PATH or file:PATH. Set it for a device that starts by
     itself."""
     state_dir: Path = DEFAULT_STATE_DIR
@@ -82,17 +89,17 @@ class Config(Section):
     @property
     def journal_path(self) -> Path:
         """The journal's database file."""
-        return self.state_dir.expanduser() / "journal.db"
+        return expand_state_dir(self.state_dir) / "journal.db"
 
     @property
     def clips_path(self) -> Path:
         """The folder of the stored clips."""
-        return self.state_dir.expanduser() / "clips"
+        return expand_state_dir(self.state_dir) / "clips"
 
     @property
     def engines_path(self) -> Path:
         """The folder of the engines that TensorRT builds."""
-        return self.state_dir.expanduser() / "tensorrt"
+        return expand_state_dir(self.state_dir) / "tensorrt"
 
     def hash(self) -> str:
         """Identify the settings that shape the events. Every row contains this hash.

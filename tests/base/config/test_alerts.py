@@ -76,8 +76,8 @@ def test_file_with_every_rule_and_channel_is_read(tmp_path: Path) -> None:
     [
         ("after_h: 6", "after_hours: 6", "base.yaml:30: unknown key 'alerts.rules.silent."),
         ("after_h: 6", "after_hours: 6", "did you mean 'after_h'?"),
-        ("after_h: 6", "after_h: 0", "base.yaml:30: alerts.rules.silent.device_silent.after_h"),
-        ("when: device_silent", "when: device_quiet", "base.yaml:28: alerts.rules.silent: Input tag 'device_quiet'"),
+        ("after_h: 6", "after_h: 0", "base.yaml:30: alerts.rules.silent.after_h"),
+        ("when: device_silent", "when: device_quiet", "base.yaml:28: alerts.rules.silent.when: write one of"),
         ("[team]", "[chat]", "rules.first.channels: unknown channel 'chat'; known channels: mqtt, mail, team"),
         ("    team:\n", "    mail:\n", "webhooks.mail: this name is reserved"),
         ("https://chat.example", "file:///etc", "url: not a valid address"),

@@ -89,7 +89,7 @@ def test_default_database_is_in_state_dir(tmp_path: Path) -> None:
         ),
         (
             "web:\n  host: 0.0.0.0\n  port: 70000\n",
-            "base.yaml:3: web.port: Input should be less than or equal to 65535",
+            "base.yaml:3: web.port: must be at most 65,535, not 70000",
         ),
         ("sites:\n  pond:\n    zone: Sao_Paulo\n", "base.yaml:3: sites.pond.zone: not a zone"),
         ("sites:\n  a pond: {}\n", "base.yaml:2: sites.a pond"),
@@ -97,7 +97,7 @@ def test_default_database_is_in_state_dir(tmp_path: Path) -> None:
             "home_assistant:\n  prefix: ha\n",
             "base.yaml:2: 'home_assistant.prefix' was renamed; write home_assistant.discovery_prefix",
         ),
-        ("schema: 2\n", "base.yaml:1: schema: Input should be 1"),
+        ("schema: 2\n", "base.yaml:1: schema: write 1, not 2"),
         ("- a list\n", "base.yaml:1: write"),
         ("mqtt: [\n", "base.yaml:2: not YAML"),
         ("database: 2026-13-01\n", "base.yaml: month must be in"),

@@ -21,7 +21,7 @@ from anura_edge.system import hardware
 def config(tmp_path: Path, stream_path: Path, broker: Broker) -> Config:
     return Config(
         state_dir=tmp_path / "state",
-        source="folder:/media/card",
+        source=f"folder:{tmp_path}",
         model=ModelSettings(bundle=stream_path),
         device=DeviceSettings(site="pond", name="one"),
         mqtt=MqttSettings(host="127.0.0.1", port=broker.port),

@@ -180,9 +180,9 @@ def test_progress_is_shown_on_a_terminal_only(environment: dict[str, str], card:
     [
         (["--source", "folder:/no/such/place"], {}, 4, "mount the card"),
         (["--source", "file:/no/such/file.wav"], {}, 4, "no file /no/such/file.wav"),
-        (["--source", "satellite"], {}, 2, "write --source mic"),
-        (["--source", "folder:"], {}, 2, "write --source mic"),
-        (["--source", "mic:0"], {}, 2, "write --source mic"),
+        (["--source", "satellite"], {}, 2, "write mic, folder:PATH"),
+        (["--source", "folder:"], {}, 2, "write mic, folder:PATH"),
+        (["--source", "mic:0"], {}, 2, "write mic, folder:PATH"),
         ([], {}, 2, "write --source mic"),
         (["--source", "file:/tmp"], {}, 4, "or write folder:PATH"),
         (["--source", "file:/etc/hostname", "--watch"], {}, 2, "--watch needs a folder"),
@@ -230,6 +230,60 @@ def test_config_check_names_the_line_and_the_key(call: Run, tmp_path: Path) -> N
     result = call("config", "check", path)
     assert result.returncode == 2
     assert result.stderr == f"anura-edge: {path}:2: unknown key 'device.stie'; did you mean 'site'?\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("source: micro\n", 2, "write mic, folder:PATH or file:PATH, not 'micro'"),
+        ("source: folder:/no/such/place\n", 4, "no folder /no/such/place"),
+        ("source: file:/no/such/file.wav\n", 4, "no file /no/such/file.wav"),
+        ("source: folder:/tmp\ndetect:\n  thresholds:\n    UNICORN: 0.5\n", 2, "the model has no ['UNICORN']"),
+        ("source: folder:/tmp\nmodel:\n  bundle: /no/such/bundle\n", 3, "no model bundle"),
+    ],
+)
+def test_config_check_and_doctor_refuse_what_run_refuses(
+    call: Run, environment: dict[str, str], tmp_path: Path, text: str, code: int, words: str
+) -> None:
+    path = tmp_path / "anura.yaml"
+    path.write_text(text)
+    if "bundle" in text:
+        del environment["ANURA__MODEL__BUNDLE"]
+    for command in (["run", "--config", path], ["config", "check", path]):
+        result = call(*command)
+        assert (result.returncode, words in result.stderr) == (code, True), result.stderr
+    result = call("doctor", "--config", path)
+    assert result.returncode != 0
+    assert words in result.stdout + result.stderr
+
+
+def test_explore_skips_an_unreadable_recording(call: Run, card: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Path] = []
+    monkeypatch.setattr("anura_edge.explore.server.serve", lambda _settings, files, *_rest: shown.extend(files))
+    monkeypatch.setattr("anura_edge.cli.explore.stop_on_signals", Event)
+    empty, readable = card / "EMPTY.WAV", next(card.rglob("*.wav"))
+    empty.touch()
+    result = call("explore", empty, readable)
+    assert (result.returncode, shown) == (0, [readable.resolve()])
+    assert f"{empty}: 0 bytes" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert call("explore", empty).returncode == 4
+
+
+def test_terminal_without_unicode_shows_escapes(run: Run, tmp_path: Path, environment: dict[str, str]) -> None:
+    environment["PYTHONIOENCODING"] = "latin-1"
+    result = run("scan", tmp_path / "\N{FROG FACE}")
+    assert result.returncode == 4
+    assert "\\U0001f438" in result.stderr
+
+
+def test_state_folder_follows_the_desktop_standard(
+    call: Run, environment: dict[str, str], card: Path, tmp_path: Path
+) -> None:
+    del environment["ANURA__STATE_DIR"]
+    environment["XDG_STATE_HOME"] = str(tmp_path / "xdg")
+    assert call("scan", card).returncode == 0
+    assert (tmp_path / "xdg" / "anura-edge" / "journal.db").is_file()
 
 
 def test_config_show_prints_a_valid_file(call: Run, tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 configs = st.builds(
     Config,
-    source=optional(st.text(st.characters(exclude_categories=["Cs"]))),
+    source=optional(
+        st.just("mic") | st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map("folder:{}".format)
+    ),
     state_dir=paths,
     device=st.builds(
         DeviceSettings, site=names.filter(lambda n: n != "site"), name=names.filter(lambda n: n != "device")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anura_edge.config.device import Config
-from anura_edge.config.yaml_loader import load
+from anura_edge.config.yaml_loader import load, read_password
 from anura_edge.errors import ConfigError
 
 
@@ -38,16 +38,20 @@ def error_of(tmp_path: Path, text: str) -> str:
         ("\n\nxyzzy: 1\n", 3, ["unknown key 'xyzzy'", "known keys: schema, source"]),
         ("schema: 2\n", 1, ["schema", "not 2"]),
         ("mqtt:\n  port: 1\n", 1, ["'mqtt.host' is missing"]),
-        ("watch:\n  debounce_s: 9999\n", 2, ["watch.debounce_s", "less than or equal to 3600", "not 9999"]),
+        ("watch:\n  debounce_s: 9999\n", 2, ["watch.debounce_s", "must be at most 3,600,", "not 9999"]),
         ("detect:\n  merge_gap_s: .nan\n", 2, ["detect.merge_gap_s", "not nan"]),
         ("detect:\n  thresholds:\n    A: 1\n    B: 1.5\n", 4, ["detect.thresholds.B", "not 1.5"]),
         ("detect:\n  thresholds: {1: 0.5}\n", 2, ["detect.thresholds"]),
         ("device:\n  site: a b\n", 2, ["device.site", "not 'a b'"]),
         ("device:\n  site: 2026-13-01\n", None, ["put text in quotes"]),
-        ("audio:\n  utc_offset: +10:00\n", 2, ["audio.utc_offset", "in quotes", "not 600"]),
         ("audio:\n  utc_offset: '+15:00'\n", 2, ["audio.utc_offset", "+14:59"]),
-        ("audio:\n  channel: left\n", 2, ["audio.channel", "'loudest'", "not 'left'"]),
-        ("1: 2\n", 1, ["Keys should be strings"]),
+        ("audio:\n  channel: left\n", 2, ["audio.channel: write a whole number, or write 'loudest', not 'left'"]),
+        ("audio:\n  trust_clock: maybe\n", 2, ["audio.trust_clock: write true or false, or write 'auto', not"]),
+        ("audio: loud\n", 1, ["audio: write `key: value` lines below it, not 'loud'"]),
+        ("model:\n  threads: two\n", 2, ["model.threads: write a whole number, not 'two'"]),
+        ("source: micro\n", 1, ["source: write mic, folder:PATH or file:PATH, not 'micro'"]),
+        ("mqtt:\n  host: a\n  ca_file: /none.pem\n", 3, ["mqtt.ca_file: there is no such file, not '/none.pem'"]),
+        ("1: 2\n", 1, ["a key must be a text"]),
         ("- a\n", 1, ["`key: value` lines"]),
         ("just words\n", 1, ["`key: value` lines"]),
         ("null\n", 1, ["`key: value` lines"]),
@@ -187,3 +191,30 @@ def test_old_environment_variable_is_refused_by_name() -> None:
         load(Config, None, {"ANURA__HEALTH__PATIENCE_S": "60"})
     expected = "ANURA__HEALTH__PATIENCE_S: 'health.patience_s' was renamed; write health.watchdog_timeout_s"
     assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "section", "key", "value"),
+    [
+        ("clips:\n  upload: off\n", "clips", "upload", "off"),
+        ("device:\n  site: NO\n  name: on\n", "device", "site", "NO"),
+        ("audio:\n  utc_offset: +10:00\n", "audio", "utc_offset", "+10:00"),
+        ("audio:\n  trust_clock: yes\n", "audio", "trust_clock", True),
+        ("clips:\n  enabled: on\n", "clips", "enabled", True),
+        ("watch:\n  interval_s: 1e2\n", "watch", "interval_s", 100.0),
+    ],
+)
+def test_plain_words_and_times_are_text(tmp_path: Path, text: str, section: str, key: str, value: object) -> None:
+    """YAML 1.1 reads `off` as false and +10:00 as 600."""
+    path = tmp_path / "anura.yaml"
+    path.write_text(text)
+    assert getattr(getattr(load(Config, path, {}), section), key) == value
+
+
+def test_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    """Editors on Windows write one."""
+    path = tmp_path / "anura.yaml"
+    path.write_text("device:\n  site: pond\n", encoding="utf-8-sig")
+    assert load(Config, path, {}).device.site == "pond"
+    path.write_text("secret\n", encoding="utf-8-sig")
+    assert read_password(path).get_secret_value() == "secret"

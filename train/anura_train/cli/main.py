@@ -1,10 +1,8 @@
 """Train, evaluate and compare models for `anura-edge`."""
 
-import sys
-
 import typer
 
-from anura_edge.errors import AnuraError
+from anura_edge.terminal import run_command
 from anura_train.cli import data, evaluation, screening, training
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
@@ -21,8 +19,4 @@ app.command("models")(evaluation.models_command)
 
 def main() -> None:
     """Run the command. A user error ends with a message and its exit code, not with a traceback."""
-    try:
-        app()
-    except AnuraError as error:
-        typer.echo(f"anura-train: {error}", err=True)
-        sys.exit(error.exit_code)
+    run_command("anura-train", app)

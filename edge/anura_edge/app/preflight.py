@@ -1,0 +1,27 @@
+"""Checks that settings fit the model, the files and the folders of this machine, as `run` needs them."""
+
+from anura_edge.config.device import Config
+from anura_edge.config.source import parse_source
+from anura_edge.detection.detector import rules_for
+from anura_edge.errors import SourceError
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
+
+
+def check_settings(config: Config) -> None:
+    """Raise ModelError, ConfigError or SourceError if `run` would refuse these settings. Nothing is changed."""
+    bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
+    rules_for(bundle, config.detect)
+    if config.mqtt:
+        config.mqtt.password()
+    check_source(config)
+
+
+def check_source(config: Config) -> None:
+    """Raise SourceError if the setting `source` names a folder or a file that does not exist."""
+    if config.source is None:
+        return
+    source = parse_source(config.source)
+    if source.kind == "folder" and not source.path.is_dir():
+        raise SourceError(f"source: no folder {source.path}; name a folder of recordings, or mount the card")
+    if source.kind == "file" and not source.path.is_file():
+        raise SourceError(f"source: no file {source.path}; name a recording")
