@@ -18,6 +18,7 @@ from support import Broker
 from typer.testing import CliRunner
 
 from anura_base.config.settings import Settings
+from anura_base.db.engine import open_database
 from anura_edge.config.device import Config
 from anura_edge.config.yaml_loader import load
 from anura_edge.demo.card import write_card
@@ -85,6 +86,9 @@ def test_command_of_a_page_works(page: str, command: str, tmp_path: Path, monkey
     if "/media/data/" in command:
         paths |= {"/media/data/frogs": write_frogs(tmp_path / "frogs"), "/media/data/raw": write_raw(tmp_path / "raw")}
     (tmp_path / "anura.yaml").write_text("schema: 1\n", encoding="utf-8")
+    if command.startswith("anura-base"):  # a base station has run before
+        (tmp_path / "base").mkdir()
+        open_database(f"sqlite:///{tmp_path}/base/anura-base.db").dispose()
     for documented, actual in paths.items():
         command = command.replace(documented, str(actual))
     monkeypatch.chdir(tmp_path)
