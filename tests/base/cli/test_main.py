@@ -67,7 +67,7 @@ def test_backup_restore_and_export_overwrite_nothing(run: Run, tmp_path: Path) -
     for command in (["backup", backup, source], ["restore", backup, target], export):
         exit_code, output, errors = run(*command)
         assert (exit_code, errors) == (0, "")
-        assert output.startswith("0 rows")
+        assert re.match(r"[01] rows", output)  # a new database has its identity
     for command in (["backup", backup, source], export, ["export", "x", target]):
         exit_code, output, errors = run(*command)
         assert (exit_code, output, errors.count("\n")) == (2, "", 1)
