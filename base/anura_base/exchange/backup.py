@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from anura_base.db.engine import open_database, root_cause
-from anura_base.db.schema import metadata
+from anura_base.db.schema import identity, metadata
 from anura_base.exchange.new_file import partial_file
 from anura_edge.errors import ConfigError, JournalError
 
@@ -48,7 +48,8 @@ def restore(file: Path, target: Engine) -> int:
         try:
             with backup.engine.connect() as source, target.begin() as connection:
                 for table in metadata.sorted_tables:
-                    if connection.execute(select(1).select_from(table).limit(1)).first():
+                    # A new database has an identity. The backup's replaces it: devices know their base station by it.
+                    if table is not identity and connection.execute(select(1).select_from(table).limit(1)).first():
                         raise ConfigError(f"the database is not empty: it has {table.name}; use a new database")
                 return _copy(source, connection)
         except SQLAlchemyError as error:
