@@ -179,8 +179,8 @@ class BaseRecipe(Section):
     model: ModelSettings
     """The network."""
     golden_clip: str | None = None
-    """Name of a recording under a free licence; its first seconds become the bundle's golden clip. By default the first
-    such recording in order of names."""
+    """Name of a recording under a free licence; its first seconds become the bundle's golden clip. If the data do not
+    have it, it is the first such recording in order of names, or a frog of the demo card."""
 
     @property
     def split_seed(self) -> int:

@@ -48,7 +48,7 @@ def make_provenance(
     `frozen` is the credit of a frozen network, whose licence then applies.
     """
     training_recordings = corpus.frogs + corpus.backgrounds
-    names = ", ".join(corpus.taxon(code).scientific_name for code in golden.codes)
+    title = ", ".join([golden.name, *(corpus.taxon(code).scientific_name for code in golden.codes)])
     return Provenance(
         recipe=recipe,
         species=tuple(_species(code, corpus) for code in corpus.labels()),
@@ -57,7 +57,7 @@ def make_provenance(
         teachers=tuple(teachers),
         frozen=frozen,
         licence=_licence(training_recordings, frozen),
-        golden_credit=f"{golden.name}, {names}: {golden.licence}. {golden.attribution}".strip(),
+        golden_credit=f"{title}: {golden.licence}. {golden.attribution}".strip(),
     )
 
 
