@@ -100,7 +100,7 @@ FILES = {
     "only RIFF is wrong": whole(riff(fmt(), DATA, size=17)),
     "RIFF 0xFFFFFFFF": whole(riff(fmt(), DATA, size=0xFFFFFFFF)),
     "FLAC without a length": BrokenFile(
-        _flac_without_length(), "recovered", 0, name=f"S4A03895_{STAMP}.flac", warning="no length"
+        _flac_without_length(), "recovered", SECONDS, name=f"S4A03895_{STAMP}.flac", warning="no length"
     ),
     # Chunks in unusual places.
     "odd chunk without its pad byte": whole(riff(fmt(), chunk(b"odd ", b"123", pad=False), DATA)),

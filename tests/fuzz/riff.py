@@ -14,7 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 with atheris.instrument_imports(include=["anura_edge.sources"]):
     from anura_edge.errors import UnreadableError
-    from anura_edge.sources.files.wav import LengthStatus, parse_wav, read_samples
+    from anura_edge.sources.formats.extent import LengthStatus
+    from anura_edge.sources.formats.layout import read_samples
+    from anura_edge.sources.formats.riff import parse_wav
     from anura_edge.sources.metadata.audiomoth import read_comment, read_config
     from anura_edge.sources.metadata.filename import parse_file_name, recorder_prefix
     from anura_edge.sources.metadata.guano import read_guano
@@ -35,7 +37,7 @@ def read_everything(content: bytes) -> None:
     file = io.BytesIO(content)
     try:
         if wav := parse_wav(file, len(content)):
-            assert wav.offset + wav.samples * wav.sample_bytes <= len(content)
+            assert wav.extent.offset + wav.samples * wav.sample_bytes <= len(content)
             assert (wav.samples < wav.declared) == (wav.length == LengthStatus.TRUNCATED)
             if wav.is_plain and wav.channels:
                 assert sum(len(block) for block in read_samples(file, wav, 64)) == wav.samples

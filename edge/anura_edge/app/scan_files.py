@@ -20,8 +20,9 @@ from anura_edge.detection.ledger import PipelineOutput
 from anura_edge.detection.pipeline import analyse
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import AudioFile
-from anura_edge.sources.files.identity import INTERRUPTED, quick_fingerprint, read_ahead
-from anura_edge.sources.files.open_file import OTHER_FILE, check_name, is_unchanged, open_file
+from anura_edge.sources.files.identity import quick_fingerprint
+from anura_edge.sources.files.open_file import OTHER_FILE, check_kind, is_unchanged, open_file
+from anura_edge.sources.files.regular_file import INTERRUPTED, read_ahead
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis, ScanHistory
 from anura_edge.store.writer import ResultWriter
@@ -85,7 +86,7 @@ class FileScanner:
     def _is_counted(self, job: "FileJob") -> bool:
         """Count a file that has not changed since it was analysed. A card that is scanned again may have very many."""
         with suppress(UnreadableError):  # its turn reports it
-            check_name(job.file.path)
+            check_kind(job.file.path)
             if previous := self._unchanged(job):
                 self._count_known(previous)
                 return True
@@ -94,7 +95,7 @@ class FileScanner:
     def _prepare(self, job: "FileJob") -> None:
         """Read and analyse a file before its turn. Only its turn decides how it is counted, and reports its errors."""
         with suppress(UnreadableError):
-            check_name(job.file.path)
+            check_kind(job.file.path)
             if not (self._stop.is_set() or self._same_content(job)):
                 read_ahead(job.file.path)
                 job.began_s = time.monotonic()
@@ -112,11 +113,11 @@ class FileScanner:
             self._stop.set()
 
     def _finish(self, job: "FileJob") -> None:
-        check_name(job.file.path)
+        check_kind(job.file.path)
         if previous := self._unchanged(job):
             self._count_known(previous)
         elif previous := self._same_content(job):
-            self._history.add_fingerprint(job.fingerprint, previous.recording)
+            self._remember(job, previous)
             self._count_known(previous)
         else:
             self._write(job, self._find_content(job.sound))
@@ -124,19 +125,25 @@ class FileScanner:
     # A file that is known before its turn is known in its turn: no result that is written in between changes that.
 
     def _unchanged(self, job: "FileJob") -> PreviousAnalysis | None:
-        previous = self._history.find_unchanged(job.fingerprint)
+        previous = self._history.find_unchanged(job.fingerprint) if job.fingerprint else None
         return previous if previous and not self._is_outdated(previous) else None
 
     def _same_content(self, job: "FileJob") -> PreviousAnalysis | None:
-        sound, previous = job.sound, self._find_content(job.sound)
-        if not previous:
-            return None
-        is_longer = previous.size_bytes > sound.identity.size
-        is_same = previous.recording == sound.recording.id
-        return previous if is_longer or (is_same and not self._is_outdated(previous)) else None
+        previous = self._find_content(job.sound)
+        is_known = previous and (previous.is_better or (previous.is_same and not self._is_outdated(previous)))
+        return previous if is_known else None
 
     def _find_content(self, sound: AudioFile) -> PreviousAnalysis | None:
-        return self._history.find(sound.recording.id, sound.identity.head if sound.has_content_id else None)
+        if previous := self._history.find(sound.identity):
+            return previous
+        return self._history.find_former(sound.former_identity()) if self._history.has_former_marks else None
+
+    def _remember(self, job: "FileJob", previous: PreviousAnalysis) -> None:
+        """Record how the file is recognised sooner by the next scan."""
+        if job.fingerprint:
+            self._history.add_fingerprint(job.fingerprint, previous.recording)
+        if previous.is_former and previous.is_same:
+            self._history.adopt(previous.recording, job.sound.identity)
 
     def _is_outdated(self, previous: PreviousAnalysis) -> bool:
         return self._reanalyse and not previous.is_replaced and self._has_other_settings(previous)
@@ -176,8 +183,8 @@ class FileScanner:
             return
         done = AnalysedFile(
             sound.recording,
-            sound.identity.size,
-            sound.identity.head if sound.has_content_id else None,
+            sound.file_bytes,
+            sound.identity,
             job.fingerprint,
             is_whole=error is None,
             replaces=previous.recording if previous else None,
@@ -224,14 +231,17 @@ class FileJob:
         self.file, self._zone, self._analyse = file, zone, analyse
         self.began_s = time.monotonic()
         self._fingerprint: bytes | None = None
+        self._has_fingerprint = False
         self._sound: AudioFile | None = None
         self._results: list[PipelineOutput] | None = None
 
     @property
-    def fingerprint(self) -> bytes:
-        """The quick fingerprint: it is made without reading much of the file."""
-        if self._fingerprint is None:
-            self._fingerprint = quick_fingerprint(self.file.path, self.file.name, self.file.size, self.file.mtime_ns)
+    def fingerprint(self) -> bytes | None:
+        """The quick fingerprint: it is made without reading much of the file. None if that is not enough for it."""
+        if not self._has_fingerprint:
+            file = self.file
+            self._fingerprint = quick_fingerprint(file.path, file.name, file.size, file.mtime_ns)
+            self._has_fingerprint = True
         return self._fingerprint
 
     @property

@@ -12,7 +12,7 @@ from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import AudioFile
 from anura_edge.sources.files.open_file import OTHER_FILE, open_file
 from anura_edge.sources.files.scan import FoundFile, scan
-from anura_edge.sources.files.wav import LengthStatus
+from anura_edge.sources.formats.extent import LengthStatus
 from anura_edge.sources.metadata.filename import parse_file_name, recorder_prefix
 from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, resolve_start
 

@@ -9,8 +9,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from anura_edge.errors import SourceError
 from anura_edge.events import EffortState
-from anura_edge.sources.files.open_file import AUDIO_SUFFIXES
 from anura_edge.sources.files.scan import FoundFile, scan
+from anura_edge.sources.formats.kinds import AUDIO_SUFFIXES
 from anura_edge.store.run_summary import RunSummary
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -79,7 +79,7 @@ class ClipFinder:
                 file = open_file(root / event.recording_name, event.recording_name, self._audio.zone)
             except UnreadableError:
                 continue
-            if file.recording.id == event.recording and file.recording.rate_hz == event.rate_hz:
+            if _is_of(event, file):
                 return self._cut(file, event)
         raise UnreadableError(GONE, f"no clip was saved, and {event.recording_name} does not exist (any more)")
 
@@ -103,3 +103,12 @@ class ClipFinder:
                 position = chunk.end_sample
                 if position >= last:
                     return
+
+
+def _is_of(event: EventRow, file: AudioFile) -> bool:
+    """Return whether an event is of a file's recording. Earlier versions gave recordings other ids."""
+    if file.recording.rate_hz != event.rate_hz:
+        return False
+    with suppress(UnreadableError):
+        return event.recording == file.recording.id or event.recording == file.former_identity().id
+    return False

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 
 from anura_edge.errors import AnuraError, BusyError, ConfigError, SourceError
-from anura_edge.sources.files.open_file import AUDIO_SUFFIXES, PROPRIETARY_SUFFIXES
 from anura_edge.sources.files.scan import printable
+from anura_edge.sources.formats.kinds import AUDIO_SUFFIXES, PROPRIETARY_SUFFIXES
 
 MAX_BYTES = 2**28
 """268 MB: 48 minutes of 16 bits at 96 kHz. The disk needs room for `MAX_CONCURRENT` uploads."""

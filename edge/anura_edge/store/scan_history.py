@@ -1,7 +1,7 @@
 """Which files were analysed: by which model, under which settings, and how to recognise them.
 
 A file is recognised by its content. A later analysis can replace an earlier one: under other settings, or when more of
-the file is there. See docs/decisions/0014-identity-of-recordings-and-reanalysis.md.
+the file is there. See docs/decisions/0023-identity-ownership-and-acknowledgement.md.
 """
 
 from contextlib import suppress
@@ -14,13 +14,21 @@ from uuid import UUID, uuid4, uuid5
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalFullError
 from anura_edge.events import NAMESPACE, Effort, Event, Notice, NoticeKind
+from anura_edge.sources.files.former_identity import FormerIdentity
+from anura_edge.sources.files.identity import AudioIdentity, is_same_recording
 from anura_edge.store.database import Database
 from anura_edge.wire import MAX_TEXT
 
 T = TypeVar("T", Event, Effort)
 
-FINGERPRINTS_PER_COMMIT = 1_000
-"""The number of quick fingerprints that are stored in one transaction."""
+MARKS_PER_COMMIT = 1_000
+"""The number of quick fingerprints and adopted marks that are stored in one transaction."""
+
+MAX_CANDIDATES = 200
+"""Recordings that are compared with a new one. Those of the same recorder and start are few."""
+
+_IDENTITY = ("audio_id", "audio_format", "audio_bytes", "probes", "has_signal", "head", "named_start")
+"""The columns of an `AudioIdentity`. They are NULL in marks of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +37,8 @@ class AnalysedFile:
 
     recording: Recording
     size_bytes: int
-    head: str | None
-    """Fingerprint of the start of the file. None where the file begins without sound: other files begin alike."""
-    fingerprint: bytes
+    identity: AudioIdentity
+    fingerprint: bytes | None
     """See `sources.files.identity.quick_fingerprint`."""
     is_whole: bool
     """All audio that the header promises was readable."""
@@ -47,10 +54,15 @@ class PreviousAnalysis:
 
     recording: str
     config_hash: str
-    size_bytes: int
     is_whole: bool
     is_replaced: bool
     """A longer file, or another copy, was analysed in its place."""
+    is_same: bool = True
+    """Its audio was the same. Else it was a part, a longer or a damaged copy."""
+    is_better: bool = False
+    """It contained more audio, or the same with less damage."""
+    is_former: bool = False
+    """An earlier version of the program made it, which identified files in another way."""
 
 
 class ScanHistory:
@@ -63,39 +75,100 @@ class ScanHistory:
         self._database, self._model_sha256 = database, model_sha256
         self._fingerprints: dict[bytes, str] = {}
         """Quick fingerprints that are not stored yet, with the id of their recording."""
+        self._adopted: dict[str, AudioIdentity] = {}
+        """Identities that are not stored yet, by the id of a mark of an earlier version."""
+        marks = "SELECT EXISTS (SELECT 1 FROM recordings WHERE audio_id IS NULL AND model_sha256 = ?)"
+        self.has_former_marks = bool(database.number(marks, [model_sha256]))
+        """Whether an earlier version of the program has analysed files. It identified them in another way."""
 
     def find_unchanged(self, fingerprint: bytes) -> PreviousAnalysis | None:
         """Return the last analysis of a file by its quick fingerprint, without reading much of the file."""
-        return self._find("id = (SELECT recording FROM glance WHERE id = ?) AND model_sha256 = ?", fingerprint)
+        return self._find("id = (SELECT recording FROM glance WHERE id = ?)", fingerprint)
 
-    def find(self, recording: str, head: str | None = None) -> PreviousAnalysis | None:
-        """Return the last analysis of this content, else of the longest file with this head, else None."""
-        if previous := self._find("id = ? AND model_sha256 = ?", recording):
+    def find(self, identity: AudioIdentity) -> PreviousAnalysis | None:
+        """Return the last analysis of this audio, else of the best part or copy of it, else None."""
+        if previous := self._find("audio_id = ?", identity.id):
             return previous
-        same_head = "head = ? AND model_sha256 = ? AND replaced_by IS NULL ORDER BY size DESC"
-        return self._find(same_head, head) if head else None
+        for recording, other in self._candidates(identity):
+            if is_same_recording(identity, other):
+                is_better = (other.audio_bytes, other.signal_probes) > (identity.audio_bytes, identity.signal_probes)
+                if previous := self._find("id = ?", recording):
+                    return replace(previous, is_same=False, is_better=is_better)
+        return None
+
+    def find_former(self, former: FormerIdentity) -> PreviousAnalysis | None:
+        """Return the last analysis by an earlier version of the program."""
+        if previous := self._find("audio_id IS NULL AND id = ?", former.id):
+            return replace(previous, is_former=True)
+        condition = "audio_id IS NULL AND replaced_by IS NULL AND head = ? ORDER BY size DESC"
+        if not (previous := self._find(condition, former.head)):
+            return None
+        query = "SELECT size FROM recordings WHERE id = ? AND model_sha256 = ?"
+        size = self._database.number(query, [previous.recording, self._model_sha256])
+        return replace(previous, is_same=False, is_better=size > former.file_bytes, is_former=True)
 
     def add_fingerprint(self, fingerprint: bytes, recording: str) -> None:
         """Record which recording a file contains: the next scan of the file is faster. It is stored later."""
         self._fingerprints[fingerprint] = recording
-        if len(self._fingerprints) >= FINGERPRINTS_PER_COMMIT:
-            self.flush()
+        self._flush_if_many()
+
+    def adopt(self, recording: str, identity: AudioIdentity) -> None:
+        """Record the identity of a recording that an earlier version has analysed. It is stored later."""
+        self._adopted[recording] = identity
+        self._flush_if_many()
 
     def flush(self) -> None:
-        """Store the fingerprints that wait. On a full disk they are dropped: the next scan only takes longer."""
-        if self._fingerprints:
-            with suppress(JournalFullError), self._database.transaction() as db:
-                db.executemany("INSERT OR REPLACE INTO glance VALUES (?, ?)", self._fingerprints.items())
-            self._fingerprints = {}
+        """Store what waits. On a full disk it is dropped: the next scan only takes longer."""
+        if not (self._fingerprints or self._adopted):
+            return
+        changes = ", ".join(f"{name} = ?" for name in _IDENTITY)
+        adopted = [(*_columns(each), id_, self._model_sha256) for id_, each in self._adopted.items()]
+        with suppress(JournalFullError), self._database.transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO glance VALUES (?, ?)", self._fingerprints.items())
+            db.executemany(f"UPDATE recordings SET {changes} WHERE id = ? AND model_sha256 = ?", adopted)
+        self._fingerprints, self._adopted = {}, {}
 
-    def _find(self, condition: str, key: str | bytes) -> PreviousAnalysis | None:
-        query = f"SELECT id, config_hash, size, is_whole, replaced_by FROM recordings WHERE {condition} LIMIT 1"
+    def _flush_if_many(self) -> None:
+        if len(self._fingerprints) + len(self._adopted) >= MARKS_PER_COMMIT:
+            self.flush()
+
+    def _candidates(self, identity: AudioIdentity) -> list[tuple[str, AudioIdentity]]:
+        """Return recordings that may be the same: they begin equally, or their names have the same time."""
+        found: dict[str, AudioIdentity] = {}
+        for column, key in (("named_start", identity.named_start), ("head", identity.head)):
+            query = (
+                f"SELECT id, {', '.join(_IDENTITY)} FROM recordings WHERE {column} = ? AND model_sha256 = ?"
+                f" AND replaced_by IS NULL AND audio_id IS NOT NULL ORDER BY audio_bytes DESC LIMIT {MAX_CANDIDATES}"
+            )
+            with self._database.reading() as db:
+                rows = db.execute(query, (key, self._model_sha256)).fetchall() if key else []
+            for id_, audio_id, audio_format, audio_bytes, probes, has_signal, head, named_start in rows:
+                found[id_] = AudioIdentity(
+                    audio_id, audio_format, audio_bytes, probes, bool(has_signal), head, named_start
+                )
+        return sorted(found.items(), key=lambda each: each[1].audio_bytes, reverse=True)
+
+    def _find(self, condition: str, key: str | bytes | None) -> PreviousAnalysis | None:
+        query = f"SELECT id, config_hash, is_whole, replaced_by FROM recordings WHERE model_sha256 = ? AND {condition}"
         with self._database.reading() as db:
-            found = db.execute(query, (key, self._model_sha256)).fetchone()
+            found = db.execute(f"{query} LIMIT 1", (self._model_sha256, key)).fetchone()
         if not found:
             return None
-        recording, config_hash, size, is_whole, replaced_by = found
-        return PreviousAnalysis(recording, config_hash, size, bool(is_whole), is_replaced=replaced_by is not None)
+        recording, config_hash, is_whole, replaced_by = found
+        return PreviousAnalysis(recording, config_hash, bool(is_whole), is_replaced=replaced_by is not None)
+
+
+def _columns(identity: AudioIdentity) -> tuple[str | int | bytes | None, ...]:
+    """Return the values of the columns in _IDENTITY."""
+    return (
+        identity.id,
+        identity.audio_format,
+        identity.audio_bytes,
+        identity.probes,
+        identity.has_signal,
+        identity.head,
+        identity.named_start,
+    )
 
 
 def withdraw(db: Connection, done: AnalysedFile, model_sha256: str) -> Notice:
@@ -146,8 +219,8 @@ def mark_done(db: Connection, done: AnalysedFile, model_sha256: str, config_hash
         "channels": recording.channels,
         "config_hash": config_hash,
         "size": done.size_bytes,
-        "head": done.head,
         "is_whole": done.is_whole,
+        **dict(zip(_IDENTITY, _columns(done.identity), strict=True)),
     }
     columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
     changes = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("id", "model_sha256"))
@@ -155,4 +228,5 @@ def mark_done(db: Connection, done: AnalysedFile, model_sha256: str, config_hash
         f"INSERT INTO recordings ({columns}) VALUES ({places}) ON CONFLICT (id, model_sha256) DO UPDATE SET {changes}",
         values,
     )
-    db.execute("INSERT OR REPLACE INTO glance VALUES (?, ?)", (done.fingerprint, recording.id))
+    if done.fingerprint:
+        db.execute("INSERT OR REPLACE INTO glance VALUES (?, ?)", (done.fingerprint, recording.id))

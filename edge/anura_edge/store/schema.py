@@ -116,9 +116,31 @@ UPDATE progress SET row = json_set(
 );
 """
 
+_AUDIO_IDENTITY = """
+ALTER TABLE recordings ADD COLUMN audio_id TEXT;
+ALTER TABLE recordings ADD COLUMN audio_format TEXT;
+ALTER TABLE recordings ADD COLUMN audio_bytes INTEGER;
+ALTER TABLE recordings ADD COLUMN probes BLOB;
+ALTER TABLE recordings ADD COLUMN has_signal INTEGER;
+ALTER TABLE recordings ADD COLUMN named_start TEXT;
+CREATE INDEX recordings_by_audio_id ON recordings (audio_id);
+CREATE INDEX recordings_by_named_start ON recordings (named_start);
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
     tuple(filter(str.strip, step.split(";")))
-    for step in (_FIRST, _NOTICES, _SETTLED, _PROGRESS, _HEARINGS, _CLIPS, _CHANNEL_AND_NAME, _RELIABLE, _ANALYSES)
+    for step in (
+        _FIRST,
+        _NOTICES,
+        _SETTLED,
+        _PROGRESS,
+        _HEARINGS,
+        _CLIPS,
+        _CHANNEL_AND_NAME,
+        _RELIABLE,
+        _ANALYSES,
+        _AUDIO_IDENTITY,
+    )
 )
 """The SQL statements of each step."""
 

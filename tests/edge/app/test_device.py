@@ -17,8 +17,8 @@ from anura_edge.audio import FloatArray
 from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
 from anura_edge.config.device import Config
 from anura_edge.errors import ConfigError, JournalError, ModelError
-from anura_edge.sources.files.open_file import AUDIO_SUFFIXES
 from anura_edge.sources.files.scan import scan
+from anura_edge.sources.formats.kinds import AUDIO_SUFFIXES
 from anura_edge.store.journal import Journal
 from anura_edge.store.run_summary import RunSummary
 from anura_edge.wire import EffortRow, EventRow, NoticeRow

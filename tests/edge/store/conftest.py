@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from identities import make_identity
 
 from anura_edge.audio import Recording
 from anura_edge.store.journal import Journal
@@ -24,4 +25,4 @@ def journal(path: Path) -> Iterator[Journal]:
 
 @pytest.fixture
 def analysed_file(recording: Recording) -> AnalysedFile:
-    return AnalysedFile(recording, 1_000, "a head", b"a fingerprint", is_whole=True)
+    return AnalysedFile(recording, 1_000, make_identity(recording.id), b"a fingerprint", is_whole=True)

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from identities import make_identity
 
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalDamagedError, JournalError
@@ -36,13 +38,22 @@ def test_first_version_is_migrated_with_its_sequence(path: Path, make_event: Mak
         assert [row.seq for row in journal.commit([make_event()], [], provenance)] == [42]
 
 
-def test_event_of_an_earlier_journal_is_reliable(path: Path, make_event: MakeEvent, provenance: Provenance) -> None:
-    with closing(Journal(path)) as journal:
+def test_event_of_an_earlier_journal_is_reliable(
+    path: Path, tmp_path: Path, make_event: MakeEvent, provenance: Provenance
+) -> None:
+    with closing(Journal(tmp_path / "new.db")) as journal:
         journal.commit([make_event(0), make_event(1, is_reliable=False)], [], provenance)
         assert [row.is_reliable for row in journal.outbox.pending(0, 2)] == [True, False]
+    path.parent.mkdir()
     with closing(sqlite3.connect(path)) as earlier:
-        earlier.execute("ALTER TABLE event DROP COLUMN is_reliable")
+        for statement in chain.from_iterable(STEPS[:7]):
+            earlier.execute(statement)
         earlier.execute("PRAGMA user_version = 7")
+        earlier.execute("ATTACH ? AS new", (str(tmp_path / "new.db"),))
+        for table in ("journal", "event", "outbox"):
+            columns = ", ".join(name for _, name, *_ in earlier.execute(f"PRAGMA main.table_info({table})"))
+            earlier.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
+        earlier.commit()
     with closing(Journal(path)) as journal:
         assert [row.is_reliable for row in journal.outbox.pending(0, 2)] == [True, True]
 
@@ -101,7 +112,7 @@ def test_file_damaged_while_open_is_a_journal_error(
     content[4_096:] = b"\xff" * (len(content) - 4_096)  # the first page holds the schema
     path.write_bytes(content)
     with pytest.raises(JournalError), closing(Journal(path)) as journal:
-        ScanHistory(journal.database, provenance.model_sha256).find(recording.id)
+        ScanHistory(journal.database, provenance.model_sha256).find(make_identity(recording.id))
     content[:4_096], content[8_192:] = content[:4_096], b""
     path.write_bytes(content)
     with pytest.raises(JournalError), closing(Journal(path)) as journal:
@@ -109,7 +120,7 @@ def test_file_damaged_while_open_is_a_journal_error(
 
 
 READS: dict[str, Callable[[Journal], object]] = {
-    "scan history": lambda journal: ScanHistory(journal.database, "m").find("r"),
+    "scan history": lambda journal: ScanHistory(journal.database, "m").find(make_identity("r")),
     "pending": lambda journal: journal.outbox.pending(0, 9),
     "floor": lambda journal: journal.outbox.floor(),
     "pending_count": lambda journal: journal.outbox.pending_count(),

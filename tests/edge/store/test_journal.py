@@ -12,6 +12,7 @@ from threading import Thread
 from uuid import UUID, uuid4
 
 import pytest
+from identities import make_identity
 
 from anura_edge.audio import Recording
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, unreadable_id
@@ -91,7 +92,7 @@ def test_error_during_commit_stores_nothing(
     with pytest.raises(RuntimeError, match="power cut"):
         journal.commit([make_event(0)], breaking_off(), provenance, analysed_file)
     assert (len(journal.event_ids()), journal.outbox.pending_count()) == (0, 0)
-    assert ScanHistory(journal.database, provenance.model_sha256).find(recording.id) is None
+    assert ScanHistory(journal.database, provenance.model_sha256).find(make_identity(recording.id)) is None
     assert [row.seq for row in journal.commit([make_event(0)], [], provenance)] == [1]
 
 

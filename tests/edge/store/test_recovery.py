@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from identities import make_identity
 
 from anura_edge.audio import ClockSource, Recording
 from anura_edge.errors import JournalDamagedError
@@ -85,7 +86,9 @@ def test_readable_rows_are_copied_and_undelivered_ones_queued(
     path = tmp_path / "journal.db"
     fill(path, make_event, make_effort, provenance)
     with closing(Journal(path)) as journal:
-        journal.commit([], [], provenance, AnalysedFile(recording, 1_000, "head", b"glance", is_whole=True))
+        journal.commit(
+            [], [], provenance, AnalysedFile(recording, 1_000, make_identity(recording.id), b"glance", is_whole=True)
+        )
         before, identity, events = ids(journal), journal.id, journal.event_ids()
     damaged_mark(path).touch()  # as after damage that was found in use
     content = path.read_bytes()
@@ -97,7 +100,7 @@ def test_readable_rows_are_copied_and_undelivered_ones_queued(
         ]
         assert ids(journal) - {str(notice.id)} == before
         assert (journal.event_ids(), journal.id == identity) == (events, False)
-        assert ScanHistory(journal.database, provenance.model_sha256).find(recording.id)
+        assert ScanHistory(journal.database, provenance.model_sha256).find(make_identity(recording.id))
         assert journal.outbox.resend(None) == 201
         assert notice.amount == 621
     (aside,) = tmp_path.glob("journal.db.corrupt-*[Zn]")
@@ -154,7 +157,7 @@ def journal_of_recordings(
     with closing(Journal(path)) as journal:
         for name in RECORDINGS:
             recording = Recording(name, "A_20261120_193000.wav", START, ClockSource.RECORDER, 8_000, 1, 80_000)
-            done = AnalysedFile(recording, 1_000, None, name.encode(), is_whole=True)
+            done = AnalysedFile(recording, 1_000, make_identity(recording.id), name.encode(), is_whole=True)
             journal.commit([], [make_effort(0, name)], provenance, done)
     return path.read_bytes()
 
@@ -176,7 +179,7 @@ def test_recording_with_lost_rows_is_analysed_again(
         with closing(open_journal(path)) as journal, suppress(JournalDamagedError):
             rows = {row.recording for row in journal.outbox.pending(0, 10**6)}
             history = ScanHistory(journal.database, provenance.model_sha256)
-            assert {name for name in RECORDINGS if history.find(name)} <= rows
+            assert {name for name in RECORDINGS if history.find(make_identity(name))} <= rows
             break
     else:
         pytest.fail("the second start should have recovered it")

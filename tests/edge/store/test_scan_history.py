@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
+from identities import make_identity
+
 from anura_edge.audio import Recording
 from anura_edge.events import Effort, Event
 from anura_edge.store.journal import Journal
@@ -22,13 +24,13 @@ def test_analysed_recording_is_found_for_its_model(
 ) -> None:
     for _ in range(2):
         journal.commit([], [], provenance, analysed_file)
-    expected = PreviousAnalysis(recording.id, provenance.config_hash, 1_000, is_whole=True, is_replaced=False)
+    expected = PreviousAnalysis(recording.id, provenance.config_hash, is_whole=True, is_replaced=False)
     history = ScanHistory(journal.database, provenance.model_sha256)
-    assert history.find(recording.id) == expected
+    identity = make_identity(recording.id)
+    assert history.find(identity) == expected
     assert history.find_unchanged(b"a fingerprint") == expected
-    assert history.find("a longer file", "a head") == expected
-    assert ScanHistory(journal.database, "another model").find(recording.id) is None
-    assert history.find("another recording") is None
+    assert ScanHistory(journal.database, "another model").find(identity) is None
+    assert history.find(make_identity("another recording")) is None
     history.add_fingerprint(b"another place", recording.id)
     history.flush()
     assert history.find_unchanged(b"another place") == expected
@@ -43,7 +45,11 @@ def test_withdrawn_analysis_counts_no_event_twice(
     analysed_file: AnalysedFile,
 ) -> None:
     def analyse() -> list[Row]:
-        old = recording.id if ScanHistory(journal.database, provenance.model_sha256).find(recording.id) else None
+        old = (
+            recording.id
+            if ScanHistory(journal.database, provenance.model_sha256).find(make_identity(recording.id))
+            else None
+        )
         return journal.commit([make_event(0)], [make_effort(0)], provenance, replace(analysed_file, replaces=old))
 
     first, second, third = analyse(), analyse(), analyse()

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from identities import make_identity
 
 from anura_edge.audio import ClockSource, Recording
 from anura_edge.detection.ledger import PipelineOutput
@@ -79,7 +80,9 @@ def test_results_wait_while_the_disk_is_full(
     recording: Recording,
 ) -> None:
     room.fill()
-    writer.write([make_output("a")], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
+    writer.write(
+        [make_output("a")], done=AnalysedFile(recording, 1_000, make_identity(recording.id), b"glance", is_whole=True)
+    )
     writer.write([make_output("b", 1)])
     assert writer.is_full
     assert (shown, rows(writer), is_known(writer)) == ([], [], False)
@@ -104,7 +107,10 @@ def test_oldest_waiting_rows_are_dropped_and_counted(
     monkeypatch.setattr(write_queue_module, "MAX_WAITING_ROWS", MANY + 10)
     room.fill()
     writer.write([make_output("live")])
-    writer.write([make_output("card", 20)], done=AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
+    writer.write(
+        [make_output("card", 20)],
+        done=AnalysedFile(recording, 1_000, make_identity(recording.id), b"glance", is_whole=True),
+    )
     writer.write([make_output("newest", MANY)])
     room.free()
     writer.close()
@@ -153,7 +159,9 @@ def test_unsaved_file_is_left_for_another_scan(
     writer: ResultWriter, room: DiskSpace, make_output: Callable[..., PipelineOutput], recording: Recording
 ) -> None:
     room.fill()
-    writer.write([make_output("a")], AnalysedFile(recording, 1_000, None, b"glance", is_whole=True))
+    writer.write(
+        [make_output("a")], AnalysedFile(recording, 1_000, make_identity(recording.id), b"glance", is_whole=True)
+    )
     writer.summary.add_new(1.0)
     writer.close()
     assert (writer.summary.new, writer.summary.left) == (0, {"disk_full": 1})

@@ -1,17 +1,26 @@
 """Reads the audio of a file that was opened with `open_file`."""
 
+import io
 import logging
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile as sf
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording, SampleArray, to_float
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.identity import INTERRUPTED, FileIdentity, open_regular, unreadable_error
-from anura_edge.sources.files.wav import LengthStatus, WavLayout, read_samples
+from anura_edge.sources.files.former_identity import FormerIdentity, former_identity
+from anura_edge.sources.files.identity import AudioIdentity, identify
+from anura_edge.sources.files.regular_file import INTERRUPTED, open_regular, unreadable_error
+from anura_edge.sources.formats.extent import LengthStatus
+from anura_edge.sources.formats.layout import AudioLayout, read_samples
+from anura_edge.sources.formats.repaired_file import RepairedFile
+from anura_edge.sources.metadata.filename import parse_file_name
 from anura_edge.sources.metadata.resolve import Metadata
 
 log = logging.getLogger(__name__)
@@ -19,6 +28,9 @@ log = logging.getLogger(__name__)
 CHUNK_S = 10.0
 MAX_CHUNK_VALUES = 2**22
 """Values read at a time: 8 MB for two channels at 96 kHz, never more than 17 MB for any header."""
+
+_SIGNAL_BLOCK_S = 0.1
+"""Compressed audio is searched for a signal in blocks of this length."""
 
 _SF_ERR_SYSTEM = 2
 """libsndfile's code for an error of the operating system instead of the format."""
@@ -28,32 +40,52 @@ class AudioFile:
     """An audio file that can be analysed."""
 
     def __init__(
-        self, path: Path, identity: FileIdentity, recording: Recording, wav: WavLayout | None, metadata: Metadata
+        self,
+        path: Path,
+        file_bytes: int,
+        recording: Recording,
+        layout: AudioLayout,
+        metadata: Metadata,
+        named_start: datetime | None,
     ) -> None:
+        """Give `recording` its id. `named_start` is the time in the name, or else in the header.
+
+        Raises UnreadableError if the file cannot be read.
+        """
         self.path = path
-        self.identity = identity
-        """Its content when it was opened."""
+        self.file_bytes = file_bytes
+        """Its size when it was opened."""
         self.recording = recording
         self.metadata = metadata
         """What the recorder wrote in addition to the audio."""
-        self._wav = wav
-
-    @property
-    def has_content_id(self) -> bool:
-        """Whether its content identifies it. If it begins with silence, its id is not the content's fingerprint."""
-        return self.recording.id == self.identity.fingerprint
+        self._layout, self._named_start = layout, named_start
+        self.identity = self.identify()
+        """What identified its audio when it was opened."""
+        self.recording = replace(recording, id=self.identity.id)
 
     @property
     def length(self) -> LengthStatus:
         """How the length in its header compares with the file."""
-        if self._wav:
-            return self._wav.length
-        return LengthStatus.RECOVERED if self.recording.samples is None else LengthStatus.WHOLE
+        return LengthStatus.RECOVERED if self.recording.samples is None else self._layout.length
 
     @property
     def samples(self) -> int:
         """Samples per channel in the file, as far as known without decoding them; else 0."""
-        return self._wav.samples if self._wav else self.recording.samples or 0
+        return self._layout.samples
+
+    def identify(self) -> AudioIdentity:
+        """Return what identifies the audio that is in the file now.
+
+        Raises UnreadableError if the file cannot be read.
+        """
+        return identify(self.path, self._layout, self._named_start, lambda: self.blocks(_SIGNAL_BLOCK_S))
+
+    def former_identity(self) -> FormerIdentity:
+        """Return the identity that earlier versions gave the file.
+
+        Raises UnreadableError if the file cannot be read.
+        """
+        return former_identity(self.path, self._layout, parse_file_name(self.path.stem).start, self.blocks)
 
     def chunks(self) -> Iterator[AudioChunk]:
         """Log the warnings of the recording, then yield the audio in order.
@@ -90,10 +122,10 @@ class AudioFile:
         size = min(int(seconds * self.recording.rate_hz), MAX_CHUNK_VALUES // self.recording.channels)
         try:
             with open_regular(self.path) as content:
-                if self._wav and self._wav.is_plain:
-                    yield from read_samples(content, self._wav, size)
+                if self._layout.is_plain:
+                    yield from read_samples(content, self._layout, size)
                 else:
-                    with _SequentialSoundFile(content.fileno(), closefd=False) as file:
+                    with open_decoder(content, self._layout) as file:
                         kind = "int16" if file.subtype == "PCM_16" else "float32"
                         while len(block := file.read(size, dtype=kind, always_2d=True)):
                             yield block
@@ -108,6 +140,21 @@ class _SequentialSoundFile(sf.SoundFile):  # type: ignore[misc]
 
     def seekable(self) -> bool:
         return False
+
+
+@contextmanager
+def open_decoder(content: BinaryIO, layout: AudioLayout) -> Iterator[sf.SoundFile]:
+    """Open an encoding that libsndfile decodes, behind a header with a true length if its own is wrong.
+
+    Raises soundfile.SoundFileError if libsndfile cannot decode it.
+    """
+    if layout.repaired_header:
+        repaired = io.BufferedReader(RepairedFile(content, layout))
+        with _SequentialSoundFile(repaired) as file:
+            yield file
+    else:
+        with _SequentialSoundFile(content.fileno(), closefd=False) as file:
+            yield file
 
 
 def decoding_error(path: Path, reason: str, error: Exception) -> UnreadableError:

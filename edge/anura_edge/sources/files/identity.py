@@ -1,151 +1,233 @@
-"""Opens files without side effects, and identifies them by their content."""
+"""Identifies recordings by their audio. What a header, a tag or a name says is no part of it.
 
-import errno
+See docs/decisions/0023-identity-ownership-and-acknowledgement.md. A growing file, a copy that is cut or damaged, and
+the same audio with another header are one recording. Two recordings that contain nearly no signal, as of a broken
+microphone, are told apart by the times in their names.
+"""
+
 import hashlib
 import os
-import stat
-from collections.abc import Iterable
-from contextlib import suppress
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+
+import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import UnreadableError
+from anura_edge.sources.files.regular_file import INTERRUPTED, open_regular, unreadable_error
+from anura_edge.sources.formats.layout import AudioLayout
+from anura_edge.sources.formats.ogg import PAGE_HEAD_BYTES, without_page_numbers
 
-PIECES, PIECE_BYTES = 64, 4_096
-"""A fingerprint covers this many pieces of a file: all of it up to 256 KiB. Start and end alone are not enough, because
-some recordings have equal headers and silence at both ends."""
+PIECE_BYTES, MAX_PIECES = 4_096, 128
+"""An id covers at most so many evenly spread pieces of the audio: all of it up to 512 KiB, else at least 256 KiB. The
+noise of a microphone is never the same twice, so one piece would do. More are proof against damage and editing."""
+
+PROBE_BYTES = 1_024
+"""Of each piece this much is compared on its own: so much of the last piece is there if a file is cut."""
 
 HEAD_BYTES = 65_536
-"""The start of a file: its header and at least the first 85 ms of a bat recorder's audio."""
+"""The first audio with a signal is searched for in so many bytes. It finds recordings that may be the same."""
 
-READ_AHEAD_BYTES = 1 << 25
-"""A card delivers 10 to 90 MB/s, less than the analysis needs. At most this much of the next file is read early."""
+SIGNAL_SHARE = 1 / 4
+"""Share of the pieces that must contain a signal. The pop of a microphone that is switched on, and then a flat line, is
+the same in many recordings."""
 
-INTERRUPTED = "interrupted"
-"""Reason if the file system failed, as when a card is removed. It says nothing about the file."""
+FLAT_STEP = 1 / 2**15
+"""A decoder's values that differ by less are one value."""
 
-_PERMANENT = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EINVAL})
-"""Errors of the operating system that another attempt would get again."""
+_LEAST_BITS = {"flac": 1.0}
+"""Compressed audio with fewer bits per sample may be silence: other codecs 0.125."""
+
+_BLOCK = 1 << 20
+_QUICK_PERIOD = 48
+"""A piece of a file that repeats after so many bytes is flat, for any width of samples and up to 16 channels."""
 
 
 @dataclass(frozen=True, slots=True)
-class FileIdentity:
-    """Fingerprints of a file's content."""
+class AudioIdentity:
+    """What identifies the audio of a file, and what proves that other audio is a part of it."""
 
-    fingerprint: str
-    """BLAKE2b over its size and PIECES evenly spread pieces: a copy or a renamed file is the same recording."""
-    start: bytes
-    """The first PIECE_BYTES bytes."""
-    head: str
-    """BLAKE2b over the first HEAD_BYTES bytes. Of two files with equal heads that do not begin with silence, one is a
-    part of the other, or a damaged copy."""
-    size: int
-    mtime_utc: datetime
-    """Time of its last change."""
+    id: str
+    """BLAKE2b over the format, the length and the pieces. If there is nearly no signal: over all audio, and the time in
+    the name."""
+    audio_format: str
+    """Sample type, rate and channels."""
+    audio_bytes: int
+    probes: bytes
+    """Four bytes for each complete probe at a multiple of the stride. The lowest bit is 1 if it contains a signal."""
+    has_signal: bool
+    """Whether the content identifies the recording."""
+    head: str | None
+    """BLAKE2b over the first audio with a signal. Recordings with equal heads may be the same."""
+    named_start: str
+    """The time in the file's name, or an empty string."""
+
+    @property
+    def signal_probes(self) -> int:
+        """Number of probes with a signal."""
+        return int(np.count_nonzero(_numbers(self.probes) & 1))
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file. A link is not followed, and a pipe does not block, even if it replaced a file just now.
+def identify(
+    path: Path, layout: AudioLayout, named_start: datetime | None, blocks: Callable[[], Iterable[FloatArray]]
+) -> AudioIdentity:
+    """Return the identity of a file's audio. `blocks` decodes all of it; compressed audio may need that.
 
-    Raises OSError, or UnreadableError if it is not a regular file.
+    Raises UnreadableError if it cannot be read.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
-            raise UnreadableError("not_a_file", f"{path}: not a regular file") from error
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UnreadableError("not_a_file", f"{path}: not a regular file")
-    return os.fdopen(descriptor, "rb")
-
-
-def unreadable_error(path: Path, error: OSError) -> UnreadableError:
-    """Return the error for a failed read: its reason tells whether the file is the cause, or only this attempt."""
-    reason = "cannot_open" if error.errno in _PERMANENT else INTERRUPTED
-    return UnreadableError(reason, f"{path}: {error.strerror}; check its name, and whether the card is inserted")
-
-
-def fingerprint_file(path: Path) -> FileIdentity:
-    """Return a file's fingerprints.
-
-    Raises UnreadableError if it is empty, begins with zeros, or cannot be read.
-    """
+    audio_format = f"{layout.sample_type}/{layout.rate_hz}/{layout.channels}"
+    named = str(named_start or "")
     try:
         with open_regular(path) as file:
-            status = os.fstat(file.fileno())
-            digest = hashlib.blake2b(status.st_size.to_bytes(8, "little"), digest_size=16)
-            head = os.pread(file.fileno(), HEAD_BYTES, 0)
-            for piece in range(PIECES):
-                offset = max(0, status.st_size - PIECE_BYTES) * piece // (PIECES - 1)
-                digest.update(os.pread(file.fileno(), PIECE_BYTES, offset))
+            reader = _AudioReader(file.fileno(), layout)
+            pieces = list(reader.pieces())
+            head = reader.head()
+            has_signal = _has_signal(layout, [reader.is_flat(piece) for piece in pieces], blocks)
+            digest = hashlib.blake2b(f"{audio_format}/{reader.size}".encode(), digest_size=16)
+            for content in pieces if has_signal else reader.all():
+                digest.update(content)
     except OSError as error:
         raise unreadable_error(path, error) from error
-    if not status.st_size:
-        raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
-    start = head[:PIECE_BYTES]
-    if not any(start):
-        raise UnreadableError("nul_filled", f"{path}: begins with {len(start)} zero bytes instead of a header")
-    head_digest = hashlib.blake2b(head, digest_size=16).hexdigest()
-    mtime_utc = datetime.fromtimestamp(status.st_mtime, UTC)
-    return FileIdentity(digest.hexdigest(), start, head_digest, status.st_size, mtime_utc)
+    if not has_signal:
+        digest.update(named.encode())
+    probes = np.array([reader.probe(piece) for piece in pieces if len(piece) >= PROBE_BYTES], "<u4").tobytes()
+    head_id = hashlib.blake2b(audio_format.encode() + head, digest_size=16).hexdigest() if head and has_signal else None
+    return AudioIdentity(digest.hexdigest(), audio_format, reader.size, probes, has_signal, head_id, named)
 
 
-def quick_fingerprint(path: Path, name: str, size: int, mtime_ns: int) -> bytes:
+def is_same_recording(one: AudioIdentity, other: AudioIdentity) -> bool:
+    """Return whether one is a part or a damaged copy of the other, or both are.
+
+    Most of the places where both have a signal must be equal. So recordings that only begin alike are not the same. If
+    one of them has nearly no signal, the times in their names must be equal, too.
+    """
+    if one.audio_format != other.audio_format:
+        return False
+    mine, theirs = _common_probes(one, other)
+    both = (mine & theirs & 1).astype(bool)
+    equal = mine == theirs
+    is_named_alike = bool(one.named_start) and one.named_start == other.named_start
+    if both.any():
+        is_alike = 2 * np.count_nonzero(equal & both) > np.count_nonzero(both)
+        return bool(is_alike) and (is_named_alike or (one.has_signal and other.has_signal))
+    return is_named_alike and len(equal) > 0 and bool(equal.all())
+
+
+def quick_fingerprint(path: Path, name: str, size: int, mtime_ns: int) -> bytes | None:
     """Return BLAKE2b over a file's directory entry and the start, middle and end of its content.
 
-    The entry alone is not enough: recorders with one schedule write cards with equal names, sizes and times. Raises
-    UnreadableError if the file cannot be read.
+    None if the middle is flat: then other recordings may be equal there. The entry alone is not enough, because
+    recorders with one schedule write cards with equal names, sizes and times. Raises UnreadableError if the file cannot
+    be read.
     """
     digest = hashlib.blake2b(f"{name}/{size}/{mtime_ns}".encode(), digest_size=16)
     try:
         with open_regular(path) as file:
-            for offset in (0, (size - PIECE_BYTES) // 2, size - PIECE_BYTES):
-                digest.update(os.pread(file.fileno(), PIECE_BYTES, max(0, offset)))
+            start, middle, end = (
+                os.pread(file.fileno(), PIECE_BYTES, max(0, offset))
+                for offset in (0, (size - PIECE_BYTES) // 2, size - PIECE_BYTES)
+            )
     except OSError as error:
         raise unreadable_error(path, error) from error
+    if middle[_QUICK_PERIOD:] == middle[:-_QUICK_PERIOD]:
+        return None
+    for piece in (start, middle, end):
+        digest.update(piece)
     return digest.digest()
 
 
-def read_ahead(path: Path) -> None:
-    """Ask the operating system to read the start of a file that is needed soon, in the background."""
-    with suppress(OSError, UnreadableError), open_regular(path) as file:
-        os.posix_fadvise(file.fileno(), 0, READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
+class _AudioReader:
+    """Reads pieces of the audio of an open file."""
+
+    def __init__(self, descriptor: int, layout: AudioLayout) -> None:
+        self._descriptor, self._layout = descriptor, layout
+        self.size = layout.extent.end - layout.extent.offset
+        if layout.is_plain:
+            self.size -= self.size % layout.sample_bytes
+        self._is_ogg = layout.sample_type.codec == "ogg"
+
+    def read(self, at: int, size: int) -> bytes:
+        """Return bytes of the audio from `at` on."""
+        size = min(size, self.size - at)
+        margin = min(at, PAGE_HEAD_BYTES) if self._is_ogg else 0
+        content = os.pread(self._descriptor, margin + size, self._layout.extent.offset + at - margin)
+        return without_page_numbers(content)[margin:] if self._is_ogg else content
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the pieces at multiples of the stride."""
+        for at in range(0, self.size, stride(self.size)):
+            yield self.read(at, PIECE_BYTES)
+
+    def all(self) -> Iterator[bytes]:
+        """Yield all audio."""
+        for at in range(0, self.size, _BLOCK):
+            yield self.read(at, _BLOCK)
+
+    def head(self) -> bytes:
+        """Return the first probe with a signal and its position, or nothing if there is none near the start."""
+        start = self.read(0, HEAD_BYTES)
+        for at in range(0, len(start) - PROBE_BYTES + 1, PROBE_BYTES):
+            if not self.is_flat(probe := start[at : at + PROBE_BYTES]):
+                return at.to_bytes(4, "little") + probe
+        return b""
+
+    def is_flat(self, content: bytes) -> bool:
+        """Return whether no channel changes its value. For compressed audio: whether it contains little information."""
+        if self._layout.is_plain:
+            step = self._layout.sample_bytes
+            return content[step:] == content[:-step]
+        return 2 * len(zlib.compress(content, 1)) < len(content)
+
+    def probe(self, piece: bytes) -> int:
+        """Return the digest of the start of a piece. Its lowest bit tells whether that contains a signal."""
+        content = piece[:PROBE_BYTES]
+        number = int.from_bytes(hashlib.blake2b(content, digest_size=4).digest(), "little")
+        return number & ~1 | (not self.is_flat(content))
 
 
-def full_fingerprint(path: Path, blocks: Iterable[FloatArray], named_start: datetime | None) -> str:
-    """Return BLAKE2b over all of a file that begins with silence. `blocks` are its samples.
-
-    If all of it is silent, its content does not identify it: two recordings of a broken microphone are equal in every
-    byte, but they are two recordings. Then the time in its name, if there is one, is part of its identity.
-
-    Raises UnreadableError if it cannot be read.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    try:
-        with open_regular(path) as file:
-            while content := file.read(1 << 20):
-                digest.update(content)
-    except OSError as error:
-        raise unreadable_error(path, error) from error
-    if not _has_signal(blocks):
-        digest.update(str(named_start).encode())
-    return digest.hexdigest()
+def stride(audio_bytes: int) -> int:
+    """Return the distance of the pieces: a power of two, so a longer recording has pieces at the same places."""
+    step = PIECE_BYTES
+    while step * MAX_PIECES < audio_bytes:
+        step *= 2
+    return step
 
 
-def _has_signal(blocks: Iterable[FloatArray]) -> bool:
-    """Return whether any sample differs from the first one of its channel."""
-    first: FloatArray | None = None
+def _numbers(probes: bytes) -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
+    return np.frombuffer(probes, "<u4")
+
+
+def _common_probes(
+    one: AudioIdentity, other: AudioIdentity
+) -> tuple["np.ndarray[tuple[int], np.dtype[np.uint32]]", "np.ndarray[tuple[int], np.dtype[np.uint32]]"]:
+    """Return the probes at the places that both have."""
+    step = max(stride(one.audio_bytes), stride(other.audio_bytes))
+    mine, theirs = (_numbers(each.probes)[:: step // stride(each.audio_bytes)] for each in (one, other))
+    count = min(len(mine), len(theirs))
+    return mine[:count], theirs[:count]
+
+
+def _has_signal(layout: AudioLayout, flat: list[bool], blocks: Callable[[], Iterable[FloatArray]]) -> bool:
+    """Return whether enough of the audio contains a signal. Compressed audio is decoded if its size raises a doubt."""
+    is_lively = flat.count(False) >= SIGNAL_SHARE * max(1, len(flat))
+    if layout.is_plain:
+        return is_lively
+    audio_bits = 8 * (layout.extent.end - layout.extent.offset)
+    least_bits = _LEAST_BITS.get(layout.sample_type.codec, 1 / 8) * layout.samples * layout.channels
+    return (is_lively and audio_bits >= least_bits) or _share_with_signal(blocks()) >= SIGNAL_SHARE
+
+
+def _share_with_signal(blocks: Iterable[FloatArray]) -> float:
+    """Return the share of the blocks in which a channel changes its value."""
+    count = lively = 0
     try:
         for block in blocks:
-            first = block[:1] if first is None else first
-            if not (block == first).all():
-                return True
+            count += 1
+            lively += bool(np.ptp(block, axis=0).max(initial=0) >= FLAT_STEP)
     except UnreadableError as error:
         if error.reason == INTERRUPTED:
             raise
-    return False
+    return lively / max(1, count)

@@ -2,38 +2,38 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
-from datetime import timezone
+from dataclasses import dataclass
+from datetime import UTC, datetime, timezone
 from pathlib import Path
 
 import soundfile as sf
 
-from anura_edge.audio import Recording, is_flat
+from anura_edge.audio import Recording
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.files.audio_file import AudioFile, decoding_error
-from anura_edge.sources.files.identity import (
-    PIECE_BYTES,
-    fingerprint_file,
-    full_fingerprint,
-    open_regular,
-    unreadable_error,
+from anura_edge.sources.files.audio_file import AudioFile, decoding_error, open_decoder
+from anura_edge.sources.files.find_audio import find_audio
+from anura_edge.sources.files.identity import PIECE_BYTES
+from anura_edge.sources.files.regular_file import open_regular, unreadable_error
+from anura_edge.sources.formats.extent import LengthStatus
+from anura_edge.sources.formats.kinds import (
+    AUDIO_SUFFIXES,
+    CONVERTIBLE_SUFFIXES,
+    PROPRIETARY_SUFFIXES,
+    has_signature,
+    is_audio,
+    is_convertible,
 )
-from anura_edge.sources.files.wav import MAX_SAMPLES, LengthStatus, WavLayout, parse_wav
+from anura_edge.sources.formats.layout import MAX_SAMPLES, AudioLayout, whole_file
 from anura_edge.sources.metadata.audiomoth import read_comment
 from anura_edge.sources.metadata.filename import is_triggered, parse_file_name
 from anura_edge.sources.metadata.guano import read_guano
 from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, TimeEvidence, resolve_start
 from anura_edge.sources.metadata.wamd import read_wamd
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".aifc", ".ogg", ".opus", ".mp3", ".w64", ".rf64", ".au"})
-PROPRIETARY_SUFFIXES = frozenset({".w4v", ".wac"})
-"""Wildlife Acoustics' compressed formats: no open decoder exists."""
-
 OTHER_FILE = "other_file"
-"""Reason for a file whose name is not that of an audio file. It is skipped without a warning."""
+"""Reason for a file that is not audio, by its content and its name. It is skipped without a warning."""
 
-NO_LENGTH = "its header has no length, as after a power cut: all audio in the file is used"
+NO_LENGTH = "its header has no length, or a wrong one, as after a power cut: all audio in the file is used"
 
 TRIGGERED = "a triggered recording: quiet parts may be missing, and then times after them are too early"
 
@@ -41,14 +41,17 @@ MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
 MAX_CHANNELS = 64
 """A header with other values is damaged: recorders sample at up to 500 kHz (bats), on a few channels."""
 
-_START_S = 0.05
-"""The noise of a microphone for this long is never the same twice, so a fingerprint identifies recordings that begin
-with it. If the start is silent, all of the file is read for the fingerprint."""
+_TO_WAV = "convert it to WAV first, for example with: ffmpeg -i INPUT OUTPUT.wav"
 
-_AUDIO_SIGNATURES = (b"RIFF", b"RF64", b"BW64", b"RIFX", b"fLaC", b"OggS", b"FORM", b"ID3", b".snd", b"riff")
-_OTHER_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"SQLi")
-_SIGNATURES = _AUDIO_SIGNATURES + _OTHER_SIGNATURES
-"""Formats that a file named .wav may really have. A file without any signature has lost its header."""
+
+@dataclass(frozen=True, slots=True)
+class _FileStart:
+    """The start of a file, and what the file system says about it."""
+
+    content: bytes
+    """The first PIECE_BYTES bytes."""
+    file_bytes: int
+    mtime_s: float
 
 
 def open_file(path: Path, name: str, site_offset: timezone | None = None) -> AudioFile:
@@ -56,42 +59,63 @@ def open_file(path: Path, name: str, site_offset: timezone | None = None) -> Aud
 
     Raises UnreadableError with a reason if it cannot be analysed.
     """
-    check_name(path)
-    identity = fingerprint_file(path)
-    wav, rate_hz, channels, samples = _read_header(path, identity.start)
-    _check_header(path, rate_hz, channels, samples)
-    evidence = _collect_evidence(path, wav.texts if wav else {})
-    start = resolve_start(evidence, site_offset, identity.mtime_utc)
-    warnings = list(start.warnings)
-    if samples is None or (wav and wav.length == LengthStatus.RECOVERED):
+    check_kind(path)
+    start = _read_start(path)
+    _check_content(path, start)
+    layout, samples = _complete(path, find_audio(path), start)
+    _check_header(path, layout, samples)
+    evidence = _collect_evidence(path, layout.texts)
+    resolved = resolve_start(evidence, site_offset, file_time(start.mtime_s))
+    warnings = list(resolved.warnings)
+    if samples is None or layout.length == LengthStatus.RECOVERED:
         warnings.append(NO_LENGTH)
     if is_triggered(path.stem):
         warnings.append(TRIGGERED)
     recording = Recording(
-        identity.fingerprint, name, start.start_utc, start.clock_source, rate_hz, channels, samples, tuple(warnings)
+        "",
+        name,
+        resolved.start_utc,
+        resolved.clock_source,
+        layout.rate_hz,
+        layout.channels,
+        samples,
+        tuple(warnings),
     )
     metadata = Metadata.merge(each.metadata for each in evidence.values())
-    file = AudioFile(path, identity, recording, wav, metadata)
-    if _begins_with_silence(file):
-        content_id = full_fingerprint(path, file.blocks(_START_S), evidence[FILE_NAME].start)
-        file.recording = replace(recording, id=content_id)
-    return file
+    named_start = next((each.start for each in evidence.values() if each.start), None)
+    return AudioFile(path, start.file_bytes, recording, layout, metadata, named_start)
 
 
-def check_name(path: Path) -> None:
-    """Raise UnreadableError with a reason if the name shows that the file cannot be analysed."""
+def check_kind(path: Path) -> None:
+    """Raise UnreadableError with a reason if a file is not audio, or audio that must be converted first.
+
+    A file whose name is that of an audio file is not opened for this.
+    """
     suffix = path.suffix.lower()
     if suffix in PROPRIETARY_SUFFIXES:
         raise UnreadableError("proprietary", f"{path}: convert {suffix} files to .wav with Kaleidoscope first")
-    if suffix not in AUDIO_SUFFIXES:
-        raise UnreadableError(OTHER_FILE, f"{path}: {suffix or 'a name without a suffix'} is not an audio format")
+    if suffix in AUDIO_SUFFIXES:
+        return
+    content = _read_start(path).content
+    if suffix in CONVERTIBLE_SUFFIXES or is_convertible(content):
+        raise UnreadableError("unsupported", f"{path}: this kind of audio cannot be decoded; {_TO_WAV}")
+    if not is_audio(content):
+        raise UnreadableError(OTHER_FILE, f"{path}: it is not audio by its content and its name")
+
+
+def file_time(seconds: float) -> datetime | None:
+    """Return the time of a file in UTC. None if it is before the year 1 or after 9999, as on a damaged card."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def is_unchanged(file: AudioFile) -> bool:
-    """Return whether a file can still be read and has the same content as when it was opened."""
+    """Return whether a file can still be read and has the same audio as when it was opened."""
     try:
-        return fingerprint_file(file.path).fingerprint == file.identity.fingerprint
-    except UnreadableError:
+        return file.path.stat().st_size == file.file_bytes and file.identify() == file.identity
+    except (OSError, UnreadableError):
         return False
 
 
@@ -103,7 +127,25 @@ def is_complete(path: Path) -> bool:
     try:
         return open_file(path, path.name).length == LengthStatus.WHOLE
     except UnreadableError as error:
-        return error.reason in (OTHER_FILE, "proprietary", "not_a_file")
+        return error.reason in (OTHER_FILE, "proprietary", "unsupported", "not_a_file")
+
+
+def _read_start(path: Path) -> _FileStart:
+    try:
+        with open_regular(path) as file:
+            status = os.fstat(file.fileno())
+            return _FileStart(os.pread(file.fileno(), PIECE_BYTES, 0), status.st_size, status.st_mtime)
+    except OSError as error:
+        raise unreadable_error(path, error) from error
+
+
+def _check_content(path: Path, start: _FileStart) -> None:
+    if not start.file_bytes:
+        raise UnreadableError("empty", f"{path}: 0 bytes; recorders leave such files when their battery is low")
+    if not any(start.content):
+        raise UnreadableError("nul_filled", f"{path}: begins with {len(start.content)} zero bytes instead of a header")
+    if is_convertible(start.content):
+        raise UnreadableError("unsupported", f"{path}: this kind of audio cannot be decoded; {_TO_WAV}")
 
 
 def _collect_evidence(path: Path, texts: Mapping[bytes, bytes]) -> dict[str, TimeEvidence]:
@@ -115,50 +157,37 @@ def _collect_evidence(path: Path, texts: Mapping[bytes, bytes]) -> dict[str, Tim
     }
 
 
-def _begins_with_silence(file: AudioFile) -> bool:
-    with suppress(UnreadableError):  # damage is reported when the file is analysed
-        return is_flat(file.read_start(_START_S))
-    return False
-
-
-def _read_header(path: Path, start: bytes) -> tuple[WavLayout | None, int, int, int | None]:
-    """Return the layout of a WAV file, and any file's sampling rate, channels and declared samples."""
-    wav = _find_wav(path)
-    if wav and wav.is_plain:
-        return wav, wav.rate_hz, wav.channels, wav.declared
-    rate_hz, channels, samples = _read_soundfile_header(path, start)
-    if wav and samples is not None:
-        wav = wav.with_samples(samples)
-        samples = wav.declared
-    return wav, rate_hz, channels, samples
-
-
-def _find_wav(path: Path) -> WavLayout | None:
+def _complete(path: Path, layout: AudioLayout | None, start: _FileStart) -> tuple[AudioLayout, int | None]:
+    """Return a layout with all that a decoder knows of the file, and the samples that its header declares."""
+    if layout and (layout.is_plain or layout.sample_type.codec == "flac"):
+        # A FLAC file whose last frame was not found has no length.
+        return layout, layout.declared if layout.declared or layout.is_plain else None
+    known = layout or whole_file(start.file_bytes)
     try:
-        with open_regular(path) as file:
-            return parse_wav(file, os.fstat(file.fileno()).st_size)
-    except OSError as error:
-        raise unreadable_error(path, error) from error
-    except UnreadableError as error:
-        raise UnreadableError(error.reason, f"{path}: {error}") from error
-
-
-def _read_soundfile_header(path: Path, start: bytes) -> tuple[int, int, int | None]:
-    """Return sampling rate, channels and samples. libsndfile returns 2**63 - 1 samples for a FLAC without a length."""
-    try:
-        with open_regular(path) as content, sf.SoundFile(content.fileno(), closefd=False) as file:
-            rate_hz, channels, samples = file.samplerate, file.channels, file.frames
+        with open_regular(path) as content, open_decoder(content, known) as file:
+            known = known.with_decoder(file.samplerate, file.channels, min(file.frames, MAX_SAMPLES))
     except OSError as error:
         raise unreadable_error(path, error) from error
     except (sf.SoundFileError, RuntimeError) as error:
-        if path.suffix.lower() == ".wav" and len(start) == PIECE_BYTES and not start.startswith(_SIGNATURES):
-            problem = "bytes without a header; some recorders leave files that contain only noise"
-            raise UnreadableError("no_header", f"{path}: {problem}") from error
-        raise decoding_error(path, "not_audio", error) from error
-    return rate_hz, channels, samples if samples <= MAX_SAMPLES else None
+        raise _header_error(path, layout, start, error) from error
+    return known, known.declared
 
 
-def _check_header(path: Path, rate_hz: int, channels: int, samples: int | None) -> None:
+def _header_error(path: Path, layout: AudioLayout | None, start: _FileStart, error: Exception) -> UnreadableError:
+    is_full = len(start.content) == PIECE_BYTES
+    if path.suffix.lower() == ".wav" and is_full and not has_signature(start.content):
+        problem = "bytes without a header; some recorders leave files that contain only noise"
+        return UnreadableError("no_header", f"{path}: {problem}")
+    failed = decoding_error(path, "not_audio", error)
+    if layout and layout.sample_type.codec == "ogg" and failed.reason == "not_audio":
+        return UnreadableError(
+            "unsupported", f"{failed} It is damaged, or libsndfile does not know its codec; {_TO_WAV}"
+        )
+    return failed
+
+
+def _check_header(path: Path, layout: AudioLayout, samples: int | None) -> None:
+    rate_hz, channels = layout.rate_hz, layout.channels
     if samples == 0:
         raise UnreadableError("no_samples", f"{path}: its header declares no audio")
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:

@@ -21,6 +21,12 @@ TOLERANCE = timedelta(seconds=2)
 UNSET_BEFORE = datetime(2001, 1, 1)
 """A recorder's clock that was never set starts at 1970, 1980 or 2000. No such recorder was built before 2001."""
 
+UNKNOWN_START = datetime(1970, 1, 1, tzinfo=UTC)
+"""Start of a recording that no source dates."""
+
+_USABLE = (datetime(1900, 1, 1), datetime(9000, 1, 1))
+"""Other times are damage. Hours can be added to these and subtracted from them."""
+
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
 )
@@ -87,22 +93,29 @@ class ResolvedStart:
     """Which sources disagree, and which one was used."""
 
 
-def resolve_start(evidence: Mapping[str, TimeEvidence], site_offset: timezone | None, mtime: datetime) -> ResolvedStart:
+def resolve_start(
+    evidence: Mapping[str, TimeEvidence], site_offset: timezone | None, mtime: datetime | None
+) -> ResolvedStart:
     """Decide when a recording began. `evidence` is by source: FILE_NAME, or the name of a header chunk.
+
+    `mtime` is the file's modification time, None if there is none.
 
     Trusted in this order: a clock set by GPS, a header with an offset from UTC, the file name, a header without an
     offset, the file's modification time. A local time takes its offset from another source, or else from the settings
     (`site_offset`). Without either, it is read as UTC and its clock source is unknown. Each disagreement is a warning.
     """
-    timed = {source: each for source, each in evidence.items() if each.start}
+    timed = {source: each for source, each in evidence.items() if each.start and _is_usable(each.start)}
     if not timed:
-        return ResolvedStart(mtime, ClockSource.FILE)
+        if mtime and _is_usable(mtime):
+            return ResolvedStart(mtime, ClockSource.FILE)
+        warning = f"no time in its name and header, and its file time is damaged: {UNKNOWN_START:%Y-%m-%d} is used"
+        return ResolvedStart(UNKNOWN_START, ClockSource.UNKNOWN, (warning,))
     ranked = sorted(timed, key=lambda source: _rank(source, timed[source]))
     offsets = [offset for source in ranked if (offset := _offset_of(timed[source]))]
     if _is_audiomoth_hour_error(timed.get(ranked[0]), timed.get(FILE_NAME)):
         ranked.sort(key=lambda source: source != FILE_NAME)
     best = ranked[0]
-    start, gps_clock = timed[best].start or mtime, timed[best].gps_clock
+    start, gps_clock = timed[best].start or UNKNOWN_START, timed[best].gps_clock
     warnings = _disagreements(timed, ranked, start)
     if offsets and site_offset and offsets[0] not in (UTC, site_offset):  # UTC does not contradict the site
         warnings.append(f"the recording says {offsets[0]}, the settings say {site_offset}: the recording is used")
@@ -111,7 +124,7 @@ def resolve_start(evidence: Mapping[str, TimeEvidence], site_offset: timezone | 
     if start.replace(tzinfo=None) < UNSET_BEFORE:
         warnings.append(f"{best} says {start}: the recorder's clock was never set")
         clock_source = ClockSource.UNKNOWN
-    start_utc = _to_utc(start.replace(tzinfo=offset or UTC))
+    start_utc = start.replace(tzinfo=offset or UTC).astimezone(UTC)
     return ResolvedStart(start_utc, clock_source if offset else ClockSource.UNKNOWN, tuple(warnings))
 
 
@@ -180,9 +193,5 @@ def _offset_of(evidence: TimeEvidence) -> timezone | None:
     return offset if isinstance(offset, timezone) else None
 
 
-def _to_utc(time: datetime) -> datetime:
-    """Return a time in UTC. Some hours of the years 1 and 9999 do not exist in UTC; they stay as they are."""
-    try:
-        return time.astimezone(UTC)
-    except OverflowError:
-        return time.replace(tzinfo=UTC)
+def _is_usable(time: datetime) -> bool:
+    return _USABLE[0] <= time.replace(tzinfo=None) < _USABLE[1]

@@ -17,7 +17,7 @@ from anura_edge.audio import ClockSource, FloatArray, to_float
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import AudioFile
 from anura_edge.sources.files.open_file import NO_LENGTH, is_complete, is_unchanged, open_file
-from anura_edge.sources.files.wav import LengthStatus
+from anura_edge.sources.formats.extent import LengthStatus
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 40
 
@@ -221,7 +221,7 @@ def test_flac_without_a_length_is_decoded_to_its_end(tmp_path: Path) -> None:
     whole = wav(tmp_path / "a.flac", samples, subtype="PCM_16").read_bytes()
     (tmp_path / "a.flac").write_bytes(remove_length(whole))
     file = open_file(tmp_path / "a.flac", "a")
-    assert (file.length, file.recording.samples, file.samples) == (LengthStatus.RECOVERED, None, 0)
+    assert (file.length, file.recording.samples, file.samples) == (LengthStatus.RECOVERED, 100_001, 100_001)
     assert file.recording.warnings == (NO_LENGTH,)
     np.testing.assert_allclose(decode(file), samples, atol=2**-15)
 

@@ -147,7 +147,7 @@ def test_real_names_are_read(data: Path) -> None:
         found = parse_file_name(row["Filename"].rpartition(".")[0])
         assert found.start == expected_time(row), row["Filename"]
         position = (row["ExpectedLatitude"], row["ExpectedLongitude"])
-        assert found.about.position == (Position(*map(float, position)) if all(position) else None), row["Filename"]
+        assert found.metadata.position == (Position(*map(float, position)) if all(position) else None), row["Filename"]
 
 
 def expected_time(row: dict[str, str]) -> datetime | None:

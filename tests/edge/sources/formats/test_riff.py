@@ -17,13 +17,16 @@ from anura_edge.audio import to_float
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import AudioFile
 from anura_edge.sources.files.open_file import open_file
-from anura_edge.sources.files.wav import MAX_CHUNKS, MAX_TEXT_BYTES, LengthStatus, WavLayout, parse_wav
+from anura_edge.sources.formats.chunks import MAX_CHUNKS, MAX_TEXT_BYTES
+from anura_edge.sources.formats.extent import LengthStatus
+from anura_edge.sources.formats.layout import AudioLayout
+from anura_edge.sources.formats.riff import parse_wav
 
 NOISE = noise(1_000)
 PCM = pcm16(NOISE)
 
 
-def read(content: bytes) -> WavLayout:
+def read(content: bytes) -> AudioLayout:
     wav = parse_wav(io.BytesIO(content), len(content))
     assert wav
     return wav
@@ -36,7 +39,7 @@ def length_of(content: bytes) -> tuple[LengthStatus, int, int]:
 
 def audio(content: bytes) -> bytes:
     wav = read(content)
-    return content[wav.offset :][: wav.samples * wav.sample_bytes]
+    return content[wav.extent.offset :][: wav.samples * wav.sample_bytes]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_header_without_audio_is_refused(content: bytes) -> None:
     assert caught.value.reason == "bad_header"
 
 
-@pytest.mark.parametrize("content", [b"", b"R", b"RIFF", b"RIFF\0\0\0\0AVI ", b"RIFX\0\0\0\0WAVE", b"fLaC" * 9])
+@pytest.mark.parametrize("content", [b"", b"R", b"RIFF", b"RIFF\0\0\0\0AVI ", b"RIFX\0\0\0\0AVI ", b"fLaC" * 9])
 def test_other_format_is_no_wav(content: bytes) -> None:
     assert parse_wav(io.BytesIO(content), len(content)) is None
 
@@ -160,8 +163,8 @@ WAVES = st.builds(
 def test_no_header_leads_outside_the_file(content: bytes) -> None:
     with suppress(UnreadableError):
         if wav := parse_wav(io.BytesIO(content), len(content)):
-            assert 0 <= wav.offset <= len(content)
-            assert wav.offset + wav.samples * wav.sample_bytes <= len(content)
+            assert 0 <= wav.extent.offset <= len(content)
+            assert wav.extent.offset + wav.samples * wav.sample_bytes <= len(content)
             assert wav.samples <= wav.declared
             assert (wav.samples < wav.declared) == (wav.length == LengthStatus.TRUNCATED)
 
