@@ -48,6 +48,16 @@ def restore(
 def export(
     form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"One of {', '.join(EXPORTS)}.")],
     out: Annotated[Path | None, typer.Option(help="New file. Without it the export goes to standard output.")] = None,
+    confirmed: Annotated[
+        bool, typer.Option("--confirmed", help="Only calls whose species a person confirmed or named.")
+    ] = False,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the recordings as SITE/DEVICE/NAME, for `Begin Path` in the format raven."
+            " Without it, the paths are relative to the table."
+        ),
+    ] = None,
     config_file: ConfigFile = None,
     database: Database = None,
 ) -> None:
@@ -58,10 +68,11 @@ def export(
     if form not in EXPORTS:
         raise ConfigError(f"there is no format {form!r}; the formats are {', '.join(EXPORTS)}")
     sites = load(config_file, database, None, None).sites
+    folder = "" if recordings is None else str(recordings.absolute())
     rows = 0
     output_file = create_file(out) if out else nullcontext(sys.stdout.buffer)
     with open_engine(config_file, database) as engine, output_file as output:
-        for part in export_parts(engine, form, sites):
+        for part in export_parts(engine, form, sites, confirmed=confirmed, recordings=folder):
             output.write(part.data)
             rows += part.rows
     if out:

@@ -100,6 +100,7 @@ def _row_columns() -> list[Column[Any]]:
         Column("start_utc", UtcDateTime, nullable=False),
         Column("rate_hz", Integer, nullable=False),
         Column("clock_source", Text, nullable=False),
+        Column("clock_correction", BigInteger),  # number of the correction by a person; NULL if there is none
     ]
 
 

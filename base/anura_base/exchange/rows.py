@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Select, Table
 
-from anura_base.analysis.effort import analysed_hours_by_night
 from anura_base.analysis.nights import night_date
+from anura_base.analysis.rows import select_rows
 from anura_base.config.settings import Site
 
 CHUNK_ROWS = 5_000
 
 RowValues = Mapping[str, Any]
-"""A row of the table `events` or `effort`, by column."""
+"""A row of the table `events` or `effort`, by column, with its verdict and the correction of its clock."""
 
 
 class FilePart(NamedTuple):
@@ -30,6 +30,10 @@ class ExportContext:
     """Data that an export needs in addition to its rows."""
 
     sites: Mapping[str, Site]
+    confirmed: bool = False
+    """Whether to export only the calls whose species a person confirmed or named."""
+    recordings: str = ""
+    """Folder with the recordings, for the formats that name their paths. Empty: the folder of the exported file."""
     analysed_h: Mapping[tuple[str, str, date], float] = field(default_factory=dict)
     """Hours analysed, by site, device and night."""
 
@@ -42,25 +46,14 @@ class ExportContext:
         return night_date(row["start_utc"], self.site(row["site"]))
 
 
-def read_rows(connection: Connection, table: Table, *order: str) -> Iterator[RowValues]:
+def read_rows(connection: Connection, table: Table, context: ExportContext, *order: str) -> Iterator[RowValues]:
     """Yield all rows, sorted by the columns of `order` and then by arrival."""
-    query = select(table).order_by(*(table.c[name] for name in order), table.c.arrival)
+    query = select_rows(table, confirmed=context.confirmed)
+    return stream(connection, query.order_by(*(table.c[name] for name in order), table.c.arrival))
+
+
+def stream(connection: Connection, query: Select[Any]) -> Iterator[RowValues]:
+    """Yield the rows of a query. A part of them is in memory."""
     result = connection.execution_options(yield_per=CHUNK_ROWS).execute(query)
     for chunk in result.mappings().partitions():
         yield from (dict(row) for row in chunk)
-
-
-def analysed_hours(connection: Connection, context: ExportContext) -> dict[tuple[str, str, date], float]:
-    """Return the hours analysed, by site, device and night."""
-    hours = analysed_hours_by_night(connection, context.sites)
-    return {(*device, night): h for device, nights in hours.items() for night, h in nights.items()}
-
-
-def taxon_name(name: str) -> str:
-    """Return a valid taxon name. For a group of species, which has a slash in its name, this is the genus."""
-    return name.split()[0] if "/" in name and name.split() else name
-
-
-def iso_utc(moment: datetime, timespec: str = "milliseconds") -> str:
-    """Return a moment in UTC in ISO 8601 with the suffix Z."""
-    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")

@@ -6,11 +6,11 @@ arrives, and a row whose clock source is known is never changed.
 """
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, func, select
 
+from anura_base.analysis.clock_corrections import shift_times
 from anura_base.db.engine import key_matches
 from anura_base.db.schema import effort, events, notices, unknown_clock
 from anura_edge.audio import ClockSource
@@ -25,25 +25,6 @@ def correct_clocks(connection: Connection, journal: Mapping[str, Any], recording
     first = select(func.min(notices.c.seq)).where(*clock_known, in_recordings).group_by(notices.c.recording)
     query = select(notices.c.recording, notices.c.amount).where(*clock_known, notices.c.seq.in_(first))
     for recording, shift_s in connection.execute(query).all():
-        _shift(connection, {**journal, "recording": recording}, shift_s or 0.0)
-
-
-def _shift(connection: Connection, recording: Mapping[str, Any], shift_s: float) -> None:
-    for table in (events, effort):
-        times = [name for name in ("start_utc", "end_utc") if name in table.c]
-        rows = connection.execute(
-            select(table.c.arrival, *(table.c[name] for name in times)).where(
-                *key_matches(table, recording), unknown_clock(table)
-            )
-        )
-        try:
-            shifted = [
-                {"b_arrival": row.arrival, **{name: getattr(row, name) + timedelta(seconds=shift_s) for name in times}}
-                for row in rows
-            ]
-        except OverflowError:
-            return  # outside the calendar: the notice is invalid, and the clock of the rows stays `unknown`
-        if shifted:
-            values: dict[str, Any] = {name: bindparam(name) for name in times}
-            query = update(table).where(table.c.arrival == bindparam("b_arrival"))
-            connection.execute(query.values({**values, "clock_source": ClockSource.SYSTEM}), shifted)
+        for table in (events, effort):
+            unknown = [*key_matches(table, {**journal, "recording": recording}), unknown_clock(table)]
+            shift_times(connection, table, unknown, shift_s or 0.0, {"clock_source": ClockSource.SYSTEM})

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Table, select
 
+from anura_base.analysis.clock_corrections import apply_stored_corrections
 from anura_base.db.engine import base_id, insert_new
 from anura_base.db.schema import effort, events, notices
 from anura_base.ingest import progress_table
@@ -76,7 +77,10 @@ def _insert_rows(connection: Connection, messages: Sequence[DecodedMessage]) -> 
 
 
 def _apply_corrections(connection: Connection, messages: Sequence[DecodedMessage]) -> None:
-    """Apply the notices about the recordings of these messages: a clock that became known, or a withdrawal."""
+    """Apply the notices about the recordings of these messages: a clock that became known, a withdrawal.
+
+    Corrections by people apply to rows that arrive later, too.
+    """
     recordings = {row.recording for message in messages for row in message.rows}
     query = select(notices.c.site, notices.c.device, notices.c.journal, notices.c.recording).where(
         notices.c.recording.in_(recordings),
@@ -88,3 +92,4 @@ def _apply_corrections(connection: Connection, messages: Sequence[DecodedMessage
     for key in {key for message in messages if (key := message.journal_key)} & affected.keys():
         correct_clocks(connection, key.columns, affected[key])
         remove_withdrawn(connection, key.columns, affected[key])
+    apply_stored_corrections(connection, recordings)

@@ -59,7 +59,7 @@ _HEALTH: dict[str, dict[str, Any]] = {
         "unit_of_measurement": "s",
         "device_class": "duration",
     },
-    "problems": {"name": "Problems", "value_template": "{{ value_json.problems | join('; ') or 'none' }}"},
+    "problems": {"name": "Problems", "value_template": "{{ (value_json.problems | join('; ') or 'none')[:255] }}"},
 }
 
 EXPIRE_AFTER_S = 600
@@ -100,7 +100,7 @@ def discovery(prefix: str, site: str, device: str) -> Iterator[tuple[str, dict[s
         "name": "Last call",
         "icon": "mdi:frog",
         "state_topic": last_call_topic(site, device),
-        "value_template": "{{ value_json.scientific_name[:255] }}",
+        "value_template": "{{ (value_json.scientific_name or value_json.label)[:255] }}",
         "json_attributes_topic": last_call_topic(site, device),
     }
     yield entity("sensor", "last_call", call)

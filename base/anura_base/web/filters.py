@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
 
-from fastapi import HTTPException, Query
+from fastapi import HTTPException
 from sqlalchemy import Connection, select
 
 from anura_base.analysis.heatmaps import MAX_NIGHTS
@@ -22,12 +21,6 @@ RECORDING_STATES = (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPE
 
 DEFAULT_NIGHTS = 30
 """Number of nights on a page without a filter."""
-
-
-ConfirmedOnly = Annotated[
-    bool, Query(description="Only calls whose species a person confirmed or named. Rejected calls never count.")
-]
-"""The filter by verdict, which pages, exports and the API share."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,58 +1,21 @@
 """Exports in the formats of other programs."""
 
-import csv
 import io
-import json
 import re
 import sys
-import zipfile
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pandas
 import pytest
+from exported import POND, lines_of, store, table, unzipped, whole_file
 from sqlalchemy import Engine
 
-from anura_base.config.settings import Site
 from anura_base.exchange.export import EXPORTS, export
-from anura_base.exchange.formats import camtrap
-from anura_base.ingest.batch import ingest
-from anura_base.ingest.messages import RawMessage
 from anura_edge.errors import ConfigError
-from anura_edge.wire import Row, batch
 from anura_train.data.readers.audacity import read_audacity
 
 TABLES = ["birdnet", "effort", "raven", "darwin-core"]
-POND = {"pond": Site(title="The pond", latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")}
-
-
-def store(engine: Engine, *rows: Row) -> None:
-    message = RawMessage(f"anura/v1/pond/one/{rows[0].kind}", batch(uuid4(), 1, rows), False, datetime.now(UTC))
-    with engine.begin() as connection:
-        ingest(connection, [message])
-
-
-def whole_file(engine: Engine, name: str, sites: Mapping[str, Site] = POND) -> bytes:
-    return b"".join(part.data for part in export(engine, name, sites))
-
-
-def lines_of(data: bytes, delimiter: str = ",") -> list[dict[str, Any]]:
-    return [*csv.DictReader(io.StringIO(data.decode(), newline=""), delimiter=delimiter)]
-
-
-def table(engine: Engine, name: str) -> list[dict[str, Any]]:
-    found = lines_of(whole_file(engine, name), "\t" if name == "raven" else ",")
-    assert len(found) == sum(part.rows for part in export(engine, name, POND))
-    return found
-
-
-def unzipped(data: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert archive.testzip() is None
-        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def test_birdnet_columns_come_first_and_times_are_absolute(engine: Engine, make) -> None:  # noqa: ANN001
@@ -94,7 +57,7 @@ def test_raven_selection_has_its_position_in_the_file(engine: Engine, make) -> N
         "Begin Path", "File Offset (s)", "Species Code", "Scientific Name", "Confidence",
     ]  # fmt: skip
     assert [line["Selection"] for line in lines] == ["1", "2"]
-    assert float(lines[1]["File Offset (s)"]) == float(lines[1]["Begin Time (s)"]) == 20.0
+    assert float(lines[1]["File Offset (s)"]) == float(lines[1]["Begin Time (s)"]) == 20.0, "there is one file"
     assert float(lines[0]["High Freq (Hz)"]) <= 22_050 / 2
 
 
@@ -149,48 +112,11 @@ def test_file_name_of_a_device_stays_inside_the_archive(engine: Engine, make, na
     tracks = unzipped(whole_file(engine, "audacity"))
     assert len({track.lower() for track in tracks}) == 2
     for track, text in tracks.items():
-        assert re.fullmatch(r"pond/one/[A-Za-z0-9_-][A-Za-z0-9._-]*\.txt", track)
+        assert re.fullmatch(r"pond/one(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\.txt", track)
         assert text.count(b"\n") == 1
         assert text.count(b"\t") == 2
     for medium in lines_of(unzipped(whole_file(engine, "camtrap-dp"))["media.csv"]):
         assert re.fullmatch(r"^(?=^[^./~])(^((?!\.{2}).)*$).*$", medium["filePath"]), "as the standard requires"
-
-
-def test_camtrap_dp_tables_refer_to_each_other(engine: Engine, make) -> None:  # noqa: ANN001
-    store(engine, make.effort(3), make.effort(4).model_copy(update={"recording": "b2:quiet", "id": uuid4()}))
-    store(engine, make.event(1), make.event(2, scientific_name="Hyla versicolor/chrysoscelis"))
-    files = unzipped(whole_file(engine, "camtrap-dp"))
-    package = json.loads(files["datapackage.json"])
-    assert {"profile", "created", "contributors", "project", "spatial", "temporal", "taxonomic"} <= package.keys()
-    assert [each["path"] for each in package["resources"]] == [*files][1:]
-    deployments, media, observations = (lines_of(files[each["path"]]) for each in package["resources"])
-    (deployment,) = deployments
-    assert (deployment["latitude"], deployment["longitude"], deployment["locationName"]) == (
-        "-22.4",
-        "-47.55",
-        "The pond",
-    )
-    assert {each["deploymentID"] for each in media + observations} == {deployment["deploymentID"]}
-    assert len({each["mediaID"] for each in media}) == len(media) == 2
-    assert {each["mediaID"] for each in observations} <= {each["mediaID"] for each in media}
-    assert {each["fileMediatype"] for each in media} == {"audio/wav"}
-    assert [each["scientificName"] for each in observations] == ["Physalaemus cuvieri", "Hyla"]
-    assert package["taxonomic"] == [{"scientificName": "Hyla"}, {"scientificName": "Physalaemus cuvieri"}]
-    for name, rows in (("eventStart", observations), ("eventEnd", observations), ("timestamp", media),
-                       ("deploymentStart", deployments), ("deploymentEnd", deployments)):  # fmt: skip
-        for row in rows:
-            assert datetime.strptime(row[name], "%Y-%m-%dT%H:%M:%S%z").tzinfo
-    how = {(each["observationLevel"], each["observationType"], each["classificationMethod"]) for each in observations}
-    assert how == {("media", "animal", "machine")}
-    assert [*deployment] == [*camtrap.DEPLOYMENTS]
-    assert [*media[0]] == [*camtrap.MEDIA]
-    assert [*observations[0]] == [*camtrap.OBSERVATIONS]
-
-
-def test_camtrap_dp_names_sites_without_position(engine: Engine, make) -> None:  # noqa: ANN001
-    store(engine, make.event(1))
-    with pytest.raises(ConfigError, match="needs the position of pond: set latitude_deg"):
-        whole_file(engine, "camtrap-dp", {})
 
 
 def test_pandas_reads_parquet_with_types(engine: Engine, make) -> None:  # noqa: ANN001
@@ -225,7 +151,7 @@ def test_export_is_equal_in_any_number_of_parts(
     store(engine, *(make.event(seq) for seq in range(1, 8)))
     store(engine, *(make.effort(seq) for seq in range(8, 12)))
     at_once = whole_file(engine, name)
-    for module in ("formats.tables", "formats.audacity", "formats.camtrap", "rows"):
+    for module in ("formats.delimited", "formats.audacity", "formats.camtrap", "rows"):
         monkeypatch.setattr(f"anura_base.exchange.{module}.CHUNK_ROWS", 3)
     monkeypatch.setattr("anura_base.exchange.formats.parquet.GROUP_ROWS", 3)
     parts = [*export(engine, name, POND)]

@@ -85,6 +85,25 @@ def test_entity_templates_read_the_messages_of_devices(make) -> None:  # noqa: A
     assert set(values.values()) == {"online", "1234", "1.6", "50.5", "None", "none", "Hyla arborea"}
 
 
+@pytest.mark.parametrize("name", ["scientific_name", "label", "problems"])
+def test_state_of_an_entity_has_at_most_255_characters(make, name: str) -> None:  # noqa: ANN001
+    """Home Assistant refuses longer states."""
+    jinja2 = pytest.importorskip("jinja2")
+    long = [json.loads(make.health(problems=("ä" * 500,) * 16).to_bytes())]
+    long.append({"scientific_name": "a" * 512 if name == "scientific_name" else "", "label": "PHYCUV"})
+    states = [
+        jinja2.Environment(undefined=jinja2.ChainableUndefined)
+        .from_string(config["value_template"])
+        .render(value_json=payload)
+        for _, config in discovery("homeassistant", "pond", "one")
+        for payload in long
+        if "value_json.problems" in config["value_template"] or "scientific_name" in config["value_template"]
+    ]
+    assert max(map(len, states)) == 255
+    if name == "label":
+        assert "PHYCUV" in states, "a label without a scientific name is shown"
+
+
 def test_unique_ids_differ_for_names_with_underscores() -> None:
     one, other = (dict(discovery("homeassistant", *names)) for names in (("a_b", "c"), ("a", "b_c")))
     assert not one.keys() & other.keys()

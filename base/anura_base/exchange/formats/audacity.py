@@ -1,4 +1,4 @@
-"""Label tracks for Audacity: one file for each recording, with three columns. The label includes the score."""
+"""Label tracks for Audacity: one file for each recording, with three columns. The label includes score and verdict."""
 
 import re
 from collections.abc import Iterator
@@ -8,17 +8,20 @@ from pathlib import PurePosixPath
 from sqlalchemy import Connection
 
 from anura_base.db.schema import events
+from anura_base.exchange.row_texts import counted_label, recording_path
 from anura_base.exchange.rows import CHUNK_ROWS, ExportContext, FilePart, RowValues, read_rows
 from anura_base.exchange.streaming_zip import StreamingZip
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+|\.{2,}", re.ASCII)
+_MAX_PART = 150
+"""Characters of one part of a path. File systems allow 255 bytes."""
 
 
-def audacity(connection: Connection, _context: ExportContext) -> Iterator[FilePart]:
-    """Yield a ZIP of label tracks in folders SITE/DEVICE. A track has the name of its recording."""
+def audacity(connection: Connection, context: ExportContext) -> Iterator[FilePart]:
+    """Yield a ZIP of label tracks. A track has the path of its recording: SITE/DEVICE/FOLDER/NAME.txt."""
     archive, used_names, rows = StreamingZip(), set[str](), 0
-    calls_in_order = read_rows(connection, events, "site", "device", "recording_name", "recording", "onset_sample")
-    for recording, calls in groupby(calls_in_order, key=_recording):
+    order = "site", "device", "recording_name", "recording", "onset_sample"
+    for recording, calls in groupby(read_rows(connection, events, context, *order), key=_recording):
         with archive.file(_track_name(recording, used_names)) as track:
             for call in calls:
                 track.write(_line(call))
@@ -29,9 +32,13 @@ def audacity(connection: Connection, _context: ExportContext) -> Iterator[FilePa
     yield FilePart(archive.close(), rows)
 
 
-def safe_name(name: str) -> str:
-    """Return a file name from a device without folders and without special characters."""
-    return _UNSAFE.sub("_", name.replace("\\", "/").rpartition("/")[2]).lstrip(".")[:150] or "recording"
+def safe_path(site: str, device: str, name: str) -> str:
+    """Return the path of a recording, without special characters and without dots at the begin of a name."""
+    parts = (
+        _UNSAFE.sub("_", part).lstrip(".")[:_MAX_PART] or "_" for part in recording_path(site, device, name).split("/")
+    )
+    path = "/".join(parts)
+    return path if path.count("/") > 1 else f"{path}/recording"
 
 
 def _recording(call: RowValues) -> tuple[str, str, str, str]:
@@ -39,8 +46,7 @@ def _recording(call: RowValues) -> tuple[str, str, str, str]:
 
 
 def _track_name(recording: tuple[str, str, str, str], used_names: set[str]) -> str:
-    site, device, name, _ = recording
-    stem = f"{site}/{device}/{PurePosixPath(safe_name(name)).stem}"
+    stem = str(PurePosixPath(safe_path(*recording[:3])).with_suffix(""))
     name, number = stem, 1
     while name.lower() in used_names:
         number += 1
@@ -51,5 +57,8 @@ def _track_name(recording: tuple[str, str, str, str], used_names: set[str]) -> s
 
 def _line(call: RowValues) -> str:
     begin, end = call["onset_sample"] / call["rate_hz"], call["offset_sample"] / call["rate_hz"]
-    label = "".join(character if character.isprintable() else " " for character in call["label"])
-    return f"{begin:.6f}\t{end:.6f}\t{label} {call['p_peak']:.2f}\n"
+    label = f"{counted_label(call)} {call['p_peak']:.2f}"
+    if call["verdict"]:
+        label += f" {call['verdict']} by {call['reviewer']} {call['reviewed_utc']:%Y-%m-%d}"
+    printable = "".join(character if character.isprintable() else " " for character in label)
+    return f"{begin:.6f}\t{end:.6f}\t{printable}\n"

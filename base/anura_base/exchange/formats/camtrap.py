@@ -1,24 +1,42 @@
 """Camtrap DP 1.0.2 (https://camtrap-dp.tdwg.org), the exchange format of camera traps, with recorders as cameras.
 
-A device at a site is a deployment. A recording is a medium. A call is a machine observation at media level.
+A device at a site is a deployment. Its recordings of unknown clock are a deployment of their own. A recording is a
+medium. A call is an observation at media level, by a machine, or by the person who reviewed it.
 """
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, func, select, union_all
+from sqlalchemy import Connection, case, func, select, union, union_all
 
+from anura_base.analysis.verdicts import Verdict, reviews
 from anura_base.db.schema import effort, events
-from anura_base.exchange.formats.audacity import safe_name
-from anura_base.exchange.rows import CHUNK_ROWS, ExportContext, FilePart, RowValues, iso_utc, read_rows, taxon_name
+from anura_base.exchange.deployments import Deployment, deployment_id, has_position, read_deployments
+from anura_base.exchange.formats.audacity import safe_path
+from anura_base.exchange.row_texts import (
+    UNKNOWN_CLOCK,
+    clock_note,
+    counted_label,
+    counted_name,
+    iso_utc,
+    model,
+    reviewed_utc,
+    taxon_name,
+    time_is_known,
+)
+from anura_base.exchange.rows import CHUNK_ROWS, ExportContext, FilePart, RowValues, read_rows, stream
 from anura_base.exchange.spreadsheet import Cell, escape_formula
 from anura_base.exchange.streaming_zip import StreamingZip
+from anura_edge.audio import ClockSource
 from anura_edge.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 STANDARD = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 
@@ -42,37 +60,39 @@ OBSERVATIONS = (
 """All columns in the order of the standard, also the empty ones, because readers check the header."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Deployment:
-    site: str
-    device: str
-    start: datetime
-    end: datetime
+MEDIA_TYPES = {
+    ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".opus": "audio/ogg", ".aif": "audio/aiff",
+    ".aiff": "audio/aiff", ".aifc": "audio/aiff", ".au": "audio/basic", ".caf": "audio/x-caf",
+}  # fmt: skip
+"""Media types by the suffix of the file, if it is not WAV."""
 
 
 def camtrap_dp(connection: Connection, context: ExportContext) -> Iterator[FilePart]:
-    """Yield a ZIP of the package.
+    """Yield a ZIP of the package. Sites without a position are left out, because the standard requires positions.
 
-    Raises ConfigError if the position of a site is unknown, because the standard requires positions.
+    Raises ConfigError if no site has a position.
     """
-    deployments = _deployments(connection)
-    without_position = sorted({each.site for each in deployments if context.site(each.site).latitude_deg is None})
-    if without_position:
-        raise ConfigError(
-            f"Camtrap DP needs the position of {', '.join(without_position)}:"
-            " set latitude_deg and longitude_deg under `sites`"
-        )
+    all_deployments = read_deployments(connection)
+    deployments = [each for each in all_deployments if has_position(context.site(each.site))]
+    left_out = sorted({each.site for each in all_deployments} - {each.site for each in deployments})
+    remedy = "set latitude_deg and longitude_deg under `sites`"
+    if left_out and not deployments:
+        raise ConfigError(f"Camtrap DP needs the position of {', '.join(left_out)}: {remedy}")
+    if left_out:
+        log.warning("Camtrap DP: %s left out, because the position is unknown; %s", ", ".join(left_out), remedy)
     archive = StreamingZip()
     with archive.file("datapackage.json") as file:
-        json.dump(_package(connection, context, deployments), file, indent=2)
+        json.dump(_package(connection, context, deployments, left_out), file, indent=2)
     with archive.file("deployments.csv") as file:
-        _write_table(file, DEPLOYMENTS, (_deployment(each, context) for each in deployments))
+        _start_table(file, DEPLOYMENTS).writerows(_deployment(each, context) for each in deployments)
     with archive.file("media.csv") as file:
-        _write_table(file, MEDIA, _media(connection))
+        _start_table(file, MEDIA).writerows(_media(connection, context))
     with archive.file("observations.csv") as file:
         writer = _start_table(file, OBSERVATIONS)
         rows = 0
-        for call in read_rows(connection, events):
+        for call in read_rows(connection, events, context):
+            if not has_position(context.site(call["site"])):
+                continue
             writer.writerow(_observation(call))
             rows += 1
             if rows == CHUNK_ROWS:
@@ -87,31 +107,10 @@ def _start_table(file: Any, columns: Sequence[str]) -> "csv.DictWriter[str]":  #
     return writer
 
 
-def _write_table(file: Any, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> None:  # noqa: ANN401
-    _start_table(file, columns).writerows(rows)
-
-
-def _deployments(connection: Connection) -> list[_Deployment]:
-    c, e = events.c, effort.c
-    spans = union_all(
-        select(c.site, c.device, func.min(c.start_utc).label("start"), func.max(c.end_utc).label("end")).group_by(
-            c.site, c.device
-        ),
-        select(e.site, e.device, func.min(e.start_utc), func.max(e.start_utc)).group_by(e.site, e.device),
-    ).subquery()
-    s = spans.c
-    query = select(s.site, s.device, func.min(s.start), func.max(s.end)).group_by(s.site, s.device)
-    return [_Deployment(*row) for row in connection.execute(query.order_by(s.site, s.device))]
-
-
-def _id(site: str, device: str) -> str:
-    return f"{site}:{device}"
-
-
-def _deployment(deployment: _Deployment, context: ExportContext) -> dict[str, Cell]:
+def _deployment(deployment: Deployment, context: ExportContext) -> dict[str, Cell]:
     site = context.site(deployment.site)
     return {
-        "deploymentID": _id(deployment.site, deployment.device),
+        "deploymentID": deployment.id,
         "locationID": deployment.site,
         "locationName": escape_formula(site.title or deployment.site),
         "latitude": site.latitude_deg or 0.0,
@@ -119,69 +118,84 @@ def _deployment(deployment: _Deployment, context: ExportContext) -> dict[str, Ce
         "deploymentStart": iso_utc(deployment.start, "seconds"),
         "deploymentEnd": iso_utc(deployment.end, "seconds"),
         "cameraID": deployment.device,
+        "timestampIssues": "true" if deployment.unknown_clock else "false",
         "habitat": escape_formula(site.habitat or ""),
         "deploymentTags": "sensor:acoustic",
+        "deploymentComments": UNKNOWN_CLOCK if deployment.unknown_clock else "",
     }
 
 
-def _media(connection: Connection) -> Iterator[dict[str, Cell]]:
-    recordings = union_all(
-        *(
-            select(t.c.site, t.c.device, t.c.recording, t.c.recording_name.label("name"), t.c.start_utc.label("start"))
-            for t in (effort, events)
-        )
-    ).subquery()
-    c = recordings.c
-    query = select(c.site, c.device, c.recording, func.min(c.name), func.min(c.start))
-    result = connection.execution_options(yield_per=CHUNK_ROWS).execute(query.group_by(c.site, c.device, c.recording))
-    for site, device, recording, name, start in result:
-        yield {
-            "mediaID": _medium(site, device, recording),
-            "deploymentID": _id(site, device),
-            "timestamp": iso_utc(start, "seconds"),
-            "filePath": f"media/{safe_name(name)}",
-            "filePublic": "false",
-            "fileName": safe_name(name),
-            "fileMediatype": "audio/flac" if name.lower().endswith(".flac") else "audio/wav",
-        }
+def _media(connection: Connection, context: ExportContext) -> Iterator[dict[str, Cell]]:
+    columns = [
+        (t.c.site, t.c.device, t.c.recording, t.c.recording_name, t.c.start_utc, t.c.clock_source)
+        for t in (effort, events)
+    ]
+    c = union_all(*(select(*each) for each in columns)).subquery().c
+    unknown = func.max(case((c.clock_source == ClockSource.UNKNOWN, 1), else_=0)).label("unknown")
+    values = func.min(c.recording_name).label("recording_name"), func.min(c.start_utc).label("start_utc"), unknown
+    key = c.site, c.device, c.recording
+    for row in stream(connection, select(*key, *values).group_by(*key)):
+        if has_position(context.site(row["site"])):
+            path = safe_path(row["site"], row["device"], row["recording_name"])
+            yield {
+                "mediaID": _medium(row),
+                "deploymentID": deployment_id(row["site"], row["device"], unknown_clock=bool(row["unknown"])),
+                "timestamp": iso_utc(row["start_utc"], "seconds"),
+                "filePath": f"media/{path}",
+                "filePublic": "false",
+                "fileName": path.split("/", 2)[2],
+                "fileMediatype": MEDIA_TYPES.get(PurePosixPath(path).suffix.lower(), "audio/wav"),
+                "mediaComments": UNKNOWN_CLOCK if row["unknown"] else "",
+            }
 
 
-def _medium(site: str, device: str, recording: str) -> str:
-    return f"{_id(site, device)}:{escape_formula(recording)}"
+def _medium(row: RowValues) -> str:
+    return f"{row['site']}:{row['device']}:{escape_formula(row['recording'])}"
 
 
 def _observation(call: RowValues) -> dict[str, Cell]:
-    name = call["scientific_name"]
+    name, tags = counted_name(call), [f"label:{counted_label(call)}"]
+    rejected = call["verdict"] == Verdict.REJECTED
+    if call["verdict"]:
+        by = {"classificationMethod": "human", "classifiedBy": call["reviewer"]}
+        by["classificationTimestamp"] = reviewed_utc(call)
+        tags += [f"verdict:{call['verdict']}", f"model:{model(call)}", f"modelLabel:{call['label']}"]
+        tags.append(f"modelProbability:{call['p_peak']:.3f}")
+    else:
+        by = {"classificationMethod": "machine", "classifiedBy": model(call)}
+        by["classificationProbability"] = call["p_peak"]
+    comments = [f"Not {name}, which the model reported." if rejected else name if "/" in name else "", clock_note(call)]
     return {
         "observationID": str(call["id"]),
-        "deploymentID": _id(call["site"], call["device"]),
-        "mediaID": _medium(call["site"], call["device"], call["recording"]),
+        "deploymentID": deployment_id(call["site"], call["device"], unknown_clock=not time_is_known(call)),
+        "mediaID": _medium(call),
         "eventStart": iso_utc(call["start_utc"], "seconds"),
         "eventEnd": iso_utc(max(call["start_utc"], call["end_utc"]), "seconds"),
         "observationLevel": "media",
-        "observationType": "animal",
-        "scientificName": escape_formula(taxon_name(name)),
-        "classificationMethod": "machine",
-        "classifiedBy": escape_formula(f"{call['model_id']} {call['model_version']}"),
-        "classificationProbability": call["p_peak"],
-        "observationTags": escape_formula(f"label:{call['label']}"),
-        "observationComments": escape_formula(name) if "/" in name else "",
+        "observationType": "blank" if rejected else "animal",
+        "scientificName": "" if rejected else escape_formula(taxon_name(name)),
+        **{column: escape_formula(value) for column, value in by.items()},
+        "observationTags": escape_formula(" | ".join(tags)),
+        "observationComments": escape_formula(" ".join(filter(None, comments))),
     }
 
 
-def _package(connection: Connection, context: ExportContext, deployments: Sequence[_Deployment]) -> dict[str, Any]:
-    names = connection.scalars(select(events.c.scientific_name).distinct().order_by(events.c.scientific_name))
-    positions = sorted(
-        {(site.longitude_deg, site.latitude_deg) for each in deployments if (site := context.site(each.site))}
-    )
+def _package(
+    connection: Connection, context: ExportContext, deployments: Sequence[Deployment], left_out: Sequence[str]
+) -> dict[str, Any]:
+    sites = [context.site(each.site) for each in deployments]
     now = datetime.now(UTC)
-    times = [each.start for each in deployments] or [now], [each.end for each in deployments] or [now]
+    begin, end = (
+        min((each.start for each in deployments), default=now),
+        max((each.end for each in deployments), default=now),
+    )
     return {
         "profile": f"{STANDARD}/camtrap-dp-profile.json",
         "name": "anura-base",
         "id": str(uuid4()),
         "created": iso_utc(now, "seconds"),
         "version": "1.0",
+        "description": _description(deployments, left_out),
         "contributors": [{"title": "anura-base", "role": "contributor"}],
         "project": {
             "title": "Calls of frogs, detected by recorders",
@@ -190,9 +204,12 @@ def _package(connection: Connection, context: ExportContext, deployments: Sequen
             "individualAnimals": False,
             "observationLevel": ["media"],
         },
-        "spatial": {"type": "MultiPoint", "coordinates": positions},
-        "temporal": {"start": f"{min(times[0]):%Y-%m-%d}", "end": f"{max(times[1]):%Y-%m-%d}"},
-        "taxonomic": [{"scientificName": name} for name in sorted({taxon_name(name) for name in names if name})],
+        "spatial": {
+            "type": "MultiPoint",
+            "coordinates": sorted({(site.longitude_deg, site.latitude_deg) for site in sites}),
+        },
+        "temporal": {"start": f"{begin:%Y-%m-%d}", "end": f"{end:%Y-%m-%d}"},
+        "taxonomic": [{"scientificName": name} for name in _taxa(connection)],
         "resources": [
             {
                 "name": name,
@@ -206,3 +223,17 @@ def _package(connection: Connection, context: ExportContext, deployments: Sequen
             for name in ("deployments", "media", "observations")
         ],
     }
+
+
+def _description(deployments: Sequence[Deployment], left_out: Sequence[str]) -> str:
+    sentences = ["Calls that a model detected in recordings. A person confirmed, rejected or relabelled some of them."]
+    if unknown := sorted({each.device for each in deployments if each.unknown_clock}):
+        sentences.append(f"The clock of some recordings is unknown: {', '.join(unknown)}.")
+    if left_out:
+        sentences.append(f"Left out, because the position is unknown: {', '.join(left_out)}.")
+    return " ".join(sentences)
+
+
+def _taxa(connection: Connection) -> list[str]:
+    names = union(select(events.c.scientific_name), select(reviews.c.scientific_name))
+    return sorted({taxon_name(name) for name in connection.scalars(names) if name})

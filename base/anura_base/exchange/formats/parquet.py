@@ -1,4 +1,7 @@
-"""Parquet for pandas, arrow in R, and DuckDB: all columns of the table with their types, and the night of each row."""
+"""Parquet for pandas, arrow in R, and DuckDB: all columns of the table with their types, verdict, night and clock.
+
+The night of a row is null if its clock is unknown. Its `start_utc` is then the recorder's own time.
+"""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,8 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Boolean, Connection, Double, Integer, Table, Uuid
 
+from anura_base.analysis.rows import select_rows
 from anura_base.db.schema import UtcDateTime
 from anura_base.exchange.byte_sink import ByteSink
+from anura_base.exchange.row_texts import clock_note, known_night
 from anura_base.exchange.rows import ExportContext, FilePart, RowValues, read_rows
 from anura_edge.errors import ConfigError
 
@@ -26,12 +31,14 @@ def parquet(table: Table, connection: Connection, context: ExportContext) -> Ite
         from pyarrow import parquet as writer
     except ModuleNotFoundError as error:
         raise ConfigError("Parquet needs pyarrow; install it: pip install 'anura-edge[parquet]'") from error
-    types = {column.name: _type(arrow, column.type) for column in table.columns} | {
+    selected = select_rows(table, confirmed=context.confirmed).selected_columns
+    types = {column.name: _type(arrow, column.type) for column in selected} | {
         "night": arrow.date32(),
         "tz": arrow.string(),
+        "clock_note": arrow.string(),
     }
     schema, sink = arrow.schema(list(types.items())), ByteSink()
-    rows = read_rows(connection, table)
+    rows = read_rows(connection, table, context)
     with writer.ParquetWriter(sink, schema) as file:
         while group := [_row(row, context) for row in islice(rows, GROUP_ROWS)]:
             file.write_table(arrow.Table.from_pylist(group, schema))
@@ -53,4 +60,5 @@ def _type(arrow: Any, kind: object) -> Any:  # noqa: ANN401  (pyarrow has no typ
 
 def _row(row: RowValues, context: ExportContext) -> dict[str, Any]:
     values = {name: str(value) if isinstance(value, UUID) else value for name, value in row.items()}
-    return {**values, "night": context.night(row), "tz": context.site(row["site"]).zone}
+    zone = context.site(row["site"]).zone
+    return {**values, "night": known_night(row, context), "tz": zone, "clock_note": clock_note(row)}

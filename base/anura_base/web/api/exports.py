@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from anura_base.exchange.export import EXPORTS, export
 from anura_base.exchange.rows import FilePart
+from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.state import ConfiguredSites, Database, from_state
 from anura_edge.errors import ConfigError
@@ -36,10 +37,11 @@ def read_export(
     engine: Database,
     configured_sites: ConfiguredSites,
     slots: Annotated[BoundedSemaphore, from_state("export_slots")],
+    confirmed: ConfirmedOnly = False,
 ) -> StreamingResponse:
     """Return all events or all effort in a format, as `anura-base export` writes it."""
     this = EXPORTS[form.value]
-    parts = _hold_slot(export(engine, form.value, configured_sites), slots)
+    parts = _hold_slot(export(engine, form.value, configured_sites, confirmed=confirmed), slots)
     try:
         first = next(parts)  # an error shows here, while the status can still be set
     except ConfigError as error:

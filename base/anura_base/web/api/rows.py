@@ -6,13 +6,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import Engine, Table, select
+from sqlalchemy import Column, Engine, Select, select
 
 from anura_base.analysis.devices import DeviceView, device_views
-from anura_base.db import queries
+from anura_base.analysis.rows import select_rows
+from anura_base.analysis.verdicts import Verdict, reviews
 from anura_base.db.incidents import IncidentKind, latest_incidents
 from anura_base.db.schema import effort, events, notices
-from anura_base.web.api.paging import After, Limit, link_next
+from anura_base.web.api.paging import After, ConfirmedOnly, Limit, link_next
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.state import Database
 from anura_edge.wire import EffortRow, EventRow, Name, NoticeRow
@@ -20,8 +21,40 @@ from anura_edge.wire import EffortRow, EventRow, Name, NoticeRow
 MAX_IDS = 1_000_000
 
 
-class EventView(EventRow):
-    """An event in the database."""
+class ReviewView(BaseModel):
+    """A review. The last review of an event is its verdict; `undone` takes the review before back."""
+
+    number: int
+    """Number in the order of the reviews."""
+    event_id: UUID
+    verdict: Verdict
+    label: str
+    """The species that calls, for the verdict `relabelled`."""
+    scientific_name: str
+    """The name of that species, if it is known."""
+    reviewer: str
+    reviewed_utc: datetime
+
+
+class _ClockView(BaseModel):
+    """The correction of a clock. Each value is null if no person corrected the clock."""
+
+    clock_shift_s: float | None
+    """How many seconds were added to the recorder's own time."""
+    corrected_by: str | None
+    corrected_utc: datetime | None
+
+
+class EventView(EventRow, _ClockView):
+    """An event in the database, with its verdict. Without a verdict its five values are null."""
+
+    verdict: Verdict | None
+    new_label: str | None
+    """The species that calls, for the verdict `relabelled`."""
+    new_name: str | None
+    """The scientific name of that species, if it is known."""
+    reviewer: str | None
+    reviewed_utc: datetime | None
 
     arrival: int
     """Number in the order of arrival."""
@@ -31,7 +64,7 @@ class EventView(EventRow):
     received_utc: datetime
 
 
-class EffortView(EffortRow):
+class EffortView(EffortRow, _ClockView):
     """A piece of effort in the database."""
 
     arrival: int
@@ -73,10 +106,17 @@ router = APIRouter(prefix="/api", tags=["rows"], dependencies=[NEEDS_VIEWER])
 
 @router.get("/events", response_model=list[EventView])
 def read_events(
-    engine: Database, request: Request, response: Response, limit: Limit = 100, after: After = 0
+    engine: Database,
+    request: Request,
+    response: Response,
+    limit: Limit = 100,
+    after: After = 0,
+    confirmed: ConfirmedOnly = False,
 ) -> list[dict[str, Any]]:
-    """Return events in the order of arrival."""
-    return _read_page(engine, events, request, response, after, limit)
+    """Return events in the order of arrival, each with its verdict."""
+    return _read_page(
+        engine, select_rows(events, confirmed=confirmed), events.c.arrival, request, response, after, limit
+    )
 
 
 @router.get("/effort", response_model=list[EffortView])
@@ -84,7 +124,7 @@ def read_effort(
     engine: Database, request: Request, response: Response, limit: Limit = 100, after: After = 0
 ) -> list[dict[str, Any]]:
     """Return effort in the order of arrival."""
-    return _read_page(engine, effort, request, response, after, limit)
+    return _read_page(engine, select_rows(effort), effort.c.arrival, request, response, after, limit)
 
 
 @router.get("/notices", response_model=list[NoticeView])
@@ -92,7 +132,15 @@ def read_notices(
     engine: Database, request: Request, response: Response, limit: Limit = 100, after: After = 0
 ) -> list[dict[str, Any]]:
     """Return notices in the order of arrival."""
-    return _read_page(engine, notices, request, response, after, limit)
+    return _read_page(engine, select(notices), notices.c.arrival, request, response, after, limit)
+
+
+@router.get("/reviews", response_model=list[ReviewView])
+def read_reviews(
+    engine: Database, request: Request, response: Response, limit: Limit = 100, after: After = 0
+) -> list[dict[str, Any]]:
+    """Return all reviews in their order. Here `after` is the `number` of the last review that you have."""
+    return _read_page(engine, select(reviews), reviews.c.number, request, response, after, limit)
 
 
 @router.get("/events/ids")
@@ -128,10 +176,17 @@ def read_incidents(engine: Database, limit: Limit = 100) -> list[IncidentView]:
 
 
 def _read_page(
-    engine: Engine, table: Table, request: Request, response: Response, after: int, limit: int
+    engine: Engine,
+    query: Select[Any],
+    number: Column[int],
+    request: Request,
+    response: Response,
+    after: int,
+    limit: int,
 ) -> list[dict[str, Any]]:
     with engine.connect() as connection:
-        rows = queries.rows_after(connection, table, after, limit)
+        found = connection.execute(query.where(number > after).order_by(number).limit(limit))
+        rows = [dict(row) for row in found.mappings()]
     if len(rows) == limit:
-        link_next(request, response, rows[-1]["arrival"])
+        link_next(request, response, rows[-1][number.name])
     return rows

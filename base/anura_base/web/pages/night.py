@@ -11,9 +11,10 @@ from starlette.responses import HTMLResponse
 from anura_base.analysis.night_timeline import INDEX_S, NightTimeline, read_timeline
 from anura_base.analysis.nights import Night, night
 from anura_base.config.settings import Site
+from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.charts.time_axis import TimeAxis
-from anura_base.web.filters import ConfirmedOnly, latest_night, latest_night_of_site, parse_date
+from anura_base.web.filters import latest_night, latest_night_of_site, parse_date
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_edge.events import EffortState

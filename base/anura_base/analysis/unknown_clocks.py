@@ -1,0 +1,53 @@
+"""Recordings whose clock source is `unknown`, and the last corrections of such clocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, func, literal, select, union_all
+
+from anura_base.analysis.clock_corrections import clock_corrections
+from anura_base.analysis.effort import DURATION_S, S_PER_HOUR
+from anura_base.db.schema import effort, events, unknown_clock
+from anura_edge.events import EffortState
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownClock:
+    """A recording whose time is unknown."""
+
+    site: str
+    device: str
+    recording: str
+    recording_name: str
+    begin_utc: datetime
+    """The recorder's own time at its first row, as if it was UTC."""
+    calls: int
+    analysed_h: float
+
+
+def unknown_clocks(connection: Connection, limit: int, site: str | None = None) -> list[UnknownClock]:
+    """Return recordings whose clock source is `unknown`, by site, device and name. `site` selects one site."""
+    hours = case((effort.c.state == EffortState.ANALYSED, DURATION_S / S_PER_HOUR), else_=0.0)
+    rows = union_all(
+        *(
+            select(t.c.site, t.c.device, t.c.recording, t.c.recording_name, t.c.start_utc, *amounts).where(
+                unknown_clock(t), *([] if site is None else [t.c.site == site])
+            )
+            for t, amounts in (
+                (events, (literal(1).label("calls"), literal(0.0).label("hours"))),
+                (effort, (literal(0), hours)),
+            )
+        )
+    ).subquery()
+    c = rows.c
+    key = c.site, c.device, c.recording, c.recording_name
+    query = select(*key, func.min(c.start_utc), func.sum(c.calls), func.sum(c.hours)).group_by(*key)
+    found = connection.execute(query.order_by(c.site, c.device, c.recording_name).limit(limit))
+    return [UnknownClock(*row[:5], calls=int(row[5]), analysed_h=float(row[6])) for row in found]
+
+
+def latest_corrections(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Return the last corrections, the newest first."""
+    return connection.execute(select(clock_corrections).order_by(clock_corrections.c.number.desc()).limit(limit)).all()
