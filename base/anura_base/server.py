@@ -21,6 +21,7 @@ from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.clips.request_loop import ClipRequester
 from anura_base.config.settings import Settings, WebSettings
 from anura_base.db.engine import open_database
+from anura_base.db.limits import limit_stored_values
 from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import Subscriber
 from anura_base.ingest.worker import IngestWorker
@@ -29,6 +30,9 @@ from anura_base.web.app import SECURITY_HEADERS, create_app
 from anura_edge.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+RESTART_S = 10.0
+"""Pause before a loop that has failed begins again."""
 
 _Loop = Callable[[threading.Event], None]
 """Works until the event is set."""
@@ -43,6 +47,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     engine = open_database(settings.database_url())
+    limit_stored_values(engine)
     install_triggers(engine)
     try:
         with _listen(settings.web) as listener:
@@ -76,8 +81,8 @@ def _run(
         *_optional_loops(settings, engine, subscriber),
     ]
     with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
-        parts = [pool.submit(server.run, [listener]), *(pool.submit(loop, stop) for loop in loops)]
-        for part in parts:  # when one part fails, the whole process ends with its error
+        parts = [pool.submit(server.run, [listener]), *(pool.submit(keep_running, loop, stop) for loop in loops)]
+        for part in parts:  # when the web server fails, the process ends with its error
             part.add_done_callback(lambda _: stop.set())
         subscriber.start()
         broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
@@ -87,6 +92,16 @@ def _run(
     subscriber.stop()  # after the worker, so that its last acknowledgements are sent
     for part in parts:
         part.result()
+
+
+def keep_running(loop: _Loop, stop: threading.Event) -> None:
+    """Run a loop until `stop` is set. If it fails, it begins again: no error of one loop may end the others."""
+    while not stop.is_set():
+        try:
+            loop(stop)
+        except Exception:
+            log.exception("a part of the base station has failed; it begins again in %.0f s", RESTART_S)
+            stop.wait(RESTART_S)
 
 
 def _optional_loops(settings: Settings, engine: Engine, subscriber: Subscriber) -> list[_Loop]:

@@ -25,7 +25,8 @@ from anura_base.analysis.sites import all_sites
 from anura_base.analysis.verdicts import IS_AS_REPORTED, JUDGED_EVENTS
 from anura_base.config.alerts import AlertSettings, CallRule, EffortLow
 from anura_base.config.settings import Site
-from anura_base.db.engine import root_cause, write_transaction
+from anura_base.db.engine import is_outage, root_cause, write_transaction
+from anura_base.db.incidents import Incident, IncidentKind, report
 from anura_base.db.queries import latest_health, rows_after
 from anura_base.db.schema import devices, effort, events, unknown_clock
 from anura_edge.audio import ClockSource
@@ -87,16 +88,42 @@ class AlertEvaluator:
             rows = rows_after(connection, events, after, MAX_EVENTS)
             if not rows and not first_start:
                 return False  # no write every two seconds to a disk that may be an SD card
-            calls = [_call_info(row) for row in rows if row["is_reliable"]]
-            fresh = self._call_alerts(connection, calls, after, now)
+            unusable: list[tuple[Incident, datetime]] = []
+            reliable = [row for row in rows if row["is_reliable"]]
+            fresh = self._call_alerts(connection, reliable, after, now, unusable)
         with write_transaction(self._engine) as connection:
             store.set_position(connection, rows[-1]["arrival"] if rows else after)
             store.save(connection, fresh, self._settings, now, over_utc=now)
+            report(connection, unusable)
         return len(rows) == MAX_EVENTS
 
-    def _call_alerts(self, connection: Connection, calls: list[CallInfo], after: int, now: datetime) -> list[Alert]:
+    def _call_alerts(
+        self,
+        connection: Connection,
+        rows: Sequence[Mapping[str, Any]],
+        after: int,
+        now: datetime,
+        unusable: list[tuple[Incident, datetime]],
+    ) -> list[Alert]:
+        """Evaluate events. If that fails, find the events that cause it by halving, and leave them out."""
         if not any(isinstance(rule, CallRule) for rule in self._rules.values()):
             return []
+        try:
+            return self._evaluate_together(connection, [_call_info(row) for row in rows], after, now)
+        except Exception as error:
+            if is_outage(error) or not rows:
+                raise
+            if len(rows) == 1:
+                unusable.append((_incident(rows[0], error), now))
+                return []
+        half = len(rows) // 2
+        earlier = self._call_alerts(connection, rows[:half], after, now, unusable)
+        later = self._call_alerts(connection, rows[half:], rows[half - 1]["arrival"], now, unusable)
+        return [*earlier, *later]
+
+    def _evaluate_together(
+        self, connection: Connection, calls: list[CallInfo], after: int, now: datetime
+    ) -> list[Alert]:
         last_calls = _last_calls(connection, {(call.site, call.species) for call in calls}, after)
         night_of = _night_of(all_sites(connection, self._known_sites))
         return self._fresh(connection, call_alerts(self._rules, calls, last_calls, night_of, now), now)
@@ -134,6 +161,12 @@ class AlertEvaluator:
         sent = store.sent(connection, {alert.dedup_key for alert in found})
         last_sent = store.last_sent(connection, {alert.key for alert in found})
         return deduplicate(self._rules, found, sent, last_sent, now)
+
+
+def _incident(row: Mapping[str, Any], error: Exception) -> Incident:
+    log.error("the alert rules and event %s", row["id"], exc_info=error)
+    detail = f"the alert rules cannot use the call {row['id']}: {error}"
+    return Incident(IncidentKind.UNUSABLE, row["site"], row["device"], str(row["id"]), detail)
 
 
 def _call_info(row: Mapping[str, Any]) -> CallInfo:

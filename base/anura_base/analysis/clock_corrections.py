@@ -31,6 +31,7 @@ from anura_base.db.engine import key_matches
 from anura_base.db.schema import ArrivalNumber, UtcDateTime, effort, events, metadata, unknown_clock
 from anura_edge.audio import ClockSource
 from anura_edge.errors import ConfigError
+from anura_edge.wire import FIRST_UTC, LAST_UTC
 
 clock_corrections = Table(
     "clock_corrections",
@@ -103,7 +104,7 @@ def shift_times(
 ) -> None:
     """Move the times of rows of `events` or `effort`, and set other columns, after which no condition may hold.
 
-    A row whose time would leave the calendar keeps its time and its columns.
+    A row whose time would leave the limits of times keeps its time and its columns.
     """
     times = [name for name in ("start_utc", "end_utc") if name in table.c]
     query = select(table.c.arrival, *(table.c[name] for name in times)).where(*conditions).order_by(table.c.arrival)
@@ -121,7 +122,8 @@ def _moved(row: Row[Any], times: Sequence[str], shift_s: float) -> dict[str, Any
         moved = {name: getattr(row, name) + timedelta(seconds=shift_s) for name in times}
     except OverflowError:
         return None
-    return {"b_arrival": row.arrival, **moved}
+    within = all(FIRST_UTC < moment < LAST_UTC for moment in moved.values())
+    return {"b_arrival": row.arrival, **moved} if within else None
 
 
 def _correct(connection: Connection, key: RecordingKey, shift_s: float, person: str) -> None:

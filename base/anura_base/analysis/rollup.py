@@ -7,6 +7,7 @@ A row whose clock source is `unknown` is in no sum: its night is unknown.
 """
 
 import logging
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -41,8 +42,10 @@ from anura_base.analysis.verdicts import (
     Verdict,
     reviews,
 )
-from anura_base.db.engine import root_cause, write_transaction
+from anura_base.db.engine import is_outage, root_cause, write_transaction
+from anura_base.db.incidents import Incident, IncidentKind, report
 from anura_base.db.schema import effort, events, unknown_clock
+from anura_edge.wire import FIRST_UTC, LAST_UTC
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ _QUARTER = {
     " + floor(extract(minute FROM start_utc AT TIME ZONE 'UTC') / 15) AS integer)",
 }
 """The quarter of an hour of the day in which a row begins. SQLite's own time functions round, so the text is cut."""
+
+_DAY_S = 86_400.0
 
 EffortSums = Mapping[tuple[int, str, str], float]
 """Seconds by slot, state and model."""
@@ -102,20 +107,31 @@ def _refresh_some(engine: Engine) -> bool:
             longest_s = max(connection.scalars(done.returning(stale_days.c.seconds)), default=0.0)
             days |= {(site, each) for each in _days(day, longest_s)}
         for site, first in days:
-            _compute_day(connection, site, first)
+            _compute_or_report(connection, site, first)
     return True
+
+
+def _compute_or_report(connection: Connection, site: str, first: datetime) -> None:
+    """Compute the sums of a day. If one of its rows makes that impossible, the day has no sums, and people are told."""
+    try:
+        with connection.begin_nested():
+            _compute_day(connection, site, first)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.exception("the sums of %s on %s cannot be computed", site, first.date())
+        detail = f"the calls and hours of {first:%Y-%m-%d} cannot be summed up: {error}"
+        incident = Incident(IncidentKind.UNUSABLE, site, "", first.date().isoformat(), detail)
+        report(connection, [(incident, datetime.now(UTC))])
 
 
 def _days(day: str, longest_s: float) -> Iterable[datetime]:
     """Yield the begin of each day that a row of this length can reach, if it begins on `day`."""
     first = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    try:
-        last = first + timedelta(days=1, seconds=min(longest_s, MAX_EFFORT_SPAN.total_seconds()))
-        while first < last:
-            yield first
-            first += timedelta(days=1)
-    except OverflowError:
-        return  # the end of the year 9999
+    last = min(longest_s, MAX_EFFORT_SPAN.total_seconds()) + _DAY_S
+    for number in range(math.ceil(last / _DAY_S)):
+        if FIRST_UTC < first < LAST_UTC - timedelta(days=number):  # an older version stored rows of any year
+            yield first + timedelta(days=number)
 
 
 def _compute_day(connection: Connection, site: str, first: datetime) -> None:

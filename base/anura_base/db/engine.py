@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     create_engine,
     delete,
+    event,
     false,
     insert,
     inspect,
@@ -23,7 +24,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from anura_base.db import sqlite_setup
@@ -168,6 +176,14 @@ def key_matches(table: Table, key: Mapping[str, Any]) -> list[ColumnElement[bool
     return [table.c[name] == value for name, value in key.items()]
 
 
+def is_outage(error: Exception) -> bool:
+    """Return whether an error concerns the whole database or machine. Another error is the fault of a row.
+
+    A row that fails is set aside. During an outage nothing is: the same work is tried again.
+    """
+    return isinstance(error, DBAPIError | MemoryError) and not isinstance(error, DataError | IntegrityError)
+
+
 def _engine(url: str) -> Engine:
     try:
         engine = create_engine(make_url(url))
@@ -179,7 +195,15 @@ def _engine(url: str) -> Engine:
         if engine.url.database in {None, "", ":memory:"}:
             raise ConfigError("database: SQLite in memory loses acknowledged rows at the end; name a file")
         sqlite_setup.configure(engine, Path(engine.url.database))
+    else:
+        event.listen(engine, "connect", _use_utc)
     return engine
+
+
+def _use_utc(connection: Any, _record: object) -> None:  # noqa: ANN401  (SQLAlchemy types no DBAPI connection)
+    # In the server's own time zone a time at an end of the calendar may have a year that Python cannot represent.
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.commit()
 
 
 def root_cause(error: SQLAlchemyError) -> object:

@@ -29,6 +29,10 @@ class IncidentKind(StrEnum):
     """A journal has more gaps than the base station records."""
     JOURNALS = "journals"
     """A device has begun more journals than the base station records."""
+    FUTURE = "future"
+    """A device sends rows of a time to come: its clock is wrong."""
+    UNUSABLE = "unusable"
+    """The base station cannot compute with a row, and has left it out."""
 
 
 @dataclass(frozen=True, slots=True)

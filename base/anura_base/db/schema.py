@@ -252,3 +252,6 @@ age_marks = Table(
     Column("running_s", Double, primary_key=True),
     Column("arrival", BigInteger, nullable=False),
 )
+
+# Changes of stored rows that were done once, when a newer version first opened the database.
+upgrades = Table("upgrades", metadata, Column("name", Text, primary_key=True))

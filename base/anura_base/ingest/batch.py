@@ -1,5 +1,6 @@
 """Store messages of devices and answer them. An unusable payload never stops this: it becomes a dead letter."""
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
@@ -7,12 +8,14 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from anura_base.clips.transfer import receive
 from anura_base.config.settings import ClipSettings
-from anura_base.db.engine import base_id
+from anura_base.db.engine import base_id, is_outage
 from anura_base.ingest.dead_letters import DeadLetter, store_dead_letters
 from anura_base.ingest.messages import ClipMessage, DecodedMessage, JournalKey, RawMessage, decode
 from anura_base.ingest.writer import store
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Ack, topic
+
+log = logging.getLogger(__name__)
 
 DEFAULT_LIMITS = ClipSettings()
 """The limits on clips without settings."""
@@ -50,8 +53,8 @@ def _groups(messages: Sequence[RawMessage], dead: list[DeadLetter]) -> Iterator[
     for message in messages:
         try:
             decoded = decode(message)
-        except DeliveryError as error:
-            dead.append(DeadLetter(message, str(error)))
+        except Exception as error:  # any payload may arrive, and none may end the ingest
+            dead.append(DeadLetter(message, _reason(error)))
             continue
         if isinstance(decoded, ClipMessage):
             if group:
@@ -74,27 +77,33 @@ def _store_clip(
     try:
         with connection.begin_nested():
             return receive(connection, message.site, message.device, message.content, limits, message.raw.received_utc)
-    except (DeliveryError, DataError, IntegrityError) as error:
+    except Exception as error:
         dead.append(DeadLetter(message.raw, _reason(error)))
         return []
 
 
 def _store(connection: Connection, messages: list[DecodedMessage], dead: list[DeadLetter]) -> dict[JournalKey, Ack]:
-    """Store messages together; if the database refuses them, find the bad ones by halving the group."""
+    """Store messages together; if that fails, find the bad ones by halving the group."""
     try:
         with connection.begin_nested():
             return store(connection, messages)
-    except (DeliveryError, DataError, IntegrityError) as error:
+    except Exception as error:
+        reason = _reason(error)
         if len(messages) == 1:
-            dead.append(DeadLetter(messages[0].raw, _reason(error)))
+            dead.append(DeadLetter(messages[0].raw, reason))
             return {}
     half = len(messages) // 2
     earlier = _store(connection, messages[:half], dead)
     return _merge(earlier, _store(connection, messages[half:], dead))
 
 
-def _reason(error: DeliveryError | DataError | IntegrityError) -> str:
-    return str(error if isinstance(error, DeliveryError) else error.orig)
+def _reason(error: Exception) -> str:
+    """Return the reason for a dead letter. Raises the error again if no message caused it."""
+    if is_outage(error):
+        raise error
+    if not isinstance(error, DeliveryError | DataError | IntegrityError):
+        log.error("a message cannot be used", exc_info=error)
+    return str(getattr(error, "orig", None) or error) or type(error).__name__
 
 
 def _merge(earlier: dict[JournalKey, Ack], later: dict[JournalKey, Ack]) -> dict[JournalKey, Ack]:

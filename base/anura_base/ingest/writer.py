@@ -1,7 +1,8 @@
 """Write the contents of many messages together: one statement for all costs little more than one for each."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, Table, select
 
 from anura_base.analysis.clock_corrections import apply_stored_corrections
 from anura_base.db.engine import base_id, insert_new
+from anura_base.db.incidents import Incident, IncidentKind, report
 from anura_base.db.schema import effort, events, notices
 from anura_base.ingest import progress_table
 from anura_base.ingest.clock_correction import correct_clocks
@@ -17,8 +19,12 @@ from anura_base.ingest.messages import DecodedMessage, JournalKey
 from anura_base.ingest.progress_table import Arrivals
 from anura_base.ingest.sequence import JournalProgress
 from anura_base.ingest.withdrawals import remove_withdrawn
+from anura_edge.audio import ClockSource
 from anura_edge.events import NoticeKind
 from anura_edge.wire import Ack, Health, Kind, Status, digest
+
+MAX_FUTURE = timedelta(days=1)
+"""A row that begins this long after its arrival has the wrong time. Up to a day, it may be in the wrong time zone."""
 
 MAX_MISSING_SPANS = 32
 """Gaps that one acknowledgement names: the lowest first, the others in a later acknowledgement."""
@@ -29,7 +35,7 @@ _TABLES: dict[Kind, Table] = {"event": events, "effort": effort, "notice": notic
 def store(connection: Connection, messages: Sequence[DecodedMessage]) -> dict[JournalKey, Ack]:
     """Store messages in their order. Return the acknowledgement of each journal.
 
-    Raises DeliveryError, DataError or IntegrityError if one of them cannot be stored. Then none may be committed.
+    Raises an error that is no outage if one of them cannot be stored. Then none may be committed.
     """
     store_devices(connection, messages)
     store_health(connection, messages)
@@ -73,7 +79,20 @@ def _insert_rows(connection: Connection, messages: Sequence[DecodedMessage]) -> 
             for row in message.rows:
                 rows[row.kind].append({**dict(row), **common})
     for kind, values in rows.items():
+        report(connection, _doubt_future(values))
         insert_new(connection, _TABLES[kind], values)
+
+
+def _doubt_future(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[Incident, datetime]]:
+    """Set the clock source of rows of a time to come to `unknown`, and yield an incident for each device."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        if row.get("start_utc", row["received_utc"]) > row["received_utc"] + MAX_FUTURE:
+            row["clock_source"] = ClockSource.UNKNOWN
+            found[row["site"], row["device"]] = row
+    for (site, device), row in found.items():
+        detail = f"a row of {row['start_utc']:%Y-%m-%d} came on {row['received_utc']:%Y-%m-%d}; set the clock"
+        yield Incident(IncidentKind.FUTURE, site, device, "", detail), row["received_utc"]
 
 
 def _apply_corrections(connection: Connection, messages: Sequence[DecodedMessage]) -> None:

@@ -12,9 +12,7 @@ from anura_base.analysis.nights import SLOT_S, SLOTS_PER_HOUR, night_date, slot
 from anura_base.analysis.rollup_tables import call_slots, effort_slots
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
-
-MIN_YEAR, MAX_YEAR = 1950, 2200
-"""At an end of the calendar a night has no neighbours, and there are no older recordings of frogs."""
+from anura_edge.wire import FIRST_UTC, LAST_UTC
 
 RECORDING_STATES = (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPED, EffortState.GATED)
 """States of effort in which a recorder was on."""
@@ -84,8 +82,8 @@ def parse_date(name: str, text: str) -> date | None:
         found = date.fromisoformat(text) if text else None
     except ValueError as error:
         raise HTTPException(422, f"{name}: {text!r} is not a date; write it as in 2026-11-20") from error
-    if found and not MIN_YEAR <= found.year <= MAX_YEAR:
-        raise HTTPException(422, f"{name}: {text!r} is not in the years from {MIN_YEAR} to {MAX_YEAR}")
+    if found and not FIRST_UTC.year <= found.year <= LAST_UTC.year:
+        raise HTTPException(422, f"{name}: {text!r} is not in the years from {FIRST_UTC.year} to {LAST_UTC.year}")
     return found
 
 

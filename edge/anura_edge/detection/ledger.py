@@ -149,7 +149,7 @@ class RecordingLedger:
         ratio = recording.rate_hz / manifest.rate_hz
         onset = self._segment_start + round(detection.onset_sample * ratio)
         # The last frame is padded, so a detection may end after the audio.
-        offset = min(self._segment_start + round(detection.offset_sample * ratio), self.position)
+        offset = max(onset, min(self._segment_start + round(detection.offset_sample * ratio), self.position))
         return Event(
             id=event_id(recording.id, onset, label.code, self._bundle.model_sha256),
             label=label.code,

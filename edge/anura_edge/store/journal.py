@@ -1,5 +1,6 @@
 """The journal of a device: an event, its effort and its place in the outbox are stored in one transaction."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,7 +85,7 @@ class Journal:
         Return the row of length zero at its end, or None if no microphone was recorded.
         """
         with self.database.transaction() as db:
-            found = [EffortRow.model_validate_json(text) for (text,) in db.execute("SELECT row FROM progress")]
+            found = [EffortRow.model_validate(json.loads(text)) for (text,) in db.execute("SELECT row FROM progress")]
             rows = sorted(found, key=lambda row: (row.start_utc, row.first_sample, -row.samples))
             for row in rows:
                 if row.samples:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from anura_edge.wire.types import SCHEMA, Amount, Code, Count, Message, Text, Utc
+from anura_edge.wire.types import SCHEMA, Amount, Code, Count, Message, SignedAmount, Text, Utc
 
 STALE_AFTER_MESSAGES = 3
 """A device's health is stale when this many messages are overdue."""
@@ -71,7 +71,7 @@ class Health(Message):
     """Number of gaps in the audio."""
     overflows: Count = 0
     """How often a microphone's driver reported lost audio. `dropped_s` has its length, measured by the clock."""
-    drift_ppm: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    drift_ppm: SignedAmount | None = None
     """How much faster than its nominal rate a microphone samples, in parts per million. Null until it is known."""
     pending: Count
     """Rows that are not acknowledged."""

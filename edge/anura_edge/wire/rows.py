@@ -1,14 +1,28 @@
 """Rows of the journal as they are sent: events, effort and notices."""
 
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event, Notice, default_analysis_id
-from anura_edge.wire.types import Code, Count, Kind, Message, Probability, Text, Utc
+from anura_edge.wire.types import (
+    FIRST_UTC,
+    LAST_UTC,
+    MAX_RECORDING_S,
+    Code,
+    Count,
+    Kind,
+    Level,
+    Message,
+    Probability,
+    SignedAmount,
+    Text,
+    Utc,
+)
 
 MAX_CHANNEL = 65_534
 """A WAV file has at most 65,535 channels."""
@@ -54,6 +68,18 @@ class _Row(NumberedRow):
     rate_hz: Annotated[int, Field(gt=0, le=1_000_000)]
     clock_source: ClockSource
 
+    @field_validator("clock_source")
+    @classmethod
+    def _doubt_limited_time(cls, source: ClockSource, info: ValidationInfo) -> ClockSource:
+        return ClockSource.UNKNOWN if info.data.get("start_utc") in (FIRST_UTC, LAST_UTC) else source
+
+    @field_validator("onset_sample", "offset_sample", "first_sample", "samples", check_fields=False)
+    @classmethod
+    def _check_position(cls, sample: int, info: ValidationInfo) -> int:
+        if sample > MAX_RECORDING_S * info.data.get("rate_hz", 1):
+            raise ValueError(f"beyond the longest recording, {MAX_RECORDING_S:.0f} s")
+        return sample
+
 
 class EventRow(_Row):
     """An event, as it is sent."""
@@ -67,13 +93,27 @@ class EventRow(_Row):
     offset_sample: Count
     p_peak: Probability
     p_mean: Probability
-    level_dbfs: Annotated[float, Field(allow_inf_nan=False)]
+    level_dbfs: Level
     channel: Annotated[int, Field(ge=0, le=MAX_CHANNEL)] | None = None
     """The channel of the recording that was analysed, counted from 0. Null if it is unknown."""
     common_name: Text = ""
     """The common name of the species. Empty if the model has none."""
     is_reliable: bool = True
     """False if the precision of the label's threshold could not be measured. Such an event causes no alert."""
+
+    @field_validator("end_utc")
+    @classmethod
+    def _check_end(cls, end_utc: datetime, info: ValidationInfo) -> datetime:
+        if end_utc < info.data.get("start_utc", FIRST_UTC):
+            raise ValueError("before start_utc")
+        return end_utc
+
+    @field_validator("offset_sample")
+    @classmethod
+    def _check_offset(cls, offset_sample: int, info: ValidationInfo) -> int:
+        if offset_sample < info.data.get("onset_sample", 0):
+            raise ValueError("before onset_sample")
+        return offset_sample
 
 
 class EffortRow(_Row):
@@ -101,7 +141,7 @@ class NoticeRow(NumberedRow):
     """Of `withdrawn`: the analyses that are no longer valid."""
     analysis: UUID | None = None
     """Of `withdrawn`: the analysis that replaces them."""
-    amount: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    amount: SignedAmount | None = None
 
 
 Row = EventRow | EffortRow | NoticeRow

@@ -1,10 +1,10 @@
 """Field types and limits of the wire format, and the base class of every message."""
 
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
 from anura_edge.errors import DeliveryError
 
@@ -38,13 +38,27 @@ MAX_PART_BYTES = 16_000
 """Maximum size of a part. It takes two seconds at 64 kbit/s, and a new event may have to wait for it."""
 
 
-def _to_utc(moment: datetime) -> datetime:
+FIRST_UTC = datetime(1950, 1, 1, tzinfo=UTC)
+LAST_UTC = datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""Every time is between these two. There are no older recordings of frogs, and a clock that shows another time is
+broken. Near the ends of the calendar (the years 1 and 9999) a time has no neighbours to compute with."""
+
+MAX_RECORDING_S = (LAST_UTC - FIRST_UTC) / timedelta(seconds=1)
+"""The longest recording, in seconds."""
+
+
+def _to_utc(moment: datetime, info: ValidationInfo) -> datetime:
+    """Convert to UTC. A received time outside the bounds is refused; a time that this program makes is limited."""
     if moment.tzinfo is None:
         raise ValueError("a time without an offset from UTC")
     try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("a time that UTC does not have") from error
+        moment = moment.astimezone(UTC)
+    except OverflowError:  # the first and the last hours of the calendar
+        moment = moment.replace(tzinfo=UTC)
+    limited = min(max(moment, FIRST_UTC), LAST_UTC)
+    if info.mode == "json" and limited != moment:
+        raise ValueError(f"a time outside the years {FIRST_UTC.year} to {LAST_UTC.year}")
+    return limited
 
 
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,32}$")]
@@ -72,6 +86,18 @@ Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
+MAX_SIGNED_AMOUNT = 1e18
+
+SignedAmount = Annotated[float, Field(ge=-MAX_SIGNED_AMOUNT, le=MAX_SIGNED_AMOUNT, allow_inf_nan=False)]
+"""A number of any unit: bytes, seconds, parts per million."""
+
+
+MAX_LEVEL_DBFS = 1_000.0
+"""The power of every audio sample, as a float of 32 bits, is within this limit, above and below full scale."""
+
+Level = Annotated[float, Field(ge=-MAX_LEVEL_DBFS, le=MAX_LEVEL_DBFS, allow_inf_nan=False)]
+
+
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -96,7 +122,7 @@ class Message(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "payload"
-            raise DeliveryError(f"{where}: {first['msg']}") from error
+            raise DeliveryError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def unpack(payload: bytes) -> bytes:

@@ -24,6 +24,7 @@ from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
 from anura_base.web.recent_activity import read_recent_activity
 from anura_edge.wire import (
+    MAX_RECORDING_S,
     Ack,
     ClipDenial,
     ClipPart,
@@ -76,7 +77,12 @@ def batches(draw: st.DrawFn) -> tuple[str, bytes]:
             )
         elif kind == "effort":
             rows.append(
-                {**of_recording, "state": "analysed", "first_sample": 0, "samples": draw(st.integers(0, 2**53 - 1))}
+                {
+                    **of_recording,
+                    "state": "analysed",
+                    "first_sample": 0,
+                    "samples": draw(st.integers(0, int(MAX_RECORDING_S))),
+                }
             )
         else:
             what = draw(st.sampled_from(["withdrawn", "clock_known", "news"]))

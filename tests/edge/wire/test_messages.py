@@ -32,38 +32,46 @@ MESSAGES = [
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=64)
 times = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 counts = st.integers(0, wire.MAX_SEQ)
+samples = st.integers(0, int(wire.MAX_RECORDING_S))
 rates = st.integers(1, 1_000_000)
 shares = st.floats(0, 1)
 amounts = st.floats(0, 1e12)
 clocks = st.sampled_from(ClockSource)
 provenances = st.builds(Provenance, texts, texts, texts, texts, texts)
-events = st.builds(
-    Event,
-    id=st.uuids(),
-    label=texts,
-    scientific_name=texts,
-    recording=texts,
-    recording_name=texts,
-    onset_sample=counts,
-    offset_sample=counts,
-    rate_hz=rates,
-    start_utc=times,
-    end_utc=times,
-    clock_source=clocks,
-    p_peak=shares,
-    p_mean=shares,
-    level_dbfs=st.floats(-120, 20),
-    channel=st.none() | st.integers(0, MAX_CHANNEL),
-    common_name=texts,
-)
+
+
+@st.composite
+def events(draw: st.DrawFn, times: st.SearchStrategy[datetime] = times) -> Event:
+    onset_sample, offset_sample = sorted((draw(samples), draw(samples)))
+    start_utc, end_utc = sorted((draw(times), draw(times)))
+    return Event(
+        id=draw(st.uuids()),
+        label=draw(texts),
+        scientific_name=draw(texts),
+        recording=draw(texts),
+        recording_name=draw(texts),
+        onset_sample=onset_sample,
+        offset_sample=offset_sample,
+        rate_hz=draw(rates),
+        start_utc=start_utc,
+        end_utc=end_utc,
+        clock_source=draw(clocks),
+        p_peak=draw(shares),
+        p_mean=draw(shares),
+        level_dbfs=draw(st.floats(-120, 20)),
+        channel=draw(st.none() | st.integers(0, MAX_CHANNEL)),
+        common_name=draw(texts),
+    )
+
+
 efforts = st.builds(
     Effort,
     id=st.uuids(),
     recording=texts,
     recording_name=texts,
     state=st.sampled_from(EffortState),
-    first_sample=counts,
-    samples=counts,
+    first_sample=samples,
+    samples=samples,
     rate_hz=rates,
     start_utc=times,
     clock_source=clocks,
@@ -75,7 +83,7 @@ notices = st.builds(
     utc=times,
     detail=texts,
     recording=texts,
-    amount=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    amount=st.none() | st.floats(-1e18, 1e18),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
@@ -88,7 +96,7 @@ def encode(message: object) -> bytes:
     return json.dumps(message).encode()
 
 
-@given(st.uuids(), counts, st.lists(st.tuples(counts, events), min_size=1, max_size=3), provenances)
+@given(st.uuids(), counts, st.lists(st.tuples(counts, events()), min_size=1, max_size=3), provenances)
 def test_event_batch_round_trips(
     journal: UUID, floor: int, numbered: list[tuple[int, Event]], provenance: Provenance
 ) -> None:
@@ -96,6 +104,16 @@ def test_event_batch_round_trips(
     assert EventBatch.from_bytes(wire.batch(journal, floor, rows)) == EventBatch(
         journal=journal, floor=floor, rows=rows
     )
+
+
+@given(events(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=14))]))), provenances)
+def test_time_outside_the_bounds_is_limited_and_its_clock_unknown(event: Event, provenance: Provenance) -> None:
+    """What a device makes, a base station accepts, even if a header says the year 1."""
+    row = wire.event_row(1, event, provenance)
+    assert EventBatch.from_bytes(wire.batch(UUID(int=1), 1, [row])).rows == (row,)
+    assert wire.FIRST_UTC <= row.start_utc <= row.end_utc <= wire.LAST_UTC
+    if not wire.FIRST_UTC < event.start_utc < wire.LAST_UTC:
+        assert row.clock_source == ClockSource.UNKNOWN
 
 
 @given(st.uuids(), counts, st.lists(st.tuples(counts, efforts), min_size=1, max_size=3), provenances)
@@ -212,6 +230,13 @@ def test_decompression_bomb_is_a_delivery_error(message: type[Any], payload: byt
     [
         ("start_utc", "2026-11-20T19:30:00"),
         ("start_utc", "0001-01-01T00:00:00+14:00"),
+        ("start_utc", "0001-01-01T00:00:00Z"),
+        ("start_utc", "9999-12-31T23:59:59Z"),
+        ("end_utc", "9999-12-31T23:59:59-14:00"),
+        ("end_utc", "1960-01-01T00:00:00Z"),
+        ("onset_sample", 2**53 - 1),
+        ("offset_sample", 0),
+        ("level_dbfs", 1.7e308),
         ("end_utc", "yesterday"),
         ("seq", -1),
         ("seq", 2**53),
@@ -234,9 +259,29 @@ def test_wrong_value_is_refused_with_the_field_name(event_batch: dict[str, Any],
         EventBatch.from_bytes(encode({**event_batch, "rows": rows}))
 
 
+def _numbers(schema: Any, path: str = "") -> dict[str, dict[str, Any]]:
+    """Return every schema of a number, by its path."""
+    if isinstance(schema, list):
+        return {name: found for part in schema for name, found in _numbers(part, path).items()}
+    if not isinstance(schema, dict):
+        return {}
+    own = {path: schema} if schema.get("type") in ("integer", "number") else {}
+    return own | {
+        key: found for name, part in schema.items() for key, found in _numbers(part, f"{path}/{name}").items()
+    }
+
+
+def test_every_number_on_the_wire_has_limits() -> None:
+    numbers = _numbers(wire.json_schema())
+    assert numbers
+    for path, schema in numbers.items():
+        assert {"minimum", "exclusiveMinimum"} & schema.keys(), path
+        assert "maximum" in schema, path
+
+
 def test_time_with_any_offset_is_the_same_moment(event_batch: dict[str, Any]) -> None:
     local = datetime(2026, 11, 20, 19, 30, tzinfo=timezone(timedelta(hours=-3)))
-    rows = [{**event_batch["rows"][0], "start_utc": local.isoformat()}]
+    rows = [{**event_batch["rows"][0], "start_utc": local.isoformat(), "end_utc": local.isoformat()}]
     (row,) = EventBatch.from_bytes(encode({**event_batch, "rows": rows})).rows
     assert row.start_utc == local
     assert row.start_utc.tzinfo == UTC
