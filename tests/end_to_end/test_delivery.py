@@ -42,6 +42,9 @@ def test_base_station_has_exactly_the_events_of_the_device(
     assert set(base_ids(base)) == journal_ids(tmp_path) != set()
     (view,) = base.get("api/devices")
     assert round(view["effort_h"]["analysed"] * 60, 6) == 6
+    # The health at the end of the scan: at its start, rows waited for a connection.
+    health = eventually(lambda: (view := base.get("api/devices")[0])["state"] == "offline" and view["health"])
+    assert (health["pending"], health["problems"]) == (0, [])
 
     again = start_device("--source", f"folder:{data}", **mqtt_settings)
     assert again.process.wait() == 8  # and still has it

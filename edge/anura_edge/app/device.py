@@ -86,6 +86,7 @@ class DeviceRuntime:
         self._writer.close()
         if self._clips:
             self._clips.stop()
+        self._monitor.publish_last()
         problem = self.delivery.problem if self.delivery else "no broker is set"
         if self.delivery:
             self.delivery.stop()

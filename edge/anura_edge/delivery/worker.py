@@ -136,6 +136,7 @@ class DeliveryWorker:
             self._clips.begin(connection, max_packet_bytes)
             self._short_connections += 1
             self._serve(connection, publisher)
+            self._send_health(connection)
             connection.publish(status, offline, retain=True)  # Without it the broker would publish the last will.
         finally:
             connection.close()

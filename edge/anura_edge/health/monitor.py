@@ -37,6 +37,11 @@ class Monitor:
         self._stop.set()
         self._thread.join()
 
+    def publish_last(self) -> None:
+        """Publish the health at the end of the run. The base station shows it until the next one."""
+        self._report_due_s = 0.0
+        self._attempt(self._publish)
+
     def _run(self) -> None:
         watchdog_s = systemd.watchdog_s()
         # sd_watchdog_enabled(3) recommends half the time that the manager waits.
