@@ -119,8 +119,11 @@ def test_server_reconnects_after_a_broker_outage(base, broker, device, make) -> 
     broker.stop()
     eventually(lambda: not base.connected())
     assert base.json("api/devices") == []
+    for page in ("", "network", "species", "night", "anomalies", "review", "explore", "alerts"):
+        assert "The broker is not connected" in base.get(page), page
     broker.start()
     eventually(base.connected)
+    assert "The broker is not connected" not in base.get("")
     device.send(make.event(1))
     assert device.ack() == 1
 

@@ -1,4 +1,4 @@
-"""The front page: the latest calls and clips. A stream updates it while rows arrive."""
+"""The front page: the latest calls and clips. A stream updates it with new rows and with the state of the station."""
 
 import asyncio
 import json
@@ -14,9 +14,9 @@ from starlette.responses import HTMLResponse
 
 from anura_base.config.settings import Site
 from anura_base.web.auth.visitor import NEEDS_VIEWER
-from anura_base.web.layout import render_with_layout
+from anura_base.web.layout import render_with_layout, station_problems
 from anura_base.web.recent_activity import read_recent_activity
-from anura_base.web.state import ConfiguredSites, Database, IngestStatus, from_state, sorted_sites
+from anura_base.web.state import BrokerStatus, ConfiguredSites, Database, IngestStatus, from_state, sorted_sites
 
 POLL_EVERY_S = 0.5
 """A stream checks for new rows at this interval. Many commits in one interval become one update."""
@@ -39,15 +39,17 @@ async def stream(
     engine: Database,
     configured_sites: ConfiguredSites,
     ingest: Annotated[IngestStatus, from_state("ingest")],
+    broker: Annotated[BrokerStatus, from_state("broker")],
     stop: Annotated[threading.Event, from_state("stop")],
 ) -> StreamingResponse:
     """Send updates of the front page as server-sent events until the server stops."""
 
     async def updates() -> AsyncIterator[str]:
-        shown_commits, polls = -1, 0
+        shown, polls = None, 0
         while not stop.is_set():
-            if ingest.commits != shown_commits or polls % POLLS_PER_UPDATE == 0:
-                shown_commits = ingest.commits
+            now = ingest.commits, station_problems(broker, ingest)
+            if now != shown or polls % POLLS_PER_UPDATE == 0:
+                shown = now
                 html = await asyncio.to_thread(_render, request, engine, configured_sites, "live.html")
                 # JSON has no line breaks, so text from a device cannot end the event.
                 yield f"event: live\ndata: {json.dumps(html)}\n\n"
