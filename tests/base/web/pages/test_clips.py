@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from support import Broker, eventually, free_port
 
 from anura_base.db.engine import open_database, write_transaction
-from anura_base.db.schema import metadata
+from anura_base.db.schema import identity, metadata
 from anura_edge.wire import ClipDenial
 
 Make = Callable[..., Any]
@@ -53,7 +53,7 @@ def engine(base: Any, url: str) -> Iterator[Engine]:
     """The database of the base station, without rows."""
     engine = open_database(url)
     with write_transaction(engine) as connection:
-        for table in metadata.sorted_tables:
+        for table in set(metadata.sorted_tables) - {identity}:
             connection.execute(table.delete())
     yield engine
     engine.dispose()
