@@ -41,9 +41,12 @@ class EffortLedger:
         closed, self._closed = self._closed, []
         return closed
 
-    def peek(self) -> list[EffortSpan]:
-        """Return what `take` would return, but do not remove it."""
-        return [*self._closed, *([self._open] if self._open else [])]
+    def peek(self, state: EffortState, until_sample: int) -> list[EffortSpan]:
+        """Return what `take` would return after this `add`, but change nothing."""
+        ahead = EffortLedger()
+        ahead._open, ahead._closed, ahead.end_sample = self._open, [*self._closed], self.end_sample
+        ahead.add(state, until_sample)
+        return ahead.take()
 
     def _close(self) -> None:
         if self._open:

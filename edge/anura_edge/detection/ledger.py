@@ -29,8 +29,8 @@ class PipelineOutput:
     efforts: tuple[Effort, ...] = ()
     """Closed effort: its length does not change any more."""
     progress: tuple[Effort, ...] | None = None
-    """At intervals, all effort that is still open. A crash would lose it otherwise. The last one has no samples: it
-    marks where the device is off if it stops now."""
+    """All effort that is still open, with each event and at intervals. A crash would lose it otherwise. The last one
+    has no samples: it marks where the device is off if it stops now."""
     quality: tuple[tuple[EffortState, int], ...] = ()
     """State and samples of each quality period that ended."""
     read_error: UnreadableError | None = None
@@ -106,10 +106,11 @@ class RecordingLedger:
         quality, self._quality = tuple(self._quality), []
         is_due = self.position - self._progress_sample >= PROGRESS_INTERVAL_S * self._recording.rate_hz
         progress = None
-        if self._is_live and (closed or is_due):
+        # With each event, so that a crash leaves no event outside the effort. The quality of the last audio is open.
+        if self._is_live and (closed or events or is_due):
             self._progress_sample = self.position
-            end = EffortSpan(EffortState.OFF, self._effort.end_sample, samples=0)
-            progress = tuple(map(self._effort_row, [*self._effort.peek(), end]))
+            end = EffortSpan(EffortState.OFF, self.position, samples=0)
+            progress = tuple(map(self._effort_row, [*self._effort.peek(self._state, self.position), end]))
         return PipelineOutput(events, closed, progress, quality)
 
     def close(self, read_error: UnreadableError | None) -> PipelineOutput:

@@ -19,10 +19,12 @@ def test_spans_add_up_to_the_samples(steps: list[tuple[EffortState, int, bool]])
         ledger.add(state, ledger.end_sample + samples)
         states += [state] * samples
         if take:
-            peeked = ledger.peek()
+            peeked = ledger.peek(state, ledger.end_sample)
             taken = ledger.take()
             assert taken == peeked
-            assert ledger.peek() == []
+            assert ledger.peek(state, ledger.end_sample) == []
+            assert ledger.peek(state, ledger.end_sample + 1) == [EffortSpan(state, ledger.end_sample, 1)]
+            assert ledger.take() == []
             spans += taken
     spans += ledger.take()
     assert ledger.end_sample == len(states)

@@ -136,6 +136,25 @@ def test_effort_adds_up_to_the_samples_for_any_gaps(
     assert all(event.offset_sample <= end for event in events)
 
 
+@settings(max_examples=40)
+@given(st.integers(100, 30_000), st.sets(st.integers(0, 40)))
+def test_crash_at_any_moment_leaves_each_event_in_analysed_effort(
+    make_source: MakeSource, two_calls: TwoCalls, detector: Detector, chunk: int, lost: set[int]
+) -> None:
+    """Committed are all outputs until then, and the last progress counts as effort."""
+    source = make_source(two_calls(8_000), 8_000, chunk, tuple(lost), live=True)
+    closed: list[Effort] = []
+    progress: tuple[Effort, ...] = ()
+    for output in analyse(source, detector, 0):
+        closed += output.efforts
+        progress = progress if output.progress is None else output.progress
+        analysed = np.zeros(11 * 8_000, bool)
+        for effort in (*closed, *progress):
+            analysed[effort.first_sample : effort.first_sample + effort.samples] |= effort.state == ANALYSED
+        for event in output.events:
+            assert analysed[event.onset_sample : event.offset_sample].all()
+
+
 def test_microphone_reports_progress_and_closes_effort_each_hour(
     make_source: MakeSource, tone: Callable[..., FloatArray], detector: Detector
 ) -> None:
