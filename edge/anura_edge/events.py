@@ -98,7 +98,7 @@ class EffortState(StrEnum):
     UNREADABLE = "unreadable"
     """The file's header declares it, but it cannot be decoded."""
     SILENT = "silent"
-    """All samples are equal: the microphone is broken or disconnected."""
+    """The samples are equal, but for the last bit: the microphone is broken or disconnected."""
     CLIPPED = "clipped"
     """Analysed, but so much is at full scale that a call may not be recognised."""
     PAUSED = "paused"

@@ -14,10 +14,11 @@ import numpy as np
 
 from anura_edge.app.lock import is_locked
 from anura_edge.app.preflight import check_source
-from anura_edge.audio import FULL_SCALE, FloatArray, is_flat
+from anura_edge.audio import FULL_SCALE, FloatArray
 from anura_edge.config.device import Config
 from anura_edge.delivery.connection import MqttConnection
 from anura_edge.detection.detector import rules_for
+from anura_edge.dsp.signal_quality import SILENT_RANGE
 from anura_edge.errors import AnuraError, SourceError
 from anura_edge.health.disk import shortfall
 from anura_edge.inference.golden import golden_difference
@@ -127,7 +128,7 @@ def _microphone(config: Config) -> tuple[Verdict, str]:
         samples = _record_one_second(capture)
     finally:
         capture.close()
-    if is_flat(samples):
+    if np.ptp(samples) < SILENT_RANGE:
         return Verdict.FAIL, f"{capture.name} gives one flat line; check its cable and its switch"
     level_dbfs = 10 * math.log10(np.square(samples[:, -1]).mean())
     detail = f"{capture.name}, {capture.rate_hz} Hz, {level_dbfs:.0f} dBFS over one second"

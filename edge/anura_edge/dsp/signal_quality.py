@@ -13,6 +13,10 @@ PERIOD_S = 10.0
 MIN_PERIOD_S = 1.0
 """A shorter rest at the end of a segment is too short to classify: it counts as analysed."""
 
+SILENT_RANGE = 2.5 / 32_768
+"""A period within three neighbouring values of 16 bits is silent. A disconnected or dead microphone still moves the
+last bit of the converter, and no call can be recognised in it."""
+
 CLIPPED_SHARE = 0.01
 """A period with this share of its samples at full scale is clipped. A thunderclap or a knock on the case has less."""
 
@@ -50,7 +54,7 @@ class QualityMeter:
     def _classify(self) -> EffortState:
         if self._samples < self._min_period:
             return EffortState.ANALYSED
-        if self._low == self._high:
+        if self._high - self._low < SILENT_RANGE:
             return EffortState.SILENT
         is_clipped = self._clipped >= CLIPPED_SHARE * self._samples
         return EffortState.CLIPPED if is_clipped else EffortState.ANALYSED

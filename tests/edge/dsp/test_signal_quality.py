@@ -21,6 +21,12 @@ def flat(seconds: float, value: float = 0.0) -> FloatArray:
     return np.full(round(seconds * RATE_HZ), value, np.float32)
 
 
+def last_bit(seconds: float, steps: int) -> FloatArray:
+    """Noise over some steps of 16 bits."""
+    values = np.random.default_rng(3).integers(0, steps + 1, round(seconds * RATE_HZ)) - steps // 2
+    return (values / 32_768).astype(np.float32)
+
+
 def loud(seconds: float, share: float) -> FloatArray:
     samples = noise(seconds)
     samples[: round(share * len(samples))] = -1.0
@@ -38,6 +44,8 @@ def classify(*parts: FloatArray) -> list[tuple[EffortState, int]]:
         (noise(10), ANALYSED),
         (flat(10), SILENT),
         (flat(10, 0.25), SILENT),
+        (last_bit(10, 2), SILENT),  # a dead microphone on a converter that works
+        (last_bit(10, 8), ANALYSED),  # a quiet night
         (flat(10, -1.0), SILENT),  # silent takes precedence over clipped: a dead converter
         (loud(10, CLIPPED_SHARE), CLIPPED),
         (loud(10, CLIPPED_SHARE / 2), ANALYSED),
