@@ -16,6 +16,9 @@ SampleArray = FloatArray | NDArray[np.int16]
 FULL_SCALE = 0.999
 """A sample with at least this absolute value is at full scale. 16 bits end at 0.99997, some converters a bit lower."""
 
+MAX_AMPLITUDE = 100.0
+"""Samples of a float file may be beyond full scale without being clipped. Larger ones, and NaN, are damage and count as 0."""
+
 
 class ClockSource(StrEnum):
     """How the time of a recording's first sample is known, the most trusted first."""
@@ -84,8 +87,9 @@ class AudioChunk:
         if self.samples.dtype == np.int16:
             return samples
         # Float files can contain NaN, which would stay in a recurrent state, and values whose square is infinite.
-        is_valid = samples.min(initial=0) >= -1 and samples.max(initial=0) <= 1
-        return samples if is_valid else np.nan_to_num(samples).clip(-1, 1)
+        if samples.min(initial=0) >= -MAX_AMPLITUDE and samples.max(initial=0) <= MAX_AMPLITUDE:
+            return samples
+        return np.where(np.abs(samples) <= MAX_AMPLITUDE, samples, np.float32(0))
 
     def choose_channel(self, wanted: int | Literal["loudest"]) -> int:
         """Return the number of the channel to analyse: the wanted one, or the last one if there are fewer."""
@@ -99,6 +103,12 @@ def loudest_channel(chunk: AudioChunk) -> int:
     """
     channels = map(chunk.channel, range(chunk.samples.shape[1]))
     return int(np.argmax([np.dot(samples, samples) for samples in channels]))
+
+
+def is_full_scale(samples: FloatArray) -> NDArray[np.bool_]:
+    """Return which samples are at full scale, where a converter clips. Samples of a float file beyond it are not."""
+    size = np.abs(samples)
+    return (size >= FULL_SCALE) & (size <= 1)
 
 
 def is_flat(samples: SampleArray) -> bool:

@@ -123,6 +123,10 @@ class DeviceRuntime:
         self._clip_finder.add_root(root)
         return WatchedFolder(root, self._config.watch, self._stop, self._writer.leave_for_next_scan, heartbeat)
 
+    def report_left(self, reason: str, detail: str) -> None:
+        """Log and count something that waits for another scan."""
+        self._writer.leave_for_next_scan(reason, detail)
+
     def run_microphone(self, open_capture: OpenCapture | None = None, clock: Clock | None = None) -> None:
         """Analyse a microphone until `stop` is set. `open_capture` and `clock` simulate a device and its time.
 

@@ -28,13 +28,15 @@ MAX_CONFIG_LINES = 200
 _SUMMARY = re.compile(r"(?P<recorder>.*?)(_[A-D])?_Summary(_\d)?\.txt", re.IGNORECASE | re.DOTALL)
 """Log files of SM3 and SM4 by memory slot, of SM5 by number."""
 
+_DAY_FOLDER = re.compile(r"\d{8}|\d{4}[-_]\d\d[-_]\d\d", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class RecorderReport:
     """Summary of the recordings of one recorder on an SD card."""
 
     name: str
-    """Prefix of its file names, or its serial number."""
+    """Prefix of its file names, or its serial number, or the folder of its recordings."""
     models: tuple[str, ...]
     serials: tuple[str, ...]
     recordings: int
@@ -73,6 +75,13 @@ class CardReport:
     """Status logs of Song Meters, by prefix."""
     configs: tuple[AudioMothConfig, ...]
     """Settings of the AudioMoths of this card."""
+    skipped: tuple[str, ...] = ()
+    """Folders and links that were not followed or could not be read, each with the reason."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there are recordings, and all of them are readable to their end."""
+        return self.audio_files > 0 and not (self.unreadable or self.skipped)
 
     @property
     def unreadable(self) -> int:
@@ -80,8 +89,8 @@ class CardReport:
         return sum(count for state, count in self.states.items() if state not in ("whole", "recovered"))
 
 
-def summarise_card(files: Sequence[CardFile], now: datetime) -> CardReport:
-    """Summarise a card's files. A start after `now` is a clock error."""
+def summarise_card(files: Sequence[CardFile], now: datetime, skipped: Iterable[str] = ()) -> CardReport:
+    """Summarise a card's files. A start after `now` is a clock error. `skipped` is what could not be read."""
     audio = [file for file in files if file.is_audio]
     duplicates = _duplicates(audio)
     others = [file.path for file in files if not file.is_audio]
@@ -96,6 +105,7 @@ def summarise_card(files: Sequence[CardFile], now: datetime) -> CardReport:
         recorders=tuple(_recorder(name, group, now) for name, group in sorted(_by_recorder(originals).items())),
         logs=_logs(others),
         configs=tuple(config for path in others if (config := _config(path))),
+        skipped=tuple(skipped),
     )
 
 
@@ -109,7 +119,10 @@ def _duplicates(audio: Iterable[CardFile]) -> dict[str, str]:
 
 
 def _by_recorder(audio: Iterable[CardFile]) -> dict[str, list[CardFile]]:
-    """Group files by recorder. A file without one belongs to the recorder of its folder, if there is only one."""
+    """Group files by recorder. A file without one belongs to the recorder of its folder, if there is only one.
+
+    Otherwise the folder stands for the recorder: folders of several sites have recordings at the same times.
+    """
     audio = list(audio)
     in_folder: dict[Path, set[str]] = {}
     for file in audio:
@@ -117,9 +130,16 @@ def _by_recorder(audio: Iterable[CardFile]) -> dict[str, list[CardFile]]:
     groups: dict[str, list[CardFile]] = {}
     for file in audio:
         others = in_folder[Path(file.name).parent]
-        owner = file.recorder or (next(iter(others)) if len(others) == 1 else "")
+        owner = file.recorder or (next(iter(others)) if len(others) == 1 else _site_folder(Path(file.name).parent))
         groups.setdefault(owner, []).append(file)
     return groups
+
+
+def _site_folder(folder: Path) -> str:
+    """Return the name of a folder, without the folders that recorders make for each day."""
+    while _DAY_FOLDER.fullmatch(folder.name):
+        folder = folder.parent
+    return "" if folder == Path() else str(folder)
 
 
 def _recorder(name: str, files: Sequence[CardFile], now: datetime) -> RecorderReport:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from anura_edge.audio import FULL_SCALE, ClockSource, FloatArray
+from anura_edge.audio import ClockSource, FloatArray, is_full_scale
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import AudioFile
 from anura_edge.sources.files.open_file import OTHER_FILE, open_file
-from anura_edge.sources.files.scan import FoundFile, scan
+from anura_edge.sources.files.scan import FoundFile, OnSkipped, ignore_skipped, scan
 from anura_edge.sources.formats.extent import LengthStatus
 from anura_edge.sources.metadata.filename import parse_file_name, recorder_prefix
 from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, resolve_start
@@ -66,12 +66,12 @@ class CardFile:
         return self.state != OTHER_FILE
 
 
-def survey_card(root: Path, zone: timezone | None) -> Iterator[CardFile]:
-    """Inspect every file below a folder, in the order of names.
+def survey_card(root: Path, zone: timezone | None, on_skipped: OnSkipped = ignore_skipped) -> Iterator[CardFile]:
+    """Inspect every file below a folder, in the order of names. `on_skipped` gets the folders that cannot be read.
 
     Raises SourceError if the folder itself cannot be read.
     """
-    for file in scan(root):
+    for file in scan(root, on_skipped):
         try:
             yield _readable(file, open_file(file.path, file.name, zone))
         except UnreadableError as error:
@@ -95,7 +95,7 @@ def _readable(file: FoundFile, sound: AudioFile) -> CardFile:
         rate_hz=facts.rate_hz,
         channels=facts.channels,
         silent=_channels(np.abs(start).max(axis=0, initial=0) < SILENT_PEAK) if len(start) else (),
-        clipped=_channels((np.abs(start) >= FULL_SCALE).mean(axis=0) > CLIPPED_SHARE) if len(start) else (),
+        clipped=_channels(is_full_scale(start).mean(axis=0) > CLIPPED_SHARE) if len(start) else (),
         warnings=facts.warnings,
         metadata=sound.metadata,
     )

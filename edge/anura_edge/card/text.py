@@ -21,7 +21,9 @@ def card_text(card: CardReport, files: Sequence[CardFile]) -> str:
     total = (
         f"{card.audio_files} recordings, {_length(card.seconds)} to analyse{missing}; {card.other_files} other files"
     )
-    lines = [total, *_states(card, files)]
+    lines = [total, *_states(card, files), *(f"  ! {line}" for line in _first_items(card.skipped))]
+    if not card.audio_files:
+        lines.append("  ! no recordings: is the card mounted, and is this its folder?")
     for recorder in card.recorders:
         lines += ["", *_recorder(recorder)]
     for owner, log in card.logs.items():

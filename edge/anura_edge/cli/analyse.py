@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption
+from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption, named_path
 from anura_edge.cli.process import stop_on_signals
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
@@ -55,7 +55,10 @@ def run(
 
 def scan(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A folder, for example of an SD card, or one recording.")
+        Path,
+        typer.Argument(
+            metavar="PATH", help="A folder, for example of an SD card, or one recording.", parser=named_path
+        ),
     ],
     jobs: Annotated[
         int | None,
@@ -72,7 +75,7 @@ def scan(
     Recordings that were analysed before are skipped. The rows, their ids and their order do not depend on `--jobs`.
 
     Exit codes: 0 all recordings are analysed, 2 wrong settings, 3 damaged model, 4 no such path, 5 unusable journal,
-    8 some recordings are unreadable or not finished, 130 interrupted.
+    8 some recordings are unreadable or not finished, or there is none, 130 interrupted.
     """
     path = expand_home(path)
     kind = "file" if path.is_file() else "folder"
@@ -132,6 +135,8 @@ def _scan(settings: Config, kind: str, path: Path, jobs: int, *, reanalyse: bool
             folder = runtime.folder(path)
             files = with_progress(path, folder.scan_once(), runtime.summary)
             runtime.scan_files(files, folder.retry, reanalyse=reanalyse, jobs=jobs)
+            if runtime.summary.is_empty and not stop.is_set():
+                runtime.report_left("no_recordings", f"{path}: no recordings; is the card mounted, is it the folder?")
         else:
             runtime.scan_files(_single_file(path), reanalyse=reanalyse)
         runtime.wait_for_delivery()

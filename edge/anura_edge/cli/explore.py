@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from anura_edge.cli.options import ConfigOption
+from anura_edge.cli.options import ConfigOption, named_path
 from anura_edge.cli.process import stop_on_signals
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
@@ -16,7 +16,8 @@ from anura_edge.errors import SourceError
 
 def explore(
     recordings: Annotated[
-        list[Path] | None, typer.Argument(metavar="RECORDING", help="Recordings to show.", show_default=False)
+        list[Path] | None,
+        typer.Argument(metavar="RECORDING", help="Recordings to show.", show_default=False, parser=named_path),
     ] = None,
     config: ConfigOption = None,
     port: Annotated[

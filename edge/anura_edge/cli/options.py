@@ -5,6 +5,19 @@ from typing import Annotated
 
 import typer
 
+from anura_edge.errors import ConfigError
+
+
+def named_path(text: str) -> Path:
+    """Return a path that was named. An empty name would be the current folder.
+
+    Raises ConfigError if it is empty.
+    """
+    if not text.strip():
+        raise ConfigError("the path is empty; name a folder or a recording, and check the variable that holds it")
+    return Path(text)
+
+
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings file in YAML. Default: no file.")
 ]

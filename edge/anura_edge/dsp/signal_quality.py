@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from anura_edge.audio import FULL_SCALE, FloatArray
+from anura_edge.audio import FULL_SCALE, FloatArray, is_full_scale
 from anura_edge.events import EffortState
 
 PERIOD_S = 10.0
@@ -40,7 +40,7 @@ class QualityMeter:
             low, high = float(part.min()), float(part.max())
             self._low, self._high = min(self._low, low), max(self._high, high)
             if max(-low, high) >= FULL_SCALE:
-                self._clipped += int(np.count_nonzero(np.abs(part) >= FULL_SCALE))
+                self._clipped += int(np.count_nonzero(is_full_scale(part)))
             self._samples += len(part)
             if self._samples == self._period:
                 yield from self.end()

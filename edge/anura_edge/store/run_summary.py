@@ -49,6 +49,11 @@ class RunSummary:
         return not (self.unreadable or self.known_unreadable or self.left)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no recording was found."""
+        return not (self.new or self.known) and self.is_complete
+
+    @property
     def times_real_time(self) -> float:
         """Seconds of audio analysed per second of work."""
         return self.seconds.get(EffortState.ANALYSED, 0.0) / self.elapsed_s if self.elapsed_s else 0.0

@@ -6,8 +6,9 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
-from broken_cards import CARDS, FILES, SECONDS, BrokenFile
+from broken_cards import CARDS, FILES, SECONDS, BrokenFile, short
 from waves import chunk, fmt, guano, noise, pcm16, riff
 
 from anura_edge.audio import ClockSource
@@ -190,6 +191,29 @@ def test_logs_of_two_slots_are_merged(inspected: tuple[CardReport, list[CardFile
     assert (log.battery_v.first, log.battery_v.lowest, log.battery_v.last) == (6.4, 5.3, 6.3)
     assert (log.temperature_c.lowest, log.temperature_c.highest, log.temperature_c.last) == (8, 25, 25)
     assert "6.4 to 6.3 V" in card_text(card, files)
+
+
+def test_sites_without_prefixes_are_kept_apart(tmp_path: Path) -> None:
+    """Recorders of several sites record at the same times, and their names contain only the time."""
+    for number, site in enumerate(("pond", "river", "wood")):
+        for minute in range(3):
+            path = tmp_path / site / "20190522" / f"20190522_22{minute:02}00.WAV"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(short(10 * number + minute, 59))
+    card, _ = inspect(tmp_path)
+    assert [(recorder.name, recorder.recordings, recorder.overlaps) for recorder in card.recorders] == [
+        ("pond", 3, ()),
+        ("river", 3, ()),
+        ("wood", 3, ()),
+    ]
+
+
+def test_float_beyond_full_scale_is_not_clipped(tmp_path: Path) -> None:
+    sound = np.random.default_rng(0).normal(0, 0.8, (16_000, 1)).astype("<f4")
+    for name, samples in (("loud.wav", sound), ("clipped.wav", sound.clip(-1, 1))):
+        (tmp_path / name).write_bytes(riff(fmt(tag=3, bits=32), chunk(b"data", samples.tobytes())))
+    _, files = inspect(tmp_path)
+    assert {file.name: file.clipped for file in files} == {"loud.wav": (), "clipped.wav": (1,)}
 
 
 def test_real_recorder_files_have_their_states(data: Path) -> None:

@@ -396,3 +396,76 @@ def test_missing_card_is_named(call: Run, tmp_path: Path) -> None:
     result = call("card", "check", tmp_path / "nothing")
     assert result.returncode == 4
     assert "nothing" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("scan",), ("card", "check"), ("explore",)])
+def test_empty_path_is_refused(
+    call: Run, card: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from an unset variable in `anura-edge scan "$CARD"`: it must not mean the current folder."""
+    monkeypatch.chdir(card)
+    result = call(*command, "")
+    assert (result.returncode, "empty" in result.stderr) == (2, True)
+
+
+def test_folder_without_recordings_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("scan", tmp_path / "empty")
+    assert (result.returncode, f"{tmp_path / 'empty'}: no recordings" in result.stderr) == (8, True)
+    (tmp_path / "empty" / "notes.txt").write_text("none")
+    assert run("scan", tmp_path / "empty").returncode == 8
+    checked = run("card", "check", tmp_path / "empty")
+    assert (checked.returncode, "! no recordings" in checked.stdout) == (8, True)
+
+
+def test_links_are_told(run: Run, card: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a.wav").symlink_to(next(card.iterdir()))
+    (tmp_path / "links" / "card").symlink_to(card)
+    result = run("scan", tmp_path / "links")
+    assert (result.returncode, "2 links were not followed, as a.wav" in result.stderr) == (8, True)
+    checked = run("card", "check", tmp_path / "links")
+    assert (checked.returncode, "2 links were not followed" in checked.stdout) == (8, True)
+
+
+def test_audio_that_cannot_be_decoded_is_named(run: Run, tmp_path: Path) -> None:
+    """By content or by suffix: a file of unknown suffix is not passed over in silence."""
+    contents = {
+        "a.m4a": b"\0\0\0\x20ftypM4A " + bytes(500),
+        "b.wma": bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(500),
+        "c.wv": b"wvpk" + bytes(500),
+        "d.data": b"wvpk" + bytes(500),
+        "e": b"\0\0\0\x20ftypM4A " + bytes(500),
+    }
+    (tmp_path / "card").mkdir()
+    for name, content in contents.items():
+        (tmp_path / "card" / name).write_bytes(content)
+    (tmp_path / "card" / "notes.txt").write_text("none")
+    result = run("scan", tmp_path / "card")
+    assert (result.returncode, "unsupported: 5" in result.stdout, "ffmpeg" in result.stderr) == (8, True, True)
+    assert run("card", "check", tmp_path / "card").returncode == 8
+
+
+def test_audio_of_any_suffix_is_analysed(call: Run, card: Path) -> None:
+    (path,) = card.iterdir()
+    path.rename(card / "A_20261120_193000.data")
+    result = call("scan", card)
+    assert (result.returncode, "1 new recordings" in result.stdout) == (0, True)
+
+
+def test_folder_that_cannot_be_opened_is_named_by_card_check(
+    call: Run, card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (card / "locked").mkdir()
+    listing = os.scandir
+
+    def refuse(folder: os.PathLike[str]) -> Any:
+        if Path(folder).name == "locked":
+            raise PermissionError(13, os.strerror(13))
+        return listing(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    checked = call("card", "check", card)
+    assert (checked.returncode, "locked: Permission denied" in checked.stdout) == (8, True)
+    assert "locked: Permission denied" in call("card", "check", card, "--json").stdout
+    assert call("scan", card).returncode == 8

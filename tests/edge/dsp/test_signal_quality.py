@@ -49,6 +49,7 @@ def classify(*parts: FloatArray) -> list[tuple[EffortState, int]]:
         (flat(10, -1.0), SILENT),  # silent takes precedence over clipped: a dead converter
         (loud(10, CLIPPED_SHARE), CLIPPED),
         (loud(10, CLIPPED_SHARE / 2), ANALYSED),
+        (4 * noise(10), ANALYSED),  # samples of a float file beyond full scale
         (flat(0.99), ANALYSED),
         (flat(1.0), SILENT),
     ],

@@ -44,7 +44,7 @@ class SeenFiles:
 
 
 def _key(file: FoundFile) -> int:
-    state = f"{file.size}/{file.mtime_ns}/".encode() + os.fsencode(file.path)
+    state = f"{file.size}/{file.mtime_ns}/{file.ctime_ns}/{file.inode}/".encode() + os.fsencode(file.path)
     return int.from_bytes(hashlib.blake2b(state, digest_size=8).digest(), signed=True)
 
 

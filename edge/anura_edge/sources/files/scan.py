@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anura_edge.errors import SourceError
+from anura_edge.sources.formats.kinds import AUDIO_SUFFIXES
 from anura_edge.wire import MAX_TEXT
 
 SYSTEM_NAMES = frozenset(
@@ -26,6 +27,10 @@ class FoundFile:
     """Readable path below the scanned folder."""
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    """When its content, name or permissions last changed. No program can set it."""
+    inode: int = 0
+    """Number of the file: another file of the same name has another one."""
 
 
 OnSkipped = Callable[[str, str, int], None]
@@ -49,6 +54,7 @@ def scan(root: Path, on_skipped: OnSkipped = ignore_skipped) -> Iterator[FoundFi
         stack = _listing(root)
     except OSError as error:
         raise SourceError(f"cannot read {root}: {error.strerror}") from error
+    links = _SkippedLinks()
     while stack:  # not recursive: on a damaged card, folders can be nested deeper than Python's stack
         entry = stack.pop()
         name = printable(Path(entry.path).relative_to(root))
@@ -60,11 +66,41 @@ def scan(root: Path, on_skipped: OnSkipped = ignore_skipped) -> Iterator[FoundFi
                     on_skipped("file_system", f"{name}: another file system; scan it as a source of its own", 1)
             elif entry.is_file(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)
-                yield FoundFile(Path(entry.path), name, status.st_size, status.st_mtime_ns)
+                yield FoundFile(
+                    Path(entry.path),
+                    name,
+                    status.st_size,
+                    _within_int64(status.st_mtime_ns),
+                    status.st_ctime_ns,
+                    status.st_ino,
+                )
+            else:
+                links.add(entry, name)
         except FileNotFoundError:  # deleted since the listing
             continue
         except OSError as error:
             on_skipped("folder", f"{name}: {error.strerror}; its content was not analysed", 1)
+    if links.count:
+        detail = f"{links.count} links were not followed, as {links.example}; scan what they lead to"
+        on_skipped("link", detail, links.count)
+
+
+class _SkippedLinks:
+    """Counts links to folders and to audio. Their content may be anywhere, so they are not followed."""
+
+    def __init__(self) -> None:
+        self.count, self.example = 0, ""
+
+    def add(self, entry: os.DirEntry[str], name: str) -> None:
+        """Count an entry that is neither a folder nor a file, if it leads to recordings."""
+        target = Path(entry.path)
+        if entry.is_symlink() and (target.is_dir() or (target.is_file() and target.suffix.lower() in AUDIO_SUFFIXES)):
+            self.count, self.example = self.count + 1, self.example or name
+
+
+def _within_int64(number: int) -> int:
+    """Return the nearest number that a database can store. Times beyond the year 2262 are none."""
+    return max(-(2**63), min(number, 2**63 - 1))
 
 
 def _listing(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:

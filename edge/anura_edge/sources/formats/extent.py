@@ -65,11 +65,13 @@ def find_extent(file: BinaryIO, file_bytes: int, form: ChunkFormat | None, data:
         return end == file_bytes or (form is not None and are_chunks(file, file_bytes, form, end))
 
     if data.end <= file_bytes:
-        if ends_at(data.end) or (data.size and _is_padding(file, data.end, file_bytes)):
+        if ends_at(data.end):
             return AudioExtent(start, data.end, data.end, LengthStatus.WHOLE)
-        for surplus in {*_HEADER_BYTES, start, start - 8}:
-            if form and start < data.end - surplus and are_chunks(file, file_bytes, form, data.end - surplus):
-                return AudioExtent(start, data.end - surplus, data.end - surplus, LengthStatus.WHOLE)
+        for end in (data.end - surplus for surplus in {*_HEADER_BYTES, start, start - 8}):
+            if form and start < end and are_chunks(file, file_bytes, form, end):
+                return AudioExtent(start, end, end, LengthStatus.WHOLE)
+        if data.size and _is_padding(file, data.end, file_bytes):
+            return AudioExtent(start, data.end, data.end, LengthStatus.WHOLE)
         for end in range(data.end + 2**32, file_bytes + 1, 2**32):
             if ends_at(end):
                 return AudioExtent(start, end, end, LengthStatus.RECOVERED)

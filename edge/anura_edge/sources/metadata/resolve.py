@@ -24,8 +24,8 @@ UNSET_BEFORE = datetime(2001, 1, 1)
 UNKNOWN_START = datetime(1970, 1, 1, tzinfo=UTC)
 """Start of a recording that no source dates."""
 
-_USABLE = (datetime(1900, 1, 1), datetime(9000, 1, 1))
-"""Other times are damage. Hours can be added to these and subtracted from them."""
+_USABLE = (datetime(1950, 1, 2), datetime(2199, 1, 1))
+"""Other times are damage. These are within the bounds of the wire format in any time zone."""
 
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII

@@ -6,6 +6,7 @@ import struct
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -352,11 +353,29 @@ def test_name_that_is_not_utf8_is_opened(tmp_path: Path) -> None:
     assert reason(path) == "empty"
 
 
-def test_modification_time_may_be_any_second(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [-(2**31), 0, 2**31, 15_032_385_535, 2**38, -(2**38), 2**55])
+def test_modification_time_may_be_any_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """Years before 1950 and beyond 2199 are of a damaged card. Not every file system stores them."""
     path = wav(tmp_path / "a.wav", noise(10))
-    for seconds in (-(2**31), 0, 2**31, 15_032_385_535):
-        os.utime(path, (seconds, seconds))
-        assert open_file(path, "a").recording.start_utc.tzinfo is UTC
+    fstat = os.fstat
+
+    def with_time(descriptor: int) -> SimpleNamespace:
+        status = fstat(descriptor)
+        return SimpleNamespace(st_mode=status.st_mode, st_size=status.st_size, st_mtime=float(seconds))
+
+    monkeypatch.setattr(os, "fstat", with_time)
+    facts = open_file(path, "a").recording
+    assert facts.start_utc.tzinfo is UTC
+    assert facts.time_at(2**36).tzinfo is UTC
+    is_known = 0 <= seconds < 7_226_582_400  # the year 2199
+    assert facts.clock_source == (ClockSource.FILE if is_known else ClockSource.UNKNOWN)
+    assert len(facts.warnings) == (not is_known)
+
+
+@pytest.mark.parametrize("name", ["A_99991231_235959", "A_00010101_000000"])
+def test_name_may_have_any_year(tmp_path: Path, name: str) -> None:
+    facts = open_file(wav(tmp_path / f"{name}.wav", noise(10)), "a", timezone(timedelta(hours=-14))).recording
+    assert facts.time_at(2**36).tzinfo is UTC
 
 
 def test_real_recording_is_decoded_or_has_its_reason(data: Path) -> None:

@@ -117,6 +117,29 @@ def test_changed_file_is_yielded_again(tmp_path: Path) -> None:
     assert [(file.name, file.size) for file in found[2:]] == [("a.wav", 6), ("b.wav", 1), ("c.wav", 1)]
 
 
+def test_file_replaced_by_one_of_equal_size_and_time_is_yielded(tmp_path: Path) -> None:
+    put(tmp_path / "a.wav", b"one", mtime=LONG_AGO)
+    put(tmp_path / "b.wav", b"one", mtime=LONG_AGO)
+    with watching(tmp_path) as found:
+        eventually(lambda: len(found) == 2)
+        put(tmp_path / "other", b"two", mtime=LONG_AGO).rename(tmp_path / "a.wav")
+        eventually(lambda: [file.name for file in found[2:]] == ["a.wav"])
+        put(tmp_path / "b.wav", b"two", mtime=LONG_AGO)
+        eventually(lambda: [file.name for file in found[3:]] == ["b.wav"])
+
+
+def test_file_whose_permissions_changed_is_yielded_again(tmp_path: Path) -> None:
+    """It could not be opened before, and now it can."""
+    paths = [put(tmp_path / f"{number}.wav", mtime=LONG_AGO) for number in range(3)]
+    for path in paths:
+        path.chmod(0)
+    with watching(tmp_path) as found:
+        eventually(lambda: len(found) == 3)
+        for path in paths:
+            path.chmod(0o644)
+        eventually(lambda: len(found) == 6)
+
+
 def test_card_may_be_inserted_later_and_again(tmp_path: Path) -> None:
     card = tmp_path / "card"
     with watching(card) as found:
@@ -230,7 +253,7 @@ def test_second_card_with_equal_names_is_new(tmp_path: Path) -> None:
             with tmpfs(card):
                 put(card / "20240903_202600.WAV", b"%d" % number, mtime=LONG_AGO)
                 eventually(lambda number=number: len(found) == number)
-    assert found[0] == found[1]
+    assert found[0].name == found[1].name
 
 
 def test_replaced_folder_is_noticed(tmp_path: Path) -> None:
