@@ -17,7 +17,8 @@ FULL_SCALE = 0.999
 """A sample with at least this absolute value is at full scale. 16 bits end at 0.99997, some converters a bit lower."""
 
 MAX_AMPLITUDE = 100.0
-"""Samples of a float file may be beyond full scale without being clipped. Larger ones, and NaN, are damage and count as 0."""
+"""Float samples may be beyond full scale without being clipped. Larger ones than this, and NaN, are damage: they count
+as 0."""
 
 
 class ClockSource(StrEnum):
