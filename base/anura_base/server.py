@@ -8,9 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import ip_address
+from typing import Any
 
 import uvicorn
 from sqlalchemy import Engine
+from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from anura_base.access.accounts import has_users
 from anura_base.alerts.channels import open_channels
@@ -27,6 +30,13 @@ from anura_base.ingest.subscriber import Subscriber
 from anura_base.ingest.worker import IngestWorker
 from anura_base.integrations.home_assistant import HomeAssistant
 from anura_base.web.app import SECURITY_HEADERS, create_app
+from anura_base.web.limits.connections import (
+    BACKLOG,
+    LimitedConnection,
+    allowed_connections,
+    raise_descriptor_limit,
+)
+from anura_base.web.proxy import ProxyPrefix
 from anura_edge.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -134,13 +144,16 @@ def _check_login(web: WebSettings, listener: socket.socket, engine: Engine) -> N
         log.warning("web: passwords cross the network unencrypted; set web.tls_cert_file and web.tls_key_file")
 
 
-def _server(app: object, web: WebSettings) -> uvicorn.Server:
+def _server(app: ASGIApp, web: WebSettings) -> uvicorn.Server:
+    LimitedConnection.max_connections = allowed_connections(raise_descriptor_limit())
+    # X-Forwarded headers are trusted from these proxies only. The prefix comes first, while the proxy is the client.
+    behind_proxy: Any = ProxyHeadersMiddleware(app, list(web.trusted_proxies)) if web.trusted_proxies else app  # type: ignore[arg-type]
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        ProxyPrefix(behind_proxy, web.path_prefix, web.trusted_proxies),
+        http=LimitedConnection,
+        backlog=BACKLOG,
         headers=SECURITY_HEADERS,
-        # X-Forwarded headers are trusted from these proxies only.
-        proxy_headers=bool(web.trusted_proxies),
-        forwarded_allow_ips=list(web.trusted_proxies),
+        proxy_headers=False,
         ssl_certfile=web.tls_cert_file,
         ssl_keyfile=web.tls_key_file,
         lifespan="off",

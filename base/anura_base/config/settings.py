@@ -60,6 +60,9 @@ class WebSettings(Section):
     trusted_proxies: tuple[Network, ...] = ()
     """Addresses or networks of reverse proxies, whose X-Forwarded headers are trusted. With a proxy, a login is always
     required."""
+    path_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]{1,100}){0,5}$")
+    """Path below which a reverse proxy serves the pages, as in /frogs. `X-Forwarded-Prefix` of a trusted proxy has
+    priority."""
     tls_cert_file: Path | None = None
     """PEM file with the certificate and its chain. It turns HTTPS on without a proxy."""
     tls_key_file: Path | None = None

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DisconnectionError
 
 # WAL with FULL survives a power cut, for one fdatasync per commit. WAL with NORMAL can lose acknowledged rows.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000")
+# After a long transaction that reads, the log is large; `journal_size_limit` makes the next checkpoint shorten it.
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "journal_size_limit=64000000")
 
 
 def configure(engine: Engine, path: Path) -> None:

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files
-from threading import BoundedSemaphore
 from types import MappingProxyType
 
 from fastapi import FastAPI
@@ -18,9 +17,11 @@ from anura_base.web.api import clips, exports, health, metrics, rows
 from anura_base.web.api.openapi import set_openapi
 from anura_base.web.auth import invitation, login
 from anura_base.web.auth.middleware import AuthMiddleware
+from anura_base.web.limits.bodies import BodyLimits
 from anura_base.web.pages import alerts as alerts_page
 from anura_base.web.pages import anomalies, explore, network, night, recent, review, species, users
 from anura_base.web.problems import add_problem_handlers
+from anura_base.web.responses import ResponseRules
 from anura_base.web.state import BrokerStatus, IngestStatus
 from anura_edge.explore.page import STATIC, WAVESURFER_STYLE
 
@@ -82,9 +83,12 @@ def create_app(
     app.state.login = login.LoginService(engine)
     app.state.explorer = explore.ExplorerLoader(explore_settings)
     app.state.spectrograms = clips.SpectrogramCache()
-    app.state.export_slots = BoundedSemaphore(exports.MAX_CONCURRENT)
+    app.state.exports = exports.ExportJobs()
     app.state.metrics = metrics.create_registry(engine, broker)
+    # Each is inside the next one.
     app.add_middleware(AuthMiddleware, engine=engine, require_login=require_login)
+    app.add_middleware(BodyLimits, uploads=frozenset({explore.UPLOAD_PATH}))
+    app.add_middleware(ResponseRules)
     add_problem_handlers(app)
     set_openapi(app)
     for router in ROUTERS:

@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse
 from anura_base.access.roles import Role
 from anura_base.web.auth.visitor import csrf_token, logout_token, request_auth
 from anura_base.web.state import BrokerStatus, IngestStatus
-from anura_base.web.templating import render, root_of
+from anura_base.web.templating import path_of, render
 
 NAVIGATION = (
     ("", "Now"),
@@ -42,7 +42,7 @@ def station_problems(broker: BrokerStatus, ingest: IngestStatus) -> list[str]:
 
 def render_with_layout(request: Request, template: str, **values: object) -> str:
     """Render a template with the values that the layout needs."""
-    current = request.url.path.removeprefix(root_of(request)).strip("/").split("/")[0]
+    current = path_of(request).strip("/").split("/")[0]
     visitor = request_auth(request).principal
     is_admin = visitor is not None and visitor.role.allows(Role.ADMIN)
     layout: dict[str, Any] = {

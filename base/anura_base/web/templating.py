@@ -49,6 +49,11 @@ def root_of(request: Request) -> str:
     return str(request.scope.get("root_path", ""))
 
 
+def path_of(request: Request) -> str:
+    """Return the path of a request without the prefix of a proxy."""
+    return str(request.scope["path"]).removeprefix(root_of(request))
+
+
 def render(request: Request, template: str, **values: object) -> str:
     """Render a template. Every template has the value `root`."""
     return _templates.get_template(template).render(root=root_of(request), **values)

@@ -1,7 +1,10 @@
-"""Exports for programs. They are sent while they are read from the database."""
+"""Exports for programs. They are written to a temporary file at full speed, and sent from it meanwhile."""
 
+import threading
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import chain
+from tempfile import gettempdir
 from threading import BoundedSemaphore
 from typing import Annotated, Any
 
@@ -10,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from anura_base.exchange.export import EXPORTS, export
 from anura_base.exchange.rows import FilePart
+from anura_base.exchange.spool import Spool
 from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.state import ConfiguredSites, Database, from_state
@@ -17,8 +21,22 @@ from anura_edge.errors import ConfigError
 
 Form = StrEnum("Form", [(name.replace("-", "_").upper(), name) for name in EXPORTS])  # type: ignore[misc]
 
-MAX_CONCURRENT = 2
-"""Each export uses a database connection until its reader has finished, and the ingest needs one, too."""
+MAX_RUNNING = 2
+"""Exports that read the database at the same time. Others wait for their turn; the ingest has to work, too."""
+
+MAX_OPEN = 16
+"""Exports that run, wait, or are still being sent. Each may need as much disk as its file has bytes."""
+
+RETRY_AFTER_S = "60"
+
+
+class ExportJobs:
+    """Limits the exports of an application."""
+
+    def __init__(self) -> None:
+        self.running = BoundedSemaphore(MAX_RUNNING)
+        self.open = BoundedSemaphore(MAX_OPEN)
+
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -36,30 +54,42 @@ def read_export(
     form: Form,
     engine: Database,
     configured_sites: ConfiguredSites,
-    slots: Annotated[BoundedSemaphore, from_state("export_slots")],
+    jobs: Annotated[ExportJobs, from_state("exports")],
     confirmed: ConfirmedOnly = False,
 ) -> StreamingResponse:
     """Return all events or all effort in a format, as `anura-base export` writes it."""
     this = EXPORTS[form.value]
-    parts = _hold_slot(export(engine, form.value, configured_sites, confirmed=confirmed), slots)
+    data = _start(export(engine, form.value, configured_sites, confirmed=confirmed), jobs)
     try:
-        first = next(parts)  # an error shows here, while the status can still be set
+        first = next(data, b"")  # an error shows here, while the status can still be set
     except ConfigError as error:
         raise HTTPException(422, str(error)) from error
     headers = {"Content-Disposition": f'attachment; filename="anura-{form.value}.{this.suffix}"'}
-    return StreamingResponse(_bytes(first, parts), media_type=this.media_type, headers=headers)
+    return StreamingResponse(chain([first], data), media_type=this.media_type, headers=headers)
 
 
-def _hold_slot(parts: Iterator[FilePart], slots: BoundedSemaphore) -> Iterator[FilePart]:
-    if not slots.acquire(blocking=False):
-        raise HTTPException(503, f"{MAX_CONCURRENT} exports are running; try again when one has finished")
+def _start(parts: Iterator[FilePart], jobs: ExportJobs) -> Iterator[bytes]:
+    """Begin to write an export into a temporary file. Return an iterator that reads it."""
+    if not jobs.open.acquire(blocking=False):
+        raise HTTPException(
+            503, f"{MAX_OPEN} exports are open; try again later", headers={"Retry-After": RETRY_AFTER_S}
+        )
     try:
-        yield from parts
-    finally:
-        slots.release()
+        spool = Spool()
+    except OSError as error:
+        jobs.open.release()
+        raise HTTPException(503, f"there is no room for the export in {gettempdir()}: {error}") from error
 
+    def write() -> None:
+        with jobs.running:
+            spool.fill(part.data for part in parts)
 
-def _bytes(first: FilePart, others: Iterator[FilePart]) -> Iterator[bytes]:
-    yield first.data
-    for part in others:
-        yield part.data
+    def read() -> Iterator[bytes]:
+        try:
+            yield from spool.read()
+        finally:
+            jobs.open.release()
+
+    # A daemon, because the base station does not wait for an export when it ends.
+    threading.Thread(target=write, daemon=True, name="export").start()
+    return read()

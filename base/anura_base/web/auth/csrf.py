@@ -8,9 +8,6 @@ from starlette.types import Message, Receive
 from anura_base.access import secret
 from anura_base.web.auth.visitor import csrf_token
 
-MAX_FORM_BYTES = 100_000
-"""Size limit of a form, which is read into memory before the login is checked."""
-
 
 class RefusedError(Exception):
     """A request is refused with an HTTP status and a reason."""
@@ -42,9 +39,7 @@ async def _read_form(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] != "http.request":
             raise RefusedError(400, "the connection was closed; send the form again")
-        body += message.get("body", b"")
-        if len(body) > MAX_FORM_BYTES:
-            raise RefusedError(413, f"a form has at most {MAX_FORM_BYTES} bytes; send less text")
+        body += message.get("body", b"")  # `limits.bodies` limits its size
         if not message.get("more_body"):
             return bytes(body)
 

@@ -22,7 +22,7 @@ from anura_base.web.auth.csrf import RefusedError, check_csrf_token
 from anura_base.web.auth.origin import SAFE_METHODS, has_local_host, is_cross_site, is_proxied
 from anura_base.web.auth.visitor import RequestAuth
 from anura_base.web.problems import NO_DATABASE, problem
-from anura_base.web.templating import root_of
+from anura_base.web.templating import path_of, root_of
 
 OPEN_PATHS = ("/healthz", "/login", "/invitation")
 OPEN_FOLDERS = ("/static/",)
@@ -128,7 +128,7 @@ def _refusal(request: Request, refused: RefusedError) -> Response:
 
 
 def _is_open(request: Request) -> bool:
-    path = request.scope["path"].removeprefix(root_of(request))
+    path = path_of(request)
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
 
 

@@ -38,6 +38,9 @@ MAX_DURATION_S = 900.0
 MAX_UPLOAD_S = 300.0
 """A slower upload is stopped, because it blocks other visitors."""
 
+UPLOAD_PATH = "/explore/hear"
+"""The only path that accepts a large body. `Upload` limits its size, and MAX_UPLOAD_S its duration."""
+
 MAX_CLIPS = 200
 """Number of clips in the list. Older clips are reached from their calls."""
 
@@ -95,7 +98,7 @@ def recordings(viewer: Viewer, engine: Database) -> dict[str, Any]:
     return {"recordings": latest, "begin": None, "max_bytes": MAX_BYTES, "refusal": refusal}
 
 
-@router.post("/explore/hear", response_class=StreamingResponse)
+@router.post(UPLOAD_PATH, response_class=StreamingResponse)
 async def analyse(
     request: Request,
     _reviewer: Reviewer,  # an analysis costs time of the processor

@@ -1,6 +1,5 @@
 """The API conforms to its OpenAPI document, and no route fails with a server error."""
 
-import gc
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from uuid import uuid4
 import pytest
 import schemathesis
 from cheap_passwords import use_cheap_hashes
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
@@ -33,7 +32,6 @@ from anura_base.db.engine import open_database
 from anura_base.exchange.export import EXPORTS, export
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
-from anura_base.web.api.exports import MAX_CONCURRENT, Form, read_export
 from anura_base.web.app import create_app
 from anura_edge.wire import Status, batch, topic
 
@@ -185,14 +183,3 @@ def test_export_equals_the_output_of_the_command(app: FastAPI, engine: Engine, f
     assert f'filename="anura-{form}.{EXPORTS[form].suffix}"' in answer.headers["Content-Disposition"]
     if EXPORTS[form].suffix != "zip":  # a ZIP contains its time
         assert answer.content == b"".join(part.data for part in export(engine, form, {}))
-
-
-def test_number_of_concurrent_exports_is_limited(engine: Engine) -> None:
-    slots = threading.BoundedSemaphore(MAX_CONCURRENT)
-    running = [read_export(Form("birdnet"), engine, {}, slots) for _ in range(MAX_CONCURRENT)]
-    with pytest.raises(HTTPException) as refused:
-        read_export(Form("birdnet"), engine, {}, slots)
-    assert refused.value.status_code == 503
-    running.clear()  # as if their readers had closed the connection
-    gc.collect()
-    assert read_export(Form("birdnet"), engine, {}, slots).status_code == 200

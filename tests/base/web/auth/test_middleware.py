@@ -11,7 +11,8 @@ from starlette.responses import StreamingResponse
 from anura_base.access import accounts, sessions, tokens
 from anura_base.access.roles import Role
 from anura_base.access.tables import sessions as sessions_table
-from anura_base.web.auth import csrf, middleware
+from anura_base.web.auth import middleware
+from anura_base.web.limits import bodies
 
 ROLES = list(Role)
 
@@ -134,7 +135,7 @@ def test_form_reaches_its_route_unchanged(app_of, client_of, add_user, log_in) -
 
 
 def test_too_large_form_is_refused(client_of) -> None:  # noqa: ANN001
-    answer = client_of().post("/login", data={"name": "x" * csrf.MAX_FORM_BYTES})
+    answer = client_of().post("/login", data={"name": "x" * bodies.MAX_BODY_BYTES})
     assert answer.status_code == 413
 
 

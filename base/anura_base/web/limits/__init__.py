@@ -1,0 +1,1 @@
+"""Limits for clients that are not logged in yet: connections, silence, and the size and duration of requests."""
