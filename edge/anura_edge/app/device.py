@@ -54,13 +54,13 @@ class DeviceRuntime:
         self._config, self._stop = config, stop
         self._bundle, self._classifier = load_model(config.model, config.engines_path)
         self._lock = acquire_lock(config.journal_path)
-        self.journal = open_journal(config.journal_path)
+        self.journal = open_journal(config.journal_path, config.device.owner)
         self.heartbeats = Heartbeats(config.health.watchdog_timeout_s)
         self.heartbeats.provider = self._classifier.provider
         self._clip_index = ClipIndex(self.journal.database)
         self._clip_finder = ClipFinder(self._clip_index, config.clips_path, config.clips, config.audio)
         self.delivery = self._delivery_worker()
-        self._retention = Retention(self.journal.database, config.journal)
+        self._retention = Retention(self.journal.database, config.journal, self.journal.owner)
         self._clips = self._clip_recorder() if config.clips.enabled else None
         self._writer = ResultWriter(self.journal, self._provenance(), self._also_saved(on_event), self._on_commit)
         self._power_state = EnergyState()

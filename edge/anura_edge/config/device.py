@@ -20,7 +20,7 @@ from anura_edge.config.operation import (
 from anura_edge.config.paths import STATE_HOME, expand_state_dir
 from anura_edge.config.source import parse_source
 from anura_edge.config.yaml_loader import Latitude, Longitude, Section, Zone
-from anura_edge.wire import Name
+from anura_edge.wire import Name, Owner
 
 DEFAULT_STATE_DIR = STATE_HOME / "anura-edge"
 
@@ -44,6 +44,11 @@ class DeviceSettings(Section):
     zone: Zone | None = None
     """Time zone of the site, as in America/Sao_Paulo. The device reports it and its place to the base station, which
     counts nights in it."""
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the rows of this device are."""
+        return Owner(self.site, self.name)
 
 
 class Config(Section):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FilePath, SecretStr
 
 from anura_edge.config.yaml_loader import Section, read_password
+from anura_edge.errors import ConfigError
 
 
 class WatchSettings(Section):
@@ -96,6 +97,24 @@ class MqttSettings(Section):
     resend_s: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
     """Rows without an acknowledgement of the base station for this long are sent again, in seconds. Set it higher for a
     slow satellite link."""
+
+    ack_key_file: FilePath | None = None
+    """File with the key that `anura-base device key` printed for this device. The device then accepts only
+    acknowledgements that a base station with this key has signed."""
+
+    def ack_key(self) -> bytes | None:
+        """Read the key of the acknowledgements.
+
+        Raises ConfigError if its file cannot be read.
+        """
+        if not self.ack_key_file:
+            return None
+        text = read_password(self.ack_key_file, "mqtt.ack_key_file").get_secret_value()
+        try:
+            return bytes.fromhex(text)
+        except ValueError as error:
+            reason = f"mqtt.ack_key_file: {self.ack_key_file} has no key; write what `anura-base device key` prints"
+            raise ConfigError(reason) from error
 
     def password(self) -> SecretStr | None:
         """Read the password.

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from uuid import UUID
 
-from anura_edge.wire import Row
+from anura_edge.wire import QueuedRow
 
 
 class RowSource(Enum):
@@ -50,9 +51,9 @@ class ReadPending:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Encode rows of one kind and publish them. The reply is `BatchPublished` or `BatchTooLarge`."""
+    """Encode rows of one topic and publish them. The reply is `BatchPublished` or `BatchTooLarge`."""
 
-    rows: Sequence[Row]
+    rows: Sequence[QueuedRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,20 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class RememberBase:
+    """Store the identity of the base station that acknowledges our rows from now on."""
+
+    base: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Disconnect:
     """End the connection."""
 
     reason: str
 
 
-Action = ReadHead | ReadRows | ReadPending | Publish | MarkDelivered | DeadLetter | Disconnect
+Action = ReadHead | ReadRows | ReadPending | Publish | MarkDelivered | DeadLetter | RememberBase | Disconnect
 
 
 # Replies.
@@ -98,7 +106,7 @@ class RowsRead:
     """Reply to `ReadRows` and `ReadPending`."""
 
     request: ReadRows | ReadPending
-    rows: Sequence[Row]
+    rows: Sequence[QueuedRow]
     """In the order of their sequence numbers."""
 
 
@@ -108,10 +116,10 @@ class BatchPublished:
 
     mid: int
     """Message id. `PubackReceived` names it when the broker has answered."""
-    kind: str
+    topic: str
     seqs: tuple[int, ...]
     digest: str
-    """See `wire.digest`. A `Refusal` names it."""
+    """See `wire.digest`. `Ack` and `Refusal` name it."""
     size_bytes: int
 
 
@@ -119,7 +127,7 @@ class BatchPublished:
 class BatchTooLarge:
     """Reply to `Publish`: nothing was sent."""
 
-    rows: Sequence[Row]
+    rows: Sequence[QueuedRow]
     size_bytes: int
 
 

@@ -64,6 +64,7 @@ class MqttConnection:
         self._client = make_client(client_id, mqtt.username, password, mqtt.ca_file, reconnects=False)
         self._client.connect_timeout = TIMEOUT_S
         self._client.will_set(will[0], will[1], qos=QOS, retain=True)
+        self._has_subscribed = False
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
@@ -88,6 +89,10 @@ class MqttConnection:
             raise DeliveryError(event.reason if isinstance(event, Closed) else f"no answer for {TIMEOUT_S:g} s")
         self._client.subscribe([(topic, QOS) for topic in (self._ack_topic, self._command_topic) if topic])
         return event
+
+    def subscribe(self, topic: str) -> None:
+        """Receive the messages of another topic, too. Without the right to read it, its rows are not acknowledged."""
+        self._client.subscribe(topic, QOS)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, expires_s: int | None = None) -> int:
         """Publish a message, and return its id. `PubackReceived` names the id later."""
@@ -133,7 +138,10 @@ class MqttConnection:
     def _on_subscribe(
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        if reasons[0].is_failure:
+        is_first, self._has_subscribed = not self._has_subscribed, True  # the broker answers in order
+        if reasons[0].is_failure and not is_first:
+            log.warning("we may not read the acknowledgements of another site or device: %s", reasons[0])
+        elif reasons[0].is_failure:
             self.events.put(Closed(f"we may not read {self._ack_topic}: {reasons[0]}; check the broker's access rules"))
         elif reasons[-1].is_failure:
             log.warning(

@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic
 
 from anura_edge import wire
@@ -22,13 +23,14 @@ from anura_edge.delivery.actions import (
     ReadHead,
     ReadPending,
     ReadRows,
+    RememberBase,
     Reply,
     RowsRead,
 )
 from anura_edge.delivery.connection import MqttConnection
 from anura_edge.delivery.events import AckReceived, Closed, ConnectionEvent, PubackReceived
 from anura_edge.delivery.poison_rows import PoisonRowFinder
-from anura_edge.delivery.state import DeliveryState, Event, OtherMessage, Tick
+from anura_edge.delivery.state import DeliveryState, Event, OtherMessage, Sender, Tick
 from anura_edge.errors import DeliveryError, JournalFullError
 from anura_edge.store.journal import Journal
 
@@ -60,11 +62,13 @@ class RowPublisher:
         """Raise DeliveryError if the broker accepts only very small packets."""
         if max_packet_bytes < MIN_PACKET_BYTES:
             raise DeliveryError(f"its max_packet_size is {max_packet_bytes}; raise it to {MIN_PACKET_BYTES} or more")
-        self._journal, self._device, self._connection, self._clock = journal, device, connection, clock
+        self._journal, self._connection, self._clock = journal, connection, clock
+        self._listening = {device.owner}
         self._max_payload_bytes = min(max_packet_bytes - _HEADER_BYTES, wire.MAX_PAYLOAD_BYTES)
         # A plain subscriber reads JSON. Our own base station reads both.
         self._is_compressed = mqtt.delivery == "base"
-        self._state = DeliveryState(journal.id, mqtt, poison_rows, clock())
+        sender = Sender(journal.id, journal.outbox.base(), mqtt.ack_key())
+        self._state = DeliveryState(sender, mqtt, poison_rows, clock())
 
     @property
     def problem(self) -> str | None:
@@ -120,19 +124,30 @@ class RowPublisher:
                 log.warning("row %d is moved to the dead letters: %s", seq, reason)
                 self._journal.dead_letter(seq, reason)
                 return None
+            case RememberBase(base):
+                with suppress(JournalFullError):  # then the next acknowledgement is remembered
+                    self._journal.outbox.remember_base(base)
+                return None
             case Disconnect(reason):
                 raise DeliveryError(reason)
 
-    def _publish(self, rows: Sequence[wire.Row]) -> BatchPublished | BatchTooLarge:
-        payload = wire.batch(self._journal.id, self._journal.outbox.floor(), rows)
+    def _publish(self, rows: Sequence[wire.QueuedRow]) -> BatchPublished | BatchTooLarge:
+        payload = wire.batch(self._journal.id, self._journal.outbox.floor(), [each.row for each in rows])
         payload = wire.pack(payload) if self._is_compressed else payload
         # A single row may be larger than a batch, but the broker would end the connection at a larger packet.
         limit_bytes = self._max_payload_bytes if len(rows) == 1 else min(MAX_BATCH_BYTES, self._max_payload_bytes)
         if len(payload) > limit_bytes:
             return BatchTooLarge(rows, len(payload))
-        kind = rows[0].kind
-        mid = self._connection.publish(wire.topic(self._device.site, self._device.name, kind), payload)
-        return BatchPublished(mid, kind, tuple(row.seq for row in rows), wire.digest(payload), len(payload))
+        self._listen(rows[0].owner)
+        topic = rows[0].topic
+        mid = self._connection.publish(topic, payload)
+        return BatchPublished(mid, topic, tuple(row.seq for row in rows), wire.digest(payload), len(payload))
+
+    def _listen(self, owner: wire.Owner) -> None:
+        """Receive the acknowledgements for rows of another site or device, before the first of them is sent."""
+        if owner not in self._listening:
+            self._listening.add(owner)
+            self._connection.subscribe(wire.topic(*owner, "ack"))
 
     def _mark_delivered(self, seqs: frozenset[int]) -> MarkedDelivered | DiskFull:
         try:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
 from anura_edge.delivery.actions import HeadRead, ReadHead, ReadPending, ReadRows, RowSource, RowsRead
-from anura_edge.wire import Row
+from anura_edge.wire import QueuedRow
 
 MAX_BATCH_ROWS = 200
 """About 20 kB compressed. Larger batches save little, and a lost one costs more."""
@@ -25,18 +25,18 @@ class SendQueue:
         self._new_after_seq = self._backlog_after_seq = 0
         self._has_read_new = False
         self._requested: deque[Collection[int]] = deque()
-        self._batches: deque[Sequence[Row]] = deque()
+        self._batches: deque[Sequence[QueuedRow]] = deque()
 
     def request(self, seqs: Collection[int]) -> None:
         """Send rows before all others, in separate batches."""
         self._requested.append(seqs)
 
-    def put_back(self, rows: Sequence[Row]) -> None:
-        """Send rows of one kind next, after all."""
+    def put_back(self, rows: Sequence[QueuedRow]) -> None:
+        """Send rows of one topic next, after all."""
         self._batches.appendleft(rows)
 
-    def next_batch(self, may_send: Callable[[Row], bool]) -> Sequence[Row]:
-        """Remove and return the next rows of one kind that may be sent; empty if rows must be read first."""
+    def next_batch(self, may_send: Callable[[QueuedRow], bool]) -> Sequence[QueuedRow]:
+        """Remove and return the next rows of one topic that may be sent; empty if rows must be read first."""
         while self._batches:
             if rows := [row for row in self._batches.popleft() if may_send(row)]:
                 return rows
@@ -74,12 +74,12 @@ class SendQueue:
             rows = [row for row in rows if row.seq <= head_seq]
             self._backlog_after_seq = rows[-1].seq if rows else head_seq
             self.expect_new()
-        self._batches.extend(_by_kind(rows))
+        self._batches.extend(_by_topic(rows))
 
 
-def _by_kind(rows: Sequence[Row]) -> Collection[Sequence[Row]]:
-    """Group rows by kind. Two kinds in turn would make batches of one row, which compress badly."""
-    groups: dict[str, list[Row]] = {}
+def _by_topic(rows: Sequence[QueuedRow]) -> Collection[Sequence[QueuedRow]]:
+    """Group rows by topic. Two kinds in turn would make batches of one row, which compress badly."""
+    groups: dict[str, list[QueuedRow]] = {}
     for row in rows:
-        groups.setdefault(row.kind, []).append(row)
+        groups.setdefault(row.topic, []).append(row)
     return groups.values()

@@ -9,18 +9,22 @@ and passes each reply back before the next event.
     BatchPublished        the next step of sending
     BatchTooLarge         Publish of one half, or DeadLetter
     PubackReceived        MarkDelivered if the broker's answer is enough; DeadLetter if the batch is refused
-    Ack                   MarkDelivered, DeadLetter
+    Ack                   RememberBase, MarkDelivered
     Refusal               DeadLetter
     MarkedDelivered       none
     DiskFull              none: a later Tick marks the rows again
-    Closed                Disconnect
+    Closed                DeadLetter, Disconnect
 
 The next step of sending is one read, one Publish, or nothing if too much is in flight. `RowStates` holds the states of
 rows, `SendQueue` the order of sending, `PoisonRowFinder` the search for a row that is refused.
 
 A row is marked as delivered when the base station names its batch in an acknowledgement, or, with `mqtt.delivery:
 broker`, at the broker's PUBACK. A row that is refused several times becomes a dead letter, but only while other rows
-are accepted: a receiver that accepts no row has a fault of its own, and then all rows wait.
+of its topic are accepted: a receiver that accepts no row has a fault of its own, and then all rows wait.
+
+The first base station that acknowledges a row is remembered. Answers of another one change nothing: it may be a second
+base station on the same broker, and rows must not be divided between the two. With a key, answers without its MAC
+change nothing.
 """
 
 from collections.abc import Collection, Sequence
@@ -41,6 +45,7 @@ from anura_edge.delivery.actions import (
     MarkedDelivered,
     Publish,
     ReadRows,
+    RememberBase,
     Reply,
     RowSource,
     RowsRead,
@@ -62,9 +67,6 @@ MAX_UNACKNOWLEDGED_ROWS = 2_000
 MAX_BATCHES = 4_096
 """The number of batches that are stored to find those that an answer names."""
 
-MAX_CONSECUTIVE_DEAD_LETTERS = 3
-"""Dead letters without a delivered row in between. If more rows are rejected, the fault is not in the rows."""
-
 MAX_RESEND_S = 3_600.0
 
 MARK_RETRY_S = 30.0
@@ -85,8 +87,19 @@ Event = Tick | OtherMessage | Closed | PubackReceived | wire.Ack | wire.Refusal 
 
 
 @dataclass(frozen=True, slots=True)
-class _KindPause:
-    """The broker does not accept rows of one kind."""
+class Sender:
+    """Who sends: the journal, and what it knows of the base station."""
+
+    journal: UUID
+    base: UUID | None = None
+    """The base station that acknowledged rows before."""
+    key: bytes | None = None
+    """The key with which the base station signs its answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TopicPause:
+    """Rows of one topic are not accepted."""
 
     reason: str
     pause_s: float
@@ -97,28 +110,32 @@ class _KindPause:
 class DeliveryState:
     """State of the delivery over one connection."""
 
-    def __init__(self, journal: UUID, mqtt: MqttSettings, poison_rows: PoisonRowFinder, now_s: float) -> None:
+    def __init__(self, sender: Sender, mqtt: MqttSettings, poison_rows: PoisonRowFinder, now_s: float) -> None:
         """`poison_rows` is shared by all connections. `now_s` is monotonic time, as in `on`."""
-        self._journal, self._mqtt, self._poison_rows = journal, mqtt, poison_rows
+        self._sender, self._mqtt, self._poison_rows = sender, mqtt, poison_rows
         self._rows = RowStates()
         self._queue = SendQueue()
         self._in_flight: dict[int, BatchPublished] = {}
         """Batches without a PUBACK, by message id."""
         self._batches: dict[str, BatchPublished] = {}
         """The last batches, by digest."""
-        self._blocks: dict[str, _KindPause] = {}
-        """By kind of row."""
-        self._now_s = self._progress_s = self._message_s = now_s
+        self._blocks: dict[str, _TopicPause] = {}
+        """By topic."""
+        self._now_s = self._progress_s = self._message_s = self._retried_s = now_s
         self._mark_at_s = 0.0
         self._resend_s = mqtt.resend_s
         self._disk_full: str | None = None
         self._unanswered: str | None = None
+        self._ignored: str | None = None
+        """Why answers were ignored."""
 
     @property
     def problem(self) -> str | None:
         """Why published rows are not acknowledged: they are refused, or the base station does not answer."""
-        for seq, reason in self._poison_rows.rejected.items():
-            return f"row {seq} is refused: {reason}"
+        if self._ignored:
+            return self._ignored
+        for seq, row in self._poison_rows.refused_rows.items():
+            return f"row {seq} is refused: {row.reason}"
         for block in self._blocks.values():
             return f"the broker does not pass our rows on: {block.reason}"
         return self._disk_full or self._unanswered
@@ -150,13 +167,16 @@ class DeliveryState:
         match event:
             case PubackReceived(mid) if mid in self._in_flight:
                 return self._puback(self._in_flight.pop(mid), event)
-            case wire.Ack() if event.journal == self._journal:
+            case wire.Ack() | wire.Refusal() if self._is_ignored(event):
+                return []
+            case wire.Ack() if event.journal == self._sender.journal:
                 return self._acknowledged(event)
             case wire.Refusal() if batch := self._batches.pop(event.refused, None):
                 return self._refused(batch, f"the base station says: {event.reason}")
             case Closed(reason):
-                self._poison_rows.connection_lost([batch.seqs for batch in self._in_flight.values()], reason)
-                return [Disconnect(reason)]
+                in_flight = [(batch.topic, batch.seqs) for batch in self._in_flight.values()]
+                rejected = self._poison_rows.connection_lost(in_flight, reason)
+                return [*(DeadLetter(*each) for each in rejected), Disconnect(reason)]
             case _:
                 return []
 
@@ -172,8 +192,11 @@ class DeliveryState:
             if block.retry_at_s and self._now_s > block.retry_at_s:
                 self._blocks[kind] = replace(block, retry_at_s=None)
                 self._queue.restart()
+        if self._now_s - self._retried_s > self._resend_s:
+            self._retried_s = self._now_s
+            self._poison_rows.retry_all()
         self._queue.expect_new()
-        return self._then_send([*self._mark_delivered(), *self._dead_letters()])
+        return [*self._mark_delivered(), *self._next_step()]
 
     def _resend(self) -> None:
         """Send all rows that are not acknowledged again, each time later: a link may be paid by the byte."""
@@ -183,10 +206,6 @@ class DeliveryState:
         self._resend_s = min(2 * self._resend_s, MAX_RESEND_S)
 
     # Sending
-
-    def _then_send(self, actions: list[Action]) -> list[Action]:
-        """Append the next step of sending, unless the connection ends."""
-        return actions if any(isinstance(action, Disconnect) for action in actions) else [*actions, *self._next_step()]
 
     def _next_step(self) -> list[Action]:
         if not self._has_room():
@@ -204,11 +223,11 @@ class DeliveryState:
         size_bytes = sum(batch.size_bytes for batch in self._in_flight.values())
         return len(self._in_flight) < MAX_IN_FLIGHT and size_bytes < MAX_IN_FLIGHT_BYTES
 
-    def _may_send(self, row: wire.Row) -> bool:
-        if not self._rows.may_publish(row.seq) or row.seq in self._poison_rows.rejected:
+    def _may_send(self, row: wire.QueuedRow) -> bool:
+        if not self._rows.may_publish(row.seq) or self._poison_rows.is_waiting(row.seq):
             return False
-        block = self._blocks.get(row.kind)
-        has_attempt = any(batch.kind == row.kind for batch in self._in_flight.values())
+        block = self._blocks.get(row.topic)
+        has_attempt = any(batch.topic == row.topic for batch in self._in_flight.values())
         return not block or (block.retry_at_s is None and not has_attempt)
 
     def _read(self, reply: HeadRead | RowsRead) -> list[Action]:
@@ -239,50 +258,66 @@ class DeliveryState:
             self._queue.put_back(batch.rows[half:])
             return [Publish(batch.rows[:half])]
         reason = f"{batch.size_bytes} bytes are more than the broker's max_packet_size"
-        self._poison_rows.reject(batch.rows[0].seq, reason)
-        return self._then_send(self._dead_letters())
+        (row,) = batch.rows
+        return [*self._reject(row.topic, [row.seq], reason), *self._next_step()]
 
     # Answers of the broker and of the base station
 
     def _puback(self, batch: BatchPublished, answer: PubackReceived) -> list[Action]:
         if answer.accepted:
             self._poison_rows.passed(batch.seqs)
-            if self._blocks.pop(batch.kind, None):
+            if self._blocks.pop(batch.topic, None):
                 self._queue.restart()
-            return self._delivered(batch.seqs) if self._mqtt.delivery == "broker" else []
+            return self._delivered([batch], batch.seqs) if self._mqtt.delivery == "broker" else []
         if answer.blames_row:
             return self._refused(batch, answer.reason)
         self._poison_rows.passed(batch.seqs)
         self._rows.resend(batch.seqs)
-        self._block(batch.kind, answer.reason)
+        self._block(batch.topic, answer.reason)
         return []
 
-    def _block(self, kind: str, reason: str) -> None:
-        block = self._blocks.get(kind) or _KindPause(reason, self._mqtt.resend_s / 2, None)
+    def _block(self, topic: str, reason: str) -> None:
+        block = self._blocks.get(topic) or _TopicPause(reason, self._mqtt.resend_s / 2, None)
         if block.retry_at_s is None:
             pause_s = min(2 * block.pause_s, MAX_RESEND_S)
             block = replace(block, pause_s=pause_s, retry_at_s=self._now_s + pause_s)
-        self._blocks[kind] = block
+        self._blocks[topic] = block
+
+    def _is_ignored(self, answer: wire.Ack | wire.Refusal) -> bool:
+        if self._sender.key and not answer.is_signed(self._sender.key):
+            self._ignored = "an answer without a right MAC was ignored; check mqtt.ack_key_file"
+        elif self._sender.base not in (None, answer.base):
+            self._ignored = (
+                f"the base station {answer.base} answers, but our rows belong to {self._sender.base}; stop one of them,"
+                " or run `anura-edge base accept`"
+            )
+        else:
+            return False
+        return True
 
     def _acknowledged(self, ack: wire.Ack) -> list[Action]:
         batches = [self._batches.pop(digest) for digest in ack.batches if digest in self._batches]
         received = self._rows.unacknowledged(seq for batch in batches for seq in batch.seqs)
         lost = self._rows.lost(received, {seq for batch in self._in_flight.values() for seq in batch.seqs})
-        actions = self._delivered(received)
+        actions = self._delivered(batches, received)
+        if received and not self._sender.base:
+            self._sender = replace(self._sender, base=ack.base)
+            actions = [RememberBase(ack.base), *actions]
         if lost:  # A row that arrives twice is stored once.
             self._rows.resend(lost)
             self._queue.request(lost)
         return actions
 
-    def _delivered(self, seqs: Collection[int]) -> list[Action]:
+    def _delivered(self, batches: Sequence[BatchPublished], seqs: Collection[int]) -> list[Action]:
+        for batch in batches:
+            self._poison_rows.acknowledged(batch.topic, batch.seqs)
         if not seqs:
             return []
         self._rows.acknowledge(seqs)
         self._progress_s = self._now_s
         self._resend_s = self._mqtt.resend_s
         self._unanswered = None
-        self._poison_rows.dead_letter_quota = MAX_CONSECUTIVE_DEAD_LETTERS
-        return [*self._mark_delivered(), *self._dead_letters()]
+        return [*self._mark_delivered()]
 
     def _mark_delivered(self) -> Sequence[Action]:
         is_due = self._rows.delivered and self._now_s >= self._mark_at_s
@@ -299,20 +334,11 @@ class DeliveryState:
 
     def _refused(self, batch: BatchPublished, reason: str) -> list[Action]:
         self._rows.resend(batch.seqs)
-        self._poison_rows.refused(batch.seqs, reason)
-        return self._dead_letters()
+        return self._reject(batch.topic, batch.seqs, reason)
 
-    def _dead_letters(self) -> list[Action]:
-        """Move rejected rows to the dead letters, as far as the quota allows.
-
-        Disconnect if too many are left: then the fault is not in the rows.
-        """
-        poison_rows, actions = self._poison_rows, list[Action]()
-        while poison_rows.dead_letter_quota and poison_rows.rejected:
-            actions.append(DeadLetter(*poison_rows.pop_rejected()))
-            poison_rows.dead_letter_quota -= 1
-        if len(poison_rows.rejected) > MAX_CONSECUTIVE_DEAD_LETTERS:
-            _, reason = poison_rows.pop_rejected()
-            poison_rows.rejected.clear()
-            actions.append(Disconnect(f"all our rows are refused: {reason}"))
-        return actions
+    def _reject(self, topic: str, seqs: Sequence[int], reason: str) -> list[Action]:
+        """Find the row that is at fault. If all rows of the topic are refused, the fault is not in the rows."""
+        rejected = self._poison_rows.refused(topic, seqs, reason)
+        if self._poison_rows.give_up(topic):
+            self._block(topic, f"all rows are refused: {reason}")
+        return [DeadLetter(*each) for each in rejected]

@@ -12,9 +12,31 @@ from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, Event, Notice, NoticeKind
 from anura_edge.store.database import Database
 from anura_edge.store.outbox import Outbox
-from anura_edge.store.rows import column_dicts, enqueue_row, move_rows, store_row, to_row, utc_now
+from anura_edge.store.rows import (
+    DamagedRowError,
+    column_dicts,
+    enqueue_row,
+    move_rows,
+    store_row,
+    to_owner,
+    to_row,
+    utc_now,
+)
 from anura_edge.store.scan_history import AnalysedFile, mark_done, with_revision_id, withdraw
-from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
+from anura_edge.wire import (
+    MAX_TEXT,
+    EffortRow,
+    EventRow,
+    NoticeRow,
+    Owner,
+    Provenance,
+    Row,
+    effort_row,
+    event_row,
+    notice_row,
+)
+
+DEFAULT_OWNER = Owner()
 
 DEVICE_PROVENANCE = Provenance(model_id="", model_version="", model_sha256="", config_hash="", app_version=__version__)
 """Of notices that the journal writes about itself: no model made them."""
@@ -26,13 +48,14 @@ class Journal:
     Each call raises JournalError if the journal cannot be used, and JournalFullError if there is no room.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open a journal, or create it.
+    def __init__(self, path: Path, owner: Owner = DEFAULT_OWNER) -> None:
+        """Open a journal, or create it. New rows are of `owner`.
 
         Raises JournalDamagedError if it cannot be read any more; JournalError if the file belongs to another program,
         comes from a newer version, or cannot be written.
         """
-        self.database = Database(path)
+        self.owner = owner
+        self.database = Database(path, owner)
         self.outbox = Outbox(self.database)
 
     @property
@@ -64,19 +87,19 @@ class Journal:
             withdrawal, rows = None, []
             if done and done.replaces:
                 notice = withdraw(db, done, provenance.model_sha256)
-                rows.append(enqueue_row(db, notice_row(0, notice, provenance)))
+                rows.append(enqueue_row(db, notice_row(0, notice, provenance), self.owner))
                 withdrawal = notice if done.replaces == done.recording.id else None
             events = (with_revision_id(event, withdrawal) for event in events)
-            rows += [enqueue_row(db, event_row(0, event, provenance, analysis)) for event in events]
+            rows += [enqueue_row(db, event_row(0, event, provenance, analysis), self.owner) for event in events]
             efforts = (with_revision_id(effort, withdrawal) for effort in efforts)
-            rows += [enqueue_row(db, effort_row(0, effort, provenance, analysis)) for effort in efforts]
+            rows += [enqueue_row(db, effort_row(0, effort, provenance, analysis), self.owner) for effort in efforts]
             for notice in notices:
                 _correct_clock(db, notice)
-                rows.append(enqueue_row(db, notice_row(0, notice, provenance)))
+                rows.append(enqueue_row(db, notice_row(0, notice, provenance), self.owner))
             if done:
                 mark_done(db, done, provenance.model_sha256, provenance.config_hash)
             if progress is not None:
-                _set_progress(db, [effort_row(0, effort, provenance, analysis) for effort in progress])
+                _set_progress(db, [effort_row(0, effort, provenance, analysis) for effort in progress], self.owner)
         return [row for row in rows if row]
 
     def finalise_open_effort(self) -> EffortRow | None:
@@ -85,14 +108,14 @@ class Journal:
         Return the row of length zero at its end, or None if no microphone was recorded.
         """
         with self.database.transaction() as db:
-            found = [EffortRow.model_validate(json.loads(text)) for (text,) in db.execute("SELECT row FROM progress")]
-            rows = sorted(found, key=lambda row: (row.start_utc, row.first_sample, -row.samples))
-            for row in rows:
+            found = [_progress_row(*columns) for columns in db.execute("SELECT row, site, device FROM progress")]
+            rows = sorted(found, key=lambda each: (each[0].start_utc, each[0].first_sample, -each[0].samples))
+            for row, owner in rows:
                 if row.samples:
-                    enqueue_row(db, row)
-            for row in rows[:-1]:
+                    enqueue_row(db, row, owner)
+            for row, _ in rows[:-1]:
                 db.execute("DELETE FROM progress WHERE id = ?", (str(row.id),))
-        return rows[-1] if rows else None
+        return rows[-1][0] if rows else None
 
     def add_unreadable(
         self,
@@ -109,7 +132,7 @@ class Journal:
             values = (name, size_bytes, mtime_ns, reason, detail)
             is_new = db.execute("INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?, ?, ?)", values).rowcount
             if is_new:
-                enqueue_row(db, notice_row(0, notice, provenance))
+                enqueue_row(db, notice_row(0, notice, provenance), self.owner)
         return bool(is_new)
 
     def dead_letter(self, seq: int, reason: str) -> None:
@@ -121,7 +144,7 @@ class Journal:
             if found and found[0] != NoticeRow.kind:  # A refused notice would cause another notice, and so on.
                 detail = f"{found[0]} {found[1]}: {reason}"[:MAX_TEXT]
                 notice = Notice(uuid4(), NoticeKind.ROW_REFUSED, datetime.now(UTC), detail)
-                enqueue_row(db, notice_row(0, notice, DEVICE_PROVENANCE))
+                enqueue_row(db, notice_row(0, notice, DEVICE_PROVENANCE), self.owner)
 
     def event_ids(self) -> set[UUID]:
         """Return the id of every event that is not withdrawn."""
@@ -142,7 +165,7 @@ def _correct_clock(db: Connection, notice: Notice) -> None:
         query = f"SELECT * FROM {row_type.kind} WHERE recording = ? AND clock_source = ?"
         for columns in [*column_dicts(db.execute(query, (notice.recording, ClockSource.UNKNOWN)))]:
             row = to_row(row_type, columns)
-            store_row(db, _shifted(row, notice.amount), "INSERT OR REPLACE")
+            store_row(db, _shifted(row, notice.amount), to_owner(columns), "INSERT OR REPLACE")
 
 
 def _shifted(row: EventRow | EffortRow, seconds: float) -> EventRow | EffortRow:
@@ -153,9 +176,17 @@ def _shifted(row: EventRow | EffortRow, seconds: float) -> EventRow | EffortRow:
     return row.model_copy(update=changes)
 
 
-def _set_progress(db: Connection, rows: Sequence[EffortRow]) -> None:
+def _progress_row(text: str, site: str, device: str) -> tuple[EffortRow, Owner]:
+    try:
+        return EffortRow.model_validate(json.loads(text)), Owner(site, device)
+    except ValueError as error:
+        raise DamagedRowError(f"progress: {error}") from error
+
+
+def _set_progress(db: Connection, rows: Sequence[EffortRow], owner: Owner) -> None:
     # Of this recording only: the effort of the recording before may still be open, if the disk was full.
     db.executemany(
         "DELETE FROM progress WHERE json_extract(row, '$.recording') = ?", {(row.recording,) for row in rows}
     )
-    db.executemany("INSERT INTO progress VALUES (?, ?)", [(str(row.id), row.model_dump_json()) for row in rows])
+    values = [(str(row.id), row.model_dump_json(), *owner) for row in rows]
+    db.executemany("INSERT INTO progress (id, row, site, device) VALUES (?, ?, ?, ?)", values)

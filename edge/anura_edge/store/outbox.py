@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 from anura_edge.store.database import Database
 from anura_edge.store.rows import move_rows, read_rows, utc_now
-from anura_edge.wire import Row
+from anura_edge.wire import QueuedRow
 
 
 class Outbox:
@@ -18,11 +19,11 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def pending(self, after_seq: int, limit: int) -> Sequence[Row]:
+    def pending(self, after_seq: int, limit: int) -> Sequence[QueuedRow]:
         """Return the rows that wait above a number, in order."""
         return self._read("seq > ? ORDER BY seq LIMIT ?", (after_seq, limit))
 
-    def rows(self, seqs: Collection[int]) -> Sequence[Row]:
+    def rows(self, seqs: Collection[int]) -> Sequence[QueuedRow]:
         """Return those of some rows that still wait, in order."""
         return self._read("seq IN (SELECT value FROM json_each(?)) ORDER BY seq", (json.dumps([*seqs]),))
 
@@ -53,7 +54,19 @@ class Outbox:
     def mark_delivered(self, seqs: Collection[int]) -> None:
         """Remove rows from the outbox: they are delivered. They stay in the journal."""
         with self._database.transaction() as db:
-            move_rows(db, "settled (seq, kind, id, utc)", "seq, kind, id, ?", seqs, [utc_now()])
+            columns = "seq, kind, id, ?, (SELECT running_s FROM journal)"
+            move_rows(db, "settled (seq, kind, id, utc, running_s)", columns, seqs, [utc_now()])
+
+    def base(self) -> UUID | None:
+        """Return the base station that acknowledges our rows, or None before the first acknowledgement."""
+        with self._database.reading() as db:
+            (base,) = db.execute("SELECT base FROM journal").fetchone()
+            return UUID(base) if base else None
+
+    def remember_base(self, base: UUID | None) -> None:
+        """Store which base station acknowledges our rows. None: the next one that does."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE journal SET base = ?", (str(base) if base else None,))
 
     def resend(self, since: datetime | None) -> int:
         """Queue all rows again that were delivered or refused since a time, or ever. Return their number.
@@ -71,6 +84,6 @@ class Outbox:
                 count += db.execute(f"DELETE FROM {table} WHERE utc >= ?", moment).rowcount
             return count
 
-    def _read(self, condition: str, values: Sequence[object]) -> Sequence[Row]:
+    def _read(self, condition: str, values: Sequence[object]) -> Sequence[QueuedRow]:
         with self._database.reading() as db:
             return read_rows(db, condition, values)

@@ -16,8 +16,9 @@ from uuid import uuid4
 from anura_edge.errors import JournalDamagedError, JournalFullError
 from anura_edge.events import Notice, NoticeKind
 from anura_edge.store.database import damaged_mark
-from anura_edge.store.journal import DEVICE_PROVENANCE, Journal
+from anura_edge.store.journal import DEFAULT_OWNER, DEVICE_PROVENANCE, Journal
 from anura_edge.store.salvage import copy_readable
+from anura_edge.wire import Owner
 
 log = logging.getLogger(__name__)
 
@@ -25,19 +26,19 @@ _SUFFIXES = ("", "-wal", "-shm")
 """SQLite stores one database in up to three files."""
 
 
-def open_journal(path: Path) -> Journal:
-    """Open a journal. If it is damaged, open a new one with what can be read of it.
+def open_journal(path: Path, owner: Owner = DEFAULT_OWNER) -> Journal:
+    """Open a journal. If it is damaged, open a new one with what can be read of it. New rows are of `owner`.
 
     No other process may use it. Raises JournalError if it cannot be used for another reason.
     """
     fresh = path.with_name(f"{path.name}.fresh")
     try:
         _finish_interrupted(path, fresh)
-        return Journal(path)
+        return Journal(path, owner)
     except JournalDamagedError as error:
         log.warning("%s; copying what can be read", error)
-        _recover(path, fresh, str(error))
-        return Journal(path)
+        _recover(path, fresh, owner, str(error))
+        return Journal(path, owner)
 
 
 def _finish_interrupted(path: Path, fresh: Path) -> None:
@@ -48,15 +49,16 @@ def _finish_interrupted(path: Path, fresh: Path) -> None:
         _remove(fresh)
 
 
-def _recover(path: Path, fresh: Path, reason: str) -> None:
+def _recover(path: Path, fresh: Path, owner: Owner, reason: str) -> None:
     aside = _unused_name(path)
     _remove(fresh)
-    with closing(Journal(fresh)) as journal:
-        copied = copy_readable(path, journal.database)
-        rest = "the rest cannot be read" if copied.damage else "all of it was readable"
+    with closing(Journal(fresh, owner)) as journal:
+        copied = copy_readable(path, journal.database, owner)
+        rest = "the rest cannot be read" if copied.damage or copied.lost else "all of it was readable"
+        lost = f" (at least {copied.lost} rows that waited)" if copied.lost else ""
         detail = (
             f"renamed to {aside.name} ({path.stat().st_size / 1e6:.1f} MB, delete it when it is not needed): copied "
-            f"{copied.rows} rows, {copied.queued} of them to be sent again, and {copied.marks} marks; {rest}"
+            f"{copied.rows} rows, {copied.queued} of them to be sent again, and {copied.marks} marks; {rest}{lost}"
         )
         notice = Notice(uuid4(), NoticeKind.JOURNAL_SALVAGED, datetime.now(UTC), detail, amount=copied.rows)
         journal.commit([], [], DEVICE_PROVENANCE, notices=[notice])

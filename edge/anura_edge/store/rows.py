@@ -1,12 +1,13 @@
 """Wire rows as rows of the journal's tables. Each function works inside a transaction of the caller."""
 
 import json
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from sqlite3 import Connection, Cursor
 from typing import TypeVar
 
-from anura_edge.wire import EffortRow, EventRow, NoticeRow, Row
+from anura_edge.wire import EffortRow, EventRow, NoticeRow, Owner, QueuedRow, Row
 from anura_edge.wire.rows import NumberedRow
 
 T = TypeVar("T", bound=NumberedRow)
@@ -15,41 +16,77 @@ ROW_TYPES: dict[str, type[Row]] = {row_type.kind: row_type for row_type in (Even
 """The class of each kind of row. Each kind has a table of the same name."""
 
 
-def enqueue_row(db: Connection, row: Row) -> Row | None:
+_NOT_SUMMED = {"checksum", "withdrawn"}
+"""Columns that a checksum does not cover."""
+
+
+class DamagedRowError(ValueError):
+    """A row of the journal is not what was stored."""
+
+
+def enqueue_row(db: Connection, row: Row, owner: Owner) -> Row | None:
     """Store a row and add it to the outbox. Return it with its number, or None if it is stored already."""
-    if not store_row(db, row):
+    if not store_row(db, row, owner):
         return None
     seq = db.execute("INSERT INTO outbox (kind, id) VALUES (?, ?)", (row.kind, str(row.id))).lastrowid
     return row.model_copy(update={"seq": seq})
 
 
-def store_row(db: Connection, row: Row, verb: str = "INSERT OR IGNORE") -> bool:
+def store_row(db: Connection, row: Row, owner: Owner, verb: str = "INSERT OR IGNORE") -> bool:
     """Store a row and leave the outbox as it is. Return whether the row is new."""
-    dumped = row.model_dump(mode="json", exclude={"seq"})
-    values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in dumped.items()}
+    dumped = {**row.model_dump(mode="json", exclude={"seq"}), **owner._asdict()}
+    values = {name: json.dumps(value) if isinstance(value, list) else value for name, value in sorted(dumped.items())}
+    values["checksum"] = row_checksum(*values.values())
     columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
     return bool(db.execute(f"{verb} INTO {row.kind} ({columns}) VALUES ({places})", values).rowcount)
+
+
+def row_checksum(*values: object) -> int:
+    """Return the CRC-32 of a row: its values in the order of the names of their columns."""
+    return zlib.crc32(json.dumps([int(value) if isinstance(value, bool) else value for value in values]).encode())
+
+
+def summed_columns(db: Connection, kind: str) -> str:
+    """Return the columns of a table of rows that its checksum covers, in order, separated by commas."""
+    names = {name for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", (kind,))}
+    return ", ".join(sorted(names - _NOT_SUMMED))
 
 
 def to_row(row_type: type[T], columns: Mapping[str, object], seq: int = 0) -> T:
     """Return a row of a table as a wire row.
 
-    Raises ValueError if its values are not valid.
+    Raises DamagedRowError if it is not what was stored.
     """
-    lists = {name: json.loads(str(columns[name])) for name in ("replaces",) if name in columns}
-    return row_type.model_validate({**columns, **lists, "seq": seq})
+    values = {name: value for name, value in sorted(columns.items()) if name not in _NOT_SUMMED}
+    try:
+        if columns["checksum"] != row_checksum(*values.values()):
+            raise DamagedRowError(f"row {columns['id']}: its checksum is wrong")
+        lists = {name: json.loads(str(values[name])) for name in ("replaces",) if name in values}
+        return row_type.model_validate({**values, **lists, "seq": seq})
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedRowError(str(error)) from error
 
 
-def read_rows(db: Connection, condition: str, values: Sequence[object]) -> Sequence[Row]:
-    """Return the rows of the outbox that meet a condition, in the order of their numbers."""
+def to_owner(columns: Mapping[str, object]) -> Owner:
+    """Return whose a row of a table is."""
+    return Owner(str(columns["site"]), str(columns["device"]))
+
+
+def read_rows(db: Connection, condition: str, values: Sequence[object]) -> Sequence[QueuedRow]:
+    """Return the rows of the outbox that meet a condition, in the order of their numbers.
+
+    Raises DamagedRowError if one of them is missing, or is not what was stored.
+    """
     queued = db.execute(f"SELECT seq, kind, id FROM outbox WHERE {condition}", values).fetchall()
-    rows: list[Row] = []
+    rows: list[QueuedRow] = []
     for kind, row_type in ROW_TYPES.items():
         seqs = {id_: seq for seq, row_kind, id_ in queued if row_kind == kind}
         query = f"SELECT * FROM {kind} WHERE id IN (SELECT value FROM json_each(?))"
         stored = column_dicts(db.execute(query, (json.dumps([*seqs]),)))
-        rows += [to_row(row_type, columns, seqs[str(columns["id"])]) for columns in stored]
-    return sorted(rows, key=lambda row: row.seq)
+        rows += (QueuedRow(to_row(row_type, each, seqs[each["id"]]), to_owner(each)) for each in stored)
+    if len(rows) != len(queued):
+        raise DamagedRowError(f"{len(queued) - len(rows)} rows of the outbox are missing")
+    return sorted(rows, key=lambda queued: queued.seq)
 
 
 def move_rows(db: Connection, to: str, columns: str, seqs: Collection[int], values: Sequence[str]) -> None:

@@ -127,6 +127,30 @@ CREATE INDEX recordings_by_audio_id ON recordings (audio_id);
 CREATE INDEX recordings_by_named_start ON recordings (named_start);
 """
 
+_OWNERS = """
+ALTER TABLE journal ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE journal ADD COLUMN base TEXT;
+ALTER TABLE journal ADD COLUMN running_s REAL NOT NULL DEFAULT 0;
+ALTER TABLE settled ADD COLUMN running_s REAL NOT NULL DEFAULT 0;
+ALTER TABLE event ADD COLUMN site TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN device TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE effort ADD COLUMN site TEXT NOT NULL DEFAULT '';
+ALTER TABLE effort ADD COLUMN device TEXT NOT NULL DEFAULT '';
+ALTER TABLE effort ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE notice ADD COLUMN site TEXT NOT NULL DEFAULT '';
+ALTER TABLE notice ADD COLUMN device TEXT NOT NULL DEFAULT '';
+ALTER TABLE notice ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE progress ADD COLUMN site TEXT NOT NULL DEFAULT '';
+ALTER TABLE progress ADD COLUMN device TEXT NOT NULL DEFAULT '';
+UPDATE event SET site = owner_site(), device = owner_device();
+UPDATE effort SET site = owner_site(), device = owner_device();
+UPDATE notice SET site = owner_site(), device = owner_device();
+UPDATE progress SET site = owner_site(), device = owner_device();
+CREATE INDEX outbox_by_id ON outbox (id);
+CREATE INDEX settled_by_id ON settled (id);
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
     tuple(filter(str.strip, step.split(";")))
     for step in (
@@ -140,6 +164,7 @@ STEPS: tuple[tuple[str, ...], ...] = tuple(
         _RELIABLE,
         _ANALYSES,
         _AUDIO_IDENTITY,
+        _OWNERS,
     )
 )
 """The SQL statements of each step."""

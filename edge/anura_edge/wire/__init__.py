@@ -36,6 +36,7 @@ from anura_edge.wire.batches import (
 )
 from anura_edge.wire.clips import ClipDenial, ClipPart, ClipSettled, ClipWanted, parse_clip, parse_command
 from anura_edge.wire.health import Health, Status, is_stale
+from anura_edge.wire.owners import Owner, QueuedRow
 from anura_edge.wire.rows import EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 from anura_edge.wire.schema import json_schema
 from anura_edge.wire.topics import parse_topic, topic
@@ -99,8 +100,10 @@ __all__ = [
     "Name",
     "NoticeBatch",
     "NoticeRow",
+    "Owner",
     "Probability",
     "Provenance",
+    "QueuedRow",
     "Refusal",
     "Row",
     "Sha256",

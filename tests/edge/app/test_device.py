@@ -74,7 +74,7 @@ def test_good_files_are_analysed_and_bad_ones_have_a_reason(config: Config, card
 def test_each_printed_event_is_in_the_journal(config: Config, card: Path) -> None:
     summary, rows = scan_folder(config, card)
     journal = Journal(config.journal_path)
-    stored = journal.outbox.pending(0, 100)
+    stored = [each.row for each in journal.outbox.pending(0, 100)]
     journal.close()
     assert [row for row in stored if isinstance(row, EventRow)] == rows
     assert sum(row.samples / row.rate_hz for row in stored if isinstance(row, EffortRow)) == 20

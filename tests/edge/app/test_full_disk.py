@@ -102,7 +102,10 @@ def test_device_continues_after_a_full_disk(
         err.close()
     assert "Traceback" not in "".join(log_lines)
     journal = Journal(small_disk / "state" / "journal.db")
-    ids, notices = journal.event_ids(), [row for row in journal.outbox.pending(0, 10_000) if row.kind == "notice"]
+    ids, notices = (
+        journal.event_ids(),
+        [row for row in [each.row for each in journal.outbox.pending(0, 10_000)] if row.kind == "notice"],
+    )
     journal.close()
     assert ids == {UUID(line["event"]["id"]) for line in shown if "event" in line}
     assert len(ids) == FILES * per_file

@@ -143,7 +143,7 @@ def count(config: Config) -> tuple[float, int]:
 
 def sent(config: Config) -> list[Row]:
     with DeviceRuntime(config, lambda _: None, Stop()) as runtime:
-        return list(runtime.journal.outbox.pending(0, 10_000))
+        return [each.row for each in runtime.journal.outbox.pending(0, 10_000)]
 
 
 def test_unchanged_file_is_known_by_its_fingerprint(

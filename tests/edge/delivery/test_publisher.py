@@ -31,7 +31,11 @@ class FakeConnection:
 
     def __init__(self) -> None:
         self.sent: list[tuple[int, str, bytes]] = []
+        self.subscribed: list[str] = []
         self._mid = 0
+
+    def subscribe(self, topic: str) -> None:
+        self.subscribed.append(topic)
 
     def publish(self, topic: str, payload: bytes) -> int:
         self._mid += 1
@@ -116,7 +120,7 @@ def test_base_receives_all_committed_rows_over_any_link(
                     connection, publisher = connect()
                 elif connection.sent:
                     end_one(connection, publisher, fate)
-                waiting = {row.id for row in journal.outbox.pending(0, 10**6)}
+                waiting = {row.id for row in [each.row for each in journal.outbox.pending(0, 10**6)]}
                 assert committed <= base.ids | waiting, "a row leaves the outbox only when the base has it"
 
         journal.commit([make_event(10**6)], [], provenance)  # a delivered row allows dead letters
@@ -155,7 +159,7 @@ def test_higher_sequence_number_does_not_acknowledge_a_lost_row(
         for each in (lost, mid):
             publisher.handle(PubackReceived(each, accepted=True, reason="", blames_row=False))
         publisher.handle(AckReceived(base.store(topic, payload)))
-        assert [row.id for row in journal.outbox.pending(0, 9)] == [make_event(0).id]
+        assert [row.id for row in [each.row for each in journal.outbox.pending(0, 9)]] == [make_event(0).id]
         publisher.send()  # immediately
         publisher.handle(AckReceived(base.store(*connection.sent[2][1:])))
         assert base.ids == {make_event(0).id, make_event(1).id}

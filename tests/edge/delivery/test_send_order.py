@@ -8,27 +8,28 @@ from anura_edge import wire
 from anura_edge.delivery.actions import HeadRead, ReadHead, ReadPending, ReadRows, RowSource, RowsRead
 from anura_edge.delivery.send_order import MAX_BATCH_ROWS, NEWEST_EVENTS, SendQueue
 from anura_edge.events import Effort, Event
-from anura_edge.wire import Row
+from anura_edge.wire import Owner, QueuedRow
 from anura_edge.wire.rows import effort_row, event_row
 
 
 @pytest.fixture
 def row(
     make_event: Callable[..., Event], make_effort: Callable[..., Effort], provenance: wire.Provenance
-) -> Callable[..., Row]:
-    def make(seq: int, kind: str = "event") -> Row:
+) -> Callable[..., QueuedRow]:
+    def make(seq: int, kind: str = "event", site: str = "s") -> QueuedRow:
+        owner = Owner(site, "d")
         if kind == "event":
-            return event_row(seq, make_event(seq), provenance)
-        return effort_row(seq, make_effort(seq), provenance)
+            return QueuedRow(event_row(seq, make_event(seq), provenance), owner)
+        return QueuedRow(effort_row(seq, make_effort(seq), provenance), owner)
 
     return make
 
 
-def any_row(_: Row) -> bool:
+def any_row(_: QueuedRow) -> bool:
     return True
 
 
-def test_newest_events_then_new_rows_then_backlog(row: Callable[..., Row]) -> None:
+def test_newest_events_then_new_rows_then_backlog(row: Callable[..., QueuedRow]) -> None:
     queue = SendQueue()
     assert queue.next_read(with_backlog=True) == ReadHead(NEWEST_EVENTS)
     queue.set_head(HeadRead(9, [8, 9]))
@@ -47,7 +48,17 @@ def test_newest_events_then_new_rows_then_backlog(row: Callable[..., Row]) -> No
     assert queue.next_read(with_backlog=True) == after, "new rows overtake the backlog"
 
 
-def test_batch_has_one_kind_and_only_allowed_rows(row: Callable[..., Row]) -> None:
+def test_rows_of_two_sites_are_in_separate_batches(row: Callable[..., QueuedRow]) -> None:
+    queue, read = SendQueue(), ReadRows(RowSource.REQUESTED, [1, 2, 3])
+    queue.add(RowsRead(read, [row(1, site="here"), row(2, site="there"), row(3, site="here")]))
+    batches = [queue.next_batch(any_row) for _ in range(2)]
+    assert [(batch[0].topic, [each.seq for each in batch]) for batch in batches] == [
+        ("anura/v1/here/d/event", [1, 3]),
+        ("anura/v1/there/d/event", [2]),
+    ]
+
+
+def test_batch_has_one_kind_and_only_allowed_rows(row: Callable[..., QueuedRow]) -> None:
     queue, read = SendQueue(), ReadRows(RowSource.REQUESTED, [1, 2, 3, 4])
     queue.add(RowsRead(read, [row(1), row(2, "effort"), row(3), row(4, "effort")]))
     assert [each.seq for each in queue.next_batch(lambda each: each.seq != 1)] == [3]

@@ -26,23 +26,26 @@ from anura_edge.delivery.actions import (
     ReadHead,
     ReadPending,
     ReadRows,
+    RememberBase,
     RowsRead,
 )
 from anura_edge.delivery.events import Closed, PubackReceived
-from anura_edge.delivery.poison_rows import PoisonRowFinder
+from anura_edge.delivery.poison_rows import MAX_REFUSALS, PoisonRowFinder
 from anura_edge.delivery.state import (
     MARK_RETRY_S,
-    MAX_CONSECUTIVE_DEAD_LETTERS,
     MAX_IN_FLIGHT,
     MAX_IN_FLIGHT_BYTES,
     DeliveryState,
     Event,
     OtherMessage,
+    Sender,
     Tick,
 )
+from anura_edge.wire import Owner, QueuedRow
 from anura_edge.wire.rows import event_row
 
-JOURNAL, BASE = UUID(int=1), UUID(int=7)
+JOURNAL, BASE, OTHER_BASE = UUID(int=1), UUID(int=7), UUID(int=8)
+OWNER = Owner("s", "d")
 RESEND_S, KEEPALIVE_S = 30.0, 30
 ROW_BYTES = 100
 MAX_BATCH_ROWS = 40
@@ -58,14 +61,14 @@ class Rows(list[wire.Row]):
 
 @pytest.fixture(scope="module")
 def rows(make_event: Callable[..., Any], provenance: wire.Provenance) -> Rows:
-    return Rows(event_row(seq, make_event(seq), provenance) for seq in range(1, 301))
+    return Rows(QueuedRow(event_row(seq, make_event(seq), provenance), OWNER) for seq in range(1, 301))
 
 
 @dataclass
 class Simulation:
     """An outbox in memory, which carries out actions and checks the laws at each of them."""
 
-    pending: dict[int, wire.Row]
+    pending: dict[int, wire.QueuedRow]
     delivery: str = "base"
     poison_rows: PoisonRowFinder = field(default_factory=PoisonRowFinder)
     now_s: float = 0.0
@@ -75,13 +78,14 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.acknowledged: set[int] = set()
-        self.dead_since_delivery = MAX_CONSECUTIVE_DEAD_LETTERS
+        self.deliveries = 0
+        """Acknowledgements so far."""
         self.mid = 0
         self.connect()
 
     def connect(self) -> None:
         mqtt = MqttSettings(host="h", resend_s=RESEND_S, keepalive_s=KEEPALIVE_S, delivery=self.delivery)
-        self.state = DeliveryState(JOURNAL, mqtt, self.poison_rows, self.now_s)
+        self.state = DeliveryState(Sender(JOURNAL, BASE), mqtt, self.poison_rows, self.now_s)
         self.in_flight: dict[int, BatchPublished] = {}
         self.published: dict[int, BatchPublished] = {}
         self.ended: str | None = None
@@ -114,9 +118,10 @@ class Simulation:
                 for seq in seqs:
                     self.pending.pop(seq, None)
                 self.on(MarkedDelivered(seqs))
+            case RememberBase(base):
+                assert base == BASE
             case DeadLetter(seq, reason):
-                self.dead_since_delivery += 1
-                assert self.dead_since_delivery <= MAX_CONSECUTIVE_DEAD_LETTERS, "others were delivered before"
+                assert self.deliveries >= MAX_REFUSALS - 1, "others were acknowledged between its refusals"
                 self.dead[seq] = reason
                 self.pending.pop(seq, None)
             case Disconnect(reason):
@@ -132,7 +137,7 @@ class Simulation:
         assert sum(batch.size_bytes for batch in self.in_flight.values()) < MAX_IN_FLIGHT_BYTES
         assert not self.in_flight or not self.poison_rows.testing, "a suspected batch is alone"
         self.mid += 1
-        batch = BatchPublished(self.mid, "event", seqs, f"{self.mid:016x}", size)
+        batch = BatchPublished(self.mid, rows[0].topic, seqs, f"{self.mid:016x}", size)
         self.in_flight[self.mid] = self.published[self.mid] = batch
         self.on(batch)
 
@@ -149,7 +154,7 @@ class Simulation:
 
     def receive(self, batch: BatchPublished) -> None:
         self.acknowledged |= set(batch.seqs)
-        self.dead_since_delivery = 0
+        self.deliveries += 1
 
     def refuse(self, mid: int) -> None:
         self.on(wire.Refusal(base=BASE, refused=self.published[mid].digest, reason="bad"))
@@ -161,7 +166,21 @@ def simulate(rows: Rows, count: int, **settings: Any) -> Simulation:
 
 STEPS = st.tuples(
     st.sampled_from(
-        ["tick", "puback", "puback", "ack", "ack", "refusal", "blame", "block", "closed", "foreign", "other", "full"]
+        [
+            "tick",
+            "puback",
+            "puback",
+            "ack",
+            "ack",
+            "refusal",
+            "blame",
+            "block",
+            "closed",
+            "foreign",
+            "second base",
+            "other",
+            "full",
+        ]
     ),
     st.integers(0, 1_000),
     st.sampled_from([0.0, 0.1, 1.0, 20.0, 40.0, 100.0]),
@@ -187,6 +206,10 @@ def step(simulation: Simulation, name: str, pick: int, pause_s: float) -> None:
         case "foreign":
             batches = tuple(batch.digest for batch in simulation.published.values())
             simulation.on(wire.Ack(base=BASE, journal=UUID(int=2), seq=300, batches=batches))
+        case "second_base" if published:
+            batches = tuple(batch.digest for batch in simulation.published.values())
+            simulation.on(wire.Ack(base=OTHER_BASE, journal=JOURNAL, seq=300, batches=batches))
+            simulation.on(wire.Refusal(base=OTHER_BASE, refused=batches[0], reason="bad"))
         case "other":
             simulation.on(OtherMessage())
         case "full":
@@ -233,7 +256,7 @@ def test_equal_events_give_equal_actions(rows: Rows, history: list[tuple[str, in
         if simulation.ended:
             break
     mqtt = MqttSettings(host="h", resend_s=RESEND_S, keepalive_s=KEEPALIVE_S)
-    again = DeliveryState(JOURNAL, mqtt, PoisonRowFinder(), 0.0)
+    again = DeliveryState(Sender(JOURNAL, BASE), mqtt, PoisonRowFinder(), 0.0)
     for event, now_s, actions in simulation.log:
         assert again.on(event, now_s) == actions
 
@@ -298,3 +321,43 @@ def test_late_acknowledgement_after_a_resend_counts(rows: Rows) -> None:
     simulation.on(Tick())
     simulation.acknowledge(1)
     assert not simulation.pending
+
+
+def test_first_base_that_acknowledges_is_remembered_and_a_second_one_is_told(rows: Rows) -> None:
+    simulation = simulate(rows, 2)
+    simulation.state = DeliveryState(Sender(JOURNAL), MqttSettings(host="h"), PoisonRowFinder(), 0.0)
+    simulation.on(Tick())
+    (batch,) = simulation.published.values()
+    simulation.on(wire.Ack(base=OTHER_BASE, journal=JOURNAL, seq=0, batches=("f" * 16,)))
+    ack = wire.Ack(base=BASE, journal=JOURNAL, seq=0, batches=(batch.digest,))
+    simulation.receive(batch)
+    simulation.on(ack)
+    assert RememberBase(BASE) in simulation.log[-2][2], "not the one that acknowledged nothing of ours"
+    assert not simulation.pending
+    simulation.on(ack.model_copy(update={"base": OTHER_BASE}))
+    assert f"the base station {OTHER_BASE} answers" in (simulation.state.problem or "")
+
+
+@pytest.mark.parametrize("key", [None, b"another key"])
+def test_answer_without_the_devices_mac_changes_nothing(rows: Rows, key: bytes | None) -> None:
+    simulation = simulate(rows, 2)
+    simulation.state = DeliveryState(Sender(JOURNAL, key=b"key"), MqttSettings(host="h"), PoisonRowFinder(), 0.0)
+    simulation.on(Tick())
+    (batch,) = simulation.published.values()
+    ack = wire.Ack(base=BASE, journal=JOURNAL, seq=0, batches=(batch.digest,))
+    refusal = wire.Refusal(base=BASE, refused=batch.digest, reason="forged")
+    for answer in (ack, refusal):
+        simulation.on(answer.signed(key) if key else answer)
+        assert simulation.log[-1][2] == []
+    assert "mqtt.ack_key_file" in (simulation.state.problem or "")
+    simulation.receive(batch)
+    simulation.on(ack.signed(b"key"))
+    assert not simulation.pending
+
+
+def test_acknowledgement_of_a_clone_removes_no_row(rows: Rows) -> None:
+    """Its journal has our identity and numbers, but its batches have other rows."""
+    simulation = simulate(rows, 2)
+    simulation.on(Tick())
+    simulation.on(wire.Ack(base=BASE, journal=JOURNAL, seq=2, batches=("c" * 16,)))
+    assert len(simulation.pending) == 2

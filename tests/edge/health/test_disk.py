@@ -51,7 +51,7 @@ def writer(tmp_path: Path, provenance: Provenance) -> Iterator[ResultWriter]:
 
 
 def notices(writer: ResultWriter) -> list[NoticeRow]:
-    return [row for row in writer.journal.outbox.pending(0, 100) if isinstance(row, NoticeRow)]
+    return [row for row in [each.row for each in writer.journal.outbox.pending(0, 100)] if isinstance(row, NoticeRow)]
 
 
 @given(st.integers(0, 10**7), st.none() | st.integers(0, 500))

@@ -48,7 +48,7 @@ def test_each_mode_change_is_one_notice(tmp_path: Path, provenance: Provenance) 
         charge.write_text(text)
         watch.check()
         steps.append(saving.mode)
-    notices = [row for row in journal.outbox.pending(0, 100) if isinstance(row, NoticeRow)]
+    notices = [row for row in [each.row for each in journal.outbox.pending(0, 100)] if isinstance(row, NoticeRow)]
     journal.close()
     assert steps == [
         EnergyMode.FULL,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ def test_clip_is_found_until_its_event_is_deleted(
     with closing(Journal(path)) as again:
         assert ClipIndex(again.database).find(events[2].id)
     journal.outbox.mark_delivered([1, 2, 3])
-    Retention(journal.database, JournalSettings(retention_days=1)).step(datetime.now(UTC) + timedelta(days=2))
+    clock = iter([0.0, 2 * 86_400.0])
+    Retention(journal.database, JournalSettings(retention_days=1), clock=lambda: next(clock)).step()
     assert [index.find(event.id) for event in events] == [None] * 3
     assert index.event(events[0].id) is None
 

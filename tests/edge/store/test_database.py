@@ -7,18 +7,18 @@ from collections.abc import Callable
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from identities import make_identity
 
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalDamagedError, JournalError
-from anura_edge.events import Event
+from anura_edge.events import Event, default_analysis_id
 from anura_edge.store.journal import Journal
 from anura_edge.store.scan_history import AnalysedFile, ScanHistory
 from anura_edge.store.schema import STEPS, VERSION
-from anura_edge.wire import Provenance
+from anura_edge.wire import Owner, Provenance
 
 MakeEvent = Callable[..., Event]
 
@@ -38,24 +38,32 @@ def test_first_version_is_migrated_with_its_sequence(path: Path, make_event: Mak
         assert [row.seq for row in journal.commit([make_event()], [], provenance)] == [42]
 
 
-def test_event_of_an_earlier_journal_is_reliable(
-    path: Path, tmp_path: Path, make_event: MakeEvent, provenance: Provenance
-) -> None:
-    with closing(Journal(tmp_path / "new.db")) as journal:
-        journal.commit([make_event(0), make_event(1, is_reliable=False)], [], provenance)
-        assert [row.is_reliable for row in journal.outbox.pending(0, 2)] == [True, False]
+EARLIER_EVENT = {
+    "recording": "f00d", "recording_name": "a.wav", "start_utc": "2025-04-12T20:30:00Z",
+    "end_utc": "2025-04-12T20:30:02Z", "clock_source": "gps", "rate_hz": 8_000, "onset_sample": 0,
+    "offset_sample": 9, "label": "LOW", "scientific_name": "Tonus gravis", "p_peak": 0.9, "p_mean": 0.8,
+    "level_dbfs": -31.5, "model_id": "m", "model_version": "1", "model_sha256": "5f", "config_hash": "c",
+    "app_version": "0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("version", range(1, 9))  # later versions store all of it
+def test_rows_of_an_earlier_version_get_what_it_did_not_store(path: Path, version: int) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as earlier:
-        for statement in chain.from_iterable(STEPS[:7]):
+        for statement in chain.from_iterable(STEPS[:version]):
             earlier.execute(statement)
-        earlier.execute("PRAGMA user_version = 7")
-        earlier.execute("ATTACH ? AS new", (str(tmp_path / "new.db"),))
-        for table in ("journal", "event", "outbox"):
-            columns = ", ".join(name for _, name, *_ in earlier.execute(f"PRAGMA main.table_info({table})"))
-            earlier.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
+        earlier.execute("INSERT INTO journal (id) VALUES (?)", (str(uuid4()),))
+        names, places = ", ".join(EARLIER_EVENT), ", ".join(f":{name}" for name in EARLIER_EVENT)
+        earlier.execute(f"INSERT INTO event (id, {names}) VALUES ('{UUID(int=9)}', {places})", EARLIER_EVENT)
+        earlier.execute("INSERT INTO outbox VALUES (7, 'event', ?)", (str(UUID(int=9)),))
+        earlier.execute(f"PRAGMA user_version = {version}")
         earlier.commit()
-    with closing(Journal(path)) as journal:
-        assert [row.is_reliable for row in journal.outbox.pending(0, 2)] == [True, True]
+    with closing(Journal(path, Owner("pond", "mic-1"))) as journal:
+        ((row, owner),) = ((each.row, each.owner) for each in journal.outbox.pending(0, 9))
+    assert owner == ("pond", "mic-1")
+    assert (row.id, row.analysis) == (UUID(int=9), default_analysis_id("f00d", "5f"))
+    assert (row.is_reliable, row.channel, row.common_name) == (True, None, "")
 
 
 def test_each_journal_has_a_lasting_identity(path: Path, tmp_path: Path) -> None:
@@ -92,6 +100,8 @@ def test_newer_journal_is_refused_unchanged(path: Path) -> None:
     Journal(path).close()
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
+        db.execute(f"UPDATE journal SET version = {VERSION + 1}")
+        db.commit()
     with pytest.raises(JournalError, match=r"newer anura-edge .* upgrade"):
         Journal(path)
 
@@ -121,7 +131,7 @@ def test_file_damaged_while_open_is_a_journal_error(
 
 READS: dict[str, Callable[[Journal], object]] = {
     "scan history": lambda journal: ScanHistory(journal.database, "m").find(make_identity("r")),
-    "pending": lambda journal: journal.outbox.pending(0, 9),
+    "pending": lambda journal: [each.row for each in journal.outbox.pending(0, 9)],
     "floor": lambda journal: journal.outbox.floor(),
     "pending_count": lambda journal: journal.outbox.pending_count(),
     "event_ids": lambda journal: journal.event_ids(),

@@ -56,7 +56,7 @@ while True:
 
 
 def seqs(journal: Journal) -> list[int]:
-    return [row.seq for row in journal.outbox.pending(0, 1_000)]
+    return [row.seq for row in [each.row for each in journal.outbox.pending(0, 1_000)]]
 
 
 def test_all_kinds_of_rows_share_one_sequence(
@@ -66,8 +66,8 @@ def test_all_kinds_of_rows_share_one_sequence(
     lost = Notice(UUID(int=1), NoticeKind.MICROPHONE_LOST, START, "no audio for 3 s")
     second = journal.commit([make_event(2)], [make_effort(1)], provenance, notices=[lost])
     assert [row.seq for row in (*first, *second)] == [1, 2, 3, 4, 5, 6]
-    assert journal.outbox.pending(0, 100) == [*first, *second]
-    assert [row.kind for row in journal.outbox.pending(0, 100)] == [
+    assert [each.row for each in journal.outbox.pending(0, 100)] == [*first, *second]
+    assert [row.kind for row in [each.row for each in journal.outbox.pending(0, 100)]] == [
         "event",
         "event",
         "effort",
@@ -114,7 +114,7 @@ def test_unreadable_file_is_new_once_per_change(journal: Journal, provenance: Pr
         notice_id = unreadable_id(journal.id, name, 0, mtime_ns, "empty")
         notice = Notice(notice_id, NoticeKind.UNREADABLE, START, f"empty: {name}", amount=0)
         assert journal.add_unreadable(name, 0, mtime_ns, "empty", f"{name}: 0 bytes", notice, provenance) == is_news
-    details = [row.detail for row in journal.outbox.pending(0, 10) if isinstance(row, NoticeRow)]
+    details = [row.detail for row in [each.row for each in journal.outbox.pending(0, 10)] if isinstance(row, NoticeRow)]
     assert details == ["empty: a.wav", "empty: a.wav", "empty: b.wav"]
 
 
@@ -130,7 +130,7 @@ def test_threads_share_a_journal(journal: Journal, make_event: MakeEvent, proven
         try:
             for n in range(first, first + 20):
                 journal.commit([make_event(n)], [], provenance)
-                journal.outbox.pending(0, 10)
+                [each.row for each in journal.outbox.pending(0, 10)]
                 journal.outbox.floor()
         except BaseException as error:
             errors.append(error)
@@ -158,7 +158,7 @@ def test_killed_process_leaves_whole_commits(path: Path) -> None:
         reported |= {int(entry.split(":")[0]): entry.split(":")[1] for entry in complete.split()}
         assert process.returncode == -signal.SIGKILL
     with closing(Journal(path)) as journal:
-        rows = journal.outbox.pending(0, 10**6)
+        rows = [each.row for each in journal.outbox.pending(0, 10**6)]
     there = {row.seq: str(row.id) for row in rows}
     assert reported
     assert reported.items() <= there.items()
@@ -180,7 +180,7 @@ def test_invalid_row_is_refused_before_any_is_stored(
 def test_effort_of_every_state_is_stored(journal: Journal, make_effort: MakeEffort, provenance: Provenance) -> None:
     efforts = [make_effort(n, state=state) for n, state in enumerate(EffortState)]
     assert [row.state for row in journal.commit([], efforts, provenance)] == list(EffortState)
-    assert len(journal.outbox.pending(0, 10)) == len(EffortState)
+    assert len([each.row for each in journal.outbox.pending(0, 10)]) == len(EffortState)
 
 
 def test_open_effort_is_queued_by_the_next_run(
@@ -200,7 +200,7 @@ def test_open_effort_is_queued_by_the_next_run(
     end = journal.finalise_open_effort()
     assert end
     assert (end.recording, end.first_sample, end.samples) == ("second", 80, 0)
-    rows = [row for row in journal.outbox.pending(0, 10) if isinstance(row, EffortRow)]
+    rows = [row for row in [each.row for each in journal.outbox.pending(0, 10)] if isinstance(row, EffortRow)]
     assert [(row.recording, row.samples) for row in rows] == [("first", 160), ("second", 80)]
     assert journal.finalise_open_effort() == end
     assert journal.outbox.pending_count() == 2

@@ -21,7 +21,7 @@ def test_pending_rows_are_ordered_and_limited(
         journal.commit([make_event(n)], [make_effort(n)], provenance)
     for after in range(21):
         for limit in (0, 1, 3, 100):
-            found = [row.seq for row in journal.outbox.pending(after, limit)]
+            found = [row.seq for row in [each.row for each in journal.outbox.pending(after, limit)]]
             assert found == list(range(after + 1, 21))[:limit]
 
 

@@ -67,7 +67,7 @@ def fill(path: Path, make_event: MakeEvent, make_effort: MakeEffort, provenance:
 
 
 def ids(journal: Journal) -> set[str]:
-    return {str(row.id) for row in journal.outbox.pending(0, 10**6)}
+    return {str(row.id) for row in [each.row for each in journal.outbox.pending(0, 10**6)]}
 
 
 def test_undamaged_journal_is_opened_unchanged(
@@ -95,7 +95,7 @@ def test_readable_rows_are_copied_and_undelivered_ones_queued(
     with closing(open_journal(path)) as journal:
         (notice,) = [
             row
-            for row in journal.outbox.pending(0, 10**6)
+            for row in [each.row for each in journal.outbox.pending(0, 10**6)]
             if isinstance(row, NoticeRow) and row.what == "journal_salvaged"
         ]
         assert ids(journal) - {str(notice.id)} == before
@@ -139,7 +139,7 @@ def test_damage_costs_only_the_rows_it_hides(
     path.write_bytes(content)
     with closing(open_journal(path)) as journal:
         assert journal.event_ids() <= filled_journal[1]
-        pending = journal.outbox.pending(0, 10**6)
+        pending = [each.row for each in journal.outbox.pending(0, 10**6)]
         assert len({row.id for row in pending}) == len(pending)
         rows = journal.commit([make_event(10**6)], [], provenance)
         assert rows, "it can be written"
@@ -177,7 +177,7 @@ def test_recording_with_lost_rows_is_analysed_again(
     path.write_bytes(content)
     for _ in range(2):  # only a reader finds a flipped byte inside a value: then the next start recovers the journal
         with closing(open_journal(path)) as journal, suppress(JournalDamagedError):
-            rows = {row.recording for row in journal.outbox.pending(0, 10**6)}
+            rows = {row.recording for row in [each.row for each in journal.outbox.pending(0, 10**6)]}
             history = ScanHistory(journal.database, provenance.model_sha256)
             assert {name for name in RECORDINGS if history.find(make_identity(name))} <= rows
             break
@@ -198,7 +198,7 @@ def test_unreadable_journal_is_renamed(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(content)
     with closing(open_journal(path)) as journal:
-        (notice,) = journal.outbox.pending(0, 9)
+        (notice,) = [each.row for each in journal.outbox.pending(0, 9)]
         assert isinstance(notice, NoticeRow)
         assert notice.what == NoticeKind.JOURNAL_SALVAGED
         assert "the rest cannot be read" in notice.detail

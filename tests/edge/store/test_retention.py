@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,22 @@ import pytest
 from anura_edge.config.operation import JournalSettings
 from anura_edge.events import Effort, Event
 from anura_edge.store import retention as retention_module
+from anura_edge.store import rows as rows_module
 from anura_edge.store.journal import Journal
 from anura_edge.store.retention import STEP_ROWS, Retention
 from anura_edge.wire import EventRow, NoticeRow, Provenance
 
-NOW = datetime.now(UTC)
+DAY_S = 86_400.0
+
+
+@dataclass
+class RunningClock:
+    """Monotonic time, which a test moves."""
+
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 @pytest.fixture
@@ -28,17 +40,24 @@ def journal(
         yield journal
 
 
-def drain(retention: Retention, now: datetime) -> list[int]:
+def drain(retention: Retention) -> list[int]:
     steps = []
-    while removed := retention.step(now):
+    while removed := retention.step():
         steps.append(removed)
     return steps
 
 
 def test_old_delivered_rows_are_deleted_and_pending_rows_stay(journal: Journal) -> None:
-    retention = Retention(journal.database, JournalSettings(retention_days=30))
-    assert drain(retention, NOW + timedelta(days=29)) == []
-    assert drain(retention, NOW + timedelta(days=31)) == [STEP_ROWS, 100]
+    clock = RunningClock()
+    retention = Retention(journal.database, JournalSettings(retention_days=30), clock=clock)
+    clock.now_s += 20 * DAY_S
+    assert drain(retention) == []
+    clock = RunningClock(7.0)  # the program starts again
+    retention = Retention(journal.database, JournalSettings(retention_days=30), clock=clock)
+    clock.now_s += 9 * DAY_S
+    assert drain(retention) == []
+    clock.now_s += 2 * DAY_S
+    assert drain(retention) == [STEP_ROWS, 100]
     assert (journal.outbox.pending_count(), len(journal.event_ids())) == (4_800, 4_200)
     assert journal.outbox.resend(None) == 0
 
@@ -46,11 +65,11 @@ def test_old_delivered_rows_are_deleted_and_pending_rows_stay(journal: Journal) 
 def test_size_limit_deletes_delivered_then_effort_then_events(
     journal: Journal,
 ) -> None:
-    waiting = {row.seq: row for row in journal.outbox.pending(0, 10_000)}
+    waiting = {row.seq: row for row in [each.row for each in journal.outbox.pending(0, 10_000)]}
     retention = Retention(journal.database, JournalSettings(max_mb=1))
     deleted_kinds: list[str] = []
-    while removed := retention.step(NOW + timedelta(hours=1)):
-        left = {row.seq: row for row in journal.outbox.pending(0, 10_000)}
+    while removed := retention.step():
+        left = {row.seq: row for row in [each.row for each in journal.outbox.pending(0, 10_000)]}
         kinds = {row.kind for seq, row in waiting.items() if seq not in left}
         deleted_kinds += [*kinds] or ["delivered"]
         lost = len(waiting.keys() - left.keys())
@@ -65,6 +84,20 @@ def test_size_limit_deletes_delivered_then_effort_then_events(
     assert max(row.onset_sample for row in remaining) == 4_799
 
 
+def test_wrong_clock_deletes_no_row(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NextCentury(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime(2126, 11, 20, tzinfo=tz)
+
+    monkeypatch.setattr(retention_module, "datetime", NextCentury)
+    monkeypatch.setattr(rows_module, "datetime", NextCentury)
+    journal.outbox.mark_delivered([601])
+    retention = Retention(journal.database, JournalSettings(retention_days=1))
+    assert drain(retention) == []
+    assert len(journal.event_ids()) == 4_800
+
+
 def test_tick_repeats_steps_until_done(journal: Journal) -> None:
     retention = Retention(journal.database, JournalSettings(retention_days=0))
     for _ in range(5):
@@ -77,10 +110,14 @@ def test_deleted_dead_letters_are_counted(journal: Journal) -> None:
     retention = Retention(journal.database, JournalSettings(retention_days=30, max_mb=1))
     events = len(journal.event_ids())
     while not (
-        counted := [row for row in journal.outbox.pending(0, 10_000) if "were deleted" in getattr(row, "detail", "")]
+        counted := [
+            row
+            for row in [each.row for each in journal.outbox.pending(0, 10_000)]
+            if "were deleted" in getattr(row, "detail", "")
+        ]
     ):
         events = len(journal.event_ids())
-        assert retention.step(NOW + timedelta(days=31))
+        assert retention.step()
     (notice,) = counted
     assert isinstance(notice, NoticeRow)
     assert (notice.amount, events - len(journal.event_ids())) == (1, 1)

@@ -59,7 +59,7 @@ def is_known(writer: ResultWriter) -> bool:
 
 
 def rows(writer: ResultWriter) -> list[Any]:
-    return [*writer.journal.outbox.pending(0, 10_000)]
+    return [*[each.row for each in writer.journal.outbox.pending(0, 10_000)]]
 
 
 @pytest.fixture

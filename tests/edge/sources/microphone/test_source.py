@@ -98,7 +98,7 @@ class SimulatedSession:
             open_capture=device.open,
             clock=self.clock,
         ).run()
-        rows = journal.outbox.pending(0, 100_000)
+        rows = [each.row for each in journal.outbox.pending(0, 100_000)]
         journal.close()
         efforts = [row for row in rows if isinstance(row, EffortRow)]
         events = [row for row in rows if isinstance(row, EventRow)]
