@@ -15,8 +15,11 @@ from dataclasses import dataclass
 MAX_LOST_CONNECTIONS = 2
 """After so many connections that ended with a batch in flight, the batch is sent alone."""
 
-MAX_REFUSALS = 3
+MAX_REFUSALS = 2
 """After so many refusals a single row is rejected. Between two of them another row of its topic was acknowledged."""
+
+MAX_LOST_ALONE = 3
+"""The same for connections that ended with only this row in flight: they may have ended by chance."""
 
 MAX_WAITING_ROWS = 3
 """Refused rows of one topic, none acknowledged in between, after which the topic pauses."""
@@ -68,7 +71,7 @@ class PoisonRowFinder:
         rejected: list[tuple[int, str]] = []
         if self.testing:
             for topic, seqs in in_flight:  # it is one batch
-                rejected += self.refused(topic, seqs, reason)
+                rejected += self.refused(topic, seqs, reason, MAX_LOST_ALONE)
             self.testing = ()  # Also if the batch was never sent: then it is sent like any other.
             return rejected
         for _, seqs in in_flight:
@@ -82,7 +85,9 @@ class PoisonRowFinder:
         self._lost_connections.pop(seqs[0], None)
         self.testing = ()
 
-    def refused(self, topic: str, seqs: Seqs, reason: str) -> Iterable[tuple[int, str]]:
+    def refused(
+        self, topic: str, seqs: Seqs, reason: str, max_refusals: int = MAX_REFUSALS
+    ) -> Iterable[tuple[int, str]]:
         """Divide a refused batch in halves. Return a single row, with the reason, after its last refusal."""
         self.testing = ()
         if len(seqs) > 1:
@@ -92,7 +97,7 @@ class PoisonRowFinder:
         row = self.refused_rows.setdefault(seqs[0], RefusedRow(topic, reason))
         row.refusals += row.other_acknowledged
         row.reason, row.is_waiting, row.other_acknowledged = reason, True, False
-        if row.refusals < MAX_REFUSALS:
+        if row.refusals < max_refusals:
             return []
         del self.refused_rows[seqs[0]]
         return [(seqs[0], reason)]

@@ -134,10 +134,10 @@ class DeliveryState:
         """Why published rows are not acknowledged: they are refused, or the base station does not answer."""
         if self._ignored:
             return self._ignored
+        for block in self._blocks.values():
+            return block.reason
         for seq, row in self._poison_rows.refused_rows.items():
             return f"row {seq} is refused: {row.reason}"
-        for block in self._blocks.values():
-            return f"the broker does not pass our rows on: {block.reason}"
         return self._disk_full or self._unanswered
 
     @property
@@ -273,7 +273,7 @@ class DeliveryState:
             return self._refused(batch, answer.reason)
         self._poison_rows.passed(batch.seqs)
         self._rows.resend(batch.seqs)
-        self._block(batch.topic, answer.reason)
+        self._block(batch.topic, f"the broker does not pass our rows on: {answer.reason}")
         return []
 
     def _block(self, topic: str, reason: str) -> None:
