@@ -6,6 +6,7 @@ already folded into the convolutions of the published file. The weights are CC B
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -18,6 +19,36 @@ EMBEDDING = 1_024
 
 STAGES = ((3, 72, 36, 0), (4, 288, 72, 18), (5, 864, 108, 27), (4, 1_536, 192, 48))
 """For each stage: blocks, expanded channels, output channels, channels of the squeeze-excitation (0: none)."""
+
+STEM_CHANNELS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class BlockShape:
+    """The channels of a block."""
+
+    channels_in: int
+    expanded: int
+    channels_out: int
+    squeezed: int
+    """Channels of the squeeze-excitation; 0: the block has none."""
+    stride: int
+
+    @property
+    def residual(self) -> bool:
+        """Whether the block adds its input, which has the shape of its output."""
+        return self.stride == 1
+
+
+def _block_shapes() -> Iterator[BlockShape]:
+    channels_in = STEM_CHANNELS
+    for blocks, expanded, channels_out, squeezed in STAGES:
+        for number in range(blocks):
+            yield BlockShape(channels_in, expanded, channels_out, squeezed, stride=1 if number else 2)
+            channels_in = channels_out
+
+
+BLOCKS = tuple(_block_shapes())
 
 
 class _SqueezeExcite(nn.Module):
@@ -34,22 +65,27 @@ class _SqueezeExcite(nn.Module):
         return image * torch.sigmoid(self.excite(nn.functional.silu(self.squeeze(means))))
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Inverted residual (Sandler et al. 2018): expand, depthwise 3 x 3, squeeze-excite, project, add the input."""
 
-    def __init__(self, channels_in: int, expanded: int, channels_out: int, squeezed: int, *, stride: int) -> None:
+    def __init__(self, shape: BlockShape) -> None:
         super().__init__()
-        self.expand = nn.Conv2d(channels_in, expanded, 1)
-        self.depthwise = nn.Conv2d(expanded, expanded, 3, stride, padding=1, groups=expanded)
-        self.squeeze_excite = _SqueezeExcite(expanded, squeezed) if squeezed else nn.Identity()
-        self.project = nn.Conv2d(expanded, channels_out, 1)
-        self.residual = stride == 1
+        self.shape, expanded = shape, shape.expanded
+        self.expand = nn.Conv2d(shape.channels_in, expanded, 1)
+        self.depthwise = nn.Conv2d(expanded, expanded, 3, shape.stride, padding=1, groups=expanded)
+        self.squeeze_excite = _SqueezeExcite(expanded, shape.squeezed) if shape.squeezed else nn.Identity()
+        self.project = nn.Conv2d(expanded, shape.channels_out, 1)
+
+    def expanded(self, image: Tensor) -> Tensor:
+        """Map (B, C, M, T) to the input of the projection, (B, expanded, M / stride, T / stride)."""
+        expanded = nn.functional.silu(self.depthwise(nn.functional.silu(self.expand(image))))
+        excited: Tensor = self.squeeze_excite(expanded)
+        return excited
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, C, M, T) to (B, C', M / stride, T / stride)."""
-        expanded = nn.functional.silu(self.depthwise(nn.functional.silu(self.expand(image))))
-        projected: Tensor = self.project(self.squeeze_excite(expanded))
-        return image + projected if self.residual else projected
+        projected: Tensor = self.project(self.expanded(image))
+        return image + projected if self.shape.residual else projected
 
 
 class BirdnetBody(nn.Module):
@@ -60,9 +96,9 @@ class BirdnetBody(nn.Module):
 
     def __init__(self, labels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(2, 24, (4, 8), stride=2)
-        self.merge = nn.Conv2d(48, 24, 1)
-        self.blocks = nn.Sequential(*_blocks())
+        self.first = nn.Conv2d(2, STEM_CHANNELS, (4, 8), stride=2)
+        self.merge = nn.Conv2d(2 * STEM_CHANNELS, STEM_CHANNELS, 1)
+        self.blocks = nn.Sequential(*[Block(shape) for shape in BLOCKS])
         channels = STAGES[-1][2]
         self.register_buffer("post_scale", torch.ones(channels, 1, 1))
         self.register_buffer("post_offset", torch.zeros(channels, 1, 1))
@@ -71,10 +107,7 @@ class BirdnetBody(nn.Module):
 
     def embeddings(self, features: Tensor) -> Tensor:
         """Return the embeddings (B, EMBEDDING) of features (B, 2, MELS, FRAMES)."""
-        # TensorFlow's "same" padding adds the odd sample at the end.
-        image = torch.relu(self.first(nn.functional.pad(features, (3, 4, 1, 1))))
-        pooled = [nn.functional.max_pool2d(image, (1, 2)), nn.functional.avg_pool2d(image, (1, 2))]
-        image = self.blocks(self.merge(torch.cat(pooled, 1)))
+        image = self.blocks(stem(self.first, self.merge, features))
         image = torch.relu(image * self.post_scale + self.post_offset)
         return torch.relu(self.last(image)).mean((2, 3))
 
@@ -98,7 +131,7 @@ def drop_blocks(body: BirdnetBody, dropped: Collection[int]) -> None:
 
     A residual block adds to its input, so the others still fit. Raises ModelError for a block that changes the shape.
     """
-    residual = {number for number, block in enumerate(body.blocks) if cast(_Block, block).residual}
+    residual = {number for number, block in enumerate(body.blocks) if cast(Block, block).shape.residual}
     if other := set(dropped) - residual:
         raise ModelError(
             f"block {min(other)} of BirdNET cannot be dropped; choose from {', '.join(map(str, sorted(residual)))}"
@@ -106,9 +139,10 @@ def drop_blocks(body: BirdnetBody, dropped: Collection[int]) -> None:
     body.blocks = nn.Sequential(*[block for number, block in enumerate(body.blocks) if number not in dropped])
 
 
-def _blocks() -> Iterator[_Block]:
-    channels_in = 24
-    for blocks, expanded, channels_out, squeezed in STAGES:
-        for number in range(blocks):
-            yield _Block(channels_in, expanded, channels_out, squeezed, stride=1 if number else 2)
-            channels_in = channels_out
+def stem(first: nn.Conv2d, merge: nn.Conv2d, features: Tensor) -> Tensor:
+    """Map features (B, 2, MELS, FRAMES) with BirdNET's first two convolutions to (B, 24, 48, 128)."""
+    # TensorFlow's "same" padding adds the odd sample at the end.
+    image = torch.relu(first(nn.functional.pad(features, (3, 4, 1, 1))))
+    pooled = [nn.functional.max_pool2d(image, (1, 2)), nn.functional.avg_pool2d(image, (1, 2))]
+    merged: Tensor = merge(torch.cat(pooled, 1))
+    return merged
