@@ -6,6 +6,7 @@ from torch import nn
 from anura_train.models.ast_net import AstNet
 from anura_train.models.birdnet.frontend import RATE_HZ as BIRDNET_RATE_HZ
 from anura_train.models.birdnet.frontend import BirdnetFrontEnd
+from anura_train.models.birdnet.small import SMALL_HOP_S, BirdnetStem, SmallBirdnet
 from anura_train.models.birdnet.transfer import BirdnetTransfer
 from anura_train.models.cnn import Cnn
 from anura_train.models.crnn import MELS as CRNN_MELS
@@ -17,12 +18,13 @@ from anura_train.models.settings import (
     BirdnetSettings,
     CrnnSettings,
     ModelSettings,
+    SmallBirdnetSettings,
     StreamSettings,
     WindowModelSettings,
     YamnetSettings,
 )
 from anura_train.models.stream import StreamNet
-from anura_train.models.window import WINDOW_S, WindowNet
+from anura_train.models.window import HOP_S, WINDOW_S, WindowNet
 from anura_train.models.yamnet import Yamnet, YamnetMel
 
 Net = StreamNet | WindowNet
@@ -46,12 +48,13 @@ def build_network(settings: ModelSettings, labels: int) -> Net:
         # These buffers need real values even if the network is built on torch's "meta" device.
         front_end = _front_end(settings)
     averaged = settings.averaged_frames if isinstance(settings, BirdnetSettings) else 1
-    return WindowNet(front_end, _body(settings, labels), sampling_rate_hz(settings), averaged)
+    hop_s = SMALL_HOP_S if isinstance(settings, SmallBirdnetSettings) else HOP_S
+    return WindowNet(front_end, _body(settings, labels), sampling_rate_hz(settings), averaged, hop_s)
 
 
 def sampling_rate_hz(settings: ModelSettings) -> int:
     """Return the sampling rate in Hz of a network's input."""
-    if isinstance(settings, BirdnetSettings):
+    if isinstance(settings, BirdnetSettings | SmallBirdnetSettings):
         return BIRDNET_RATE_HZ
     return Fbank.RATE_HZ if isinstance(settings, AstSettings) else RATE_HZ
 
@@ -63,7 +66,7 @@ def crnn_cell_edges() -> CellEdges:
 
 def load_pretrained(model: Net, settings: ModelSettings) -> None:
     """Load the published weights that a recipe names, if any; ModelError if they do not fit."""
-    path = None if isinstance(settings, StreamSettings | CrnnSettings) else settings.pretrained
+    path = None if isinstance(settings, StreamSettings | CrnnSettings | SmallBirdnetSettings) else settings.pretrained
     if path and isinstance(model, WindowNet) and isinstance(model.body, Cnn | AstNet | Yamnet):
         model.body.load_pretrained(path)
 
@@ -77,6 +80,8 @@ def _front_end(settings: WindowModelSettings) -> nn.Module:
         return YamnetMel(RATE_HZ)
     if isinstance(settings, BirdnetSettings):
         return BirdnetFrontEnd()
+    if isinstance(settings, SmallBirdnetSettings):
+        return BirdnetStem()
     features = settings.features
     if features.kind == "mean_subtracted":
         return WindowLogMel(RATE_HZ, FEATURE_HOP_SAMPLES, FEATURE_WINDOW_SAMPLES, MELS)
@@ -90,9 +95,11 @@ def _front_end(settings: WindowModelSettings) -> nn.Module:
     )
 
 
-def _body(settings: WindowModelSettings, labels: int) -> Cnn | AstNet | Crnn | Yamnet | BirdnetTransfer:
+def _body(settings: WindowModelSettings, labels: int) -> Cnn | AstNet | Crnn | Yamnet | BirdnetTransfer | SmallBirdnet:
     if isinstance(settings, BirdnetSettings):
         return BirdnetTransfer(labels, settings.dropped_blocks)
+    if isinstance(settings, SmallBirdnetSettings):
+        return SmallBirdnet(labels, settings.channels, settings.dropout)
     if isinstance(settings, AstSettings):
         return AstNet(labels, AST_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
     if isinstance(settings, CrnnSettings):

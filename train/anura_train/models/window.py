@@ -23,11 +23,13 @@ class WindowNet(nn.Module):
 
     lookahead_samples = 0
 
-    def __init__(self, front_end: nn.Module, body: nn.Module, rate_hz: int, averaged_frames: int = 1) -> None:
-        """Take an odd number of windows whose mean is a score."""
+    def __init__(
+        self, front_end: nn.Module, body: nn.Module, rate_hz: int, averaged_frames: int = 1, hop_s: int = HOP_S
+    ) -> None:
+        """Take an odd number of windows whose mean is a score, and the distance between two windows."""
         super().__init__()
         self.rate_hz = rate_hz
-        self.hop_samples, self.window_samples = HOP_S * rate_hz, WINDOW_S * rate_hz
+        self.hop_samples, self.window_samples = hop_s * rate_hz, WINDOW_S * rate_hz
         self.averaged_frames = averaged_frames
         self.front_end = front_end
         self.body = body
@@ -44,7 +46,7 @@ class WindowNet(nn.Module):
         return logits
 
     def predict(self, audio: Tensor) -> Tensor:
-        """Return calibrated logits (windows, labels) of a recording (N,): a window each second, padded at the end.
+        """Return calibrated logits (windows, labels) of a recording (N,): padded at the end.
 
         The probability of each is the mean of `averaged_frames` adjacent windows.
         """
@@ -52,7 +54,7 @@ class WindowNet(nn.Module):
 
     def window_logits(self, audio: Tensor) -> Tensor:
         """Return calibrated logits (windows, labels) of a recording (N,) before they are averaged."""
-        return self._logits(unfold_windows(audio, self.rate_hz))
+        return self._logits(unfold_windows(audio, self.rate_hz, self.hop_samples))
 
     def forward(self, audio: Tensor) -> Tensor:
         """Map audio (B, 3 s) to probabilities (B, labels)."""
@@ -63,9 +65,12 @@ class WindowNet(nn.Module):
         return logits
 
 
-def unfold_windows(audio: Tensor, rate_hz: int) -> Tensor:
-    """Return the windows (windows, 3 s) of a recording (N,): one each second, padded with zeros at the end."""
-    window, hop = WINDOW_S * rate_hz, HOP_S * rate_hz
+def unfold_windows(audio: Tensor, rate_hz: int, hop: int | None = None) -> Tensor:
+    """Return the windows (windows, 3 s) of a recording (N,), padded with zeros at the end.
+
+    `hop` is the number of samples between their starts; by default that of one second.
+    """
+    window, hop = WINDOW_S * rate_hz, hop or HOP_S * rate_hz
     missing = max(window - len(audio), -(len(audio) - window) % hop)
     return nn.functional.pad(audio, (0, missing)).unfold(0, window, hop)
 

@@ -1,7 +1,7 @@
 """The small model's network: the first layers of BirdNET, with few blocks and few channels in them.
 
-It has the front end, the first two convolutions and some of the first twelve blocks of BirdNET. In a block, some of the
-expanded channels are kept, and the projection is fitted again, so that the block's output changes least (He, Zhang and
+The front end, the first two convolutions and the first block stay as they are. Of some later blocks a part of the
+expanded channels is kept, and the projection is fitted again, so that the block's output changes least (He, Zhang and
 Sun 2017). A linear layer reads the mean and the standard deviation over time of each channel in each band.
 """
 
@@ -11,8 +11,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from anura_train.models.birdnet.frontend import MELS
+from anura_train.models.birdnet.frontend import MELS, BirdnetFrontEnd
 from anura_train.models.birdnet.network import BLOCKS, STEM_CHANNELS, Block, stem
+
+SMALL_HOP_S = 3
+"""Windows of the small model do not overlap: this is a third of the multiply-adds of a window each second."""
 
 RIDGE = 1e-3
 """Ridge penalty of a projection, relative to the mean square of its inputs."""
@@ -20,15 +23,32 @@ RIDGE = 1e-3
 MIN_VARIANCE = 1e-6
 """Added to a variance, whose root has no finite gradient at 0."""
 
-STEM_STRIDE = 2
-"""Bands of the features for each band after the first convolutions."""
+STEM_BANDS = MELS // 4
+"""Bands after the first convolutions and the first block."""
 
 IMAGES_PER_STEP = 16
 """Images computed at once, so that the expanded channels fit into memory."""
 
 
+class BirdnetStem(nn.Module):
+    """The layers that are not trained: BirdNET's spectrograms, its first two convolutions and its first block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front_end = BirdnetFrontEnd()
+        self.first = nn.Conv2d(2, STEM_CHANNELS, (4, 8), stride=2)
+        self.merge = nn.Conv2d(2 * STEM_CHANNELS, STEM_CHANNELS, 1)
+        self.block = Block(BLOCKS[0])
+        self.requires_grad_(requires_grad=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Map audio (B, 3 s) to images (B, 36, STEM_BANDS, 64)."""
+        image: Tensor = self.block(stem(self.first, self.merge, self.front_end(audio)))
+        return image
+
+
 class SmallBirdnet(nn.Module):
-    """The network between BirdNET's features and the logits of the labels."""
+    """The network between these images and the logits of the labels."""
 
     mean: Tensor
     deviation: Tensor
@@ -37,10 +57,8 @@ class SmallBirdnet(nn.Module):
         """Build the network; `channels` has the number of expanded channels of each block that is kept."""
         super().__init__()
         shapes = [replace(BLOCKS[block], expanded=kept) for block, kept in sorted(channels.items())]
-        self.first = nn.Conv2d(2, STEM_CHANNELS, (4, 8), stride=2)
-        self.merge = nn.Conv2d(2 * STEM_CHANNELS, STEM_CHANNELS, 1)
         self.blocks = nn.Sequential(*[Block(shape) for shape in shapes])
-        bands = MELS // STEM_STRIDE
+        bands = STEM_BANDS
         for shape in shapes:
             bands //= shape.stride
         statistics = 2 * bands * shapes[-1].channels_out
@@ -49,21 +67,18 @@ class SmallBirdnet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(statistics, labels)
 
-    def statistics(self, image: Tensor) -> Tensor:
-        """Return the means and standard deviations over time, (B, statistics), of an image (B, C, M, T)."""
-        means = image.mean(3)
-        variances = (image - means.unsqueeze(3)).square().mean(3)
+    def statistics(self, images: Tensor) -> Tensor:
+        """Return the means and standard deviations over time, (B, statistics), of images (B, C, M, T)."""
+        output = self.blocks(images)
+        means = output.mean(3)
+        variances = (output - means.unsqueeze(3)).square().mean(3)
         return torch.cat([means.flatten(1), (variances + MIN_VARIANCE).sqrt().flatten(1)], 1)
 
-    def read(self, statistics: Tensor) -> Tensor:
-        """Return logits (B, labels) of statistics."""
-        logits: Tensor = self.head(self.dropout((statistics - self.mean) / self.deviation))
-        return logits
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (B, 1, labels) of features (B, 2, MELS, FRAMES)."""
-        image = self.blocks(stem(self.first, self.merge, features))
-        return self.read(self.statistics(image)).unsqueeze(1)
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, 1, labels) of images (B, C, M, T)."""
+        standardised = (self.statistics(images) - self.mean) / self.deviation
+        logits: Tensor = self.head(self.dropout(standardised))
+        return logits.unsqueeze(1)
 
 
 @torch.no_grad()
@@ -80,7 +95,7 @@ def narrow(block: Block, expanded: int, images: Tensor) -> Block:
     _copy_channels(block, narrowed, kept)
     inputs = _expanded(narrowed, images).transpose(0, 1).flatten(1).double()  # (kept, pixels)
     outputs = block.project(whole).transpose(0, 1).flatten(1).double()  # (C', pixels)
-    weights, bias = _ridge(inputs, outputs)
+    weights, bias = fit_ridge(inputs, outputs, RIDGE)
     narrowed.project.weight.copy_(weights[:, :, None, None])
     narrowed.project.bias.copy_(bias)  # type: ignore[union-attr]  # the convolution has a bias
     return narrowed
@@ -103,11 +118,11 @@ def _copy_channels(source: Block, target: Block, kept: Tensor) -> None:
             weights.copy_(given)
 
 
-def _ridge(inputs: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Fit outputs (O, n) = weights (O, I) @ inputs (I, n) + bias (O,)."""
+def fit_ridge(inputs: Tensor, outputs: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
+    """Fit outputs (O, n) = weights (O, I) @ inputs (I, n) + bias (O,); `penalty` is relative to the mean variance."""
     means, targets = inputs.mean(1, keepdim=True), outputs.mean(1, keepdim=True)
     centred = inputs - means
     moments = centred @ centred.T
-    moments.diagonal().add_(RIDGE * moments.diagonal().mean())
+    moments.diagonal().add_(penalty * moments.diagonal().mean())
     weights = torch.linalg.solve(moments, centred @ (outputs - targets).T).T
     return weights.float(), (targets - weights @ means).squeeze(1).float()
