@@ -219,6 +219,9 @@ class Recipe(BaseRecipe):
     """Length of a training example."""
     sequence_length: int = Field(default=1, ge=1)
     """Number of consecutive examples in one stream, so that a recurrent network learns to reset its state."""
+    stored_examples: int | None = Field(default=None, ge=100)
+    """Make this many mixed examples once, store a teacher's scores and the features of a small network, and draw from
+    them. Otherwise each step makes new examples."""
     batch_size: int = Field(ge=2)
     """Number of examples per step. Larger batches need more memory."""
     steps: int | None = Field(default=None, ge=1)
@@ -255,6 +258,10 @@ class Recipe(BaseRecipe):
             raise ValueError("a recipe has either `augment` or `windows`")
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("a recipe has either `steps` or `epochs`")
+        if bool(self.stored_examples) != (self.model.kind == "small_birdnet"):
+            raise ValueError("`stored_examples` belongs to a model of the kind small_birdnet, which needs it")
+        if self.stored_examples and not (self.augment and self.distillation):
+            raise ValueError("`stored_examples` needs `augment` and `distillation`")
         if self.augment and (self.epochs or self.early_stopping):
             raise ValueError("mixed examples have no epochs; use `steps`, without `early_stopping`")
         if self.model.kind != "stream" and self.example_s != WINDOW_S:

@@ -19,7 +19,7 @@ from anura_train.recipe import Recipe, WindowSettings
 
 
 def test_lazy_and_preloaded_audio_give_equal_examples(corpus: Corpus, recipe: Recipe) -> None:
-    lazy = open_source_audio(corpus, corpus.labels())
+    lazy = open_source_audio(corpus, corpus.labels(), RATE_HZ)
     calls = tuple(load_audio(each, RATE_HZ) for each in corpus.frogs)
     held = replace(lazy, calls=calls, backgrounds=tuple(load_audio(each, RATE_HZ) for each in corpus.backgrounds))
     tight = replace(lazy, calls=CachedAudio(AudioCache(RATE_HZ, free_samples=0), corpus.frogs))

@@ -14,7 +14,7 @@ from anura_train.data import Corpus
 from anura_train.data.box_grid import BoxGrid
 from anura_train.data.folds import split_share
 from anura_train.models import crnn_cell_edges, sampling_rate_hz
-from anura_train.models.settings import RATE_HZ, CrnnSettings
+from anura_train.models.settings import CrnnSettings
 from anura_train.recipe import EarlyStoppingSettings, Recipe, WindowSettings
 
 
@@ -35,7 +35,7 @@ def prepare_training_data(recipe: Recipe, corpus: Corpus, labels: tuple[str, ...
     ConfigError when no recording is left.
     """
     if recipe.augment:
-        sources = open_source_audio(corpus, labels)
+        sources = open_source_audio(corpus, labels, sampling_rate_hz(recipe.model))
         mixer = Mixer(sources, recipe.augment, recipe.example_s, np.random.default_rng(recipe.seed))
         return TrainingData(labels, mixer)
     return _windowed_training_data(recipe, recipe.windows or WindowSettings(), corpus, labels)
@@ -58,15 +58,15 @@ def _windowed_training_data(
     )
 
 
-def open_source_audio(corpus: Corpus, labels: tuple[str, ...]) -> SourceAudio:
-    """Return the audio of a corpus for a Mixer. It is decoded when an example needs it."""
-    cache = AudioCache(RATE_HZ)
+def open_source_audio(corpus: Corpus, labels: tuple[str, ...], rate_hz: int) -> SourceAudio:
+    """Return the audio of a corpus at a sampling rate for a Mixer. It is decoded when an example needs it."""
+    cache = AudioCache(rate_hz)
     return SourceAudio(
         calls=CachedAudio(cache, corpus.frogs),
         codes=tuple(recording.codes for recording in corpus.frogs),
         backgrounds=CachedAudio(cache, corpus.backgrounds),
         labels=labels,
-        rate_hz=RATE_HZ,
+        rate_hz=rate_hz,
     )
 
 

@@ -16,12 +16,16 @@ class Batch:
     """The examples of one step."""
 
     waveforms: FloatArray
-    """Shape (B, samples), full scale is -1.0 to 1.0."""
+    """Shape (B, samples), full scale is -1.0 to 1.0. Without samples where there are features."""
     targets: FloatArray
     """Shape (B, labels): 1 for a species in the example, 0 for any other, values between them after mixup."""
     cells: FloatArray | None = None
     """Shape (B, cells, labels): targets of the cells in time and frequency, for networks with a grid. NaN for an
     example whose calls have no boxes."""
+    features: FloatArray | None = None
+    """Features of stored examples, (B, ...), before any mask."""
+    teacher_logits: FloatArray | None = None
+    """A teacher's logits of stored examples, (B, labels)."""
     call_mask: FloatArray | None = None
     """Shape (B, slots), equally long time slots: 1 where a frog may call, 0 where no call was placed. None if this
     is not known."""

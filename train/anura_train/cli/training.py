@@ -30,6 +30,7 @@ from anura_train.heads.embeddings import EmbeddingStore
 from anura_train.heads.fit import fit_head
 from anura_train.recipe import Recipe, read_recipe
 from anura_train.training.processes import Accelerator, ComputeSettings, Precision, TrainingTask, train_all
+from anura_train.training.storing import make_parts
 
 R = TypeVar("R", Recipe, HeadRecipe)
 
@@ -96,7 +97,10 @@ def distill_command(
     --data ../data --out build/train/student_distilled
     """
     settings = ComputeSettings(accelerator, devices, precision, tensorboard, workers)
-    _train(read_recipe(recipe, variant), data, out, fold, settings, jobs, tuple(teacher))
+    chosen = read_recipe(recipe, variant)
+    if chosen.stored_examples:
+        make_parts(chosen, data, out, teacher[0], jobs)
+    _train(chosen, data, out, fold, settings, jobs, tuple(teacher))
 
 
 def _train(

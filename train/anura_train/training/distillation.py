@@ -38,16 +38,8 @@ class Teachers:
 
         Where `call_mask` (B, moments) is 0, no frog is in the mixture: the target is 0 for any teacher scores.
         """
-        example_logits, second_logits = self.predict(audio, rate_hz)
         call_mask = logits.new_ones(len(logits), self.seconds) if call_mask is None else call_mask
-        target = torch.sigmoid(example_logits) * call_mask.amax(1, keepdim=True)
-        loss = F.binary_cross_entropy_with_logits(topk_pooling(logits), target)
-        if second_logits is not None:
-            target = torch.sigmoid(second_logits) * F.adaptive_max_pool1d(call_mask, self.seconds).unsqueeze(2)
-            seconds = logits_per_second(logits, self.seconds)
-            loss = (loss + F.binary_cross_entropy_with_logits(seconds, target)) / 2
-        silent = 1 - F.adaptive_max_pool1d(call_mask, logits.shape[1]).unsqueeze(2)  # (B, frames, 1)
-        return loss + SILENT_FRAME_WEIGHT * (silent * F.softplus(logits)).mean()
+        return teacher_loss(logits, *self.predict(audio, rate_hz), call_mask)
 
     def predict(self, audio: Tensor, rate_hz: int) -> tuple[Tensor, Tensor | None]:
         """Return the teachers' mean logits of examples (B, N): whole (B, labels), and by second (B, S, labels).
@@ -72,6 +64,21 @@ class Teachers:
         whole = torch.stack([topk_pooling(each) for each in frames]).mean(0).unsqueeze(1)
         timed = [logits_per_second(each, self.seconds) for each in frames if each.shape[1] >= self.seconds]
         return torch.cat([whole, torch.stack(timed).mean(0)], 1) if timed else whole
+
+
+def teacher_loss(logits: Tensor, example_logits: Tensor, second_logits: Tensor | None, call_mask: Tensor) -> Tensor:
+    """Compare logits of a student, (B, frames, labels), with a teacher's: whole (B, labels), by second (B, S, labels).
+
+    `call_mask` has the shape (B, moments).
+    """
+    target = torch.sigmoid(example_logits) * call_mask.amax(1, keepdim=True)
+    loss = F.binary_cross_entropy_with_logits(topk_pooling(logits), target)
+    if second_logits is not None:
+        count = second_logits.shape[1]
+        target = torch.sigmoid(second_logits) * F.adaptive_max_pool1d(call_mask, count).unsqueeze(2)
+        loss = (loss + F.binary_cross_entropy_with_logits(logits_per_second(logits, count), target)) / 2
+    silent = 1 - F.adaptive_max_pool1d(call_mask, logits.shape[1]).unsqueeze(2)  # (B, frames, 1)
+    return loss + SILENT_FRAME_WEIGHT * (silent * F.softplus(logits)).mean()
 
 
 def logits_per_second(logits: Tensor, seconds: int) -> Tensor:

@@ -1,7 +1,8 @@
 """The trainings of a recipe: one for each fold, which scores that fold, and the final one on all data."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from lightning_fabric import Fabric
 
 from anura_edge.audio import FloatArray
 from anura_edge.demo.card import CLIPS
-from anura_train.batches.build import prepare_training_data
+from anura_train.batches.build import TrainingData, prepare_training_data
 from anura_train.checkpoints.final import (
     GOLDEN,
     HELD_OUT_LOGITS,
@@ -30,9 +31,14 @@ from anura_train.recipe import BaseRecipe, Recipe
 from anura_train.training.distillation import Teachers
 from anura_train.training.logs import CpuTimeLog, CsvLog, StepLog, TensorBoardLog
 from anura_train.training.loop import OnStep, Step, fit
+from anura_train.training.narrowing import cut_out
+from anura_train.training.storing import read_stored_examples
 from anura_train.training.teachers import load_teachers
 
 GOLDEN_S = 3
+
+Prepared = tuple[TrainingData, Callable[[Net], None] | None]
+"""The examples of a training, and what sets the first weights."""
 
 DEMO_FROG = Recording(
     path=CLIPS / "PSECRU_g008.ogg",
@@ -67,7 +73,8 @@ def fit_fold(
     folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     training_corpus = training_part(corpus, folds, fold)
     taught_by = load_teachers(teachers, recipe, corpus, training_corpus, fold)
-    model = _fit(recipe, training_corpus, corpus.labels(), f"fold-{fold}", context, on_step, taught_by)
+    prepared = _prepare(recipe, corpus, training_corpus, fold, context.out, taught_by)
+    model = _fit(recipe, training_corpus, prepared, f"fold-{fold}", context, on_step, taught_by)
     tested = [clip for clip in corpus.frogs + corpus.backgrounds if folds[clip.name] == fold]
     if context.fabric.is_global_zero:
         save_logits(context.out / f"fold-{fold}.npz", predict_all(model, tested))
@@ -79,12 +86,14 @@ def fit_final(
     """Train on all data, and write the checkpoint, the golden clip and the scores of all other recordings."""
     golden = choose_golden_clip(recipe, corpus)
     taught_by = load_teachers(teachers, recipe, corpus, corpus, None)
-    model = _fit(recipe, corpus, corpus.labels(), "final", context, on_step, taught_by)
+    prepared = _prepare(recipe, corpus, corpus, None, context.out, taught_by)
+    model = _fit(recipe, corpus, prepared, "final", context, on_step, taught_by)
     if context.fabric.is_global_zero:
         clip = load_audio(golden, model.rate_hz)[: GOLDEN_S * model.rate_hz]
         soundfile.write(context.out / GOLDEN, clip, model.rate_hz, subtype="PCM_16")
-        titles = [load_checkpoint(each).provenance.recipe.title for each in teachers]
-        save_checkpoint(context.out, Checkpoint(model, make_provenance(recipe, corpus, golden, titles)))
+        taught = [load_checkpoint(each).provenance for each in teachers]
+        titles, frozen = [each.recipe.title for each in taught], " ".join(each.frozen for each in taught if each.frozen)
+        save_checkpoint(context.out, Checkpoint(model, make_provenance(recipe, corpus, golden, titles, frozen)))
         save_logits(context.out / HELD_OUT_LOGITS, predict_all(model, corpus.held_out))
         save_logits(context.out / TEST_LOGITS, predict_all(model, corpus.test))
 
@@ -92,7 +101,7 @@ def fit_final(
 def _fit(
     recipe: Recipe,
     training_corpus: Corpus,
-    labels: tuple[str, ...],
+    prepared: Prepared,
     name: str,
     context: RunContext,
     on_step: OnStep,
@@ -112,8 +121,18 @@ def _fit(
 
     identity = fingerprint(recipe, training_corpus, teachers.digest if teachers else None)
     checkpoint = CheckpointFile(context.out / "state" / f"{name}.pt", identity, context.checkpoint_steps)
-    data = prepare_training_data(recipe, training_corpus, labels)
-    return fit(recipe, data, write, checkpoint, context.fabric, context.workers, teachers)
+    data, initialise = prepared
+    return fit(recipe, data, write, checkpoint, context.fabric, context.workers, teachers, initialise)
+
+
+def _prepare(
+    recipe: Recipe, corpus: Corpus, training_corpus: Corpus, fold: int | None, out: Path, teachers: Teachers | None
+) -> Prepared:
+    """Return the examples, and what sets the first weights; None where they are random or pretrained."""
+    if not recipe.stored_examples or not teachers:
+        return prepare_training_data(recipe, training_corpus, corpus.labels()), None
+    examples = read_stored_examples(recipe, corpus, fold, out, teachers.networks[0])
+    return TrainingData(corpus.labels(), examples), partial(cut_out, teacher=teachers.networks[0], examples=examples)
 
 
 @torch.no_grad()

@@ -17,8 +17,8 @@ from anura_train.checkpoints.resume import CheckpointFile, TrainState
 from anura_train.evaluation.metrics import micro_f1
 from anura_train.models import Net, build_network, load_pretrained
 from anura_train.recipe import Recipe
-from anura_train.training.distillation import Teachers
-from anura_train.training.features import masked_features
+from anura_train.training.distillation import Teachers, teacher_loss
+from anura_train.training.features import mask_features, masked_features
 from anura_train.training.losses import make_loss
 from anura_train.training.optimizer import make_optimizer, make_schedule
 from anura_train.training.qat import enable_qat
@@ -54,11 +54,12 @@ def fit(
     fabric: Fabric | None = None,
     workers: int = 0,
     teachers: Teachers | None = None,
+    initialise: Callable[[Net], None] | None = None,
 ) -> Net:
     """Train a network. The same recipe, data and teachers on the same machine give the same weights.
 
     With a checkpoint, a training that was killed resumes where it was last saved and ends with the same weights.
-    `workers` threads make examples ahead; the examples are the same as without.
+    `workers` threads make examples ahead; the examples are the same as without. `initialise` sets the first weights.
     Raises ConfigError for a recipe that does not fit the data, ModelError for pretrained weights that do not fit the
     recipe.
     """
@@ -70,6 +71,8 @@ def fit(
     torch.manual_seed(recipe.seed)
     model = build_network(recipe.model, len(data.labels)).train()
     load_pretrained(model, recipe.model)
+    if initialise:
+        initialise(model)
     fabric.to_device(model)
     epoch_steps = math.ceil(data.examples.epoch_size / recipe.batch_size)
     steps = recipe.steps or (recipe.epochs or 0) * epoch_steps
@@ -101,15 +104,25 @@ def fit(
             None if each is None else fabric.to_device(torch.from_numpy(each[share]))
             for each in (batch.cells, batch.call_mask)
         )
+        stored_features, stored_logits = (
+            None if each is None else fabric.to_device(torch.from_numpy(each[share]))
+            for each in (batch.features, batch.teacher_logits)
+        )
         with torch.no_grad():
-            features = masked_features(model, waveform, recipe)  # (B / L, L T, M)
+            if stored_features is None:
+                features = masked_features(model, waveform, recipe)  # (B / L, L T, M)
+            else:
+                features = mask_features(stored_features, recipe.augment)
         with fabric.autocast():
             logits = learner.frame_logits(features)  # (B / L, L frames, labels)
         logits = logits.reshape(len(waveform), -1, logits.shape[2]).float()  # (B, frames, labels)
         loss = loss_of(logits, target, cells)
         if teachers and recipe.distillation:
-            teacher_loss = teachers.loss(logits, waveform, model.rate_hz, call_mask)
-            loss = recipe.distillation.label_weight * loss + (1 - recipe.distillation.label_weight) * teacher_loss
+            if stored_logits is None or call_mask is None:
+                taught = teachers.loss(logits, waveform, model.rate_hz, call_mask)
+            else:
+                taught = teacher_loss(logits, stored_logits, None, call_mask)
+            loss = recipe.distillation.label_weight * loss + (1 - recipe.distillation.label_weight) * taught
         optimizer.zero_grad()
         fabric.backward(loss)
         if recipe.clip_norm:

@@ -99,6 +99,7 @@ class BirdnetBody(nn.Module):
         self.first = nn.Conv2d(2, STEM_CHANNELS, (4, 8), stride=2)
         self.merge = nn.Conv2d(2 * STEM_CHANNELS, STEM_CHANNELS, 1)
         self.blocks = nn.Sequential(*[Block(shape) for shape in BLOCKS])
+        self.block_numbers = tuple(range(len(BLOCKS)))
         channels = STAGES[-1][2]
         self.register_buffer("post_scale", torch.ones(channels, 1, 1))
         self.register_buffer("post_offset", torch.zeros(channels, 1, 1))
@@ -136,7 +137,8 @@ def drop_blocks(body: BirdnetBody, dropped: Collection[int]) -> None:
         raise ModelError(
             f"block {min(other)} of BirdNET cannot be dropped; choose from {', '.join(map(str, sorted(residual)))}"
         )
-    body.blocks = nn.Sequential(*[block for number, block in enumerate(body.blocks) if number not in dropped])
+    body.block_numbers = tuple(number for number in body.block_numbers if number not in dropped)
+    body.blocks = nn.Sequential(*[body.blocks[number] for number in body.block_numbers])
 
 
 def stem(first: nn.Conv2d, merge: nn.Conv2d, features: Tensor) -> Tensor:

@@ -40,11 +40,16 @@ class BirdnetStem(nn.Module):
         self.merge = nn.Conv2d(2 * STEM_CHANNELS, STEM_CHANNELS, 1)
         self.block = Block(BLOCKS[0])
         self.requires_grad_(requires_grad=False)
+        _use_channels_last(self)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Map audio (B, 3 s) to images (B, 36, STEM_BANDS, 64)."""
-        image: Tensor = self.block(stem(self.first, self.merge, self.front_end(audio)))
-        return image
+        return self.images(self.front_end(audio))
+
+    def images(self, spectrograms: Tensor) -> Tensor:
+        """Map the output of the front end, (B, 2, MELS, FRAMES), to images."""
+        images: Tensor = self.block(stem(self.first, self.merge, spectrograms))
+        return images
 
 
 class SmallBirdnet(nn.Module):
@@ -56,7 +61,8 @@ class SmallBirdnet(nn.Module):
     def __init__(self, labels: int, channels: Mapping[int, int], dropout: float = 0.0) -> None:
         """Build the network; `channels` has the number of expanded channels of each block that is kept."""
         super().__init__()
-        shapes = [replace(BLOCKS[block], expanded=kept) for block, kept in sorted(channels.items())]
+        self.block_numbers = tuple(sorted(channels))
+        shapes = [replace(BLOCKS[number], expanded=channels[number]) for number in self.block_numbers]
         self.blocks = nn.Sequential(*[Block(shape) for shape in shapes])
         bands = STEM_BANDS
         for shape in shapes:
@@ -66,6 +72,7 @@ class SmallBirdnet(nn.Module):
         self.register_buffer("deviation", torch.ones(statistics))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(statistics, labels)
+        _use_channels_last(self)
 
     def statistics(self, images: Tensor) -> Tensor:
         """Return the means and standard deviations over time, (B, statistics), of images (B, C, M, T)."""
@@ -99,6 +106,11 @@ def narrow(block: Block, expanded: int, images: Tensor) -> Block:
     narrowed.project.weight.copy_(weights[:, :, None, None])
     narrowed.project.bias.copy_(bias)  # type: ignore[union-attr]  # the convolution has a bias
     return narrowed
+
+
+def _use_channels_last(module: nn.Module) -> None:
+    """Store the kernels so that depthwise convolutions are twice as fast on a CPU."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _expanded(block: Block, images: Tensor) -> Tensor:

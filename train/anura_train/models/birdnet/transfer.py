@@ -67,9 +67,12 @@ class BirdnetTransfer(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, 1, labels) of features (B, 2, MELS, FRAMES)."""
-        embeddings = self.body.embeddings(features)
+        return self.logits(self.body.embeddings(features)).unsqueeze(1)
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """Return logits (B, labels) of embeddings (B, EMBEDDING)."""
         terms = make_terms(self.scores(embeddings), self.priors(embeddings), self.known)
-        return (terms @ self.term_weights + self.term_offset).unsqueeze(1)
+        return terms @ self.term_weights + self.term_offset
 
 
 def make_terms(scores: Tensor, priors: Tensor, known: Tensor) -> Tensor:
