@@ -42,7 +42,9 @@ def test_the_weights_depend_on_the_seed_only(corpus: Corpus, short: Recipe) -> N
 
 def test_examples_have_the_length_and_level_of_the_recipe(corpus: Corpus, recipe: Recipe) -> None:
     labels = corpus.labels()
-    mixer = Mixer(open_source_audio(corpus, labels, RATE_HZ), recipe.augment, recipe.example_s, np.random.default_rng(0))
+    mixer = Mixer(
+        open_source_audio(corpus, labels, RATE_HZ), recipe.augment, recipe.example_s, np.random.default_rng(0)
+    )
     batch = mixer.batch(1, 200)
     waveforms, targets = batch.waveforms, batch.targets
     assert waveforms.shape == (200, round(recipe.example_s * RATE_HZ))
