@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from anura_train.head_recipe import read_any_recipe
 from anura_train.models import build_network
 from anura_train.models.settings import ModelSettings, StreamSettings
-from anura_train.models.window import HOP_S, WINDOW_S
-from anura_train.recipe import read_recipe, variant_names
+from anura_train.models.window import WINDOW_S
+from anura_train.recipe import variant_names
 
 LABEL_COUNT = 42
 """Number of AnuraSet's species."""
@@ -26,7 +26,7 @@ class ModelCost:
 
     parameters: int
     mmac_per_s: float
-    """Million multiply-adds for one second of audio: one window each second, or the stream's steps; with front end."""
+    """Million multiply-adds for one second of audio: its windows, or the stream's steps; with front end."""
     input_s: float
     """Length of an input: a window, or a step of a stream."""
     rate_hz: int
@@ -38,7 +38,7 @@ def model_costs(paths: Sequence[Path]) -> dict[str, ModelCost]:
     for path in paths:
         measured: list[ModelSettings] = []
         for variant in ((), *((name,) for name in variant_names(path))):
-            recipe = read_recipe(path, variant)
+            recipe = read_any_recipe(path, variant)
             if recipe.model not in measured:
                 measured.append(recipe.model)
                 costs[" ".join([path.stem, *variant])] = measure_cost(recipe.model)
@@ -55,7 +55,6 @@ def cost_table(costs: Mapping[str, ModelCost]) -> str:
     return "\n".join(lines)
 
 
-@cache
 def measure_cost(settings: ModelSettings) -> ModelCost:
     """Count the parameters and multiply-adds of a network with torch's own counter.
 
@@ -67,11 +66,12 @@ def measure_cost(settings: ModelSettings) -> ModelCost:
     audio_s = STREAM_S if streams else WINDOW_S
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         features = model.features(torch.zeros(1, audio_s * model.rate_hz))
-        model.frame_logits(features.to(next(model.parameters()).device))
+        *_, last = model.parameters()
+        model.frame_logits(features.to(last.device))
     return ModelCost(
         parameters=sum(weight.numel() for weight in model.parameters()),
-        # A window is scored each second, for any length of the window.
-        mmac_per_s=counter.get_total_flops() / 2e6 / (STREAM_S if streams else HOP_S),
+        # Most window models score overlapping windows, one each second.
+        mmac_per_s=counter.get_total_flops() / 2e6 / (STREAM_S if streams else model.hop_samples / model.rate_hz),
         input_s=round(model.window_samples / model.rate_hz, 3),
         rate_hz=model.rate_hz,
     )
