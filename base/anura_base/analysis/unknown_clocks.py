@@ -1,4 +1,4 @@
-"""Recordings whose clock source is `unknown`, and the last corrections of such clocks."""
+"""Recordings whose clock source is `unknown`, and the last corrections by people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ from anura_base.analysis.clock_corrections import clock_corrections
 from anura_base.analysis.effort import DURATION_S, S_PER_HOUR
 from anura_base.db.schema import effort, events, unknown_clock
 from anura_edge.events import EffortState
+
+MAX_RECORDINGS = 500
+"""Recordings that a page shows."""
 
 
 @dataclass(frozen=True, slots=True)

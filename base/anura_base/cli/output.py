@@ -1,7 +1,7 @@
 """Tables on the terminal, or JSON."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,11 @@ from sqlalchemy import Row
 
 def print_rows(rows: Iterable[Row[*tuple[Any, ...]]], columns: tuple[str, ...], as_json: bool) -> None:
     """Print rows of the database."""
-    records = [dict(row._mapping) for row in rows]
+    print_records([dict(row._mapping) for row in rows], columns, as_json)
+
+
+def print_records(records: Sequence[Mapping[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+    """Print values by column."""
     if as_json:
         typer.echo(json.dumps(records, default=lambda moment: moment.isoformat()))
         return

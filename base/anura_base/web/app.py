@@ -20,6 +20,7 @@ from anura_base.web.auth.middleware import AuthMiddleware
 from anura_base.web.limits.bodies import BodyLimits
 from anura_base.web.pages import alerts as alerts_page
 from anura_base.web.pages import anomalies, explore, network, night, recent, review, species, users
+from anura_base.web.pages import clocks as clocks_page
 from anura_base.web.problems import add_problem_handlers
 from anura_base.web.responses import ResponseRules
 from anura_base.web.state import BrokerStatus, IngestStatus
@@ -43,7 +44,7 @@ ROUTERS = (
     login.router, invitation.router, health.router,
     rows.router, clips.router, alerts_api.router, exports.router, metrics.router,
     recent.router, network.router, species.router, night.router, anomalies.router, review.router, explore.router,
-    alerts_page.router, users.router,
+    alerts_page.router, clocks_page.router, users.router,
 )  # fmt: skip
 
 NO_ALERTS = AlertSettings()

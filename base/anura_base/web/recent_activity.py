@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from anura_base.analysis.effort import DURATION_S, S_PER_HOUR
 from anura_base.analysis.network_status import RECENT
-from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, is_counted
+from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, VERDICT_COLUMNS, is_counted
 from anura_base.clips.view import ClipView, SpectrogramLayout, latest_clips, spectrogram_layout
 from anura_base.config.settings import Site
 from anura_base.db.queries import missing_row_counts
@@ -46,9 +46,10 @@ def read_recent_activity(connection: Connection, sites: Mapping[str, Site]) -> R
     recent = [events.c.site.in_(sites), events.c.start_utc.between(since, until)]
     counts = select(func.count(), func.count(COUNTED_SPECIES.distinct())).select_from(JUDGED_EVENTS)
     calls, species = connection.execute(counts.where(*recent, is_counted())).one()
+    latest = select(events, *VERDICT_COLUMNS).select_from(JUDGED_EVENTS)
     states = connection.scalars(select(devices.c.state)).all()
     return RecentActivity(
-        latest=connection.execute(select(events).order_by(events.c.arrival.desc()).limit(LATEST_CALLS)).all(),
+        latest=connection.execute(latest.order_by(events.c.arrival.desc()).limit(LATEST_CALLS)).all(),
         calls=calls,
         species=species,
         analysed_h=_analysed_h(connection, sites, since, until),

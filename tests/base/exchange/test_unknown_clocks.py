@@ -9,7 +9,7 @@ import pytest
 from exported import store, table, whole_file
 from sqlalchemy import Engine
 
-from anura_base.analysis.clock_corrections import set_offset
+from anura_base.analysis.set_clock import set_offset
 from anura_edge.audio import ClockSource
 
 

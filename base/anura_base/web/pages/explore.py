@@ -25,6 +25,7 @@ from anura_base.web.auth.visitor import NEEDS_VIEWER, Reviewer, Viewer, csrf_tok
 from anura_base.web.layout import page
 from anura_base.web.state import Database, from_state
 from anura_base.web.templating import root_of
+from anura_edge.audio import ClockSource
 from anura_edge.errors import AnuraError
 from anura_edge.explore.page import content, head
 from anura_edge.explore.upload import MAX_BYTES, Upload, status_of
@@ -45,7 +46,7 @@ MAX_CLIPS = 200
 """Number of clips in the list. Older clips are reached from their calls."""
 
 _CLIPS = (
-    select(clips, events.c.scientific_name, events.c.label, events.c.start_utc)
+    select(clips, events.c.scientific_name, events.c.label, events.c.start_utc, events.c.clock_source)
     .join(events, events.c.id == clips.c.event_id)
     .where(clips.c.state == ClipState.HERE)
 )
@@ -144,7 +145,8 @@ def _read_clip(engine: Engine, event_id: UUID) -> tuple[str, bytes]:
 
 
 def _clip_name(row: Row[Any]) -> str:
-    return f"{row.start_utc:%Y-%m-%d %H:%M:%S} UTC, {row.site}/{row.device}: {row.scientific_name or row.label}"
+    clock = "UTC" if row.clock_source != ClockSource.UNKNOWN else "by an unknown clock"
+    return f"{row.start_utc:%Y-%m-%d %H:%M:%S} {clock}, {row.site}/{row.device}: {row.scientific_name or row.label}"
 
 
 async def _receive(request: Request, upload: Upload) -> None:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 
 from anura_base.analysis.night_timeline import INDEX_S, NightTimeline, read_timeline
 from anura_base.analysis.nights import Night, night
+from anura_base.analysis.unknown_clocks import MAX_RECORDINGS, unknown_clocks
 from anura_base.config.settings import Site
 from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
@@ -43,11 +44,13 @@ def night_page(
         day = requested or latest_night_of_site(connection, name, sites[name]) or latest_night(connection, sites)
         found = _night(sites[name], day)
         timeline = read_timeline(connection, name, found, confirmed=confirmed)
+        without_time = len(unknown_clocks(connection, MAX_RECORDINGS, name))
     values = {
         "name": name,
         "site": sites[name],
         "night": found,
         "confirmed": confirmed,
+        "without_time": without_time,
         "axis": TimeAxis(timeline.begin, timeline.end, sites[name].zone),
         "index_s": INDEX_S,
         "state_hours": _state_hours(timeline),
