@@ -3,6 +3,7 @@
 # make check   format, lint, types, layers of imports
 # make bench   speed and memory, as tables
 # make faults  thousands of kills and power cuts, counted
+# make fuzz    damaged headers and metadata, found by coverage: FUZZ_S=600 for each target
 # make results train every recipe briefly, evaluate all in the same way, write docs/explanation/results.md: DATA as for models
 # make models  train and export the models: make models DATA=../shared/data
 
@@ -13,7 +14,7 @@ DEMO := .venv-demo
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench faults models results clean
+.PHONY: demo test check bench faults fuzz models results clean
 
 demo: $(DEMO)/.ready
 	@deploy/system-packages demo
@@ -36,6 +37,14 @@ bench: $(VENV)/.ready
 faults: $(VENV)/.ready
 	@deploy/system-packages test
 	$(BIN)/python bench/faults --kills 1000 --power-cuts 1000 --broker-kills 100 --base-kills 100 --partition 100000 --links 10000
+
+FUZZ_S ?= 600
+# The corpus grows in build/fuzz; what libFuzzer finds is stored there.
+fuzz: $(VENV)/.ready
+	$(BIN)/python $(PIP) --editable '.[fuzz]'
+	@mkdir -p build/fuzz
+	cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/riff.py metadata -max_total_time=$(FUZZ_S) -timeout=10
+	cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/audio_files.py audio -max_total_time=$(FUZZ_S) -timeout=10 -max_len=20000
 
 # From recordings to bundles. The student goes into the device's package. On the CPU even where there is a GPU, whose
 # sums are others.

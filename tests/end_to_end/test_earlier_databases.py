@@ -11,14 +11,20 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import UUID
 
 import pytest
 from support import eventually
+from waves import chunk
 
+from anura_edge.app.device import DeviceRuntime
+from anura_edge.config.analysis import AudioSettings
+from anura_edge.config.device import Config
 from anura_edge.demo.card import UTC_OFFSET, write_card
 from anura_edge.events import EffortState
+from anura_edge.sources.files.scan import scan
 from anura_edge.store.journal import Journal
 
 EARLIER = Path(__file__).parent / "earlier"
@@ -66,6 +72,33 @@ def test_earlier_journal_delivers_to_earlier_base(
     journal.close()
     assert len(expected) == 7
     eventually(lambda: sorted(base_event_ids(base_file)) == expected)
+
+
+def test_recordings_of_earlier_journal_are_known(tmp_path: Path, journal_file: Path) -> None:
+    """Its marks identify whole files. They are found under other names and times, and then with other headers."""
+    card = write_card(tmp_path / "card")
+    config = Config(state_dir=journal_file.parent, audio=AudioSettings(utc_offset=UTC_OFFSET))
+
+    def scan_copy(name: str, change: Callable[[bytes], bytes]) -> tuple[int, int]:
+        (tmp_path / name).mkdir()
+        for path in card.iterdir():
+            (tmp_path / name / f"{name}_{path.name}").write_bytes(change(path.read_bytes()))
+        with DeviceRuntime(config, lambda _: None, Event()) as runtime:
+            runtime.scan_files(scan(tmp_path / name))
+        return runtime.summary.new, runtime.summary.known
+
+    assert scan_copy("renamed", lambda content: content) == (0, 6)
+    assert scan_copy("cut", lambda content: content[: len(content) * 2 // 3]) == (0, 6)
+    assert scan_copy("noted", _with_note) == (0, 6)
+    with closing(sqlite3.connect(journal_file)) as database:
+        assert database.execute("SELECT count(*), count(audio_id) FROM recordings").fetchone() == (6, 6)
+
+
+def _with_note(content: bytes) -> bytes:
+    """Return a file of the card with more metadata in its header."""
+    if content.startswith(b"fLaC"):
+        return content[:4] + b"\4" + (100_000).to_bytes(3, "big") + bytes(100_000) + content[4:]
+    return content[:12] + chunk(b"LIST", bytes(100_000)) + content[12:] if content else content
 
 
 def test_open_effort_of_earlier_journal_is_finalised(journal_file: Path) -> None:

@@ -97,6 +97,23 @@ def test_call_is_cut_from_its_recording_with_margins(
     assert np.abs(samples.astype(int) - recorded[first:last, number]).max() <= 1
 
 
+def test_call_of_an_earlier_version_is_cut_from_its_recording(
+    card: Path,
+    journal: Journal,
+    make_event: Callable[..., Event],
+    provenance: Provenance,
+    finder: Callable[..., ClipFinder],
+) -> None:
+    """Earlier versions identified recordings in another way. Their events keep those ids."""
+    name = "Data/A_20261120_193000.wav"
+    recording = open_file(card / name, name).former_identity().id
+    event = make_event(RATE_HZ, recording, offset_sample=2 * RATE_HZ, recording_name=name, rate_hz=RATE_HZ)
+    journal.commit([event], [], provenance)
+    clip_finder = finder()
+    clip_finder.add_root(card)
+    assert clip_finder.find(event.id).flac
+
+
 def test_other_recording_of_the_same_name_is_refused(
     card: Path, store_event: Callable[[float, float], EventRow], finder: Callable[..., ClipFinder]
 ) -> None:
