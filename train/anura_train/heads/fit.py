@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 
-from anura_edge.audio import FloatArray
 from anura_train.checkpoints.final import (
     GOLDEN,
     HELD_OUT_LOGITS,
@@ -26,7 +24,7 @@ from anura_train.checkpoints.final import (
 )
 from anura_train.checkpoints.provenance import make_provenance
 from anura_train.checkpoints.resume import fingerprint, save_final_weights
-from anura_train.data import Corpus, Recording, load_audio
+from anura_train.data import Corpus, Recording
 from anura_train.data.folds import training_part
 from anura_train.data.tools.check import OnRecording
 from anura_train.head_recipe import HeadRecipe
@@ -38,11 +36,7 @@ from anura_train.heads.ridge import LinearHead, fit_ridge
 from anura_train.models import build_network
 from anura_train.models.birdnet.transfer import BirdnetTransfer
 from anura_train.models.window import WindowNet, average_frames
-from anura_train.training.folds import GOLDEN_S, choose_golden_clip
-
-NOISE_RMS = 1e-3
-"""Level of the noise in the golden clip, -60 dBFS. Without noise, bands above the bandwidth of the recorder would
-contain only rounding errors, which differ between machines."""
+from anura_train.training.folds import choose_golden_clip, write_golden_clip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +56,7 @@ def fit_head(recipe: HeadRecipe, corpus: Corpus, store: EmbeddingStore, out: Pat
     # The path of the weights says nothing about them; provenance has their hash.
     recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"pretrained": None})})
     final = _fit_folds(recipe, corpus, data, store.frozen, out)
-    _write_golden_clip(out / GOLDEN, golden, store.frozen.rate_hz)
+    write_golden_clip(out / GOLDEN, golden, store.frozen.rate_hz)
     for name, part in others.items():
         scored = [
             ScoredRecording(final.head(each), label_priors(store, each, data.prior_rows)) for each in embedded[name]
@@ -121,11 +115,3 @@ def build_with_head(recipe: HeadRecipe, frozen: FrozenBirdnet, data: HeadData, f
     transfer.term_weights.copy_(torch.from_numpy(fitted.combination.weights))
     transfer.term_offset.fill_(fitted.combination.offset)
     return network.eval()
-
-
-def _write_golden_clip(path: Path, golden: Recording, rate_hz: int) -> None:
-    """Write the beginning of a recording with noise."""
-    audio: FloatArray = load_audio(golden, rate_hz)[: GOLDEN_S * rate_hz]
-    noise = np.random.default_rng(0).normal(0, NOISE_RMS, len(audio))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, 0.5 * audio + noise, rate_hz, subtype="PCM_16")

@@ -37,6 +37,10 @@ from anura_train.training.teachers import load_teachers
 
 GOLDEN_S = 3
 
+NOISE_RMS = 1e-3
+"""Level of the noise in the golden clip, -60 dBFS. Without noise, bands above the bandwidth of the recorder would
+contain only rounding errors, which differ between machines."""
+
 Prepared = tuple[TrainingData, Callable[[Net], None] | None]
 """The examples of a training, and what sets the first weights."""
 
@@ -89,8 +93,7 @@ def fit_final(
     prepared = _prepare(recipe, corpus, corpus, None, context.out, taught_by)
     model = _fit(recipe, corpus, prepared, "final", context, on_step, taught_by)
     if context.fabric.is_global_zero:
-        clip = load_audio(golden, model.rate_hz)[: GOLDEN_S * model.rate_hz]
-        soundfile.write(context.out / GOLDEN, clip, model.rate_hz, subtype="PCM_16")
+        write_golden_clip(context.out / GOLDEN, golden, model.rate_hz)
         taught = [load_checkpoint(each).provenance for each in teachers]
         titles, frozen = [each.recipe.title for each in taught], " ".join(each.frozen for each in taught if each.frozen)
         save_checkpoint(context.out, Checkpoint(model, make_provenance(recipe, corpus, golden, titles, frozen)))
@@ -151,3 +154,11 @@ def choose_golden_clip(recipe: BaseRecipe, corpus: Corpus) -> Recording:
     free = [clip for clip in corpus.frogs if clip.licence.startswith(FREE_LICENCES)]
     named = [clip for clip in free if clip.name == recipe.golden_clip]
     return named[0] if named else min(free, key=lambda clip: clip.name, default=DEMO_FROG)
+
+
+def write_golden_clip(path: Path, golden: Recording, rate_hz: int) -> None:
+    """Write the beginning of a recording with noise."""
+    audio: FloatArray = load_audio(golden, rate_hz)[: GOLDEN_S * rate_hz]
+    noise = np.random.default_rng(0).normal(0, NOISE_RMS, len(audio))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.5 * audio + noise, rate_hz, subtype="PCM_16")
