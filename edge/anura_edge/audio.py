@@ -1,5 +1,6 @@
 """Audio values and conversions that every source and stage shares."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 SampleArray = FloatArray | NDArray[np.int16]
 """Samples as a file stores them: float32 with a full scale of -1.0 to 1.0, or int16 as most recorders write them."""
+
+SILENCE_DBFS = -120.0
+"""Level of digital silence, whose logarithm does not exist. It is below the range of 16 bits."""
 
 FULL_SCALE = 0.999
 """A sample with at least this absolute value is at full scale. 16 bits end at 0.99997, some converters a bit lower."""
@@ -115,6 +119,11 @@ def is_full_scale(samples: FloatArray) -> NDArray[np.bool_]:
 def is_flat(samples: SampleArray) -> bool:
     """Return whether no channel changes its value: shape (samples, channels)."""
     return bool((samples == samples[:1]).all())
+
+
+def level_dbfs(mean_square: float) -> float:
+    """Return the level of audio in dBFS, 10 log10 of its mean square: a full-scale sine has -3.0."""
+    return max(SILENCE_DBFS, 10 * math.log10(mean_square)) if mean_square > 0 else SILENCE_DBFS
 
 
 def to_float(samples: SampleArray) -> FloatArray:

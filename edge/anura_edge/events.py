@@ -123,6 +123,8 @@ class Effort:
     rate_hz: int
     start_utc: datetime
     clock_source: ClockSource
+    level_dbfs: float | None = None
+    """Mean level, 10 log10 of the mean square; a full-scale sine has -3.0. None if it was not measured."""
 
     @property
     def seconds(self) -> float:

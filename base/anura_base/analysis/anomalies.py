@@ -31,6 +31,7 @@ def _of_site(amounts: CallsAndEffort, name: str, columns: range) -> SiteNights:
         site=name,
         tonight=columns[-1],
         columns=columns,
+        levels_dbfs={n: level for (site, n), level in amounts.levels_dbfs.items() if site == name},
         hours={(state, model, n): h for (site, state, model, n), h in amounts.hours.items() if site == name},
         calls={
             (species, model, n): count for (site, species, model, n), count in amounts.calls.items() if site == name

@@ -9,7 +9,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -31,6 +31,11 @@ MIN_RATE = 1.0
 
 SILENT_SHARE = 0.5
 CLIPPED_SHARE = 0.05
+LEVEL_DROP_DB = 10.0
+"""A night that is quieter by this than the quietest night before is reported. Nights differ by more than that, with
+rain, wind and choruses, so the quietest one is the measure."""
+LOWEST_LEVEL_DBFS = -84.0
+"""A mean level of two steps of 16 bits. A microphone that works records more, the noise of its own amplifier."""
 MODEL_NIGHTS = 3
 MODEL_FACTOR = 2.0
 
@@ -39,6 +44,7 @@ class AnomalyKind(StrEnum):
     """The kind of an anomaly: what differs from the history of a device or site."""
 
     SILENCE = "silence"
+    LEVEL = "level"
     CLIPPING = "clipping"
     RATE = "rate"
     SPECIES = "species"
@@ -73,6 +79,8 @@ class SiteNights:
     """By state of effort, model and column."""
     calls: Mapping[tuple[str, str, int], int]
     """By species, model and column."""
+    levels_dbfs: Mapping[int, float] = field(default_factory=dict)
+    """Mean level of the analysed audio by column, where it is known."""
 
     def in_state(self, state: EffortState, column: int) -> float:
         """Return the hours in a state in one night, over all models."""
@@ -126,6 +134,24 @@ def check_silence(nights: SiteNights) -> Iterator[Anomaly]:
         what = "No audio of this night was analysed: the device was saving energy."
         evidence += [(state.value, f"{hours:.1f} h") for state, hours in saved.items() if hours]
     yield Anomaly(AnomalyKind.SILENCE, nights.site, nights.evening, what, evidence)
+
+
+def check_level(nights: SiteNights) -> Iterator[Anomaly]:
+    """Report a night that is so quiet that the microphone may be covered, wet or broken."""
+    level = nights.levels_dbfs.get(nights.tonight)
+    if level is None or nights.in_state(EffortState.ANALYSED, nights.tonight) < MIN_HOURS:
+        return
+    before = [each for column, each in nights.levels_dbfs.items() if column < nights.tonight]
+    evidence = [("mean level", f"{level:.0f} dBFS")]
+    if level < LOWEST_LEVEL_DBFS:
+        evidence.append(("reported below", f"{LOWEST_LEVEL_DBFS:.0f} dBFS"))
+    elif len(before) >= MIN_NIGHTS and level <= min(before) - LEVEL_DROP_DB:
+        evidence.append(("quietest night before", f"{min(before):.0f} dBFS of {len(before)} nights"))
+        evidence.append(("reported from", f"{LEVEL_DROP_DB:.0f} dB less"))
+    else:
+        return
+    what = "The audio is very quiet: the microphone may be covered, wet or broken."
+    yield Anomaly(AnomalyKind.LEVEL, nights.site, nights.evening, what, evidence)
 
 
 def check_clipping(nights: SiteNights) -> Iterator[Anomaly]:
@@ -205,6 +231,7 @@ def check_model(nights: SiteNights) -> Iterator[Anomaly]:
 
 RULES: Sequence[Callable[[SiteNights], Iterator[Anomaly]]] = (
     check_silence,
+    check_level,
     check_clipping,
     check_rates,
     check_species,

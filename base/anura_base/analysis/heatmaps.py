@@ -136,12 +136,14 @@ class CallsAndEffort:
     """By site, species, model and column."""
     hours: Mapping[tuple[str, str, str, int], float]
     """By site, state of effort, model and column."""
+    levels_dbfs: Mapping[tuple[str, int], float]
+    """Mean level of the analysed audio by site and column, where it is known."""
 
 
 def calls_and_effort(connection: Connection, ranges: Sequence[SlotRange]) -> CallsAndEffort:
     """Return calls and effort without adding up sites or models."""
     if not ranges:
-        return CallsAndEffort({}, {})
+        return CallsAndEffort({}, {}, {})
     spans = _as_table(ranges)
     found = []
     for table, kind, amount in ((call_slots, "species", "calls"), (effort_slots, "state", "seconds")):
@@ -150,7 +152,16 @@ def calls_and_effort(connection: Connection, ranges: Sequence[SlotRange]) -> Cal
         query = query.group_by(*keys)
         found.append({tuple(key): total for *key, total in connection.execute(query)})
     calls, seconds = found
-    return CallsAndEffort(calls, {key: total / S_PER_HOUR for key, total in seconds.items()})
+    hours = {key: total / S_PER_HOUR for key, total in seconds.items()}
+    return CallsAndEffort(calls, hours, _levels_dbfs(connection, spans))
+
+
+def _levels_dbfs(connection: Connection, spans: CTE) -> dict[tuple[str, int], float]:
+    c, keys = effort_slots.c, (effort_slots.c.site, spans.c.zero)
+    mean = func.sum(c.level_dbfs_s) / func.sum(c.measured_s)
+    query = _join(spans, effort_slots).add_columns(*keys, mean).group_by(*keys)
+    query = query.where(c.state == EffortState.ANALYSED, c.measured_s > 0)
+    return {(site, column): level for site, column, level in connection.execute(query)}
 
 
 def _species_grid(connection: Connection, ranges: Sequence[SlotRange], *, hourly: bool, confirmed: bool) -> Grid:

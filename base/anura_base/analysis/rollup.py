@@ -9,7 +9,6 @@ A row whose clock source is `unknown` is in no sum: its night is unknown.
 import logging
 import math
 import threading
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,8 +63,8 @@ _QUARTER = {
 
 _DAY_S = 86_400.0
 
-EffortSums = Mapping[tuple[int, str, str], float]
-"""Seconds by slot, state and model."""
+EffortSums = Mapping[tuple[int, str, str], tuple[float, float, float]]
+"""Seconds, seconds with a known level, and sum of level times seconds, by slot, state and model."""
 
 
 def run(engine: Engine, stop: threading.Event) -> None:
@@ -143,7 +142,7 @@ def _compute_day(connection: Connection, site: str, first: datetime) -> None:
     connection.execute(insert(call_slots).from_select(names, _call_sums(connection.dialect.name, site, first, end)))
     names = [column.name for column in effort_slots.columns]
     sums = _effort_sums(connection, site, first, end)
-    if rows := [dict(zip(names, (site, *key, seconds), strict=True)) for key, seconds in sums.items()]:
+    if rows := [dict(zip(names, (site, *key, *amounts), strict=True)) for key, amounts in sums.items()]:
         connection.execute(insert(effort_slots), rows)
 
 
@@ -167,16 +166,19 @@ def _call_sums(dialect: str, site: str, first: datetime, end: datetime) -> Selec
 
 def _effort_sums(connection: Connection, site: str, first: datetime, end: datetime) -> EffortSums:
     c = effort.c
-    query = select(c.start_utc, DURATION_S, c.state, c.model_sha256).where(
+    query = select(c.start_utc, DURATION_S, c.state, c.model_sha256, c.level_dbfs).where(
         c.site == site, c.start_utc > first - MAX_EFFORT_SPAN, c.start_utc < end, ~unknown_clock(effort)
     )
-    sums: Counter[tuple[int, str, str]] = Counter()
-    for start, duration_s, state, model in connection.execute(query):
+    sums: dict[tuple[int, str, str], tuple[float, float, float]] = {}
+    for start, duration_s, state, model, level_dbfs in connection.execute(query):
         begin_s = start.timestamp()
         end_s = min(begin_s + min(duration_s, MAX_EFFORT_SPAN.total_seconds()), end.timestamp())
         begin_s = max(begin_s, first.timestamp())
         for number in range(int(begin_s // SLOT_S), -int(-end_s // SLOT_S)):
             inside_s = min(end_s, (number + 1) * SLOT_S) - max(begin_s, number * SLOT_S)
             if inside_s > 0:
-                sums[number, state, model] += inside_s
+                measured_s = 0.0 if level_dbfs is None else inside_s
+                total_s, total_measured_s, level = sums.get((number, state, model), (0.0, 0.0, 0.0))
+                level += measured_s * (level_dbfs or 0.0)
+                sums[number, state, model] = total_s + inside_s, total_measured_s + measured_s, level
     return sums

@@ -29,9 +29,14 @@ effort_slots = Table(
     Column("state", Text, primary_key=True),
     Column("model_sha256", Text, primary_key=True),
     Column("seconds", Double, nullable=False),
+    Column("measured_s", Double, nullable=False, server_default="0"),
+    Column("level_dbfs_s", Double, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
-"""Seconds of audio in each state of effort. An hour that two models analysed counts for both, as their calls do."""
+"""Seconds of audio in each state of effort. An hour that two models analysed counts for both, as their calls do.
+
+`measured_s` is the seconds of audio whose level is known, and `level_dbfs_s` the sum of their levels times seconds.
+"""
 
 stale_days = Table(
     "stale_days",

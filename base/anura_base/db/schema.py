@@ -137,6 +137,7 @@ effort = Table(
     Column("state", Text, nullable=False),
     Column("first_sample", BigInteger, nullable=False),
     Column("samples", BigInteger, nullable=False),
+    Column("level_dbfs", Double),  # NULL if it was not measured
     Index("effort_by_device", "site", "device"),
     Index("effort_by_recording", "recording"),
     sqlite_autoincrement=True,

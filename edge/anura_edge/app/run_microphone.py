@@ -110,9 +110,10 @@ class MicrophoneSession:
             self._heartbeats.overflows, self._heartbeats.drift_ppm = microphone.overflows, microphone.drift_ppm
 
     def _write(self, result: PipelineOutput, recording: Recording) -> None:
-        for state, samples in result.quality:
-            if self._faults.update(state, samples):
-                detail = f"{recording.name} has been {state} for {FAULT_S / 60:g} minutes; check its cable and its gain"
+        for period in result.quality:
+            if self._faults.update(period.state, period.samples):
+                fault = f"{recording.name} has been {period.state} for {FAULT_S / 60:g} minutes"
+                detail = f"{fault}; check its cable and its gain"
                 self._notify(NoticeKind.SOUND_FAULT, detail, recording)
         if self._last_run_end and recording.clock_source == ClockSource.SYSTEM:
             result = replace(result, efforts=(*result.efforts, *self._time_off(self._last_run_end, recording)))

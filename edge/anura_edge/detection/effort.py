@@ -12,6 +12,8 @@ class EffortSpan:
     state: EffortState
     first_sample: int
     samples: int
+    energy: float | None = None
+    """Sum of the squares of the samples. None if a part was not measured."""
 
 
 class EffortLedger:
@@ -23,16 +25,17 @@ class EffortLedger:
         self.end_sample = 0
         """Everything before this sample is accounted for."""
 
-    def add(self, state: EffortState, until_sample: int) -> None:
-        """Account for the samples from `end_sample` to before `until_sample`."""
+    def add(self, state: EffortState, until_sample: int, energy: float | None = None) -> None:
+        """Account for the samples from `end_sample` to before `until_sample`, with their energy if it was measured."""
         samples = until_sample - self.end_sample
         if samples <= 0:
             return
         if self._open and self._open.state == state:
-            self._open = EffortSpan(state, self._open.first_sample, self._open.samples + samples)
+            total = None if energy is None or self._open.energy is None else self._open.energy + energy
+            self._open = EffortSpan(state, self._open.first_sample, self._open.samples + samples, total)
         else:
             self._close()
-            self._open = EffortSpan(state, self.end_sample, samples)
+            self._open = EffortSpan(state, self.end_sample, samples, energy)
         self.end_sample = until_sample
 
     def take(self) -> list[EffortSpan]:

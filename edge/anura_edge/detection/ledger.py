@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from anura_edge.audio import AudioChunk, FloatArray, Recording
+from anura_edge.audio import AudioChunk, FloatArray, Recording, level_dbfs
 from anura_edge.detection.effort import EffortLedger, EffortSpan
-from anura_edge.dsp.signal_quality import QualityMeter
+from anura_edge.dsp.signal_quality import QualityMeter, QualityPeriod
 from anura_edge.errors import UnreadableError
 from anura_edge.events import Detection, Effort, EffortState, Event, effort_id, event_id
 from anura_edge.inference.bundle import Bundle
@@ -31,8 +31,8 @@ class PipelineOutput:
     progress: tuple[Effort, ...] | None = None
     """All effort that is still open, with each event and at intervals. A crash would lose it otherwise. The last one
     has no samples: it marks where the device is off if it stops now."""
-    quality: tuple[tuple[EffortState, int], ...] = ()
-    """State and samples of each quality period that ended."""
+    quality: tuple[QualityPeriod, ...] = ()
+    """Each quality period that ended."""
     read_error: UnreadableError | None = None
     """Why the recording ended early. Only in the last output."""
 
@@ -46,7 +46,7 @@ class RecordingLedger:
         self._effort = EffortLedger()
         self._meter = QualityMeter(recording.rate_hz)
         self._state = EffortState.ANALYSED
-        self._quality: list[tuple[EffortState, int]] = []
+        self._quality: list[QualityPeriod] = []
         self._events: list[Event] = []
         self._closed: list[Effort] = []
         self._progress_sample = -math.inf
@@ -120,19 +120,21 @@ class RecordingLedger:
         self._close_open_effort()
         return replace(self.take_output(), read_error=read_error)
 
-    def _add_quality(self, periods: Iterable[tuple[EffortState, int]]) -> None:
-        for measured, samples in periods:
+    def _add_quality(self, periods: Iterable[QualityPeriod]) -> None:
+        for period in periods:
             # Silence is a fault of the microphone, analysed or not. Clipping matters only in analysed audio.
-            is_valid = measured == EffortState.SILENT or self._state == EffortState.ANALYSED
-            state = measured if is_valid else self._state
-            self._quality.append((state, samples))
-            self._add_effort(state, self._effort.end_sample + samples)
+            is_valid = period.state == EffortState.SILENT or self._state == EffortState.ANALYSED
+            state = period.state if is_valid else self._state
+            self._quality.append(replace(period, state=state))
+            self._add_effort(state, self._effort.end_sample + period.samples, period.energy)
 
-    def _add_effort(self, state: EffortState, until_sample: int) -> None:
-        while self._is_live and (hour_end := self._hour_end(self._effort.end_sample)) <= until_sample:
-            self._effort.add(state, hour_end)
+    def _add_effort(self, state: EffortState, until_sample: int, energy: float | None = None) -> None:
+        while self._is_live and (hour_end := self._hour_end(start := self._effort.end_sample)) <= until_sample:
+            before = None if energy is None else energy * (hour_end - start) / (until_sample - start)
+            self._effort.add(state, hour_end, before)
             self._close_open_effort()
-        self._effort.add(state, until_sample)
+            energy = None if energy is None or before is None else energy - before
+        self._effort.add(state, until_sample, energy)
 
     def _close_open_effort(self) -> None:
         self._closed += map(self._effort_row, self._effort.take())
@@ -183,4 +185,5 @@ class RecordingLedger:
             rate_hz=recording.rate_hz,
             start_utc=recording.time_at(span.first_sample),
             clock_source=recording.clock_source,
+            level_dbfs=None if span.energy is None else round(level_dbfs(span.energy / span.samples), 2),
         )

@@ -4,10 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from anura_edge.audio import level_dbfs
 from anura_edge.events import Detection, Scores
-
-SILENCE_DBFS = -120.0
-"""Level of digital silence, whose logarithm does not exist. It is below the range of 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class _Track:
             offset_sample=(self._end - 1) * self._hop + last_frame,
             p_peak=self._peak,
             p_mean=min(self._p_sum / frames, self._peak),
-            level_dbfs=max(SILENCE_DBFS, 10 * math.log10(power)) if power > 0 else SILENCE_DBFS,
+            level_dbfs=level_dbfs(power),
         )
 
 

@@ -1,6 +1,7 @@
 """Classifies audio as analysed, silent or clipped: in silent or clipped audio a call cannot be recognised."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +22,16 @@ CLIPPED_SHARE = 0.01
 """A period with this share of its samples at full scale is clipped. A thunderclap or a knock on the case has less."""
 
 
+@dataclass(frozen=True, slots=True)
+class QualityPeriod:
+    """Consecutive mono samples of one quality."""
+
+    state: EffortState
+    samples: int
+    energy: float
+    """Sum of the squares of the samples; full scale is 1.0."""
+
+
 class QualityMeter:
     """Classify mono audio period by period. Silent takes precedence over clipped, clipped over analysed."""
 
@@ -30,10 +41,11 @@ class QualityMeter:
 
     def _reset(self) -> None:
         self._samples = self._clipped = 0
+        self._energy = 0.0
         self._low, self._high = np.inf, -np.inf
 
-    def feed(self, samples: FloatArray) -> Iterator[tuple[EffortState, int]]:
-        """Take mono samples, shape (n,), full scale is 1.0. Yield state and samples of each completed period."""
+    def feed(self, samples: FloatArray) -> Iterator[QualityPeriod]:
+        """Take mono samples, shape (n,), full scale is 1.0. Yield each completed period."""
         while len(samples):
             missing = self._period - self._samples
             part, samples = samples[:missing], samples[missing:]
@@ -42,13 +54,15 @@ class QualityMeter:
             if max(-low, high) >= FULL_SCALE:
                 self._clipped += int(np.count_nonzero(is_full_scale(part)))
             self._samples += len(part)
+            exact = part.astype(np.float64)  # so that the level does not depend on the chunks
+            self._energy += float(exact @ exact)
             if self._samples == self._period:
                 yield from self.end()
 
-    def end(self) -> Iterator[tuple[EffortState, int]]:
-        """End the segment: yield state and samples of the incomplete period."""
+    def end(self) -> Iterator[QualityPeriod]:
+        """End the segment: yield the incomplete period."""
         if self._samples:
-            yield self._classify(), self._samples
+            yield QualityPeriod(self._classify(), self._samples, self._energy)
         self._reset()
 
     def _classify(self) -> EffortState:

@@ -151,6 +151,10 @@ CREATE INDEX outbox_by_id ON outbox (id);
 CREATE INDEX settled_by_id ON settled (id);
 """
 
+_EFFORT_LEVEL = """
+ALTER TABLE effort ADD COLUMN level_dbfs REAL;
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
     tuple(filter(str.strip, step.split(";")))
     for step in (
@@ -165,6 +169,7 @@ STEPS: tuple[tuple[str, ...], ...] = tuple(
         _ANALYSES,
         _AUDIO_IDENTITY,
         _OWNERS,
+        _EFFORT_LEVEL,
     )
 )
 """The SQL statements of each step."""

@@ -124,6 +124,8 @@ class EffortRow(_Row):
     first_sample: Count
     samples: Count
     """Number of samples, at rate_hz."""
+    level_dbfs: Level | None = None
+    """Mean level of the audio. Null if it was not measured."""
 
 
 class NoticeRow(NumberedRow):

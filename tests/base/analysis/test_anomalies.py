@@ -29,7 +29,7 @@ def put(engine: Engine, back: int, calls: int = 20, state: str = "analysed", mod
     start = datetime(2026, 11, 20, 23, tzinfo=UTC) - timedelta(days=back)
     same = {**COMMON, "model_sha256": model, "start_utc": start}
     name = more.get("species", "Boana faber")
-    effort_columns = {"state": state, "first_sample": 0, "samples": 4 * 3_600_000}
+    effort_columns = {"state": state, "first_sample": 0, "samples": 4 * 3_600_000, "level_dbfs": more.get("level")}
     event_columns = {"label": "X", "scientific_name": name, "end_utc": start, "onset_sample": 0, "offset_sample": 1}
     scores = {"p_peak": 0.8, "p_mean": 0.8, "level_dbfs": -20}
     with engine.begin() as connection:
@@ -83,6 +83,21 @@ def test_missing_silent_and_clipped_audio_are_distinguished(usual: Engine) -> No
     assert "flat line" in flat.what
     put(usual, 0, calls=0, state="clipped")
     assert {found.kind for found in find(usual)} == {AnomalyKind.SILENCE, AnomalyKind.CLIPPING}
+
+
+@pytest.mark.parametrize(
+    ("before", "level", "is_reported"),
+    [([], -85, True), ([], -80, False), ([-50, -62], -73, True), ([-50, -62], -70, False), ([-50, -62], None, False)],
+)
+def test_deaf_microphone_is_reported(
+    engine: Engine, before: list[float], level: float | None, is_reported: bool
+) -> None:
+    """Usual nights differ by 12 dB. The first nights have only the limit of a converter."""
+    install_triggers(engine)
+    for back in range(1, MIN_NIGHTS + 1) if before else ():
+        put(engine, back, calls=0, level=before[back % 2])
+    put(engine, 0, calls=0, level=level)
+    assert [found.kind for found in find(engine)] == [AnomalyKind.LEVEL] * is_reported
 
 
 @pytest.mark.parametrize("state", ["paused", "gated"])

@@ -170,6 +170,18 @@ def test_microphone_reports_progress_and_closes_effort_each_hour(
     assert {effort.id for efforts in progress for effort in efforts[:-1]} == {effort.id for effort in efforts}
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_effort_has_the_level_of_its_audio(
+    make_source: MakeSource, tone: Callable[..., FloatArray], detector: Detector, live: bool
+) -> None:
+    """Of a sine with amplitude 0.01, -43 dBFS. Lost audio has no level."""
+    source = make_source(tone(8_000, 60, amplitude=0.01)[:, None], chunk=4_001, lost=(3,), live=live)
+    _, efforts, _ = analyse_all(source, detector)
+    levels = {effort.state: effort.level_dbfs for effort in efforts}
+    assert levels[ANALYSED] == pytest.approx(-43.0, abs=0.05)
+    assert levels[DROPPED] is None
+
+
 def test_set_clock_closes_effort_and_moves_no_sample(
     make_source: MakeSource, tone: Callable[..., FloatArray], detector: Detector
 ) -> None:

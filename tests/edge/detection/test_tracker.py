@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.audio import FloatArray
-from anura_edge.detection.tracker import SILENCE_DBFS, DetectionTracker, Rule
+from anura_edge.audio import SILENCE_DBFS, FloatArray
+from anura_edge.detection.tracker import DetectionTracker, Rule
 from anura_edge.events import Detection, Scores
 
 HOP = 10

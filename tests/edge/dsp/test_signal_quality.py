@@ -35,7 +35,8 @@ def loud(seconds: float, share: float) -> FloatArray:
 
 def classify(*parts: FloatArray) -> list[tuple[EffortState, int]]:
     meter = QualityMeter(RATE_HZ)
-    return [period for part in parts for period in meter.feed(part)] + list(meter.end())
+    periods = [period for part in parts for period in meter.feed(part)] + list(meter.end())
+    return [(period.state, period.samples) for period in periods]
 
 
 @pytest.mark.parametrize(

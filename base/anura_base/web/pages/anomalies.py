@@ -20,6 +20,7 @@ BAR_WIDTH, BAR_HEIGHT = 7, 36
 
 TITLES = {
     "silence": "Silence",
+    "level": "Low level",
     "clipping": "Clipping",
     "rate": "Change of rate",
     "species": "Unexpected species",
