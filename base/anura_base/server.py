@@ -24,6 +24,7 @@ from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.clips.request_loop import ClipRequester
 from anura_base.config.settings import Settings, WebSettings
 from anura_base.db.engine import open_database
+from anura_base.db.file_watch import DatabaseFileWatch
 from anura_base.db.limits import limit_stored_values
 from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import Subscriber
@@ -88,6 +89,7 @@ def _run(
         worker.run,
         partial(rollup.run, engine),
         ClipRequester(engine, subscriber).run,
+        DatabaseFileWatch(engine).run,
         *_optional_loops(settings, engine, subscriber),
     ]
     with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:

@@ -181,10 +181,10 @@ def start_base(tmp_path: Path, broker: Broker, database_url: str) -> Iterator[Ca
     """Start a base station with this test's broker and database. It may be called again."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(command: list[str] = BASE_COMMAND) -> Base:
+    def start(command: list[str] = BASE_COMMAND, **how: Any) -> Base:
         options = ["--database", database_url, "--mqtt", f"127.0.0.1:{broker.port}"]
         process = subprocess.Popen(
-            [*command, "run", *options, "--web", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
+            [*command, "run", *options, "--web", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True, **how
         )
         started.append(process)
         assert process.stdout

@@ -1,6 +1,7 @@
 import re
 import signal
 import sqlite3
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from support import Broker, eventually, free_port
+from support import DEADLINE_S, Broker, eventually, free_port
 
 from anura_base.db.engine import open_database
 from anura_base.db.schema import events
+from anura_edge.errors import ExitCode
 from anura_edge.wire import MAX_PAYLOAD_BYTES, Status
 
 # A base station that kills itself between the commit and the acknowledgement.
@@ -251,6 +253,39 @@ def test_rows_for_a_removed_database_are_not_acknowledged(base, device, make, tm
     device.send(make.event(2))
     eventually(lambda: base.health() == {"subscriber": True, "database": False})
     assert device.acks.empty()
+
+
+def test_database_that_is_put_back_is_used_again(base, device, make, tmp_path: Path) -> None:  # noqa: ANN001
+    device.send(make.event(1))
+    assert device.ack() == 1
+    (tmp_path / "aside").mkdir()
+    for file in tmp_path.glob("base.db*"):
+        file.rename(tmp_path / "aside" / file.name)
+    eventually(lambda: base.health() == {"subscriber": True, "database": False})
+    assert not (tmp_path / "base.db").exists()  # no empty database in its place
+    for file in (tmp_path / "aside").iterdir():
+        file.rename(tmp_path / file.name)
+    device.send(make.event(2))
+    assert device.ack() == 2
+    eventually(lambda: base.health() == {"subscriber": True, "database": True})
+    assert len(base.json("api/events")) == 2
+
+
+def test_replaced_database_ends_the_base_station_with_the_reason(
+    start_base: Any, device: Any, make: Any, tmp_path: Path
+) -> None:
+    """A service manager starts it again, and it opens the new file as at every start."""
+    base = start_base(stderr=subprocess.PIPE)
+    eventually(base.connected)
+    device.send(make.event(1))
+    assert device.ack() == 1
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"base.db{suffix}").unlink()
+    (tmp_path / "other.db").write_bytes(b"")
+    (tmp_path / "other.db").rename(tmp_path / "base.db")
+    _, errors = base.process.communicate(timeout=DEADLINE_S)
+    assert base.process.returncode == ExitCode.JOURNAL
+    assert "was replaced" in errors
 
 
 def test_browser_shows_each_new_call(base, device, make, open_page) -> None:  # noqa: ANN001
