@@ -89,12 +89,12 @@ def _run(
         worker.run,
         partial(rollup.run, engine),
         ClipRequester(engine, subscriber).run,
-        DatabaseFileWatch(engine).run,
         *_optional_loops(settings, engine, subscriber),
     ]
-    with ThreadPoolExecutor(max_workers=1 + len(loops)) as pool:
-        parts = [pool.submit(server.run, [listener]), *(pool.submit(keep_running, loop, stop) for loop in loops)]
-        for part in parts:  # when the web server fails, the process ends with its error
+    with ThreadPoolExecutor(max_workers=2 + len(loops)) as pool:
+        parts = [pool.submit(server.run, [listener]), pool.submit(DatabaseFileWatch(engine).run, stop)]
+        parts += [pool.submit(keep_running, loop, stop) for loop in loops]
+        for part in parts:  # when the web server fails, or the database is gone, the process ends with its error
             part.add_done_callback(lambda _: stop.set())
         subscriber.start()
         broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
