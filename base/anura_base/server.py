@@ -161,6 +161,7 @@ def _server(app: ASGIApp, web: WebSettings) -> uvicorn.Server:
         lifespan="off",
         ws="none",
         log_config=None,
+        log_level="error",  # a line for each invalid request would let strangers fill the disk
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,

@@ -7,6 +7,7 @@ import asyncio
 import resource
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 400
@@ -61,6 +62,13 @@ class LimitedConnection(H11Protocol):
         """Stop the measurement."""
         self._check.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Handle received bytes. uvicorn fails on an invalid request that follows one whose answer has begun."""
+        try:
+            super().data_received(data)
+        except h11.LocalProtocolError:
+            self.transport.abort()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
