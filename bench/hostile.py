@@ -59,7 +59,25 @@ PAGES = (
     "/metrics",
     "/api/events?limit=1000",
 )
-NUMBERS = [0, -1, 1, 2**31, 2**53 - 1, 2**53, 2**63, 10**30, 1e308, -1e308, 0.5, True, None, "", "x" * 600, [], {}]
+NUMBERS: list[Any] = [
+    0,
+    -1,
+    1,
+    2**31,
+    2**53 - 1,
+    2**53,
+    2**63,
+    10**30,
+    1e308,
+    -1e308,
+    0.5,
+    True,
+    None,
+    "",
+    "x" * 600,
+    [],
+    {},
+]
 BOMBS = [pack(b" " * size) for size in (10, 1_000_001, 50_000_000)]
 TIMES = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2031-01-01T00:00:00Z", "1950-01-01T00:00:00+14:00", "now"]
 KINDS: tuple[Kind, ...] = ("event", "effort", "notice", "status", "health", "clip", "ack", "cmd")

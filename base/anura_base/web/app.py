@@ -6,7 +6,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from types import MappingProxyType
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
@@ -21,6 +21,7 @@ from anura_base.web.limits.bodies import BodyLimits
 from anura_base.web.pages import alerts as alerts_page
 from anura_base.web.pages import anomalies, explore, network, night, recent, review, species, users
 from anura_base.web.pages import clocks as clocks_page
+from anura_base.web.parameters import check_parameters
 from anura_base.web.problems import add_problem_handlers
 from anura_base.web.responses import ResponseRules
 from anura_base.web.state import BrokerStatus, IngestStatus
@@ -74,6 +75,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        dependencies=[Depends(check_parameters)],
     )
     app.state.engine = engine
     app.state.ingest = ingest

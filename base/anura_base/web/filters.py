@@ -42,7 +42,12 @@ def select_sites(sites: Mapping[str, Site], names: Sequence[str]) -> dict[str, S
 def select_nights(
     connection: Connection, sites: Mapping[str, Site], first: date | None, last: date | None
 ) -> NightRange:
-    """Return the requested nights. Without dates these are the DEFAULT_NIGHTS nights up to the latest one with data."""
+    """Return the requested nights. Without dates these are the DEFAULT_NIGHTS nights up to the latest one with data.
+
+    Raises HTTPException (422) if the last night is before the first.
+    """
+    if first and last and last < first:
+        raise HTTPException(422, f"last: {last} is before first, {first}; exchange the two dates")
     end = last or latest_night(connection, sites)
     begin = min(first or end - timedelta(days=DEFAULT_NIGHTS - 1), end)
     return NightRange(max(begin, end - timedelta(days=MAX_NIGHTS - 1)), end)

@@ -5,6 +5,7 @@ import logging
 import math
 import threading
 import time
+from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -24,24 +25,35 @@ from anura_base.web.templating import render, root_of
 log = logging.getLogger(__name__)
 
 TRIES_PER_ADDRESS = 20
-TRIES_PER_USER = 10
+TRIES_PER_USER = 100
+"""From all addresses from which the user has not logged in yet. A hundred tries in 15 minutes are ten thousand in a
+day, far too few to guess twelve characters."""
 PER_S = 900.0
-"""Ten tries in 15 minutes are about a thousand in a day, far too few to guess twelve characters."""
+
+MAX_KNOWN = 10_000
+"""Addresses of users that are remembered until the base station ends."""
 
 LOGIN_ERROR = "The name or the password is wrong."
 
 
 class LoginService:
-    """Checks passwords and starts sessions. The number of tries is limited for each user and each address."""
+    """Checks passwords and starts sessions. The number of tries is limited for each user and each address.
+
+    Strangers who try the password of a user must not lock the user out. So their tries do not count for an address
+    from which the user has logged in before.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
         self._addresses = Throttle(TRIES_PER_ADDRESS, PER_S)
         self._users = Throttle(TRIES_PER_USER, PER_S)
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def log_in(self, name: str, password: str, address: str) -> str | None:
+    def log_in(self, name: str, password: str, address: str, earlier: str | None) -> str | None:
         """Start a session and return its secret, or None if the name or the password is wrong.
+
+        `earlier` is the secret of the browser's session, which ends: a session does not outlive a login.
 
         Raises HTTPException (429) after too many tries.
         """
@@ -52,20 +64,32 @@ class LoginService:
             log.warning("a wrong password from %s", address)
             return None
         with self._lock:
-            self._users.reset(name)
+            if (name, address) not in self._known:
+                self._users.refund(name, time.monotonic())
+            self._remember(name, address)
             self._addresses.refund(address, time.monotonic())
         with write_transaction(self._engine) as connection:
+            if earlier:
+                sessions.end(connection, earlier)
             return sessions.start(connection, user.name, datetime.now(UTC))
+
+    def _remember(self, name: str, address: str) -> None:
+        self._known[name, address] = None
+        self._known.move_to_end((name, address))
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
 
     def _count_try(self, name: str, address: str) -> None:
         now_s = time.monotonic()
         with self._lock:  # counted before the password is checked, so that parallel tries count, too
-            wait_s = max(self._addresses.wait_s(address, now_s), self._users.wait_s(name, now_s))
+            is_known = (name, address) in self._known
+            wait_s = max(self._addresses.wait_s(address, now_s), 0.0 if is_known else self._users.wait_s(name, now_s))
             if wait_s > 0:
                 headers = {"Retry-After": str(math.ceil(wait_s))}
                 raise HTTPException(429, f"too many tries; wait {math.ceil(wait_s / 60)} min", headers=headers)
             self._addresses.count(address, now_s)
-            self._users.count(name, now_s)
+            if not is_known:
+                self._users.count(name, now_s)
 
 
 router = APIRouter()
@@ -86,7 +110,7 @@ def log_in(
     next: Annotated[str, Form(max_length=4_000)] = "",  # noqa: A002
 ) -> Response:
     """Log in and go to the page `next`."""
-    key = login.log_in(name.strip().lower(), password, client_network(request))
+    key = login.log_in(name.strip().lower(), password, client_network(request), session_key(request))
     if key is None:
         return _form(request, next, LOGIN_ERROR, 401)
     answer = RedirectResponse(_own_page(request, next), 303)

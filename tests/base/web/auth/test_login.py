@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from cheap_passwords import PASSWORD
+from fastapi import HTTPException
 
 from anura_base.access import passwords
 from anura_base.access.roles import Role
@@ -95,13 +96,37 @@ def test_next_parameter_is_escaped(client_of) -> None:  # noqa: ANN001
     assert "<script>" not in page
 
 
-def test_tries_per_user_are_limited(client_of, maria) -> None:  # noqa: ANN001
+def test_ten_wrong_passwords_do_not_lock_the_user_out(client_of, maria) -> None:  # noqa: ANN001
     client = client_of()
-    for _ in range(login.TRIES_PER_USER):
+    for _ in range(10):
         assert post_login(client, password="wrong").status_code == 401
-    answer = post_login(client)
-    assert answer.status_code == 429
-    assert int(answer.headers["Retry-After"]) > 0
+    assert post_login(client).status_code == 303
+
+
+def test_strangers_do_not_lock_a_user_out_of_a_known_address(engine, maria, monkeypatch) -> None:  # noqa: ANN001
+    monkeypatch.setattr(login, "PER_S", 1e9)  # no try is allowed again meanwhile
+    service = login.LoginService(engine)
+    assert service.log_in("maria", PASSWORD, "home", None)
+    for number in range(login.TRIES_PER_USER):
+        assert service.log_in("maria", "wrong", f"stranger-{number}", None) is None
+    with pytest.raises(HTTPException) as refused:
+        service.log_in("maria", PASSWORD, "another stranger", None)
+    assert refused.value.status_code == 429
+    assert int(refused.value.headers["Retry-After"]) > 0
+    assert service.log_in("maria", PASSWORD, "home", None)
+
+
+def test_new_login_ends_the_earlier_session_of_the_browser(client_of, maria, log_in) -> None:  # noqa: ANN001
+    client, other = client_of(), client_of()
+    log_in(client, "maria")
+    log_in(other, "maria")
+    earlier = client.cookies[cookies.COOKIE]
+    log_in(client, "maria")
+    assert client.cookies[cookies.COOKIE] != earlier
+    assert (client.get("/me").status_code, other.get("/me").status_code) == (200, 200)
+    client.cookies.clear()
+    client.cookies.set(cookies.COOKIE, earlier)
+    assert client.get("/me").status_code == 401
 
 
 def test_tries_per_address_are_limited(client_of, maria, monkeypatch) -> None:  # noqa: ANN001
@@ -109,14 +134,6 @@ def test_tries_per_address_are_limited(client_of, maria, monkeypatch) -> None:  
     client = client_of()
     answers = [post_login(client, f"name{number}").status_code for number in range(login.TRIES_PER_ADDRESS + 1)]
     assert answers == [401] * login.TRIES_PER_ADDRESS + [429]
-
-
-def test_login_resets_the_tries(client_of, maria) -> None:  # noqa: ANN001
-    client = client_of()
-    for _ in range(2):
-        for _ in range(login.TRIES_PER_USER - 1):
-            assert post_login(client, password="wrong").status_code == 401
-        assert post_login(client).status_code == 303
 
 
 @pytest.mark.parametrize(
