@@ -60,7 +60,7 @@ def test_interval_covers_the_truth_in_simulated_reviews(connection: Connection, 
         connection.execute(delete(table))
         connection.execute(delete(events))
         right = put(connection, rng, 250)
-        scores = dict(connection.execute(select(events.c.id, events.c.p_peak)).tuples().all())
+        scores = dict(map(tuple, connection.execute(select(events.c.id, events.c.p_peak))))
         orders = [ReviewOrder.RANDOM] * 60 + [ReviewOrder.HIGHEST, ReviewOrder.LOWEST] * (others // 2)
         rng.shuffle(orders)
         for order in orders:
