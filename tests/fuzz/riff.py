@@ -1,7 +1,7 @@
 """Fuzzes all readers of data from a card: `python tests/fuzz/riff.py CORPUS -max_total_time=600`.
 
-Needs the extra `fuzz`. The seeds are written into an empty CORPUS first. A finding is any exception but UnreadableError
-and any false assertion; libFuzzer stores the input that caused it.
+Needs the extra `fuzz`. The seeds are written into an empty CORPUS first. A finding is any exception but
+UnreadableError, and any false assertion; libFuzzer stores the input that caused it.
 """
 
 import io

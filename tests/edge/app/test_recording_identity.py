@@ -1,6 +1,7 @@
 """A recording is its audio: neither its header nor its first bytes, and it stays the same when it grows."""
 
 import io
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -107,6 +108,21 @@ def test_recordings_that_begin_equally_are_told_apart(
             (card / f"{kind}_20261120_19{number}000.wav").write_bytes(wav(samples))
     assert scan_card().new == 6
     assert counted_s(tmp_path) == pytest.approx(6 * (10 + seconds))
+
+
+def test_replaced_recording_is_known_only_by_its_signal(
+    card: Path, tmp_path: Path, scan_card: Callable[[], RunSummary]
+) -> None:
+    """Another card has files of equal names, sizes and times, which are silent where a file is looked at first."""
+    path = card / "20261120_190000.WAV"
+    for number in range(3):
+        samples = noise(30, number)
+        for at in (0, 14, 29):
+            samples[at * RATE_HZ : (at + 2) * RATE_HZ] = 0
+        path.write_bytes(wav(samples))
+        os.utime(path, (10**9, 10**9))
+        assert scan_card().new == 1
+    assert counted_s(tmp_path) == 90
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "aiff", "mp3", "ogg"])

@@ -18,8 +18,12 @@ _CODECS = {
     b"FL32": ("float", ">"),
     b"fl64": ("float", ">"),
     b"FL64": ("float", ">"),
+    b"alaw": ("alaw", ">"),
+    b"ALAW": ("alaw", ">"),
+    b"ulaw": ("ulaw", ">"),
+    b"ULAW": ("ulaw", ">"),
 }
-"""Codec and byte order of the encodings that are plain numbers."""
+"""Codec and byte order of the encodings that are read without libsndfile."""
 
 
 def parse_aiff(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
@@ -40,7 +44,7 @@ def parse_aiff(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
         raise UnreadableError("bad_header", f"its 'COMM' chunk has {len(common)} bytes instead of 18")
     channels, _, bits = struct.unpack_from(">HIH", common)
     codec, order = _CODECS.get(common[18:22] or b"NONE", ("aiff-" + common[18:22].hex(), ">"))
-    sample_type = SampleType(codec, 8 * -(-bits // 8), order)
+    sample_type = SampleType(codec, 8 if codec in ("alaw", "ulaw") else 8 * -(-bits // 8), order)
     extent = find_extent(file, file_bytes, RIFX, _samples(file, first[b"SSND"]))
     return AudioLayout.of_plain(sample_type, _extended(common[8:18]), channels, extent)
 

@@ -13,10 +13,12 @@ _ENCODINGS = {
     3: ("signed", 16),
     4: ("signed", 24),
     5: ("signed", 32),
+    1: ("ulaw", 8),
+    27: ("alaw", 8),
     6: ("float", 32),
     7: ("float", 64),
 }
-"""By number: codec and bits of the encodings that are plain numbers."""
+"""By number: codec and bits of the encodings that are read without libsndfile."""
 
 
 def parse_au(file: BinaryIO, file_bytes: int) -> AudioLayout | None:

@@ -32,7 +32,9 @@ def parse_caf(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
     order = "<" if flags & _IS_LITTLE_ENDIAN else ">"
     name = "float" if flags & _IS_FLOAT else "signed"
     is_plain = codec == b"lpcm" and 8 * packet_bytes == channels * bits
-    sample_type = SampleType(name if is_plain else f"caf-{codec.hex()}", min(64, 8 * -(-bits // 8)), order)
+    name = name if is_plain else {b"alaw": "alaw", b"ulaw": "ulaw"}.get(codec, f"caf-{codec.hex()}")
+    width = 8 if name in ("alaw", "ulaw") else min(64, 8 * -(-bits // 8))
+    sample_type = SampleType(name, width, order)
     data = first[b"data"]
     samples = Chunk(data.kind, data.offset + _EDIT_COUNT_BYTES, max(0, data.size - _EDIT_COUNT_BYTES))
     extent = find_extent(file, file_bytes, CAF, samples)

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from anura_edge.audio import SampleArray
+from anura_edge.sources.formats.companding import expansion
 from anura_edge.sources.formats.extent import AudioExtent, LengthStatus
 
 MAX_SAMPLES = 2**36
@@ -21,7 +22,7 @@ class SampleType:
     """How one sample of one channel is stored."""
 
     codec: str
-    """`signed`, `unsigned` or `float` for plain numbers, else the name of an encoding that libsndfile decodes."""
+    """`signed`, `unsigned`, `float`, `alaw` or `ulaw`, else the name of an encoding that libsndfile decodes."""
     bits: int
     """Rounded up to whole bytes."""
     order: str = "<"
@@ -29,8 +30,8 @@ class SampleType:
 
     @property
     def is_plain(self) -> bool:
-        """Whether a sample is a plain number: not ADPCM, not A-law."""
-        widths = {"signed": (8, 16, 24, 32), "unsigned": (8,), "float": (32, 64)}
+        """Whether each sample has bytes of its own, which `read_samples` can decode: not ADPCM."""
+        widths = {"signed": (8, 16, 24, 32), "unsigned": (8,), "float": (32, 64), "alaw": (8,), "ulaw": (8,)}
         return self.bits in widths.get(self.codec, ())
 
     @property
@@ -60,7 +61,7 @@ class AudioLayout:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the samples are plain numbers, which `read_samples` can decode."""
+        """Whether `read_samples` can decode the samples."""
         return self.sample_type.is_plain
 
     @property
@@ -127,6 +128,8 @@ def decode_samples(content: bytes, layout: AudioLayout) -> SampleArray:
         kind.codec == "signed" and kind.bits == 16
     ):  # nearly all recorders: only the selected channel is converted, later
         return raw.view(f"{kind.order}i2").astype(np.int16, copy=False).reshape(-1, layout.channels)
+    if kind.codec in ("alaw", "ulaw"):
+        return expansion(kind.codec)[raw].reshape(-1, layout.channels)
     if kind.bits == 24:  # moved to the upper three bytes of four
         raw = np.pad(raw.reshape(-1, 3), ((0, 0), (1, 0) if kind.order == "<" else (0, 1))).reshape(-1)
     letter = {"signed": "i", "unsigned": "u", "float": "f"}[kind.codec]

@@ -84,12 +84,18 @@ def begins_with_frames(content: bytes) -> bool:
 
 
 def _begins_stream(content: bytes, at: int) -> bool:
-    """Return whether a frame begins, and behind it another one of the same kind."""
-    if content[at] != 0xFF or not (one := _parse_head(content[at : at + 4])):
-        return False
-    following = content[at + one.size : at + one.size + 4]
-    other = _parse_head(following)
-    return other is not None and (other.rate_hz, other.samples) == (one.rate_hz, one.samples)
+    """Return whether frames of one kind follow each other: two at the start of a file, more in the middle of bytes.
+
+    In a large file of noise there are bytes that look like two frames.
+    """
+    needed, kind = 4 if at else 2, None
+    while content[at : at + 1] == b"\xff" and (head := _parse_head(content[at : at + 4])):
+        if kind not in (None, (head.rate_hz, head.samples)):
+            return False
+        kind, at, needed = (head.rate_hz, head.samples), at + head.size, needed - 1
+        if needed == 0:
+            return True
+    return False
 
 
 def _parse_head(head: bytes) -> _FrameHead | None:

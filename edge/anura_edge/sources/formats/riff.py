@@ -45,7 +45,7 @@ def parse_wav(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
     texts = {kind: read_chunk(file, chunk) for kind, chunk in first.items() if kind in METADATA_CHUNKS}
     fmt = read_chunk(file, first[b"fmt "])
     sample_type, rate_hz, channels = _parse_format(fmt, "<" if form != RIFX else ">")
-    is_wrong = extent.length == LengthStatus.RECOVERED and form == RIFF and not sample_type.is_plain
+    is_wrong = extent.length == LengthStatus.RECOVERED and form != RIFX and not sample_type.is_plain
     header = _header(fmt, extent.end - extent.offset) if is_wrong else b""
     return AudioLayout.of_plain(sample_type, rate_hz, channels, extent, texts, header)
 
@@ -67,7 +67,8 @@ def _parse_format(fmt: bytes, order: str) -> tuple[SampleType, int, int]:
     if tag == _EXTENSIBLE and len(fmt) >= 26:
         (tag,) = struct.unpack_from(f"{order}H", fmt, 24)  # the first two bytes of a GUID are the format tag
     width = 8 * -(-bits // 8)
-    codec = {1: "unsigned" if width == 8 else "signed", 3: "float"}.get(tag, f"wav-{tag:#x}")
+    codecs = {1: "unsigned" if width == 8 else "signed", 3: "float", 6: "alaw", 7: "ulaw"}
+    codec = codecs.get(tag, f"wav-{tag:#x}")
     return SampleType(codec, width, order), rate_hz, channels
 
 

@@ -138,6 +138,16 @@ def test_compressed_wav_that_promises_less_hides_no_audio(
     assert (file.length, file.samples, len(decode(file))) == (RECOVERED, whole, whole)
 
 
+@pytest.mark.parametrize(("kind", "subtype"), [("AU", "ULAW"), ("AIFF", "ALAW"), ("CAF", "ULAW"), ("W64", "IMA_ADPCM")])
+def test_companded_audio_that_is_promised_less_is_read_to_its_end(
+    open_bytes: Callable[[bytes], AudioFile], kind: str, subtype: str
+) -> None:
+    content = encode(kind, subtype)
+    (whole, _), file = sf.read(io.BytesIO(content), dtype="float32"), open_bytes(with_size(content, kind, 2_048))
+    assert file.length == RECOVERED
+    np.testing.assert_array_equal(decode(file)[: len(whole), 0], whole)
+
+
 def claim(flac: bytes, samples: int) -> bytes:
     """Return a FLAC file whose header declares another number of samples."""
     content = bytearray(flac)

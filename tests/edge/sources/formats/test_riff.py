@@ -229,7 +229,7 @@ def test_compressed_encodings_are_decoded_by_libsndfile(tmp_path: Path, subtype:
     np.testing.assert_array_equal(decode(open_file(path, "a")), sf.read(path, dtype="float32", always_2d=True)[0])
 
 
-@pytest.mark.parametrize("subtype", ["ALAW", "IMA_ADPCM", "MS_ADPCM"])
+@pytest.mark.parametrize("subtype", ["ALAW", "ULAW", "IMA_ADPCM", "MS_ADPCM"])
 def test_truncation_of_compressed_audio_is_known(tmp_path: Path, subtype: str) -> None:
     path = tmp_path / "a.wav"
     sf.write(path, noise(30_000), 8_000, subtype=subtype)
