@@ -61,6 +61,8 @@ def _alert(key: AlertKey, device: DeviceState, moment_utc: datetime, text: str) 
 
 def _silence(name: str, rule: DeviceSilent, device: DeviceState, started_utc: datetime, now: datetime) -> Alert | None:
     last = device.last_seen_utc
+    if last is not None and last > now:  # from a clock that was wrong
+        last = started_utc
     if last is None or now - max(last, started_utc) < timedelta(hours=rule.after_h):
         return None
     text = f"{device.subject} sent its last message at {last.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, select
 
 from anura_base.analysis.effort import hours_by_state
-from anura_base.db.queries import latest_health, missing_row_counts
+from anura_base.db.queries import latest_health, missing_row_counts, present_states
 from anura_base.db.schema import devices, events
 from anura_edge.events import EffortState
 from anura_edge.wire import Health, is_stale
@@ -19,7 +19,7 @@ class DeviceView:
     site: str
     device: str
     state: str | None
-    """`online` or `offline`; None if the device has never sent a status."""
+    """`online`, `offline`, or `unknown` without recent messages; None if the device has never sent a status."""
     last_seen_utc: datetime | None
     app_version: str | None
     model_id: str | None
@@ -38,6 +38,7 @@ def device_views(connection: Connection) -> list[DeviceView]:
     """Return every device, by site and name."""
     calls, hours = _calls(connection), hours_by_state(connection)
     missing, reports = missing_row_counts(connection), health_with_staleness(connection)
+    states = present_states(connection, datetime.now(UTC))
     views = []
     for row in connection.execute(select(devices).order_by(devices.c.site, devices.c.device)):
         key = row.site, row.device
@@ -46,7 +47,7 @@ def device_views(connection: Connection) -> list[DeviceView]:
             DeviceView(
                 site=row.site,
                 device=row.device,
-                state=row.state,
+                state=states.get(key),
                 last_seen_utc=row.last_seen_utc,
                 app_version=row.app_version,
                 model_id=row.model_id,

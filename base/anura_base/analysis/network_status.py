@@ -11,7 +11,7 @@ from anura_base.analysis.devices import health_with_staleness
 from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN, S_PER_HOUR
 from anura_base.analysis.verdicts import JUDGED_EVENTS, is_counted
 from anura_base.config.settings import Site
-from anura_base.db.queries import missing_row_counts
+from anura_base.db.queries import missing_row_counts, present_states
 from anura_base.db.schema import devices, effort, events, unknown_clock
 from anura_edge.audio import ClockSource
 from anura_edge.wire import Health
@@ -29,7 +29,7 @@ class DeviceStatus:
     site: str
     device: str
     state: str | None
-    """`online` or `offline`; None if the device has never sent a status."""
+    """`online`, `offline`, or `unknown` without recent messages; None if the device has never sent a status."""
     last_seen_utc: datetime | None
     app_version: str | None
     model_id: str | None
@@ -58,6 +58,7 @@ class DeviceStatus:
 def device_statuses(connection: Connection, sites: Mapping[str, Site]) -> list[DeviceStatus]:
     """Return every device, by site and name. `sites` are all sites."""
     since = datetime.now(UTC) - RECENT
+    states = present_states(connection, datetime.now(UTC))
     reports, missing = health_with_staleness(connection), missing_row_counts(connection)
     calls, levels = _calls(connection, sites, since)
     hours, clocks = _hours_and_clocks(connection, sites, since)
@@ -70,7 +71,7 @@ def device_statuses(connection: Connection, sites: Mapping[str, Site]) -> list[D
             DeviceStatus(
                 site=row.site,
                 device=row.device,
-                state=row.state,
+                state=states.get(key),
                 last_seen_utc=row.last_seen_utc,
                 app_version=row.app_version,
                 model_id=row.model_id,

@@ -1,12 +1,16 @@
 """Queries that several packages share."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from anura_base.db.schema import health, journals
+from anura_base.db.schema import devices, health, journals
 from anura_edge.wire import Health
+from anura_edge.wire.health import MAX_INTERVAL_S, STALE_AFTER_MESSAGES
+
+DEFAULT_INTERVAL_S = 60.0
+"""Time between two health messages by the default settings of a device."""
 
 
 def rows_after(connection: Connection, table: Table, arrival: int, limit: int) -> list[dict[str, Any]]:
@@ -24,6 +28,26 @@ def latest_health(connection: Connection) -> dict[tuple[str, str], tuple[Health,
         (site, device): (Health.model_validate_json(message), received_utc)
         for site, device, received_utc, message in connection.execute(select(health))
     }
+
+
+def present_states(connection: Connection, now: datetime) -> dict[tuple[str, str], str | None]:
+    """Return the state of each (site, device): `online`, `offline`, `unknown`, or None if it never sent a status.
+
+    The broker stores the last status, and a device that loses its power with the broker stays `online` there. So it
+    counts only while messages arrive: after three intervals of the health message without any, the state is `unknown`.
+    """
+    reports = latest_health(connection)
+    found: dict[tuple[str, str], str | None] = {}
+    for site, device, state, seen_utc in connection.execute(
+        select(devices.c.site, devices.c.device, devices.c.state, devices.c.last_seen_utc)
+    ):
+        health, _ = reports.get((site, device), (None, None))
+        every_s = min(health.every_s, MAX_INTERVAL_S) if health else DEFAULT_INTERVAL_S
+        longest = STALE_AFTER_MESSAGES * timedelta(seconds=every_s)
+        # A time to come is from a clock that was wrong: it says nothing.
+        is_recent = seen_utc is not None and abs(now - seen_utc) <= longest
+        found[site, device] = "unknown" if state == "online" and not is_recent else state
+    return found
 
 
 def missing_row_counts(connection: Connection) -> dict[tuple[str, str], int]:

@@ -18,11 +18,12 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.db.engine import root_cause
-from anura_base.db.queries import rows_after
+from anura_base.db.queries import latest_health, rows_after
 from anura_base.db.schema import devices, events
 from anura_base.ingest.subscriber import Subscriber
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import topic
+from anura_edge.wire import Health, topic
+from anura_edge.wire.health import MAX_INTERVAL_S, STALE_AFTER_MESSAGES
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +66,24 @@ _HEALTH: dict[str, dict[str, Any]] = {
 EXPIRE_AFTER_S = 600
 """After this time without a health message a value is unknown. By default there is one each minute."""
 
+CALL_EXPIRES_AFTER_S = 24 * 3_600
+"""After this time the last call is not shown as if it were now."""
 
-def discovery(prefix: str, site: str, device: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the topic and the configuration of each entity of a device."""
+
+def expire_after_s(health: Health | None) -> int:
+    """Return after how many seconds without a health message a device's values expire."""
+    every_s = min(health.every_s, MAX_INTERVAL_S) if health else 0.0
+    return max(EXPIRE_AFTER_S, round(STALE_AFTER_MESSAGES * every_s))
+
+
+def discovery(
+    prefix: str, site: str, device: str, expire_s: int = EXPIRE_AFTER_S
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the topic and the configuration of each entity of a device. Every value expires.
+
+    The broker keeps the last status even if the device lost its power at the same moment as the broker. So the state
+    `online` comes from the health messages, and the status can only end it.
+    """
     # The length makes it unique, because both names may contain underscores: a_b/c and a/b_c.
     identity = f"anura_{len(site)}_{site}_{device}"
     status = topic(site, device, "status")
@@ -86,15 +102,16 @@ def discovery(prefix: str, site: str, device: str) -> Iterator[tuple[str, dict[s
         "online",
         {
             "name": "Online",
-            "state_topic": status,
-            "value_template": "{{ value_json.state }}",
+            "state_topic": topic(site, device, "health"),
+            "value_template": "online",
             "payload_on": "online",
-            "payload_off": "offline",
             "device_class": "connectivity",
+            "expire_after": expire_s,
+            **available,
         },
     )
     for name, config in _HEALTH.items():
-        source = {"state_topic": topic(site, device, "health"), "expire_after": EXPIRE_AFTER_S}
+        source = {"state_topic": topic(site, device, "health"), "expire_after": expire_s}
         yield entity("sensor", name, {**config, **source, **available})
     call = {
         "name": "Last call",
@@ -102,6 +119,7 @@ def discovery(prefix: str, site: str, device: str) -> Iterator[tuple[str, dict[s
         "state_topic": last_call_topic(site, device),
         "value_template": "{{ (value_json.scientific_name or value_json.label)[:255] }}",
         "json_attributes_topic": last_call_topic(site, device),
+        "expire_after": CALL_EXPIRES_AFTER_S,
     }
     yield entity("sensor", "last_call", call)
 
@@ -118,7 +136,8 @@ class HomeAssistant:
         self._engine = engine
         self._prefix = prefix
         self._subscriber = subscriber
-        self._published: set[Device] = set()
+        self._published: dict[Device, int] = {}
+        """The time after which the values of each published device expire."""
         self._arrival: int | None = None
         """Arrival number of the last event that was published."""
 
@@ -139,14 +158,22 @@ class HomeAssistant:
         Raises DeliveryError when the broker does not accept a message.
         """
         with self._engine.connect() as connection:
-            known = {(site, device) for site, device in connection.execute(select(devices.c.site, devices.c.device))}
+            reports = latest_health(connection)
+            known = {
+                (site, device): expire_after_s(reports.get((site, device), (None, None))[0])
+                for site, device in connection.execute(select(devices.c.site, devices.c.device))
+            }
             if self._arrival is None:
                 self._arrival = connection.scalar(select(func.max(events.c.arrival))) or 0
             calls = rows_after(connection, events, self._arrival, MAX_EVENTS)
-        for site, device in sorted(known - self._published):
-            for name, config in discovery(self._prefix, site, device):
+        for site, device in sorted(key for key, expire_s in known.items() if self._published.get(key) != expire_s):
+            for name, config in discovery(self._prefix, site, device, known[site, device]):
                 self._subscriber.publish_and_wait(name, json.dumps(config).encode(), TIMEOUT_S, retain=True)
-            self._published.add((site, device))
+            self._published[site, device] = known[site, device]
+        for site, device in sorted(self._published.keys() - known):  # it was removed or renamed
+            for name, _ in discovery(self._prefix, site, device):
+                self._subscriber.publish_and_wait(name, b"", TIMEOUT_S, retain=True)
+            del self._published[site, device]
         for (site, device), call in {(call["site"], call["device"]): call for call in calls}.items():
             values = {name: call[name] for name in ("scientific_name", "label", "p_peak", "site", "device")}
             values["start_utc"] = call["start_utc"].isoformat()

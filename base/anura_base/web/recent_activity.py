@@ -12,8 +12,8 @@ from anura_base.analysis.network_status import RECENT
 from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, VERDICT_COLUMNS, is_counted
 from anura_base.clips.view import ClipView, SpectrogramLayout, latest_clips, spectrogram_layout
 from anura_base.config.settings import Site
-from anura_base.db.queries import missing_row_counts
-from anura_base.db.schema import dead_letters, devices, effort, events
+from anura_base.db.queries import missing_row_counts, present_states
+from anura_base.db.schema import dead_letters, effort, events
 from anura_edge.events import EffortState
 
 LATEST_CALLS = 100
@@ -47,7 +47,7 @@ def read_recent_activity(connection: Connection, sites: Mapping[str, Site]) -> R
     counts = select(func.count(), func.count(COUNTED_SPECIES.distinct())).select_from(JUDGED_EVENTS)
     calls, species = connection.execute(counts.where(*recent, is_counted())).one()
     latest = select(events, *VERDICT_COLUMNS).select_from(JUDGED_EVENTS)
-    states = connection.scalars(select(devices.c.state)).all()
+    states = present_states(connection, datetime.now(UTC)).values()
     return RecentActivity(
         latest=connection.execute(latest.order_by(events.c.arrival.desc()).limit(LATEST_CALLS)).all(),
         calls=calls,

@@ -100,8 +100,9 @@ class Health(Message):
 def is_stale(health: Health, received_utc: datetime | None, now: datetime) -> bool:
     """Return whether a device's last health message is too old to describe its state now.
 
-    `received_utc` is None for a message that the broker had retained: its age is not known, so it is stale.
+    `received_utc` is None for a message that the broker had retained: its age is not known, so it is stale. A time to
+    come is from a clock that was wrong, so it says nothing either.
     """
     if received_utc is None:
         return True
-    return now - received_utc > timedelta(seconds=STALE_AFTER_MESSAGES * min(health.every_s, MAX_INTERVAL_S))
+    return abs(now - received_utc) > timedelta(seconds=STALE_AFTER_MESSAGES * min(health.every_s, MAX_INTERVAL_S))

@@ -55,6 +55,14 @@ def test_stale_health_neither_begins_nor_ends_a_condition(state: DeviceState) ->
     assert changed_conditions({"unwell": ALL_LIMITS}, conditions, ongoing, {}, NOW) == ([], set())
 
 
+def test_device_that_was_last_seen_by_a_wrong_clock_can_be_silent() -> None:
+    """The clock of the base station was years ahead when the last message arrived."""
+    rules: dict[str, Rule] = {"silent": DeviceSilent(when="device_silent", after_h=6)}
+    states = [device(silent_h=-24 * 730)]
+    assert device_conditions(rules, states, NOW - timedelta(hours=7), NOW).hold
+    assert not device_conditions(rules, states, NOW - timedelta(hours=5), NOW).hold
+
+
 def test_device_is_silent_only_after_the_start_of_the_server() -> None:
     rules: dict[str, Rule] = {"silent": DeviceSilent(when="device_silent", after_h=6)}
     long_ago, just_now = NOW - timedelta(days=1), NOW - timedelta(hours=1)

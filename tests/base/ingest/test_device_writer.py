@@ -5,20 +5,39 @@ from typing import Any
 
 import pytest
 
+from anura_base.analysis.network_status import device_statuses
 from anura_base.db.schema import devices
 from anura_base.ingest import device_writer
-from anura_edge.wire import Refusal, Status, batch
+from anura_base.web.recent_activity import read_recent_activity
+from anura_edge.wire import Refusal, Status, batch, topic
 
 RECEIVED = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 
 
 def test_retained_status_does_not_set_last_seen(sender) -> None:  # noqa: ANN001
     sender.status(Status(state="online", app_version="0.1.0"), retained=True)
-    assert (sender.view().state, sender.view().last_seen_utc, sender.view().app_version) == ("online", None, "0.1.0")
+    assert (sender.view().state, sender.view().last_seen_utc, sender.view().app_version) == ("unknown", None, "0.1.0")
     sender.status(Status(state="online"))
     sender.status(Status(state="offline"))
     view = sender.view()
     assert (view.state, view.last_seen_utc, view.app_version) == ("offline", RECEIVED, "0.1.0")
+
+
+def test_device_is_online_only_while_messages_arrive(sender: Any, make: Any) -> None:
+    """The device dies, the broker restarts, and sends the status that it had stored."""
+    now = datetime.now(UTC)
+    for every_s, silent_s, expected in (
+        (60, 0, "online"), (60, 170, "online"), (60, 200, "unknown"), (3_600, 9_000, "online"), (60, -9_000, "unknown"),
+    ):  # fmt: skip
+        seen_utc = now - timedelta(seconds=silent_s)
+        name = topic("INCT04", sender.device, "health")
+        sender.raw(name, make.health(every_s=every_s).to_bytes(), received_utc=seen_utc)
+        sender.status(Status(state="online"), retained=True)
+        assert sender.view().state == expected
+        with sender.engine.connect() as connection:
+            assert read_recent_activity(connection, {}).online == (expected == "online")
+            (status,) = device_statuses(connection, {})
+            assert (status.state, status.needs_attention) == (expected, expected != "online" or status.health_is_stale)
 
 
 def test_latest_live_health_message_counts(sender, make: Any) -> None:  # noqa: ANN001

@@ -6,15 +6,17 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import delete
 from support import eventually
 
 from anura_base.config.settings import MqttSettings
 from anura_base.db.engine import open_database
+from anura_base.db.schema import devices
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.subscriber import Subscriber
-from anura_base.integrations.home_assistant import HomeAssistant, discovery, last_call_topic
+from anura_base.integrations.home_assistant import HomeAssistant, discovery, expire_after_s, last_call_topic
 from anura_edge.wire import Status, batch, topic
 from anura_edge.wire.mqtt import make_client
 
@@ -28,7 +30,7 @@ def subscribe(broker):  # noqa: ANN001, ANN201
         received: dict[str, tuple[dict[str, object], bool]] = {}
         client = make_client()
         subscribed = threading.Event()
-        client.on_message = lambda _c, _d, m: received.__setitem__(m.topic, (json.loads(m.payload), m.retain))
+        client.on_message = lambda _c, _d, m: received.__setitem__(m.topic, (json.loads(m.payload or b"{}"), m.retain))
         client.on_subscribe = lambda *_: subscribed.set()
         client.connect("127.0.0.1", broker.port)
         client.subscribe([("homeassistant/#", 1), ("anura/v1/+/+/last_call", 1)])
@@ -65,8 +67,22 @@ def test_entities_are_retained_and_last_call_is_not(broker, subscribe, make, tmp
     entities = {name for name, (_, retained) in received.items() if name.startswith("homeassistant/") and retained}
     assert entities == dict(discovery("homeassistant", "pond", "one")).keys()
     assert not any("last_call" in name for name in subscribe() if name.startswith("anura/"))
+    with engine.begin() as connection:
+        connection.execute(delete(devices))
+    publisher.publish_news()
+    assert not [name for name in subscribe() if name.startswith("homeassistant/")]
     subscriber.stop()
     engine.dispose()
+
+
+def test_every_entity_expires_and_none_is_online_by_a_retained_status_alone(make) -> None:  # noqa: ANN001
+    for every_s, expected_s in ((60, 600), (3_600, 3 * 3_600)):
+        entities = [
+            config
+            for _, config in discovery("homeassistant", "pond", "one", expire_after_s(make.health(every_s=every_s)))
+        ]
+        assert {entity["expire_after"] for entity in entities} == {expected_s, 24 * 3_600}
+        assert not any(entity["state_topic"] == topic("pond", "one", "status") for entity in entities)
 
 
 def test_entity_templates_read_the_messages_of_devices(make) -> None:  # noqa: ANN001

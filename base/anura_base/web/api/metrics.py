@@ -6,7 +6,7 @@ are right after a restart, too.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import BigInteger, Connection, Engine, cast, func, select
 
 from anura_base.alerts.tables import deliveries, firings
-from anura_base.db.queries import latest_health, missing_row_counts
+from anura_base.db.queries import latest_health, missing_row_counts, present_states
 from anura_base.db.schema import dead_letters, devices, received
 from anura_base.ingest.counters import ACKNOWLEDGEMENTS, COMMIT_SECONDS, FAILED_COMMITS, MESSAGES
 from anura_base.web.auth.visitor import NEEDS_VIEWER
@@ -99,17 +99,21 @@ def _alert_metrics(connection: Connection) -> Iterator[Metric]:
 
 def _read_devices(connection: Connection) -> list[_Device]:
     missing, reports = missing_row_counts(connection), latest_health(connection)
-    query = select(devices.c.site, devices.c.device, devices.c.state, devices.c.last_seen_utc)
+    states = present_states(connection, datetime.now(UTC))
+    query = select(devices.c.site, devices.c.device, devices.c.last_seen_utc)
     return [
         _Device(
-            site, device, state, seen, missing.get((site, device), 0), *reports.get((site, device), (None, None))
+            site, device, states.get((site, device)), seen, missing.get((site, device), 0),
+            *reports.get((site, device), (None, None)),
         )
-        for site, device, state, seen in connection.execute(query)
+        for site, device, seen in connection.execute(query)
     ]  # fmt: skip
 
 
 def _device_metrics(found: list[_Device]) -> Iterator[Metric]:
-    states = GaugeMetricFamily("anura_base_devices", "Devices, by their last status.", labels=["state"])
+    states = GaugeMetricFamily(
+        "anura_base_devices", "Devices, by their state: online, offline, unknown.", labels=["state"]
+    )
     for state in ("online", "offline", "unknown"):
         states.add_metric([state], sum((device.state or "unknown") == state for device in found))
     yield states
@@ -129,7 +133,10 @@ def _gauges(found: list[_Device]) -> dict[str, tuple[str, list[float | None]]]:
 
     problems: list[float | None] = [None if d.health is None else len(d.health.problems) for d in found]
     return {
-        "online": ("Whether the last status was online.", [float(device.state == "online") for device in found]),
+        "online": (
+            "Whether it said that it is online, and sent a message lately.",
+            [float(device.state == "online") for device in found],
+        ),
         "last_seen_timestamp_seconds": ("Time of the last message.", [_unix(d.last_seen_utc) for d in found]),
         "missing_rows": ("Rows that the device deleted before they were received.", [float(d.missing) for d in found]),
         "health_timestamp_seconds": ("Time of the last health message.", [_unix(d.health_utc) for d in found]),
