@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, RowMapping, delete, func, select, update
+from sqlalchemy import Engine, RowMapping, delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.alerts.alert import printable
@@ -22,6 +22,8 @@ FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=3)
 """An alert that is three days late is no use any more. The page still shows it."""
+MIN_TRIES = 5
+"""With fewer failures no delivery is given up: the clock may have jumped."""
 
 MAX_ALERTS = 10_000
 """Alerts that are stored; older ones that are over are deleted."""
@@ -32,7 +34,7 @@ MAX_DELIVERIES = 100
 
 def next_try(tries: int, fired_utc: datetime, now: datetime) -> datetime | None:
     """Return the time of the next try after `tries` failures, None to give up."""
-    if now - fired_utc >= GIVE_UP_AFTER:
+    if tries >= MIN_TRIES and now - fired_utc >= GIVE_UP_AFTER:
         return None
     return now + min(FIRST_RETRY * (1 << min(tries - 1, 20)), LONGEST_RETRY)
 
@@ -57,7 +59,9 @@ class AlertDelivery:
         """Try each delivery that is due once."""
         columns = deliveries.c.channel, deliveries.c.tries, *firings.c
         query = select(*columns).join_from(deliveries, firings, deliveries.c.firing == firings.c.arrival)
-        due = query.where(deliveries.c.next_try_utc <= now).order_by(firings.c.arrival).limit(MAX_DELIVERIES)
+        # A time after the longest retry was set while the clock was wrong.
+        is_due = or_(deliveries.c.next_try_utc <= now, deliveries.c.next_try_utc > now + LONGEST_RETRY)
+        due = query.where(is_due).order_by(firings.c.arrival).limit(MAX_DELIVERIES)
         with self._engine.connect() as connection:
             rows = connection.execute(due).mappings().all()
         failed: set[str] = set()

@@ -71,10 +71,12 @@ class AlertEvaluator:
         """Evaluate all new calls, and devices and effort when they are due."""
         while self._evaluate_calls(now):
             pass
-        if now >= self._devices_due:
+        if _is_due(self._devices_due, DEVICES_EVERY, now):
             self._evaluate_devices(now)
             self._devices_due = now + DEVICES_EVERY
-        if now >= self._effort_due and any(isinstance(rule, EffortLow) for rule in self._rules.values()):
+        if _is_due(self._effort_due, EFFORT_EVERY, now) and any(
+            isinstance(rule, EffortLow) for rule in self._rules.values()
+        ):
             self._evaluate_effort(now)
             self._effort_due = now + EFFORT_EVERY
 
@@ -167,6 +169,11 @@ def _incident(row: Mapping[str, Any], error: Exception) -> Incident:
     log.error("the alert rules and event %s", row["id"], exc_info=error)
     detail = f"the alert rules cannot use the call {row['id']}: {error}"
     return Incident(IncidentKind.UNUSABLE, row["site"], row["device"], str(row["id"]), detail)
+
+
+def _is_due(due: datetime, every: timedelta, now: datetime) -> bool:
+    """Return whether a time has come. A time that is too far away was set while the clock was wrong."""
+    return not now < due <= now + every
 
 
 def _call_info(row: Mapping[str, Any]) -> CallInfo:

@@ -203,6 +203,25 @@ def test_channel_gets_each_alert_once_after_an_outage(engine, make, send, start)
     assert len({alert.id for alert in channel.got}) == 2
 
 
+def test_clock_that_jumps_for_a_moment_delays_and_drops_no_alert(engine, make, send, start) -> None:  # noqa: ANN001
+    """For one round the clock is two years ahead. Afterwards silence is noticed and the alert delivered as before."""
+    ahead = timedelta(days=730)
+    evaluator, channel = start(), Channel()
+    evaluator.evaluate(NOW)
+    send(make.event(1))
+    evaluator.evaluate(NOW)
+    channel.works = False
+    AlertDelivery(engine, {"mqtt": channel}).deliver_due(NOW + ahead, NEVER)
+    evaluator.evaluate(NOW + ahead)
+    evaluator.evaluate(NOW + timedelta(minutes=2))
+    channel.works = True
+    AlertDelivery(engine, {"mqtt": channel}).deliver_due(NOW + timedelta(minutes=2), NEVER)
+    assert "pond/Physalaemus cuvieri" in {alert.subject for alert in channel.got}
+    evaluator.evaluate(NOW + timedelta(hours=7))
+    with engine.connect() as connection:
+        assert [view for view in history.latest(connection) if view.rule == "silent" and not view.over_utc]
+
+
 def test_failing_channel_does_not_delay_the_others(engine, make, send, start) -> None:  # noqa: ANN001
     evaluator = start()
     send(make.event(1))
