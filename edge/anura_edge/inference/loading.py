@@ -12,6 +12,7 @@ from anura_edge.inference.golden import check_golden
 from anura_edge.inference.manifest import Manifest
 from anura_edge.inference.providers import Provider, provider_in_use, provider_options
 from anura_edge.inference.tensorrt import FixedShapes, Session, tensorrt_options
+from anura_edge.system.memory import release_freed_memory
 
 
 def load_model(settings: ModelSettings, engines: Path) -> tuple[Bundle, Model]:
@@ -31,6 +32,7 @@ def load_classifier(bundle: Bundle, threads: int = 1, provider: Provider = "cpu"
     classifier = open_model(bundle, threads, provider, engines)
     check_golden(bundle, classifier)
     classifier.reset()
+    release_freed_memory()
     return classifier
 
 
