@@ -21,8 +21,8 @@ from anura_edge.sources.files.regular_file import INTERRUPTED, open_regular, unr
 from anura_edge.sources.formats.layout import AudioLayout
 from anura_edge.sources.formats.ogg import PAGE_HEAD_BYTES, without_page_numbers
 
-PIECE_BYTES, MAX_PIECES = 4_096, 128
-"""An id covers at most so many evenly spread pieces of the audio: all of it up to 512 KiB, else at least 256 KiB. The
+PIECE_BYTES, MAX_PIECES = 4_096, 64
+"""An id covers at most so many evenly spread pieces of the audio: all of it up to 256 KiB, else at least 128 KiB. The
 noise of a microphone is never the same twice, so one piece would do. More are proof against damage and editing."""
 
 PROBE_BYTES = 1_024
