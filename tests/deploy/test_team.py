@@ -1,11 +1,13 @@
 """The how-to for teams: its commands in order, and its settings for two proxies."""
 
 import http.client
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -49,41 +51,74 @@ def test_commands_of_the_page_work(tmp_path: Path) -> None:
     assert printed[4].startswith("anura_")
 
 
-@pytest.mark.parametrize("proxy", ["nginx", "caddy"])
-def test_login_works_behind_the_proxy_of_the_page(tmp_path: Path, proxy: str) -> None:
-    program = need(proxy)
-    run_commands(tmp_path, only=1)
-    base_port, port = free_port(), free_port()
-    settings = yaml.safe_load(block("yaml"))
-    settings |= {"state_dir": str(tmp_path), "mqtt": {"port": free_port()}}
-    settings["web"]["port"] = base_port
-    (tmp_path / "base.yaml").write_text(yaml.safe_dump(settings))
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Start a base station behind a proxy with the settings of the page. Return the port of the proxy."""
     with ExitStack() as stack:
-        command = [BIN / "anura-base", "run", "--config", tmp_path / "base.yaml"]
-        base = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
-        stack.callback(base.kill)
-        assert base.stdout
-        assert b"http://" in base.stdout.readline()
-        running = subprocess.Popen(_proxy(program, proxy, tmp_path, base_port, port), stderr=subprocess.DEVNULL)
-        stack.callback(running.wait)
-        stack.callback(running.terminate)
-        eventually(lambda: _status(port, "/healthz") in {200, 503})
-        assert _status(port, "/api/devices") == 401
-        page, _ = _ask(port, "GET", "/login")
-        token = re.search(r'name="csrf_token" value="(\w+)"', page)
-        assert token
-        form = f"name=maria&password={PASSWORD.replace(' ', '+')}&csrf_token={token[1]}"
-        origin = {"Origin": f"http://frogs.example.org:{port}", "Content-Type": "application/x-www-form-urlencoded"}
-        _, headers = _ask(port, "POST", "/login", form, origin)
-        assert headers["Location"] == "/"
-        cookie = headers["Set-Cookie"].partition(";")[0]
-        devices, _ = _ask(port, "GET", "/api/devices", None, {"Cookie": cookie})
-        assert devices == "[]"
+
+        def start(proxy: str, prefix: str) -> int:
+            program = need(proxy)
+            run_commands(tmp_path, only=1)
+            base_port, port = free_port(), free_port()
+            settings = yaml.safe_load(block("yaml"))
+            settings |= {"state_dir": str(tmp_path), "mqtt": {"port": free_port()}}
+            settings["web"]["port"] = base_port
+            (tmp_path / "base.yaml").write_text(yaml.safe_dump(settings))
+            command = [BIN / "anura-base", "run", "--config", tmp_path / "base.yaml"]
+            base = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+            stack.callback(base.kill)
+            assert base.stdout
+            assert b"http://" in base.stdout.readline()
+            running = subprocess.Popen(
+                _proxy(program, proxy, tmp_path, base_port, port, prefix), stderr=subprocess.DEVNULL
+            )
+            stack.callback(running.wait)
+            stack.callback(running.terminate)
+            eventually(lambda: _status(port, f"{prefix}/healthz") in {200, 503})
+            return port
+
+        yield start
 
 
-def _proxy(program: str, proxy: str, folder: Path, base_port: int, port: int) -> list[str]:
+@pytest.mark.parametrize("prefix", ["", "/frogs"])
+@pytest.mark.parametrize("proxy", ["nginx", "caddy"])
+def test_pages_and_login_work_behind_the_proxy_of_the_page(
+    proxied: Callable[..., int], proxy: str, prefix: str
+) -> None:
+    port = proxied(proxy, prefix)
+    assert _status(port, f"{prefix}/api/devices") == 401
+    page, _ = _ask(port, "GET", f"{prefix}/login")
+    for link in re.findall(r'(?:href|src|action)="([^"]+)"', page):
+        assert link.startswith(f"{prefix}/")
+        assert _status(port, link) == 200, link
+    token = re.search(r'name="csrf_token" value="(\w+)"', page)
+    assert token
+    form = f"name=maria&password={PASSWORD.replace(' ', '+')}&csrf_token={token[1]}"
+    origin = {"Origin": f"http://frogs.example.org:{port}", "Content-Type": "application/x-www-form-urlencoded"}
+    _, headers = _ask(port, "POST", f"{prefix}/login", form, origin)
+    assert headers["Location"] == f"{prefix}/"
+    cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+    devices, _ = _ask(port, "GET", f"{prefix}/api/devices", None, cookie)
+    assert devices == "[]"
+    page, _ = _ask(port, "GET", f"{prefix}/", None, cookie)
+    assert f'href="{prefix}/network"' in page
+    assert f'href="{prefix}/" aria-current="page"' in page
+    _, headers = _ask(port, "GET", f"{prefix}/network", None, {"Accept": "text/html"})
+    assert headers["Location"] == f"{prefix}/login?next={prefix}/network"
+    page, _ = _ask(port, "GET", f"{prefix}/explore", None, cookie)
+    secret = re.search(r'data-token="(\w+)"', page)
+    assert secret
+    path = f"{prefix}/explore/hear?name=frogs.wav"
+    answer, _ = _ask(port, "POST", path, "x" * 3_000_000, {**cookie, "X-CSRF-Token": secret[1]})
+    assert "frogs.wav" in json.loads(answer)["detail"]  # the base station has read it: it is not audio
+
+
+def _proxy(program: str, proxy: str, folder: Path, base_port: int, port: int, prefix: str) -> list[str]:
     """Return the command that runs the settings of the page, but without TLS, because a test has no domain."""
-    here = block(proxy if proxy == "nginx" else "caddyfile").replace("127.0.0.1:8080", f"127.0.0.1:{base_port}")
+    here = block("caddyfile", bool(prefix)) if proxy == "caddy" else block("nginx")
+    if proxy == "nginx" and prefix:  # the page shows only the location
+        here = f"{here.partition('location')[0]}{block('nginx', 1)}}}\n"
+    here = here.replace("127.0.0.1:8080", f"127.0.0.1:{base_port}")
     if proxy == "caddy":
         text = "{\n\tadmin off\n\tauto_https off\n}\n" + here.replace("frogs.example.org", f"http://:{port}")
         (folder / "Caddyfile").write_text(text)
