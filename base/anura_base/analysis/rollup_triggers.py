@@ -46,14 +46,21 @@ def _install(engine: Engine) -> None:
                     connection.execute(text(statement))
             if f"{table}_changed_insert" not in existing:
                 connection.execute(text(f"{_mark(engine.dialect.name, table, table)} FROM {table}"))
-        mark = _mark(engine.dialect.name, "events", "events")
-        for statement in _TRIGGER[engine.dialect.name](
-            "reviews", "insert", f"{mark} FROM events WHERE events.id = NEW.event_id;"
-        ):
+        mark = f"{_mark(engine.dialect.name, 'events', 'events')} FROM events WHERE events.id = NEW.event_id;"
+        for statement in _TRIGGER[engine.dialect.name]("reviews", "insert", mark):
             connection.execute(text(statement))
         if "reviews_changed_insert" not in existing:
-            name_relabelled(connection)
-            connection.execute(text(f"{mark} FROM events WHERE events.id IN (SELECT event_id FROM reviews)"))
+            update_reviewed(connection)
+
+
+def update_reviewed(connection: Connection) -> None:
+    """Mark every day with a review, and name the species of relabelled calls.
+
+    Databases and backups of early versions need it: their sums count rejected calls.
+    """
+    name_relabelled(connection)
+    mark = _mark(connection.dialect.name, "events", "events")
+    connection.execute(text(f"{mark} FROM events WHERE events.id IN (SELECT event_id FROM reviews)"))
 
 
 def _remove_old_version(connection: Connection, existing: set[str]) -> None:

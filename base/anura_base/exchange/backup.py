@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from anura_base.analysis.rollup_triggers import update_reviewed
 from anura_base.db.engine import open_database, root_cause
 from anura_base.db.schema import identity, metadata
 from anura_base.exchange.new_file import partial_file
@@ -51,7 +52,9 @@ def restore(file: Path, target: Engine) -> int:
                     # A new database has an identity. The backup's replaces it: devices know their base station by it.
                     if table is not identity and connection.execute(select(1).select_from(table).limit(1)).first():
                         raise ConfigError(f"the database is not empty: it has {table.name}; use a new database")
-                return _copy(source, connection)
+                rows = _copy(source, connection)
+                update_reviewed(connection)
+                return rows
         except SQLAlchemyError as error:
             raise JournalError(f"cannot restore {file}: {root_cause(error)}; nothing was changed") from error
 
@@ -129,7 +132,8 @@ def _count(connection: Connection, table: Table) -> int:
 
 def _continue_numbers(connection: Connection, table: Table) -> None:
     """Set the sequence of PostgreSQL after the highest copied number. SQLite does this by itself."""
-    if connection.dialect.name != "postgresql" or "arrival" not in table.c:
+    number = table.autoincrement_column
+    if connection.dialect.name != "postgresql" or number is None:
         return
-    highest: Any = select(func.max(table.c.arrival)).scalar_subquery()
-    connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "arrival"), highest)))
+    highest: Any = select(func.max(number)).scalar_subquery()
+    connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, number.name), highest)))

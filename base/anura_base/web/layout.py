@@ -17,6 +17,7 @@ NAVIGATION = (
     ("night", "Night"),
     ("anomalies", "Anomalies"),
     ("review", "Review"),
+    ("clocks", "Clocks"),
     ("explore", "Explore"),
     ("alerts", "Alerts"),
 )

@@ -17,7 +17,7 @@ from anura_base.exchange.row_texts import clock_note, known_night
 from anura_base.exchange.rows import ExportContext, FilePart, RowValues, read_rows
 from anura_edge.errors import ConfigError
 
-GROUP_ROWS = 50_000
+GROUP_ROWS = 20_000
 """Rows of a row group, which is in memory as a whole."""
 
 

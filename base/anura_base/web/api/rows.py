@@ -48,6 +48,7 @@ class _ClockView(BaseModel):
 class EventView(EventRow, _ClockView):
     """An event in the database, with its verdict. Without a verdict its five values are null."""
 
+    analysis: UUID | None  # type: ignore[assignment]  # null in rows of early versions
     verdict: Verdict | None
     new_label: str | None
     """The species that calls, for the verdict `relabelled`."""
@@ -67,6 +68,7 @@ class EventView(EventRow, _ClockView):
 class EffortView(EffortRow, _ClockView):
     """A piece of effort in the database."""
 
+    analysis: UUID | None  # type: ignore[assignment]  # null in rows of early versions
     arrival: int
     """Number in the order of arrival."""
     site: Name

@@ -8,6 +8,8 @@ from exported import judge, store
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
+from anura_base.db.schema import effort, events
+
 
 @pytest.fixture
 def client(client_of: Callable[..., TestClient], engine: Engine, make: Any) -> TestClient:
@@ -48,3 +50,13 @@ def test_export_of_effort_refuses_the_filter(client: TestClient) -> None:
     answer = client.get("/api/exports/effort?confirmed=true")
     assert answer.status_code == 422
     assert "no calls that can be confirmed" in answer.text
+
+
+def test_rows_of_early_versions_are_returned(client: TestClient, engine: Engine, make: Any) -> None:
+    """They have no id of an analysis, and no channel."""
+    store(engine, make.effort(9))
+    with engine.begin() as connection:
+        for table in (events, effort):
+            connection.execute(table.update().values(analysis=None))
+    for path in ("/api/events", "/api/effort"):
+        assert {row["analysis"] for row in client.get(path).json()} == {None}

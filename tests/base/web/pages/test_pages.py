@@ -33,7 +33,7 @@ from anura_edge.wire import Health, topic
 
 PAGES = [
     "", "network", "species", "species?view=sunset", "species?view=clock", "night", "anomalies", "review", "alerts",
-    "users", "explore",
+    "users", "explore", "clocks",
 ]  # fmt: skip
 
 NIGHTS = 9
