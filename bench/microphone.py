@@ -39,7 +39,7 @@ from anura_edge.detection.detector import Detector  # noqa: E402
 from anura_edge.detection.pipeline import analyse  # noqa: E402
 from anura_edge.dsp.gating import AnalysisGate, EnergyMode, EnergyState  # noqa: E402
 from anura_edge.events import Notice  # noqa: E402
-from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E402
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle  # noqa: E402
 from anura_edge.inference.loading import load_classifier  # noqa: E402
 from anura_edge.sources.microphone.capture_client import CaptureProcess  # noqa: E402
 from anura_edge.sources.microphone.source import MicrophoneSource  # noqa: E402
@@ -99,9 +99,9 @@ def measure_capture(seconds: float) -> None:
     capture.close()
 
 
-def measure_latency(seconds: float, block_s: float, *timers: Timer) -> None:
+def measure_latency(bundle: Bundle, seconds: float, block_s: float, *timers: Timer) -> None:
     """Print the time from the driver to the scores of each block, and the notices that the timers cause."""
-    bundle, stop = load_bundle(DEFAULT_BUNDLE), Event()
+    stop = Event()
     detector = Detector(bundle, load_classifier(bundle), DetectionSettings(), block_s, is_live=True)
     captures: list[CountedCapture] = []
 
@@ -132,9 +132,8 @@ def measure_latency(seconds: float, block_s: float, *timers: Timer) -> None:
         print(f"{notice.what}: {notice.detail}")
 
 
-def measure_power_modes() -> None:
+def measure_power_modes(bundle: Bundle) -> None:
     """Print the CPU time of each power mode for a quiet place, without driver and pipe."""
-    bundle = load_bundle(DEFAULT_BUNDLE)
     modes = {
         "full": (EnergySettings(), EnergyMode.FULL),
         "battery, coarse": (EnergySettings(battery=BatterySettings()), EnergyMode.COARSE),
@@ -155,10 +154,11 @@ def measure_power_modes() -> None:
         print(f"{name}: {(time.process_time() - began_s) / POWER_MODE_S:.3%} of a core")
 
 
-def measure_start(folder: Path) -> None:
+def measure_start(bundle: Bundle, folder: Path) -> None:
     """Print the time from the command to its first sample, and to the ready model."""
     state = folder / "start"
-    environment = {**os.environ, "ANURA__STATE_DIR": str(state), "ANURA__AUDIO__MICROPHONE": "pulse"}
+    settings = {"STATE_DIR": state, "AUDIO__MICROPHONE": "pulse", "MODEL__BUNDLE": bundle.path.absolute()}
+    environment = {**os.environ, **{f"ANURA__{name}": str(value) for name, value in settings.items()}}
     command = [sys.executable, "-P", "-c", "from anura_edge.cli.main import main; main()", "run", "--source", "mic"]
     cpu_s, began_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment) as p:
@@ -198,8 +198,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--block-s", type=float, nargs="*", default=[0.1, 0.2, 0.25, 1.0], help="audio.block_s")
+    parser.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE, help="folder of the model's bundle")
     options = parser.parse_args()
-    measure_power_modes()
+    bundle = load_bundle(options.bundle)
+    measure_power_modes(bundle)
     with tempfile.TemporaryDirectory(prefix="anura-capture-") as folder:
         pulse = PulseAudio(Path(folder))
         pulse.start()
@@ -211,13 +213,15 @@ def main() -> None:
             warm.read(10)  # the player is running now
             warm.close()
             for _ in range(STARTS):
-                measure_start(Path(tempfile.mkdtemp(dir=folder)))
+                measure_start(bundle, Path(tempfile.mkdtemp(dir=folder)))
             player.terminate()
         player = _play(sound)
         measure_capture(options.seconds)
         for block_s in options.block_s:
-            measure_latency(options.seconds, block_s)
-        measure_latency(options.seconds + 15, AudioSettings().block_s, Timer(options.seconds, _restart_server, [pulse]))
+            measure_latency(bundle, options.seconds, block_s)
+        measure_latency(
+            bundle, options.seconds + 15, AudioSettings().block_s, Timer(options.seconds, _restart_server, [pulse])
+        )
         player.wait()
         pulse.kill()
 
