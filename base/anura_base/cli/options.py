@@ -9,6 +9,8 @@ import typer
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+# Its tables must be known to each command that handles all tables, such as `backup`.
+from anura_base.alerts import tables as _alert_tables  # noqa: F401
 from anura_base.config.settings import load
 from anura_base.db.engine import open_database, open_existing_database, root_cause, write_transaction
 from anura_edge.errors import JournalError

@@ -1,5 +1,6 @@
 """Opens the database. Its write transactions survive a power cut after the commit."""
 
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -21,6 +22,7 @@ from sqlalchemy import (
     inspect,
     select,
     text,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -122,11 +124,18 @@ def _add_identity(engine: Engine) -> None:
     with engine.begin() as connection:
         if connection.scalar(select(identity.c.base)) is None:
             connection.execute(insert(identity).values(base=uuid4()))
+        without_secret = update(identity).where(identity.c.ack_secret.is_(None))
+        connection.execute(without_secret.values(ack_secret=secrets.token_hex(32)))
 
 
 def base_id(connection: Connection) -> UUID:
     """Return the identity of the database."""
     return UUID(str(connection.scalars(select(identity.c.base)).one()))
+
+
+def ack_secret(connection: Connection) -> bytes:
+    """Return the secret from which the keys of the devices are derived."""
+    return bytes.fromhex(str(connection.scalars(select(identity.c.ack_secret)).one()))
 
 
 def check_writable(engine: Engine) -> None:

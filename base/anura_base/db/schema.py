@@ -209,7 +209,13 @@ received = Table(
 )
 
 # One row: the identity of this database. Devices remember it, so that no other base station acknowledges their rows.
-identity = Table("identity", metadata, Column("base", Uuid, primary_key=True))
+identity = Table(
+    "identity",
+    metadata,
+    Column("base", Uuid, primary_key=True),
+    # Signs acknowledgements, in hex. NULL only in a database of an early version that is not open.
+    Column("ack_secret", Text),
+)
 
 dead_letters = Table(
     "dead_letters",

@@ -8,12 +8,12 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from anura_base.clips.transfer import receive
 from anura_base.config.settings import ClipSettings
-from anura_base.db.engine import base_id, is_outage
+from anura_base.db.engine import ack_secret, base_id, is_outage
 from anura_base.ingest.dead_letters import DeadLetter, store_dead_letters
 from anura_base.ingest.messages import ClipMessage, DecodedMessage, JournalKey, RawMessage, decode
 from anura_base.ingest.writer import store
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import Ack, topic
+from anura_edge.wire import Ack, device_key, topic
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,10 @@ def ingest(
         else:
             acks = _merge(acks, _store(connection, group, dead))
     store_dead_letters(connection, dead)
-    base = base_id(connection)
-    refusals = [refusal for letter in dead for refusal in letter.refusals(base)]
-    acknowledged = [(topic(key.site, key.device, "ack"), ack.to_bytes()) for key, ack in acks.items()]
+    base, secret = base_id(connection), ack_secret(connection)
+    refusals = [refusal for letter in dead for refusal in letter.refusals(base, secret)]
+    signed = [(key, ack.signed(device_key(secret, key.device))) for key, ack in acks.items()]
+    acknowledged = [(topic(key.site, key.device, "ack"), ack.to_bytes()) for key, ack in signed]
     return [*refusals, *acknowledged, *commands]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from anura_base.db.schema import dead_letters
 from anura_base.ingest.messages import RawMessage
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import Refusal, digest, parse_topic, topic
+from anura_edge.wire import Refusal, device_key, digest, parse_topic, topic
 
 MAX_DEAD_LETTERS = 1_000
 MAX_DEAD_LETTER_BYTES = 512
@@ -25,8 +25,8 @@ class DeadLetter:
     message: RawMessage
     reason: str
 
-    def refusals(self, base: UUID) -> list[tuple[str, bytes]]:
-        """Return the answer to the device, as topic and payload; for other messages than batches, nothing.
+    def refusals(self, base: UUID, secret: bytes) -> list[tuple[str, bytes]]:
+        """Return the signed answer to the device, as topic and payload; for other messages than batches, nothing.
 
         The device uses it to find the row that the base station cannot read.
         """
@@ -37,7 +37,7 @@ class DeadLetter:
         if kind not in ("event", "effort", "notice"):
             return []
         refusal = Refusal(base=base, refused=digest(self.message.payload), reason=_storable(self.reason))
-        return [(topic(site, device, "ack"), refusal.to_bytes())]
+        return [(topic(site, device, "ack"), refusal.signed(device_key(secret, device)).to_bytes())]
 
 
 def store_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:

@@ -41,6 +41,10 @@ class JournalProgress:
             max(self.floor, floor), merge_spans([*self.received, *spans(n for n in numbers if n >= 1)])
         )
 
+    def merged(self, other: "JournalProgress") -> "JournalProgress":
+        """Return what was received of one journal under two names."""
+        return JournalProgress(max(self.floor, other.floor), merge_spans([*self.received, *other.received]))
+
     def limited(self, max_spans: int) -> "JournalProgress":
         """Return the progress with at most `max_spans` spans. The lowest gaps then no longer count as missing."""
         excess = len(self.received) - max_spans
