@@ -58,11 +58,12 @@ def _alerts(name: str, rule: CallRule, call: CallInfo, before: datetime | None, 
     dedup_id, text = call.id, f"{printable(call.species)} was detected at {call.site}"
     if isinstance(rule, FirstCall):
         dedup_id = night_of(call.site, call.time_utc).isoformat()
-        text = f"{printable(call.species)} calls at {call.site}, for the first time in the night of {dedup_id}"
+        # Devices send the newest events first, so earlier calls of the night may still arrive.
+        text = f"{printable(call.species)} calls at {call.site}: the first call of the night of {dedup_id} that arrived"
     elif isinstance(rule, RareSpecies):
         if before is not None and call.time_utc - before < timedelta(days=rule.absent_days):
             return
-        text += f", for the first time since {before:%Y-%m-%d}" if before else ", for the first time"
+        text += f"; its call before was on {before:%Y-%m-%d}" if before else "; no call of it had arrived before"
     text += f" (probability {call.p_peak:.2f}, {call.device})"
     key = AlertKey(name, f"{call.site}/{call.species}")
     yield Alert(key, dedup_id, call.site, call.device, call.time_utc, text)

@@ -3,23 +3,17 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select
 
 from anura_base.analysis.devices import health_with_staleness
-from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN, S_PER_HOUR
-from anura_base.analysis.verdicts import JUDGED_EVENTS, is_counted
+from anura_base.analysis.last_day import LAST_DAY, DeviceKey, calls_of_last_day, hours_of_last_day
+from anura_base.analysis.verdicts import JUDGED_EVENTS
 from anura_base.config.settings import Site
 from anura_base.db.queries import missing_row_counts, present_states
 from anura_base.db.schema import devices, effort, events, unknown_clock
-from anura_edge.audio import ClockSource
 from anura_edge.wire import Health
-
-RECENT = timedelta(hours=24)
-
-DeviceKey = tuple[str, str]
-"""Site and device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +51,11 @@ class DeviceStatus:
 
 def device_statuses(connection: Connection, sites: Mapping[str, Site]) -> list[DeviceStatus]:
     """Return every device, by site and name. `sites` are all sites."""
-    since = datetime.now(UTC) - RECENT
-    states = present_states(connection, datetime.now(UTC))
+    now = datetime.now(UTC)
+    states = present_states(connection, now)
     reports, missing = health_with_staleness(connection), missing_row_counts(connection)
-    calls, levels = _calls(connection, sites, since)
-    hours, clocks = _hours_and_clocks(connection, sites, since)
+    calls, levels = _calls(connection, sites, now)
+    hours, clocks = hours_of_last_day(connection, sites, now), _clocks(connection, sites, now)
     without_time = _rows_without_time(connection)
     found = []
     for row in connection.execute(select(devices).order_by(devices.c.site, devices.c.device)):
@@ -80,7 +74,7 @@ def device_statuses(connection: Connection, sites: Mapping[str, Site]) -> list[D
                 health_is_stale=stale,
                 calls=calls.get(key, 0),
                 level_dbfs=levels.get(key),
-                hours=hours[key],
+                hours=hours.get(key, {}),
                 clocks=[source for source, _ in clocks[key].most_common()],
                 rows_without_time=without_time[key],
                 missing=missing.get(key, 0),
@@ -90,12 +84,12 @@ def device_statuses(connection: Connection, sites: Mapping[str, Site]) -> list[D
 
 
 def _calls(
-    connection: Connection, sites: Mapping[str, Site], since: datetime
+    connection: Connection, sites: Mapping[str, Site], now: datetime
 ) -> tuple[dict[DeviceKey, int], dict[DeviceKey, float]]:
     """Return the number of calls of each device, and their mean level in dBFS."""
     c = events.c
     query = select(c.site, c.device, func.count(), func.avg(c.level_dbfs)).select_from(JUDGED_EVENTS)
-    query = query.where(c.site.in_(sites), c.start_utc >= since, ~unknown_clock(events), is_counted())
+    query = query.where(*calls_of_last_day(sites, now))
     counts: dict[DeviceKey, int] = {}
     levels: dict[DeviceKey, float] = {}
     for site, device, count, level in connection.execute(query.group_by(c.site, c.device)):
@@ -103,23 +97,14 @@ def _calls(
     return counts, levels
 
 
-def _hours_and_clocks(
-    connection: Connection, sites: Mapping[str, Site], since: datetime
-) -> tuple[dict[DeviceKey, Counter[str]], dict[DeviceKey, Counter[str]]]:
-    """Return the hours of each device in each state of effort, and how many rows have each clock source."""
+def _clocks(connection: Connection, sites: Mapping[str, Site], now: datetime) -> dict[DeviceKey, Counter[str]]:
+    """Return how many rows of effort of the last 24 hours have each clock source."""
     c = effort.c
-    query = select(c.site, c.device, c.state, c.clock_source, c.start_utc, DURATION_S)
-    hours: dict[DeviceKey, Counter[str]] = defaultdict(Counter)
+    query = select(c.site, c.device, c.clock_source, func.count()).group_by(c.site, c.device, c.clock_source)
     clocks: dict[DeviceKey, Counter[str]] = defaultdict(Counter)
-    for site, device, state, clock, start, duration_s in connection.execute(
-        query.where(c.site.in_(sites), c.start_utc > since - MAX_EFFORT_SPAN)
-    ):
-        before_s = max((since - start).total_seconds(), 0.0)
-        if before_s < duration_s and clock != ClockSource.UNKNOWN:
-            hours[site, device][state] += (duration_s - before_s) / S_PER_HOUR
-        if start >= since:
-            clocks[site, device][clock] += 1
-    return hours, clocks
+    for site, device, clock, count in connection.execute(query.where(c.site.in_(sites), c.start_utc >= now - LAST_DAY)):
+        clocks[site, device][clock] += count
+    return clocks
 
 
 def _rows_without_time(connection: Connection) -> Counter[DeviceKey]:

@@ -7,13 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from anura_base.analysis.effort import DURATION_S, S_PER_HOUR
-from anura_base.analysis.network_status import RECENT
-from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, VERDICT_COLUMNS, is_counted
+from anura_base.analysis.last_day import calls_of_last_day, hours_of_last_day
+from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, VERDICT_COLUMNS
 from anura_base.clips.view import ClipView, SpectrogramLayout, latest_clips, spectrogram_layout
 from anura_base.config.settings import Site
 from anura_base.db.queries import missing_row_counts, present_states
-from anura_base.db.schema import dead_letters, effort, events
+from anura_base.db.schema import dead_letters, events
 from anura_edge.events import EffortState
 
 LATEST_CALLS = 100
@@ -42,17 +41,17 @@ class RecentActivity:
 
 def read_recent_activity(connection: Connection, sites: Mapping[str, Site]) -> RecentActivity:
     """Read the data of the front page. `sites` are all sites, so the query can use the index by site and time."""
-    since, until = datetime.now(UTC) - RECENT, datetime.now(UTC) + RECENT
-    recent = [events.c.site.in_(sites), events.c.start_utc.between(since, until)]
+    now = datetime.now(UTC)
     counts = select(func.count(), func.count(COUNTED_SPECIES.distinct())).select_from(JUDGED_EVENTS)
-    calls, species = connection.execute(counts.where(*recent, is_counted())).one()
+    calls, species = connection.execute(counts.where(*calls_of_last_day(sites, now))).one()
     latest = select(events, *VERDICT_COLUMNS).select_from(JUDGED_EVENTS)
-    states = present_states(connection, datetime.now(UTC)).values()
+    day = hours_of_last_day(connection, sites, now)
+    states = present_states(connection, now).values()
     return RecentActivity(
         latest=connection.execute(latest.order_by(events.c.arrival.desc()).limit(LATEST_CALLS)).all(),
         calls=calls,
         species=species,
-        analysed_h=_analysed_h(connection, sites, since, until),
+        analysed_h=sum(hours.get(EffortState.ANALYSED, 0.0) for hours in day.values()),
         devices=len(states),
         online=sum(state == "online" for state in states),
         missing=sum(missing_row_counts(connection).values()),
@@ -63,9 +62,3 @@ def read_recent_activity(connection: Connection, sites: Mapping[str, Site]) -> R
             if (layout := spectrogram_layout(clip))
         ],
     )
-
-
-def _analysed_h(connection: Connection, sites: Mapping[str, Site], since: datetime, until: datetime) -> float:
-    in_period = effort.c.site.in_(sites), effort.c.start_utc.between(since, until)
-    query = select(func.sum(DURATION_S)).where(*in_period, effort.c.state == EffortState.ANALYSED)
-    return float(connection.scalar(query) or 0) / S_PER_HOUR

@@ -118,8 +118,17 @@ def test_species_is_rare_after_a_long_absence_at_its_site() -> None:
     log.evaluate([call(-100), call(-90), call(-30), call(-29), call(-1, site="river")])
     rare = [alert for _, alert in log.sent if alert.key.rule == "rare"]
     assert [alert.moment_utc for alert in rare] == [NOW - timedelta(hours=100), NOW - timedelta(hours=30)]
-    assert "for the first time (" in rare[0].text
-    assert "since 2026-11-16 (" in rare[1].text
+    assert "no call of it had arrived before (" in rare[0].text
+    assert "its call before was on 2026-11-16 (" in rare[1].text
+
+
+def test_alert_says_what_arrived_not_what_was_first() -> None:
+    """A device sends its newest events first: the earlier calls of the night come later."""
+    log = AlertLog()
+    log.evaluate([call(-1), call(-3)])
+    (first,) = [alert for _, alert in log.sent if alert.key.rule == "first"]
+    assert "the first call of the night of 2026-11-19 that arrived (" in first.text
+    assert "first time" not in "".join(alert.text for _, alert in log.sent)
 
 
 def test_control_characters_in_a_name_are_replaced() -> None:
