@@ -6,6 +6,7 @@ anything that takes longer than `-timeout`. libFuzzer stores the input that caus
 """
 
 import io
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -76,6 +77,7 @@ def read_file(path: Path, content: bytes) -> None:
 
 def main() -> None:
     """Fuzz until libFuzzer's options end it."""
+    logging.disable()
     corpus = Path(sys.argv[1])
     if not corpus.is_dir() or not any(corpus.iterdir()):
         write_seeds(corpus)

@@ -1,14 +1,14 @@
 """Opens an audio file: identity, start time, sampling rate and length, without decoding more than its start."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timezone
 from pathlib import Path
 
 import soundfile as sf
 
-from anura_edge.audio import Recording
+from anura_edge.audio import ClockSource, Recording
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import AudioFile, decoding_error, open_decoder
 from anura_edge.sources.files.find_audio import find_audio
@@ -25,7 +25,8 @@ from anura_edge.sources.formats.kinds import (
 )
 from anura_edge.sources.formats.layout import MAX_SAMPLES, AudioLayout, whole_file
 from anura_edge.sources.metadata.audiomoth import read_comment
-from anura_edge.sources.metadata.filename import is_triggered, parse_file_name
+from anura_edge.sources.metadata.bext import read_bext
+from anura_edge.sources.metadata.filename import has_unread_time, is_triggered, parse_file_name
 from anura_edge.sources.metadata.guano import read_guano
 from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, TimeEvidence, resolve_start
 from anura_edge.sources.metadata.wamd import read_wamd
@@ -37,7 +38,10 @@ NO_LENGTH = "its header has no length, or a wrong one, as after a power cut: all
 
 TRIGGERED = "a triggered recording: quiet parts may be missing, and then times after them are too early"
 
+UNREAD_TIME = "its name seems to contain a time that is not understood: the time of the file is used"
+
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
+MAX_TIME_EXPANSION = 32
 MAX_CHANNELS = 64
 """A header with other values is damaged: recorders sample at up to 500 kHz (bats), on a few channels."""
 
@@ -63,25 +67,18 @@ def open_file(path: Path, name: str, site_offset: timezone | None = None) -> Aud
     start = _read_start(path)
     _check_content(path, start)
     layout, samples = _complete(path, find_audio(path), start)
-    _check_header(path, layout, samples)
     evidence = _collect_evidence(path, layout.texts)
-    resolved = resolve_start(evidence, site_offset, file_time(start.mtime_s))
-    warnings = list(resolved.warnings)
-    if samples is None or layout.length == LengthStatus.RECOVERED:
-        warnings.append(NO_LENGTH)
-    if is_triggered(path.stem):
-        warnings.append(TRIGGERED)
-    recording = Recording(
-        "",
-        name,
-        resolved.start_utc,
-        resolved.clock_source,
-        layout.rate_hz,
-        layout.channels,
-        samples,
-        tuple(warnings),
-    )
     metadata = Metadata.merge(each.metadata for each in evidence.values())
+    rate_hz = _recorded_rate_hz(layout.rate_hz, metadata.time_expansion)
+    _check_header(path, rate_hz, layout.channels, samples)
+    # A recorder sets the time of a file when it closes it.
+    resolved = resolve_start(evidence, site_offset, file_time(start.mtime_s - layout.samples // rate_hz))
+    warnings = [*resolved.warnings, *_warnings(path, layout, samples, rate_hz)]
+    if resolved.clock_source == ClockSource.FILE and has_unread_time(path.stem):
+        warnings.append(UNREAD_TIME)
+    recording = Recording(
+        "", name, resolved.start_utc, resolved.clock_source, rate_hz, layout.channels, samples, tuple(warnings)
+    )
     named_start = next((each.start for each in evidence.values() if each.start), None)
     return AudioFile(path, start.file_bytes, recording, layout, metadata, named_start)
 
@@ -154,7 +151,25 @@ def _collect_evidence(path: Path, texts: Mapping[bytes, bytes]) -> dict[str, Tim
         "GUANO": read_guano(texts.get(b"guan", b"")),
         "wamd": read_wamd(texts.get(b"wamd", b"")),
         "comment": read_comment(texts.get(b"LIST", b"")),
+        "bext": read_bext(texts.get(b"bext", b"")),
     }
+
+
+def _recorded_rate_hz(rate_hz: int, time_expansion: float | None) -> int:
+    """Return the sampling rate of the sound. With time expansion the header has a lower one."""
+    if not time_expansion or not 1 < time_expansion <= MAX_TIME_EXPANSION:
+        return rate_hz
+    recorded_hz = round(rate_hz * time_expansion)
+    return recorded_hz if recorded_hz <= MAX_RATE_HZ else rate_hz
+
+
+def _warnings(path: Path, layout: AudioLayout, samples: int | None, rate_hz: int) -> Iterator[str]:
+    if samples is None or layout.length == LengthStatus.RECOVERED:
+        yield NO_LENGTH
+    if is_triggered(path.stem):
+        yield TRIGGERED
+    if rate_hz != layout.rate_hz:
+        yield f"recorded with time expansion: {rate_hz} Hz are used instead of {layout.rate_hz} Hz"
 
 
 def _complete(path: Path, layout: AudioLayout | None, start: _FileStart) -> tuple[AudioLayout, int | None]:
@@ -186,8 +201,7 @@ def _header_error(path: Path, layout: AudioLayout | None, start: _FileStart, err
     return failed
 
 
-def _check_header(path: Path, layout: AudioLayout, samples: int | None) -> None:
-    rate_hz, channels = layout.rate_hz, layout.channels
+def _check_header(path: Path, rate_hz: int, channels: int, samples: int | None) -> None:
     if samples == 0:
         raise UnreadableError("no_samples", f"{path}: its header declares no audio")
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:

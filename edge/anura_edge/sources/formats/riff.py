@@ -13,7 +13,7 @@ from anura_edge.sources.formats.chunks import RIFF, RIFX, WAVE64, Chunk, next_of
 from anura_edge.sources.formats.extent import LengthStatus, find_extent
 from anura_edge.sources.formats.layout import AudioLayout, SampleType
 
-METADATA_CHUNKS = frozenset({b"guan", b"wamd", b"LIST"})
+METADATA_CHUNKS = frozenset({b"guan", b"wamd", b"LIST", b"bext"})
 
 _IN_DS64 = 0xFFFFFFFF
 _EXTENSIBLE = 0xFFFE

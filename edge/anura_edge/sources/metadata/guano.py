@@ -4,12 +4,16 @@ Real files differ from the specification: lines without a colon, empty values, a
 without a colon, no offset. Such a line is skipped; audio and other lines are still read.
 """
 
+import re
 from collections.abc import Mapping
 
 from anura_edge.sources.metadata.resolve import Metadata, Position, TimeEvidence, parse_time
-from anura_edge.sources.metadata.text import first_number, printable_text
+from anura_edge.sources.metadata.text import NUMBER, first_number, printable_text, to_number
 
 MAX_LINES = 1_000
+
+_POSITION = re.compile(rf"({NUMBER})\s*([NS]?)(?:\s*[,;]\s+|\s+|;)({NUMBER})\s*([EW]?)", re.ASCII | re.IGNORECASE)
+"""`lat lon`, as in `51.4 -0.1`, `51,4 -0,1`, `51.4, -0.1` or `51.4N 0.1W`."""
 
 
 def read_guano(chunk: bytes) -> TimeEvidence:
@@ -22,6 +26,7 @@ def read_guano(chunk: bytes) -> TimeEvidence:
         battery_v=first_number(values.get("OAD|Battery Voltage")),
         temperature_c=first_number(values.get("Temperature Int")),
         position=_position(values),
+        time_expansion=first_number(values.get("TE")),
     )
     return TimeEvidence(start=parse_time(values.get("Timestamp", "")), metadata=metadata)
 
@@ -37,5 +42,7 @@ def _parse_lines(chunk: bytes) -> dict[str, str]:
 
 
 def _position(values: Mapping[str, str]) -> Position | None:
-    latitude, _, longitude = values.get("Loc Position", "").partition(" ")
-    return Position.on_earth(first_number(latitude), first_number(longitude))
+    if not (match := _POSITION.fullmatch(values.get("Loc Position", "").strip())):
+        return None
+    north, east = to_number(match[1]), to_number(match[3])
+    return Position.on_earth(-north if match[2] in ("S", "s") else north, -east if match[4] in ("W", "w") else east)

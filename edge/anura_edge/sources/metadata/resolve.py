@@ -61,6 +61,8 @@ class Metadata:
     position: Position | None = None
     stopped_by: str | None = None
     """Why the recording ended early, in the recorder's own words."""
+    time_expansion: float | None = None
+    """How many times as long as the sound the recording is: some bat recorders store ultrasound slowed down."""
 
     @classmethod
     def merge(cls, layers: Iterable["Metadata"]) -> "Metadata":
@@ -106,10 +108,7 @@ def resolve_start(
     """
     timed = {source: each for source, each in evidence.items() if each.start and _is_usable(each.start)}
     if not timed:
-        if mtime and _is_usable(mtime):
-            return ResolvedStart(mtime, ClockSource.FILE)
-        warning = f"no time in its name and header, and its file time is damaged: {UNKNOWN_START:%Y-%m-%d} is used"
-        return ResolvedStart(UNKNOWN_START, ClockSource.UNKNOWN, (warning,))
+        return _from_file_time(mtime)
     ranked = sorted(timed, key=lambda source: _rank(source, timed[source]))
     offsets = [offset for source in ranked if (offset := _offset_of(timed[source]))]
     if _is_audiomoth_hour_error(timed.get(ranked[0]), timed.get(FILE_NAME)):
@@ -128,6 +127,17 @@ def resolve_start(
     return ResolvedStart(start_utc, clock_source if offset else ClockSource.UNKNOWN, tuple(warnings))
 
 
+def _from_file_time(mtime: datetime | None) -> ResolvedStart:
+    """Return the start of a recording without a time in its name and its header."""
+    if not (mtime and _is_usable(mtime)):
+        warning = f"no time in its name and header, and its file time is damaged: {UNKNOWN_START:%Y-%m-%d} is used"
+        return ResolvedStart(UNKNOWN_START, ClockSource.UNKNOWN, (warning,))
+    if mtime.replace(tzinfo=None) < UNSET_BEFORE:
+        warning = f"no time in its name and header, and its file time is {mtime:%Y-%m-%d}: the clock was never set"
+        return ResolvedStart(mtime, ClockSource.UNKNOWN, (warning,))
+    return ResolvedStart(mtime, ClockSource.FILE)
+
+
 def parse_time(text: str) -> datetime | None:
     """Read `YYYY-MM-DD hh:mm:ss`, with `T` or a blank, and with a fraction and an offset if they exist."""
     if not (match := _TIMESTAMP.search(text)):
@@ -141,11 +151,11 @@ def parse_time(text: str) -> datetime | None:
 
 
 def parse_offset(text: str | None) -> timezone | None:
-    """Read `Z`, `+hh`, `+hhmm` or `+hh:mm`.
+    """Read `Z`, `+hh`, `+hhmm` or `+hh:mm`. In `-00:00` the offset is not known (RFC 3339, section 4.3).
 
     Raises ValueError for an offset of a day or more.
     """
-    if not text:
+    if not text or not text.strip("-0:"):
         return None
     if text == "Z":
         return UTC

@@ -4,13 +4,21 @@ import re
 
 MAX_CHARACTERS = 200
 
-_NUMBER = re.compile(r"\s*([+-]?\d{1,9}(?:\.\d{1,20})?)(?![\deE])", re.ASCII)
+NUMBER = r"[+-]?\d{1,9}(?:[.,]\d{1,20})?"
+"""A number in a header, with a decimal point or a decimal comma."""
+
+_FIRST_NUMBER = re.compile(rf"\s*({NUMBER})(?![\deE]|[.,]\d)", re.ASCII)
 
 
 def first_number(text: str | None) -> float | None:
-    """Return the number at the start of a text, or None. It is never infinite and never NaN."""
-    match = _NUMBER.match(text or "")
-    return float(match[1]) if match else None
+    """Return the number at the start of a text, or None. It is never infinite, never NaN, never a part of a number."""
+    match = _FIRST_NUMBER.match(text or "")
+    return to_number(match[1]) if match else None
+
+
+def to_number(digits: str) -> float:
+    """Return a number that NUMBER matches."""
+    return float(digits.replace(",", "."))
 
 
 def printable_text(text: str | None) -> str | None:

@@ -11,6 +11,7 @@ from anura_edge.sources.metadata.resolve import Metadata, Position, TimeEvidence
 from anura_edge.sources.metadata.text import first_number, printable_text
 
 VERSION, MODEL, SERIAL, FIRMWARE, START, POSITION, LAST_POSITION, TEMPERATURE = 0, 1, 2, 3, 5, 6, 0x14, 0x15
+TIME_EXPANSION = 0x0F
 MAX_SUB_CHUNKS = 1_000
 MAX_TEXT_BYTES = 1_000
 """Longer sub-chunks are not text: a voice note is a complete WAV file."""
@@ -25,12 +26,14 @@ def read_wamd(chunk: bytes) -> TimeEvidence:
     for number, value in sub_chunks:
         if len(value) <= MAX_TEXT_BYTES and (text := value.decode("latin-1").strip(" \t\r\n\0")):
             texts.setdefault(number, text)
+    expansion = next((value for number, value in sub_chunks if number == TIME_EXPANSION and len(value) == 2), b"")
     metadata = Metadata(
         model=printable_text(texts.get(MODEL)),
         serial=printable_text(texts.get(SERIAL)),
         firmware=printable_text(texts.get(FIRMWARE)),
         temperature_c=first_number(texts.get(TEMPERATURE)),
         position=_position(texts.get(POSITION)) or _position(texts.get(LAST_POSITION)),
+        time_expansion=int.from_bytes(expansion, "little") or None,
     )
     return TimeEvidence(start=parse_time(texts.get(START, "")), metadata=metadata)
 

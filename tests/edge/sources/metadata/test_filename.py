@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.sources.metadata.filename import is_triggered, parse_file_name, recorder_prefix
+from anura_edge.sources.metadata.filename import has_unread_time, is_triggered, parse_file_name, recorder_prefix
 from anura_edge.sources.metadata.resolve import Position, TimeEvidence
 
 
@@ -43,6 +43,15 @@ def start(stem: str) -> datetime | None:
         ("20161108T075126.123456-0430_SunriseToSunset", "2016-11-08T07:51:26.123456-04:30"),
         ("20091219T070006.789+1130_00600", "2009-12-19T07:00:06.789+11:30"),
         ("20210617T080000+0000_Rec2_-18.2656+144.5564", "2021-06-17T08:00:00+00:00"),
+        ("201905 8T020000+1000_REC", "2019-05-08T02:00:00+10:00"),
+        ("S20210205T035946676+1000_E2021", "2021-02-05T03:59:46.676+10:00"),
+        ("2024-03-19-birdnet-09:48:32", "2024-03-19T09:48:32"),
+        ("230501_213000", "2023-05-01T21:30:00"),
+        ("pond_230501_213000_a", "2023-05-01T21:30:00"),
+        ("2023-05-01_21-30-00", "2023-05-01T21:30:00"),
+        ("2023_05_01_21_30_00", "2023-05-01T21:30:00"),
+        ("2023-05-01T21:30:00.250+05:30", "2023-05-01T21:30:00.250+05:30"),
+        ("2023-05-01 213000Z", "2023-05-01T21:30:00+00:00"),
         ("5B07C752", "2018-05-25T08:20:34+00:00"),
         ("00000000", "1970-01-01T00:00:00+00:00"),
     ],
@@ -159,3 +168,11 @@ def expected_time(row: dict[str, str]) -> datetime | None:
     offset = row["ExpectedTzOffset"]
     zone = datetime.strptime(offset, "%z").tzinfo if offset else None
     return moment.replace(tzinfo=UTC if offset == "+00:00" else zone)
+
+
+@pytest.mark.parametrize(
+    ("stem", "has_unread"),
+    [("frog 2023-05-01 at night", True), ("20230501", True), ("frog", False), ("S4A03895_20190522_223000", False)],
+)
+def test_time_that_is_not_understood_is_noticed(stem: str, has_unread: bool) -> None:
+    assert has_unread_time(stem) == has_unread
