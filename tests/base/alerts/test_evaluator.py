@@ -129,7 +129,8 @@ def test_night_begins_at_noon_in_the_zone_of_the_site(engine, make, send, start)
     for seq, onset in enumerate(starts, 1):
         send(make.event(seq, start_utc=onset, end_utc=onset + timedelta(seconds=1)))
     start().evaluate(NOW)
-    assert [text.split(" (")[0][-10:] for text in texts(engine, "first")] == ["2026-11-19", "2026-11-20"]
+    told = [text.partition("night of ")[2][:10] for text in texts(engine, "first")]
+    assert told == ["2026-11-19", "2026-11-20"]
 
 
 def test_silence_is_sent_once_and_again_after_a_message(engine, make, send, start) -> None:  # noqa: ANN001
