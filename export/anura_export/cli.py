@@ -19,6 +19,8 @@ from anura_export.birdnet.build import export_birdnet
 from anura_export.birdnet.labels import LabelSelection
 from anura_export.bundles.build import export_bundle
 from anura_export.bundles.difference import ProbabilityChanges, compare_bundles, summarise_parity
+from anura_export.imported.build import ImportOptions, import_onnx
+from anura_export.imported.graph import Activation
 from anura_export.quantization.build import TIMING_S, quantize
 from anura_export.quantization.calibration_clips import comparison_clips, describe, select_recordings
 from anura_train.data import read_corpus
@@ -88,6 +90,44 @@ def birdnet_command(
     typer.echo(
         f"{exported.path}: {len(exported.manifest.labels):,} labels, {len(exported.model) / 1e6:.1f} MB, licence "
         f"{exported.manifest.licence}; largest difference: torch to ONNX {proof.torch_to_onnx:.1g}"
+    )
+
+
+@app.command("import")
+def import_command(
+    onnx: Annotated[Path, typer.Option(help="The classifier: one input [batch, samples], scores [batch, labels].")],
+    labels: Annotated[
+        Path, typer.Option(help="Labels, one per line, in the order of the scores: `Scientific name_Common name`.")
+    ],
+    rate: Annotated[int, typer.Option(help="Sampling rate of the audio in Hz.")],
+    window: Annotated[float, typer.Option(help="Length of a window in seconds.")],
+    out: OutOption,
+    activation: Annotated[
+        Activation,
+        typer.Option(help="What turns scores into probabilities: none, sigmoid (independent labels), softmax."),
+    ] = Activation.NONE,
+    hop: Annotated[
+        float | None, typer.Option(help="Seconds from one window to the next. Default: windows do not overlap.")
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="Name of the output, if there are several.")] = None,
+    threshold: Annotated[float, typer.Option(min=0.01, max=1, help="Threshold of every label.")] = 0.5,
+    licence: Annotated[str, typer.Option(help="SPDX identifier of the licence of the weights.")] = "NOASSERTION",
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Refuse a licence that forbids commercial use.")
+    ] = False,
+) -> None:
+    """Make a bundle of a classifier that another program has exported as ONNX.
+
+    The bundle is written only if it gives the scores of the given graph.
+
+    Example: anura-export import --onnx model.onnx --labels labels.txt --rate 48000 --window 3 --activation sigmoid
+    --out build/models/imported
+    """
+    options = ImportOptions(rate, window, hop, activation, output, threshold, licence, commercial)
+    exported, proof = import_onnx(onnx, labels, options, out)
+    typer.echo(
+        f"{exported.path}: {len(exported.manifest.labels):,} labels, {len(exported.model) / 1e6:.1f} MB; largest "
+        f"difference from {onnx.name}: {proof.torch_to_onnx:.1g}"
     )
 
 

@@ -8,10 +8,12 @@ import sys
 from itertools import count
 from pathlib import Path
 
+import onnx
 import pytest
 import yaml
 from data_sets import write_frogs, write_raw
 from generate import texts
+from onnx import TensorProto, helper
 from pydantic import BaseModel
 from reference_pages.fields import undocumented
 from support import Broker
@@ -42,6 +44,25 @@ IN_PROCESS = {"anura-train": train, "anura-export": export}
 SERVERS = ("anura-base run", "anura-edge run --source mic", "anura-edge explore")
 BASE_ONLY = Settings.model_fields.keys() - Config.model_fields.keys()
 MIC = "anura-edge devices", "anura-edge run --source mic"
+
+
+def write_onnx_classifier(folder: Path) -> None:
+    """Write the files of the page about other models: the mean of each of three seconds as the score of a label."""
+    audio, scores = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])
+        for name, size in (("wave", 144_000), ("scores", 3))
+    )
+    nodes = [
+        helper.make_node("Reshape", ["wave", "shape"], ["seconds"]),
+        helper.make_node("ReduceMean", ["seconds", "axes"], ["scores"], keepdims=0),
+    ]
+    values = {"shape": [-1, 3, 48_000], "axes": [2]}
+    constants = [helper.make_tensor(name, TensorProto.INT64, [len(each)], each) for name, each in values.items()]
+    graph = helper.make_graph(nodes, "seconds", [audio], [scores], constants)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), folder / "frogs.onnx"
+    )
+    (folder / "labels.txt").write_text("Hyla arborea\nRana temporaria\nBufo bufo\n", encoding="utf-8")
 
 
 def run_command(command: str) -> tuple[int, str]:
@@ -99,6 +120,7 @@ def test_command_of_a_page_works(page: str, command: str, tmp_path: Path, monkey
 def test_commands_of_the_export_page_work_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     paths = {"/media/models/frogs": DEFAULT_BUNDLE, "/media/data/frogs": write_frogs(tmp_path / "frogs")}
+    write_onnx_classifier(tmp_path)
     for command in [command for _, command in commands() if command.startswith(EXPORT)]:
         for documented, actual in paths.items():
             command = command.replace(documented, str(actual))

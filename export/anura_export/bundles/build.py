@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,18 +60,32 @@ def write_bundle(
 
     `draft` is its manifest without the files. `store` may change how the graph stores its weights.
     """
+    graph = check_graph(store(to_onnx(model)))
+    return write_graph(graph, draft, card, golden, out, partial(check_parity, model), "torch")
+
+
+def write_graph(
+    graph: bytes,
+    draft: Manifest,
+    card: str,
+    golden: Path,
+    out: Path,
+    prove: Callable[[Bundle], ParityProof],
+    original: str,
+) -> tuple[Bundle, ParityProof]:
+    """Write a bundle of a graph. `prove` compares it with `original`, the name of what the graph was made from."""
     with replace_bundle(out) as folder:
-        (folder / MODEL).write_bytes(check_graph(store(to_onnx(model))))
+        (folder / MODEL).write_bytes(graph)
         (folder / CARD).write_text(card, encoding="utf-8")
         shutil.copyfile(golden, folder / GOLDEN_CLIP)
         write_golden_scores(folder, draft)
         write_hashed_manifest(folder, draft)
         bundle = load_bundle(folder)
-        proof = check_parity(model, bundle)
+        proof = prove(bundle)
         codes = [label.code for label in draft.labels]
         measured = draft.model_copy(
             update={
-                "parity": summarise_parity(proof.changes, codes, "torch", proof.audio),
+                "parity": summarise_parity(proof.changes, codes, original, proof.audio),
                 "cost": cost_of(bundle, float(time_interleaved([bundle]).medians[0])),
             }
         )

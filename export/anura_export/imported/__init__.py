@@ -1,0 +1,1 @@
+"""Makes bundles of classifiers that other programs have exported as ONNX."""
