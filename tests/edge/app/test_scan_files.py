@@ -343,6 +343,24 @@ def test_card_removed_during_the_scan_is_analysed_later(
     assert count(config)[0] == 10
 
 
+def test_file_times_beyond_the_calendar_do_not_end_the_scan(config: Config, tmp_path: Path) -> None:
+    """A damaged directory gives a file any time. It costs neither the other files nor the file itself."""
+    card = tmp_path / "mounted"
+    card.mkdir()
+    with tmpfs(card):
+        for number, seconds in enumerate((2**55, -(2**40), 2**34, 10**9)):
+            sf.write(card / f"{number}.wav", noisy(number), RATE_HZ)
+            (card / f"{number}_empty.wav").touch()
+            for name in (f"{number}.wav", f"{number}_empty.wav"):
+                os.utime(card / name, (seconds, seconds))
+        summary = scan_folder(config, card)
+        assert (summary.new, summary.unreadable) == (4, {"empty": 4})
+        again = scan_folder(config, card)
+        assert (again.known, again.known_unreadable, again.unreadable) == (4, 4, {})
+    efforts = [row for row in sent(config) if isinstance(row, EffortRow)]
+    assert sorted(row.clock_source for row in efforts) == ["file", "unknown", "unknown", "unknown"]
+
+
 def test_read_only_card_is_analysed_and_not_written(config: Config, tmp_path: Path) -> None:
     card = tmp_path / "mounted"
     card.mkdir()
