@@ -105,7 +105,7 @@ class DeviceRuntime:
         """Analyse every file that this model has not analysed before. A file that cannot be read is only recorded.
 
         `retry` is called with a file that could not be read to its end this time. With `reanalyse` a file that was
-        analysed under other settings is analysed again, and replaces the earlier analysis; else it is only counted.
+        analysed before is analysed again, and replaces the earlier analysis; else it is only counted.
         `jobs` files are analysed at a time, and written in the order in which they were found.
         """
         detectors = [self._detector(scan_files.BLOCK_S) for _ in range(jobs)]

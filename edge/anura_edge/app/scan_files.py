@@ -52,11 +52,13 @@ class FileScanner:
     ) -> None:
         """`retry` is called with a file that could not be read to its end this time.
 
-        With `reanalyse` a file that was analysed under other settings is analysed again, and replaces the earlier
-        analysis; else it is only counted.
+        With `reanalyse` a file that was analysed before is analysed again, and replaces the earlier analysis; else it
+        is only counted.
         """
         self._writer, self._history, self._audio, self._stop = writer, history, audio, stop
         self._retry, self._reanalyse = retry, reanalyse
+        self._analysed_now: set[str] = set()
+        """Recordings that this scan has analysed. Another copy of one is not analysed again."""
         self._jobs = len(detectors)
         self._detectors: SimpleQueue[Detector] = SimpleQueue()
         for detector in detectors:
@@ -146,7 +148,8 @@ class FileScanner:
             self._history.adopt(previous.recording, job.sound.identity)
 
     def _is_outdated(self, previous: PreviousAnalysis) -> bool:
-        return self._reanalyse and not previous.is_replaced and self._has_other_settings(previous)
+        is_earlier = previous.recording not in self._analysed_now
+        return self._reanalyse and not previous.is_replaced and is_earlier
 
     def _has_other_settings(self, previous: PreviousAnalysis) -> bool:
         return previous.config_hash != self._writer.provenance.config_hash
@@ -190,6 +193,7 @@ class FileScanner:
             replaces=previous.recording if previous else None,
         )
         self._writer.write(results, done)
+        self._analysed_now.add(sound.recording.id)
         self._count_new(job)
         if error:
             self._writer.write_unreadable(file, error)

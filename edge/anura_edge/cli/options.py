@@ -26,7 +26,8 @@ ReanalyseOption = Annotated[
     bool,
     typer.Option(
         "--reanalyse",
-        help="Analyse recordings again whose results are from other settings. The new results replace the old ones.",
+        help="Analyse recordings again that were analysed before. The new results replace the old ones, with the site,"
+        " the name and the time that hold now.",
     ),
 ]
 BundleArgument = Annotated[

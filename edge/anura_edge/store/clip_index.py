@@ -49,8 +49,8 @@ class ClipIndex:
         return IndexedClip(event, *found) if found else None
 
     def event(self, event: UUID) -> EventRow | None:
-        """Return an event, or None if the journal does not have it or it was withdrawn."""
-        query = "SELECT * FROM event WHERE id = ? AND NOT withdrawn"
+        """Return an event, or None if the journal does not have it."""
+        query = "SELECT * FROM event WHERE id = ?"
         with self._database.reading() as db:
             found = next(column_dicts(db.execute(query, (str(event),))), None)
         return to_row(EventRow, found) if found else None

@@ -22,7 +22,7 @@ from anura_edge.store.rows import (
     to_row,
     utc_now,
 )
-from anura_edge.store.scan_history import AnalysedFile, mark_done, with_revision_id, withdraw
+from anura_edge.store.scan_history import AnalysedFile, mark_done, replace_analyses
 from anura_edge.wire import (
     MAX_TEXT,
     EffortRow,
@@ -84,14 +84,10 @@ class Journal:
         """
         analysis = done.analysis if done else None
         with self.database.transaction() as db:
-            withdrawal, rows = None, []
-            if done and done.replaces:
-                notice = withdraw(db, done, provenance.model_sha256)
-                rows.append(enqueue_row(db, notice_row(0, notice, provenance), self.owner))
-                withdrawal = notice if done.replaces == done.recording.id else None
-            events = (with_revision_id(event, withdrawal) for event in events)
+            rows = []
+            if done and (withdrawal := replace_analyses(db, done, provenance.model_sha256)):
+                rows.append(enqueue_row(db, notice_row(0, withdrawal, provenance), self.owner))
             rows += [enqueue_row(db, event_row(0, event, provenance, analysis), self.owner) for event in events]
-            efforts = (with_revision_id(effort, withdrawal) for effort in efforts)
             rows += [enqueue_row(db, effort_row(0, effort, provenance, analysis), self.owner) for effort in efforts]
             for notice in notices:
                 _correct_clock(db, notice)
@@ -147,9 +143,9 @@ class Journal:
                 enqueue_row(db, notice_row(0, notice, DEVICE_PROVENANCE), self.owner)
 
     def event_ids(self) -> set[UUID]:
-        """Return the id of every event that is not withdrawn."""
+        """Return the id of every event."""
         with self.database.reading() as db:
-            return {UUID(text) for (text,) in db.execute("SELECT id FROM event WHERE NOT withdrawn")}
+            return {UUID(text) for (text,) in db.execute("SELECT id FROM event")}
 
 
 def _correct_clock(db: Connection, notice: Notice) -> None:

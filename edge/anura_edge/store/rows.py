@@ -17,7 +17,7 @@ ROW_TYPES: dict[str, type[Row]] = {row_type.kind: row_type for row_type in (Even
 
 
 _NOT_SUMMED = {"checksum", "withdrawn"}
-"""Columns that a checksum does not cover."""
+"""Columns that a checksum does not cover. A journal of an early version has withdrawn rows."""
 
 
 class DamagedRowError(ValueError):

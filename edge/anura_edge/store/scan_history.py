@@ -4,22 +4,22 @@ A file is recognised by its content. A later analysis can replace an earlier one
 the file is there. See docs/decisions/0023-identity-ownership-and-acknowledgement.md.
 """
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from sqlite3 import Connection
-from typing import TypeVar
 from uuid import UUID, uuid4, uuid5
 
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalFullError
-from anura_edge.events import NAMESPACE, Effort, Event, Notice, NoticeKind
+from anura_edge.events import NAMESPACE, Notice, NoticeKind
 from anura_edge.sources.files.former_identity import FormerIdentity
 from anura_edge.sources.files.identity import AudioIdentity, is_same_recording
 from anura_edge.store.database import Database
-from anura_edge.wire import MAX_TEXT
-
-T = TypeVar("T", Event, Effort)
+from anura_edge.store.integrity import STATES
+from anura_edge.wire import MAX_TEXT, EffortRow, EventRow
+from anura_edge.wire.rows import MAX_REPLACED
 
 MARKS_PER_COMMIT = 1_000
 """The number of quick fingerprints and adopted marks that are stored in one transaction."""
@@ -171,39 +171,38 @@ def _columns(identity: AudioIdentity) -> tuple[str | int | bytes | None, ...]:
     )
 
 
-def withdraw(db: Connection, done: AnalysedFile, model_sha256: str) -> Notice:
-    """Mark the rows of the analysis that a file replaces as withdrawn, and return the notice about it.
+def replace_analyses(db: Connection, done: AnalysedFile, model_sha256: str) -> Notice | None:
+    """Delete the rows of earlier analyses of a file, and return the notice about it; None for a first analysis.
 
-    The notice must get its number before the new rows: it withdraws the rows with lower numbers.
+    They may be of the same recording, of the one that `done` replaces, or of a file whose mark was lost. Rows that were
+    delivered stay at the base station, which keeps them apart from those that count.
     """
-    old, new = done.replaces, done.recording.id
-    replaced = set[str]()
-    for table in ("event", "effort"):
-        update = f"UPDATE {table} SET withdrawn = 1 WHERE recording = ? AND model_sha256 = ? RETURNING analysis"
-        replaced |= {analysis for (analysis,) in db.execute(update, (old, model_sha256))}
-    query = """
-        UPDATE recordings SET hearings = hearings + 1, replaced_by = nullif(?, id) WHERE id = ? AND model_sha256 = ?
-        RETURNING hearings
-    """
-    ((analyses,),) = db.execute(query, (new, old, model_sha256)).fetchall()
-    id_ = uuid5(NAMESPACE, f"withdrawn/{old}/{model_sha256}/{analyses}")
-    reason = "analysed again under other settings" if old == new else "more of it, or another copy, was analysed"
-    detail = f"{done.recording.name[-MAX_TEXT // 2 :]}: {reason}"
+    new, old = done.recording.id, done.replaces or done.recording.id
+    recordings = json.dumps([new, old]), model_sha256
+    query = "SELECT analysis FROM recordings WHERE id IN (SELECT value FROM json_each(?)) AND model_sha256 = ?"
+    replaced = {analysis for (analysis,) in db.execute(query, recordings) if analysis}
+    for kind in (EventRow.kind, EffortRow.kind):
+        where = "recording IN (SELECT value FROM json_each(?)) AND model_sha256 = ?"
+        deleted = db.execute(f"DELETE FROM {kind} WHERE {where} RETURNING id, analysis", recordings).fetchall()
+        replaced |= {analysis for _, analysis in deleted}
+        ids = json.dumps([id_ for id_, _ in deleted])
+        for table in STATES if deleted else ():
+            db.execute(f"DELETE FROM {table} WHERE kind = ? AND id IN (SELECT value FROM json_each(?))", (kind, ids))
+    if not replaced and not done.replaces:
+        return None
+    update = "UPDATE recordings SET replaced_by = nullif(?, id) WHERE id = ? AND model_sha256 = ?"
+    db.execute(update, (new, old, model_sha256))
+    reason = "analysed again" if old == new else "more of it, or another copy, was analysed"
     return Notice(
-        id_,
+        uuid5(NAMESPACE, f"withdrawn/{done.analysis}"),
         NoticeKind.WITHDRAWN,
         datetime.now(UTC),
-        detail,
-        recording=old or "",
+        f"{done.recording.name[-MAX_TEXT // 2 :]}: {reason}",
+        recording=old,
         replaced_by="" if old == new else new,
-        replaces=tuple(map(UUID, sorted(replaced))),
+        replaces=tuple(map(UUID, sorted(replaced)))[-MAX_REPLACED:],
         analysis=done.analysis,
     )
-
-
-def with_revision_id(row: T, withdrawal: Notice | None) -> T:
-    """Return a row of a second analysis with another id: the first analysis has used the row's id."""
-    return replace(row, id=uuid5(withdrawal.id, str(row.id))) if withdrawal else row
 
 
 def mark_done(db: Connection, done: AnalysedFile, model_sha256: str, config_hash: str) -> None:
@@ -220,6 +219,8 @@ def mark_done(db: Connection, done: AnalysedFile, model_sha256: str, config_hash
         "config_hash": config_hash,
         "size": done.size_bytes,
         "is_whole": done.is_whole,
+        "analysis": str(done.analysis),
+        "replaced_by": None,
         **dict(zip(_IDENTITY, _columns(done.identity), strict=True)),
     }
     columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)

@@ -155,6 +155,59 @@ _EFFORT_LEVEL = """
 ALTER TABLE effort ADD COLUMN level_dbfs REAL;
 """
 
+_ONE_ANALYSIS = """
+ALTER TABLE recordings ADD COLUMN analysis TEXT;
+UPDATE recordings SET analysis = coalesce(
+    (
+        SELECT analysis FROM effort
+        WHERE recording = recordings.id AND model_sha256 = recordings.model_sha256 AND NOT withdrawn
+    ),
+    default_analysis(id, model_sha256)
+);
+CREATE TABLE again (                  -- recordings whose second analysis an early version has not delivered yet
+    recording TEXT, model_sha256 TEXT, PRIMARY KEY (recording, model_sha256)
+);
+INSERT INTO again SELECT DISTINCT recording, model_sha256 FROM (
+    SELECT id, recording, model_sha256 FROM event UNION ALL SELECT id, recording, model_sha256 FROM effort
+    UNION ALL SELECT id, recording, model_sha256 FROM notice WHERE what = 'withdrawn'
+) WHERE id IN (SELECT id FROM outbox) AND (recording, model_sha256) IN (
+    SELECT recording, model_sha256 FROM event WHERE withdrawn
+    UNION SELECT recording, model_sha256 FROM effort WHERE withdrawn
+);
+UPDATE event SET analysis = default_analysis(recording || '/again', model_sha256)
+    WHERE NOT withdrawn AND analysis = default_analysis(recording, model_sha256)
+    AND (recording, model_sha256) IN (SELECT recording, model_sha256 FROM again);
+UPDATE effort SET analysis = default_analysis(recording || '/again', model_sha256)
+    WHERE NOT withdrawn AND analysis = default_analysis(recording, model_sha256)
+    AND (recording, model_sha256) IN (SELECT recording, model_sha256 FROM again);
+UPDATE recordings SET analysis = default_analysis(id || '/again', model_sha256)
+    WHERE analysis = default_analysis(id, model_sha256) AND replaced_by IS NULL
+    AND (id, model_sha256) IN (SELECT recording, model_sha256 FROM again);
+UPDATE notice SET replaces = json_array(default_analysis(recording, model_sha256)), replaced_by = coalesce((
+    SELECT replaced_by FROM recordings
+    WHERE recordings.id = notice.recording AND recordings.model_sha256 = notice.model_sha256
+), '') WHERE what = 'withdrawn' AND replaces = '[]';
+UPDATE notice SET analysis = (
+    SELECT analysis FROM recordings WHERE id = coalesce(nullif(notice.replaced_by, ''), notice.recording)
+    AND recordings.model_sha256 = notice.model_sha256
+) WHERE what = 'withdrawn' AND analysis IS NULL;
+INSERT INTO outbox (kind, id) SELECT kind, id FROM settled WHERE id IN (
+    SELECT id FROM event WHERE (recording, model_sha256) IN (SELECT recording, model_sha256 FROM again)
+    UNION ALL SELECT id FROM effort WHERE (recording, model_sha256) IN (SELECT recording, model_sha256 FROM again)
+) ORDER BY seq;
+DELETE FROM settled WHERE id IN (SELECT id FROM outbox);
+DELETE FROM outbox WHERE id IN (SELECT id FROM event WHERE withdrawn UNION ALL SELECT id FROM effort WHERE withdrawn);
+DELETE FROM settled WHERE id IN (SELECT id FROM event WHERE withdrawn UNION ALL SELECT id FROM effort WHERE withdrawn);
+DELETE FROM dead_letter
+    WHERE id IN (SELECT id FROM event WHERE withdrawn UNION ALL SELECT id FROM effort WHERE withdrawn);
+DELETE FROM event WHERE withdrawn;
+DELETE FROM effort WHERE withdrawn;
+ALTER TABLE event DROP COLUMN withdrawn;
+ALTER TABLE effort DROP COLUMN withdrawn;
+ALTER TABLE recordings DROP COLUMN hearings;
+DROP TABLE again;
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
     tuple(filter(str.strip, step.split(";")))
     for step in (
@@ -170,6 +223,7 @@ STEPS: tuple[tuple[str, ...], ...] = tuple(
         _AUDIO_IDENTITY,
         _OWNERS,
         _EFFORT_LEVEL,
+        _ONE_ANALYSIS,
     )
 )
 """The SQL statements of each step."""
