@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from anura_edge.audio import ClockSource
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind
@@ -22,7 +22,7 @@ PROVENANCE = Provenance("anuraset-student", "1.0.0", "5f" * 32, "c0ffee", "0.1.0
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 
 
-def event(seq: int, **changes: Any) -> EventRow:
+def event(seq: int, *, analysis: UUID | None = None, **changes: Any) -> EventRow:
     """Make the row of an event of 2 s."""
     start = START + timedelta(seconds=10 * seq)
     call = Event(
@@ -41,13 +41,13 @@ def event(seq: int, **changes: Any) -> EventRow:
         p_mean=0.81,
         level_dbfs=-31.5,
     )
-    return event_row(seq, replace(call, **changes), PROVENANCE)
+    return event_row(seq, replace(call, **changes), PROVENANCE, analysis)
 
 
-def withdrawal(seq: int, model_sha256: str = PROVENANCE.model_sha256) -> NoticeRow:
-    """Make the notice that withdraws earlier rows of the recording."""
-    notice = Notice(uuid4(), NoticeKind.WITHDRAWN, START, "a.wav: analysed again with other settings", "b2:8f31")
-    return notice_row(seq, notice, replace(PROVENANCE, model_sha256=model_sha256))
+def withdrawal(seq: int, *replaces: UUID, **changes: Any) -> NoticeRow:
+    """Make the notice that withdraws the rows of some analyses of the recording."""
+    notice = Notice(uuid4(), NoticeKind.WITHDRAWN, START, "a.wav: analysed again", "b2:8f31", replaces=replaces)
+    return notice_row(seq, replace(notice, **changes), PROVENANCE)
 
 
 def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1.0) -> EffortRow:

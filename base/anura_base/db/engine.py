@@ -38,8 +38,9 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from anura_base.db import sqlite_setup
 from anura_base.db.fifo_lock import FifoLock
-from anura_base.db.schema import dead_letters, events, identity, metadata
+from anura_base.db.schema import analyses, dead_letters, effort, events, identity, metadata
 from anura_edge.errors import ConfigError, JournalError
+from anura_edge.events import default_analysis_id
 
 _Insert = Callable[[Table], sqlite.Insert | postgresql.Insert]
 _INSERT: dict[str, _Insert] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -66,6 +67,7 @@ def open_database(url: str) -> Engine:
         metadata.create_all(engine)
         _add_missing_columns_and_indexes(engine)
         _add_identity(engine)
+        _add_analyses(engine)
     except SQLAlchemyError as error:
         where = engine.url.render_as_string(hide_password=True)
         reason = root_cause(error)
@@ -126,6 +128,27 @@ def _add_identity(engine: Engine) -> None:
             connection.execute(insert(identity).values(base=uuid4()))
         without_secret = update(identity).where(identity.c.ack_secret.is_(None))
         connection.execute(without_secret.values(ack_secret=secrets.token_hex(32)))
+
+
+def _add_analyses(engine: Engine) -> None:
+    """Record the analyses of rows that an early version has stored. It stored no ids of analyses."""
+    with engine.begin() as connection:
+        if connection.execute(select(analyses.c.number).limit(1)).first():
+            return
+        owners: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for table in (events, effort):
+            lacks_analysis = table.c.analysis.is_(None)
+            columns = table.c.recording, table.c.model_sha256
+            for recording, model in connection.execute(select(*columns).where(lacks_analysis).distinct()).all():
+                of_recording = [*key_matches(table, {"recording": recording, "model_sha256": model}), lacks_analysis]
+                analysis = default_analysis_id(recording, model)
+                connection.execute(update(table).where(*of_recording).values(analysis=analysis))
+            names = ("recording", "model_sha256", "analysis", "site", "device", "journal")
+            for row in connection.execute(select(*(table.c[name] for name in names)).distinct()).mappings():
+                owners.setdefault(
+                    (row["recording"], row["model_sha256"], row["analysis"]), {**row, "is_complete": True}
+                )
+        insert_new(connection, analyses, [*owners.values()])
 
 
 def base_id(connection: Connection) -> UUID:

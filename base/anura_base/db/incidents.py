@@ -31,6 +31,8 @@ class IncidentKind(StrEnum):
     """A device has begun more journals than the base station records."""
     FUTURE = "future"
     """A device sends rows of a time to come: its clock is wrong."""
+    OWNER = "owner"
+    """Recordings of one site or device are now of another."""
     UNUSABLE = "unusable"
     """The base station cannot compute with a row, and has left it out."""
 

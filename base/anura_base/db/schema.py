@@ -97,6 +97,7 @@ def _row_columns() -> list[Column[Any]]:
         *_numbered_columns(),
         Column("recording_name", Text, nullable=False),
         Column("analysis", Uuid),  # NULL in rows of early versions
+        Column("analysis_rows", BigInteger),
         Column("start_utc", UtcDateTime, nullable=False),
         Column("rate_hz", Integer, nullable=False),
         Column("clock_source", Text, nullable=False),
@@ -162,6 +163,59 @@ notices = Table(
     Column("analysis", Uuid),
     Index("notices_by_device", "site", "device"),
     Index("notices_by_recording", "recording"),
+    sqlite_autoincrement=True,
+)
+
+# Every analysis of a recording, in the order in which they were first seen. See `ingest.analyses`.
+analyses = Table(
+    "analyses",
+    metadata,
+    Column("number", ArrivalNumber, primary_key=True, autoincrement=True),
+    Column("recording", Text, nullable=False),
+    Column("model_sha256", Text, nullable=False),
+    Column("analysis", Uuid, nullable=False),
+    *_device_columns(),
+    Column("journal", Uuid),
+    Column("rows", BigInteger),  # NULL if their number is not known
+    Column("is_complete", Boolean, nullable=False),
+    UniqueConstraint("recording", "model_sha256", "analysis"),
+    Index("analyses_by_id", "analysis"),
+    sqlite_autoincrement=True,
+)
+
+# Which analyses another one replaces, as the notices `withdrawn` say.
+replaced_analyses = Table(
+    "replaced_analyses",
+    metadata,
+    Column("analysis", Uuid, primary_key=True),
+    Column("replaced_by", Uuid, primary_key=True),
+    Index("replaced_analyses_by_new", "replaced_by"),
+)
+
+# Recordings of which a longer one, or a better copy, was analysed in their place.
+replaced_recordings = Table(
+    "replaced_recordings",
+    metadata,
+    Column("recording", Text, primary_key=True),
+    Column("model_sha256", Text, primary_key=True),
+    Column("replaced_by", Text, primary_key=True),
+    Index("replaced_recordings_by_new", "replaced_by"),
+)
+
+# Rows of analyses that do not count, as JSON.
+superseded_rows = Table(
+    "superseded_rows",
+    metadata,
+    Column("arrival", ArrivalNumber, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("analysis", Uuid, nullable=False),
+    Column("recording", Text, nullable=False),
+    Column("model_sha256", Text, nullable=False),
+    *_device_columns(),
+    Column("row", Text, nullable=False),
+    UniqueConstraint("kind", "id", "analysis"),
+    Index("superseded_by_recording", "recording"),
     sqlite_autoincrement=True,
 )
 

@@ -17,7 +17,7 @@ from anura_base.clips.tables import OPEN, ClipState, clips
 from anura_base.config.settings import ClipSettings, RetentionSettings
 from anura_base.db.engine import write_transaction
 from anura_base.db.running_time import S_PER_DAY, RunningTime, last_older_arrival, mark_ages
-from anura_base.db.schema import effort, events
+from anura_base.db.schema import effort, events, superseded_rows
 from anura_base.ingest.batch import DEFAULT_LIMITS
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,11 @@ class RetentionJob:
         clips: ClipSettings = DEFAULT_LIMITS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._days = {events: retention.events_days, effort: retention.effort_days}
+        self._days = {
+            events: retention.events_days,
+            effort: retention.effort_days,
+            superseded_rows: retention.events_days,
+        }
         self._clips_days, self._unfinished_days = retention.clips_days, clips.unfinished_days
         self._clock = clock
         self._running = RunningTime(clock)

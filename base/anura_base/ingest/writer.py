@@ -13,15 +13,15 @@ from anura_base.db.engine import base_id, insert_new
 from anura_base.db.incidents import Incident, IncidentKind, report
 from anura_base.db.schema import effort, events, notices
 from anura_base.ingest import progress_table
+from anura_base.ingest.analyses import AnalysisSession, supersede
 from anura_base.ingest.clock_correction import correct_clocks
 from anura_base.ingest.device_writer import store_devices, store_health
 from anura_base.ingest.messages import DecodedMessage, JournalKey
 from anura_base.ingest.progress_table import Arrivals
 from anura_base.ingest.sequence import JournalProgress
-from anura_base.ingest.withdrawals import remove_withdrawn
 from anura_edge.audio import ClockSource
 from anura_edge.events import NoticeKind
-from anura_edge.wire import Ack, Health, Kind, Status, digest
+from anura_edge.wire import Ack, Health, Kind, NoticeRow, Status, digest
 
 MAX_FUTURE = timedelta(days=1)
 """A row that begins this long after its arrival has the wrong time. Up to a day, it may be in the wrong time zone."""
@@ -42,7 +42,10 @@ def store(connection: Connection, messages: Sequence[DecodedMessage]) -> dict[Jo
     arrivals = _arrivals(messages)
     if not arrivals:
         return {}
-    _insert_rows(connection, messages)
+    session = AnalysisSession(connection, messages)
+    session.register()
+    _insert_rows(connection, messages, session)
+    session.complete()
     _apply_corrections(connection, messages)
     progress = progress_table.record(connection, arrivals)
     base = base_id(connection)
@@ -71,13 +74,17 @@ def _ack(base: UUID, key: JournalKey, progress: JournalProgress, arrivals: Arriv
     return Ack(base=base, journal=key.journal, batches=tuple(arrivals.digests), seq=seq, missing=missing)
 
 
-def _insert_rows(connection: Connection, messages: Sequence[DecodedMessage]) -> None:
+def _insert_rows(connection: Connection, messages: Sequence[DecodedMessage], session: AnalysisSession) -> None:
     rows: defaultdict[Kind, list[dict[str, Any]]] = defaultdict(list)
+    superseded: defaultdict[Kind, list[dict[str, Any]]] = defaultdict(list)
     for message in messages:
         if key := message.journal_key:
             common = {**key.columns, "received_utc": message.raw.received_utc}
             for row in message.rows:
-                rows[row.kind].append({**dict(row), **common})
+                counts = isinstance(row, NoticeRow) or session.counts(row)
+                (rows if counts else superseded)[row.kind].append({**dict(row), **common})
+    for kind, values in superseded.items():
+        supersede(connection, kind, values)
     for kind, values in rows.items():
         report(connection, _doubt_future(values))
         insert_new(connection, _TABLES[kind], values)
@@ -96,19 +103,18 @@ def _doubt_future(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[Incident, da
 
 
 def _apply_corrections(connection: Connection, messages: Sequence[DecodedMessage]) -> None:
-    """Apply the notices about the recordings of these messages: a clock that became known, a withdrawal.
+    """Apply the notices about the recordings of these messages: a clock that became known.
 
     Corrections by people apply to rows that arrive later, too.
     """
     recordings = {row.recording for message in messages for row in message.rows}
     query = select(notices.c.site, notices.c.device, notices.c.journal, notices.c.recording).where(
         notices.c.recording.in_(recordings),
-        notices.c.what.in_([NoticeKind.CLOCK_KNOWN, NoticeKind.WITHDRAWN]),
+        notices.c.what == NoticeKind.CLOCK_KNOWN,
     )
     affected: defaultdict[JournalKey, set[str]] = defaultdict(set)
     for site, device, journal, recording in connection.execute(query.distinct()):
         affected[JournalKey(site, device, journal)].add(recording)
     for key in {key for message in messages if (key := message.journal_key)} & affected.keys():
         correct_clocks(connection, key.columns, affected[key])
-        remove_withdrawn(connection, key.columns, affected[key])
     apply_stored_corrections(connection, recordings)

@@ -82,13 +82,18 @@ class Journal:
         notice of the kind `CLOCK_KNOWN` corrects the times of its recording's rows. `progress` is effort that still
         grows. It replaces the progress of the last commit, and is queued only by `finalise_open_effort`.
         """
+        events, efforts = list(events), list(efforts)
         analysis = done.analysis if done else None
+        count = len({each.id for each in events} | {each.id for each in efforts}) if done else None
         with self.database.transaction() as db:
             rows = []
             if done and (withdrawal := replace_analyses(db, done, provenance.model_sha256)):
                 rows.append(enqueue_row(db, notice_row(0, withdrawal, provenance), self.owner))
-            rows += [enqueue_row(db, event_row(0, event, provenance, analysis), self.owner) for event in events]
-            rows += [enqueue_row(db, effort_row(0, effort, provenance, analysis), self.owner) for effort in efforts]
+            made: tuple[Row, ...] = (
+                *(event_row(0, event, provenance, analysis, count) for event in events),
+                *(effort_row(0, effort, provenance, analysis, count) for effort in efforts),
+            )
+            rows += [enqueue_row(db, row, self.owner) for row in made]
             for notice in notices:
                 _correct_clock(db, notice)
                 rows.append(enqueue_row(db, notice_row(0, notice, provenance), self.owner))

@@ -156,6 +156,8 @@ ALTER TABLE effort ADD COLUMN level_dbfs REAL;
 """
 
 _ONE_ANALYSIS = """
+ALTER TABLE event ADD COLUMN analysis_rows INTEGER;
+ALTER TABLE effort ADD COLUMN analysis_rows INTEGER;
 ALTER TABLE recordings ADD COLUMN analysis TEXT;
 UPDATE recordings SET analysis = coalesce(
     (

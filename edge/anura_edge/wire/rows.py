@@ -63,6 +63,8 @@ class _Row(NumberedRow):
     analysis: UUID
     """Id of the analysis that made the row: random, new for each analysis of a file. Of the analyses of a recording by
     one model exactly one counts."""
+    analysis_rows: Count | None = None
+    """The number of events and effort rows of the analysis. Null for a microphone, which goes on."""
     recording_name: Text
     start_utc: Utc
     rate_hz: Annotated[int, Field(gt=0, le=1_000_000)]
@@ -149,14 +151,18 @@ class NoticeRow(NumberedRow):
 Row = EventRow | EffortRow | NoticeRow
 
 
-def event_row(seq: int, event: Event, provenance: Provenance, analysis: UUID | None = None) -> EventRow:
+def event_row(
+    seq: int, event: Event, provenance: Provenance, analysis: UUID | None = None, analysis_rows: int | None = None
+) -> EventRow:
     """Return an event as a wire row. Without `analysis` it is of the session of a microphone."""
-    return EventRow(seq=seq, **_analysis_fields(event, provenance, analysis))
+    return EventRow(seq=seq, analysis_rows=analysis_rows, **_analysis_fields(event, provenance, analysis))
 
 
-def effort_row(seq: int, effort: Effort, provenance: Provenance, analysis: UUID | None = None) -> EffortRow:
+def effort_row(
+    seq: int, effort: Effort, provenance: Provenance, analysis: UUID | None = None, analysis_rows: int | None = None
+) -> EffortRow:
     """Return effort as a wire row. Without `analysis` it is of the session of a microphone."""
-    return EffortRow(seq=seq, **_analysis_fields(effort, provenance, analysis))
+    return EffortRow(seq=seq, analysis_rows=analysis_rows, **_analysis_fields(effort, provenance, analysis))
 
 
 def notice_row(seq: int, notice: Notice, provenance: Provenance) -> NoticeRow:

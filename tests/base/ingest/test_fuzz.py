@@ -7,7 +7,7 @@ import tracemalloc
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,12 +17,14 @@ from sqlalchemy import Connection, Engine, func, select
 from anura_base.analysis.devices import device_views
 from anura_base.analysis.rollup_tables import stale_days
 from anura_base.analysis.sites import all_sites
+from anura_base.db.incidents import IncidentKind
 from anura_base.db.schema import dead_letters, devices, incidents, journals, metadata, received
 from anura_base.ingest import dead_letters as dead_letter_module
 from anura_base.ingest import device_writer, progress_table
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
 from anura_base.web.recent_activity import read_recent_activity
+from anura_edge.events import NAMESPACE
 from anura_edge.wire import (
     MAX_RECORDING_S,
     Ack,
@@ -59,7 +61,9 @@ def batches(draw: st.DrawFn) -> tuple[str, bytes]:
     for seq in draw(st.lists(seqs, max_size=4)):
         start = NOW + timedelta(minutes=seq)
         # Ids repeat with other numbers and devices, as when a card is read by two laptops.
-        common = {**PROVENANCE, "seq": seq, "id": UUID(int=draw(st.integers(1, 8))), "recording": draw(recordings)}
+        recording = draw(recordings)
+        id_ = uuid5(NAMESPACE, f"{recording}/{draw(st.integers(1, 8))}")
+        common = {**PROVENANCE, "seq": seq, "id": id_, "recording": recording}
         analysis = UUID(int=draw(st.integers(20, 22)))
         of_recording = {**common, **RECORDING, "analysis": analysis, "start_utc": start, "clock_source": draw(clocks)}
         if kind == "event":
@@ -161,8 +165,10 @@ def outcome(connection: Connection, groups: list[list[RawMessage]]) -> tuple[Any
                 acknowledged[topic, answer.journal] |= set(answer.batches)
     tables = {}
     for table in metadata.sorted_tables:
-        columns = [column for column in table.columns if column.name not in ("arrival", "number")]
-        rows = map(repr, map(tuple, connection.execute(select(*columns))))
+        columns = [column for column in table.columns if column.name not in ("arrival", "number", "row")]
+        # A changed owner is reported with the one before, which is not stored if both come together.
+        query = select(*columns).where(table.c.what != IncidentKind.OWNER) if table is incidents else select(*columns)
+        rows = map(repr, map(tuple, connection.execute(query)))
         # PostgreSQL may mark a day as stale more than once.
         tables[table.name] = sorted(set(rows) if table is stale_days else rows)
     return tables, dict(acknowledged), (sorted(refused), commands)
@@ -178,7 +184,10 @@ def test_result_does_not_depend_on_grouping(engine: Engine, sent: list[RawMessag
             device_views(connection)
             read_recent_activity(connection, all_sites(connection, {}))
             transaction.rollback()
-    assert found[0] == found[1] == found[2]
+    for tables, *answers in found[1:]:
+        for name, rows in tables.items():
+            assert rows == found[0][0][name], name
+        assert tuple(answers) == found[0][1:]
 
 
 @SLOW

@@ -52,7 +52,7 @@ def scan_card(tmp_path: Path, stream_path: Path, card: Path) -> Callable[[], Run
 def counted_s(tmp_path: Path) -> float:
     """Return the seconds of audio that count."""
     with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as db:
-        ((seconds,),) = db.execute("SELECT sum(1.0 * samples / rate_hz) FROM effort WHERE NOT withdrawn")
+        ((seconds,),) = db.execute("SELECT sum(1.0 * samples / rate_hz) FROM effort")
     return float(seconds)
 
 
