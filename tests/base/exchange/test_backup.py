@@ -40,7 +40,7 @@ def fill(engine: Engine, make) -> None:  # noqa: ANN001
     """Store rows in every table."""
     store(engine, make.event(1), make.event(2, recording_name="=cmd|'/c calc'!A0"), make.event(4))
     store(engine, make.effort(5), make.effort(6, make.state.DROPPED))
-    store(engine, make.withdrawal(9, model_sha256="another"))
+    store(engine, make.withdrawal(9))
     with write_transaction(engine) as connection:
         audio = b"fLaC" + bytes(range(256)) * 8
         event_id = connection.execute(select(events.c.id).limit(1)).scalar_one()

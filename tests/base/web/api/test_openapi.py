@@ -54,7 +54,7 @@ def engine(tmp_path: Path, make) -> Iterator[Engine]:  # noqa: ANN001
     sent = [
         ("event", batch(journal, 1, [make.event(seq) for seq in range(1, 8)])),
         ("effort", batch(journal, 1, [make.effort(seq) for seq in range(8, 15)])),
-        ("notice", batch(journal, 1, [make.withdrawal(seq, model_sha256="0" * 64) for seq in range(15, 22)])),
+        ("notice", batch(journal, 1, [make.withdrawal(seq) for seq in range(15, 22)])),
         ("status", Status(state="online").to_bytes()),
         ("health", make.health(temperature_c=50).to_bytes()),
     ]
