@@ -75,7 +75,7 @@ def find_extent(file: BinaryIO, file_bytes: int, form: ChunkFormat | None, data:
         for end in range(data.end + 2**32, file_bytes + 1, 2**32):
             if ends_at(end):
                 return AudioExtent(start, end, end, LengthStatus.RECOVERED)
-    elif data.end - file_bytes in {*_HEADER_BYTES, start, start - 8}:
+    elif start < file_bytes and data.end - file_bytes in {*_HEADER_BYTES, start, start - 8}:
         return AudioExtent(start, file_bytes, file_bytes, LengthStatus.WHOLE)
     end = max(start, _before_last_chunks(file, file_bytes, form, start) if form else file_bytes)
     is_size = data.size <= MAX_AUDIO_BYTES and not any(data.size in sizes for sizes in _PLACEHOLDERS)

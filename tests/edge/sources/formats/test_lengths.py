@@ -4,6 +4,7 @@ import io
 import os
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,17 @@ def test_size_modulo_four_gigabytes_hides_no_audio(tmp_path: Path) -> None:
         layout = parse_wav(file, path.stat().st_size)
     assert layout
     assert (layout.length, layout.samples, [*layout.texts]) == (RECOVERED, audio_bytes // 2, [b"guan"])
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_file_that_ends_with_its_header_has_no_samples(tmp_path: Path, kind: str) -> None:
+    """It may be cut anywhere near the first sample."""
+    content = encode(kind, samples=noise(20))
+    for size in range(1, len(content) - 40, 3):
+        (tmp_path / "a.wav").write_bytes(content[:size])
+        with suppress(UnreadableError):
+            file = open_file(tmp_path / "a.wav", "a")
+            assert (file.length, file.samples) == (TRUNCATED, 0)
 
 
 def test_preallocated_zeros_behind_the_audio_are_no_audio(open_bytes: Callable[[bytes], AudioFile]) -> None:
