@@ -1,5 +1,6 @@
 """Reviews are only added, and the last one of an event counts."""
 
+import csv
 import io
 import zipfile
 from datetime import UTC, datetime
@@ -103,6 +104,22 @@ def test_training_set_is_readable_by_the_trainer(engine: Engine, tmp_path: Path)
     }  # fmt: skip
     assert str(recording.night) == "2026-11-20"
     assert recording.start.isoformat() == "2026-11-20T19:59:58-03:00"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1"])
+def test_no_cell_of_a_training_set_is_a_formula(engine: Engine, text: str) -> None:
+    texts = dict.fromkeys(["label", "scientific_name", "recording", "recording_name", "model_sha256", "site"], text)
+    for verdict in (Verdict.CONFIRMED, Verdict.REJECTED):
+        event, *_ = put(engine, 0.9, **texts)
+        review(engine, event, verdict, who=text)
+    with engine.connect() as connection:
+        data = training_zip(reviews.reviewed_events(connection), {text: Site()})
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        tables = [name for name in archive.namelist() if name.endswith(".csv")]
+        cells = [
+            cell for name in tables for row in csv.reader(io.StringIO(archive.read(name).decode())) for cell in row
+        ]
+    assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))] == []
 
 
 @pytest.mark.parametrize("name", ["=cmd.wav", "-frogs.wav", "+1.wav", "@home.wav"])

@@ -28,7 +28,7 @@ from anura_edge.sources.metadata.audiomoth import read_comment
 from anura_edge.sources.metadata.bext import read_bext
 from anura_edge.sources.metadata.filename import has_unread_time, is_triggered, parse_file_name
 from anura_edge.sources.metadata.guano import read_guano
-from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, TimeEvidence, resolve_start
+from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, TimeEvidence, doubt_future, resolve_start
 from anura_edge.sources.metadata.wamd import read_wamd
 
 OTHER_FILE = "other_file"
@@ -73,6 +73,7 @@ def open_file(path: Path, name: str, site_offset: timezone | None = None) -> Aud
     _check_header(path, rate_hz, layout.channels, samples)
     # A recorder sets the time of a file when it closes it.
     resolved = resolve_start(evidence, site_offset, file_time(start.mtime_s - layout.samples // rate_hz))
+    resolved = doubt_future(resolved, datetime.now(UTC))
     warnings = [*resolved.warnings, *_warnings(path, layout, samples, rate_hz)]
     if resolved.clock_source == ClockSource.FILE and has_unread_time(path.stem):
         warnings.append(UNREAD_TIME)

@@ -5,11 +5,12 @@ Each reader (`filename`, `guano`, `wamd`, `audiomoth`) returns one TimeEvidence;
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from anura_edge.audio import ClockSource
+from anura_edge.clocks.sample_clock import FIRST_RELEASE
 
 FILE_NAME = "the name"
 """Key of the evidence from the file name."""
@@ -20,6 +21,9 @@ TOLERANCE = timedelta(seconds=2)
 
 UNSET_BEFORE = datetime(2001, 1, 1)
 """A recorder's clock that was never set starts at 1970, 1980 or 2000. No such recorder was built before 2001."""
+
+FUTURE = timedelta(days=1)
+"""A recording cannot begin later than this from now, in any time zone."""
 
 UNKNOWN_START = datetime(1970, 1, 1, tzinfo=UTC)
 """Start of a recording that no source dates."""
@@ -125,6 +129,14 @@ def resolve_start(
         clock_source = ClockSource.UNKNOWN
     start_utc = start.replace(tzinfo=offset or UTC).astimezone(UTC)
     return ResolvedStart(start_utc, clock_source if offset else ClockSource.UNKNOWN, tuple(warnings))
+
+
+def doubt_future(start: ResolvedStart, now: datetime) -> ResolvedStart:
+    """Return the start with an unknown clock if it is still to come. A machine that was never set cannot know that."""
+    if now.timestamp() < FIRST_RELEASE or start.start_utc <= now + FUTURE:
+        return start
+    warning = f"its time is {start.start_utc:%Y-%m-%d %H:%M} UTC, which is still to come: the clock is wrong"
+    return replace(start, clock_source=ClockSource.UNKNOWN, warnings=(*start.warnings, warning))
 
 
 def _from_file_time(mtime: datetime | None) -> ResolvedStart:

@@ -22,6 +22,7 @@ from anura_edge.sources.metadata.resolve import (
     Position,
     ResolvedStart,
     TimeEvidence,
+    doubt_future,
     parse_time,
     resolve_start,
 )
@@ -306,6 +307,17 @@ def test_real_recordings_have_their_metadata(data: Path, file: str, facts: tuple
     assert (m.model, m.serial, m.gain, m.battery_v, m.temperature_c, m.position)[: len(facts) - 1] == facts[1:]
     has_offset = file.startswith(("audiomoth", "echometer"))
     assert sound.recording.clock_source == (ClockSource.RECORDER if has_offset else ClockSource.UNKNOWN)
+
+
+def test_time_to_come_is_not_known() -> None:
+    """Unless this machine's own clock was never set."""
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    honest, future = (ResolvedStart(now + timedelta(days=days), ClockSource.RECORDER) for days in (0.9, 1.1))
+    assert doubt_future(honest, now) == honest
+    doubted = doubt_future(future, now)
+    assert (doubted.start_utc, doubted.clock_source) == (future.start_utc, ClockSource.UNKNOWN)
+    assert "still to come" in doubted.warnings[0]
+    assert doubt_future(future, datetime(1970, 1, 1, tzinfo=UTC)) == future
 
 
 def test_real_recordings_have_no_warnings(data: Path) -> None:
