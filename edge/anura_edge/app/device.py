@@ -28,6 +28,7 @@ from anura_edge.health.monitor import Monitor
 from anura_edge.health.power import PowerWatch
 from anura_edge.health.report import DeviceParts
 from anura_edge.inference.loading import load_model
+from anura_edge.inference.manifest import Manifest
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.sources.files.watch import WatchedFolder
 from anura_edge.sources.microphone.reconnect import OpenCapture
@@ -70,6 +71,11 @@ class DeviceRuntime:
     def summary(self) -> RunSummary:
         """What this run did until now."""
         return self._writer.summary
+
+    @property
+    def manifest(self) -> Manifest:
+        """Manifest of the model."""
+        return self._bundle.manifest
 
     def __enter__(self) -> "DeviceRuntime":
         if self.delivery:

@@ -21,8 +21,8 @@ from anura_edge.errors import ConfigError, ExitCode, SourceError
 from anura_edge.sources.microphone import capture_spawn
 
 if TYPE_CHECKING:
+    from anura_edge.app.device import DeviceRuntime
     from anura_edge.sources.files.scan import FoundFile
-    from anura_edge.store.run_summary import RunSummary
 
 
 def run(
@@ -89,7 +89,7 @@ def demo(as_json: JsonOption = False) -> None:
     Example: `anura-edge demo`
     """
     from anura_edge.app.device import DeviceRuntime
-    from anura_edge.cli.output import event_printer, print_summary
+    from anura_edge.cli.output import event_printer, model_worth, print_summary
     from anura_edge.demo.card import UTC_OFFSET, write_card
     from anura_edge.sources.files.scan import scan as find_files
 
@@ -98,7 +98,7 @@ def demo(as_json: JsonOption = False) -> None:
         settings = load(Config, None, {"ANURA__STATE_DIR": folder, "ANURA__AUDIO__UTC_OFFSET": f"'{UTC_OFFSET}'"})
         with DeviceRuntime(settings, event_printer(as_json=as_json), stop_on_signals()) as runtime:
             runtime.scan_files(find_files(data))
-    print_summary(runtime.summary, as_json=as_json)
+    print_summary(runtime.summary, model_worth(runtime.manifest, settings.detect.preset), as_json=as_json)
 
 
 def _run_microphone(settings: Config, *, as_json: bool) -> NoReturn:
@@ -111,7 +111,7 @@ def _run_microphone(settings: Config, *, as_json: bool) -> NoReturn:
     with DeviceRuntime(settings, event_printer(as_json=as_json), stop) as runtime:
         runtime.run_microphone(CaptureOpener(audio.live_channel, audio.block_s, stop, started).open)
         runtime.wait_for_delivery()
-    _finish(runtime.summary, as_json=as_json)
+    _finish(runtime, settings, as_json=as_json)
 
 
 def _watch(settings: Config, path: Path, *, reanalyse: bool, as_json: bool) -> NoReturn:
@@ -121,7 +121,7 @@ def _watch(settings: Config, path: Path, *, reanalyse: bool, as_json: bool) -> N
     with DeviceRuntime(settings, event_printer(as_json=as_json), stop_on_signals()) as runtime:
         folder = runtime.folder(path)
         runtime.scan_files(folder.watch(), folder.retry, reanalyse=reanalyse)
-    _finish(runtime.summary, as_json=as_json)
+    _finish(runtime, settings, as_json=as_json)
 
 
 def _scan(settings: Config, kind: str, path: Path, jobs: int, *, reanalyse: bool, as_json: bool) -> NoReturn:
@@ -140,13 +140,14 @@ def _scan(settings: Config, kind: str, path: Path, jobs: int, *, reanalyse: bool
         else:
             runtime.scan_files(_single_file(path), reanalyse=reanalyse)
         runtime.wait_for_delivery()
-    _finish(runtime.summary, as_json=as_json, interrupted=stop.is_set())
+    _finish(runtime, settings, as_json=as_json, interrupted=stop.is_set())
 
 
-def _finish(summary: "RunSummary", *, as_json: bool, interrupted: bool = False) -> NoReturn:
-    from anura_edge.cli.output import print_summary
+def _finish(runtime: "DeviceRuntime", settings: Config, *, as_json: bool, interrupted: bool = False) -> NoReturn:
+    from anura_edge.cli.output import model_worth, print_summary
 
-    print_summary(summary, as_json=as_json)
+    summary = runtime.summary
+    print_summary(summary, model_worth(runtime.manifest, settings.detect.preset), as_json=as_json)
     if interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     raise typer.Exit(ExitCode.OK if summary.is_complete else ExitCode.SOME_UNREADABLE)

@@ -4,11 +4,14 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import get_args
 
 import typer
 
+from anura_edge.config.analysis import Preset
 from anura_edge.events import EffortState
 from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.manifest import Label, Manifest, Metric
 from anura_edge.store.run_summary import RunSummary
 from anura_edge.terminal import discard_output
 from anura_edge.wire import EventRow
@@ -21,9 +24,10 @@ def event_printer(*, as_json: bool) -> Callable[[EventRow], None]:
     return lambda row: _print(event_line(row))
 
 
-def print_summary(summary: RunSummary, *, as_json: bool) -> None:
-    """Print what a run did."""
-    _print(json.dumps({"summary": asdict(summary)}) if as_json else summary_text(summary))
+def print_summary(summary: RunSummary, worth: str, *, as_json: bool) -> None:
+    """Print what a run did, and `worth`, a sentence about the model."""
+    text = "\n".join(filter(None, [summary_text(summary), worth]))
+    _print(json.dumps({"summary": asdict(summary)}) if as_json else text)
 
 
 def event_line(row: EventRow) -> str:
@@ -63,19 +67,46 @@ def summary_text(summary: RunSummary) -> str:
 
 
 def bundle_text(bundle: Bundle) -> str:
-    """Return a model's species, metrics and licence, as lines of text."""
+    """Return a model's species with the thresholds of the presets, its metrics and its licence, as lines of text."""
     m = bundle.manifest
     lines = [
         f"{m.title} ({m.id} {m.version}): a {m.kind} model at {m.rate_hz} Hz, {m.precision}, licence {m.licence}",
         f"sha256 {bundle.model_sha256}",
         "",
-        *(f"  {label.code:<8} {label.scientific_name:<30} {label.common_name}" for label in m.labels),
+        *map(_label_line, m.labels),
         "",
     ]
-    for metric in m.metrics:
+    if not all(label.is_reliable for label in m.labels):
+        lines += ["unreliable: the precision could not be measured; its calls are shown, but cause no alert", ""]
+    for metric in filter(_is_overall, m.metrics):
         interval = "" if metric.low is None else f" ({metric.low:.3g} to {metric.high:.3g})"
         lines.append(f"{metric.name} {metric.value:.3g}{interval} {metric.unit}".rstrip() + f": {metric.protocol}")
     return "\n".join(lines)
+
+
+def _label_line(label: Label) -> str:
+    thresholds = [label.threshold_of(preset) for preset in get_args(Preset)]
+    shown = " / ".join(f"{each:.2f}" for each in thresholds) if len({*thresholds}) > 1 else f"{thresholds[0]:.2f}"
+    mark = "" if label.is_reliable else "  unreliable"
+    return f"  {label.code:<8} {label.scientific_name:<30} {label.common_name:<30} {shown}{mark}".rstrip()
+
+
+def _is_overall(metric: Metric) -> bool:
+    """Return whether a metric is more than one kind of background. The model card has them all."""
+    name, _, kind = metric.name.partition(", ")
+    return name != "false alarms" or kind.startswith(("all kinds", "unseen"))
+
+
+def model_worth(manifest: Manifest, preset: Preset) -> str:
+    """Return how much of what calls a model finds, as a sentence. Empty if that was not measured."""
+    values = {metric.name: metric.value for metric in manifest.metrics}
+    found, wrong = (values.get(f"recordings {word}, preset {preset}") for word in ("found", "wrong"))
+    if found is None or wrong is None:
+        return ""
+    return (
+        f"Of 100 recordings with a frog, the model finds the right species in {found:.0f} and only a wrong one in "
+        f"{wrong:.0f} (preset {preset}); see anura-edge model info."
+    )
 
 
 def _print(text: str) -> None:

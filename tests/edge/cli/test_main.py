@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -220,6 +221,28 @@ def test_valid_bundle_is_shown_and_verified(call: Run, stream_path: Path) -> Non
     assert "4 files as listed" in call("model", "verify", stream_path).stdout
     assert "Tonus gravis" in call("model", "info", stream_path).stdout
     assert json.loads(call("model", "info", stream_path, "--json").stdout)["id"] == "tones"
+
+
+def test_worth_of_the_model_is_shown(call: Run, card: Path, own_bundle: Path) -> None:
+    manifest = json.loads((own_bundle / "manifest.json").read_text())
+    manifest["metrics"] = [
+        {"name": name, "value": value, "protocol": "97 recordings"}
+        for name, value in (
+            ("recordings found, preset default", 58.8),
+            ("recordings wrong, preset default", 9.3),
+            ("false alarms, all kinds, preset default", 0.5),
+            ("false alarms, rain, preset default", 0.25),
+        )
+    ]
+    manifest["labels"][0] |= {"sensitive": 0.25, "strict": 0.75, "is_reliable": False}
+    (own_bundle / "manifest.json").write_text(json.dumps(manifest))
+    info = call("model", "info", own_bundle).stdout
+    assert re.search(r"LOW .* 0\.5. / 0\.25 / 0\.75  unreliable\n", info)
+    assert "cause no alert" in info
+    assert "false alarms, all kinds, preset default 0.5: 97 recordings" in info
+    assert "rain" not in info
+    scan = call("scan", card, MODEL__BUNDLE=str(own_bundle)).stdout
+    assert "finds the right species in 59 and only a wrong one in 9 (preset default)" in scan
 
 
 def test_config_check_names_the_line_and_the_key(call: Run, tmp_path: Path) -> None:
