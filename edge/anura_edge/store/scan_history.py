@@ -5,6 +5,7 @@ the file is there. See docs/decisions/0023-identity-ownership-and-acknowledgemen
 """
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ MAX_CANDIDATES = 200
 
 _IDENTITY = ("audio_id", "audio_format", "audio_bytes", "probes", "has_signal", "head", "named_start")
 """The columns of an `AudioIdentity`. They are NULL in marks of earlier versions."""
+
+_TYPES = (str, str, int, bytes, int, str | None, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +145,7 @@ class ScanHistory:
             )
             with self._database.reading() as db:
                 rows = db.execute(query, (key, self._model_sha256)).fetchall() if key else []
-            for id_, audio_id, audio_format, audio_bytes, probes, has_signal, head, named_start in rows:
-                found[id_] = AudioIdentity(
-                    audio_id, audio_format, audio_bytes, probes, bool(has_signal), head, named_start
-                )
+                found |= {id_: _to_identity(values) for id_, *values in rows}
         return sorted(found.items(), key=lambda each: each[1].audio_bytes, reverse=True)
 
     def _find(self, condition: str, key: str | bytes | None) -> PreviousAnalysis | None:
@@ -156,6 +156,17 @@ class ScanHistory:
             return None
         recording, config_hash, is_whole, replaced_by = found
         return PreviousAnalysis(recording, config_hash, bool(is_whole), is_replaced=replaced_by is not None)
+
+
+def _to_identity(values: Sequence[Any]) -> AudioIdentity:
+    """Return the identity in the columns of _IDENTITY.
+
+    Raises ValueError if damage has changed them.
+    """
+    are_valid = all(isinstance(value, kind) for value, kind in zip(values, _TYPES, strict=True))
+    if not are_valid or len(values[_IDENTITY.index("probes")]) % 4:
+        raise ValueError(f"the identity of a recording is damaged: {values[0]!r}")
+    return AudioIdentity(*values)
 
 
 def _columns(identity: AudioIdentity) -> tuple[str | int | bytes | None, ...]:

@@ -8,9 +8,11 @@ from itertools import chain
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from identities import make_identity
 
 from anura_edge.audio import Recording
+from anura_edge.errors import JournalDamagedError
 from anura_edge.events import Effort, Event, default_analysis_id
 from anura_edge.store.journal import Journal
 from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis, ScanHistory
@@ -119,3 +121,16 @@ def test_second_analysis_of_an_earlier_version_is_delivered_whole(
     assert {row.id for row in rows} == {make_event(3).id, make_event(4).id}
     assert len({row.analysis for row in rows}) == 1, "delivered rows of it are sent again"
     assert rows[0].analysis != default_analysis_id("f00d", provenance.model_sha256), "the base station has the first"
+
+
+@pytest.mark.parametrize("change", ["probes = x'00'", "audio_bytes = NULL", "audio_format = NULL", "probes = NULL"])
+def test_damaged_identity_is_a_journal_error(
+    journal: Journal, provenance: Provenance, recording: Recording, analysed_file: AnalysedFile, change: str
+) -> None:
+    identity = make_identity(recording.id, named_start="2026-11-20", head="head")
+    journal.commit([], [], provenance, replace(analysed_file, identity=identity))
+    with closing(sqlite3.connect(journal.database.path, isolation_level=None)) as db:
+        db.execute(f"UPDATE recordings SET {change}")
+    history = ScanHistory(journal.database, provenance.model_sha256)
+    with pytest.raises(JournalDamagedError):
+        history.find(make_identity("another", named_start="2026-11-20", head="head"))
