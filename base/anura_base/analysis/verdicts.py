@@ -46,12 +46,12 @@ _last = select(func.max(_other.c.number)).where(_other.c.event_id == reviews.c.e
 IS_CURRENT = and_(reviews.c.number == _last.scalar_subquery(), reviews.c.verdict != Verdict.UNDONE)
 """Whether a review is the one that counts for its event."""
 
-_of_event = and_(reviews.c.event_id == events.c.id, IS_CURRENT)
+IS_VERDICT_OF_EVENT = and_(reviews.c.event_id == events.c.id, IS_CURRENT)
 
-JUDGED_EVENTS = events.outerjoin(reviews, _of_event)
+JUDGED_EVENTS = events.outerjoin(reviews, IS_VERDICT_OF_EVENT)
 """Every event with the review that counts. Without one, the columns of `reviews` are NULL."""
 
-REVIEWED_EVENTS = reviews.join(events, _of_event)
+REVIEWED_EVENTS = reviews.join(events, IS_VERDICT_OF_EVENT)
 """The events with a review that counts, and that review."""
 
 VERDICT_COLUMNS = (

@@ -13,6 +13,7 @@ from anura_base.analysis.nights import night_date
 from anura_base.analysis.verdicts import Verdict
 from anura_base.config.settings import Site
 from anura_base.exchange.spreadsheet import Cell, csv_text
+from anura_edge.audio import ClockSource
 
 README = """Calls that people confirmed or relabelled, for anura-train:
 
@@ -60,7 +61,8 @@ def _recordings(rows: Sequence[Row[Any]], sites: Mapping[str, Site]) -> Iterable
         night = night_date(start, site)
         local = start.astimezone(ZoneInfo(site.zone)).isoformat(timespec="seconds")
         codes = " ".join(sorted(labels[file, recording]))
-        yield file, codes, recording, f"{row.site}-{night}", row.site, night.isoformat(), local
+        times = (night.isoformat(), local) if row.clock_source != ClockSource.UNKNOWN else ("", "")
+        yield file, codes, recording, f"{row.site}-{night}", row.site, *times
 
 
 def _label_row(row: Row[Any]) -> Sequence[Cell]:
@@ -69,7 +71,7 @@ def _label_row(row: Row[Any]) -> Sequence[Cell]:
 
 
 def _species(rows: Sequence[Row[Any]]) -> Iterable[Sequence[Cell]]:
-    names = {row.label: row.scientific_name for row in rows}
+    names = {row.label: row.scientific_name for row in rows} | {row.new_label: row.new_name for row in rows}
     return [(code, names.get(code, "")) for code in sorted({_code(row) for row in rows})]
 
 

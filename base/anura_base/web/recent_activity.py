@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from anura_base.analysis.last_day import calls_of_last_day, hours_of_last_day
+from anura_base.analysis.reviews import find_event
 from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, VERDICT_COLUMNS
 from anura_base.clips.view import ClipView, SpectrogramLayout, latest_clips, spectrogram_layout
 from anura_base.config.settings import Site
@@ -57,8 +58,8 @@ def read_recent_activity(connection: Connection, sites: Mapping[str, Site]) -> R
         missing=sum(missing_row_counts(connection).values()),
         dead_letters=connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
         clips=[
-            (call, clip, layout)
+            (judged, clip, layout)
             for call, clip in latest_clips(connection, LATEST_CLIPS)
-            if (layout := spectrogram_layout(clip))
+            if (layout := spectrogram_layout(clip)) and (judged := find_event(connection, call.id))
         ],
     )

@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, func, insert, select
 
-from anura_base.analysis import reviews
+from anura_base.analysis import reviews, rollup
 from anura_base.analysis.reviews import ReviewOrder
+from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.analysis.verdicts import Verdict
 from anura_base.analysis.verdicts import reviews as table
 from anura_base.config.settings import Site
@@ -132,3 +133,20 @@ def test_escaped_file_name_is_read_back(engine: Engine, tmp_path: Path, name: st
         archive.extractall(tmp_path)
     (recording,) = read_tables(tmp_path, Findings()).recordings
     assert recording.path == tmp_path / name
+
+
+def test_training_set_has_the_names_of_people_and_no_unknown_time(engine: Engine, tmp_path: Path) -> None:
+    (known,) = put(engine, 0.9, label="PHYCUV", scientific_name="Physalaemus cuvieri", recording="b2:2")
+    (event,) = put(engine, 0.9, clock_source="unknown")
+    install_triggers(engine)
+    rollup.refresh(engine)
+    review(engine, event, Verdict.RELABELLED, "PHYCUV")
+    review(engine, known, Verdict.REJECTED)
+    with engine.connect() as connection:
+        data = training_zip(reviews.reviewed_events(connection), {})
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        archive.extractall(tmp_path)
+    found = read_tables(tmp_path, Findings())
+    (recording,) = found.recordings
+    assert (recording.night, recording.start) == (None, None)
+    assert "PHYCUV,Physalaemus cuvieri" in (tmp_path / "species.csv").read_text()

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, StreamingResponse
 
 from anura_base.access.roles import Role
+from anura_base.analysis.verdicts import COUNTED_SPECIES, IS_VERDICT_OF_EVENT, reviews
 from anura_base.clips import blobs
 from anura_base.clips.tables import ClipState, clips
 from anura_base.config.settings import ExploreSettings
@@ -46,8 +47,8 @@ MAX_CLIPS = 200
 """Number of clips in the list. Older clips are reached from their calls."""
 
 _CLIPS = (
-    select(clips, events.c.scientific_name, events.c.label, events.c.start_utc, events.c.clock_source)
-    .join(events, events.c.id == clips.c.event_id)
+    select(clips, COUNTED_SPECIES.label("species"), reviews.c.verdict, events.c.start_utc, events.c.clock_source)
+    .select_from(clips.join(events, events.c.id == clips.c.event_id).outerjoin(reviews, IS_VERDICT_OF_EVENT))
     .where(clips.c.state == ClipState.HERE)
 )
 
@@ -146,7 +147,8 @@ def _read_clip(engine: Engine, event_id: UUID) -> tuple[str, bytes]:
 
 def _clip_name(row: Row[Any]) -> str:
     clock = "UTC" if row.clock_source != ClockSource.UNKNOWN else "by an unknown clock"
-    return f"{row.start_utc:%Y-%m-%d %H:%M:%S} {clock}, {row.site}/{row.device}: {row.scientific_name or row.label}"
+    verdict = f", {row.verdict}" if row.verdict else ""
+    return f"{row.start_utc:%Y-%m-%d %H:%M:%S} {clock}, {row.site}/{row.device}: {row.species}{verdict}"
 
 
 async def _receive(request: Request, upload: Upload) -> None:

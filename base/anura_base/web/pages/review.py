@@ -100,7 +100,8 @@ def review(
     if verdict is Verdict.RELABELLED and not _CODE.fullmatch(label):
         raise HTTPException(422, f"label: {label[:40]!r} is not a code; use 1 to 32 letters, digits, - or _")
     with write_transaction(engine) as connection:
-        _find_event(connection, event_id)
+        event = _find_event(connection, event_id)
+        queue.species = queue.species or event.scientific_name or event.label
         drawn_from = _drawn_from(connection, queue, event_id)
         reviews.add_review(connection, event_id, reviewer.name, verdict, label, drawn_from)
     return _redirect(request, queue.address_with_skipped())

@@ -12,8 +12,10 @@ from sqlalchemy import Engine, insert, select
 from starlette.testclient import TestClient
 
 from anura_base.analysis import rollup
+from anura_base.analysis.reviews import find_event
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.analysis.verdicts import reviews
+from anura_base.clips.tables import clips
 from anura_base.db.schema import events
 
 CUVIERI, FABER = "Physalaemus cuvieri", "Boana faber"
@@ -69,3 +71,15 @@ def test_only_the_call_that_was_drawn_is_stored_as_drawn(client: TestClient, eng
     review(client, f"/review/{UUID(int=2)}?species={FABER}&order=highest", "confirmed")
     with engine.connect() as connection:
         assert connection.scalars(select(reviews.c.drawn_from).order_by(reviews.c.number)).all() == ["", None, None]
+
+
+def test_now_and_explore_show_the_verdict(client: TestClient, engine: Engine) -> None:
+    review(client, f"/review/{UUID(int=1)}?species={FABER}", "rejected")
+    assert '<span class="quiet">rejected</span>' in client.get("/").text
+    with engine.begin() as connection:
+        call = find_event(connection, UUID(int=1))
+        assert call
+        values = {"event_id": call.id, "site": call.site, "device": call.device, "state": "here", "changed_utc": START}
+        connection.execute(insert(clips).values({**values, "asked_by": "", "detail": ""}))
+    (listed,) = client.get("/explore/recordings").json()["recordings"]
+    assert listed["name"].endswith(f"{FABER}, rejected")
