@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from sqlite3 import Connection
+from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from anura_edge.audio import Recording
