@@ -99,3 +99,7 @@ class DetectionSettings(Section):
     count single calls."""
     max_call_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     """Longest event, in seconds. A longer one is cut, so that a chorus is reported while it lasts."""
+    range: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Lowest score of BirdNET's range model for a species to be reported in the week of its call. Needs a bundle that
+    was exported with `--near`. 0 reports all species; BirdNET-Analyzer uses 0.03. Species without range scores, such as
+    frogs, and recordings whose date is unknown are not affected."""

@@ -113,11 +113,13 @@ class Config(Section):
         key enters under its first name, its `serialization_alias`.
         """
         shaping = self.model_dump_json(
-            by_alias=True, include={"audio", "detect"}, exclude={"audio": {"block_s"}, "detect": {"preset"}}
+            by_alias=True, include={"audio", "detect"}, exclude={"audio": {"block_s"}, "detect": {"preset", "range"}}
         )
         # Settings that are newer than the first hash enter it only if they are set.
         if self.detect.preset != "default":
             shaping += self.detect.preset
+        if self.detect.range:
+            shaping += f"range {self.detect.range}"
         if self.energy != EnergySettings():
             shaping += self.energy.model_dump_json(by_alias=True)
         return hashlib.sha256(shaping.encode()).hexdigest()[:12]

@@ -33,6 +33,8 @@ class Detector:
         """
         self.bundle = bundle
         self._rate_hz = bundle.manifest.rate_hz
+        self.min_range_score = settings.range
+        """Events of a label with a lower range score in their week are left out."""
         self._rules = rules_for(bundle, settings)
         self._framer = make_framer(bundle.manifest, frames_in(bundle.manifest, block_s), slack=int(is_live))
         self._classifier = classifier

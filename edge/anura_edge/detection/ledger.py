@@ -8,6 +8,7 @@ from typing import Literal
 
 from anura_edge.audio import AudioChunk, FloatArray, Recording, level_dbfs
 from anura_edge.detection.effort import EffortLedger, EffortSpan
+from anura_edge.detection.season import can_occur
 from anura_edge.dsp.signal_quality import QualityMeter, QualityPeriod
 from anura_edge.errors import UnreadableError
 from anura_edge.events import Detection, Effort, EffortState, Event, effort_id, event_id
@@ -40,8 +41,10 @@ class PipelineOutput:
 class RecordingLedger:
     """Collects events and effort of a recording until they are taken."""
 
-    def __init__(self, recording: Recording, bundle: Bundle) -> None:
-        self._recording, self._bundle = recording, bundle
+    def __init__(self, recording: Recording, bundle: Bundle, min_range_score: float = 0.0) -> None:
+        """Leave out events of labels whose range score in the week of the event is below `min_range_score`."""
+        self._recording, self._bundle, self._min_range_score = recording, bundle, min_range_score
+        self._labels = {label.code: label for label in bundle.manifest.labels}
         self._is_live = recording.samples is None
         self._effort = EffortLedger()
         self._meter = QualityMeter(recording.rate_hz)
@@ -91,7 +94,10 @@ class RecordingLedger:
 
     def add_detections(self, detections: Iterable[Detection]) -> None:
         """Make events of detections in the current segment."""
-        self._events += map(self._event, detections)
+        self._events += filter(self._can_occur, map(self._event, detections))
+
+    def _can_occur(self, event: Event) -> bool:
+        return can_occur(self._labels[event.label], event.start_utc, event.clock_source, self._min_range_score)
 
     def choose_channel(self, chunk: AudioChunk, channel: int | Literal["loudest"]) -> FloatArray:
         """Return the channel to analyse. The first chunk decides it for the whole recording."""

@@ -19,7 +19,7 @@ def analyse(
 
     With a `gate`, only the audio that it passes is analysed.
     """
-    ledger = RecordingLedger(source.recording, detector.bundle)
+    ledger = RecordingLedger(source.recording, detector.bundle, detector.min_range_score)
     segment = SegmentRunner(ledger, detector, gate)
     read_error, end_sample = None, 0
     try:

@@ -21,6 +21,10 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
+WEEKS = 48
+"""Weeks of a year in BirdNET's range model: four in each month."""
+
+
 class _ManifestPart(BaseModel):
     # Unknown fields of newer bundles are ignored. `schema_version` tells when they must not be ignored.
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -43,6 +47,9 @@ class Label(_ManifestPart):
     """Threshold of the preset `strict`: fewer false alarms, more missed calls. None: as `threshold`."""
     is_reliable: bool = True
     """False if the data did not suffice to measure that the threshold gives the promised precision."""
+    week_scores: tuple[Probability, ...] = ()
+    """How likely the species is at the place of the bundle in each of 48 weeks of the year, four in each month. Empty
+    if that is unknown. `detect.range` uses it."""
 
     def threshold_of(self, preset: Preset) -> float:
         """Return the threshold of a preset."""
@@ -50,9 +57,11 @@ class Label(_ManifestPart):
         return self.threshold if own is None else own
 
     @model_validator(mode="after")
-    def _check_order(self) -> Self:
+    def _check_values(self) -> Self:
         if not self.threshold_of("sensitive") <= self.threshold <= self.threshold_of("strict"):
             raise ValueError(f"{self.code}: the thresholds do not ascend from sensitive to threshold to strict")
+        if len(self.week_scores) not in (0, WEEKS):
+            raise ValueError(f"{self.code}: week_scores has {len(self.week_scores)} values, not {WEEKS}")
         return self
 
 

@@ -19,7 +19,7 @@ from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.manifest import Label, Manifest, Training
 from anura_export.birdnet.float16 import round_to_float16, store_as_float16
-from anura_export.birdnet.labels import LabelSelection, label_code, select_labels
+from anura_export.birdnet.labels import LabelSelection, label_code, select_labels, week_scores
 from anura_export.birdnet.model_card import birdnet_card
 from anura_export.bundles.build import write_bundle
 from anura_export.bundles.parity import ParityProof
@@ -59,10 +59,11 @@ def export_birdnet(
     card = birdnet_card(files, [files.labels[number] for number in kept], THRESHOLD)
     with tempfile.NamedTemporaryFile(suffix=".flac") as clip:
         soundfile.write(clip.name, _golden_clip(), RATE_HZ, subtype="PCM_16")
-        return write_bundle(model, _manifest(files, kept, model), card, Path(clip.name), out, store=store_as_float16)
+        manifest = _manifest(files, kept, week_scores(files, kept, selection.near), model)
+        return write_bundle(model, manifest, card, Path(clip.name), out, store=store_as_float16)
 
 
-def _manifest(files: BirdnetFiles, kept: list[int], model: WindowNet) -> Manifest:
+def _manifest(files: BirdnetFiles, kept: list[int], weekly: list[tuple[float, ...]], model: WindowNet) -> Manifest:
     """Return the manifest without its files."""
     labels = tuple(
         Label(
@@ -70,8 +71,9 @@ def _manifest(files: BirdnetFiles, kept: list[int], model: WindowNet) -> Manifes
             scientific_name=files.labels[number].scientific_name,
             common_name=files.labels[number].common_name,
             threshold=THRESHOLD,
+            week_scores=scores,
         )
-        for number in kept
+        for number, scores in zip(kept, weekly, strict=True)
     )
     return Manifest(
         id="birdnet-2-4" if len(kept) == len(files.labels) else f"birdnet-2-4-{len(kept)}-labels",

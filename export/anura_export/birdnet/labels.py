@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anura_edge.errors import ConfigError
 from anura_train.models.birdnet.files import BirdnetFiles, BirdnetLabel, parse_labels
-from anura_train.models.birdnet.range_model import MIN_SCORE, RangeModel
+from anura_train.models.birdnet.range_model import MIN_SCORE, WEEKS, RangeModel
 from anura_train.models.birdnet.taxa import BIRDS, SOUNDS, check_taxon, taxon_of
 
 BoolArray = NDArray[np.bool_]
@@ -45,6 +45,21 @@ def select_labels(files: BirdnetFiles, selection: LabelSelection) -> list[int]:
     if not selected.any():
         raise ConfigError("no label of BirdNET meets all conditions; remove one of the options")
     return [int(number) for number in np.flatnonzero(selected)]
+
+
+def week_scores(
+    files: BirdnetFiles, kept: Sequence[int], position: tuple[float, float] | None
+) -> list[tuple[float, ...]]:
+    """Return the range scores of labels in each week of the year at a position.
+
+    They are empty for labels that are not birds, and without a position.
+    """
+    if position is None or files.range_model is None:
+        return [() for _ in kept]
+    weeks = np.arange(1, WEEKS + 1, dtype=np.float32)
+    scores = RangeModel(files.range_model).weekly_scores(*position, weeks).round(3)  # (weeks, labels)
+    is_bird = [taxon_of(files.labels[number].scientific_name) == BIRDS for number in kept]
+    return [tuple(map(float, scores[:, n])) if bird else () for n, bird in zip(kept, is_bird, strict=True)]
 
 
 def label_code(label: BirdnetLabel) -> str:

@@ -88,8 +88,9 @@ def test_hash_changes_only_with_settings_that_shape_events(config: Config) -> No
     )
     assert other.hash() == config.hash()
     assert config.model_copy(update={"detect": DetectionSettings(release_ratio=0.123)}).hash() != config.hash()
-    strict = config.detect.model_copy(update={"preset": "strict"})
-    assert config.model_copy(update={"detect": strict}).hash() != config.hash()
+    for newer in ({"preset": "strict"}, {"range": 0.123}):
+        changed = config.detect.model_copy(update=newer)
+        assert config.model_copy(update={"detect": changed}).hash() != config.hash()
 
 
 SAVING = EnergySettings(duty=DutyCycleSettings(on_s=60, period_s=300), gate=GateSettings(), battery=BatterySettings())

@@ -106,6 +106,7 @@ LABEL = {"code": "A", "scientific_name": "A a", "threshold": 0.5}
         ({"labels": [{**LABEL, "code": "a b"}]}, "code"),
         ({"labels": [{**LABEL, "sensitive": 0.6}]}, "ascend"),
         ({"labels": [{**LABEL, "strict": 0.4}]}, "ascend"),
+        ({"labels": [{**LABEL, "week_scores": [0.5] * 52}]}, "week_scores"),
         ({"labels": [{**LABEL, "is_reliable": "perhaps"}]}, "is_reliable"),
         ({"averaged_frames": 0}, "averaged_frames"),
         ({"kind": "window", "averaged_frames": 2}, "averaged_frames"),

