@@ -22,7 +22,7 @@ from anura_edge.delivery.clip_upload import ClipUploader
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import EnergyState
-from anura_edge.health.disk import DiskWatch
+from anura_edge.health.disk import DiskWatch, shortfall
 from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
 from anura_edge.health.monitor import Monitor
 from anura_edge.health.power import PowerWatch
@@ -38,6 +38,7 @@ from anura_edge.store.retention import Retention
 from anura_edge.store.run_summary import RunSummary
 from anura_edge.store.scan_history import ScanHistory
 from anura_edge.store.writer import ResultWriter
+from anura_edge.system.hardware import space
 from anura_edge.wire import EventRow, Provenance, Status
 
 DELIVERY_TIMEOUT_S = 10.0
@@ -55,6 +56,7 @@ class DeviceRuntime:
         self._config, self._stop = config, stop
         self._bundle, self._classifier = load_model(config.model, config.engines_path)
         self._lock = acquire_lock(config.journal_path)
+        self._clip_store = self._open_clip_store()  # before the journal, which needs some space
         self.journal = open_journal(config.journal_path, config.device.owner)
         self.heartbeats = Heartbeats(config.health.watchdog_timeout_s)
         self.heartbeats.provider = self._classifier.provider
@@ -62,7 +64,7 @@ class DeviceRuntime:
         self._clip_finder = ClipFinder(self._clip_index, config.clips_path, config.clips, config.audio)
         self.delivery = self._delivery_worker()
         self._retention = Retention(self.journal.database, config.journal, self.journal.owner)
-        self._clips = self._clip_recorder() if config.clips.enabled else None
+        self._clips = self._clip_recorder(self._clip_store) if self._clip_store else None
         self._writer = ResultWriter(self.journal, self._provenance(), self._also_saved(on_event), self._on_commit)
         self._power_state = EnergyState()
         self._monitor = Monitor(self._parts())
@@ -185,9 +187,17 @@ class DeviceRuntime:
         on_broken_journal = self._stop.set
         return DeliveryWorker(self.journal, device, mqtt, self._online_status(), clips, heartbeat, on_broken_journal)
 
-    def _clip_recorder(self) -> ClipWriter:
+    def _open_clip_store(self) -> ClipStore | None:
+        """Open the folder of clips, and delete some if the disk is nearly full."""
         config = self._config
+        if not config.clips.enabled:
+            return None
         store = ClipStore(config.clips_path, config.clips, config.audio.zone or UTC)
+        store.free_space(shortfall(space(config.clips_path), config.disk, was_low=False))
+        return store
+
+    def _clip_recorder(self, store: ClipStore) -> ClipWriter:
+        config = self._config
         return ClipWriter(config.clips, store, config.detect.max_call_s, self._clip_index.add)
 
     def _also_saved(self, on_event: Callable[[EventRow], None]) -> Callable[[EventRow], None]:

@@ -25,6 +25,7 @@ from anura_edge.inference.golden import golden_difference
 from anura_edge.inference.loading import load_model
 from anura_edge.sources.microphone.capture_client import Capture, CaptureProcess
 from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S
+from anura_edge.store.database import damaged_mark
 from anura_edge.system import hardware
 from anura_edge.system.hardware import Space
 from anura_edge.wire import Status, topic
@@ -74,6 +75,8 @@ def _journal(config: Config) -> tuple[Verdict, str]:
     path = config.journal_path
     if not os.access(_nearest(path), os.W_OK) or not _nearest(path).is_dir():
         return Verdict.FAIL, f"{_nearest(path)} is not a folder that can be written; set state_dir, or check the disk"
+    if not path.exists() and is_locked(path):
+        return Verdict.FAIL, f"{path} was deleted while the device runs; restart it, and it saves its rows"
     if not path.exists():
         return Verdict.OK, f"no journal yet; it will be {path}"
     try:
@@ -81,8 +84,10 @@ def _journal(config: Config) -> tuple[Verdict, str]:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=5, uri=True)) as db:
             (integrity,) = db.execute("PRAGMA quick_check(1)").fetchone()
             (pending,) = db.execute("SELECT count(*) FROM outbox").fetchone()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         return Verdict.FAIL, f"cannot read {path}: {error}; check its owner and permissions"
+    if damaged_mark(path).exists():
+        return Verdict.FAIL, f"{path} was damaged when it was last used; the next start copies what can be read"
     if integrity != "ok":
         return Verdict.FAIL, f"{path} is damaged: {integrity}; the next start copies what can be read"
     return Verdict.OK, f"{path}, {pending:,} rows wait"

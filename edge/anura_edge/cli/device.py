@@ -73,7 +73,8 @@ def resend(
 
     if everything == (since is not None):
         raise ConfigError("write either --since DATE or --all")
-    path = load(Config, config).journal_path
-    with closing(acquire_lock(path)), closing(open_journal(path)) as journal:
+    settings = load(Config, config)
+    path = settings.journal_path
+    with closing(acquire_lock(path)), closing(open_journal(path, settings.device.owner)) as journal:
         count = journal.outbox.resend(since.replace(tzinfo=UTC) if since else None)
     typer.echo(f"{count} rows wait to be sent again")

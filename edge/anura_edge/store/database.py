@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from anura_edge.errors import JournalDamagedError, JournalError
 from anura_edge.events import default_analysis_id
 from anura_edge.store.faults import is_disk_fault, journal_error
-from anura_edge.store.integrity import check_pages, check_rows, is_foreign, register_functions, time_limit
+from anura_edge.store.integrity import check_pages, check_rows, check_tables, is_foreign, register_functions, time_limit
 from anura_edge.store.rows import ROW_TYPES, DamagedRowError, summed_columns
 from anura_edge.store.schema import STEPS, VERSION
 from anura_edge.wire import Owner
@@ -81,6 +81,7 @@ class Database:
         if is_foreign(self._db):
             raise JournalError(f"{self.path} belongs to another program; move it aside or set state_dir")
         self._migrate()
+        check_tables(self._db)
         with time_limit(self._db, deadline_s):
             check_rows(self._db)
         found = self._db.execute("SELECT id FROM journal").fetchone()

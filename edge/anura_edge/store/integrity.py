@@ -7,15 +7,20 @@ whose checksum is wrong.
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import chain
 from time import monotonic
 
 from anura_edge.store.rows import ROW_TYPES, DamagedRowError, row_checksum, summed_columns
+from anura_edge.store.schema import STEPS
 
 log = logging.getLogger(__name__)
 
 STATES = ("outbox", "settled", "dead_letter")
 """Each row has an entry in exactly one of these tables."""
+
+MIGRATION_FUNCTIONS = ("default_analysis", "owner_site", "owner_device")
+"""Functions of SQL that the steps of the migration call."""
 
 OUR_TABLES = {"recordings", "dead_letter", *STATES}
 
@@ -44,11 +49,31 @@ def check_pages(db: sqlite3.Connection) -> None:
         raise DamagedRowError(verdict)
 
 
+def check_tables(db: sqlite3.Connection) -> None:
+    """Raise DamagedRowError if the tables do not have the columns of this version."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        register_functions(fresh, dict.fromkeys(MIGRATION_FUNCTIONS, str))
+        for statement in chain.from_iterable(STEPS):
+            fresh.execute(statement)
+        if _columns(db) != _columns(fresh):
+            raise DamagedRowError("its tables have other columns")
+
+
+def _columns(db: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    query = """
+        SELECT tables.name, columns.name, columns.type FROM sqlite_schema AS tables
+        JOIN pragma_table_info(tables.name) AS columns WHERE tables.type = 'table' AND tables.name != 'sqlite_stat1'
+    """
+    return set(db.execute(query))
+
+
 def check_rows(db: sqlite3.Connection) -> None:
     """Raise DamagedRowError if rows and their states do not fit together, or a row is not what was stored."""
-    kinds = "".join(f" AND NOT EXISTS (SELECT 1 FROM {kind} WHERE id = state.id)" for kind in ROW_TYPES)
     for table in STATES:
-        _refuse_any(db, f"SELECT id FROM {table} AS state WHERE kind NOT IN {(*ROW_TYPES,)}{kinds}", "has no row")
+        _refuse_any(db, f"SELECT id FROM {table} WHERE kind NOT IN {(*ROW_TYPES,)}", "has an unknown kind")
+        for kind in ROW_TYPES:
+            of_kind = f"kind = '{kind}' AND id NOT IN (SELECT id FROM {kind})"
+            _refuse_any(db, f"SELECT id FROM {table} WHERE {of_kind}", "is missing")
     for kind in ROW_TYPES:
         states = " AND ".join(f"id NOT IN (SELECT id FROM {table} WHERE kind = '{kind}')" for table in STATES)
         _refuse_any(db, f"SELECT id FROM {kind} WHERE {states}", "is neither queued nor delivered")

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 from uuid import UUID
 
 from anura_edge.store.database import Database
-from anura_edge.store.rows import move_rows, read_rows, utc_now
+from anura_edge.store.rows import ROW_TYPES, move_rows, read_rows, summed_columns, utc_now
 from anura_edge.wire import QueuedRow
 
 
@@ -82,6 +83,25 @@ class Outbox:
                 db.execute(numbered, moment)
                 db.execute(f"INSERT INTO outbox (kind, id) {unnumbered}", moment)
                 count += db.execute(f"DELETE FROM {table} WHERE utc >= ?", moment).rowcount
+            return count
+
+    def rename(self, column: Literal["site", "device"], old: str, new: str) -> int:
+        """Give the rows of a site or device another name, and queue those again that were delivered.
+
+        Return the number of rows with the new name that changed. The base station takes the name from them.
+        """
+        with self._database.transaction() as db:
+            count = 0
+            for kind in ROW_TYPES:
+                of_old = f"kind = '{kind}' AND id IN (SELECT id FROM {kind} WHERE {column} = ?)"
+                db.execute(f"INSERT INTO outbox SELECT seq, kind, id FROM settled WHERE seq > 0 AND {of_old}", [old])
+                unnumbered = f"SELECT kind, id FROM settled WHERE seq < 0 AND {of_old} ORDER BY seq DESC"
+                db.execute(f"INSERT INTO outbox (kind, id) {unnumbered}", [old])
+                db.execute(f"DELETE FROM settled WHERE {of_old}", [old])
+                count += db.execute(f"UPDATE {kind} SET {column} = ? WHERE {column} = ?", [new, old]).rowcount
+                checksum = f"row_checksum({summed_columns(db, kind)})"
+                db.execute(f"UPDATE {kind} SET checksum = {checksum} WHERE {column} = ?", [new])
+            db.execute(f"UPDATE progress SET {column} = ? WHERE {column} = ?", [new, old])
             return count
 
     def _read(self, condition: str, values: Sequence[object]) -> Sequence[QueuedRow]:

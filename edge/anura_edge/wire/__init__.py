@@ -39,7 +39,7 @@ from anura_edge.wire.health import Health, Status, is_stale
 from anura_edge.wire.owners import Owner, QueuedRow
 from anura_edge.wire.rows import EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 from anura_edge.wire.schema import json_schema
-from anura_edge.wire.topics import parse_topic, topic
+from anura_edge.wire.topics import is_name, parse_topic, topic
 from anura_edge.wire.types import (
     FIRST_UTC,
     JSON_TYPE,
@@ -118,6 +118,7 @@ __all__ = [
     "digest",
     "effort_row",
     "event_row",
+    "is_name",
     "is_stale",
     "json_schema",
     "notice_row",

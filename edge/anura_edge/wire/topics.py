@@ -11,6 +11,11 @@ KINDS = "event|effort|notice|status|health|ack|clip|cmd"
 _TOPIC = re.compile(rf"anura/v1/([A-Za-z0-9_-]{{1,32}})/([A-Za-z0-9_-]{{1,32}})/({KINDS})", re.ASCII)
 
 
+def is_name(text: str) -> bool:
+    """Return whether a text can be the name of a site or device."""
+    return bool(re.fullmatch("[A-Za-z0-9_-]{1,32}", text, re.ASCII))
+
+
 def topic(site: str, device: str, kind: Kind | Literal["+"]) -> str:
     """Return the topic of a kind of message. With `+` as site, device or kind it is a subscription."""
     return f"anura/v1/{site}/{device}/{kind}"

@@ -205,3 +205,55 @@ def test_read_only_disk_does_not_hide_damage(path: Path) -> None:
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         with pytest.raises(JournalDamagedError, match="malformed"), journal.database.reading():
             raise error
+
+
+def test_journal_that_is_deleted_in_use_is_saved_with_all_rows(
+    path: Path, make_event: MakeEvent, provenance: Provenance
+) -> None:
+    with closing(Journal(path)) as journal:
+        journal.commit([make_event(0)], [], provenance)
+        for file in [*path.parent.glob("journal.db*")]:
+            file.unlink()
+        for _ in range(2):
+            with pytest.raises(JournalError, match=r"deleted or replaced while it was in use; its rows are saved"):
+                journal.commit([make_event(1)], [], provenance)
+    with closing(Journal(path)) as journal:
+        assert journal.event_ids() == {make_event(0).id}
+
+
+def test_journal_that_is_replaced_in_use_does_not_lose_its_rows(
+    path: Path, tmp_path: Path, make_event: MakeEvent, provenance: Provenance
+) -> None:
+    Journal(tmp_path / "other.db").close()
+    with closing(Journal(path)) as journal:
+        journal.commit([make_event(0)], [], provenance)
+        (tmp_path / "other.db").replace(path)
+        with pytest.raises(JournalError, match=r"rescued-"):
+            journal.commit([make_event(1)], [], provenance)
+    (rescued,) = path.parent.glob("journal.db.rescued-*")
+    with closing(Journal(rescued)) as journal:
+        assert journal.event_ids() == {make_event(0).id}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE outbox SET id = 'x' WHERE seq = 1",
+        "DELETE FROM event WHERE onset_sample = 1",
+        "DELETE FROM outbox WHERE seq = 2",
+        "UPDATE event SET label = 'MOL' WHERE onset_sample = 1",
+        "UPDATE journal SET id = 'no id'",
+        "PRAGMA user_version = 1026",
+        "ALTER TABLE event RENAME COLUMN label TO labdl",
+    ],
+)
+def test_damage_that_sqlite_does_not_see_is_found_at_the_start(
+    path: Path, make_event: MakeEvent, provenance: Provenance, damage: str
+) -> None:
+    with closing(Journal(path)) as journal:
+        journal.commit([make_event(n) for n in range(3)], [], provenance)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(damage)
+        db.commit()
+    with pytest.raises(JournalDamagedError):
+        Journal(path)

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from uuid import UUID
 
 from anura_edge.events import Effort, Event
 from anura_edge.store.journal import Journal
-from anura_edge.wire import Provenance
+from anura_edge.wire import Owner, Provenance
 
 MakeEvent = Callable[..., Event]
 
@@ -47,3 +48,27 @@ def test_floor_is_the_lowest_pending_number(journal: Journal, make_event: MakeEv
     journal.outbox.mark_delivered([99])
     assert [row.seq for row in journal.commit([make_event(9)], [], provenance)] == [4]
     assert journal.outbox.floor() == 4
+
+
+def test_renamed_rows_are_sent_again_under_the_new_name(
+    path: Path, make_event: Callable[..., Event], provenance: Provenance
+) -> None:
+    with closing(Journal(path, Owner("pnod", "mic"))) as journal:
+        journal.commit([make_event(0), make_event(1)], [], provenance)
+        journal.outbox.mark_delivered([1])
+    with closing(Journal(path, Owner("other", "mic"))) as journal:
+        journal.commit([make_event(2)], [], provenance)
+        assert journal.outbox.rename("site", "pnod", "pond") == 2
+    with closing(Journal(path)) as journal:  # the checksums are right
+        waiting = journal.outbox.pending(0, 9)
+    assert [(each.seq, each.owner) for each in waiting] == [
+        (1, ("pond", "mic")), (2, ("pond", "mic")), (3, ("other", "mic"))
+    ]  # fmt: skip
+
+
+def test_base_station_is_remembered(path: Path) -> None:
+    with closing(Journal(path)) as journal:
+        assert journal.outbox.base() is None
+        journal.outbox.remember_base(UUID(int=7))
+    with closing(Journal(path)) as journal:
+        assert journal.outbox.base() == UUID(int=7)
