@@ -7,6 +7,7 @@ from starlette.types import Message, Receive
 
 from anura_base.access import secret
 from anura_base.web.auth.visitor import csrf_token
+from anura_base.web.limits.bodies import is_form
 
 
 class RefusedError(Exception):
@@ -24,7 +25,7 @@ async def check_csrf_token(request: Request, receive: Receive) -> Receive:
     Raises RefusedError if the token is missing or wrong.
     """
     sent = request.headers.get("x-csrf-token")
-    if sent is None and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    if sent is None and is_form(request):
         form = await _read_form(receive)
         sent = parse_qs(form.decode(errors="replace")).get("csrf_token", [""])[0]
         receive = _replay(form, receive)

@@ -17,7 +17,10 @@ MAX_BODY_S = 60.0
 
 
 class BodyLimits:
-    """ASGI middleware that refuses bodies which are too large or too slow. `uploads` are the paths without limits."""
+    """ASGI middleware that refuses bodies which are too large or too slow. `uploads` are the paths without limits.
+
+    A form has limits on these paths, too: it is read for its CSRF token.
+    """
 
     def __init__(self, app: ASGIApp, uploads: frozenset[str]) -> None:
         self._app = app
@@ -25,8 +28,8 @@ class BodyLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        request = Request(scope)
-        if scope["type"] != "http" or path_of(request) in self._uploads:
+        request = Request(scope) if scope["type"] == "http" else None
+        if request is None or (path_of(request) in self._uploads and not is_form(request)):
             await self._app(scope, receive, send)
             return
         has_started = False
@@ -45,6 +48,11 @@ class BodyLimits:
             answer = problem(request, error.status_code, error.detail)
             answer.headers["Connection"] = "close"
             await answer(scope, receive, send)
+
+
+def is_form(request: Request) -> bool:
+    """Return whether the body is a form as browsers send it by default, which may contain the CSRF token."""
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
 
 def _check_length(request: Request) -> None:

@@ -32,6 +32,12 @@ def test_large_body_of_a_stranger_is_refused_unread(
     assert declared.headers["Connection"] == "close"
 
 
+def test_large_form_is_refused_where_recordings_are_uploaded(client_of: Callable[..., TestClient]) -> None:
+    """A visitor who is logged in may upload a large recording, but no large form, which would be read into memory."""
+    answer = client_of().post("/explore/hear?name=a.wav", content=b"x" * (MAX_BODY_BYTES + 1), headers=FORM)
+    assert answer.status_code == 413
+
+
 @pytest.mark.parametrize("length", ["-1", "1e9", "9" * 5_000, "٣"])
 def test_absurd_length_of_a_body_is_refused(client_of: Callable[..., TestClient], length: str) -> None:
     answer = client_of().post("/login", content=b"", headers=[(b"content-length", length.encode())])
