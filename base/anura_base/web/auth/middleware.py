@@ -19,7 +19,7 @@ from anura_base.access import accounts, secret, sessions, tokens
 from anura_base.access.roles import LOCAL_ADMIN
 from anura_base.web.auth.cookies import session_key
 from anura_base.web.auth.csrf import RefusedError, check_csrf_token
-from anura_base.web.auth.origin import SAFE_METHODS, has_local_host, is_cross_site, is_proxied
+from anura_base.web.auth.origin import SAFE_METHODS, has_local_host, has_valid_host, is_cross_site, is_proxied
 from anura_base.web.auth.visitor import RequestAuth
 from anura_base.web.problems import NO_DATABASE, problem
 from anura_base.web.templating import path_of, root_of
@@ -65,6 +65,8 @@ class AuthMiddleware:
                 pass
 
     async def _authenticate(self, request: Request, receive: Receive) -> Receive:
+        if not has_valid_host(request):
+            raise RefusedError(400, "the Host header is not a host; send the one of the address")
         changes = request.method not in SAFE_METHODS
         if changes and is_cross_site(request):
             raise RefusedError(403, "this request comes from a page of another site; use the base station's own pages")

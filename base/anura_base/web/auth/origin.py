@@ -11,6 +11,16 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-prefix", "x-real-ip", "via")
 
 
+def has_valid_host(request: Request) -> bool:
+    """Return whether the Host header is a host with or without a port. Addresses of links are made from it."""
+    try:
+        parts = urlsplit(f"//{request.headers.get('host', '')}")
+        _ = parts.port  # raises ValueError if it is no number
+    except ValueError:
+        return False
+    return parts.netloc == request.headers.get("host", "")
+
+
 def is_cross_site(request: Request) -> bool:
     """Return whether a browser sends this request for a page of another site.
 
@@ -19,7 +29,7 @@ def is_cross_site(request: Request) -> bool:
     if site := request.headers.get("sec-fetch-site"):
         return site not in {"same-origin", "none"}
     if origin := request.headers.get("origin"):
-        return urlsplit(origin).netloc != request.headers.get("host")
+        return origin.partition("://")[2] != request.headers.get("host")
     return False
 
 

@@ -134,6 +134,17 @@ def test_form_reaches_its_route_unchanged(app_of, client_of, add_user, log_in) -
     assert client.post("/echo", data=sent).json() == sent
 
 
+@pytest.mark.parametrize("host", ["[::1", "a:b", "a/b", "a?b", "[", "a:99999999"])
+@pytest.mark.parametrize("path", ["/login", "/", "/api/events", "/static/page.css"])
+def test_invalid_host_is_refused(client_of, host, path) -> None:  # noqa: ANN001
+    assert client_of().get(path, headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "", "http://[::1", "//", "http://127.0.0.1:8080.evil.example"])
+def test_invalid_origin_is_another_site(client_of, origin) -> None:  # noqa: ANN001
+    assert client_of().post("/login", headers={"Origin": origin}).status_code == 403
+
+
 def test_too_large_form_is_refused(client_of) -> None:  # noqa: ANN001
     answer = client_of().post("/login", data={"name": "x" * bodies.MAX_BODY_BYTES})
     assert answer.status_code == 413
