@@ -69,6 +69,11 @@ class AudioFile:
         return LengthStatus.RECOVERED if self.recording.samples is None else self._layout.length
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the header has a length, and all of that is in the file. Else it may still be written."""
+        return self._layout.extent.has_length and self.length != LengthStatus.TRUNCATED
+
+    @property
     def samples(self) -> int:
         """Samples per channel in the file, as far as known without decoding them; else 0."""
         return self._layout.samples

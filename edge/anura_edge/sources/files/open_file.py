@@ -118,12 +118,12 @@ def is_unchanged(file: AudioFile) -> bool:
 
 
 def is_complete(path: Path) -> bool:
-    """Return whether a file is as long as its header declares, as far as known without decoding it.
+    """Return whether a file is at least as long as its header declares, as far as known without decoding it.
 
     A file without audio counts as complete: waiting would not change it.
     """
     try:
-        return open_file(path, path.name).length == LengthStatus.WHOLE
+        return open_file(path, path.name).is_finished
     except UnreadableError as error:
         return error.reason in (OTHER_FILE, "proprietary", "unsupported", "not_a_file")
 

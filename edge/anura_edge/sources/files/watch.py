@@ -21,7 +21,7 @@ class WatchedFolder:
     """A folder whose files are yielded when they are complete, and again when they have changed.
 
     A file that changed less than OLD_S ago may still be written. It is complete if its size and time are equal in two
-    scans, `debounce_s` apart, and if it is as long as its header declares. An older file counts as complete.
+    scans, `debounce_s` apart, and if it is at least as long as its header declares. An older file counts as complete.
     """
 
     def __init__(

@@ -51,6 +51,8 @@ class AudioExtent:
     declared_end: int
     """Byte at which the audio ends as far as the header is to be believed. Beyond the file if audio is missing."""
     length: LengthStatus
+    has_length: bool = True
+    """Whether the header has any length. It may have none because the recording goes on."""
 
 
 def find_extent(file: BinaryIO, file_bytes: int, form: ChunkFormat | None, data: Chunk) -> AudioExtent:
@@ -78,10 +80,10 @@ def find_extent(file: BinaryIO, file_bytes: int, form: ChunkFormat | None, data:
     elif start < file_bytes and data.end - file_bytes in {*_HEADER_BYTES, start, start - 8}:
         return AudioExtent(start, file_bytes, file_bytes, LengthStatus.WHOLE)
     end = max(start, _before_last_chunks(file, file_bytes, form, start) if form else file_bytes)
-    is_size = data.size <= MAX_AUDIO_BYTES and not any(data.size in sizes for sizes in _PLACEHOLDERS)
-    if data.end > file_bytes <= end and is_size:
+    has_length = data.size <= MAX_AUDIO_BYTES and not any(data.size in sizes for sizes in _PLACEHOLDERS)
+    if data.end > file_bytes <= end and has_length:
         return AudioExtent(start, end, data.end, LengthStatus.TRUNCATED)
-    return AudioExtent(start, end, end, LengthStatus.RECOVERED)
+    return AudioExtent(start, end, end, LengthStatus.RECOVERED, has_length)
 
 
 def _is_padding(file: BinaryIO, start: int, end: int) -> bool:

@@ -75,7 +75,8 @@ def parse_flac(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
         declared, length = samples, LengthStatus.RECOVERED
     elif samples < info.samples:
         length = LengthStatus.TRUNCATED
-    extent = AudioExtent(first_frame, max(first_frame, end), max(first_frame, end), length)
+    end = max(first_frame, end)
+    extent = AudioExtent(first_frame, end, end, length, has_length=info.samples > 0)
     sample_type = SampleType("flac", 8 * -(-info.bits // 8))
     header = info.header() if 0 < info.samples < samples else b""
     return AudioLayout(sample_type, info.rate_hz, info.channels, 1, extent, samples, declared, repaired_header=header)

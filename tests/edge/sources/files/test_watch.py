@@ -161,10 +161,11 @@ def test_recent_file_is_complete_when_as_long_as_declared(tmp_path: Path) -> Non
     whole = wav(tmp_path / "whole.wav").read_bytes()
     put(tmp_path / "half.wav", whole[: len(whole) // 2])
     put(tmp_path / "unsized.wav", whole[:40] + bytes(4) + whole[44:])
+    put(tmp_path / "stale.wav", whole[:40] + b"\x2c\0\0\0" + whole[44:])
     put(tmp_path / "empty.wav", b"")
     put(tmp_path / "half_old.wav", whole[: len(whole) // 2], mtime=LONG_AGO)
     found, skipped = scan_folder(tmp_path)
-    assert found == ["half_old.wav", "whole.wav"]
+    assert found == ["half_old.wav", "stale.wav", "whole.wav"]
     ((reason, detail, count),) = skipped
     assert (reason, count) == ("unfinished", 3)
     assert "empty.wav" in detail
