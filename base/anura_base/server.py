@@ -22,12 +22,12 @@ from anura_base.alerts.evaluator import AlertEvaluator
 from anura_base.analysis import rollup
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.clips.request_loop import ClipRequester
-from anura_base.config.settings import Settings, WebSettings
-from anura_base.db.engine import open_database
+from anura_base.config.settings import MqttSettings, Settings, WebSettings
+from anura_base.db.engine import base_id, open_database
 from anura_base.db.file_watch import DatabaseFileWatch
 from anura_base.db.limits import limit_stored_values
 from anura_base.ingest.ingest_queue import IngestQueue
-from anura_base.ingest.subscriber import Subscriber
+from anura_base.ingest.subscriber import DEFAULT_CLIENT_ID, Subscriber
 from anura_base.ingest.worker import IngestWorker
 from anura_base.integrations.home_assistant import HomeAssistant
 from anura_base.web.app import SECURITY_HEADERS, create_app
@@ -72,7 +72,7 @@ def _run(
     settings: Settings, engine: Engine, listener: socket.socket, stop: threading.Event, ready: Callable[[str], None]
 ) -> None:
     queue = IngestQueue()
-    subscriber = Subscriber(settings.mqtt, queue)
+    subscriber = Subscriber(_with_client_id(settings.mqtt, engine), queue)
     worker = IngestWorker(engine, queue, subscriber.publish, settings.retention, settings.clips)
     app = create_app(
         engine,
@@ -104,6 +104,13 @@ def _run(
     subscriber.stop()  # after the worker, so that its last acknowledgements are sent
     for part in parts:
         part.result()
+
+
+def _with_client_id(mqtt: MqttSettings, engine: Engine) -> MqttSettings:
+    """Return the settings with a session name of this database, unless they have one."""
+    with engine.connect() as connection:
+        own = f"{DEFAULT_CLIENT_ID}-{base_id(connection).hex[:8]}"
+    return mqtt.model_copy(update={"client_id": mqtt.client_id or own})
 
 
 def keep_running(loop: _Loop, stop: threading.Event) -> None:

@@ -255,6 +255,27 @@ def test_rows_for_a_removed_database_are_not_acknowledged(base, device, make, tm
     assert device.acks.empty()
 
 
+def test_second_base_station_on_a_broker_is_told_and_takes_no_messages_away(
+    base: Any,
+    device: Any,
+    make: Any,
+    launch: Any,
+    broker: Broker,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "second").mkdir()
+    config = tmp_path / "second" / "base.yaml"
+    config.write_text(f"state_dir: {config.parent}\nmqtt:\n  port: {broker.port}\nweb:\n  port: 0\n")
+    second = launch(config)
+    eventually(second.connected)
+    device.send(make.event(1))
+    assert device.acks.get(timeout=DEADLINE_S).base != device.acks.get(timeout=DEADLINE_S).base
+    for each in (base, second):
+        eventually(lambda each=each: [told["what"] for told in each.json("api/incidents")] == ["second_base"])
+        assert "another base station" in each.get("network")
+        assert len(each.json("api/events")) == 1
+
+
 def test_database_that_is_put_back_is_used_again(base, device, make, tmp_path: Path) -> None:  # noqa: ANN001
     device.send(make.event(1))
     assert device.ack() == 1

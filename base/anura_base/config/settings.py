@@ -39,9 +39,10 @@ class MqttSettings(Section):
     """Host name of the broker. Set it if the broker runs on another machine."""
     port: Port = 1883
     """Port of the broker. With TLS it is usually 8883."""
-    client_id: str = Field(default="anura-base", min_length=1, max_length=64)
-    """Name of the session at the broker, which stores messages under it while the base station is off. Two clients with
-    one name disconnect each other, so set it when two base stations use one broker."""
+    client_id: str | None = Field(default=None, min_length=1, max_length=64)
+    """Name of the session at the broker, which stores messages under it while the base station is off. Without it, the
+    name contains the identity of the database, so two base stations never share one. Set it if the broker demands a
+    name."""
     username: str | None = None
     """User name, if the broker requires a login."""
     password_file: Path | None = None

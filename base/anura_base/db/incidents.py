@@ -27,6 +27,10 @@ class IncidentKind(StrEnum):
 
     GAPS = "gaps"
     """A journal has more gaps than the base station records."""
+    CLONE = "clone"
+    """Two devices use one journal, or a journal was restored from a backup."""
+    SECOND_BASE = "second_base"
+    """Another base station acknowledges rows of devices on the same broker."""
     JOURNALS = "journals"
     """A device has begun more journals than the base station records."""
     FUTURE = "future"

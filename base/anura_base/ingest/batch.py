@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
@@ -9,8 +11,9 @@ from sqlalchemy.exc import DataError, IntegrityError
 from anura_base.clips.transfer import receive
 from anura_base.config.settings import ClipSettings
 from anura_base.db.engine import ack_secret, base_id, is_outage
+from anura_base.db.incidents import Incident, IncidentKind, report
 from anura_base.ingest.dead_letters import DeadLetter, store_dead_letters
-from anura_base.ingest.messages import ClipMessage, DecodedMessage, JournalKey, RawMessage, decode
+from anura_base.ingest.messages import AnswerMessage, ClipMessage, DecodedMessage, JournalKey, RawMessage, decode
 from anura_base.ingest.writer import store
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Ack, device_key, topic
@@ -34,21 +37,34 @@ def ingest(
     acks: dict[JournalKey, Ack] = {}
     commands: list[tuple[str, bytes]] = []
     dead: list[DeadLetter] = []
+    base, secret = base_id(connection), ack_secret(connection)
     for group in _groups(messages, dead):
-        if isinstance(group, ClipMessage):
+        if isinstance(group, AnswerMessage):
+            report(connection, _second_base(group, base))
+        elif isinstance(group, ClipMessage):
             commands += _store_clip(connection, group, limits, dead)
         else:
             acks = _merge(acks, _store(connection, group, dead))
     store_dead_letters(connection, dead)
-    base, secret = base_id(connection), ack_secret(connection)
     refusals = [refusal for letter in dead for refusal in letter.refusals(base, secret)]
     signed = [(key, ack.signed(device_key(secret, key.device))) for key, ack in acks.items()]
     acknowledged = [(topic(key.site, key.device, "ack"), ack.to_bytes()) for key, ack in signed]
     return [*refusals, *acknowledged, *commands]
 
 
-def _groups(messages: Sequence[RawMessage], dead: list[DeadLetter]) -> Iterator[list[DecodedMessage] | ClipMessage]:
-    """Decode messages in order, and yield them in groups that are stored together. A clip message is its own group."""
+def _second_base(answer: AnswerMessage, base: UUID) -> Iterator[tuple[Incident, datetime]]:
+    if answer.base != base:
+        detail = (
+            f"another base station, {answer.base}, answers devices on this broker, last {answer.site}/{answer.device};"
+            " let only one base station use it"
+        )
+        yield Incident(IncidentKind.SECOND_BASE, "", "", "", detail), answer.raw.received_utc
+
+
+def _groups(
+    messages: Sequence[RawMessage], dead: list[DeadLetter]
+) -> Iterator[list[DecodedMessage] | ClipMessage | AnswerMessage]:
+    """Decode messages in order, and yield them in groups that are stored together. Only rows and states form groups."""
     group: list[DecodedMessage] = []
     rows = 0
     for message in messages:
@@ -57,7 +73,7 @@ def _groups(messages: Sequence[RawMessage], dead: list[DeadLetter]) -> Iterator[
         except Exception as error:  # any payload may arrive, and none may end the ingest
             dead.append(DeadLetter(message, _reason(error)))
             continue
-        if isinstance(decoded, ClipMessage):
+        if isinstance(decoded, ClipMessage | AnswerMessage):
             if group:
                 yield group
                 group, rows = [], 0

@@ -17,6 +17,7 @@ from anura_edge.wire import (
     NoticeBatch,
     Row,
     Status,
+    parse_answer,
     parse_clip,
     parse_topic,
 )
@@ -101,11 +102,23 @@ class ClipMessage:
     content: ClipPart | ClipDenial
 
 
-def decode(message: RawMessage) -> DecodedMessage | ClipMessage:
+@dataclass(frozen=True, slots=True)
+class AnswerMessage:
+    """An answer to a device. Our own are not sent to us, so another base station has sent it."""
+
+    raw: RawMessage
+    site: str
+    device: str
+    base: UUID
+
+
+def decode(message: RawMessage) -> DecodedMessage | ClipMessage | AnswerMessage:
     """Decode a message. Raises DeliveryError, with the reason for the dead letter, if that is impossible."""
     site, device, kind = parse_topic(message.topic)
     if kind == "clip":
         return ClipMessage(message, site, device, parse_clip(message.payload))
+    if kind == "ack":
+        return AnswerMessage(message, site, device, parse_answer(message.payload).base)
     if kind not in CONTENTS:
-        raise DeliveryError("acknowledgements and commands are for devices, not for a base station")
+        raise DeliveryError("commands are for devices, not for a base station")
     return DecodedMessage(message, site, device, CONTENTS[kind].from_bytes(message.payload))

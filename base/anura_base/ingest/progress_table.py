@@ -37,9 +37,10 @@ class Arrivals:
     digests: list[str] = field(default_factory=list)
 
 
-def record(connection: Connection, arrivals: Mapping[JournalKey, Arrivals]) -> dict[JournalKey, JournalProgress]:
-    """Record that rows were received. Return the progress of their journals."""
-    before = load(connection, arrivals)
+def record(
+    connection: Connection, before: Mapping[JournalKey, JournalProgress], arrivals: Mapping[JournalKey, Arrivals]
+) -> dict[JournalKey, JournalProgress]:
+    """Record that rows were received. Return the progress of their journals. `before` is the loaded progress."""
     recorded = before.keys() | new_journals_with_room(connection, arrivals.keys() - before.keys())
     complete = {key: before.get(key, JournalProgress()).add(each.seqs, each.floor) for key, each in arrivals.items()}
     after = {key: progress.limited(MAX_SPANS) for key, progress in complete.items()}

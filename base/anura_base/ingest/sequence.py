@@ -8,9 +8,11 @@ of spans that are stored.
 The numbers inform people about lost rows. No row is acknowledged or refused because of them.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 
 from anura_edge.wire import Span
 
@@ -40,6 +42,11 @@ class JournalProgress:
         return JournalProgress(
             max(self.floor, floor), merge_spans([*self.received, *spans(n for n in numbers if n >= 1)])
         )
+
+    def has_received(self, number: int) -> bool:
+        """Return whether a row with this number was received."""
+        at = bisect_right(self.received, number, key=itemgetter(0)) - 1
+        return at >= 0 and number <= self.received[at][1]
 
     def merged(self, other: "JournalProgress") -> "JournalProgress":
         """Return what was received of one journal under two names."""

@@ -22,6 +22,7 @@ from anura_edge.wire.mqtt import QOS, make_client, publish
 log = logging.getLogger(__name__)
 
 KINDS: tuple[Kind, ...] = ("event", "effort", "notice", "status", "health", "clip")
+DEFAULT_CLIENT_ID = "anura-base"
 KEEPALIVE_S = 30
 SESSION_EXPIRY_S = 7 * 24 * 3600
 """How long the broker stores our subscription and messages for it while we are disconnected."""
@@ -31,6 +32,9 @@ MAX_PACKET_BYTES = 2 * MAX_PAYLOAD_BYTES
 drops larger packets, so a hostile device cannot fill our memory."""
 
 MAX_RECONNECT_DELAY_S = 30
+
+SESSION_TAKEN_OVER = "Session taken over"
+"""Reason of a disconnection by a second client of the same name (MQTT 5.0, section 4.13)."""
 
 
 class Subscriber:
@@ -98,7 +102,9 @@ class Subscriber:
             self._log_outage(f"refused the connection: {reason}")
         else:
             options = SubscribeOptions(qos=QOS)
-            client.subscribe([(topic("+", "+", kind), options) for kind in KINDS])
+            # Answers of other base stations: our own are not sent to us.
+            answers = (topic("+", "+", "ack"), SubscribeOptions(qos=0, noLocal=True))
+            client.subscribe([*((topic("+", "+", kind), options) for kind in KINDS), answers])
 
     def _on_connect_fail(self, _client: Client, _userdata: object) -> None:
         self._log_outage("cannot be reached")
@@ -117,7 +123,12 @@ class Subscriber:
         self, _client: Client, _userdata: object, _flags: DisconnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         self._subscribed.clear()
-        if reason.is_failure:
+        if reason == SESSION_TAKEN_OVER:
+            self._log_outage(
+                "closed the connection, because another client has the same mqtt.client_id; two base stations"
+                " must not share it"
+            )
+        elif reason.is_failure:
             self._log_outage(f"closed the connection: {reason}")
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
@@ -138,7 +149,7 @@ class Subscriber:
 
 def _client(settings: MqttSettings) -> Client:
     password = read_password(settings.password_file) if settings.username and settings.password_file else None
-    client = make_client(settings.client_id, settings.username, password, settings.ca_file)
+    client = make_client(settings.client_id or DEFAULT_CLIENT_ID, settings.username, password, settings.ca_file)
     # Random, because all devices lost the broker at the same moment and reconnect, too.
     client.reconnect_delay_set(1 + secrets.randbelow(3), MAX_RECONNECT_DELAY_S)
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]

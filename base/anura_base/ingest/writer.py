@@ -15,6 +15,7 @@ from anura_base.db.schema import effort, events, notices
 from anura_base.ingest import progress_table
 from anura_base.ingest.analyses import AnalysisSession, supersede
 from anura_base.ingest.clock_correction import correct_clocks
+from anura_base.ingest.clones import find_clones
 from anura_base.ingest.device_writer import store_devices, store_health
 from anura_base.ingest.messages import DecodedMessage, JournalKey
 from anura_base.ingest.progress_table import Arrivals
@@ -42,12 +43,14 @@ def store(connection: Connection, messages: Sequence[DecodedMessage]) -> dict[Jo
     arrivals = _arrivals(messages)
     if not arrivals:
         return {}
+    before = progress_table.load(connection, arrivals)
+    report(connection, find_clones(connection, messages, before))
     session = AnalysisSession(connection, messages)
     session.register()
     _insert_rows(connection, messages, session)
     session.complete()
     _apply_corrections(connection, messages)
-    progress = progress_table.record(connection, arrivals)
+    progress = progress_table.record(connection, before, arrivals)
     base = base_id(connection)
     return {key: _ack(base, key, progress[key], each) for key, each in arrivals.items()}
 

@@ -1,0 +1,62 @@
+"""Notice that two devices use one journal: a row comes under a number that another row of the journal had.
+
+All rows are stored, because their ids differ, and an acknowledgement names the exact batches. Only people must know:
+with a cloned memory card, two devices also have one name.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Table, select
+
+from anura_base.db.engine import key_matches
+from anura_base.db.incidents import Incident, IncidentKind
+from anura_base.db.schema import effort, events, notices
+from anura_base.ingest.messages import DecodedMessage, JournalKey
+from anura_base.ingest.sequence import JournalProgress
+from anura_edge.wire import Kind, Row
+
+_TABLES: Mapping[Kind, Table] = {"event": events, "effort": effort, "notice": notices}
+
+
+def find_clones(
+    connection: Connection, messages: Sequence[DecodedMessage], before: Mapping[JournalKey, JournalProgress]
+) -> Iterator[tuple[Incident, datetime]]:
+    """Yield an incident for each journal with two rows of one number. `before` is the progress without the messages."""
+    told: set[JournalKey] = set()
+    for message in messages:
+        key = message.journal_key
+        if not key or key not in before or key in told:
+            continue
+        # Usually none: only a batch that was sent before has numbers that were received.
+        repeated = [row for row in message.rows if before[key].has_received(row.seq)]
+        if (row := next(iter(_unknown(connection, repeated)), None)) and _number_is_used(connection, key, row):
+            told.add(key)
+            yield _incident(key), message.raw.received_utc
+
+
+def _unknown(connection: Connection, rows: Sequence[Row]) -> Iterable[Row]:
+    """Return the rows that are not stored. All are of one kind."""
+    if not rows:
+        return []
+    table = _TABLES[rows[0].kind]
+    known: set[UUID] = set(connection.scalars(select(table.c.id).where(table.c.id.in_([row.id for row in rows]))))
+    return (row for row in rows if row.id not in known)
+
+
+def _number_is_used(connection: Connection, key: JournalKey, row: Row) -> bool:
+    """Return whether another row has the number. A row that retention removed and the device sends again is alone."""
+    for table in _TABLES.values():
+        same_number = *key_matches(table, key.columns), table.c.seq == row.seq
+        if connection.execute(select(table.c.arrival).where(*same_number).limit(1)).first():
+            return True
+    return False
+
+
+def _incident(key: JournalKey) -> Incident:
+    detail = (
+        f"journal {key.journal} has two rows of one number: two devices use it, as after a copy of a memory card, or it"
+        " was restored from a backup; all rows are stored; give a copied device another name and an empty `state_dir`"
+    )
+    return Incident(IncidentKind.CLONE, key.site, key.device, str(key.journal), detail)
