@@ -255,7 +255,7 @@ def test_tables_of_a_hostile_device_are_limited(engine: Engine, make, monkeypatc
         assert _count(connection, devices) == 5
         assert _count(connection, journals) == 4 + 4
         assert _count(connection, received) == 6 + 3 + 4
-        assert _count(connection, incidents) == 3
+        assert {"gaps", "journals"} <= set(connection.scalars(select(incidents.c.what)))
         assert _count(connection, dead_letters) == 7
     with engine.begin() as connection:  # an older device is still served
         send(connection, 0, 1, 3)

@@ -75,7 +75,7 @@ def test_old_rows_are_removed_and_do_not_count_as_missing(
         for _ in range(5):
             job.run_if_due(engine)
     assert (count(engine, events), count(engine, effort)) == (1, 1)
-    assert job.removed == {"events": 5}
+    assert +job.removed == {"events": 5}
     assert caplog.messages == ["removed 5 rows of events that were older than `retention` allows"]
     ack = send(engine, make.event(8))
     assert (ack.seq, ack.missing) == (8, ())
