@@ -126,6 +126,12 @@ def test_model_gives_its_golden_scores(bundle: Bundle) -> None:
     assert golden_difference(bundle, load_classifier(bundle)) < 1e-5
 
 
+@pytest.mark.parametrize("path", sorted(DEFAULT_BUNDLE.parent.glob("*/")), ids=lambda path: path.name)
+def test_shipped_bundle_gives_its_golden_scores(path: Path) -> None:
+    shipped = load_bundle(path)
+    assert golden_difference(shipped, load_classifier(shipped)) < shipped.manifest.golden_tolerance
+
+
 @pytest.mark.parametrize("change", [0.01, -0.01, np.nan, np.inf])
 def test_wrong_golden_scores_are_refused(
     tmp_path: Path, write_bundle: WriteBundle, stream_model: Any, stream_bundle: Bundle, change: float
