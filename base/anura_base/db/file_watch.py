@@ -26,8 +26,11 @@ class DatabaseFileWatch:
 
     def run(self, stop: threading.Event) -> None:
         """Check until `stop` is set. Raises JournalError when the file is another one, or stays missing."""
+        if self._path is None:
+            stop.wait()  # the base station ends when one of its parts does
+            return
         missing_s = 0.0
-        while self._path and not stop.wait(CHECK_EVERY_S):
+        while not stop.wait(CHECK_EVERY_S):
             found = device_and_inode(self._path)
             if found == self._opened:
                 missing_s = 0.0
