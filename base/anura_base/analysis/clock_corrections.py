@@ -24,7 +24,6 @@ from sqlalchemy import (
     update,
 )
 
-from anura_base.db.engine import key_matches
 from anura_base.db.schema import ArrivalNumber, UtcDateTime, effort, events, metadata, unknown_clock
 from anura_edge.audio import ClockSource
 from anura_edge.wire import FIRST_UTC, LAST_UTC
@@ -48,13 +47,12 @@ CHUNK_ROWS = 5_000
 
 
 def apply_stored_corrections(connection: Connection, recordings: Collection[str]) -> None:
-    """Correct rows that arrived after a correction of their recording."""
+    """Correct rows that arrived after a correction of their recording, also from another device that analysed it."""
     c = clock_corrections.c
-    latest = select(func.max(c.number)).where(c.recording.in_(recordings)).group_by(c.site, c.device, c.recording)
+    latest = select(func.max(c.number)).where(c.recording.in_(recordings)).group_by(c.recording)
     for row in connection.execute(select(clock_corrections).where(c.number.in_(latest))).all():
-        key = {"site": row.site, "device": row.device, "recording": row.recording}
         for table in (events, effort):
-            unknown = *key_matches(table, key), unknown_clock(table)
+            unknown = table.c.recording == row.recording, unknown_clock(table)
             shift_times(connection, table, unknown, row.shift_s, corrected_columns(row.number))
 
 

@@ -104,17 +104,18 @@ def _correct(connection: Connection, site: str, device: str, recording: str, shi
         raise _out_of_range(recorder_start) from error
     if not FIRST_UTC < start < LAST_UTC:
         raise _out_of_range(start)
-    earlier = connection.execute(select(clock_corrections).where(*key_matches(clock_corrections, key))).all()
+    of_recording = clock_corrections.c.recording == recording
+    earlier = connection.execute(select(clock_corrections).where(of_recording)).all()
     shift_s = shift.total_seconds()
     row = {**key, "recording_name": name, "shift_s": shift_s, "corrected_by": person}
     row["corrected_utc"] = datetime.now(UTC)
     inserted = connection.execute(insert(clock_corrections).values(row).returning(clock_corrections.c.number))
     columns = corrected_columns(inserted.scalar_one())
     for table, _ in _AMOUNTS:
-        of_recording = key_matches(table, key)
-        shift_times(connection, table, [*of_recording, unknown_clock(table)], shift_s, columns)
+        of_device = key_matches(table, key)
+        shift_times(connection, table, [*of_device, unknown_clock(table)], shift_s, columns)
         for each in earlier:
-            by_earlier = [*of_recording, table.c.clock_correction == each.number]
+            by_earlier = [*of_device, table.c.clock_correction == each.number]
             shift_times(connection, table, by_earlier, shift_s - each.shift_s, columns)
 
 

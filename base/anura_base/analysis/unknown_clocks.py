@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, literal, select, union_all
+from sqlalchemy import Connection, Row, Select, Table, case, func, literal, select, union_all
 
 from anura_base.analysis.clock_corrections import clock_corrections
 from anura_base.analysis.effort import DURATION_S, S_PER_HOUR
@@ -33,22 +33,19 @@ class UnknownClock:
 def unknown_clocks(connection: Connection, limit: int, site: str | None = None) -> list[UnknownClock]:
     """Return recordings whose clock source is `unknown`, by site, device and name. `site` selects one site."""
     hours = case((effort.c.state == EffortState.ANALYSED, DURATION_S / S_PER_HOUR), else_=0.0)
-    rows = union_all(
-        *(
-            select(t.c.site, t.c.device, t.c.recording, t.c.recording_name, t.c.start_utc, *amounts).where(
-                unknown_clock(t), *([] if site is None else [t.c.site == site])
-            )
-            for t, amounts in (
-                (events, (literal(1).label("calls"), literal(0.0).label("hours"))),
-                (effort, (literal(0), hours)),
-            )
-        )
-    ).subquery()
+    of_calls = _unknown_rows(events, site).add_columns(literal(1).label("calls"), literal(0.0).label("hours"))
+    rows = union_all(of_calls, _unknown_rows(effort, site).add_columns(literal(0), hours)).subquery()
     c = rows.c
     key = c.site, c.device, c.recording, c.recording_name
     query = select(*key, func.min(c.start_utc), func.sum(c.calls), func.sum(c.hours)).group_by(*key)
     found = connection.execute(query.order_by(c.site, c.device, c.recording_name).limit(limit))
     return [UnknownClock(*row[:5], calls=int(row[5]), analysed_h=float(row[6])) for row in found]
+
+
+def _unknown_rows(table: Table, site: str | None) -> Select[Any]:
+    c = table.c
+    query = select(c.site, c.device, c.recording, c.recording_name, c.start_utc).where(unknown_clock(table))
+    return query if site is None else query.where(c.site == site)
 
 
 def latest_corrections(connection: Connection, limit: int) -> Sequence[Row[Any]]:

@@ -22,8 +22,9 @@ def three_sites(engine: Engine, make: Any) -> Engine:
         for hours, name in enumerate(NAMES, 1):
             number += 1
             of_file = {"recording": f"b2:{number}", "recording_name": name}
-            store(engine, make.event(1, **of_file), make.event(2, channel=1, **of_file), site=site)
-            effort: Row = make.effort(3, hours=hours).model_copy(update=of_file)
+            calls = make.event(1, **of_file), make.event(2, channel=1, **of_file)
+            store(engine, *calls, site=site)
+            effort: Row = make.effort(3, hours=hours).model_copy(update={**of_file, "analysis": calls[0].analysis})
             store(engine, effort, site=site)
     quiet = make.effort(1, hours=5).model_copy(update={"recording": "b2:q", "recording_name": "AA/1.wav"})
     store(engine, quiet, site="alder")

@@ -7,8 +7,9 @@ medium. A call is an observation at media level, by a machine, or by the person 
 import csv
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import uuid4
@@ -83,28 +84,26 @@ def camtrap_dp(connection: Connection, context: ExportContext) -> Iterator[FileP
     archive = StreamingZip()
     with archive.file("datapackage.json") as file:
         json.dump(_package(connection, context, deployments, left_out), file, indent=2)
-    with archive.file("deployments.csv") as file:
-        _start_table(file, DEPLOYMENTS).writerows(_deployment(each, context) for each in deployments)
-    with archive.file("media.csv") as file:
-        _start_table(file, MEDIA).writerows(_media(connection, context))
-    with archive.file("observations.csv") as file:
-        writer = _start_table(file, OBSERVATIONS)
-        rows = 0
-        for call in read_rows(connection, events, context):
-            if not has_position(context.site(call["site"])):
-                continue
-            writer.writerow(_observation(call))
-            rows += 1
-            if rows == CHUNK_ROWS:
-                yield FilePart(archive.take(), rows)
-                rows = 0
-    yield FilePart(archive.close(), rows)
+    calls = (call for call in read_rows(connection, events, context) if has_position(context.site(call["site"])))
+    for _ in _write(archive, "deployments", DEPLOYMENTS, (_deployment(each, context) for each in deployments)):
+        yield FilePart(archive.take(), 0)
+    for _ in _write(archive, "media", MEDIA, _media(connection, context)):
+        yield FilePart(archive.take(), 0)
+    for rows in _write(archive, "observations", OBSERVATIONS, map(_observation, calls)):
+        yield FilePart(archive.take(), rows)
+    yield FilePart(archive.close(), 0)
 
 
-def _start_table(file: Any, columns: Sequence[str]) -> "csv.DictWriter[str]":  # noqa: ANN401  (any object with `write`)
-    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    return writer
+def _write(
+    archive: StreamingZip, name: str, columns: Sequence[str], lines: Iterator[Mapping[str, Cell]]
+) -> Iterator[int]:
+    """Write a table into the archive. Yield after some lines, and at the end, how many were written."""
+    with archive.file(f"{name}.csv") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        while chunk := [*islice(lines, CHUNK_ROWS)]:
+            writer.writerows(chunk)
+            yield len(chunk)
 
 
 def _deployment(deployment: Deployment, context: ExportContext) -> dict[str, Cell]:
