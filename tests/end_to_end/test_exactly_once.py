@@ -5,6 +5,7 @@ or cloned, other sites and names, two readers of one card, and messages that are
 journals, delivery rules and base station take part; only MQTT is simulated.
 """
 
+import os
 import random
 import shutil
 import sqlite3
@@ -234,7 +235,11 @@ STEPS = ("analyse", "analyse", "analyse", "grow", "salvage", "back_up", "restore
 STEPS += ("resend", "some_delivery", "some_delivery", "some_delivery")
 
 
-@pytest.mark.parametrize("seed", range(12))
+HISTORIES = int(os.environ.get("ANURA_HISTORIES", "12"))
+"""Histories that are tried: `ANURA_HISTORIES=100` for a longer run."""
+
+
+@pytest.mark.parametrize("seed", range(HISTORIES))
 def test_each_recording_counts_exactly_once_after_any_history(tmp_path: Path, seed: int) -> None:
     world = World(tmp_path, seed)
     log: list[str] = []
