@@ -147,8 +147,6 @@ UPDATE event SET site = owner_site(), device = owner_device();
 UPDATE effort SET site = owner_site(), device = owner_device();
 UPDATE notice SET site = owner_site(), device = owner_device();
 UPDATE progress SET site = owner_site(), device = owner_device();
-CREATE INDEX outbox_by_id ON outbox (id);
-CREATE INDEX settled_by_id ON settled (id);
 """
 
 _EFFORT_LEVEL = """
