@@ -17,12 +17,16 @@ from sqlalchemy.pool import NullPool
 
 from anura_base.analysis.rollup_triggers import update_reviewed
 from anura_base.db.engine import open_database, root_cause
-from anura_base.db.schema import identity, metadata
+from anura_base.db.schema import age_marks, identity, metadata, running_time, upgrades
 from anura_base.exchange.new_file import partial_file
 from anura_edge.errors import ConfigError, JournalError
 
 CHUNK_ROWS = 1_000
 """Rows of a table that are in memory at the same time. Of clip parts these are 16 MB."""
+
+MADE_AT_START = (identity, running_time, age_marks, upgrades)
+"""A new database has rows in these tables as soon as a base station has started. The rows of the backup replace them: a
+device knows its base station by its identity, and rows have their age by the running time."""
 
 
 def back_up(source: Engine, file: Path) -> int:
@@ -49,8 +53,7 @@ def restore(file: Path, target: Engine) -> int:
         try:
             with backup.engine.connect() as source, target.begin() as connection:
                 for table in metadata.sorted_tables:
-                    # A new database has an identity. The backup's replaces it: devices know their base station by it.
-                    if table is not identity and connection.execute(select(1).select_from(table).limit(1)).first():
+                    if table not in MADE_AT_START and connection.execute(select(1).select_from(table).limit(1)).first():
                         raise ConfigError(f"the database is not empty: it has {table.name}; use a new database")
                 rows = _copy(source, connection)
                 update_reviewed(connection)

@@ -15,12 +15,14 @@ from anura_base.analysis.rollup_tables import call_slots, stale_days
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.analysis.verdicts import Verdict
 from anura_base.clips import transfer
-from anura_base.config.settings import ClipSettings
+from anura_base.config.settings import ClipSettings, RetentionSettings
 from anura_base.db.engine import open_database, write_transaction
-from anura_base.db.schema import events, metadata
+from anura_base.db.limits import limit_stored_values
+from anura_base.db.schema import age_marks, events, identity, metadata, running_time
 from anura_base.exchange.backup import back_up, restore
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
+from anura_base.ingest.retention import RetentionJob
 from anura_edge.errors import ConfigError
 from anura_edge.wire import Ack, ClipPart, Row, Status, batch
 
@@ -101,6 +103,20 @@ def test_restored_database_equals_the_backed_up_one(
     assert len(set(arrivals)) == 5
     metadata.drop_all(target)
     target.dispose()
+
+
+def test_backup_is_restored_after_the_first_start_of_the_new_database(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
+    """Someone started the base station on the new computer before the restore. Nothing was received."""
+    fill(engine, make)
+    RetentionJob(RetentionSettings()).run_if_due(engine)
+    back_up(engine, tmp_path / "backup.db")
+    new = open_database(f"sqlite:///{tmp_path / 'new.db'}")
+    limit_stored_values(new)
+    RetentionJob(RetentionSettings()).run_if_due(new)
+    restore(tmp_path / "backup.db", new)
+    for table in (identity, running_time, age_marks):
+        assert content(new)[table.name] == content(engine)[table.name]
+    new.dispose()
 
 
 def test_backup_is_one_private_file_and_a_valid_database(
