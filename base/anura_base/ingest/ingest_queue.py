@@ -45,13 +45,16 @@ class IngestQueue:
         """Messages for which there was no room, by device."""
 
     def offer(self, message: RawMessage) -> bool:
-        """Add a message, or drop and count it if there is no room. Never blocks. Return whether it was added."""
+        """Add a message, or drop and count it if there is no room. Never blocks. Return whether it was added.
+
+        If the whole queue is full, the device with the most bytes loses its newest messages: many devices that flood
+        together must not keep out one that does not.
+        """
         name, size_bytes = _device(message.topic), _size_bytes(message)
         with self._changed:
             waiting = self._waiting.get(name, _DeviceQueue())
-            if self._size_bytes >= MAX_QUEUE_BYTES or waiting.size_bytes >= MAX_DEVICE_BYTES:
-                counted = name in self.dropped or len(self.dropped) < MAX_COUNTED_DEVICES
-                self.dropped[name if counted else OTHERS] += 1
+            if waiting.size_bytes >= MAX_DEVICE_BYTES or not self._make_room(waiting.size_bytes + size_bytes):
+                self._count_dropped(name)
                 return False
             self._waiting[name] = waiting
             waiting.messages.append(message)
@@ -59,6 +62,24 @@ class IngestQueue:
             self._size_bytes += size_bytes
             self._changed.notify()
             return True
+
+    def _make_room(self, wanted_bytes: int) -> bool:
+        """Drop messages of devices that have more bytes than a device would have. Return whether there is room."""
+        while self._size_bytes >= MAX_QUEUE_BYTES:
+            name, longest = max(self._waiting.items(), key=lambda item: item[1].size_bytes)
+            if longest.size_bytes <= wanted_bytes:
+                return False
+            size_bytes = _size_bytes(longest.messages.pop())
+            longest.size_bytes -= size_bytes
+            self._size_bytes -= size_bytes
+            self._count_dropped(name)
+            if not longest.messages:
+                del self._waiting[name]
+        return True
+
+    def _count_dropped(self, name: str) -> None:
+        counted = name in self.dropped or len(self.dropped) < MAX_COUNTED_DEVICES
+        self.dropped[name if counted else OTHERS] += 1
 
     def take(self, max_messages: int, max_bytes: int, timeout_s: float) -> list[RawMessage]:
         """Remove and return the next messages, round robin over devices.

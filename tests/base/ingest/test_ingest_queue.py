@@ -56,16 +56,24 @@ def test_total_size_is_limited() -> None:
     assert sum(len(each.payload) for each in take(queue)) <= MAX_QUEUE_BYTES + 10_000_000
 
 
-def test_number_of_counted_device_names_is_limited() -> None:
+def test_many_devices_that_fill_the_queue_leave_room_for_another() -> None:
     queue = IngestQueue()
-    for number in range(4):
-        fill(queue, f"device-{number}", b"x" * 1_000_000)
-    before = queue.dropped.total()
+    for number in range(50):
+        fill(queue, f"flood-{number}", b"x" * 100_000)
+    honest = [message("honest", b"x" * 1_000) for _ in range(100)]
+    assert all(queue.offer(each) for each in honest)
+    assert queue.dropped.keys().isdisjoint({"honest"})
+    assert [each for each in take(queue) if "honest" in each.topic] == honest
+
+
+def test_number_of_counted_device_names_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anura_base.ingest.ingest_queue.MAX_DEVICE_BYTES", 0)
+    queue = IngestQueue()
     for number in range(2 * MAX_COUNTED_DEVICES):
         assert not queue.offer(message(f"flood-{number}"))
-    assert queue.dropped.total() == before + 2 * MAX_COUNTED_DEVICES
+    assert queue.dropped.total() == 2 * MAX_COUNTED_DEVICES
     assert len(queue.dropped) == MAX_COUNTED_DEVICES + 1
-    assert queue.dropped[OTHERS] > 0
+    assert queue.dropped[OTHERS] == MAX_COUNTED_DEVICES
 
 
 def test_group_ends_with_the_message_that_reaches_the_size() -> None:

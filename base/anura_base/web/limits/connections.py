@@ -70,6 +70,13 @@ class LimitedConnection(H11Protocol):
         except h11.LocalProtocolError:
             self.transport.abort()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer an invalid request. If it was an invalid body, the route's own answer is dropped."""
+        super().send_400_response(msg)
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
         self._progress_s = self.loop.time()
