@@ -53,8 +53,9 @@ class AnalysisSession:
         for message in messages:
             for row in message.rows:
                 if isinstance(row, EventRow | EffortRow):
-                    self._seen.setdefault(_key(row), (message, row.analysis_rows))
-                    self._last[_key(row)] = message
+                    key = _key(row)
+                    self._seen.setdefault(key, (message, row.analysis_rows))
+                    self._last[key] = message
                 elif isinstance(row, NoticeRow) and row.what == NoticeKind.WITHDRAWN:
                     self._withdrawals.append(row)
         self._before: dict[Subject, UUID | None] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -65,7 +66,7 @@ class JournalKey(NamedTuple):
         return self._asdict()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DecodedMessage:
     """A message with rows, a status or a health report."""
 
@@ -84,7 +85,7 @@ class DecodedMessage:
         """Its rows, if it is a batch."""
         return () if isinstance(self.content, Status | Health) else self.content.rows
 
-    @property
+    @cached_property
     def journal_key(self) -> JournalKey | None:
         """Its journal, if it is a batch."""
         if isinstance(self.content, Status | Health):

@@ -45,6 +45,8 @@ class JournalProgress:
 
     def has_received(self, number: int) -> bool:
         """Return whether a row with this number was received."""
+        if not self.received or number > self.received[-1][1]:  # almost always
+            return False
         at = bisect_right(self.received, number, key=itemgetter(0)) - 1
         return at >= 0 and number <= self.received[at][1]
 
