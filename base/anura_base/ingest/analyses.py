@@ -58,22 +58,24 @@ class AnalysisSession:
                     self._last[key] = message
                 elif isinstance(row, NoticeRow) and row.what == NoticeKind.WITHDRAWN:
                     self._withdrawals.append(row)
-        self._before: dict[Subject, UUID | None] = {}
-        """What counted before these messages: its rows are in the tables."""
         self._current: dict[Subject, UUID | None] = {}
+        """What counts: its rows are in the tables."""
 
     def register(self) -> None:
         """Record the analyses and what replaces them."""
         connection, subjects = self._connection, {each.subject for each in self._seen}
-        self._before = choose(connection, subjects)
+        before = choose(connection, subjects)
         known = _load_owners(connection, self._seen)
         new = [each for each in self._seen if each not in known]
         insert_new(connection, analyses, [_columns(each, *self._seen[each]) for each in new])
         for notice in self._withdrawals:
             _withdraw(connection, notice)
         self._current = choose(connection, subjects)
+        for subject, current in self._current.items():
+            if before[subject] not in (current, None):  # Its rows may have the ids of those to come.
+                _move_rows(connection, subject, current)
         for each in new:
-            if earlier := self._before[each.subject]:
+            if earlier := before[each.subject]:
                 _report_owner(connection, AnalysisKey(each.subject, earlier), self._seen[each][0])
 
     def counts(self, row: EventRow | EffortRow) -> bool:
@@ -87,8 +89,7 @@ class AnalysisSession:
         for notice in self._withdrawals:
             changed |= {Subject(id_, notice.model_sha256) for id_ in (notice.recording, notice.replaced_by) if id_}
         for subject, current in choose(self._connection, changed).items():
-            is_placed = subject in self._before and self._before[subject] in (current, None)
-            if not is_placed or self._current[subject] != current:
+            if subject not in self._current or self._current[subject] != current:
                 _move_rows(self._connection, subject, current)
         for key, owner in _load_owners(self._connection, self._last).items():
             _change_owner(self._connection, key, owner, self._last[key])

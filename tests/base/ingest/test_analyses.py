@@ -101,3 +101,12 @@ def test_rows_that_were_renamed_on_the_device_get_their_new_owner(engine: Engine
     with engine.connect() as connection:
         for table in (events, effort):
             assert set(connection.scalars(select(table.c.device))) == {"swamp-9"}
+
+
+def test_newer_part_replaces_an_older_part_with_equal_ids(engine: Engine, new_sender: Any, make: Any) -> None:
+    new_sender().rows(*whole(make, FIRST, 10, 20, 30)[:2])
+    second = whole(make, SECOND, 10, 20, 40)
+    other = new_sender(device="swamp-2")
+    for row in second:
+        other.rows(row)
+    assert counted(engine) == [(SECOND, 10), (SECOND, 20), (SECOND, 40)]
