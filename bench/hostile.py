@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT / "tests")]
 
 import device_rows  # noqa: E402
 from paho.mqtt.client import Client  # noqa: E402
-from sqlalchemy import func, insert, select  # noqa: E402
+from sqlalchemy import create_engine, func, insert, select  # noqa: E402
 from support import Broker, free_port  # noqa: E402
 
 from anura_base.access.accounts import add_user  # noqa: E402
@@ -291,7 +291,7 @@ def attack(process: "subprocess.Popen[str]", port: int, broker: int, token: str,
 
 def report(result: Result, process: "subprocess.Popen[str]", url: str, journal: UUID) -> bool:
     """Print what happened. Return whether the base station kept its promises."""
-    engine = open_database(url)
+    engine = create_engine(url, connect_args={"timeout": 60})  # the base station may still write
     with engine.connect() as connection:
         stored = connection.scalar(select(func.count()).where(events.c.journal == journal)) or 0
         letters = connection.scalar(select(func.max(dead_letters.c.arrival))) or 0
