@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,11 @@ class OverlaySettings(Section):
 class HeadSettings(Section):
     """How the head is fitted (`heads/fit.py`)."""
 
+    kind: Literal["ridge", "published"] = "ridge"
+    """`published` fits nothing: the scores are BirdNET's own."""
+    prior: bool = True
+    """Combine the head's score with BirdNET's own logit, for the labels that BirdNET has."""
+
     ridge: float = Field(default=1.0, gt=0)
     """Penalty of the ridge regression, relative to the mean variance of the features."""
     background_step: int = Field(default=3, ge=1)
@@ -40,6 +45,11 @@ class HeadRecipe(BaseRecipe):
     """The frozen network."""
     head: HeadSettings = HeadSettings()
     """The fit of the head."""
+
+    @property
+    def is_calibrated(self) -> bool:
+        """The combination of the head's score with BirdNET's logit calibrates them."""
+        return True
 
 
 AnyRecipe = Recipe | HeadRecipe

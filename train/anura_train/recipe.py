@@ -178,9 +178,17 @@ class BaseRecipe(Section):
     """Seed of the split into folds, if it is not `seed`: several seeds can be tested on the same folds."""
     model: ModelSettings
     """The network."""
+    fixed_threshold: float | None = Field(default=None, gt=0, lt=1)
+    """Threshold of every label, as for a published model; by default thresholds are chosen by target
+    (`evaluation/operating_points.py`)."""
     golden_clip: str | None = None
     """Name of a recording under a free licence; its first seconds become the bundle's golden clip. If the data do not
     have it, it is the first such recording in order of names, or a frog of the demo card."""
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the network calibrates its own logits, so that evaluation must not."""
+        return False
 
     @property
     def split_seed(self) -> int:

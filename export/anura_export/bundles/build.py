@@ -27,6 +27,7 @@ from anura_edge.inference.loading import open_model
 from anura_edge.inference.manifest import Label, Manifest, StateTensor, Training
 from anura_export.benchmark.cost import cost_of, time_interleaved
 from anura_export.bundles.difference import summarise_parity
+from anura_export.bundles.int8_weights import has_int8_weights, store_as_int8
 from anura_export.bundles.model_card import exported_section, model_card
 from anura_export.bundles.onnx_graph import check_graph, to_onnx, with_calibration
 from anura_export.bundles.parity import ParityProof, check_parity
@@ -34,6 +35,8 @@ from anura_train.checkpoints.final import GOLDEN, Checkpoint, load_checkpoint
 from anura_train.evaluation.shipped import ShippedReport, load_shipped_report
 from anura_train.models import Net
 from anura_train.models.stream import StreamNet
+from anura_train.models.window import WindowNet
+from anura_train.recipe import BaseRecipe
 
 
 def export_bundle(trained: Path, out: Path) -> tuple[Bundle, ParityProof]:
@@ -58,9 +61,12 @@ def write_bundle(
 ) -> tuple[Bundle, ParityProof]:
     """Write and check a bundle.
 
-    `draft` is its manifest without the files. `store` may change how the graph stores its weights.
+    `draft` is its manifest without the files. `store` may change how the graph stores its weights; weights that a
+    recipe has rounded are stored as int8.
     """
-    graph = check_graph(store(to_onnx(model)))
+    graph = check_graph(store_as_int8(store(to_onnx(model))))
+    if has_int8_weights(graph):
+        draft = draft.model_copy(update={"precision": "int8-weights"})
     return write_graph(graph, draft, card, golden, out, partial(check_parity, model), "torch")
 
 
@@ -122,7 +128,7 @@ def build_manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
     """Return the manifest of a trained model, without its files."""
     model, provenance = checkpoint.model, checkpoint.provenance
     recipe = provenance.recipe
-    thresholds = {row.code: row.threshold for row in report.species}
+    figures = {row.code: row for row in report.species}
     return Manifest(
         id=recipe.id,
         version=recipe.version,
@@ -133,7 +139,10 @@ def build_manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
                 code=species.code,
                 scientific_name=species.scientific_name,
                 common_name=species.common_name,
-                threshold=thresholds[species.code],
+                threshold=figures[species.code].threshold,
+                sensitive=figures[species.code].sensitive,
+                strict=figures[species.code].strict,
+                is_reliable=figures[species.code].is_reliable,
             )
             for species in provenance.species
         ),
@@ -141,6 +150,7 @@ def build_manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
         window_samples=model.window_samples,
         hop_samples=model.hop_samples,
         lookahead_samples=model.lookahead_samples,
+        averaged_frames=model.averaged_frames if isinstance(model, WindowNet) else 1,
         receptive_field_samples=None if isinstance(model, StreamNet) else model.window_samples,
         states=_states(model),
         licence=provenance.licence,
@@ -148,13 +158,19 @@ def build_manifest(checkpoint: Checkpoint, report: ShippedReport) -> Manifest:
             recipe=recipe.to_json(),
             data=provenance.data,
             seed=recipe.seed,
-            calibration=(
-                f"sigmoid({report.slope:.4f} * logit + {report.offset:.4f}) for every label, in the last layer; "
-                "fitted on out-of-fold recording scores"
-            ),
+            calibration=_calibration(recipe, report),
         ),
         metrics=report.metrics,
         files={},
+    )
+
+
+def _calibration(recipe: BaseRecipe, report: ShippedReport) -> str:
+    if recipe.is_calibrated:
+        return "logistic regression of the head's score and BirdNET's logit, the same for every label; out of fold"
+    return (
+        f"sigmoid({report.slope:.4f} * logit + {report.offset:.4f}) for every label, in the last layer; fitted on "
+        "out-of-fold recording scores"
     )
 
 

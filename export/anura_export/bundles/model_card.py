@@ -28,8 +28,10 @@ def model_card(provenance: Provenance, report: ShippedReport) -> str:
         "## Labels\n\n" + "\n".join(_species_table(provenance, report)),
         "A recording counts as *found* when an event of its species begins in it, and as *wrong* when an event of a "
         "species begins in a recording of another. *AP* is average precision. All figures are out of fold: no "
-        "model was trained on the recordings that it is tested on, or on others of their group.",
-        "## Performance\n\n" + "\n".join(_metric_table(report.metrics)),
+        "model was trained on the recordings that it is tested on, or on others of their group, and thresholds are "
+        "those of the other folds. A label is *reliable* if it was found in at least two groups and three of "
+        "four of its detections were right; pages show events of other labels, and alerts leave them out.",
+        "## Performance\n\n" + "\n".join(_metric_table(report)),
         "## Training data\n\n" + "\n".join(_sources(provenance)),
         "## Limits\n\n" + LIMITS.rstrip(),
         f"## Golden clip\n\n{provenance.golden_credit}",
@@ -93,19 +95,32 @@ def _cost_line(precision: str, cost: Cost) -> str:
 
 
 def _species_table(provenance: Provenance, report: ShippedReport) -> Iterable[str]:
-    yield "| code | species | common name | recordings | groups | threshold | AP | found | wrong |"
-    yield "|---|---|---|--:|--:|--:|--:|--:|--:|"
+    yield (
+        "| code | species | common name | recordings | groups | threshold | sensitive | strict | AP | found | wrong | "
+        "reliable |"
+    )
+    yield "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|"
     for species, figures in zip(provenance.species, report.species, strict=True):
         yield (
             f"| {species.code} | *{species.scientific_name}* | {species.common_name} | {species.recordings} | "
-            f"{species.groups} | {figures.threshold:.2f} | {figures.average_precision:.2f} | {figures.found} | "
-            f"{figures.wrong} |"
+            f"{species.groups} | {figures.threshold:.2f} | {figures.sensitive:.2f} | {figures.strict:.2f} | "
+            f"{figures.average_precision:.2f} | {figures.found} | {figures.wrong} | "
+            f"{'yes' if figures.is_reliable else 'no'} |"
         )
 
 
-def _metric_table(metrics: Iterable[Metric]) -> Iterable[str]:
-    yield "| figure | value | 95 % interval | how |"
-    yield "|---|--:|---|---|"
-    for metric in metrics:
-        interval = "" if metric.low is None else f"{metric.low:.2f} to {metric.high:.2f}"
-        yield f"| {metric.name} | {metric.value:.2f} {metric.unit} | {interval} | {metric.protocol} |"
+def _metric_table(report: ShippedReport) -> Iterable[str]:
+    """Yield the metrics, beside those of the baseline if there is one."""
+    others = {metric.name: metric for metric in report.baseline_metrics}
+    baseline, line = (f" {report.baseline} |", "---|") if report.baseline else ("", "")
+    yield f"| figure | value |{baseline} how |"
+    yield f"|---|---|{line}---|"
+    for metric in report.metrics:
+        other = f" {_value(others[metric.name]) if metric.name in others else ''} |" if report.baseline else ""
+        yield f"| {metric.name} | {_value(metric)} |{other} {metric.protocol} |"
+
+
+def _value(metric: Metric) -> str:
+    """Return a value with its interval."""
+    interval = "" if metric.low is None else f" ({metric.low:.2f} to {metric.high:.2f})"
+    return f"{metric.value:.2f}{interval} {metric.unit}".strip()

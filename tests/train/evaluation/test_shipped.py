@@ -62,20 +62,32 @@ def test_figures_match_the_recorded_ones(out: Path, corpus: Corpus) -> None:
     assert (report.slope, report.offset) == pytest.approx((2.765523, 0.0312006), abs=1e-4)
     assert rounded(report) == [
         ("mean average precision", 0.8843, 0.7672, 0.9769),
-        ("macro-F1 at 0.5", 0.7392, 0.4658, 0.9024),
-        ("macro-F1 at the shared threshold", 0.6648, 0.4387, 0.8439),
-        ("macro-F1 at the shipped thresholds", 0.6986, 0.4316, 0.8605),
-        ("false alarms an hour, background seen", 33.75, 0.8545, 188.0430),
-        ("false alarms an hour, background unseen", 101.25, 2.5634, 564.1289),
+        ("macro-F1 of the best label", 0.7098, 0.451, 0.8793),
+        ("macro-F1 at the thresholds", 0.6397, 0.3469, 0.8111),
+        ("calibration error", 0.1221, 0.1042, 0.1762),
+        ("recordings found, preset default", 56.5217, 34.7826, 73.913),
+        ("recordings wrong, preset default", 0.0, 0.0, 0.0),
+        ("recordings silent, preset default", 43.4783, 26.087, 65.2174),
+        ("false alarms, all kinds, preset default", 33.75, 0.8545, 188.043),
+        ("false alarms, not named, preset default", 33.75, 0.8545, 188.043),
+        ("recordings found, preset sensitive", 73.913, 56.5217, 91.3043),
+        ("recordings wrong, preset sensitive", 13.0435, 0.0, 26.087),
+        ("recordings silent, preset sensitive", 13.0435, 0.0, 30.4348),
+        ("false alarms, all kinds, preset sensitive", 168.75, 54.7927, 393.8062),
+        ("recordings found, preset strict", 39.1304, 21.7391, 56.6304),
+        ("recordings wrong, preset strict", 0.0, 0.0, 0.0),
+        ("recordings silent, preset strict", 60.8696, 43.3696, 78.2609),
+        ("false alarms, all kinds, preset strict", 0.0, 0.0, 124.4997),
+        ("false alarms, unseen places, preset default", 101.25, 2.5634, 564.1289),
     ]
     species = [
         (each.code, each.threshold, round(each.average_precision, 4), each.found, each.wrong) for each in report.species
     ]
     assert species == [
-        ("AAA", 0.5, 1.0, 1, 0),
-        ("BBB", 0.5, 0.6935, 2, 1),
-        ("CCC", 0.5, 0.8493, 5, 0),
-        ("DDD", 0.69, 0.9526, 8, 0),
+        ("AAA", 0.45, 1.0, 1, 0),
+        ("BBB", 0.59, 0.6935, 1, 0),
+        ("CCC", 0.55, 0.8493, 5, 0),
+        ("DDD", 0.89, 0.9526, 7, 0),
     ]
 
 

@@ -35,6 +35,9 @@ def evaluate_command(
     robustness: Annotated[
         bool, typer.Option(help="Score the recordings again with noise, rain, other gains and other recorders.")
     ] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Folder of another evaluated training, whose figures the model card shows too.")
+    ] = None,
 ) -> None:
     """Evaluate a training, calibrate the model and choose its thresholds.
 
@@ -43,7 +46,7 @@ def evaluate_command(
     Example: anura-train evaluate --data ../data --out build/train/student_stream --robustness
     """
     corpus = read_corpus(data)
-    _print(write_shipped_report(out, corpus))
+    _print(write_shipped_report(out, corpus, baseline))
     recipe = load_checkpoint(out).provenance.recipe
     predictions = read_predictions(out, recipe, corpus)
     conditions = perturbed_predictions(out, recipe, corpus, predictions) if robustness else ()

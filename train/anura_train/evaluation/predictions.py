@@ -61,7 +61,11 @@ class Predictions:
     @property
     def hours(self) -> float:
         """How much audio was scored."""
-        return sum(len(self.frame_logits[each.name]) for each in self.recordings) * self.hop_s / 3600
+        return sum(map(self.duration_s, self.recordings)) / 3600
+
+    def duration_s(self, recording: Recording) -> float:
+        """Return how much audio of a recording was scored."""
+        return (len(self.frame_logits[recording.name]) - 1) * self.hop_s + self.window_s
 
     def select(self, wanted: Sequence[bool] | Truth) -> "Predictions":
         """Return the predictions of some recordings, given as (recordings,)."""

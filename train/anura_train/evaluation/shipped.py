@@ -16,33 +16,48 @@ from anura_edge.inference.manifest import Metric
 from anura_train.checkpoints.final import HELD_OUT_LOGITS, REPORT, load_checkpoint, load_logits
 from anura_train.data import Corpus
 from anura_train.evaluation.bootstrap import Bootstrap, estimate, stratified_bootstrap
-from anura_train.evaluation.false_alarms import poisson_rate
-from anura_train.evaluation.metrics import Truth, Values, Weights, average_precision, f1, mean_defined
-from anura_train.evaluation.predictions import Predictions, read_predictions
-from anura_train.evaluation.shipped_thresholds import (
-    SHIPPED_GRID,
-    FalseAlarms,
-    count_false_alarms,
-    nested_count,
-    shipped_thresholds,
+from anura_train.evaluation.metrics import (
+    Truth,
+    Values,
+    Weights,
+    average_precision,
+    calibration_error,
+    f1,
+    mean_defined,
 )
+from anura_train.evaluation.nested_presets import (
+    ANY_KIND,
+    IDENTITY,
+    FoldScores,
+    count_at,
+    false_alarm_metric,
+    false_alarm_metrics_by_kind,
+    outcome_metrics,
+    read_fold_scores,
+)
+from anura_train.evaluation.operating_points import DEFAULT, SENSITIVE, STRICT, reliable_labels
+from anura_train.evaluation.predictions import read_predictions
 from anura_train.evaluation.thresholds import (
     Thresholds,
     apply_thresholds,
     fit_nested_thresholds,
-    fit_platt,
     fit_shared_thresholds,
 )
 
 
 class SpeciesFigures(Section):
-    """Metrics of one species, out of fold, at its shipped threshold."""
+    """Metrics of one species, out of fold."""
 
     code: str
     threshold: float
+    """Threshold of the preset `default`."""
+    sensitive: float
+    strict: float
+    is_reliable: bool
+    """Whether its own precision out of fold is known and high enough (`operating_points.reliable_labels`)."""
     average_precision: float
     found: int
-    """Recordings of the species with an event of it."""
+    """Recordings of the species with an event of it, at thresholds from the other folds."""
     wrong: int
     """Recordings of other species with an event of it."""
 
@@ -55,27 +70,30 @@ class ShippedReport(Section):
     """Calibration: probability = sigmoid(slope * logit + offset)."""
     species: tuple[SpeciesFigures, ...]
     metrics: tuple[Metric, ...]
+    baseline: str = ""
+    """Title of a model on the same folds that the model card compares with; empty if there is none."""
+    baseline_metrics: tuple[Metric, ...] = ()
 
 
-def write_shipped_report(out: Path, corpus: Corpus) -> ShippedReport:
-    """Read the scores that `fit` left in OUT, write OUT/report.json and return it."""
+def write_shipped_report(out: Path, corpus: Corpus, baseline: Path | None = None) -> ShippedReport:
+    """Read the scores that `fit` left in OUT, write OUT/report.json and return it.
+
+    `baseline` is the folder of another training that was evaluated on the same data. Raises ModelError without it.
+    """
     recipe = load_checkpoint(out).provenance.recipe
-    predictions = read_predictions(out, recipe, corpus)
-    frogs, backgrounds = predictions.with_species(), predictions.backgrounds()
-    held_out = replace(predictions, recordings=corpus.held_out, frame_logits=load_logits(out / HELD_OUT_LOGITS))
-    platt = fit_platt(frogs.logits, frogs.truth)
-    by_fold = [count_false_alarms(backgrounds.select(backgrounds.fold == fold), platt) for fold in range(recipe.folds)]
-    unseen = count_false_alarms(held_out, platt)
-    thresholds = np.array(shipped_thresholds(by_fold))
-    calibrated = platt(frogs.logits)
+    scores = read_fold_scores(
+        read_predictions(out, recipe, corpus),
+        recipe.folds,
+        is_calibrated=recipe.is_calibrated,
+        fixed_threshold=recipe.fixed_threshold,
+    )
     report = ShippedReport(
-        slope=platt.slope,
-        offset=platt.offset,
-        species=tuple(_species_figures(frogs, calibrated, thresholds)),
-        metrics=(
-            *_recording_metrics(frogs, calibrated, thresholds),
-            *_false_alarm_metrics(corpus, by_fold, unseen, thresholds),
-        ),
+        slope=scores.platt.slope,
+        offset=scores.platt.offset,
+        species=tuple(_species_figures(scores)),
+        metrics=(*_recording_metrics(scores), *_preset_metrics(scores), *_unseen_metrics(out, corpus, scores)),
+        baseline=load_checkpoint(baseline).provenance.recipe.title if baseline else "",
+        baseline_metrics=load_shipped_report(baseline).metrics if baseline else (),
     )
     (out / REPORT).write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return report
@@ -114,35 +132,22 @@ def _mean_average_precision(copies: NDArray[np.int64], scores: FloatArray, truth
     return mean_defined(average_precision(np.ones((1, len(drawn))), -ranks.astype(np.float32), truth[drawn]))
 
 
-def _recording_metrics(frogs: Predictions, calibrated: FloatArray, thresholds: FloatArray) -> Iterator[Metric]:
+def _recording_metrics(scores: FoldScores) -> Iterator[Metric]:
+    frogs = scores.frogs
     folds = len(np.unique(frogs.fold))
     protocol = (
         f"{len(frogs.recordings)} recordings, {folds}-fold, groups disjoint, nothing selected on the tested fold; "
         "a recording's score is its highest frame; interval: bootstrap over recordings within species, 1,000 draws"
     )
-    nested = apply_thresholds(frogs, fit_nested_thresholds(frogs, _fit_shared))
+    calibrated = _nested_calibration(scores)
+    detected = scores.detected(scores.nested_thresholds(DEFAULT))
+    best = calibrated == calibrated.max(1, keepdims=True)
     macro = partial(macro_f1, truth=frogs.truth)
     metrics: list[tuple[str, Callable[[Weights], Values], str]] = [
-        (
-            "mean average precision",
-            partial(mean_average_precision, scores=nested.calibrated, truth=frogs.truth),
-            "",
-        ),
-        (
-            "macro-F1 at 0.5",
-            partial(macro, decisions=nested.calibrated >= 0.5),
-            "; calibration from the other folds",
-        ),
-        (
-            "macro-F1 at the shared threshold",
-            partial(macro, decisions=nested.detected),
-            "; calibration and threshold from the other folds",
-        ),
-        (
-            "macro-F1 at the shipped thresholds",
-            partial(macro, decisions=calibrated >= thresholds),
-            "; thresholds chosen on these same scores, so optimistic",
-        ),
+        ("mean average precision", partial(mean_average_precision, scores=calibrated, truth=frogs.truth), ""),
+        ("macro-F1 of the best label", partial(macro, decisions=best), "; each recording gets its best label"),
+        ("macro-F1 at the thresholds", partial(macro, decisions=detected), "; thresholds from the other folds"),
+        ("calibration error", partial(_mean_ece, probabilities=calibrated, truth=frogs.truth), "; mean of the labels"),
     ]
     bootstrap = species_bootstrap([each.codes for each in frogs.recordings])
     for name, metric, remark in metrics:
@@ -151,49 +156,56 @@ def _recording_metrics(frogs: Predictions, calibrated: FloatArray, thresholds: F
         yield Metric(name=name, value=found.value, low=found.low, high=found.high, protocol=protocol + remark)
 
 
+def _nested_calibration(scores: FoldScores) -> FloatArray:
+    """Return probabilities (recordings, labels) of the recordings with a species, calibrated on the other folds."""
+    frogs = scores.frogs
+    if scores.platt == IDENTITY:
+        return scores.platt(frogs.logits)
+    return apply_thresholds(frogs, fit_nested_thresholds(frogs, _fit_shared)).calibrated
+
+
 def _fit_shared(logits: FloatArray, truth: Truth, _: Sequence[str]) -> Thresholds:
-    return fit_shared_thresholds(logits, truth, SHIPPED_GRID)
+    return fit_shared_thresholds(logits, truth)
 
 
-def _species_figures(frogs: Predictions, calibrated: FloatArray, thresholds: FloatArray) -> Iterator[SpeciesFigures]:
-    detected, truth = calibrated >= thresholds, frogs.truth
-    precisions = average_precision(np.ones((1, len(truth))), calibrated, truth)[0]
+def _mean_ece(weights: Weights, probabilities: FloatArray, truth: Truth) -> Values:
+    return mean_defined(calibration_error(weights, probabilities, truth))[:, None]
+
+
+def _species_figures(scores: FoldScores) -> Iterator[SpeciesFigures]:
+    frogs = scores.frogs
+    truth = frogs.truth
+    detected = scores.detected(scores.nested_thresholds(DEFAULT))
+    thresholds = [scores.thresholds(point) for point in (SENSITIVE, DEFAULT, STRICT)]
+    ascending = np.maximum.accumulate(thresholds)
+    reliable = reliable_labels(detected, truth, frogs.groups)
+    precisions = average_precision(np.ones((1, len(truth))), scores.platt(frogs.logits), truth)[0]
     for label, code in enumerate(frogs.labels):
+        sensitive, default, strict = (round(float(each), 2) for each in ascending[:, label])
         yield SpeciesFigures(
             code=code,
-            threshold=float(thresholds[label]),
+            threshold=default,
+            sensitive=sensitive,
+            strict=strict,
+            is_reliable=bool(reliable[label]),
             average_precision=float(precisions[label]),
             found=int((detected & truth)[:, label].sum()),
             wrong=int((detected & ~truth)[:, label].sum()),
         )
 
 
-def _false_alarm_metrics(
-    corpus: Corpus, by_fold: Sequence[FalseAlarms], unseen: FalseAlarms, thresholds: FloatArray
-) -> Iterator[Metric]:
-    described = [
-        (
-            "seen",
-            nested_count(by_fold),
-            sum(each.hours for each in by_fold),
-            f"{len(corpus.backgrounds)} recordings: parks, insects, ESC-10; out of fold, thresholds from other folds",
-        ),
-        (
-            "unseen",
-            unseen.count(thresholds),
-            unseen.hours,
-            f"{len(corpus.held_out)} recordings of places never learnt from: rain, quiet, birds at dawn; "
-            "at the shipped thresholds",
-        ),
-    ]
-    for kind, count, hours, protocol in described:
-        if hours:
-            rate = poisson_rate(count, hours)
-            yield Metric(
-                name=f"false alarms an hour, background {kind}",
-                value=rate.value,
-                low=rate.low,
-                high=rate.high,
-                unit="events/h",
-                protocol=f"{protocol}; {count} events of all labels in {hours:.2f} h; interval: Poisson",
-            )
+def _preset_metrics(scores: FoldScores) -> Iterator[Metric]:
+    for preset, point in (("default", DEFAULT), ("sensitive", SENSITIVE), ("strict", STRICT)):
+        yield from outcome_metrics(scores, preset, point)
+        alarms = false_alarm_metrics_by_kind(scores, preset, point)
+        yield from (each for each in alarms if preset == "default" or ANY_KIND in each.name)
+
+
+def _unseen_metrics(out: Path, corpus: Corpus, scores: FoldScores) -> Iterator[Metric]:
+    """Yield the false alarms of the final model on the backgrounds that nothing was learnt from."""
+    if not corpus.held_out:
+        return
+    unseen = replace(scores.predictions, recordings=corpus.held_out, frame_logits=load_logits(out / HELD_OUT_LOGITS))
+    count = count_at(unseen, scores.platt, scores.thresholds(DEFAULT))
+    protocol = f"{len(corpus.held_out)} recordings of places never learnt from, at the shipped thresholds"
+    yield false_alarm_metric("false alarms, unseen places, preset default", count, unseen.hours, protocol)

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from anura_edge.audio import FloatArray
 from anura_train.evaluation.metrics import Truth
-from anura_train.models.birdnet.transfer import make_terms
+from anura_train.models.birdnet.transfer import NO_PRIOR, make_terms
 
 BACKGROUND_WEIGHT = 0.1
 """Weight of a recording without a label, relative to one with a label: there are many more of them."""
@@ -38,6 +38,11 @@ class Combination:
         """Return logits (windows, labels)."""
         terms = _terms(recording.scores, recording.priors, self.known)
         return np.asarray(terms @ self.weights + self.offset, np.float32)
+
+
+def published_scores(known: NDArray[np.bool_]) -> Combination:
+    """Return the weights that give BirdNET's own logits, and NO_PRIOR for a label that it lacks."""
+    return Combination(np.array([0, 0, 1, 0, -NO_PRIOR], np.float32), NO_PRIOR, known)
 
 
 def fit_combination(

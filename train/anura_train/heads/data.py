@@ -98,6 +98,8 @@ def read_head_data(recipe: HeadRecipe, corpus: Corpus, store: EmbeddingStore, on
             "labels, or one and backgrounds. A label needs recordings of two groups"
         )
     rows = prior_rows(recipe.model, corpus, store.frozen.species)
+    if not recipe.head.prior:
+        rows = [[] for _ in labels]
     recordings = corpus.frogs + corpus.backgrounds
     folds = cross_validation_folds(corpus, recipe.folds, recipe.split_seed)
     embeddings = store.of_recordings(recordings, on_recording)

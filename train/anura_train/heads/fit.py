@@ -28,15 +28,24 @@ from anura_train.data import Corpus, Recording
 from anura_train.data.folds import training_part
 from anura_train.data.tools.check import OnRecording
 from anura_train.head_recipe import HeadRecipe
-from anura_train.heads.combination import Combination, ScoredRecording, fit_combination
+from anura_train.heads.combination import Combination, ScoredRecording, fit_combination, published_scores
 from anura_train.heads.data import HeadData, label_priors, read_head_data
 from anura_train.heads.embeddings import EmbeddingStore
 from anura_train.heads.frozen import FrozenBirdnet
-from anura_train.heads.ridge import LinearHead, fit_ridge
+from anura_train.heads.ridge import LinearHead, fit_ridge, zero_head
 from anura_train.models import build_network
 from anura_train.models.birdnet.transfer import BirdnetTransfer
+<<<<<<< HEAD
 from anura_train.models.window import WindowNet, average_frames
 from anura_train.training.folds import choose_golden_clip, write_golden_clip
+=======
+from anura_train.models.window import WindowNet, averaged_logits
+from anura_train.training.folds import GOLDEN_S, choose_golden_clip
+
+NOISE_RMS = 1e-3
+"""Level of the noise in the golden clip, -60 dBFS. Without noise, bands above the bandwidth of the recorder would
+contain only rounding errors, which differ between machines."""
+>>>>>>> 1dbd81b (Choose thresholds by target, for three presets, and mark labels whose precision could not be measured)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +78,7 @@ def fit_head(recipe: HeadRecipe, corpus: Corpus, store: EmbeddingStore, out: Pat
 def _fit_folds(recipe: HeadRecipe, corpus: Corpus, data: HeadData, frozen: FrozenBirdnet, out: Path) -> FittedHead:
     """Write logits and weights of each fold, and return the head on all data."""
     folds = {each.name: fold for each, fold in zip(data.recordings, data.fold.tolist(), strict=True)}
-    heads = [fit_ridge(data.examples(recipe, fold), recipe.head.ridge) for fold in range(recipe.folds)]
+    heads = [_fit_scores(recipe, data, fold) for fold in range(recipe.folds)]
     scored = [
         data.score(number, heads[fold](data.embeddings[number])) for number, fold in enumerate(data.fold.tolist())
     ]
@@ -81,13 +90,21 @@ def _fit_folds(recipe: HeadRecipe, corpus: Corpus, data: HeadData, frozen: Froze
         save_logits(out / f"fold-{fold}.npz", logits)
         identity = fingerprint(recipe, training_part(corpus, folds, fold))
         save_final_weights(out / "state" / f"fold-{fold}.pt", build_with_head(recipe, frozen, data, fitted), identity)
-    everything = fit_ridge(data.examples(recipe, None), recipe.head.ridge)
+    everything = _fit_scores(recipe, data, None)
     return FittedHead(everything, _combine(recipe, data, scored, np.ones(len(data.fold), bool)))
+
+
+def _fit_scores(recipe: HeadRecipe, data: HeadData, tested_fold: int | None) -> LinearHead:
+    if recipe.head.kind == "published":
+        return zero_head(len(data.labels))
+    return fit_ridge(data.examples(recipe, tested_fold), recipe.head.ridge)
 
 
 def _combine(
     recipe: HeadRecipe, data: HeadData, scored: Sequence[ScoredRecording], wanted: NDArray[np.bool_]
 ) -> Combination:
+    if recipe.head.kind == "published":
+        return published_scores(data.known)
     chosen = [each for each, keep in zip(scored, wanted, strict=True) if keep]
     return fit_combination(chosen, data.truth[wanted], data.known, recipe.model.averaged_frames)
 
@@ -97,7 +114,7 @@ def _logits(
 ) -> FrameLogits:
     """Return the logits of each recording by name, averaged as a device averages them."""
     frames = recipe.model.averaged_frames
-    averaged = (average_frames(torch.from_numpy(combination(each)), frames).numpy() for each in scored)
+    averaged = (averaged_logits(torch.from_numpy(combination(each)), frames).numpy() for each in scored)
     return {recording.name: logits for recording, logits in zip(recordings, averaged, strict=True)}
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anura_edge.audio import FloatArray
 from anura_train.evaluation.metrics import Truth
+from anura_train.models.birdnet.network import EMBEDDING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +50,11 @@ class LinearHead:
     def __call__(self, embeddings: FloatArray) -> FloatArray:
         """Return scores (examples, labels) of embeddings (examples, EMBEDDING)."""
         return np.asarray(np.sqrt(embeddings) @ self.weight.T + self.bias, np.float32)
+
+
+def zero_head(labels: int) -> LinearHead:
+    """Return a head whose scores are 0."""
+    return LinearHead(np.zeros((labels, EMBEDDING), np.float32), np.zeros(labels, np.float32))
 
 
 def fit_ridge(examples: Examples, penalty: float) -> LinearHead:

@@ -5,6 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from anura_edge.inference.averaging import average_frames
 from anura_train.models.calibration import Calibration
 
 WINDOW_S, HOP_S = 3, 1
@@ -50,7 +51,7 @@ class WindowNet(nn.Module):
 
         The probability of each is the mean of `averaged_frames` adjacent windows.
         """
-        return average_frames(self.window_logits(audio), self.averaged_frames)
+        return averaged_logits(self.window_logits(audio), self.averaged_frames)
 
     def window_logits(self, audio: Tensor) -> Tensor:
         """Return calibrated logits (windows, labels) of a recording (N,) before they are averaged."""
@@ -75,13 +76,9 @@ def unfold_windows(audio: Tensor, rate_hz: int, hop: int | None = None) -> Tenso
     return nn.functional.pad(audio, (0, missing)).unfold(0, window, hop)
 
 
-def average_frames(logits: Tensor, frames: int) -> Tensor:
-    """Return the logits (N, labels) of the mean probability of each frame and its neighbours, as a device averages.
-
-    `frames` is odd. At the start and the end the mean is over the frames that exist.
-    """
+def averaged_logits(logits: Tensor, frames: int) -> Tensor:
+    """Return the logits (N, labels) of the mean probability of each frame and its neighbours, as a device averages."""
     if frames == 1:
         return logits
-    probabilities = torch.sigmoid(logits.double()).T.unsqueeze(0)
-    mean = nn.functional.avg_pool1d(probabilities, frames, 1, frames // 2, count_include_pad=False)
-    return torch.logit(mean[0].T, eps=1e-9).to(logits.dtype)
+    averaged = average_frames(torch.sigmoid(logits.double()).cpu().numpy(), frames)
+    return torch.logit(torch.from_numpy(averaged), eps=1e-9).to(logits)

@@ -27,6 +27,17 @@ false alarms."""
 OTHER_FROGS = "frog_other"
 """Class of frogs that no code of `frogs/` stands for. They are neither labels nor backgrounds, so they are not read."""
 
+ESC10_KINDS = {
+    "Baby cry": "people",
+    "Person sneeze": "people",
+    "Chainsaw": "engines",
+    "Helicopter": "engines",
+    "Rain": "rain",
+    "Rooster": "birds",
+    "Sea waves": "water",
+}
+"""Kinds of background that classes of ESC-10 belong to; the others are `other`."""
+
 REMEDY = "name the folder that holds frogs/frogs.csv"
 
 
@@ -113,7 +124,7 @@ def _esc10(root: Path, findings: Findings) -> Iterator[Recording]:
             path=table.parent / row.file,
             name=f"esc10/{row.file}",
             group=source_of(row.file),
-            kind=row.label,
+            kind=ESC10_KINDS.get(row.label, "other"),
             licence="CC BY 3.0",
             attribution="ESC-10, K. J. Piczak",
         )

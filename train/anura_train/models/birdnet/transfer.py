@@ -62,8 +62,10 @@ class BirdnetTransfer(nn.Module):
 
     def priors(self, embeddings: Tensor) -> Tensor:
         """Return BirdNET's logit of each label, (B, labels): the highest where several of its species are one label."""
-        logits: Tensor = self.body.head(embeddings).unflatten(1, (-1, SPECIES_PER_LABEL)).amax(2)
-        return torch.where(self.known > 0, logits.clamp_min(MIN_PRIOR), NO_PRIOR)
+        logits: Tensor = self.body.head(embeddings)
+        # The number of labels is known, so that the exported graph takes any number of windows.
+        highest = logits.reshape(-1, self.known.numel(), SPECIES_PER_LABEL).amax(2)
+        return torch.where(self.known > 0, highest.clamp_min(MIN_PRIOR), NO_PRIOR)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, 1, labels) of features (B, 2, MELS, FRAMES)."""
