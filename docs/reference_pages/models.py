@@ -5,6 +5,7 @@ from pathlib import Path
 from anura_edge.inference import manifest
 from anura_edge.inference.manifest import Manifest
 from anura_train.benchmark.cost import LABEL_COUNT, cost_table, model_costs
+from anura_train.head_recipe import HeadRecipe
 from anura_train.recipe import Recipe
 from reference_pages.fields import sections
 from reference_pages.markdown import page
@@ -45,4 +46,6 @@ def recipe_page() -> str:
         "A recipe is a YAML file that defines one training; `train/recipes` has all of the project. An unknown key is "
         "refused. `variants:` maps names to parts of a recipe; `--variant NAME` merges one into the recipe.",
         *sections(Recipe),
+        "## A head on a frozen network",
+        *sections(HeadRecipe),
     )

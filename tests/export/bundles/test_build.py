@@ -39,7 +39,14 @@ def test_device_accepts_the_bundle(bundle: Bundle) -> None:
 
 def test_card_names_species_figures_limits_and_authors(bundle: Bundle) -> None:
     card = (bundle.path / "MODEL_CARD.md").read_text()
-    for wanted in ("Rana AAALOW", "mean average precision", "false alarms, all kinds", "Limits", "nobody", "K. J. Piczak"):
+    for wanted in (
+        "Rana AAALOW",
+        "mean average precision",
+        "false alarms, all kinds",
+        "Limits",
+        "nobody",
+        "K. J. Piczak",
+    ):
         assert wanted in card
     assert "GPL-3" not in card  # a held-out recording
 

@@ -35,17 +35,8 @@ from anura_train.heads.frozen import FrozenBirdnet
 from anura_train.heads.ridge import LinearHead, fit_ridge, zero_head
 from anura_train.models import build_network
 from anura_train.models.birdnet.transfer import BirdnetTransfer
-<<<<<<< HEAD
-from anura_train.models.window import WindowNet, average_frames
-from anura_train.training.folds import choose_golden_clip, write_golden_clip
-=======
 from anura_train.models.window import WindowNet, averaged_logits
-from anura_train.training.folds import GOLDEN_S, choose_golden_clip
-
-NOISE_RMS = 1e-3
-"""Level of the noise in the golden clip, -60 dBFS. Without noise, bands above the bandwidth of the recorder would
-contain only rounding errors, which differ between machines."""
->>>>>>> 1dbd81b (Choose thresholds by target, for three presets, and mark labels whose precision could not be measured)
+from anura_train.training.folds import choose_golden_clip, write_golden_clip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
