@@ -49,7 +49,7 @@ fuzz: $(VENV)/.ready
 	cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/riff.py metadata -max_total_time=$(FUZZ_S) -timeout=10
 	cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/audio_files.py audio -max_total_time=$(FUZZ_S) -timeout=10 -max_len=20000
 
-# From recordings to bundles. The student goes into the device's package. On the CPU even where there is a GPU, whose
+# From recordings to bundles. Three go into the device's package: large, small and stream. On the CPU even where there is a GPU, whose
 # sums are others.
 models: $(VENV)/.ready
 	@test -d "$(DATA)/yamnet" || { echo "make models DATA=FOLDER: that holds frogs/, background/, esc10/ and yamnet/"; exit 2; }
@@ -57,14 +57,14 @@ models: $(VENV)/.ready
 	$(BIN)/anura-train fit --recipe train/recipes/teacher_yamnet.yaml --pretrained "$(DATA)/yamnet/yamnet.tflite" --data "$(DATA)" --out build/train/teacher_yamnet --accelerator cpu
 	$(BIN)/anura-train distill --recipe train/recipes/student_distilled.yaml --teacher build/train/teacher_yamnet --data "$(DATA)" --out build/train/student_distilled --accelerator cpu
 	$(BIN)/anura-train evaluate --data "$(DATA)" --out build/train/student_distilled
-	$(BIN)/anura-export bundle --trained build/train/student_distilled --out edge/anura_edge/bundles/frogs-eastern-north-america
+	$(BIN)/anura-export bundle --trained build/train/student_distilled --out edge/anura_edge/bundles/frogs-eastern-north-america-stream
 	$(BIN)/anura-train data screen --data "$(DATA)" --pretrained "$(BIRDNET)" --out build/data/screened
 	$(BIN)/anura-train fit --recipe train/recipes/large.yaml --pretrained "$(BIRDNET)" --data build/data/screened --out build/train/large
 	$(BIN)/anura-train evaluate --data build/data/screened --out build/train/large
-	$(BIN)/anura-export bundle --trained build/train/large --out build/models/large
+	$(BIN)/anura-export bundle --trained build/train/large --out edge/anura_edge/bundles/frogs-eastern-north-america
 	$(BIN)/anura-train distill --recipe train/recipes/small.yaml --teacher build/train/large --data build/data/screened --out build/train/small --accelerator cpu
 	$(BIN)/anura-train evaluate --data build/data/screened --out build/train/small
-	$(BIN)/anura-export bundle --trained build/train/small --out build/models/small
+	$(BIN)/anura-export bundle --trained build/train/small --out edge/anura_edge/bundles/frogs-eastern-north-america-small
 	$(BIN)/anura-train fit --recipe train/recipes/resnet18.yaml --data "$(DATA)" --out build/train/resnet18 --accelerator cpu
 	$(BIN)/anura-train evaluate --data "$(DATA)" --out build/train/resnet18
 	$(BIN)/anura-export bundle --trained build/train/resnet18 --out build/models/resnet18

@@ -26,7 +26,7 @@ from anura_edge.detection.pipeline import analyse
 from anura_edge.dsp.framer import AudioBlock
 from anura_edge.dsp.resample import Resampler
 from anura_edge.events import Scores
-from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
+from anura_edge.inference.bundle import STREAM_BUNDLE, load_bundle
 from anura_edge.inference.classifier import Classifier
 from anura_edge.inference.loading import load_classifier
 from anura_edge.sources.files.audio_file import AudioFile
@@ -136,7 +136,7 @@ def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
         data = write_card(Path(folder))
-        bundles = [DEFAULT_BUNDLE, _window_bundle(Path(folder))]
+        bundles = [STREAM_BUNDLE, _window_bundle(Path(folder))]
         results = [_measure_in_process(bundle, data) for bundle in bundles]
     print("| model | x real time | read | resample | infer | rest | peak RSS |")
     print("|---|--:|--:|--:|--:|--:|--:|")

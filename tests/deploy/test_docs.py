@@ -16,15 +16,17 @@ from generate import texts
 from onnx import TensorProto, helper
 from pydantic import BaseModel
 from reference_pages.fields import undocumented
+from sqlalchemy import insert
 from support import Broker
 from typer.testing import CliRunner
 
 from anura_base.config.settings import Settings
 from anura_base.db.engine import open_database
+from anura_base.db.schema import devices
 from anura_edge.config.device import Config
 from anura_edge.config.yaml_loader import load
 from anura_edge.demo.card import write_card
-from anura_edge.inference.bundle import DEFAULT_BUNDLE
+from anura_edge.inference.bundle import STREAM_BUNDLE
 from anura_edge.inference.manifest import Manifest
 from anura_export.cli import app as export
 from anura_train.cli.main import app as train
@@ -36,6 +38,12 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 EXPORT = "anura-export"
 """Each of its commands needs the results of those before it on the page."""
+
+KNOWN_DEVICES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
+    "site": {"rename": (("pnod", "one"),), "merge": (("pond-2", "one"), ("pond", "two"))},
+    "device": {"rename": (("pond", "noe"),), "remove": (("pond", "test"),)},
+}
+"""Site and device names that a command of the base station corrects."""
 
 IN_PROCESS = {"anura-train": train, "anura-export": export}
 """Programs that run in this process, because each of their processes would load torch."""
@@ -109,7 +117,12 @@ def test_command_of_a_page_works(page: str, command: str, tmp_path: Path, monkey
     (tmp_path / "anura.yaml").write_text("schema: 1\n", encoding="utf-8")
     if command.startswith("anura-base"):  # a base station has run before
         (tmp_path / "base").mkdir()
-        open_database(f"sqlite:///{tmp_path}/base/anura-base.db").dispose()
+        engine = open_database(f"sqlite:///{tmp_path}/base/anura-base.db")
+        known = KNOWN_DEVICES.get(command.split()[1], {}).get(command.split()[2], ())
+        with engine.begin() as connection:
+            for site, device in known:
+                connection.execute(insert(devices).values(site=site, device=device))
+        engine.dispose()
     for documented, actual in paths.items():
         command = command.replace(documented, str(actual))
     monkeypatch.chdir(tmp_path)
@@ -119,7 +132,7 @@ def test_command_of_a_page_works(page: str, command: str, tmp_path: Path, monkey
 
 def test_commands_of_the_export_page_work_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    paths = {"/media/models/frogs": DEFAULT_BUNDLE, "/media/data/frogs": write_frogs(tmp_path / "frogs")}
+    paths = {"/media/models/frogs": STREAM_BUNDLE, "/media/data/frogs": write_frogs(tmp_path / "frogs")}
     write_onnx_classifier(tmp_path)
     for command in [command for _, command in commands() if command.startswith(EXPORT)]:
         for documented, actual in paths.items():
@@ -156,7 +169,9 @@ def test_settings_of_a_page_are_valid(page: str, text: str, tmp_path: Path) -> N
     values = yaml.safe_load(text)
     if "mqtt" in values:  # some pages show only a part of the settings
         values.setdefault("device", {"site": "pond", "name": "one"})
-    for key in ("password_file", "ca_file"):
+        if not values.keys() & BASE_ONLY:
+            values["mqtt"].setdefault("host", "broker.example.org")
+    for key in ("password_file", "ca_file", "ack_key_file"):
         if key in values.get("mqtt", {}):
             values["mqtt"][key] = str(ROOT / "LICENSE")
     if "public_key_file" in values.get("model", {}):

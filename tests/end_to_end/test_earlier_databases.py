@@ -20,15 +20,21 @@ from support import eventually
 from waves import chunk
 
 from anura_edge.app.device import DeviceRuntime
-from anura_edge.config.analysis import AudioSettings
+from anura_edge.config.analysis import AudioSettings, ModelSettings
 from anura_edge.config.device import Config
 from anura_edge.demo.card import UTC_OFFSET, write_card
 from anura_edge.events import EffortState
+from anura_edge.inference.bundle import STREAM_BUNDLE
 from anura_edge.sources.files.scan import scan
 from anura_edge.store.journal import Journal
 
 EARLIER = Path(__file__).parent / "earlier"
-DEVICE = {"DEVICE__SITE": "pond", "DEVICE__NAME": "sm4-demo", "AUDIO__UTC_OFFSET": UTC_OFFSET}
+DEVICE = {
+    "DEVICE__SITE": "pond",
+    "DEVICE__NAME": "sm4-demo",
+    "AUDIO__UTC_OFFSET": UTC_OFFSET,
+    "MODEL__BUNDLE": str(STREAM_BUNDLE),  # the default model of that program
+}
 
 
 def unpack(name: str, target: Path) -> Path:
@@ -77,7 +83,8 @@ def test_earlier_journal_delivers_to_earlier_base(
 def test_recordings_of_earlier_journal_are_known(tmp_path: Path, journal_file: Path) -> None:
     """Its marks identify whole files. They are found under other names and times, and then with other headers."""
     card = write_card(tmp_path / "card")
-    config = Config(state_dir=journal_file.parent, audio=AudioSettings(utc_offset=UTC_OFFSET))
+    model = ModelSettings(bundle=STREAM_BUNDLE)
+    config = Config(state_dir=journal_file.parent, audio=AudioSettings(utc_offset=UTC_OFFSET), model=model)
 
     def scan_copy(name: str, change: Callable[[bytes], bytes]) -> tuple[int, int]:
         (tmp_path / name).mkdir()

@@ -20,7 +20,7 @@ from anura_edge.demo.card import CLIPS
 from anura_edge.detection.detector import Detector
 from anura_edge.detection.ledger import PipelineOutput
 from anura_edge.detection.pipeline import analyse
-from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
+from anura_edge.inference.bundle import STREAM_BUNDLE, load_bundle
 from anura_edge.inference.loading import load_classifier
 from anura_edge.sources.files.open_file import open_file
 from anura_edge.sources.microphone.capture_client import CaptureProcess
@@ -81,7 +81,7 @@ def test_microphone_and_card_give_the_same_events(
     pulse.start()
     for name, value in pulse.environment.items():
         monkeypatch.setenv(name, value)
-    bundle, stop = load_bundle(DEFAULT_BUNDLE), Event()
+    bundle, stop = load_bundle(STREAM_BUNDLE), Event()
     clock = SystemClock(trust=True, stop=stop)
 
     def detector(block_s: float) -> Detector:

@@ -19,7 +19,10 @@ MODEL, MANIFEST, CARD = "model.onnx", "manifest.json", "MODEL_CARD.md"
 GOLDEN_CLIP, GOLDEN_SCORES = "golden/clip.flac", "golden/scores.npy"
 
 DEFAULT_BUNDLE = Path(__file__).parents[1] / "bundles" / "frogs-eastern-north-america"
-"""The bundle that is part of anura-edge."""
+"""The bundle that is used without a setting."""
+
+STREAM_BUNDLE = DEFAULT_BUNDLE.with_name("frogs-eastern-north-america-stream")
+"""The stream model that is part of anura-edge, for devices that are too slow for the default one."""
 
 
 @dataclass(frozen=True, slots=True)

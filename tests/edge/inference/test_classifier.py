@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from anura_edge.audio import FloatArray
 from anura_edge.dsp.framer import AudioBlock
 from anura_edge.errors import ModelError
-from anura_edge.inference.bundle import DEFAULT_BUNDLE, GOLDEN_CLIP, GOLDEN_SCORES, MODEL, Bundle, load_bundle
+from anura_edge.inference.bundle import (
+    DEFAULT_BUNDLE,
+    GOLDEN_CLIP,
+    GOLDEN_SCORES,
+    MODEL,
+    STREAM_BUNDLE,
+    Bundle,
+    load_bundle,
+)
 from anura_edge.inference.classifier import Classifier, Model, frames_in, make_framer
 from anura_edge.inference.golden import golden_difference, score_all
 from anura_edge.inference.loading import load_classifier
@@ -244,5 +252,5 @@ def test_default_model_does_not_depend_on_chunks(
 
 @pytest.fixture(scope="module")
 def default_model() -> tuple[Bundle, Model, FloatArray]:
-    bundle = load_bundle(DEFAULT_BUNDLE)
+    bundle = load_bundle(STREAM_BUNDLE)
     return bundle, load_classifier(bundle), sf.read(bundle.golden()[0], dtype="float32")[0]

@@ -19,7 +19,7 @@ from anura_train.training.losses import topk_pooling
 
 SILENT_FRAME_WEIGHT = 1.0
 """Weight of the frames without a frog in the mixture, relative to the teachers' loss. Without it, a stream model still
-detects a call after its end (docs/explanation/default-model.md)."""
+detects a call after its end (docs/explanation/stream-model.md)."""
 
 
 class Teachers:
