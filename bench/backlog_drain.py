@@ -29,7 +29,7 @@ from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.events import Effort, EffortState, Event, effort_id, event_id
 from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.journal import Journal
-from anura_edge.wire import Provenance, Status
+from anura_edge.wire import Owner, Provenance, Status
 
 NAMESPACE, HERE, THERE = "anura-drain", "anura-here", "anura-there"
 BROKER = "10.213.77.2"
@@ -147,7 +147,7 @@ def measure(folder: Path, kbit: int, rows: int) -> None:
     conf.write_text("user root\nlistener 1883\nallow_anonymous true\n", encoding="utf-8")
     run_base = "import sys; from anura_base.cli.main import main; main()"
     options = ("--database", f"sqlite:///{base}", "--mqtt", "127.0.0.1:1883", "--web", "127.0.0.1:8080")
-    with closing(Journal(folder / "journal.db")) as journal:
+    with closing(Journal(folder / "journal.db", Owner("pond", "one"))) as journal:
         index = ClipIndex(journal.database)
         clips = ClipUploader(
             ClipFinder(index, config.clips_path, config.clips, config.audio), index, config.clips, config.device, UTC

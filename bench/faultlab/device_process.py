@@ -18,8 +18,8 @@ from support import DEADLINE_S, eventually
 from anura_edge.audio import ClockSource
 from anura_edge.events import NAMESPACE, Event
 from anura_edge.store.journal import Journal
-from anura_edge.wire import Provenance
-from faultlab.servers import Servers
+from anura_edge.wire import Owner, Provenance
+from faultlab.servers import SITE, Servers
 
 ROWS_PER_COMMIT = 500
 PARTITION = timedelta(hours=72)
@@ -29,7 +29,8 @@ EDGE = "from anura_edge.cli.main import main; main()"
 
 def fill_journal(state: Path, device: str, rows: int) -> set[UUID]:
     """Commit events of the last 72 h. Return their ids."""
-    journal, provenance = Journal(state / "journal.db"), Provenance("bench", "1", "0" * 64, "0" * 12, "0.1.0")
+    journal = Journal(state / "journal.db", Owner(SITE, device))
+    provenance = Provenance("bench", "1", "0" * 64, "0" * 12, "0.1.0")
     begin, step = datetime.now(UTC) - PARTITION, PARTITION / rows
     events = [_event(device, number, begin + number * step) for number in range(rows)]
     for first in range(0, rows, ROWS_PER_COMMIT):

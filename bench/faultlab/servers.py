@@ -127,7 +127,7 @@ class MqttMonitor:
         _, device, kind = parse_topic(message.topic)
         if kind == "ack":
             for each in Ack.from_bytes(bytes(message.payload)).batches:
-                self._acknowledged |= self._batches[each]
+                self._acknowledged |= self._batches.get(each, set())  # sent while the monitor was away
             return
         self.payload_bytes += len(message.payload)
         rows = BATCHES[kind].from_bytes(bytes(message.payload)).rows

@@ -37,7 +37,7 @@ EVENT_TOPIC = "anura/v1/INCT04/swamp-1/event"
         ("anura/v1/INCT04/swamp-1/status", b'{"state": "dancing"}', "state"),
         ("anura/v1/INCT04/swamp-1/status", b'{"state": "online", "app_version": "a\\u0000b"}', "app_version"),
         ("anura/v1/INCT04/swamp-1/health", b'{"utc": "2026-11-20T19:30:00Z"}', "every_s"),
-        ("anura/v1/INCT04/swamp-1/ack", b"{}", "acknowledgement"),
+        ("anura/v1/INCT04/swamp-1/ack", b"{}", "base: Field required"),
         ("anura/v1/not a site/swamp-1/event", b"{}", "topic"),
         ("anura/v1/\0/swamp-1/event", b"{}", "topic"),
     ],

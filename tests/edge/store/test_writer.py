@@ -108,7 +108,7 @@ def test_oldest_waiting_rows_are_dropped_and_counted(
     room.fill()
     writer.write([make_output("live")])
     writer.write(
-        [make_output("card", 20)],
+        [make_output("card", 200)],
         done=AnalysedFile(recording, 1_000, make_identity(recording.id), b"glance", is_whole=True),
     )
     writer.write([make_output("newest", MANY)])

@@ -82,8 +82,11 @@ router = APIRouter(dependencies=[NEEDS_VIEWER])
 
 
 @router.get("/explore", response_class=HTMLResponse)
-def explore_page(request: Request) -> HTMLResponse:
-    """Show the explorer."""
+def explore_page(
+    request: Request,
+    recording: Annotated[str, Query(max_length=64)] = "",  # noqa: ARG001 (the script of the page reads it)
+) -> HTMLResponse:
+    """Show the explorer, with the clip of an event if `recording` is its id."""
     root = root_of(request)
     parts = {"head": head(root), "content": content(root, csrf_token(request))}
     # These are files of the package, and the inserted values are escaped.
