@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,15 @@ def store_every_kind(engine: Engine, make: Any) -> None:
     store(engine, make.effort(6))
 
 
-def test_frictionless_finds_no_error_in_a_package(engine: Engine, make: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def frictionless() -> Iterator[Any]:
+    """The library. It changes a limit of the module `csv` for the whole process."""
     limit = csv.field_size_limit()
-    frictionless = pytest.importorskip("frictionless")
-    csv.field_size_limit(limit)  # the import changes it for all other tests
+    yield pytest.importorskip("frictionless")
+    csv.field_size_limit(limit)
+
+
+def test_frictionless_finds_no_error_in_a_package(engine: Engine, make: Any, tmp_path: Path, frictionless: Any) -> None:
     store_every_kind(engine, make)
     for name, content in unzipped(whole_file(engine, "camtrap-dp")).items():
         (tmp_path / name).write_bytes(content)
