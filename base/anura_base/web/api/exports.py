@@ -1,7 +1,8 @@
 """Exports for programs. They are written to a temporary file at full speed, and sent from it meanwhile."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from enum import StrEnum
 from itertools import chain
 from tempfile import gettempdir
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from anura_base.exchange.export import EXPORTS, export
 from anura_base.exchange.rows import FilePart
@@ -65,10 +67,26 @@ def read_export(
     except ConfigError as error:
         raise HTTPException(422, str(error)) from error
     headers = {"Content-Disposition": f'attachment; filename="anura-{form.value}.{this.suffix}"'}
-    return StreamingResponse(chain([first], data), media_type=this.media_type, headers=headers)
+    return _ClosingResponse(data, chain([first], data), media_type=this.media_type, headers=headers)
 
 
-def _start(parts: Iterator[FilePart], jobs: ExportJobs) -> Iterator[bytes]:
+class _ClosingResponse(StreamingResponse):
+    """Closes the export when the answer ends, also if it ends before the first byte."""
+
+    def __init__(self, source: Generator[bytes, None, None], content: Iterator[bytes], **options: Any) -> None:  # noqa: ANN401
+        super().__init__(content, **options)
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with suppress(ValueError):  # a thread still waits for its next part, and closes it then
+                self._source.close()
+
+
+def _start(parts: Iterator[FilePart], jobs: ExportJobs) -> Generator[bytes, None, None]:
     """Begin to write an export into a temporary file. Return an iterator that reads it."""
     if not jobs.open.acquire(blocking=False):
         raise HTTPException(
@@ -84,7 +102,7 @@ def _start(parts: Iterator[FilePart], jobs: ExportJobs) -> Iterator[bytes]:
         with jobs.running:
             spool.fill(part.data for part in parts)
 
-    def read() -> Iterator[bytes]:
+    def read() -> Generator[bytes, None, None]:
         try:
             yield from spool.read()
         finally:
