@@ -129,7 +129,7 @@ class HonestDevice:
         time.sleep(0.5)
 
     def send_again(self) -> None:
-        """Send what was not acknowledged in time."""
+        """Send the batches again that were not acknowledged in time."""
         now_s = time.monotonic()
         with self._lock:
             due = {name: payload for name, (payload, sent_s) in self.waiting.items() if now_s - sent_s > RESEND_S}
@@ -186,7 +186,7 @@ def send_hostile_request(port: int, rng: random.Random, result: Result) -> None:
 
 
 class Holders:
-    """Connections that are held open: silent ones, and exports that nobody reads."""
+    """Connections that are held open: silent ones, and exports whose client stops reading."""
 
     def __init__(self, port: int, token: str) -> None:
         self._port, self._token = port, token

@@ -118,7 +118,7 @@ def keep_running(loop: _Loop, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             loop(stop)
-        except Exception:
+        except Exception:  # any error: the other parts go on, and this one gets another chance
             log.exception("a part of the base station has failed; it begins again in %.0f s", RESTART_S)
             stop.wait(RESTART_S)
 

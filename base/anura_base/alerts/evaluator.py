@@ -112,7 +112,7 @@ class AlertEvaluator:
             return []
         try:
             return self._evaluate_together(connection, [_call_info(row) for row in rows], after, now)
-        except Exception as error:
+        except Exception as error:  # a value of a row may cause any error, and no row may end the alerts
             if is_outage(error) or not rows:
                 raise
             if len(rows) == 1:

@@ -115,7 +115,7 @@ def _compute_or_report(connection: Connection, site: str, first: datetime) -> No
     try:
         with connection.begin_nested():
             _compute_day(connection, site, first)
-    except Exception as error:
+    except Exception as error:  # a value of a row may cause any error, and no row may end the sums
         if is_outage(error):
             raise
         log.exception("the sums of %s on %s cannot be computed", site, first.date())

@@ -23,7 +23,7 @@ MAX_INCIDENTS = 1_000
 
 
 class IncidentKind(StrEnum):
-    """What was noticed."""
+    """The kind of the incident."""
 
     GAPS = "gaps"
     """A journal has more gaps than the base station records."""

@@ -1,4 +1,4 @@
-"""The time that this base station has run, over all its starts, from a clock that nobody can set.
+"""The time that this base station has run, over all its starts, from a clock that cannot be set.
 
 Retention measures ages with it. A calendar clock that is wrong for a few seconds, at the start or after a fault, would
 otherwise delete everything. While the base station is off, nothing ages.

@@ -35,7 +35,7 @@ class Spool:
                         break
                     self._write(part)
                     self._changed.notify_all()
-        except Exception as error:
+        except Exception as error:  # the reader, in another thread, raises it
             self._error = error
         finally:
             with self._changed:

@@ -33,7 +33,7 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What is known about some recordings and all that replace them."""
+    """The analyses of some recordings, and the recordings that replace them."""
 
     analyses: Mapping[Subject, Sequence[Analysis]]
     replaced: Set[UUID]

@@ -116,7 +116,7 @@ def _move_device(connection: Connection, old: DeviceKey, new: DeviceKey) -> Chan
 
 
 def _merge_progress(connection: Connection, old: DeviceKey, new: DeviceKey) -> None:
-    """Put together what was received of the journals that both devices have."""
+    """Merge the received numbers of the journals that both devices have."""
     query = select(journals.c.journal).where(*key_matches(journals, old._asdict()))
     keys = [JournalKey(*device, journal) for journal in connection.scalars(query) for device in (old, new)]
     progress = progress_table.load(connection, keys)

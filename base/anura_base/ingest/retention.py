@@ -29,7 +29,7 @@ MAX_ROWS = 5_000
 
 
 class RetentionJob:
-    """Counts the running time, and removes what is too old."""
+    """Counts the running time, and removes rows and clips that are too old."""
 
     def __init__(
         self,

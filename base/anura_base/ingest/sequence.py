@@ -51,7 +51,7 @@ class JournalProgress:
         return at >= 0 and number <= self.received[at][1]
 
     def merged(self, other: "JournalProgress") -> "JournalProgress":
-        """Return what was received of one journal under two names."""
+        """Merge the received numbers of one journal that has two names."""
         return JournalProgress(max(self.floor, other.floor), merge_spans([*self.received, *other.received]))
 
     def limited(self, max_spans: int) -> "JournalProgress":

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import zlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 from uuid import UUID
@@ -74,8 +75,9 @@ class _Answer(Message):
     def _mac(self, key: bytes) -> str:
         return hmac.new(key, "\n".join(self._signed_values()).encode(), "sha256").hexdigest()
 
+    @abstractmethod
     def _signed_values(self) -> list[str]:
-        raise NotImplementedError
+        """Return the values that the signature covers."""
 
 
 class Ack(_Answer):
