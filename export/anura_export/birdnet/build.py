@@ -9,19 +9,14 @@ time that int8 saves.
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import soundfile
-import soxr
-
-from anura_edge.audio import FloatArray
-from anura_edge.demo.card import CLIPS
 from anura_edge.errors import ModelError
 from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.manifest import Label, Manifest, Training
 from anura_export.birdnet.float16 import round_to_float16, store_as_float16
-from anura_export.birdnet.labels import LabelSelection, label_code, select_labels, week_scores
+from anura_export.birdnet.labels import LabelSelection, select_labels, week_scores
 from anura_export.birdnet.model_card import birdnet_card
 from anura_export.bundles.build import write_bundle
+from anura_export.bundles.label_codes import label_code
 from anura_export.bundles.parity import ParityProof
 from anura_train.models.birdnet.files import BirdnetFiles, read_birdnet
 from anura_train.models.birdnet.frontend import RATE_HZ
@@ -29,16 +24,10 @@ from anura_train.models.birdnet.licence import LICENCE
 from anura_train.models.birdnet.network import keep_labels
 from anura_train.models.birdnet.weights import build_birdnet
 from anura_train.models.window import WindowNet
+from anura_train.training.folds import DEMO_FROG, write_golden_clip
 
 THRESHOLD = 0.25
 """Threshold of every label; the default of BirdNET-Analyzer (`--min_conf`)."""
-
-GOLDEN, GOLDEN_S = "PSECRU_g008.ogg", 4.0
-"""File and length of the golden clip: a spring peeper of the demo card."""
-
-NOISE_RMS = 1e-3
-"""Level of the noise in the golden clip (-60 dBFS). Without noise, the bands above the bandwidth of the file would
-contain only rounding errors, which differ between machines."""
 
 
 def export_birdnet(
@@ -57,17 +46,18 @@ def export_birdnet(
     keep_labels(model, kept)
     round_to_float16(model.body)
     card = birdnet_card(files, [files.labels[number] for number in kept], THRESHOLD)
-    with tempfile.NamedTemporaryFile(suffix=".flac") as clip:
-        soundfile.write(clip.name, _golden_clip(), RATE_HZ, subtype="PCM_16")
-        manifest = _manifest(files, kept, week_scores(files, kept, selection.near), model)
-        return write_bundle(model, manifest, card, Path(clip.name), out, store=store_as_float16)
+    manifest = _manifest(files, kept, week_scores(files, kept, selection.near), model)
+    with tempfile.TemporaryDirectory() as scratch:
+        golden = Path(scratch) / "golden.flac"
+        write_golden_clip(golden, DEMO_FROG, RATE_HZ)
+        return write_bundle(model, manifest, card, golden, out, store=store_as_float16)
 
 
 def _manifest(files: BirdnetFiles, kept: list[int], weekly: list[tuple[float, ...]], model: WindowNet) -> Manifest:
     """Return the manifest without its files."""
     labels = tuple(
         Label(
-            code=label_code(files.labels[number]),
+            code=label_code(files.labels[number].scientific_name),
             scientific_name=files.labels[number].scientific_name,
             common_name=files.labels[number].common_name,
             threshold=THRESHOLD,
@@ -94,11 +84,3 @@ def _manifest(files: BirdnetFiles, kept: list[int], weekly: list[tuple[float, ..
         ),
         files={},
     )
-
-
-def _golden_clip() -> FloatArray:
-    """Return the golden clip with noise, (samples,) at 48 kHz."""
-    clip, rate_hz = soundfile.read(CLIPS / GOLDEN, dtype="float32")
-    audio = soxr.resample(clip, rate_hz, RATE_HZ)[: round(GOLDEN_S * RATE_HZ)]
-    noise = np.random.default_rng(0).normal(0, NOISE_RMS, len(audio))
-    return np.asarray(0.5 * audio + noise, np.float32)

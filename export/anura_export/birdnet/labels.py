@@ -15,9 +15,6 @@ from anura_train.models.birdnet.taxa import BIRDS, SOUNDS, check_taxon, taxon_of
 
 BoolArray = NDArray[np.bool_]
 
-MAX_CODE_LENGTH = 32
-"""Limit of the manifest."""
-
 
 @dataclass(frozen=True, slots=True)
 class LabelSelection:
@@ -60,11 +57,6 @@ def week_scores(
     scores = RangeModel(files.range_model).weekly_scores(*position, weeks).round(3)  # (weeks, labels)
     is_bird = [taxon_of(files.labels[number].scientific_name) == BIRDS for number in kept]
     return [tuple(map(float, scores[:, n])) if bird else () for n, bird in zip(kept, is_bird, strict=True)]
-
-
-def label_code(label: BirdnetLabel) -> str:
-    """Return the code of a label: its scientific name with hyphens, as in `Acris-crepitans`, at most 32 characters."""
-    return label.scientific_name.replace(" ", "-")[:MAX_CODE_LENGTH]
 
 
 def _is_listed(labels: Sequence[BirdnetLabel], path: Path) -> BoolArray:

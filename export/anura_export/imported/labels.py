@@ -1,14 +1,11 @@
 """Reads a file of labels and gives each label a code."""
 
-import re
 from pathlib import Path
 
 from anura_edge.errors import ConfigError, ModelError
 from anura_edge.inference.manifest import Label
+from anura_export.bundles.label_codes import MAX_CODE_LENGTH, label_code
 from anura_train.models.birdnet.files import parse_labels
-
-MAX_CODE_LENGTH = 32
-"""Limit of the manifest."""
 
 
 def read_labels(path: Path, threshold: float) -> tuple[Label, ...]:
@@ -27,7 +24,7 @@ def read_labels(path: Path, threshold: float) -> tuple[Label, ...]:
         raise ConfigError(f"{path} has no labels; write one per line, in the order of the model's outputs")
     labels, codes = [], set[str]()
     for number, name in enumerate(names, start=1):
-        code = _unused(_code(name.scientific_name), codes)
+        code = _unused(label_code(name.scientific_name), codes)
         if not code:
             raise ConfigError(f"{path}: label {number}, {name.scientific_name!r}, has no letter or digit for a code")
         codes.add(code)
@@ -40,10 +37,6 @@ def read_labels(path: Path, threshold: float) -> tuple[Label, ...]:
             )
         )
     return tuple(labels)
-
-
-def _code(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:MAX_CODE_LENGTH]
 
 
 def _unused(code: str, used: set[str]) -> str:

@@ -8,8 +8,9 @@ from tflite_file import write_tflite
 from torch import nn
 
 from anura_edge.errors import ConfigError
-from anura_export.birdnet.labels import LabelSelection, label_code, select_labels, week_scores
-from anura_train.models.birdnet.files import BirdnetFiles, BirdnetLabel, parse_labels, read_birdnet
+from anura_export.birdnet.labels import LabelSelection, select_labels, week_scores
+from anura_export.bundles.label_codes import label_code
+from anura_train.models.birdnet.files import BirdnetFiles, parse_labels, read_birdnet
 from anura_train.models.tflite import read_tflite
 
 NAMES = "Acris crepitans_Northern Cricket Frog\nTurdus merula_Eurasian Blackbird\nGryllus rubens_Cricket\nEngine_Engine"
@@ -55,8 +56,8 @@ def test_impossible_selection_is_an_error(files: BirdnetFiles, selection: LabelS
 
 
 def test_codes_have_at_most_32_characters() -> None:
-    assert label_code(BirdnetLabel("Acris crepitans", "")) == "Acris-crepitans"
-    assert len(label_code(BirdnetLabel("Genus" * 4 + " species" * 4, ""))) == 32
+    assert label_code("Acris crepitans") == "Acris-crepitans"
+    assert len(label_code("Genus" * 4 + " species" * 4)) == 32
 
 
 def test_position_selects_expected_birds_and_all_frogs() -> None:
