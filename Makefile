@@ -23,7 +23,7 @@ demo: $(DEMO)/.ready
 
 test: $(VENV)/.ready
 	@deploy/system-packages test
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check
