@@ -46,6 +46,18 @@ def write_frogs(root: Path) -> Path:
     return root
 
 
+def write_labelled(root: Path) -> Path:
+    """Write tones with label tracks for Audacity: three labels with five recordings each, and five without a call."""
+    rng = np.random.default_rng(0)
+    time_s = np.arange(3 * FROGS_RATE_HZ) / FROGS_RATE_HZ
+    for code, pitch_hz in {**TONES_HZ, "": 0}.items():
+        for index in range(5):
+            stem = f"{code or 'rain'}_{index}"
+            _write(root / f"{stem}.flac", 0.2 * np.sin(2 * np.pi * pitch_hz * time_s) + _noise(rng))
+            (root / f"{stem}.txt").write_text(f"0.0\t3.0\t{code}\n" if code else "")
+    return root
+
+
 def write_raw(root: Path) -> Path:
     """Write twenty stereo recordings of 6 s (one of 4.5 s) with labels in whole milliseconds; some have no label."""
     rng = np.random.default_rng(0)

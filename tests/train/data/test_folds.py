@@ -62,7 +62,7 @@ def test_group_in_two_parts_is_reported() -> None:
 
 
 def test_too_few_groups_are_refused() -> None:
-    with pytest.raises(ConfigError, match="2 groups cannot fill 5 folds"):
+    with pytest.raises(ConfigError, match="2 groups, which cannot fill 5 folds"):
         assign_folds([clip(index, "AAA", index % 2) for index in range(10)], 5, 0)
 
 

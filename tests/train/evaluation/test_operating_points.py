@@ -40,9 +40,9 @@ def test_right_species_beside_another_one_counts_as_right() -> None:
 def test_shared_threshold_is_the_lowest_that_is_precise_enough() -> None:
     truth = np.array([[True, False]] * 3 + [[False, True]])
     scores = np.array([[0.9, 0], [0.8, 0], [0.7, 0], [0.6, 0]], np.float32)
-    assert precise_threshold(POINT, scores, truth) == pytest.approx(0.05)
+    assert precise_threshold(POINT, scores, truth, recording_precision) == pytest.approx(0.05)
     strict = OperatingPoint(0.9, 1.0, 0.0)
-    assert precise_threshold(strict, scores, truth) == pytest.approx(0.61)
+    assert precise_threshold(strict, scores, truth, recording_precision) == pytest.approx(0.61)
 
 
 def test_label_with_scores_on_background_gets_a_threshold_above_them() -> None:
@@ -66,6 +66,13 @@ def test_thresholds_reach_both_parts_of_the_target() -> None:
     scores = np.array([[0.9, 0, 0], [0, 0.9, 0], [0.5, 0, 0.3]], np.float32)
     thresholds = choose_thresholds(POINT, scores, truth, [alarms({0: 0.6}, 1.0), alarms({1: 0.1}, 1.0)])
     np.testing.assert_allclose(thresholds, [0.71, 0.21, 0.15], atol=1e-6)
+
+
+def test_without_background_a_further_label_counts_as_wrong() -> None:
+    truth = np.eye(2, dtype=bool)
+    scores = np.array([[0.9, 0.4], [0.4, 0.9]], np.float32)
+    without = choose_thresholds(POINT, scores, truth, [alarms({}, 0.0, labels=2)])
+    assert without.tolist() == pytest.approx([0.41, 0.41])
 
 
 def test_without_background_only_the_precision_decides() -> None:

@@ -48,7 +48,11 @@ def assign_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Fold
     """Assign recordings to folds by whole groups, with species (or kinds of background) as even as possible."""
     groups = [recording.group for recording in recordings]
     if len(set(groups)) < folds:
-        raise ConfigError(f"{len(set(groups))} groups cannot fill {folds} folds; ask for fewer folds")
+        what = "with a species" if any(recording.codes for recording in recordings) else "without a species"
+        raise ConfigError(
+            f"the recordings {what} have {len(set(groups))} groups, which cannot fill {folds} folds; add recordings of "
+            "other groups, or ask for fewer folds (`folds` of the recipe)"
+        )
     strata = [" ".join(recording.codes) or recording.kind for recording in recordings]
     if any(len(recording.codes) > 1 for recording in recordings) or max(Counter(strata).values()) < folds:
         return _stratify(recordings, _blocks([(group,) for group in groups]), folds, seed)

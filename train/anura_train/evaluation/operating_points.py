@@ -5,7 +5,7 @@ threshold for all labels reaches the precision: a label has too few recordings f
 no labels, so there is more of it, and each label also gets a threshold above its scores there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -32,7 +32,8 @@ class OperatingPoint:
 
     min_precision: float
     """Of the recordings with a species in which a model detects anything, the share in which it detects the right
-    species. A further species in a recording does not count as wrong: recordings are labelled with one."""
+    species. A further species in a recording does not count as wrong: recordings are labelled with one. Without
+    background it is the share of detections that are right, and a further species counts as wrong."""
     max_false_alarms: float
     """Limit of all labels together, events an hour on background: for the upper end of the interval of the rate. Where
     there are too few hours to show that, no false alarm is allowed."""
@@ -97,14 +98,21 @@ def choose_thresholds(
     """
     total = reduce(FalseAlarms.__add__, false_alarms)
     quiet = quiet_thresholds(total, point.allowed_events(total.hours))
-    precise = precise_threshold(point, probabilities, truth)
+    # Without background, the recordings of other labels are the only evidence of false alarms.
+    precision = recording_precision if total.hours else detection_precision
+    precise = precise_threshold(point, probabilities, truth, precision)
     lowest = quiet + point.margin if total.hours else quiet
     return np.asarray(np.maximum(precise, lowest).clip(max=GRID[-1]).round(2), np.float32)
 
 
-def precise_threshold(point: OperatingPoint, probabilities: FloatArray, truth: Truth) -> float:
-    """Return the lowest candidate at which the precision of all labels together is high enough."""
-    precise = [recording_precision(probabilities >= threshold, truth) >= point.min_precision for threshold in GRID]
+def precise_threshold(
+    point: OperatingPoint, probabilities: FloatArray, truth: Truth, precision: Callable[[Truth, Truth], float]
+) -> float:
+    """Return the lowest candidate at which the precision of all labels together is high enough.
+
+    `precision` gives it for detections and truth, both (recordings, labels).
+    """
+    precise = [precision(probabilities >= threshold, truth) >= point.min_precision for threshold in GRID]
     return float(GRID[precise.index(True) if any(precise) else -1])
 
 
@@ -127,6 +135,11 @@ def recording_precision(detected: Truth, truth: Truth) -> float:
     spoken = np.logical_or.reduce(detected, axis=1)
     right = np.logical_or.reduce(detected & truth, axis=1)
     return float(right.sum() / spoken.sum()) if spoken.any() else 1.0
+
+
+def detection_precision(detected: Truth, truth: Truth) -> float:
+    """Return the share of all detections, of a label in a recording, that are right; 1 without a detection."""
+    return float((detected & truth).sum() / detected.sum()) if detected.any() else 1.0
 
 
 def reliable_labels(detected: Truth, truth: Truth, groups: Sequence[str]) -> NDArray[np.bool_]:

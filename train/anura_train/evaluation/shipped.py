@@ -20,6 +20,7 @@ from anura_train.evaluation.metrics import (
     Truth,
     Values,
     Weights,
+    accuracy,
     average_precision,
     calibration_error,
     f1,
@@ -149,6 +150,9 @@ def _recording_metrics(scores: FoldScores) -> Iterator[Metric]:
         ("macro-F1 at the thresholds", partial(macro, decisions=detected), "; thresholds from the other folds"),
         ("calibration error", partial(_mean_ece, probabilities=calibrated, truth=frogs.truth), "; mean of the labels"),
     ]
+    if (frogs.truth.sum(1) == 1).all():
+        accurate = partial(accuracy, scores=calibrated, truth=frogs.truth)
+        metrics.append(("accuracy of the best label", accurate, "; each recording has one label"))
     bootstrap = species_bootstrap([each.codes for each in frogs.recordings])
     for name, metric, remark in metrics:
         value, draws = bootstrap.compute(metric)

@@ -17,6 +17,7 @@ from anura_train.data import Recording, load_audio
 from anura_train.data.tools.check import OnRecording
 from anura_train.heads.frozen import FrozenBirdnet, load_frozen
 from anura_train.heads.overlays import Overlay
+from anura_train.models.birdnet.network import EMBEDDING
 from anura_train.models.settings import BirdnetSettings
 
 Task = Recording | tuple[Overlay, ...]
@@ -41,7 +42,7 @@ class EmbeddingStore:
     def of_overlays(self, overlays: Iterable[Overlay], on_recording: OnRecording) -> FloatArray:
         """Return the embeddings (overlays, EMBEDDING) of mixtures, which are in order of their recordings."""
         tasks = [tuple(members) for _, members in groupby(overlays, lambda each: each.recording.name)]
-        return np.concatenate(self._get(tasks, on_recording))
+        return np.concatenate([np.zeros((0, EMBEDDING), np.float32), *self._get(tasks, on_recording)])
 
     def _get(self, tasks: Sequence[Task], on_recording: OnRecording) -> list[FloatArray]:
         keys = [self._key(task) for task in tasks]

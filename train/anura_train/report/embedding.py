@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.spatial import Voronoi
 from sklearn.decomposition import PCA
-from torch import Tensor, nn
 
 from anura_edge.audio import FloatArray
 from anura_train.data import Corpus, Recording, load_audio
 from anura_train.models import Net
+from anura_train.models.last_layer import predict_with_embedding
 from anura_train.report.plot import GREY, Plot, new_figure, style_axes, to_plot
 
 MAX_RECORDINGS = 600
@@ -48,23 +47,10 @@ def embedding_plots(model: Net, corpus: Corpus, labels: tuple[str, ...]) -> Iter
     species = tuple(next(code for code in each.codes if code in labels) for each in recordings)
     if len(recordings) < 3:
         return
-    points, method = project(np.stack([embed(model, each) for each in recordings]))
+    points, method = project(np.stack([_embed(model, each) for each in recordings]))
     embedding = Embedding(points, species, method)
     yield _voronoi(embedding)
     yield _scatter(embedding)
-
-
-@torch.no_grad()
-def embed(model: Net, recording: Recording) -> FloatArray:
-    """Return the input of the model's last layer for a recording, (dimensions,), averaged over all frames."""
-    inputs: list[Tensor] = []
-    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
-    hook = last.register_forward_pre_hook(lambda _, given: inputs.append(given[0].detach().flatten(0, -2)))
-    try:
-        model.predict(torch.from_numpy(load_audio(recording, model.rate_hz)))
-    finally:
-        hook.remove()
-    return np.asarray(torch.cat(inputs).mean(0).numpy(), np.float32)
 
 
 def project(vectors: FloatArray) -> tuple[Points, str]:
@@ -101,6 +87,10 @@ def cells(points: Points, low: FloatArray, high: FloatArray) -> list[Points]:
     corners = centre + far * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
     found = Voronoi(np.vstack([points, corners]))
     return [found.vertices[found.regions[found.point_region[index]]] for index in range(len(points))]
+
+
+def _embed(model: Net, recording: Recording) -> FloatArray:
+    return predict_with_embedding(model, load_audio(recording, model.rate_hz))[1]
 
 
 def _voronoi(embedding: Embedding) -> Plot:

@@ -1,0 +1,1 @@
+"""Suggests which audio to label next."""
