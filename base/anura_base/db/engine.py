@@ -38,8 +38,8 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from anura_base.db import sqlite_setup
 from anura_base.db.fifo_lock import FifoLock
-from anura_base.db.schema import analyses, dead_letters, effort, events, identity, metadata
-from anura_edge.errors import ConfigError, JournalError
+from anura_base.db.schema import SCHEMA_VERSION, analyses, dead_letters, effort, events, identity, metadata
+from anura_edge.errors import AnuraError, ConfigError, JournalError
 from anura_edge.events import default_analysis_id
 
 _Insert = Callable[[Table], sqlite.Insert | postgresql.Insert]
@@ -55,23 +55,28 @@ _write_locks: WeakKeyDictionary[Engine, FifoLock] = WeakKeyDictionary()
 def open_database(url: str) -> Engine:
     """Connect, and create missing tables, columns and indexes.
 
-    The schema only grows, so no version number is stored: a database of an older version gets what it lacks. A column
-    that is added later may be NULL or has a default on the server, so that the older version can still write.
+    A database of an older version gets what it lacks. A column that is added later may be NULL or has a default on the
+    server, so that an older program with the same SCHEMA_VERSION can still write.
 
     Raises ConfigError when the URL names no supported database, or a file of another program; JournalError when it
-    cannot be opened.
+    cannot be opened, or belongs to a newer program. In these cases nothing is written.
     """
     engine = _engine(url)
     try:
         _refuse_other_program(engine)
+        refuse_newer_version(engine)
         metadata.create_all(engine)
         _add_missing_columns_and_indexes(engine)
         _add_identity(engine)
         _add_analyses(engine)
     except SQLAlchemyError as error:
+        engine.dispose()
         where = engine.url.render_as_string(hide_password=True)
         reason = root_cause(error)
         raise JournalError(f"cannot open {where}: {reason}; check the path, its owner and free space") from error
+    except AnuraError:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -109,6 +114,20 @@ def _refuse_other_program(engine: Engine) -> None:
         )
 
 
+def refuse_newer_version(engine: Engine) -> None:
+    """Raise JournalError for a database that a program with a higher SCHEMA_VERSION has opened."""
+    tables = inspect(engine)
+    if not tables.has_table(identity.name):
+        return
+    if identity.c.schema_version.name not in {column["name"] for column in tables.get_columns(identity.name)}:
+        return
+    with engine.connect() as connection:
+        version = connection.scalar(select(identity.c.schema_version))
+    if version is not None and version > SCHEMA_VERSION:
+        where = engine.url.render_as_string(hide_password=True)
+        raise JournalError(f"{where} was written by a newer anura-base (version {version}); upgrade this one")
+
+
 def _add_missing_columns_and_indexes(engine: Engine) -> None:
     columns = inspect(engine).get_multi_columns()
     with engine.begin() as connection:
@@ -128,6 +147,7 @@ def _add_identity(engine: Engine) -> None:
             connection.execute(insert(identity).values(base=uuid4()))
         without_secret = update(identity).where(identity.c.ack_secret.is_(None))
         connection.execute(without_secret.values(ack_secret=secrets.token_hex(32)))
+        connection.execute(update(identity).values(schema_version=SCHEMA_VERSION))
 
 
 def _add_analyses(engine: Engine) -> None:

@@ -31,6 +31,9 @@ from sqlalchemy import (
 
 from anura_edge.audio import ClockSource
 
+SCHEMA_VERSION = 1
+"""Grows when an older program would misunderstand the rows of this one. A new table, column or index is no reason."""
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A time in UTC. SQLite stores no time zone and would return a naive datetime."""
@@ -269,6 +272,8 @@ identity = Table(
     Column("base", Uuid, primary_key=True),
     # Signs acknowledgements, in hex. NULL only in a database of an early version that is not open.
     Column("ack_secret", Text),
+    # The SCHEMA_VERSION of the newest program that has opened the database. NULL before there were versions.
+    Column("schema_version", Integer),
 )
 
 dead_letters = Table(

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from anura_base.analysis.rollup_triggers import update_reviewed
-from anura_base.db.engine import open_database, root_cause
+from anura_base.db.engine import open_database, refuse_newer_version, root_cause
 from anura_base.db.schema import age_marks, identity, metadata, running_time, upgrades
 from anura_base.exchange.new_file import partial_file
 from anura_edge.errors import ConfigError, JournalError
@@ -80,6 +80,11 @@ class _BackupFile:
             self.close()
             reason = damage if damage != "ok" else "it has no table `events`"
             raise ConfigError(f"{file} is not a backup: {reason}; `anura-base backup FILE` writes one")
+        try:
+            refuse_newer_version(self.engine)
+        except JournalError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close it."""

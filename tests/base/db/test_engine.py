@@ -3,10 +3,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, insert, inspect, select, text
+from sqlalchemy import Engine, func, insert, inspect, select, text, update
 
 from anura_base.db.engine import check_writable, open_database, write_transaction
-from anura_base.db.schema import dead_letters, events
+from anura_base.db.schema import SCHEMA_VERSION, dead_letters, events, identity
+from anura_edge.errors import JournalError
 
 
 def test_database_that_accepts_writes_is_writable(engine: Engine) -> None:
@@ -22,6 +23,23 @@ def test_old_database_gets_missing_columns_and_indexes(engine: Engine, sender, m
     assert "model_sha256" in {column["name"] for column in inspect(opened).get_columns("devices")}
     assert "events_by_device" in {index["name"] for index in inspect(opened).get_indexes(events.name)}
     opened.dispose()
+
+
+def test_database_of_a_newer_program_is_refused_and_not_changed(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX events_by_device"))
+        connection.execute(update(identity).values(schema_version=SCHEMA_VERSION + 1))
+    with pytest.raises(JournalError, match=r"newer anura-base \(version 2\); upgrade this one"):
+        open_database(engine.url.render_as_string(hide_password=False))
+    assert "events_by_device" not in {index["name"] for index in inspect(engine).get_indexes(events.name)}
+
+
+def test_database_without_a_version_gets_one(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE identity DROP COLUMN schema_version"))
+    open_database(engine.url.render_as_string(hide_password=False)).dispose()
+    with engine.connect() as connection:
+        assert connection.scalar(select(identity.c.schema_version)) == SCHEMA_VERSION
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # PostgreSQL has a writer for each row

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, select, text, update
 
 from anura_base.analysis import reviews, rollup
 from anura_base.analysis.rollup_tables import call_slots, stale_days
@@ -18,12 +18,12 @@ from anura_base.clips import transfer
 from anura_base.config.settings import ClipSettings, RetentionSettings
 from anura_base.db.engine import open_database, write_transaction
 from anura_base.db.limits import limit_stored_values
-from anura_base.db.schema import age_marks, events, identity, metadata, running_time
+from anura_base.db.schema import SCHEMA_VERSION, age_marks, events, identity, metadata, running_time
 from anura_base.exchange.backup import back_up, restore
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.retention import RetentionJob
-from anura_edge.errors import ConfigError
+from anura_edge.errors import ConfigError, JournalError
 from anura_edge.wire import Ack, ClipPart, Row, Status, batch
 
 KINDS = ["sqlite", "postgresql"]
@@ -191,6 +191,17 @@ def test_invalid_backup_is_refused(kind: str, engine: Engine, make, tmp_path: Pa
             file.write_bytes(file.read_bytes()[:-40_000])
     with pytest.raises(ConfigError, match="not a backup"):
         restore(file, engine)
+
+
+def test_backup_of_a_newer_program_is_refused(engine: Engine, tmp_path: Path) -> None:
+    newer = open_database(f"sqlite:///{tmp_path / 'newer.db'}")
+    with newer.begin() as connection:
+        connection.execute(update(identity).values(schema_version=SCHEMA_VERSION + 1))
+    newer.dispose()
+    before = content(engine)
+    with pytest.raises(JournalError, match="newer anura-base"):
+        restore(tmp_path / "newer.db", engine)
+    assert content(engine) == before
 
 
 def test_backup_of_an_older_version_is_restored(engine: Engine, make, tmp_path: Path) -> None:  # noqa: ANN001
