@@ -120,7 +120,7 @@ def resolve_start(
     best = ranked[0]
     start, gps_clock = timed[best].start or UNKNOWN_START, timed[best].gps_clock
     warnings = _disagreements(timed, ranked, start)
-    if offsets and site_offset and offsets[0] not in (UTC, site_offset):  # UTC does not contradict the site
+    if site_offset and _contradicts(timed, ranked, site_offset):
         warnings.append(f"the recording says {offsets[0]}, the settings say {site_offset}: the recording is used")
     offset = _offset_of(timed[best]) or next(iter(offsets), site_offset)
     clock_source = ClockSource.GPS if gps_clock else ClockSource.RECORDER
@@ -182,6 +182,16 @@ def _disagreements(timed: Mapping[str, TimeEvidence], ranked: list[str], start: 
         for source in ranked[1:]
         if abs(_difference(start, timed[source].start or start)) > TOLERANCE
     ]
+
+
+def _contradicts(timed: Mapping[str, TimeEvidence], ranked: list[str], site_offset: timezone) -> bool:
+    """Return whether the best source with an offset has another one than the settings.
+
+    A hexadecimal name counts seconds in UTC, whatever zone the recorder is set to, so it does not contradict them.
+    """
+    source = next((each for each in ranked if _offset_of(timed[each])), None)
+    stated = _offset_of(timed[source]) if source else None
+    return stated not in ((None, site_offset, UTC) if source == FILE_NAME else (None, site_offset))
 
 
 def _rank(source: str, evidence: TimeEvidence) -> int:

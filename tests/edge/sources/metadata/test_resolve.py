@@ -70,6 +70,13 @@ def test_offset_in_the_recording_overrides_the_sites(where: str) -> None:
     assert "-04:00" in other.warnings[0]
 
 
+def test_header_in_utc_contradicts_another_offset_of_the_site_and_a_hexadecimal_name_does_not() -> None:
+    in_utc = at(LOCAL.replace(tzinfo=UTC))
+    assert "says UTC, the settings say UTC-03:00" in clock(header=in_utc, site_offset=BRT).warnings[0]
+    assert not clock(name=in_utc, site_offset=BRT).warnings
+    assert not clock(header=in_utc, site_offset=UTC).warnings
+
+
 def test_name_takes_its_offset_from_the_header() -> None:
     assert clock(at(LOCAL), at(LOCAL.replace(tzinfo=BRT))) == ResolvedStart(AS_UTC, ClockSource.RECORDER)
     gps = clock(at(LOCAL, gps_clock=True), at(LOCAL.replace(tzinfo=BRT)))
