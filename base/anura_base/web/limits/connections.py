@@ -25,7 +25,10 @@ REQUEST_S = 20.0
 """Time in which the head of a request must arrive: after the connection began, or after the last answer."""
 
 UNREAD_S = 60.0
-"""A client that reads nothing of its answer for this long is disconnected."""
+"""A client that reads less than MIN_READ_BYTES of its answer in this time is disconnected, unless it has read all."""
+
+MIN_READ_BYTES = 32_768
+"""With UNREAD_S the slowest speed is 0.5 kB/s. The slowest mobile network, GPRS, has 1 kB/s."""
 
 CHECK_EVERY_S = 2.0
 
@@ -96,7 +99,9 @@ class LimitedConnection(H11Protocol):
     def _abort_if_late(self) -> None:
         """End a connection without progress. `close` would wait until the client has read everything."""
         now_s, unsent_bytes = self.loop.time(), self.transport.get_write_buffer_size()
-        if unsent_bytes != self._unsent_bytes:
+        read_bytes = self._unsent_bytes - unsent_bytes
+        # Fewer than nothing were read if the next part of the answer has come.
+        if read_bytes and not 0 < read_bytes < min(MIN_READ_BYTES, self._unsent_bytes):
             self._unsent_bytes, self._progress_s = unsent_bytes, now_s
         limit_s = UNREAD_S if unsent_bytes else REQUEST_S if self._waits_for_request else float("inf")
         if now_s - self._progress_s > limit_s:

@@ -4,6 +4,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +20,9 @@ connections.REQUEST_S, connections.UNREAD_S, connections.CHECK_EVERY_S = {reques
 from anura_base.cli.main import main
 main()
 """
+
+
+LARGE = b"GET /static/explore/vendor/wavesurfer.min.js HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def command(request_s: float = 1e9) -> list[str]:
@@ -61,10 +65,26 @@ def test_silent_connection_is_closed(start_base, connect) -> None:  # noqa: ANN0
 def test_reader_that_stops_reading_is_disconnected(start_base, connect) -> None:  # noqa: ANN001
     base = start_base(command())
     reader = connect(base.url)
-    asked = b"GET /static/explore/vendor/wavesurfer.min.js HTTP/1.1\r\nHost: a\r\n\r\n"
     with pytest.raises((ConnectionResetError, BrokenPipeError)):
-        _send_for_ever(reader, asked)
+        _send_for_ever(reader, LARGE)
     assert "<html" in base.get("login")
+
+
+def test_reader_of_a_few_bytes_at_a_time_is_disconnected(start_base, connect) -> None:  # noqa: ANN001
+    base = start_base(command())
+    reader = connect(base.url)
+    reader.sendall(1_000 * LARGE)  # the answers are more than the buffers of both sides hold
+    assert _is_open_at_the_other_end(reader)
+    eventually(lambda: bool(reader.recv(1)) and not _is_open_at_the_other_end(reader))
+    assert "<html" in base.get("login")
+
+
+def test_reader_that_reads_fast_enough_gets_everything(start_base, connect) -> None:  # noqa: ANN001
+    base = start_base(command())
+    reader = connect(base.url)
+    reader.sendall(99 * LARGE + LARGE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    received = b"".join(iter(lambda: reader.recv(1 << 16), b""))
+    assert received.count(b"HTTP/1.1 200 OK") == 100
 
 
 def _read(connection: socket.socket) -> bytes:
@@ -73,6 +93,14 @@ def _read(connection: socket.socket) -> bytes:
         return connection.recv(1)
     except ConnectionResetError:
         return b""
+
+
+def _is_open_at_the_other_end(connection: socket.socket) -> bool:
+    """Return whether the base station holds the connection; its own end still sends what the system has buffered."""
+    ends = f"{connection.getpeername()[1]:04X}", f"{connection.getsockname()[1]:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    states = {(line[1].split(":")[1], line[2].split(":")[1]): line[3] for line in lines}
+    return states.get(ends) == "01"  # established
 
 
 def _send_for_ever(connection: socket.socket, request: bytes) -> None:
