@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, ins
 
 from anura_base.clips.tables import OPEN, ClipState, clip_parts, clips
 from anura_base.db.engine import key_matches
-from anura_base.db.schema import events
+from anura_base.db.schema import events, superseded_rows
 
 
 def file_key(clip: Row[Any]) -> dict[str, str]:
@@ -49,8 +49,13 @@ def total_bytes(connection: Connection, *which: ColumnElement[bool]) -> int:
 
 
 def delete_orphans(connection: Connection) -> None:
-    """Delete the clips without an event, and the files without a clip."""
-    connection.execute(delete(clips).where(~exists().where(events.c.id == clips.c.event_id)))
+    """Delete the clips without an event, and the files without a clip.
+
+    An event of an analysis that does not count keeps its clip, because the analysis may count again.
+    """
+    counts = exists().where(events.c.id == clips.c.event_id)
+    is_kept = exists().where(superseded_rows.c.kind == "event", superseded_rows.c.id == clips.c.event_id)
+    connection.execute(delete(clips).where(~counts, ~is_kept))
     connection.execute(delete(clip_parts).where(_unused()))
 
 

@@ -253,6 +253,7 @@ journals = Table(
     Column("journal", Uuid, primary_key=True),
     Column("floor", BigInteger, nullable=False, default=1),
     Column("missing", BigInteger, nullable=False, default=0),  # derived from floor and received, for the pages
+    Index("journals_by_id", "journal"),
 )
 
 # The received sequence numbers of each journal, as spans.

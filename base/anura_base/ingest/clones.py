@@ -1,19 +1,21 @@
 """Notice that two devices use one journal: a row comes under a number that another row of the journal had.
 
-All rows are stored, because their ids differ, and an acknowledgement names the exact batches. Only people must know:
-with a cloned memory card, two devices also have one name.
+All rows are stored, because their ids differ, and an acknowledgement names the exact batches. Only people must know.
+The copy of a memory card may have another name. A device that was renamed sends the same rows under both names.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import product
 from uuid import UUID
 
 from sqlalchemy import Connection, Table, select
 
 from anura_base.db.engine import key_matches
 from anura_base.db.incidents import Incident, IncidentKind
-from anura_base.db.schema import effort, events, notices
+from anura_base.db.schema import effort, events, journals, notices
 from anura_base.ingest.messages import DecodedMessage, JournalKey
+from anura_base.ingest.progress_table import load
 from anura_base.ingest.sequence import JournalProgress
 from anura_edge.wire import Kind, Row
 
@@ -24,16 +26,30 @@ def find_clones(
     connection: Connection, messages: Sequence[DecodedMessage], before: Mapping[JournalKey, JournalProgress]
 ) -> Iterator[tuple[Incident, datetime]]:
     """Yield an incident for each journal with two rows of one number. `before` is the progress without the messages."""
+    progress = _by_journal(connection, messages, before)
     told: set[JournalKey] = set()
     for message in messages:
         key = message.journal_key
-        if not key or key not in before or key in told:
+        if not key or key in told:
             continue
         # Usually none: only a batch that was sent before has numbers that were received.
-        repeated = [row for row in message.rows if before[key].has_received(row.seq)]
-        if (row := next(iter(_unknown(connection, repeated)), None)) and _number_is_used(connection, key, row):
+        names = progress.get(key.journal, {})
+        repeated = [row for row in message.rows if any(each.has_received(row.seq) for each in names.values())]
+        if (row := next(iter(_unknown(connection, repeated)), None)) and _number_is_used(connection, names, row):
             told.add(key)
             yield _incident(key), message.raw.received_utc
+
+
+def _by_journal(
+    connection: Connection, messages: Sequence[DecodedMessage], before: Mapping[JournalKey, JournalProgress]
+) -> Mapping[UUID, Mapping[JournalKey, JournalProgress]]:
+    """Return the progress of each journal under each name of its device."""
+    ids = {key.journal for message in messages if (key := message.journal_key)}
+    columns = journals.c.site, journals.c.device, journals.c.journal
+    keys = {JournalKey(*row) for row in connection.execute(select(*columns).where(journals.c.journal.in_(ids)))}
+    others = keys - before.keys()
+    progress = {**before, **(load(connection, others) if others else {})}
+    return {id_: {key: each for key, each in progress.items() if key.journal == id_} for id_ in ids}
 
 
 def _unknown(connection: Connection, rows: Sequence[Row]) -> Iterable[Row]:
@@ -45,9 +61,9 @@ def _unknown(connection: Connection, rows: Sequence[Row]) -> Iterable[Row]:
     return (row for row in rows if row.id not in known)
 
 
-def _number_is_used(connection: Connection, key: JournalKey, row: Row) -> bool:
+def _number_is_used(connection: Connection, names: Iterable[JournalKey], row: Row) -> bool:
     """Return whether another row has the number. A row that retention removed and the device sends again is alone."""
-    for table in _TABLES.values():
+    for table, key in product(_TABLES.values(), names):
         same_number = *key_matches(table, key.columns), table.c.seq == row.seq
         if connection.execute(select(table.c.arrival).where(*same_number).limit(1)).first():
             return True

@@ -22,6 +22,20 @@ def test_clone_with_other_rows_under_known_numbers_is_told_and_loses_nothing(sen
     assert str(sender.journal) in detail
 
 
+def test_clone_under_another_name_is_told_and_a_renamed_device_is_not(sender: Any, new_sender: Any, make: Any) -> None:
+    rows = [make.event(seq) for seq in (1, 2, 3)]
+    sender.rows(*rows)
+    renamed = new_sender(device="renamed", journal=sender.journal)
+    renamed.rows(*rows, make.event(4))
+    assert {what for what, _ in renamed.incidents() + sender.incidents()} <= {"owner"}
+    clone = new_sender(device="clone", journal=sender.journal)
+    clone.rows(make.event(5))
+    renamed.rows(make.event(5))  # the numbers go on in both
+    assert sender.count(events) == 6
+    (incident,) = (detail for what, detail in renamed.incidents() if what == "clone")
+    assert str(sender.journal) in incident
+
+
 def test_row_that_was_removed_and_is_sent_again_is_no_clone(sender: Any, make: Any) -> None:
     rows = [make.event(seq) for seq in (1, 2)]
     sender.rows(*rows)
