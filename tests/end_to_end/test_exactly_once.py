@@ -1,7 +1,8 @@
-"""Random histories of devices and one base station: in the end each recording counts exactly once.
+"""Random histories of devices and their base station: in the end each recording counts exactly once.
 
 A history has analyses, reanalyses under other settings, files that grow, damaged journals, journals that were put back
-or cloned, other sites and names, two readers of one card, and messages that are lost, repeated or reordered. The real
+or cloned, other sites and names, two readers of one card, clocks that jump, a second base station that answers as well,
+and messages that are lost, repeated or reordered. The real
 journals, delivery rules and base station take part; only MQTT is simulated.
 """
 
@@ -12,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -74,8 +75,10 @@ class World:
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.chance = folder, random.Random(seed)
         self.engine = open_database(f"sqlite:///{folder / 'base.db'}")
+        self.other_base = open_database(f"sqlite:///{folder / 'other-base.db'}")
         self.devices = [Device(folder / f"device-{n}" / "journal.db", Owner("pond", f"d{n}")) for n in range(2)]
         self.lengths = {"x": 1, "y": 1}
+        self.clock_error = timedelta(0)
         self.made: dict[UUID, set[UUID]] = {}
         """The ids of the rows of each analysis."""
         self.made_by: dict[UUID, tuple[str, Path]] = {}
@@ -89,7 +92,8 @@ class World:
         name = self.chance.choice([*self.lengths])
         length, threshold = self.lengths[name], self.chance.randint(1, 3)
         provenance = Provenance("m", "1", MODEL, f"threshold {threshold}", "0")
-        recording = Recording(f"{name}-{length}", f"{name}.wav", START, ClockSource.RECORDER, 10, 1, 10 * length)
+        start = START + self.clock_error
+        recording = Recording(f"{name}-{length}", f"{name}.wav", start, ClockSource.RECORDER, 10, 1, 10 * length)
         with closing(open_journal(device.path, device.owner)) as journal:
             history = ScanHistory(journal.database, MODEL)
             known = [n for n in range(1, length + 1) if history.find(make_identity(f"{name}-{n}"))]
@@ -105,6 +109,10 @@ class World:
     def grow(self, _device: Device) -> None:
         """Let a file grow. Each length has an id of its own."""
         self.lengths[self.chance.choice([*self.lengths])] += 1
+
+    def jump_clock(self, _device: Device) -> None:
+        """Set the clock of the machine that analyses: rows of one recording may get times that are years apart."""
+        self.clock_error = timedelta(days=self.chance.choice([-3_650, 0, 0, 3_650]))
 
     def salvage(self, device: Device) -> None:
         """Damage a journal. Some of its rows may be lost."""
@@ -178,6 +186,12 @@ class World:
                         answers = ingest(connection, [RawMessage(topic, payload, False, START)])
                     for _, answer in answers if fate != "not answered" else ():
                         publisher.handle(AckReceived(answer))
+                # A second base station has every message, and its answer counts for no device that knows the first one.
+                if journal.outbox.base() and self.chance.random() < 0.3:
+                    with self.other_base.begin() as connection:
+                        answers = ingest(connection, [RawMessage(topic, payload, False, START)])
+                    for _, answer in answers:
+                        publisher.handle(AckReceived(answer))
                 publisher.send()
 
     def some_delivery(self, device: Device) -> None:
@@ -237,17 +251,19 @@ class World:
     def _event(self, recording: Recording, n: int) -> Event:
         return Event(
             event_id(recording.id, n, "LOW", MODEL), "LOW", "Tonus gravis", recording.id, recording.name, n, n + 1, 10,
-            START, START, ClockSource.RECORDER, 0.9, 0.8, -30.0,
+            recording.start_utc, recording.start_utc, ClockSource.RECORDER, 0.9, 0.8, -30.0,
         )  # fmt: skip
 
     def _effort(self, recording: Recording) -> Effort:
         state, samples = EffortState.ANALYSED, recording.samples or 0
         id_ = effort_id(recording.id, 0, state, MODEL)
-        return Effort(id_, recording.id, recording.name, state, 0, samples, 10, START, ClockSource.RECORDER)
+        return Effort(
+            id_, recording.id, recording.name, state, 0, samples, 10, recording.start_utc, ClockSource.RECORDER
+        )
 
 
 STEPS = ("analyse", "analyse", "analyse", "grow", "salvage", "back_up", "restore", "clone", "lose_state", "rename")
-STEPS += ("resend", "some_delivery", "some_delivery", "some_delivery")
+STEPS += ("resend", "jump_clock", "some_delivery", "some_delivery", "some_delivery")
 
 
 HISTORIES = int(os.environ.get("ANURA_HISTORIES", "12"))
@@ -273,3 +289,4 @@ def test_each_recording_counts_exactly_once_after_any_history(tmp_path: Path, se
         raise
     finally:
         world.engine.dispose()
+        world.other_base.dispose()
