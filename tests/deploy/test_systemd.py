@@ -10,7 +10,7 @@ from support import need
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
+UNITS = sorted(path for path in (ROOT / "deploy").rglob("*") if path.suffix in (".service", ".mount"))
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 
 MAX_EXPOSURE = 3.0
@@ -40,6 +40,6 @@ def test_service_has_a_low_exposure_level(service: Path) -> None:
 
 
 def test_device_service_restarts_and_has_a_watchdog() -> None:
-    text = (ROOT / "deploy" / "systemd" / "anura-edge.service").read_text(encoding="utf-8")
+    text = (ROOT / "deploy" / "device" / "anura-edge.service").read_text(encoding="utf-8")
     for line in ("Type=notify", "WatchdogSec=60", "Restart=always", "StartLimitIntervalSec=0"):
         assert f"\n{line}\n" in text

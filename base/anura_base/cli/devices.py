@@ -58,8 +58,8 @@ def rename_device(device: Device, new: NewName, config_file: ConfigFile = None, 
     """
     _check_name(new)
     with open_transaction(config_file, database) as connection:
-        changes = owners.rename_device(connection, _parse_device(device), new)
-    _print_changes(changes, f"{device} is now {_parse_device(device).site}/{new}")
+        changes = owners.rename_device(connection, parse_device(device), new)
+    _print_changes(changes, f"{device} is now {parse_device(device).site}/{new}")
     typer.echo("Change `device.name` in the settings of the device, too, or it appears again under its old name.")
 
 
@@ -75,7 +75,7 @@ def remove_device(
     Example: anura-base device remove pond/test
     """
     with open_transaction(config_file, database) as connection:
-        changes = owners.remove_device(connection, _parse_device(device), with_rows=with_rows)
+        changes = owners.remove_device(connection, parse_device(device), with_rows=with_rows)
     _print_changes(changes, f"{device} is removed")
 
 
@@ -116,7 +116,8 @@ def _print_changes(changes: owners.Changes, what: str) -> None:
     typer.echo(f"{what}; rows changed: {counts or 'none'}")
 
 
-def _parse_device(text: str) -> DeviceKey:
+def parse_device(text: str) -> DeviceKey:
+    """Return the device that an argument names. Raises ConfigError."""
     site, _, device = text.partition("/")
     try:
         site, device, _ = parse_topic(topic(site, device, "event"))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from anura_base.cli import clocks, data, devices, simulation, tokens, users
+from anura_base.cli import broker, clocks, data, devices, simulation, tokens, users
 from anura_base.cli.options import ConfigFile, Database, WebAddress
 from anura_base.config.settings import load
 from anura_edge.terminal import run_command
@@ -47,6 +47,8 @@ def run(
 
 for command in (data.backup, data.restore, data.export, simulation.simulate, simulation.demo):
     app.command()(command)
+app.command()(broker.provision)
+app.add_typer(broker.app, name="broker")
 app.add_typer(devices.app, name="device")
 app.add_typer(devices.site_app, name="site")
 app.add_typer(users.app, name="user")

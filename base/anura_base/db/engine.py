@@ -46,7 +46,7 @@ _Insert = Callable[[Table], sqlite.Insert | postgresql.Insert]
 _INSERT: dict[str, _Insert] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 SERVICE_DATABASE = Path("/var/lib/anura-base/anura-base.db")
-"""The database of the service in deploy/systemd."""
+"""The database of the service in deploy/base."""
 
 _write_locks: WeakKeyDictionary[Engine, FifoLock] = WeakKeyDictionary()
 """For each SQLite database, the order of the threads that want to write."""

@@ -1,9 +1,9 @@
 """Settings of the operation: folders to watch, health, disk, clips, journal and broker."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, FilePath, SecretStr
+from pydantic import Field, FilePath, SecretStr, model_validator
 
 from anura_edge.config.yaml_loader import Section, read_password
 from anura_edge.errors import ConfigError
@@ -88,6 +88,10 @@ class MqttSettings(Section):
     ca_file: FilePath | None = None
     """Certificate of an authority, in PEM format. It turns TLS on, and brokers with a certificate of this authority are
     trusted."""
+    cert_file: FilePath | None = None
+    """The device's own certificate, in PEM format, if the broker demands one. It needs `ca_file` and `key_file`."""
+    key_file: FilePath | None = None
+    """Private key of the device's certificate, in PEM format."""
     delivery: Literal["base", "broker"] = "base"
     """Who acknowledges a row. `base`: the base station, after it has stored the row. `broker`: the broker; set this if
     no base station exists."""
@@ -101,6 +105,17 @@ class MqttSettings(Section):
     ack_key_file: FilePath | None = None
     """File with the key that `anura-base device key` printed for this device. The device then accepts only
     acknowledgements that a base station with this key has signed."""
+
+    @model_validator(mode="after")
+    def _check_certificate(self) -> Self:
+        if (self.cert_file or self.key_file) and not (self.cert_file and self.key_file and self.ca_file):
+            raise ValueError("cert_file, key_file and ca_file go together; give all three, or only ca_file")
+        return self
+
+    @property
+    def certificate(self) -> tuple[Path, Path] | None:
+        """The files of the device's own certificate and its key."""
+        return (self.cert_file, self.key_file) if self.cert_file and self.key_file else None
 
     def ack_key(self) -> bytes | None:
         """Read the key of the acknowledgements.

@@ -61,7 +61,9 @@ class MqttConnection:
         self._mqtt, self._ack_topic, self._command_topic = mqtt, ack_topic, command_topic
         self.events: Queue[ConnectionEvent | None] = Queue()
         """What happened, in order. None wakes the thread that reads."""
-        self._client = make_client(client_id, mqtt.username, password, mqtt.ca_file, reconnects=False)
+        self._client = make_client(
+            client_id, mqtt.username, password, mqtt.ca_file, certificate=mqtt.certificate, reconnects=False
+        )
         self._client.connect_timeout = TIMEOUT_S
         self._client.will_set(will[0], will[1], qos=QOS, retain=True)
         self._has_subscribed = False

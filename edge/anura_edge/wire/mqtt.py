@@ -24,11 +24,13 @@ def make_client(
     password: SecretStr | None = None,
     ca_file: Path | None = None,
     *,
+    certificate: tuple[Path, Path] | None = None,
     reconnects: bool = True,
 ) -> Client:
     """Return a client that is not connected. `ca_file` turns on TLS. An empty `client_id` makes paho invent one.
 
-    Raises ConfigError if `ca_file` cannot be used.
+    `certificate` has the files of our own certificate and its key, for a broker that demands them. Raises ConfigError
+    if a file cannot be used.
     """
     client = Client(
         CallbackAPIVersion.VERSION2,
@@ -39,10 +41,12 @@ def make_client(
     if username:
         client.username_pw_set(username, password.get_secret_value() if password else None)
     if ca_file:
+        own, key = map(str, certificate) if certificate else (None, None)
         try:
-            client.tls_set(str(ca_file))
+            client.tls_set(str(ca_file), own, key)
         except OSError as error:
-            raise ConfigError(f"mqtt.ca_file: cannot use {ca_file}: {error}; give a PEM file") from error
+            files = ", ".join(map(str, (ca_file, *(certificate or ()))))
+            raise ConfigError(f"mqtt.ca_file: cannot use {files}: {error}; give PEM files") from error
     return client
 
 

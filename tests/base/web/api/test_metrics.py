@@ -19,7 +19,7 @@ from anura_base.ingest.worker import IngestWorker
 from anura_base.web.app import create_app
 from anura_edge.wire import Status, batch, topic
 
-DASHBOARD = Path(__file__).parents[4] / "deploy" / "grafana" / "anura-base.json"
+DASHBOARD = Path(__file__).parents[4] / "deploy" / "base" / "grafana.json"
 BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 NAME = re.compile(r"\banura_[a-z_]+")
 

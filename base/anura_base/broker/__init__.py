@@ -1,0 +1,1 @@
+"""Credentials of the devices at the broker: passwords, certificates and join files."""
