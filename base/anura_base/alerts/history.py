@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from anura_base.alerts.tables import deliveries, firings
 from anura_base.config.alerts import AlertSettings, Rule
@@ -69,6 +69,11 @@ def latest(connection: Connection) -> list[AlertView]:
     ongoing = select(firings).where(firings.c.over_utc.is_(None)).order_by(firings.c.arrival.desc()).limit(LATEST)
     rows = {row.arrival: row for query in (newest, ongoing) for row in connection.execute(query)}
     return _views(connection, [rows[arrival] for arrival in sorted(rows, reverse=True)])
+
+
+def count_active(connection: Connection) -> int:
+    """Return the number of alerts whose condition holds."""
+    return connection.scalar(select(func.count()).select_from(firings).where(firings.c.over_utc.is_(None))) or 0
 
 
 def rule_views(alerts: AlertSettings, shown: Sequence[AlertView]) -> list[RuleView]:

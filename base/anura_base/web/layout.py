@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse
 
 from anura_base.access.roles import Role
 from anura_base.web.auth.visitor import csrf_token, logout_token, request_auth
-from anura_base.web.state import BrokerStatus, IngestStatus
+from anura_base.web.station import read_station
 from anura_base.web.templating import path_of, render
 
 NAVIGATION = (
@@ -31,18 +31,9 @@ def page(request: Request, template: str, **values: object) -> HTMLResponse:
     return HTMLResponse(render_with_layout(request, template, **values))
 
 
-def station_problems(broker: BrokerStatus, ingest: IngestStatus) -> list[str]:
-    """Return why the base station cannot receive or store rows now, for people."""
-    problems = []
-    if not broker.connected:
-        problems.append("The broker is not connected, so no new calls arrive. Check the broker and mqtt.host.")
-    if not ingest.healthy:
-        problems.append("The database cannot be written, so new calls wait at the devices. Check the disk.")
-    return problems
-
-
 def render_with_layout(request: Request, template: str, **values: object) -> str:
     """Render a template with the values that the layout needs."""
+    state = request.app.state
     current = path_of(request).strip("/").split("/")[0]
     visitor = request_auth(request).principal
     is_admin = visitor is not None and visitor.role.allows(Role.ADMIN)
@@ -52,6 +43,6 @@ def render_with_layout(request: Request, template: str, **values: object) -> str
         "csrf_token": csrf_token(request),
         "logout_token": logout_token(request),
         "visitor": visitor,
-        "station_problems": station_problems(request.app.state.broker, request.app.state.ingest),
+        "station": read_station(state.engine, state.broker, state.ingest),
     }
     return render(request, template, **layout, **values)

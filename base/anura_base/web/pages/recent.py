@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from anura_base.config.settings import Site
 from anura_base.web.auth.visitor import NEEDS_VIEWER
-from anura_base.web.layout import render_with_layout, station_problems
+from anura_base.web.layout import render_with_layout
 from anura_base.web.recent_activity import read_recent_activity
 from anura_base.web.state import BrokerStatus, ConfiguredSites, Database, IngestStatus, from_state, sorted_sites
 
@@ -47,7 +47,7 @@ async def stream(
     async def updates() -> AsyncIterator[str]:
         shown, polls = None, 0
         while not stop.is_set():
-            now = ingest.commits, station_problems(broker, ingest)
+            now = ingest.commits, broker.connected, ingest.healthy
             if now != shown or polls % POLLS_PER_UPDATE == 0:
                 shown = now
                 html = await asyncio.to_thread(_render, request, engine, configured_sites, "live.html")

@@ -7,10 +7,9 @@ const stream = new EventSource("stream");
 stream.addEventListener("live", (message) => {
   if ([...live.querySelectorAll("audio")].some((audio) => !audio.paused)) return; // a later update has the same rows
   live.innerHTML = JSON.parse(message.data); // the base station has escaped it
-});
-stream.addEventListener("open", () => {
-  link.textContent = "Live.";
-  link.className = "live";
+  const stopped = live.querySelector(".problem") !== null;
+  link.textContent = stopped ? "No new rows." : "Live.";
+  link.className = stopped ? "away" : "live";
 });
 stream.addEventListener("error", () => {
   link.textContent = "The base station does not answer. Trying again.";
