@@ -197,12 +197,16 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
 
     Raises SQLAlchemyError.
     """
+    is_sqlite = engine.dialect.name == "sqlite"
     lock: AbstractContextManager[None] = nullcontext()
-    if engine.dialect.name == "sqlite":
+    if is_sqlite:
         lock = _write_locks.setdefault(engine, FifoLock()).hold()
-    with lock, engine.begin() as connection:
-        connection.execute(delete(dead_letters).where(false()))
-        yield connection
+    with lock:
+        with engine.begin() as connection:
+            connection.execute(delete(dead_letters).where(false()))
+            yield connection
+        if is_sqlite:
+            sqlite_setup.shorten_log(engine)
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

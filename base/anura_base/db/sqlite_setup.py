@@ -1,15 +1,23 @@
 """Set up the connections to a SQLite file."""
 
 import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+
+MAX_LOG_BYTES = 64_000_000
+"""Size of the write-ahead log at which `shorten_log` empties it."""
 
 # WAL with FULL survives a power cut, for one fdatasync per commit. WAL with NORMAL can lose acknowledged rows.
 # After a long transaction that reads, the log is large; `journal_size_limit` makes the next checkpoint shorten it.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "journal_size_limit=64000000")
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", f"journal_size_limit={MAX_LOG_BYTES}")
+
+_next_attempt_bytes: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
+"""Size of the log at which `shorten_log` tries again after a transaction that read for longer than `busy_timeout`."""
 
 
 def configure(engine: Engine, path: Path) -> None:
@@ -43,6 +51,22 @@ def configure(engine: Engine, path: Path) -> None:
     def check_file(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
         if record.info["file"] != device_and_inode(path):
             raise DisconnectionError(f"{path} was removed or replaced")
+
+
+def shorten_log(engine: Engine) -> None:
+    """Empty the write-ahead log if it is large. The caller holds the lock of the writers.
+
+    SQLite writes to the start of its log again only at a moment without readers. Under load there is always one, and
+    the log would grow for ever. TRUNCATE waits for those that read the log; later ones read the database.
+    """
+    log = Path(f"{engine.url.database}-wal")
+    # The transaction before is committed: an error here must not look like its own. The next transaction tells it.
+    with suppress(OSError, SQLAlchemyError, sqlite3.Error):
+        if log.stat().st_size < _next_attempt_bytes.get(engine, MAX_LOG_BYTES):
+            return
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _next_attempt_bytes[engine] = log.stat().st_size + MAX_LOG_BYTES
 
 
 def device_and_inode(path: Path) -> tuple[int, int] | None:

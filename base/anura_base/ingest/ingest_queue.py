@@ -12,6 +12,9 @@ MAX_QUEUE_BYTES = 32_000_000
 MAX_DEVICE_BYTES = MAX_QUEUE_BYTES // 4
 """One device's share. It is a thousand times what a normal device has on the way, and leaves room for the others."""
 
+TURN_BYTES = 10_000
+"""What a device may send in one turn. A larger message waits for as many turns as it needs."""
+
 OVERHEAD_BYTES = 1_000
 """Memory of a message apart from its payload, rounded up."""
 
@@ -27,13 +30,16 @@ class _DeviceQueue:
 
     messages: deque[RawMessage] = field(default_factory=deque)
     size_bytes: int = 0
+    credit_bytes: int = 0
+    """What the device may still send in this turn, and what is left of the turns before."""
 
 
 class IngestQueue:
     """A queue for each device, served in turn. Thread-safe.
 
     The limits are in bytes, not in messages: a status has 200 bytes, a batch up to a million. A device that sends
-    faster than the base station can store fills its own share only, and delays only itself.
+    faster than the base station can store fills its own share only, and delays only itself. So the turns are in bytes,
+    too (deficit round robin, Shreedhar and Varghese 1996, doi:10.1109/90.502236).
     """
 
     def __init__(self) -> None:
@@ -82,7 +88,7 @@ class IngestQueue:
         self.dropped[name if counted else OTHERS] += 1
 
     def take(self, max_messages: int, max_bytes: int, timeout_s: float) -> list[RawMessage]:
-        """Remove and return the next messages, round robin over devices.
+        """Remove and return the next messages. In turn, the devices get the same number of bytes.
 
         Stop at `max_messages`, or after the message with which the payloads reach `max_bytes`. Return an empty list if
         no message arrives in `timeout_s`.
@@ -96,13 +102,20 @@ class IngestQueue:
         return taken
 
     def _next(self) -> RawMessage:
-        name = next(iter(self._waiting))
-        waiting = self._waiting.pop(name)
+        while True:
+            name = next(iter(self._waiting))
+            waiting = self._waiting[name]
+            size_bytes = _size_bytes(waiting.messages[0])
+            if size_bytes <= waiting.credit_bytes:
+                break
+            waiting.credit_bytes += TURN_BYTES
+            self._waiting[name] = self._waiting.pop(name)  # the end of the order
+        waiting.credit_bytes -= size_bytes
+        waiting.size_bytes -= size_bytes
+        self._size_bytes -= size_bytes
         message = waiting.messages.popleft()
-        waiting.size_bytes -= _size_bytes(message)
-        self._size_bytes -= _size_bytes(message)
-        if waiting.messages:
-            self._waiting[name] = waiting  # the end of the order
+        if not waiting.messages:  # an idle device collects no credit
+            del self._waiting[name]
         return message
 
 

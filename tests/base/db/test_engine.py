@@ -1,10 +1,14 @@
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, insert, inspect, select, text, update
 
+from anura_base.db import sqlite_setup
 from anura_base.db.engine import check_writable, open_database, write_transaction
 from anura_base.db.schema import SCHEMA_VERSION, dead_letters, events, identity
 from anura_edge.errors import JournalError
@@ -59,3 +63,32 @@ def test_transaction_that_reads_first_waits_for_other_writers(engine: Engine) ->
         list(pool.map(add, range(200)))
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(dead_letters)) == 200
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # PostgreSQL has another log
+def test_log_stays_short_while_there_is_always_a_reader(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_setup, "MAX_LOG_BYTES", 200_000)
+    reads, stop = Event(), Event()
+
+    def read_without_a_pause() -> None:
+        with ExitStack() as first:
+            readers = first
+            while not stop.is_set():
+                with ExitStack() as later:
+                    later.enter_context(engine.connect()).execute(select(func.count()).select_from(dead_letters))
+                    readers.close()
+                    readers = later.pop_all()
+                reads.set()
+            readers.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_without_a_pause)
+        assert reads.wait(60)
+        for number in range(60):
+            row = {"topic": str(number), "payload_head": b"x" * 50_000, "reason": "", "received_utc": datetime.now(UTC)}
+            with write_transaction(engine) as connection:
+                connection.execute(insert(dead_letters).values(row))
+        log = Path(f"{engine.url.database}-wal").stat().st_size
+        stop.set()
+        reading.result()
+    assert log < 1_000_000

@@ -1,8 +1,17 @@
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 
-from anura_base.ingest.ingest_queue import MAX_COUNTED_DEVICES, MAX_DEVICE_BYTES, MAX_QUEUE_BYTES, OTHERS, IngestQueue
+from anura_base.ingest.ingest_queue import (
+    MAX_COUNTED_DEVICES,
+    MAX_DEVICE_BYTES,
+    MAX_QUEUE_BYTES,
+    OTHERS,
+    OVERHEAD_BYTES,
+    TURN_BYTES,
+    IngestQueue,
+)
 from anura_base.ingest.messages import RawMessage
 
 NO_LIMIT = 10**9
@@ -35,12 +44,25 @@ def test_device_that_fills_its_share_leaves_room_for_others(payload_bytes: int) 
 
 
 def test_devices_are_served_in_turn() -> None:
+    queue, long = IngestQueue(), b"x" * (TURN_BYTES - 2 * OVERHEAD_BYTES)
+    for _ in range(100):
+        queue.offer(message("flood", long))
+    queue.offer(message("a", long))
+    queue.offer(message("b", long))
+    assert [each.topic.split("/")[3] for each in take(queue, 5)] == ["flood", "a", "b", "flood", "flood"]
+
+
+def test_device_with_small_messages_gets_as_many_bytes_as_one_with_large_messages() -> None:
     queue = IngestQueue()
     for _ in range(100):
-        queue.offer(message("flood"))
-    queue.offer(message("a"))
-    queue.offer(message("b"))
-    assert [each.topic.split("/")[3] for each in take(queue, 5)] == ["flood", "a", "b", "flood", "flood"]
+        queue.offer(message("flood", b"x" * 100_000))
+        queue.offer(message("small", b"x" * 1_000))
+    taken = take(queue, size_bytes=300_000)
+    sizes = Counter[str]()
+    for each in taken:
+        sizes[each.topic.split("/")[3]] += len(each.payload)
+    assert sizes["small"] == 100_000
+    assert 200_000 <= sizes["flood"] <= 300_000
 
 
 def test_device_has_one_share_for_all_sites() -> None:

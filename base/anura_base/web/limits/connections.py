@@ -71,11 +71,15 @@ class LimitedConnection(H11Protocol):
         try:
             super().data_received(data)
         except h11.LocalProtocolError:
+            self._drop_answer()
             self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Answer an invalid request. If it was an invalid body, the route's own answer is dropped."""
         super().send_400_response(msg)
+        self._drop_answer()
+
+    def _drop_answer(self) -> None:
         if self.cycle and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -112,3 +113,18 @@ def _send_for_ever(connection: socket.socket, request: bytes) -> None:
 def test_connections_leave_descriptors_for_the_rest() -> None:
     for descriptors in (64, 256, 1_024, 4_096, 10**6):
         assert 10 <= allowed_connections(descriptors) <= max(10, descriptors - 200)
+
+
+def test_invalid_body_of_a_head_request_is_no_error_of_the_base_station(
+    start_base: Callable[..., Any], connect: Callable[[str], socket.socket], tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with log.open("w") as errors:
+        base = start_base(stderr=errors)
+        stranger = connect(base.url)
+        stranger.sendall(
+            b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n"
+        )
+        assert b" 200 " not in _read(stranger)
+        assert "<html" in base.get("login")
+    assert "Traceback" not in log.read_text()
