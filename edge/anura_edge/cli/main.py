@@ -7,6 +7,7 @@ import typer
 
 from anura_edge import __version__
 from anura_edge.cli import analyse, card, config, device, explore, join, model, owners
+from anura_edge.cli.init import init
 from anura_edge.cli.process import StderrHandler
 from anura_edge.terminal import run_command
 
@@ -24,6 +25,7 @@ app.command(rich_help_panel=CHECK)(device.resend)
 app.add_typer(owners.base_app, name="base", rich_help_panel=CHECK)
 app.add_typer(owners.site_app, name="site", rich_help_panel=CHECK)
 app.add_typer(owners.device_app, name="device", rich_help_panel=CHECK)
+app.command(rich_help_panel=SETTINGS)(init)
 app.command(rich_help_panel=SETTINGS)(join.join)
 app.add_typer(config.app, name="config", rich_help_panel=SETTINGS)
 app.add_typer(model.app, name="model", rich_help_panel=SETTINGS)
