@@ -89,7 +89,8 @@ class ExploreSettings(Section):
     """The page on which visitors analyse their own recordings."""
 
     bundle: Path | None = None
-    """Folder of the model bundle. Without it, the bundle in the anura-edge package. Set it to use another model."""
+    """Folder of the model bundle, or `default`, `small` or `stream` of the anura-edge package. Without it, `default`.
+    Set it to use another model."""
 
 
 class RetentionSettings(Section):

@@ -40,4 +40,6 @@ def verify(
     loaded = load_bundle(bundle, public_key)
     difference = golden_difference(loaded, load_classifier(loaded))
     signed = f"signed for {public_key}, " if public_key else ""
-    typer.echo(f"{bundle}: {signed}{len(loaded.manifest.files)} files as listed, golden scores within {difference:.1g}")
+    typer.echo(
+        f"{loaded.path}: {signed}{len(loaded.manifest.files)} files as listed, golden scores within {difference:.1g}"
+    )

@@ -32,5 +32,5 @@ ReanalyseOption = Annotated[
 ]
 BundleArgument = Annotated[
     Path,
-    typer.Argument(metavar="BUNDLE", show_default=False, help="Folder of a model bundle. Default: this program's."),
+    typer.Argument(metavar="BUNDLE", show_default=False, help="Folder of a model bundle, or default, small or stream."),
 ]

@@ -66,7 +66,8 @@ class ModelSettings(Section):
     """Which model analyses the audio, and on which hardware."""
 
     bundle: Path | None = None
-    """Folder of a model bundle. Without it the bundle that is part of anura-edge is used. Set it to detect other
+    """Folder of a model bundle, or the name of one that is part of anura-edge: `default`, `small`, which needs an
+    eighth of the power, or `stream`, which is the fastest. Without it `default` is used. Set it to detect other
     species, or to use a model that was trained for your region."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     """Processor cores for one recording. Set it higher if one core is too slow for a microphone. For a card,

@@ -1,6 +1,6 @@
 """A model bundle: a folder with a model, its model card, its manifest, and a golden clip with expected scores.
 
-model.onnx  manifest.json  MODEL_CARD.md  golden/clip.flac  golden/scores.npy
+model.onnx  manifest.json  MODEL_CARD.md  golden/clip.flac  golden/scores.npy  and, with many sources, CREDITS.md
 """
 
 import hashlib
@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from anura_edge.config.paths import expand_home
 from anura_edge.errors import ModelError
 from anura_edge.inference.manifest import Manifest
 from anura_edge.inference.signature import check_signature
 
-MODEL, MANIFEST, CARD = "model.onnx", "manifest.json", "MODEL_CARD.md"
+MODEL, MANIFEST, CARD, CREDITS = "model.onnx", "manifest.json", "MODEL_CARD.md", "CREDITS.md"
 GOLDEN_CLIP, GOLDEN_SCORES = "golden/clip.flac", "golden/scores.npy"
 
 DEFAULT_BUNDLE = Path(__file__).parents[1] / "bundles" / "frogs-eastern-north-america"
@@ -23,6 +24,13 @@ DEFAULT_BUNDLE = Path(__file__).parents[1] / "bundles" / "frogs-eastern-north-am
 
 STREAM_BUNDLE = DEFAULT_BUNDLE.with_name("frogs-eastern-north-america-stream")
 """The stream model that is part of anura-edge, for devices that are too slow for the default one."""
+
+SHIPPED_BUNDLES = {
+    "default": DEFAULT_BUNDLE,
+    "small": DEFAULT_BUNDLE.with_name("frogs-eastern-north-america-small"),
+    "stream": STREAM_BUNDLE,
+}
+"""The bundles that are part of anura-edge, by the name that a setting or a command takes instead of a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +60,12 @@ def sha256(data: bytes) -> str:
 def load_bundle(path: Path, public_key_file: Path | None = None) -> Bundle:
     """Read a bundle and check every file against the manifest. With a public key, check the manifest's signature too.
 
+    `path` is a folder, or a name of SHIPPED_BUNDLES. A folder with such a name needs its absolute path.
+
     Raises ModelError that names the file and the difference; ConfigError for an invalid key. The golden scores are
     checked later, by `anura_edge.inference.loading`, which can run the model.
     """
+    path = SHIPPED_BUNDLES.get(str(path)) or expand_home(path)
     manifest = _read_manifest(path, public_key_file)
     for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES):
         if name not in manifest.files:
@@ -70,7 +81,10 @@ def _read_manifest(path: Path, public_key_file: Path | None) -> Manifest:
             check_signature(path, content, public_key_file)
         return Manifest.model_validate_json(content)
     except OSError as error:
-        raise ModelError(f"no model bundle at {path}: {error.strerror} ({MANIFEST}); name a bundle's folder") from error
+        raise ModelError(
+            f"no model bundle at {path}: {error.strerror} ({MANIFEST}); name a bundle's folder, or "
+            f"{', '.join(SHIPPED_BUNDLES)}, which are part of anura-edge"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "its JSON"

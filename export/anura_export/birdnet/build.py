@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from anura_edge.errors import ModelError
-from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.bundle import CARD, Bundle
 from anura_edge.inference.manifest import Label, Manifest, Training
 from anura_export.birdnet.float16 import round_to_float16, store_as_float16
 from anura_export.birdnet.labels import LabelSelection, select_labels, week_scores
@@ -50,7 +50,7 @@ def export_birdnet(
     with tempfile.TemporaryDirectory() as scratch:
         golden = Path(scratch) / "golden.flac"
         write_golden_clip(golden, DEMO_FROG, RATE_HZ)
-        return write_bundle(model, manifest, card, golden, out, store=store_as_float16)
+        return write_bundle(model, manifest, {CARD: card}, golden, out, store=store_as_float16)
 
 
 def _manifest(files: BirdnetFiles, kept: list[int], weekly: list[tuple[float, ...]], model: WindowNet) -> Manifest:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from anura_edge.inference.manifest import Label, Manifest, StateTensor, Training
 from anura_export.benchmark.cost import cost_of, time_interleaved
 from anura_export.bundles.difference import summarise_parity
 from anura_export.bundles.int8_weights import has_int8_weights, store_as_int8
-from anura_export.bundles.model_card import exported_section, model_card
+from anura_export.bundles.model_card import documents, exported_section
 from anura_export.bundles.onnx_graph import check_graph, to_onnx, with_calibration
 from anura_export.bundles.parity import ParityProof, check_parity
 from anura_train.checkpoints.final import GOLDEN, Checkpoint, load_checkpoint
@@ -47,33 +47,33 @@ def export_bundle(trained: Path, out: Path) -> tuple[Bundle, ParityProof]:
     checkpoint, report = load_checkpoint(trained), load_shipped_report(trained)
     model = with_calibration(checkpoint.model, report.slope, report.offset)
     return write_bundle(
-        model, build_manifest(checkpoint, report), model_card(checkpoint.provenance, report), trained / GOLDEN, out
+        model, build_manifest(checkpoint, report), documents(checkpoint.provenance, report), trained / GOLDEN, out
     )
 
 
 def write_bundle(
     model: Net,
     draft: Manifest,
-    card: str,
+    texts: Mapping[str, str],
     golden: Path,
     out: Path,
     store: Callable[[bytes], bytes] = bytes,
 ) -> tuple[Bundle, ParityProof]:
     """Write and check a bundle.
 
-    `draft` is its manifest without the files. `store` may change how the graph stores its weights; weights that a
-    recipe has rounded are stored as int8.
+    `draft` is its manifest without the files, `texts` the card and other documents by file name. `store` may
+    change how the graph stores its weights; weights that a recipe has rounded are stored as int8.
     """
     graph = check_graph(store_as_int8(store(to_onnx(model))))
     if has_int8_weights(graph):
         draft = draft.model_copy(update={"precision": "int8-weights"})
-    return write_graph(graph, draft, card, golden, out, partial(check_parity, model), "torch")
+    return write_graph(graph, draft, texts, golden, out, partial(check_parity, model), "torch")
 
 
 def write_graph(
     graph: bytes,
     draft: Manifest,
-    card: str,
+    texts: Mapping[str, str],
     golden: Path,
     out: Path,
     prove: Callable[[Bundle], ParityProof],
@@ -82,7 +82,8 @@ def write_graph(
     """Write a bundle of a graph. `prove` compares it with `original`, the name of what the graph was made from."""
     with replace_bundle(out) as folder:
         (folder / MODEL).write_bytes(graph)
-        (folder / CARD).write_text(card, encoding="utf-8")
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
         shutil.copyfile(golden, folder / GOLDEN_CLIP)
         write_golden_scores(folder, draft)
         write_hashed_manifest(folder, draft)
@@ -95,7 +96,7 @@ def write_graph(
                 "cost": cost_of(bundle, float(time_interleaved([bundle]).medians[0])),
             }
         )
-        (folder / CARD).write_text(f"{card}\n{exported_section(measured)}", encoding="utf-8")
+        (folder / CARD).write_text(f"{texts[CARD]}\n{exported_section(measured)}", encoding="utf-8")
         write_hashed_manifest(folder, measured)
     return load_bundle(out), proof
 
@@ -119,8 +120,9 @@ def replace_bundle(out: Path) -> Iterator[Path]:
 
 
 def write_hashed_manifest(folder: Path, draft: Manifest) -> None:
-    """Write the manifest with the hashes of the files in a folder."""
-    files = {name: sha256((folder / name).read_bytes()) for name in (MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES)}
+    """Write the manifest with the hashes of all other files in a folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    files = {path.relative_to(folder).as_posix(): sha256(path.read_bytes()) for path in paths}
     write_manifest(folder, draft.model_copy(update={"files": files}))
 
 

@@ -1,7 +1,8 @@
-"""Writes a model card (Mitchell et al. 2019): labels, performance, training data and limits of a model."""
+"""Writes a model card (Mitchell et al. 2019): labels, performance, training data and limits of a model; and credits."""
 
 from collections.abc import Iterable
 
+from anura_edge.inference.bundle import CARD, CREDITS
 from anura_edge.inference.manifest import Cost, Manifest, Metric
 from anura_train.checkpoints.provenance import Provenance
 from anura_train.evaluation.shipped import ShippedReport
@@ -19,8 +20,16 @@ LIMITS = """\
 """
 
 
-def model_card(provenance: Provenance, report: ShippedReport) -> str:
-    """Return the model card as Markdown."""
+def documents(provenance: Provenance, report: ShippedReport) -> dict[str, str]:
+    """Return the model card and the credits as Markdown, by file name."""
+    lines = "\n".join(f"- {line}" for line in provenance.credits)
+    return {
+        CARD: _model_card(provenance, report),
+        CREDITS: f"# Credits of the training recordings\n\n{lines}\n",
+    }
+
+
+def _model_card(provenance: Provenance, report: ShippedReport) -> str:
     recipe = provenance.recipe
     sections = [
         f"# {recipe.title}\n\n`{recipe.id}` {recipe.version}, licence {provenance.licence}: {_reason(provenance)} "
@@ -35,7 +44,7 @@ def model_card(provenance: Provenance, report: ShippedReport) -> str:
         "## Training data\n\n" + "\n".join(_sources(provenance)),
         "## Limits\n\n" + LIMITS.rstrip(),
         f"## Golden clip\n\n{provenance.golden_credit}",
-        "## Credits\n\n" + "\n".join(f"- {line}" for line in filter(None, (provenance.frozen, *provenance.credits))),
+        "## Credits\n\n" + "\n".join(_credits(provenance)),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -51,6 +60,12 @@ def _sources(provenance: Provenance) -> Iterable[str]:
     yield from (f"- {line}" for line in provenance.data)
     if provenance.teachers:
         yield f"- the scores of other models on the same recordings: {', '.join(provenance.teachers)}"
+
+
+def _credits(provenance: Provenance) -> Iterable[str]:
+    if provenance.frozen:
+        yield f"- {provenance.frozen}"
+    yield f"- the makers of the training recordings, with their licences: [{CREDITS}]({CREDITS})"
 
 
 def exported_section(manifest: Manifest) -> str:

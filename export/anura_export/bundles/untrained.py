@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 import torch
 
+from anura_edge.inference.bundle import CARD
 from anura_edge.inference.manifest import Label, Manifest, Training
 from anura_export.bundles.build import write_bundle
 from anura_train.models import build_network
@@ -79,5 +80,5 @@ def untrained_window_bundle(out: Path, settings: ModelSettings = RESNET18) -> Pa
     with tempfile.NamedTemporaryFile(suffix=".flac") as clip:
         noise = np.random.default_rng(0).normal(0, 0.01, model.window_samples)
         soundfile.write(clip.name, noise, model.rate_hz, subtype="PCM_16")
-        write_bundle(model, draft, card, Path(clip.name), out)
+        write_bundle(model, draft, {CARD: card}, Path(clip.name), out)
     return out

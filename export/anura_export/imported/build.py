@@ -8,7 +8,7 @@ import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ConfigError, ModelError
-from anura_edge.inference.bundle import Bundle, sha256
+from anura_edge.inference.bundle import CARD, Bundle, sha256
 from anura_edge.inference.manifest import Label, Manifest, Training
 from anura_export.bundles.build import write_graph
 from anura_export.bundles.onnx_graph import check_graph
@@ -58,7 +58,7 @@ def import_onnx(source: Path, labels: Path, options: ImportOptions, out: Path) -
     with tempfile.TemporaryDirectory() as scratch:
         golden = Path(scratch) / "golden.flac"
         write_golden_clip(golden, DEMO_FROG, options.rate_hz)
-        return write_graph(model, draft, _card(draft, source), golden, out, original.check, source.name)
+        return write_graph(model, draft, {CARD: _card(draft, source)}, golden, out, original.check, source.name)
 
 
 def _lengths(options: ImportOptions) -> tuple[int, int]:

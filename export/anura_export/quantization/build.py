@@ -91,7 +91,8 @@ def write_int8(bundle: Bundle, graph: bytes, folder: Path) -> Bundle:
     """Write the bundle of an int8 graph into a folder, without its measurements."""
     (folder / GOLDEN_CLIP).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(bundle.path / GOLDEN_CLIP, folder / GOLDEN_CLIP)
-    shutil.copyfile(bundle.path / CARD, folder / CARD)
+    for document in bundle.path.glob("*.md"):
+        shutil.copyfile(document, folder / document.name)
     (folder / MODEL).write_bytes(graph)
     draft = _draft(bundle, graph)
     write_golden_scores(folder, draft)

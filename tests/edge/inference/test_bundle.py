@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from anura_edge.errors import ModelError
-from anura_edge.inference.bundle import CARD, GOLDEN_CLIP, GOLDEN_SCORES, MANIFEST, MODEL, Bundle, load_bundle, sha256
+from anura_edge.inference.bundle import (
+    CARD,
+    DEFAULT_BUNDLE,
+    GOLDEN_CLIP,
+    GOLDEN_SCORES,
+    MANIFEST,
+    MODEL,
+    SHIPPED_BUNDLES,
+    Bundle,
+    load_bundle,
+    sha256,
+)
 
 FILES = [MODEL, CARD, GOLDEN_CLIP, GOLDEN_SCORES]
 
@@ -32,6 +43,21 @@ def test_bundle_is_read_as_written(bundle: Bundle) -> None:
     clip, scores = bundle.golden()
     assert clip.is_file()
     assert scores.shape[1] == len(bundle.manifest.labels)
+
+
+@pytest.mark.parametrize("name", SHIPPED_BUNDLES)
+def test_shipped_bundle_is_found_by_its_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    bundle = load_bundle(Path(name))
+    assert bundle.path == SHIPPED_BUNDLES[name]
+    assert bundle.manifest.id == bundle.path.name
+
+
+def test_every_shipped_bundle_has_a_name() -> None:
+    assert sorted(SHIPPED_BUNDLES.values()) == sorted(
+        each.parent for each in DEFAULT_BUNDLE.parent.glob("*/manifest.json")
+    )
 
 
 def test_field_of_a_newer_version_is_ignored(own_bundle: Path) -> None:
