@@ -48,7 +48,7 @@ def _applies(rule: CallRule, call: CallInfo, now: datetime) -> bool:
     return (
         (not rule.sites or call.site in rule.sites)
         and (not rule.species or call.species in rule.species or call.label in rule.species)
-        and call.p_peak >= rule.min_probability
+        and call.p_peak >= rule.min_score
         and now - call.time_utc <= timedelta(hours=rule.max_age_h)
     )
 
@@ -64,6 +64,6 @@ def _alerts(name: str, rule: CallRule, call: CallInfo, before: datetime | None, 
         if before is not None and call.time_utc - before < timedelta(days=rule.absent_days):
             return
         text += f"; its call before was on {before:%Y-%m-%d}" if before else "; no call of it had arrived before"
-    text += f" (probability {call.p_peak:.2f}, {call.device})"
+    text += f" (score {call.p_peak:.2f}, {call.device})"
     key = AlertKey(name, f"{call.site}/{call.species}")
     yield Alert(key, dedup_id, call.site, call.device, call.time_utc, text)

@@ -21,7 +21,7 @@ def find_anomalies(connection: Connection, sites: Mapping[str, Site], evening: d
     amounts = heatmaps.calls_and_effort(connection, heatmaps.night_ranges(sites, first, evening))
     columns = range(first.toordinal(), evening.toordinal() + 1)
     nights = [_of_site(amounts, name, columns) for name in sites]
-    found = [_with_probability(connection, sites, each) for site in nights for rule in RULES for each in rule(site)]
+    found = [_with_score(connection, sites, each) for site in nights for rule in RULES for each in rule(site)]
     order = list(AnomalyKind)
     return sorted(found, key=lambda each: (order.index(each.kind), each.site))
 
@@ -39,7 +39,7 @@ def _of_site(amounts: CallsAndEffort, name: str, columns: range) -> SiteNights:
     )
 
 
-def _with_probability(connection: Connection, sites: Mapping[str, Site], found: Anomaly) -> Anomaly:
+def _with_score(connection: Connection, sites: Mapping[str, Site], found: Anomaly) -> Anomaly:
     """Add the highest score of the night to the evidence for a new species."""
     if found.kind is not AnomalyKind.SPECIES:
         return found
@@ -56,4 +56,4 @@ def _with_probability(connection: Connection, sites: Mapping[str, Site], found: 
             ~unknown_clock(events),
         )
     )
-    return replace(found, evidence=[*found.evidence, ("highest probability", f"{best or 0:.2f}")])
+    return replace(found, evidence=[*found.evidence, ("highest score", f"{best or 0:.2f}")])

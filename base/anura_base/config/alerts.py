@@ -19,6 +19,7 @@ RENAMED_KEYS: Mapping[str, str] = {
     "alerts.rules.*.unheard_days": "absent_days",
     "alerts.rules.*.below": "below_ratio",
     "alerts.rules.*.nights": "baseline_nights",
+    "alerts.rules.*.min_probability": "min_score",
 }
 """Old keys, and what to write instead."""
 
@@ -36,7 +37,7 @@ class _Rule(Section):
 class _CallRule(_Rule):
     species: Species = ()
     """Species to which the rule applies; empty for all species. List them to ignore common species."""
-    min_probability: float = Field(default=0, ge=0, le=1)
+    min_score: float = Field(default=0, ge=0, le=1)
     """Lowest peak score of a call. Increase it when false alarms cause alerts."""
     max_age_h: Hours = 48
     """Oldest call, at its arrival, in hours. Increase it for alerts about the calls of cards and of devices that were

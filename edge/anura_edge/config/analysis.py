@@ -87,7 +87,7 @@ class DetectionSettings(Section):
     """Which thresholds of the bundle to use. `sensitive` misses fewer calls, `strict` has fewer false alarms. The model
     card says what each one promises. In a bundle without presets all three are the same."""
     threshold: Probability | None = None
-    """One threshold for every label, as a probability. It overrides `preset`. Set it higher for fewer false alarms,
+    """One threshold for every label, as a score. It overrides `preset`. Set it higher for fewer false alarms,
     lower for fewer missed calls."""
     thresholds: dict[str, Probability] = Field(default_factory=dict)
     """Thresholds by label code. They override `preset` and `threshold`. Set one for a species that has many false

@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LAW = settings(max_examples=60, deadline=None)
 
 RULES: dict[str, Rule] = {
-    "first": FirstCall(when="first_call_of_night", min_probability=0.5),
+    "first": FirstCall(when="first_call_of_night", min_score=0.5),
     "listed": ListedSpecies(when="listed_species", species=("Hyla arborea", "label b"), cooldown_h=3),
     "rare": RareSpecies(when="rare_species", absent_days=2, sites=("pond",), max_age_h=1_000),
 }

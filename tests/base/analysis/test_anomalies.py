@@ -108,12 +108,12 @@ def test_energy_saving_is_reported_as_the_cause(usual: Engine, state: str) -> No
     assert state in dict(found.evidence)
 
 
-def test_new_species_is_reported_with_its_probability(usual: Engine) -> None:
+def test_new_species_is_reported_with_its_score(usual: Engine) -> None:
     put(usual, 0)
     put(usual, 0, calls=2, species="Vitreorana uranoscopa", recorded=False)
     (found,) = find(usual)
     assert (found.kind, found.species) == (AnomalyKind.SPECIES, "Vitreorana uranoscopa")
-    assert dict(found.evidence)["highest probability"] == "0.80"
+    assert dict(found.evidence)["highest score"] == "0.80"
 
 
 def test_change_of_rate_with_the_model_is_reported(engine: Engine) -> None:

@@ -27,7 +27,7 @@ alerts:
     first:
       when: first_call_of_night
       species: [Physalaemus cuvieri]
-      min_probability: 0.8
+      min_score: 0.8
       channels: [team]
     waited-for:
       when: listed_species
@@ -66,7 +66,7 @@ def test_file_with_every_rule_and_channel_is_read(tmp_path: Path) -> None:
     first, unwell = alerts.rules["first"], alerts.rules["unwell"]
     assert isinstance(first, FirstCall)
     assert isinstance(unwell, DeviceHealth)
-    assert (first.min_probability, unwell.disk_below_gb) == (0.8, 2)
+    assert (first.min_score, unwell.disk_below_gb) == (0.8, 2)
     assert alerts.channels_of("first") == ("team",)
     assert alerts.channels_of("silent") == ("mqtt", "mail", "team")
 

