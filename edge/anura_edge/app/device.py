@@ -27,6 +27,7 @@ from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
 from anura_edge.health.monitor import Monitor
 from anura_edge.health.power import PowerWatch
 from anura_edge.health.report import DeviceParts
+from anura_edge.inference.bundle import provenance_of
 from anura_edge.inference.loading import load_model
 from anura_edge.inference.manifest import Manifest
 from anura_edge.sources.files.scan import FoundFile
@@ -39,7 +40,7 @@ from anura_edge.store.run_summary import RunSummary
 from anura_edge.store.scan_history import ScanHistory
 from anura_edge.store.writer import ResultWriter
 from anura_edge.system.hardware import space
-from anura_edge.wire import EventRow, Provenance, Status
+from anura_edge.wire import EventRow, Status
 
 DELIVERY_TIMEOUT_S = 10.0
 """After a scan the program ends when no row was acknowledged for this long."""
@@ -65,7 +66,9 @@ class DeviceRuntime:
         self.delivery = self._delivery_worker()
         self._retention = Retention(self.journal.database, config.journal, self.journal.owner)
         self._clips = self._clip_recorder(self._clip_store) if self._clip_store else None
-        self._writer = ResultWriter(self.journal, self._provenance(), self._also_saved(on_event), self._on_commit)
+        self._writer = ResultWriter(
+            self.journal, provenance_of(self._bundle, config.hash()), self._also_saved(on_event), self._on_commit
+        )
         self._power_state = EnergyState()
         self._monitor = Monitor(self._parts())
 
@@ -224,10 +227,6 @@ class DeviceRuntime:
     def _detector(self, block_s: float, *, is_live: bool = False) -> Detector:
         model, detect = self._classifier.clone(), self._config.detect
         return InstrumentedDetector(self.heartbeats, self._bundle, model, detect, block_s, is_live=is_live)
-
-    def _provenance(self) -> Provenance:
-        manifest = self._bundle.manifest
-        return Provenance(manifest.id, manifest.version, self._bundle.model_sha256, self._config.hash(), __version__)
 
     def _online_status(self) -> Status:
         return Status(

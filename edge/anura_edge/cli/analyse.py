@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from anura_edge.cli.archive import scan_archive
 from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption, named_path
 from anura_edge.cli.process import stop_on_signals
 from anura_edge.config.device import Config
@@ -55,14 +56,27 @@ def run(
 
 def scan(
     path: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="PATH", help="A folder, for example of an SD card, or one recording.", parser=named_path
+            metavar="PATH",
+            help="A folder, for example of an SD card, or one recording. With `--cluster` also a URL, as s3://bucket.",
         ),
     ],
     jobs: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=64, help="Recordings to analyse at the same time. Default: one per core."),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Analyse on a Dask cluster: the address of its scheduler, or `local:N` for N workers on this machine."
+            " Needs --out. Nothing is sent to a base station.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="With --cluster: the folder for the plan, the parts and the results."),
     ] = None,
     config: ConfigOption = None,
     reanalyse: ReanalyseOption = False,
@@ -77,10 +91,14 @@ def scan(
     Exit codes: 0 all recordings are analysed, 2 wrong settings, 3 damaged model, 4 no such path, 5 unusable journal,
     8 some recordings are unreadable or not finished, or there is none, 130 interrupted.
     """
-    path = expand_home(path)
-    kind = "file" if path.is_file() else "folder"
-    jobs = jobs or len(os.sched_getaffinity(0))
-    _scan(load(Config, config), kind, path, jobs, reanalyse=reanalyse, as_json=as_json)
+    settings = load(Config, config)
+    if cluster or out:
+        if not (cluster and out) or jobs or reanalyse:
+            raise ConfigError("--cluster and --out need each other, and go without --jobs and --reanalyse")
+        scan_archive(path, cluster, expand_home(out), settings, as_json=as_json)
+    folder = expand_home(named_path(path))
+    kind = "file" if folder.is_file() else "folder"
+    _scan(settings, kind, folder, jobs or len(os.sched_getaffinity(0)), reanalyse=reanalyse, as_json=as_json)
 
 
 def demo(as_json: JsonOption = False) -> None:

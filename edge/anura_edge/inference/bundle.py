@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from anura_edge import __version__
 from anura_edge.config.paths import expand_home
 from anura_edge.errors import ModelError
 from anura_edge.inference.manifest import Manifest
 from anura_edge.inference.signature import check_signature
+from anura_edge.wire import Provenance
 
 MODEL, MANIFEST, CARD, CREDITS = "model.onnx", "manifest.json", "MODEL_CARD.md", "CREDITS.md"
 GOLDEN_CLIP, GOLDEN_SCORES = "golden/clip.flac", "golden/scores.npy"
@@ -105,6 +107,12 @@ def _read_checked(path: Path, name: str, expected: str) -> bytes:
             "copy the bundle again"
         )
     return data
+
+
+def provenance_of(bundle: Bundle, config_hash: str) -> Provenance:
+    """Return what made the rows of this program with a bundle and settings."""
+    manifest = bundle.manifest
+    return Provenance(manifest.id, manifest.version, bundle.model_sha256, config_hash, __version__)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

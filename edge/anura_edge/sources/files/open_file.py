@@ -209,3 +209,15 @@ def _check_header(path: Path, rate_hz: int, channels: int, samples: int | None) 
         raise UnreadableError("bad_rate", f"{path}: {rate_hz} Hz is not between {MIN_RATE_HZ} and {MAX_RATE_HZ}")
     if not 1 <= channels <= MAX_CHANNELS:
         raise UnreadableError("bad_channels", f"{path}: {channels} channels are not between 1 and {MAX_CHANNELS}")
+
+
+def estimate_span(path: Path, site_offset: timezone | None) -> tuple[datetime | None, float | None]:
+    """Return the start and the seconds of a file by its header alone, or None. It is faster than to open the file.
+
+    Raises UnreadableError if it is not audio.
+    """
+    check_kind(path)
+    layout = find_audio(path)
+    evidence = _collect_evidence(path, layout.texts if layout else {})
+    start = resolve_start(evidence, site_offset, None).start_utc if any(e.start for e in evidence.values()) else None
+    return start, layout.samples / layout.rate_hz if layout and layout.rate_hz else None
