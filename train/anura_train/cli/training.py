@@ -29,6 +29,7 @@ from anura_train.head_recipe import HeadRecipe, read_any_recipe
 from anura_train.heads.embeddings import EmbeddingStore
 from anura_train.heads.fit import fit_head
 from anura_train.recipe import Recipe, read_recipe
+from anura_train.training.checks import check_before_training
 from anura_train.training.processes import Accelerator, ComputeSettings, Precision, TrainingTask, train_all
 from anura_train.training.storing import make_parts
 
@@ -98,8 +99,6 @@ def distill_command(
     """
     settings = ComputeSettings(accelerator, devices, precision, tensorboard, workers)
     chosen = read_recipe(recipe, variant)
-    if chosen.stored_examples:
-        make_parts(chosen, data, out, teacher[0], jobs)
     _train(chosen, data, out, fold, settings, jobs, tuple(teacher))
 
 
@@ -114,6 +113,9 @@ def _train(
 ) -> None:
     corpus = read_and_check(data, layout_of(data))
     recipe = _with_published_folds(recipe, corpus)
+    check_before_training(recipe, corpus, out, fold)
+    if recipe.stored_examples and teachers:
+        make_parts(recipe, data, out, teachers[0], jobs)
     folds: list[int | None] = [*range(recipe.folds), None] if fold is None else [fold]
     train_all([TrainingTask(recipe.id, recipe, data, out, each, teachers) for each in folds], settings, jobs)
 
@@ -122,7 +124,9 @@ def _fit_head(recipe: HeadRecipe, data: Path, out: Path, cache: Path, jobs: int)
     """Fit a head on a frozen network, which is read first: a wrong file is an error before the data is decoded."""
     store = EmbeddingStore(recipe.model, cache, jobs)
     corpus = read_and_check(data, layout_of(data))
-    fit_head(_with_published_folds(recipe, corpus), corpus, store, out, progress("recordings embedded"))
+    recipe = _with_published_folds(recipe, corpus)
+    check_before_training(recipe, corpus, out)
+    fit_head(recipe, corpus, store, out, progress("recordings embedded"))
 
 
 def _with_published_folds(recipe: R, corpus: Corpus) -> R:
