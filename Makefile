@@ -3,7 +3,7 @@
 # make check   format, lint, types, layers of imports
 # make bench   speed and memory, as tables
 # make faults  thousands of kills and power cuts, counted
-# make fuzz    damaged headers and metadata, found by coverage: FUZZ_S=600 for each target
+# make fuzz    damaged headers, metadata, wire rows and HTTP requests: FUZZ_S=600 for each of three targets
 # make results train every recipe briefly, evaluate all in the same way, write docs/explanation/results.md: DATA as for models
 # make deb     a Debian package of the device: ARCH=amd64|arm64, PYTHON_VERSION=3.11|3.13
 # make exposure  how much each service could do, as systemd-analyze rates it
@@ -50,6 +50,7 @@ fuzz: $(VENV)/.ready
 	@mkdir -p build/fuzz
 	cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/riff.py metadata -max_total_time=$(FUZZ_S) -timeout=10
 	cd build/fuzz && ../../$(BIN)/python ../../tests/fuzz/audio_files.py audio -max_total_time=$(FUZZ_S) -timeout=10 -max_len=20000
+	$(BIN)/python tests/fuzz/rounds.py --cpu-minutes $$(($(FUZZ_S) / 60))
 
 ARCH ?= amd64
 PYTHON_VERSION ?= 3.11
