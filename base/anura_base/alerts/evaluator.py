@@ -20,7 +20,6 @@ from anura_base.alerts.device_rules import DeviceState, device_conditions
 from anura_base.alerts.effort_rules import low_effort_alerts
 from anura_base.alerts.engine import changed_conditions, deduplicate
 from anura_base.analysis.effort import analysed_hours_by_night
-from anura_base.analysis.nights import night_date
 from anura_base.analysis.sites import all_sites
 from anura_base.analysis.verdicts import IS_AS_REPORTED, JUDGED_EVENTS
 from anura_base.config.alerts import AlertSettings, CallRule, EffortLow
@@ -30,6 +29,7 @@ from anura_base.db.incidents import Incident, IncidentKind, report
 from anura_base.db.queries import latest_health, rows_after
 from anura_base.db.schema import devices, effort, events, unknown_clock
 from anura_edge.audio import ClockSource
+from anura_edge.nights import night_date
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, func, select
 from anura_base.analysis import heatmaps
 from anura_base.analysis.anomaly_rules import HISTORY_NIGHTS, RULES, Anomaly, AnomalyKind, SiteNights
 from anura_base.analysis.heatmaps import CallsAndEffort
-from anura_base.analysis.nights import night
 from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, is_counted
 from anura_base.config.settings import Site
 from anura_base.db.schema import events, unknown_clock
+from anura_edge.nights import night
 
 
 def find_anomalies(connection: Connection, sites: Mapping[str, Site], evening: date) -> list[Anomaly]:

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Double, cast, func, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from anura_base.analysis.nights import night_date
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort
 from anura_edge.events import EffortState
+from anura_edge.nights import night_date
 
 
 def duration_s(columns: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[float]:

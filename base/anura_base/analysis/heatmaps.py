@@ -12,10 +12,10 @@ from datetime import date
 from sqlalchemy import CTE, ColumnElement, Connection, Integer, Select, Table, Text, column, func, select, values
 
 from anura_base.analysis.effort import S_PER_HOUR
-from anura_base.analysis.nights import SLOTS_PER_HOUR, Night, nights, split_at_clock_changes
 from anura_base.analysis.rollup_tables import call_slots, effort_slots
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
+from anura_edge.nights import SLOTS_PER_HOUR, Night, nights, split_at_clock_changes
 
 MAX_NIGHTS = 400
 """Most nights in one heatmap."""

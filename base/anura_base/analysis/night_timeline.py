@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN, S_PER_HOUR
-from anura_base.analysis.nights import Night
 from anura_base.analysis.verdicts import COUNTED_SPECIES, JUDGED_EVENTS, is_counted
 from anura_base.db.schema import effort, events, unknown_clock
 from anura_edge.events import EffortState
+from anura_edge.nights import Night
 
 INDEX_S = 300
 """The calling index is given for each five minutes, as in NAAMP's protocol (OMB 1028-0078)."""

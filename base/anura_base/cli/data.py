@@ -13,8 +13,8 @@ from anura_base.exchange.backup import back_up
 from anura_base.exchange.backup import restore as restore_backup
 from anura_base.exchange.export import EXPORTS
 from anura_base.exchange.export import export as export_parts
-from anura_base.exchange.new_file import create_file
 from anura_edge.errors import ConfigError
+from anura_edge.results.new_file import create_file
 
 
 def backup(

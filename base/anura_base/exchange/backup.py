@@ -18,8 +18,8 @@ from sqlalchemy.pool import NullPool
 from anura_base.analysis.rollup_triggers import update_reviewed
 from anura_base.db.engine import open_database, refuse_newer_version, root_cause
 from anura_base.db.schema import age_marks, identity, metadata, running_time, upgrades
-from anura_base.exchange.new_file import partial_file
 from anura_edge.errors import ConfigError, JournalError
+from anura_edge.results.new_file import partial_file
 
 CHUNK_ROWS = 1_000
 """Rows of a table that are in memory at the same time. Of clip parts these are 16 MB."""

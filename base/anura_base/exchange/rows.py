@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Table
 
-from anura_base.analysis.nights import night_date
 from anura_base.analysis.rows import select_rows
 from anura_base.config.settings import Site
+from anura_edge.nights import night_date
 
 CHUNK_ROWS = 5_000
 

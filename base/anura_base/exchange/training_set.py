@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from anura_base.analysis.nights import night_date
 from anura_base.analysis.verdicts import Verdict
 from anura_base.config.settings import Site
-from anura_base.exchange.spreadsheet import Cell, csv_text
 from anura_edge.audio import ClockSource
+from anura_edge.nights import night_date
+from anura_edge.results.spreadsheet import Cell, csv_text
 
 README = """Calls that people confirmed or relabelled, for anura-train:
 

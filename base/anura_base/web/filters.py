@@ -8,10 +8,10 @@ from fastapi import HTTPException
 from sqlalchemy import Connection, select
 
 from anura_base.analysis.heatmaps import MAX_NIGHTS
-from anura_base.analysis.nights import SLOT_S, SLOTS_PER_HOUR, night_date, slot
 from anura_base.analysis.rollup_tables import call_slots, effort_slots
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
+from anura_edge.nights import SLOT_S, SLOTS_PER_HOUR, night_date, slot
 from anura_edge.wire import FIRST_UTC, LAST_UTC
 
 RECORDING_STATES = (EffortState.ANALYSED, EffortState.SILENT, EffortState.CLIPPED, EffortState.GATED)

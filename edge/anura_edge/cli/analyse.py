@@ -78,6 +78,13 @@ def scan(
         Path | None,
         typer.Option(metavar="FOLDER", help="With --cluster: the folder for the plan, the parts and the results."),
     ] = None,
+    site: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Site of these recordings. Default: device.site.")
+    ] = None,
+    utc_offset: Annotated[
+        str | None,
+        typer.Option(metavar="±hh:mm", help="Offset of the recorder's clock from UTC. Default: audio.utc_offset."),
+    ] = None,
     config: ConfigOption = None,
     reanalyse: ReanalyseOption = False,
     as_json: JsonOption = False,
@@ -91,7 +98,8 @@ def scan(
     Exit codes: 0 all recordings are analysed, 2 wrong settings, 3 damaged model, 4 no such path, 5 unusable journal,
     8 some recordings are unreadable or not finished, or there is none, 130 interrupted.
     """
-    settings = load(Config, config)
+    options = {"ANURA__DEVICE__SITE": site, "ANURA__AUDIO__UTC_OFFSET": utc_offset and f"'{utc_offset}'"}
+    settings = load(Config, config, os.environ | {name: value for name, value in options.items() if value})
     if cluster or out:
         if not (cluster and out) or jobs or reanalyse:
             raise ConfigError("--cluster and --out need each other, and go without --jobs and --reanalyse")

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from anura_edge import __version__
-from anura_edge.cli import analyse, card, config, device, explore, join, model, owners
+from anura_edge.cli import analyse, card, config, device, explore, export, join, model, owners
 from anura_edge.cli.init import init
 from anura_edge.cli.process import StderrHandler
 from anura_edge.terminal import run_command
 
-ANALYSE, CHECK, SETTINGS = "Analyse recordings", "Check the device", "Settings and models"
+ANALYSE, RESULTS = "Analyse recordings", "Use the results"
+CHECK, SETTINGS = "Check the device", "Settings and models"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 app.command(rich_help_panel=ANALYSE)(analyse.run)
@@ -19,6 +20,7 @@ app.command(rich_help_panel=ANALYSE)(analyse.scan)
 app.command(rich_help_panel=ANALYSE)(explore.explore)
 app.command(rich_help_panel=ANALYSE)(analyse.demo)
 app.add_typer(card.app, name="card", rich_help_panel=ANALYSE)
+app.command(rich_help_panel=RESULTS)(export.export)
 app.command(rich_help_panel=CHECK)(device.doctor)
 app.command(rich_help_panel=CHECK)(device.devices)
 app.command(rich_help_panel=CHECK)(device.resend)

@@ -8,11 +8,11 @@ from sqlalchemy import Engine, delete, func, insert, inspect, select, text, upda
 
 from anura_base.analysis import rollup
 from anura_base.analysis.effort import MAX_EFFORT_SPAN
-from anura_base.analysis.nights import SLOT_S, slot
 from anura_base.analysis.rollup_tables import call_slots, effort_slots, stale_days
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.db.schema import effort, events
 from anura_edge.audio import ClockSource
+from anura_edge.nights import SLOT_S, slot
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 COMMON = {

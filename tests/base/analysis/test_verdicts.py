@@ -11,7 +11,6 @@ from anura_base.alerts.evaluator import _last_calls
 from anura_base.analysis import heatmaps, rollup
 from anura_base.analysis.network_status import device_statuses
 from anura_base.analysis.night_timeline import read_timeline
-from anura_base.analysis.nights import night
 from anura_base.analysis.reviews import add_review
 from anura_base.analysis.rollup_tables import call_slots, stale_days
 from anura_base.analysis.rollup_triggers import install_triggers
@@ -20,6 +19,7 @@ from anura_base.config.settings import Site
 from anura_base.db.schema import devices, events
 from anura_base.web.filters import list_species
 from anura_base.web.recent_activity import read_recent_activity
+from anura_edge.nights import night
 
 CUVIERI, FABER = "Physalaemus cuvieri", "Boana faber"
 SITES = {"pond": Site(zone="America/Sao_Paulo")}

@@ -32,10 +32,10 @@ from anura_base.exchange.row_texts import (
     time_is_known,
 )
 from anura_base.exchange.rows import CHUNK_ROWS, ExportContext, FilePart, RowValues, read_rows, stream
-from anura_base.exchange.spreadsheet import Cell, escape_formula
 from anura_base.exchange.streaming_zip import StreamingZip
 from anura_edge.audio import ClockSource
 from anura_edge.errors import ConfigError
+from anura_edge.results.spreadsheet import Cell, escape_formula
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator
 
 from anura_base.exchange.rows import CHUNK_ROWS, FilePart
-from anura_base.exchange.spreadsheet import Cell, escape_formula
+from anura_edge.results.spreadsheet import Cell, escape_formula
 
 
 def write_lines(header: list[str], lines: Iterable[list[Cell]], delimiter: str = ",") -> Iterator[FilePart]:

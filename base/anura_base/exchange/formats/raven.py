@@ -23,8 +23,8 @@ from anura_base.exchange.row_texts import (
     taxon_name,
 )
 from anura_base.exchange.rows import ExportContext, FilePart, RowValues, stream
-from anura_base.exchange.spreadsheet import Cell
 from anura_edge.events import EffortState
+from anura_edge.results.spreadsheet import Cell
 
 MIN_HZ, MAX_HZ = 0, 12_000
 """Raven requires a frequency range. An event has none, so all boxes have the same."""

@@ -22,7 +22,7 @@ from anura_base.exchange.row_texts import (
     taxon_name,
 )
 from anura_base.exchange.rows import ExportContext, FilePart, RowValues, read_rows
-from anura_base.exchange.spreadsheet import Cell
+from anura_edge.results.spreadsheet import Cell
 
 _BIRDNET = [
     "Start (s)", "End (s)", "Scientific name", "Common name", "Confidence", "File",

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from anura_base.analysis.night_timeline import INDEX_S, NightTimeline, read_timeline
-from anura_base.analysis.nights import Night, night
 from anura_base.analysis.unknown_clocks import MAX_RECORDINGS, unknown_clocks
 from anura_base.config.settings import Site
 from anura_base.web.api.paging import ConfirmedOnly
@@ -19,6 +18,7 @@ from anura_base.web.filters import latest_night, latest_night_of_site, parse_dat
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_edge.events import EffortState
+from anura_edge.nights import Night, night
 
 router = APIRouter(dependencies=[NEEDS_VIEWER])
 

@@ -15,7 +15,6 @@ from anura_base.analysis import heatmaps
 from anura_base.analysis.heatmaps import SUN_HOURS, Grid
 from anura_base.config.settings import Site
 from anura_base.db.schema import events, unknown_clock
-from anura_base.exchange.spreadsheet import Cell, csv_text
 from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.charts.colour_scale import colour_scale
@@ -25,6 +24,7 @@ from anura_base.web.filters import NightRange, list_species, parse_date, select_
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_base.web.templating import root_of
+from anura_edge.results.spreadsheet import Cell, csv_text
 
 MAX_ROWS = 60
 """Rows of a heatmap. A model may have hundreds of species, and each may have a false alarm."""

@@ -48,6 +48,17 @@ def refuse_existing(file: Path) -> None:
         raise ConfigError(f"{file} exists already; choose another name")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, unless it exists.
+
+    Raises ConfigError if that fails.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}; choose another one") from error
+
+
 def _rename(partial: Path, file: Path) -> None:
     try:
         os.link(partial, file)  # Unlike a rename, this never replaces a file.

@@ -8,17 +8,33 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from astral import Observer
 from astral.sun import sunrise, sunset
 
-from anura_base.config.settings import Site
 from anura_edge.events import night_of_local_time
 
 SLOT_S = 900
 
 SLOTS_PER_HOUR = 3_600 // SLOT_S
+
+
+class Place(Protocol):
+    """Where and in which time zone a site is."""
+
+    @property
+    def zone(self) -> str:
+        """Name of the time zone, as in America/Sao_Paulo."""
+
+    @property
+    def latitude_deg(self) -> float | None:
+        """Latitude, north is positive. None if it is unknown."""
+
+    @property
+    def longitude_deg(self) -> float | None:
+        """Longitude, east is positive. None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +70,18 @@ def slot(moment: datetime) -> int:
     return int(moment.timestamp() // SLOT_S)
 
 
-def night_date(moment: datetime, site: Site) -> date:
+def night_date(moment: datetime, site: Place) -> date:
     """Return the date of the night of a site that contains a moment."""
     return night_of_local_time(moment.astimezone(ZoneInfo(site.zone)))
 
 
-def nights(site: Site, first: date, last: date) -> Iterator[Night]:
+def nights(site: Place, first: date, last: date) -> Iterator[Night]:
     """Yield the nights of a site from one date to another, both included."""
     for day in range((last - first).days + 1):
         yield night(site, first + timedelta(days=day))
 
 
-def night(site: Site, evening: date) -> Night:
+def night(site: Place, evening: date) -> Night:
     """Return the night of a site that begins at noon of a date.
 
     Raises OverflowError when the night is outside the calendar.

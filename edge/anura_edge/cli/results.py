@@ -1,0 +1,130 @@
+"""Options and arguments of the commands that read results from the journal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anura_edge.config.device import Config
+from anura_edge.config.paths import expand_home
+from anura_edge.config.yaml_loader import is_zone
+from anura_edge.errors import ConfigError
+from anura_edge.results.journal_reader import JournalReader, open_results
+from anura_edge.results.places import SitePlace, place_sites, read_sites
+from anura_edge.results.rows import RowFilter
+
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option("--since", formats=["%Y-%m-%d"], metavar="DATE", help="First night, as in 2026-11-20."),
+]
+UntilOption = Annotated[
+    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Last night. It is included.")
+]
+SiteOption = Annotated[
+    list[str] | None, typer.Option("--site", metavar="SITE", help="Only this site. Repeat it for several sites.")
+]
+SpeciesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--species", metavar="NAME", help="Only this species: label, scientific or common name. Repeat it for several."
+    ),
+]
+MinConfidenceOption = Annotated[
+    float, typer.Option("--min-confidence", min=0, max=1, metavar="SCORE", help="Only calls with at least this score.")
+]
+SitesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sites", metavar="FILE", help="CSV table of the sites, with the columns site, latitude, longitude and zone."
+    ),
+]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option("--zone", metavar="ZONE", help="Time zone of sites that no table lists. Default: device.zone."),
+]
+LatitudeOption = Annotated[
+    float | None, typer.Option("--latitude", min=-90, max=90, metavar="DEG", help="Latitude of these sites.")
+]
+LongitudeOption = Annotated[
+    float | None, typer.Option("--longitude", min=-180, max=180, metavar="DEG", help="Longitude of these sites.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Results of a journal with the places of their sites and the filter that was chosen."""
+
+    reader: JournalReader
+    places: dict[str, SitePlace]
+    row_filter: RowFilter
+
+
+def make_filter(
+    since: datetime | None, until: datetime | None, sites: list[str] | None, species: list[str] | None, score: float
+) -> RowFilter:
+    """Return the filter of the options.
+
+    Raises ConfigError if the last night is before the first.
+    """
+    if since and until and until < since:
+        raise ConfigError(f"--until {until:%Y-%m-%d} is before --since {since:%Y-%m-%d}; exchange the two dates")
+    first, last = since.date() if since else None, until.date() if until else None
+    return RowFilter(tuple(sites or ()), tuple(species or ()), score, None, first, last)
+
+
+def default_place(
+    settings: Config, zone: str | None, latitude_deg: float | None, longitude_deg: float | None
+) -> SitePlace | None:
+    """Return the place of sites that no table lists: from the options, else from the settings.
+
+    Raises ConfigError if the zone does not exist.
+    """
+    device = settings.device
+    zone = zone or device.zone
+    if zone is None:
+        return None
+    if not is_zone(zone):
+        raise ConfigError(f"--zone {zone!r} is not a time zone; write one as in America/Sao_Paulo")
+    if latitude_deg is None and longitude_deg is None:
+        latitude_deg, longitude_deg = device.latitude_deg, device.longitude_deg
+    return SitePlace(zone, latitude_deg, longitude_deg)
+
+
+@contextmanager
+def read_results(
+    settings: Config, row_filter: RowFilter, sites: Path | None, default: SitePlace | None
+) -> Iterator[Results]:
+    """Open the journal of the settings, and report what no table can contain.
+
+    Raises JournalError without results; ConfigError if a filter names an unknown site or species, or if the zone of a
+    site is not known.
+    """
+    known = read_sites(expand_home(sites)) if sites else {}
+    with open_results(settings.journal_path, row_filter) as reader:
+        names = reader.sites()
+        if missing := sorted({*row_filter.sites} - {*names}):
+            raise ConfigError(f"--site {missing[0]}: the journal has no such site")
+        reader.check_species()
+        places = place_sites(names, known, default)
+        _report(reader)
+        yield Results(reader, places, row_filter)
+
+
+def _report(reader: JournalReader) -> None:
+    events, hours = reader.without_time()
+    if events or hours:
+        typer.echo(
+            f"anura-edge: {events} calls and {hours:.1f} h of recordings without a known time are left out; set"
+            " audio.utc_offset and analyse them with --reanalyse",
+            err=True,
+        )
+    for model in reader.other_models:
+        typer.echo(
+            f"anura-edge: results of {model.id} {model.version} are left out; these are of {reader.model.id}"
+            f" {reader.model.version}",
+            err=True,
+        )

@@ -1,0 +1,141 @@
+"""Reads results from a journal. A device may use the journal at the same time."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from sqlite3 import Connection
+from uuid import UUID
+
+from anura_edge.audio import ClockSource
+from anura_edge.errors import ConfigError, JournalError
+from anura_edge.events import EffortState
+from anura_edge.results.rows import Bout, RowFilter, SiteEffort
+from anura_edge.store.database import Database
+from anura_edge.wire import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysingModel:
+    """A model whose rows are in the journal."""
+
+    id: str
+    version: str
+    sha256: str
+
+
+class JournalReader:
+    """The results of one model in one snapshot of a journal.
+
+    A recording that two models analysed has rows of both. Only those of one model are read, so no hour and no call
+    counts twice.
+    """
+
+    def __init__(self, db: Connection, row_filter: RowFilter) -> None:
+        """Choose the model whose rows were stored last. Raises JournalError if the journal has no results."""
+        self._db, self._filter = db, row_filter
+        models = _models(db)
+        if not models:
+            raise JournalError("the journal has no results yet; analyse recordings with anura-edge scan FOLDER")
+        self.model, self.other_models = models[0], models[1:]
+
+    def sites(self) -> list[str]:
+        """Return the names of the selected sites with effort or calls, in alphabetical order."""
+        query = "SELECT site FROM event UNION SELECT site FROM effort ORDER BY site"
+        return [site for (site,) in self._db.execute(query) if self._filter.has_site(site)]
+
+    def check_species(self) -> None:
+        """Check that each selected species has a call, so that a wrong name does not look like an absent frog.
+
+        Raises ConfigError with the names that there are.
+        """
+        found = self._db.execute("SELECT DISTINCT label, scientific_name, common_name FROM event ORDER BY 2").fetchall()
+        known = {name.casefold() for names in found for name in names}
+        for name in self._filter.species:
+            if name.casefold() not in known:
+                there = ", ".join(scientific or label for label, scientific, _ in found) or "none"
+                raise ConfigError(f"--species {name!r}: the journal has no call of it; its species are {there}")
+
+    def bouts(self) -> Iterator[Bout]:
+        """Yield the selected bouts whose time is known, in order of time."""
+        query = f"SELECT {_BOUT} FROM event WHERE model_sha256 = ? AND clock_source != ? ORDER BY start_utc, id"
+        for columns in self._db.execute(query, (self.model.sha256, ClockSource.UNKNOWN)):
+            if self._filter.has_bout(bout := _bout(*columns)):
+                yield bout
+
+    def effort(self) -> Iterator[SiteEffort]:
+        """Yield the effort of the selected sites whose time is known, in order of time."""
+        query = f"SELECT {_EFFORT} FROM effort WHERE model_sha256 = ? AND clock_source != ? ORDER BY start_utc, id"
+        for site, device, state, start, samples, rate_hz in self._db.execute(
+            query, (self.model.sha256, ClockSource.UNKNOWN)
+        ):
+            if self._filter.has_site(site):
+                start_utc = datetime.fromisoformat(start)
+                end_utc = start_utc + timedelta(seconds=samples / rate_hz)
+                yield SiteEffort(Owner(site, device), EffortState(state), start_utc, end_utc)
+
+    def without_time(self) -> tuple[int, float]:
+        """Return the number of events, and the hours analysed, whose time is not known. No table contains them."""
+        values = (self.model.sha256, ClockSource.UNKNOWN)
+        where = "WHERE model_sha256 = ? AND clock_source = ?"
+        (events,) = self._db.execute(f"SELECT count(*) FROM event {where}", values).fetchone()
+        query = f"SELECT total(1.0 * samples / rate_hz) / 3600 FROM effort {where} AND state = 'analysed'"
+        return events, self._db.execute(query, values).fetchone()[0]
+
+    def unreadable(self) -> Counter[str]:
+        """Return the number of files that could not be analysed, by reason."""
+        return Counter(dict(self._db.execute("SELECT reason, count(*) FROM unreadable GROUP BY reason")))
+
+
+@contextmanager
+def open_results(journal: Path, row_filter: RowFilter) -> Iterator[JournalReader]:
+    """Open a journal, of this version or an earlier one, and read one snapshot of it.
+
+    Raises JournalError if there is none, if it has no results, or if it cannot be read.
+    """
+    if not journal.is_file():
+        raise JournalError(f"no journal {journal}; analyse recordings with anura-edge scan FOLDER, or set state_dir")
+    database = Database(journal, Owner())
+    try:
+        with database.reading() as db:
+            db.execute("BEGIN")
+            yield JournalReader(db, row_filter)
+            db.execute("ROLLBACK")
+    finally:
+        database.close()
+
+
+_BOUT = (
+    "id, site, device, label, scientific_name, common_name, p_peak, start_utc, end_utc, recording, recording_name,"
+    " onset_sample, offset_sample, rate_hz"
+)
+_EFFORT = "site, device, state, start_utc, samples, rate_hz"
+
+
+def _bout(
+    id_: str,
+    site: str,
+    device: str,
+    label: str,
+    scientific_name: str,
+    common_name: str,
+    score: float,
+    start: str,
+    end: str,
+    *of_recording: object,
+) -> Bout:
+    times = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    names = label, scientific_name, common_name
+    return Bout(UUID(id_), Owner(site, device), *names, score, *times, *of_recording)  # type: ignore[arg-type]
+
+
+def _models(db: Connection) -> list[AnalysingModel]:
+    """Return the models of the journal, the one whose rows were stored last first."""
+    query = """
+        SELECT model_id, model_version, model_sha256 FROM effort
+        LEFT JOIN (SELECT seq, id FROM outbox UNION ALL SELECT seq, id FROM settled) USING (id)
+        GROUP BY model_sha256 ORDER BY max(seq) DESC
+    """
+    return [AnalysingModel(*columns) for columns in db.execute(query)]

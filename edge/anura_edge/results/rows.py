@@ -1,0 +1,83 @@
+"""Rows of results, and the filter that selects them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from anura_edge.events import EffortState
+from anura_edge.wire import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Bout:
+    """An event of the journal. It may be one call, or many calls with pauses below `detect.merge_gap_s`."""
+
+    id: UUID
+    owner: Owner
+    label: str
+    scientific_name: str
+    common_name: str
+    score: float
+    """Highest score of its frames."""
+    start_utc: datetime
+    end_utc: datetime
+    recording: str
+    recording_name: str
+    onset_sample: int
+    offset_sample: int
+    rate_hz: int
+
+    @property
+    def name(self) -> str:
+        """The scientific name, or the label if there is none."""
+        return self.scientific_name or self.label
+
+
+@dataclass(frozen=True, slots=True)
+class SiteEffort:
+    """A span of time of one device in one state of effort."""
+
+    owner: Owner
+    state: EffortState
+    start_utc: datetime
+    end_utc: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Which rows to read. Nights are selected later, because they depend on the zone of the site."""
+
+    sites: Collection[str] = ()
+    """Names of sites. Empty: all."""
+    species: Collection[str] = ()
+    """Labels, scientific or common names, in any case. Empty: all."""
+    min_score: float = 0.0
+    events: Collection[UUID] | None = None
+    """Ids of events, as of those that a person confirmed. None: all."""
+    first_night: date | None = None
+    last_night: date | None = None
+    _names: frozenset[str] = field(init=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_names", frozenset(name.casefold() for name in self.species))
+
+    def has_night(self, night: date) -> bool:
+        """Tell whether a night is among the selected ones."""
+        return (self.first_night is None or night >= self.first_night) and (
+            self.last_night is None or night <= self.last_night
+        )
+
+    def has_site(self, site: str) -> bool:
+        """Tell whether a site is among the selected ones."""
+        return not self.sites or site in self.sites
+
+    def has_bout(self, bout: Bout) -> bool:
+        """Tell whether a bout is of a selected site and species, and has the score."""
+        names = {bout.label.casefold(), bout.scientific_name.casefold(), bout.common_name.casefold()}
+        return (
+            self.has_site(bout.owner.site)
+            and (not self._names or bool(self._names & names))
+            and bout.score >= self.min_score
+            and (self.events is None or bout.id in self.events)
+        )
