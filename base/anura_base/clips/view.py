@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
-from anura_base.clips.spectrogram import HEIGHT, WIDTH, top_hz
 from anura_base.clips.tables import ClipState, clips
 from anura_base.db.schema import events
+from anura_edge.results.spectrogram_png import HEIGHT, WIDTH, top_hz
 
 
 @dataclass(frozen=True, slots=True)

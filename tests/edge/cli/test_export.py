@@ -144,3 +144,35 @@ def test_wrong_option_has_one_clear_message(export: Export, tmp_path: Path, argu
 def test_export_without_a_journal_names_the_scan(export: Export) -> None:
     with pytest.raises(AnuraError, match="analyse recordings with anura-edge scan FOLDER"):
         export("nightly", *ZONE)
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize(
+    ("arguments", "title"),
+    [
+        (["season"], "Frog calls, 2026-11-20 to 2026-11-22"),
+        (["night"], "Night of 2026-11-22"),
+        (["night", "--since", "2026-11-20"], "Night of 2026-11-20"),
+        (["species", "--species", "LOW"], "Tonus gravis, 2026-11-20 to 2026-11-22"),
+    ],
+)
+def test_report_is_one_page(export: Export, tmp_path: Path, arguments: list[str], title: str) -> None:
+    command = ["report", *arguments, *ZONE, "--out", "report.html"]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).output == f"report.html: {title}, 0 clips\n"
+    page = (tmp_path / "report.html").read_text()
+    assert f"<h1>{title}</h1>" in page
+    assert "pond" in page
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["year"], "the reports are season, night, species"),
+        (["species"], "name a species with --species"),
+        (["night", "--since", "2020-01-01", "--until", "2020-01-02"], "no call in the selected nights"),
+    ],
+)
+def test_report_with_a_wrong_argument_has_one_message(export: Export, arguments: list[str], message: str) -> None:
+    with pytest.raises(AnuraError, match=message):
+        CliRunner().invoke(app, ["report", *arguments, *ZONE, "--out", "report.html"], catch_exceptions=False)

@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Row, delete
 from anura_base.analysis.reviews import find_event
 from anura_base.clips import blobs, transfer
 from anura_base.clips.decode import decode
-from anura_base.clips.spectrogram import spectrogram_png
 from anura_base.clips.tables import ClipState, clips
 from anura_base.clips.view import ClipView, clip_view
 from anura_base.db.engine import write_transaction
@@ -24,6 +23,7 @@ from anura_base.web.auth.visitor import NEEDS_VIEWER, Admin, Reviewer
 from anura_base.web.problems import MEDIA_TYPE
 from anura_base.web.state import Database, from_state
 from anura_edge.errors import DeliveryError, UnreadableError
+from anura_edge.results.spectrogram_png import spectrogram_png
 
 MAX_SPECTROGRAMS = 64
 """Spectrograms in the cache, about 100 kB each."""

@@ -1,1 +1,1 @@
-"""Colours, lines and axes of the charts on pages."""
+"""Lines and axes of the charts on pages."""

@@ -17,13 +17,13 @@ from anura_base.config.settings import Site
 from anura_base.db.schema import events, unknown_clock
 from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
-from anura_base.web.charts.colour_scale import colour_scale
 from anura_base.web.charts.heatmap_columns import ColumnView, column_heads, local_hour
 from anura_base.web.charts.line_chart import line_chart
 from anura_base.web.filters import NightRange, list_species, parse_date, select_nights, select_sites
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_base.web.templating import root_of
+from anura_edge.results.report.colour_scale import colour_scale
 from anura_edge.results.spreadsheet import Cell, csv_text
 
 MAX_ROWS = 60

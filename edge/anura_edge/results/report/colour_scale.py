@@ -1,4 +1,4 @@
-"""Colour scale for calling rates. The colours are in charts.css."""
+"""Colour scale for calling rates. The colours are in the style sheets."""
 
 import math
 from collections.abc import Sequence

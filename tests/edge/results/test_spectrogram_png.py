@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from anura_base.clips import decode as decode_module
 from anura_base.clips.decode import decode, read_header
-from anura_base.clips.spectrogram import HEIGHT, WIDTH, spectrogram_png, top_hz
 from anura_edge.errors import UnreadableError
+from anura_edge.results.spectrogram_png import HEIGHT, WIDTH, spectrogram_png, top_hz
 
 
 def pixels(png: bytes) -> np.ndarray:

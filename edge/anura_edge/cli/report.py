@@ -1,0 +1,102 @@
+"""The command `report`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anura_edge.cli.options import ConfigOption
+from anura_edge.cli.results import (
+    LatitudeOption,
+    LongitudeOption,
+    MinConfidenceOption,
+    SinceOption,
+    SiteOption,
+    SitesOption,
+    SpeciesOption,
+    UntilOption,
+    ZoneOption,
+    default_place,
+    make_filter,
+    read_results,
+)
+from anura_edge.config.device import Config
+from anura_edge.config.paths import expand_home
+from anura_edge.config.yaml_loader import load
+from anura_edge.errors import AnuraError, ConfigError
+
+if TYPE_CHECKING:
+    from anura_edge.results.journal_reader import AnalysingModel
+
+KINDS = ("season", "night", "species")
+
+MAX_CLIPS = 12
+
+
+def report(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="New HTML file.")],
+    png: Annotated[
+        Path | None,
+        typer.Option("--png", metavar="FOLDER", help="Also write the charts as PNG. Needs the extra `plots`."),
+    ] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option("--recordings", metavar="FOLDER", help="Folder that was scanned, for the example clips."),
+    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    site: SiteOption = None,
+    species: SpeciesOption = None,
+    min_confidence: MinConfidenceOption = 0.0,
+    sites: SitesOption = None,
+    zone: ZoneOption = None,
+    latitude: LatitudeOption = None,
+    longitude: LongitudeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write one HTML page about the results in the journal, to send to a colleague. Needs no base station.
+
+    Example: `anura-edge report season --zone America/Sao_Paulo --out season.html`
+
+    season: calls by species and night. night: calls by species and hour of one night, the last one or that of --since.
+    species: calls by site and night of the species in --species. Each page has the hours of calling, the effort, the
+    faults of the recordings, and the best clip of each species. It loads nothing from a network.
+
+    Exit codes: 0 written, 2 a wrong option or an existing file, 5 no results or an unusable journal.
+    """
+    from anura_edge.clips.examples import example_clips
+    from anura_edge.results.new_file import create_file, refuse_existing
+    from anura_edge.results.report.make import ReportKind, make_report
+    from anura_edge.results.report.page import report_html
+
+    if kind not in KINDS:
+        raise ConfigError(f"there is no report {kind!r}; the reports are {', '.join(KINDS)}")
+    if kind == "species" and not species:
+        raise ConfigError("name a species with --species")
+    settings, out = load(Config, config), expand_home(out)
+    refuse_existing(out)
+    row_filter = make_filter(since, until, site, species, min_confidence)
+    with read_results(settings, row_filter, sites, default_place(settings, zone, latitude, longitude)) as results:
+        worth = _worth(settings, results.reader.model)
+        clips = example_clips(settings, results.reader.bouts(), recordings and expand_home(recordings), MAX_CLIPS)
+        page = make_report(ReportKind(kind), results.reader, results.places, row_filter, clips, worth)
+    if png:
+        from anura_edge.results.report.plots import write_plots
+
+        write_plots(page, expand_home(png))
+    with create_file(out) as output:
+        output.write(report_html(page).encode())
+    typer.echo(f"{out}: {page.title}, {len(clips)} clips")
+
+
+def _worth(settings: Config, model: "AnalysingModel") -> str:
+    """Return how good the model is, if its bundle is the one of the settings. Else nothing is known about it."""
+    from anura_edge.cli.output import model_worth
+    from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
+
+    try:
+        bundle = load_bundle(expand_home(settings.model.bundle) if settings.model.bundle else DEFAULT_BUNDLE)
+    except AnuraError:
+        return ""
+    return model_worth(bundle.manifest, settings.detect.preset) if bundle.model_sha256 == model.sha256 else ""
