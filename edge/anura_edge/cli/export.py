@@ -10,7 +10,7 @@ from anura_edge.cli.options import ConfigOption
 from anura_edge.cli.results import (
     LatitudeOption,
     LongitudeOption,
-    MinConfidenceOption,
+    MinScoreOption,
     SinceOption,
     SiteOption,
     SitesOption,
@@ -39,7 +39,7 @@ def export(
     until: UntilOption = None,
     site: SiteOption = None,
     species: SpeciesOption = None,
-    min_confidence: MinConfidenceOption = 0.0,
+    min_score: MinScoreOption = 0.0,
     sites: SitesOption = None,
     zone: ZoneOption = None,
     latitude: LatitudeOption = None,
@@ -64,7 +64,7 @@ def export(
     if form == "occupancy" and out is None:
         raise ConfigError("occupancy writes several files; name a folder with --out")
     settings = load(Config, config)
-    row_filter = make_filter(since, until, site, species, min_confidence)
+    row_filter = make_filter(since, until, site, species, min_score)
     out = expand_home(out) if out else None
     with read_results(settings, row_filter, sites, default_place(settings, zone, latitude, longitude)) as results:
         if out and form == "occupancy":

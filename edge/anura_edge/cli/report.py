@@ -9,7 +9,7 @@ from anura_edge.cli.options import ConfigOption
 from anura_edge.cli.results import (
     LatitudeOption,
     LongitudeOption,
-    MinConfidenceOption,
+    MinScoreOption,
     SinceOption,
     SiteOption,
     SitesOption,
@@ -48,7 +48,7 @@ def report(
     until: UntilOption = None,
     site: SiteOption = None,
     species: SpeciesOption = None,
-    min_confidence: MinConfidenceOption = 0.0,
+    min_score: MinScoreOption = 0.0,
     sites: SitesOption = None,
     zone: ZoneOption = None,
     latitude: LatitudeOption = None,
@@ -76,7 +76,7 @@ def report(
         raise ConfigError("name a species with --species")
     settings, out = load(Config, config), expand_home(out)
     refuse_existing(out)
-    row_filter = make_filter(since, until, site, species, min_confidence)
+    row_filter = make_filter(since, until, site, species, min_score)
     with read_results(settings, row_filter, sites, default_place(settings, zone, latitude, longitude)) as results:
         worth = _worth(settings, results.reader.model)
         clips = example_clips(settings, results.reader.bouts(), recordings and expand_home(recordings), MAX_CLIPS)

@@ -33,8 +33,11 @@ SpeciesOption = Annotated[
         "--species", metavar="NAME", help="Only this species: label, scientific or common name. Repeat it for several."
     ),
 ]
-MinConfidenceOption = Annotated[
-    float, typer.Option("--min-confidence", min=0, max=1, metavar="SCORE", help="Only calls with at least this score.")
+MinScoreOption = Annotated[
+    float,
+    typer.Option(
+        "--min-score", "--min-confidence", min=0, max=1, metavar="SCORE", help="Only calls with at least this score."
+    ),
 ]
 SitesOption = Annotated[
     Path | None,

@@ -85,7 +85,7 @@ def test_occupancy_tables_have_ones_zeros_and_missing_nights(export: Export, tmp
 
 @pytest.mark.usefixtures("journal")
 def test_filters_select_rows(export: Export) -> None:
-    table = pd.read_csv(io.StringIO(export("nightly", *ZONE, "--site", "pond", "--min-confidence", "0.55")))
+    table = pd.read_csv(io.StringIO(export("nightly", *ZONE, "--site", "pond", "--min-score", "0.55")))
     assert table.bouts.tolist() == [2, 0]
     assert table.minutes_with_calls.tolist() == [2, 0]
     later = pd.read_csv(io.StringIO(export("nightly", *ZONE, "--since", "2026-11-21", "--species", "low")))
