@@ -39,8 +39,7 @@ bench: $(VENV)/.ready
 
 faults: $(VENV)/.ready
 	@deploy/system-packages test
-	ANURA_FLIPS=600 ANURA_HISTORIES=100 $(BIN)/python -m pytest -q --timeout 0 \
-		tests/edge/store/test_bit_flips.py tests/end_to_end/test_exactly_once.py
+	$(BIN)/python bench/faults --histories 30 --flips 200
 	$(BIN)/python bench/faults --kills 1000 --power-cuts 1000 --broker-kills 100 --base-kills 100 --partition 100000 --links 10000
 
 FUZZ_S ?= 600
