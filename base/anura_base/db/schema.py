@@ -217,8 +217,11 @@ superseded_rows = Table(
     Column("model_sha256", Text, nullable=False),
     *_device_columns(),
     Column("row", Text, nullable=False),
+    Column("journal", Uuid),  # this and `seq` are NULL in rows of an early version
+    Column("seq", BigInteger),
     UniqueConstraint("kind", "id", "analysis"),
     Index("superseded_by_recording", "recording"),
+    Index("superseded_by_number", "journal", "seq"),
     sqlite_autoincrement=True,
 )
 

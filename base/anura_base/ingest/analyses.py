@@ -115,7 +115,7 @@ def choose(connection: Connection, subjects: Collection[Subject]) -> dict[Subjec
 
 def supersede(connection: Connection, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Store rows of analyses that do not count."""
-    keys = ("id", "analysis", "recording", "model_sha256", "site", "device")
+    keys = ("id", "analysis", "recording", "model_sha256", "site", "device", "journal", "seq")
     values = [
         {**{name: row[name] for name in keys}, "kind": kind, "row": json.dumps(dict(row), default=str)} for row in rows
     ]

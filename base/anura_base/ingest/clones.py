@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, select
 
 from anura_base.db.engine import key_matches
 from anura_base.db.incidents import Incident, IncidentKind
-from anura_base.db.schema import effort, events, journals, notices
+from anura_base.db.schema import effort, events, journals, notices, superseded_rows
 from anura_base.ingest.messages import DecodedMessage, JournalKey
 from anura_base.ingest.progress_table import load
 from anura_base.ingest.sequence import JournalProgress
@@ -53,18 +53,19 @@ def _by_journal(
 
 
 def _unknown(connection: Connection, rows: Sequence[Row]) -> Iterable[Row]:
-    """Return the rows that are not stored. All are of one kind."""
+    """Return the rows that are not stored. All are of one kind. Two analyses of a recording have rows of equal ids."""
     if not rows:
         return []
     table = _TABLES[rows[0].kind]
-    known: set[UUID] = set(connection.scalars(select(table.c.id).where(table.c.id.in_([row.id for row in rows]))))
-    return (row for row in rows if row.id not in known)
+    query = select(table.c.id, table.c.analysis).where(table.c.id.in_([row.id for row in rows]))
+    known = {(id_, analysis) for id_, analysis in connection.execute(query)}
+    return (row for row in rows if (row.id, row.analysis) not in known)
 
 
 def _number_is_used(connection: Connection, names: Iterable[JournalKey], row: Row) -> bool:
     """Return whether another row has the number. A row that retention removed and the device sends again is alone."""
-    for table, key in product(_TABLES.values(), names):
-        same_number = *key_matches(table, key.columns), table.c.seq == row.seq
+    for table, key in product((*_TABLES.values(), superseded_rows), names):
+        same_number = *key_matches(table, key.columns), table.c.seq == row.seq, table.c.id != row.id
         if connection.execute(select(table.c.arrival).where(*same_number).limit(1)).first():
             return True
     return False

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +16,14 @@ import pytest
 import soundfile as sf
 from support import DEADLINE_S, eventually
 
+from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
+from anura_edge.config.analysis import ModelSettings
+from anura_edge.config.device import Config
+from anura_edge.config.operation import ClipSettings, DiskSettings
+from anura_edge.sources.files.scan import scan
 from anura_edge.store.journal import Journal
+from anura_edge.store.run_summary import RunSummary
 
 RATE_HZ = 8_000
 FILES = 12
@@ -110,3 +116,30 @@ def test_device_continues_after_a_full_disk(
     assert ids == {UUID(line["event"]["id"]) for line in shown if "event" in line}
     assert len(ids) == FILES * per_file
     assert [row.what for row in notices] == ["disk_low"]
+
+
+def test_device_on_a_full_disk_frees_clips_before_it_opens_its_journal(
+    small_disk: Path, tmp_path: Path, stream_path: Path, two_calls: Callable[..., FloatArray]
+) -> None:
+    card = tmp_path / "card"
+    card.mkdir()
+    sf.write(card / "A_20261120_193000.wav", two_calls(), RATE_HZ)
+    config = Config(
+        state_dir=small_disk / "state",
+        model=ModelSettings(bundle=stream_path),
+        clips=ClipSettings(enabled=True),
+        disk=DiskSettings(min_free_mb=1, min_free_inodes=0),
+    )
+
+    def run() -> RunSummary:
+        with DeviceRuntime(config, lambda _: None, Event()) as runtime:
+            runtime.scan_files(scan(card))
+        return runtime.summary
+
+    assert run().new == 1
+    for second in range(30):
+        (config.clips_path / f"20261120T1930{second:02}000Z_LOW-900.flac").write_bytes(bytes(100_000))
+    fill(small_disk)
+    assert shutil.disk_usage(small_disk).free == 0
+    assert run().known == 1
+    assert 5 < len(list(config.clips_path.iterdir())) < 30, "as many clips are deleted as needed"
