@@ -35,7 +35,7 @@ def find_clones(
         # Usually none: only a batch that was sent before has numbers that were received.
         names = progress.get(key.journal, {})
         repeated = [row for row in message.rows if any(each.has_received(row.seq) for each in names.values())]
-        if (row := next(iter(_unknown(connection, repeated)), None)) and _number_is_used(connection, names, row):
+        if _others_have_their_numbers(connection, names, _unknown(connection, repeated)):
             told.add(key)
             yield _incident(key), message.raw.received_utc
 
@@ -52,21 +52,23 @@ def _by_journal(
     return {id_: {key: each for key, each in progress.items() if key.journal == id_} for id_ in ids}
 
 
-def _unknown(connection: Connection, rows: Sequence[Row]) -> Iterable[Row]:
+def _unknown(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
     """Return the rows that are not stored. All are of one kind. Two analyses of a recording have rows of equal ids."""
     if not rows:
         return []
     table = _TABLES[rows[0].kind]
     query = select(table.c.id, table.c.analysis).where(table.c.id.in_([row.id for row in rows]))
     known = {(id_, analysis) for id_, analysis in connection.execute(query)}
-    return (row for row in rows if (row.id, row.analysis) not in known)
+    return [row for row in rows if (row.id, row.analysis) not in known]
 
 
-def _number_is_used(connection: Connection, names: Iterable[JournalKey], row: Row) -> bool:
-    """Return whether another row has the number. A row that retention removed and the device sends again is alone."""
-    for table, key in product((*_TABLES.values(), superseded_rows), names):
-        same_number = *key_matches(table, key.columns), table.c.seq == row.seq, table.c.id != row.id
-        if connection.execute(select(table.c.arrival).where(*same_number).limit(1)).first():
+def _others_have_their_numbers(connection: Connection, names: Iterable[JournalKey], rows: Sequence[Row]) -> bool:
+    """Return whether other rows have the numbers. Rows that retention removed and the device sends again are alone."""
+    expected = {row.seq: (row.id, row.analysis) for row in rows}
+    for table, key in product((*_TABLES.values(), superseded_rows), names if rows else ()):
+        query = select(table.c.seq, table.c.id, table.c.analysis).where(*key_matches(table, key.columns))
+        stored = connection.execute(query.where(table.c.seq.in_(expected)))
+        if any(expected[seq] != (id_, analysis) for seq, id_, analysis in stored):
             return True
     return False
 
