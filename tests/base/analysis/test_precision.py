@@ -51,17 +51,17 @@ def review_next(
     reviews.add_review(connection, found.id, "ana", verdict, drawn_from=drawn_from)
 
 
-@pytest.mark.parametrize("others", [0, 30], ids=["random only", "mixed with other orders"])
+@pytest.mark.parametrize("others", [0, 40], ids=["random only", "mixed with other orders"])
 def test_interval_covers_the_truth_in_simulated_reviews(connection: Connection, others: int) -> None:
-    """Of 200 reviews of 60 calls each, at every threshold, at least 93 % of the intervals contain the truth."""
+    """Of 60 reviews of 30 random calls each, at every threshold, at least 93 % of the intervals contain the truth."""
     rng = random.Random(7)
     covered = estimates = 0
-    for _ in range(200):
+    for _ in range(60):
         connection.execute(delete(table))
         connection.execute(delete(events))
-        right = put(connection, rng, 250)
+        right = put(connection, rng, 160)
         scores = dict(map(tuple, connection.execute(select(events.c.id, events.c.p_peak))))
-        orders = [ReviewOrder.RANDOM] * 60 + [ReviewOrder.HIGHEST, ReviewOrder.LOWEST] * (others // 2)
+        orders = [ReviewOrder.RANDOM] * 30 + ([ReviewOrder.HIGHEST] * 3 + [ReviewOrder.LOWEST]) * (others // 4)
         rng.shuffle(orders)
         for order in orders:
             review_next(connection, right, order)
@@ -70,7 +70,7 @@ def test_interval_covers_the_truth_in_simulated_reviews(connection: Connection, 
             low, high = row.interval
             covered += low <= sum(above) / len(above) <= high
             estimates += 1
-    assert estimates > 1_000
+    assert estimates > 300
     assert covered / estimates >= 0.93
 
 
