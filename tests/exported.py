@@ -11,11 +11,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine
 
 from anura_base.analysis.reviews import add_review
-from anura_base.analysis.verdicts import Verdict
 from anura_base.config.settings import Site
 from anura_base.exchange.export import export
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
+from anura_edge.events import Verdict
 from anura_edge.wire import Row, batch
 
 POND = {"pond": Site(title="The pond", latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")}

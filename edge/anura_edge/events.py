@@ -132,6 +132,17 @@ class Effort:
         return self.samples / self.rate_hz
 
 
+class Verdict(StrEnum):
+    """A person's verdict on an event."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    """No frog calls there."""
+    RELABELLED = "relabelled"
+    """Another species calls there."""
+    UNDONE = "undone"
+
+
 class NoticeKind(StrEnum):
     """What happened to the device. A reader of its events must know it."""
 

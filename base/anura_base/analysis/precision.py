@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, exists, func, select
 
 from anura_base.analysis.reviews import reported_as
-from anura_base.analysis.verdicts import IS_CURRENT, JUDGED_EVENTS, Verdict, reviews
+from anura_base.analysis.verdicts import IS_CURRENT, JUDGED_EVENTS, reviews
 from anura_base.db.schema import events
+from anura_edge.events import Verdict
 
 THRESHOLDS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 

@@ -13,8 +13,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Index, Row, insert, select, update
 
 from anura_base.analysis.rollup_tables import call_slots
-from anura_base.analysis.verdicts import JUDGED_EVENTS, REVIEWED_EVENTS, VERDICT_COLUMNS, Verdict, reviews
+from anura_base.analysis.verdicts import JUDGED_EVENTS, REVIEWED_EVENTS, VERDICT_COLUMNS, reviews
 from anura_base.db.schema import events
+from anura_edge.events import Verdict
 
 Index("events_by_score", events.c.scientific_name, events.c.p_peak)
 Index("events_by_draw", events.c.scientific_name, events.c.id)

@@ -32,17 +32,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN
 from anura_base.analysis.rollup_tables import call_slots, effort_slots, species_of, stale_days
-from anura_base.analysis.verdicts import (
-    COUNTED_SPECIES,
-    IS_AS_REPORTED,
-    IS_RELABELLED,
-    JUDGED_EVENTS,
-    Verdict,
-    reviews,
-)
+from anura_base.analysis.verdicts import COUNTED_SPECIES, IS_AS_REPORTED, IS_RELABELLED, JUDGED_EVENTS, reviews
 from anura_base.db.engine import is_outage, root_cause, write_transaction
 from anura_base.db.incidents import Incident, IncidentKind, report
 from anura_base.db.schema import effort, events, unknown_clock
+from anura_edge.events import Verdict
 from anura_edge.nights import SLOT_S, slot
 from anura_edge.wire import FIRST_UTC, LAST_UTC
 

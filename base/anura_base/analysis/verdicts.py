@@ -4,12 +4,11 @@ Every sum, page, export and answer uses these definitions. A rejected call does 
 under its new name. The last review of an event is its verdict; `undone` takes the review before back.
 """
 
-from enum import StrEnum
-
 from sqlalchemy import Column, ColumnElement, Index, Table, Text, Uuid, and_, case, func, or_, select
 
 from anura_base.analysis.rollup_tables import species_of
 from anura_base.db.schema import ArrivalNumber, UtcDateTime, events, metadata
+from anura_edge.events import Verdict
 
 reviews = Table(
     "reviews",
@@ -27,18 +26,6 @@ reviews = Table(
     sqlite_autoincrement=True,
 )
 """All reviews. A review is never changed, so its reviewer and time are never lost."""
-
-
-class Verdict(StrEnum):
-    """A person's verdict on an event."""
-
-    CONFIRMED = "confirmed"
-    REJECTED = "rejected"
-    """No frog calls there."""
-    RELABELLED = "relabelled"
-    """Another species calls there."""
-    UNDONE = "undone"
-
 
 _other = reviews.alias("other_reviews")
 _last = select(func.max(_other.c.number)).where(_other.c.event_id == reviews.c.event_id).correlate(reviews)

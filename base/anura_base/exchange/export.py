@@ -9,14 +9,14 @@ from sqlalchemy import Connection, Engine
 from anura_base.analysis.sites import all_sites
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
-from anura_base.exchange.formats.audacity import audacity
 from anura_base.exchange.formats.camtrap import camtrap_dp
 from anura_base.exchange.formats.darwin_core import darwin_core
 from anura_base.exchange.formats.parquet import parquet
-from anura_base.exchange.formats.raven import raven
-from anura_base.exchange.formats.tables import birdnet, effort_table
-from anura_base.exchange.rows import ExportContext, FilePart
+from anura_base.exchange.rows import ExportContext, read_calls, read_rows
 from anura_edge.errors import ConfigError
+from anura_edge.results.formats.parts import FilePart
+from anura_edge.results.formats.registry import CALL_FORMATS
+from anura_edge.results.formats.tables import effort_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,21 @@ class ExportFormat:
     """Whether its rows are calls, which have verdicts."""
 
 
-_CSV, _TSV, _ZIP = "text/csv; charset=utf-8", "text/tab-separated-values; charset=utf-8", "application/zip"
-_PARQUET = "application/vnd.apache.parquet"
+_CSV, _ZIP, _PARQUET = "text/csv; charset=utf-8", "application/zip", "application/vnd.apache.parquet"
+
+
+def _calls(name: str, connection: Connection, context: ExportContext) -> Iterator[FilePart]:
+    return CALL_FORMATS[name].write(read_calls(connection, context), context)
+
+
+def _effort(connection: Connection, context: ExportContext) -> Iterator[FilePart]:
+    return effort_table(read_rows(connection, effort, context), context)
+
 
 EXPORTS: Mapping[str, ExportFormat] = {
-    "birdnet": ExportFormat("csv", _CSV, birdnet),
-    "effort": ExportFormat("csv", _CSV, effort_table, of_calls=False),
-    "raven": ExportFormat("txt", _TSV, raven),
+    **{name: ExportFormat(form.suffix, form.media_type, partial(_calls, name)) for name, form in CALL_FORMATS.items()},
+    "effort": ExportFormat("csv", _CSV, _effort, of_calls=False),
     "darwin-core": ExportFormat("csv", _CSV, darwin_core),
-    "audacity": ExportFormat("zip", _ZIP, audacity),
     "camtrap-dp": ExportFormat("zip", _ZIP, camtrap_dp),
     "parquet": ExportFormat("parquet", _PARQUET, partial(parquet, events)),
     "parquet-effort": ExportFormat("parquet", _PARQUET, partial(parquet, effort), of_calls=False),
@@ -60,5 +66,5 @@ def export(
     if confirmed and not EXPORTS[name].of_calls:
         raise ConfigError(f"{name} has no calls that can be confirmed; leave out the filter `confirmed`")
     with engine.connect() as connection:
-        context = ExportContext(all_sites(connection, configured_sites), confirmed, recordings)
+        context = ExportContext(all_sites(connection, configured_sites), recordings, confirmed)
         yield from EXPORTS[name].parts(connection, context)

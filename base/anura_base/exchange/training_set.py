@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from anura_base.analysis.verdicts import Verdict
 from anura_base.config.settings import Site
 from anura_edge.audio import ClockSource
+from anura_edge.events import Verdict
 from anura_edge.nights import night_date
 from anura_edge.results.spreadsheet import Cell, csv_text
 

@@ -34,7 +34,7 @@ HOT_C = 80.0
 """A Raspberry Pi slows down at this temperature (Raspberry Pi documentation, "Frequency management")."""
 
 
-class Verdict(StrEnum):
+class CheckResult(StrEnum):
     """The result of one check of `anura-edge doctor`."""
 
     OK = "ok"
@@ -49,7 +49,7 @@ class Finding:
     """One part of the device, and the result of its check."""
 
     part: str
-    verdict: Verdict
+    verdict: CheckResult
     detail: str
     """What was found, and the remedy if something is wrong."""
 
@@ -60,46 +60,49 @@ def examine(config: Config) -> Iterator[Finding]:
         try:
             verdict, detail = check(config)
         except (AnuraError, OSError) as error:
-            verdict, detail = Verdict.FAIL, str(error)
+            verdict, detail = CheckResult.FAIL, str(error)
         yield Finding(part, verdict, detail)
 
 
-def _model(config: Config) -> tuple[Verdict, str]:
+def _model(config: Config) -> tuple[CheckResult, str]:
     bundle, model = load_model(config.model, config.engines_path)
     rules_for(bundle, config.detect)
     change = golden_difference(bundle, model)
-    return Verdict.OK, f"{bundle.manifest.id} {bundle.manifest.version}, golden scores within {change:.1g}"
+    return CheckResult.OK, f"{bundle.manifest.id} {bundle.manifest.version}, golden scores within {change:.1g}"
 
 
-def _journal(config: Config) -> tuple[Verdict, str]:
+def _journal(config: Config) -> tuple[CheckResult, str]:
     path = config.journal_path
     if not os.access(_nearest(path), os.W_OK) or not _nearest(path).is_dir():
-        return Verdict.FAIL, f"{_nearest(path)} is not a folder that can be written; set state_dir, or check the disk"
+        return (
+            CheckResult.FAIL,
+            f"{_nearest(path)} is not a folder that can be written; set state_dir, or check the disk",
+        )
     if not path.exists() and is_locked(path):
-        return Verdict.FAIL, f"{path} was deleted while the device runs; restart it, and it saves its rows"
+        return CheckResult.FAIL, f"{path} was deleted while the device runs; restart it, and it saves its rows"
     if not path.exists():
-        return Verdict.OK, f"no journal yet; it will be {path}"
+        return CheckResult.OK, f"no journal yet; it will be {path}"
     try:
         # Read only: the device itself repairs a damaged journal.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=5, uri=True)) as db:
             (integrity,) = db.execute("PRAGMA quick_check(1)").fetchone()
             (pending,) = db.execute("SELECT count(*) FROM outbox").fetchone()
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        return Verdict.FAIL, f"cannot read {path}: {error}; check its owner and permissions"
+        return CheckResult.FAIL, f"cannot read {path}: {error}; check its owner and permissions"
     if damaged_mark(path).exists():
-        return Verdict.FAIL, f"{path} was damaged when it was last used; the next start copies what can be read"
+        return CheckResult.FAIL, f"{path} was damaged when it was last used; the next start copies what can be read"
     if integrity != "ok":
-        return Verdict.FAIL, f"{path} is damaged: {integrity}; the next start copies what can be read"
-    return Verdict.OK, f"{path}, {pending:,} rows wait"
+        return CheckResult.FAIL, f"{path} is damaged: {integrity}; the next start copies what can be read"
+    return CheckResult.OK, f"{path}, {pending:,} rows wait"
 
 
 def _nearest(path: Path) -> Path:
     return next(parent for parent in path.parents if parent.exists())
 
 
-def _broker(config: Config) -> tuple[Verdict, str]:
+def _broker(config: Config) -> tuple[CheckResult, str]:
     if not (mqtt := config.mqtt):
-        return Verdict.WARN, "none is set, so all rows wait in the journal; set mqtt.host"
+        return CheckResult.WARN, "none is set, so all rows wait in the journal; set mqtt.host"
     site, device = config.device.site, config.device.name
     connection = MqttConnection(
         mqtt,
@@ -112,34 +115,37 @@ def _broker(config: Config) -> tuple[Verdict, str]:
     try:
         connection.open()
     except (AnuraError, OSError) as error:
-        return Verdict.FAIL, f"{mqtt.host}:{mqtt.port}: {error}; check host, port, password and certificate"
+        return CheckResult.FAIL, f"{mqtt.host}:{mqtt.port}: {error}; check host, port, password and certificate"
     finally:
         connection.close()
-    return Verdict.OK, f"{mqtt.host}:{mqtt.port} accepts this device, {'with' if mqtt.ca_file else 'without'} TLS"
+    return CheckResult.OK, f"{mqtt.host}:{mqtt.port} accepts this device, {'with' if mqtt.ca_file else 'without'} TLS"
 
 
-def _source(config: Config) -> tuple[Verdict, str]:
+def _source(config: Config) -> tuple[CheckResult, str]:
     check_source(config)
-    return Verdict.OK, config.source or "the settings name none, so the command line must: --source mic, or a folder"
+    return (
+        CheckResult.OK,
+        config.source or "the settings name none, so the command line must: --source mic, or a folder",
+    )
 
 
-def _microphone(config: Config) -> tuple[Verdict, str]:
+def _microphone(config: Config) -> tuple[CheckResult, str]:
     if config.source != "mic":
-        return Verdict.OK, "the settings use none"
+        return CheckResult.OK, "the settings use none"
     if is_locked(config.journal_path):
-        return Verdict.OK, "in use by the running device; its health message says when audio last arrived"
+        return CheckResult.OK, "in use by the running device; its health message says when audio last arrived"
     capture = CaptureProcess(config.audio.microphone, None, config.audio.live_channel, config.audio.block_s, Event())
     try:
         samples = _record_one_second(capture)
     finally:
         capture.close()
     if np.ptp(samples) < SILENT_RANGE:
-        return Verdict.FAIL, f"{capture.name} gives one flat line; check its cable and its switch"
+        return CheckResult.FAIL, f"{capture.name} gives one flat line; check its cable and its switch"
     level_dbfs = 10 * math.log10(np.square(samples[:, -1]).mean())
     detail = f"{capture.name}, {capture.rate_hz} Hz, {level_dbfs:.0f} dBFS over one second"
     if np.abs(samples[:, -1]).max() >= FULL_SCALE:
-        return Verdict.WARN, f"{detail}, up to full scale; turn its gain down"
-    return Verdict.OK, detail
+        return CheckResult.WARN, f"{detail}, up to full scale; turn its gain down"
+    return CheckResult.OK, detail
 
 
 def _record_one_second(capture: Capture) -> FloatArray:
@@ -152,36 +158,36 @@ def _record_one_second(capture: Capture) -> FloatArray:
     return np.concatenate(blocks)
 
 
-def _disk(config: Config) -> tuple[Verdict, str]:
+def _disk(config: Config) -> tuple[CheckResult, str]:
     folder = next(parent for parent in config.journal_path.parents if parent.exists())
     left = hardware.space(folder)
     detail = f"{left.free_bytes / 1e6:,.0f} MB free at {folder}"
     if shortfall(left, config.disk, was_low=False) != Space(0, 0):
-        return Verdict.FAIL, f"{detail}, less than disk.min_free_mb or disk.min_free_inodes want; make room"
-    return Verdict.OK, detail
+        return CheckResult.FAIL, f"{detail}, less than disk.min_free_mb or disk.min_free_inodes want; make room"
+    return CheckResult.OK, detail
 
 
-def _clock(_: Config) -> tuple[Verdict, str]:
+def _clock(_: Config) -> tuple[CheckResult, str]:
     match hardware.clock_synchronised():
         case True:
-            return Verdict.OK, "synchronised by NTP or another source"
+            return CheckResult.OK, "synchronised by NTP or another source"
         case False:
-            return Verdict.WARN, "not synchronised; enable NTP, or set it before each deployment"
+            return CheckResult.WARN, "not synchronised; enable NTP, or set it before each deployment"
         case None:
-            return Verdict.WARN, "this machine does not report whether it is synchronised"
+            return CheckResult.WARN, "this machine does not report whether it is synchronised"
 
 
-def _heat_and_power(_: Config) -> tuple[Verdict, str]:
+def _heat_and_power(_: Config) -> tuple[CheckResult, str]:
     temperature_c, bits = hardware.temperature_c(), hardware.throttled_bits() or 0
     detail = "no sensor" if temperature_c is None else f"{temperature_c:.0f} °C"
     if bits & 0x1_0001:
-        return Verdict.WARN, f"{detail}; the supply voltage was too low since the start; check battery and cable"
+        return CheckResult.WARN, f"{detail}; the supply voltage was too low since the start; check battery and cable"
     if temperature_c is not None and temperature_c >= HOT_C:
-        return Verdict.WARN, f"{detail}: the processor slows down; give it shade and air"
-    return Verdict.OK, detail
+        return CheckResult.WARN, f"{detail}: the processor slows down; give it shade and air"
+    return CheckResult.OK, detail
 
 
-CHECKS: dict[str, Callable[[Config], tuple[Verdict, str]]] = {
+CHECKS: dict[str, Callable[[Config], tuple[CheckResult, str]]] = {
     "model": _model,
     "journal": _journal,
     "broker": _broker,

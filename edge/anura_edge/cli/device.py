@@ -23,14 +23,14 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Exit codes: 0 every part works, 1 a part does not work, 2 wrong settings.
     """
-    from anura_edge.app.doctor import Verdict, examine
+    from anura_edge.app.doctor import CheckResult, examine
 
     findings = []
     for finding in examine(load(Config, config)):
         findings.append(finding)
         line = f"{finding.verdict:<4}  {finding.part:<14}  {finding.detail}"
         typer.echo(json.dumps(asdict(finding)) if as_json else line)
-    has_failed = any(finding.verdict == Verdict.FAIL for finding in findings)
+    has_failed = any(finding.verdict == CheckResult.FAIL for finding in findings)
     raise typer.Exit(ExitCode.FAILED if has_failed else ExitCode.OK)
 
 

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, delete, insert, select
 from anura_base.analysis import reviews
 from anura_base.analysis.precision import Precision, estimate_precision
 from anura_base.analysis.reviews import ReviewOrder
-from anura_base.analysis.verdicts import Verdict
 from anura_base.analysis.verdicts import reviews as table
 from anura_base.db.engine import open_database
 from anura_base.db.schema import events
+from anura_edge.events import Verdict
 
 SPECIES = "Physalaemus cuvieri"
 

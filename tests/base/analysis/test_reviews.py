@@ -14,11 +14,11 @@ from sqlalchemy import Engine, func, insert, select
 from anura_base.analysis import reviews, rollup
 from anura_base.analysis.reviews import ReviewOrder
 from anura_base.analysis.rollup_triggers import install_triggers
-from anura_base.analysis.verdicts import Verdict
 from anura_base.analysis.verdicts import reviews as table
 from anura_base.config.settings import Site
 from anura_base.db.schema import events
 from anura_base.exchange.training_set import training_zip
+from anura_edge.events import Verdict
 from anura_train.data.findings import Findings
 from anura_train.data.readers.csv_tables import read_tables
 

@@ -14,11 +14,11 @@ from anura_base.analysis.night_timeline import read_timeline
 from anura_base.analysis.reviews import add_review
 from anura_base.analysis.rollup_tables import call_slots, stale_days
 from anura_base.analysis.rollup_triggers import install_triggers
-from anura_base.analysis.verdicts import Verdict
 from anura_base.config.settings import Site
 from anura_base.db.schema import devices, events
 from anura_base.web.filters import list_species
 from anura_base.web.recent_activity import read_recent_activity
+from anura_edge.events import Verdict
 from anura_edge.nights import night
 
 CUVIERI, FABER = "Physalaemus cuvieri", "Boana faber"

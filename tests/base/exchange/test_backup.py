@@ -13,7 +13,6 @@ from sqlalchemy import Engine, select, text, update
 from anura_base.analysis import reviews, rollup
 from anura_base.analysis.rollup_tables import call_slots, stale_days
 from anura_base.analysis.rollup_triggers import install_triggers
-from anura_base.analysis.verdicts import Verdict
 from anura_base.clips import transfer
 from anura_base.config.settings import ClipSettings, RetentionSettings
 from anura_base.db.engine import open_database, write_transaction
@@ -24,6 +23,7 @@ from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
 from anura_base.ingest.retention import RetentionJob
 from anura_edge.errors import ConfigError, JournalError
+from anura_edge.events import Verdict
 from anura_edge.wire import Ack, ClipPart, Row, Status, batch
 
 KINDS = ["sqlite", "postgresql"]

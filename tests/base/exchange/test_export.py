@@ -151,8 +151,10 @@ def test_export_is_equal_in_any_number_of_parts(
     store(engine, *(make.event(seq) for seq in range(1, 8)))
     store(engine, *(make.effort(seq) for seq in range(8, 12)))
     at_once = whole_file(engine, name)
-    for module in ("formats.delimited", "formats.audacity", "formats.camtrap", "rows"):
-        monkeypatch.setattr(f"anura_base.exchange.{module}.CHUNK_ROWS", 3)
+    formats = "anura_edge.results.formats"
+    for module in (f"{formats}.delimited", f"{formats}.audacity", "anura_base.exchange.formats.camtrap"):
+        monkeypatch.setattr(f"{module}.CHUNK_ROWS", 3)
+    monkeypatch.setattr("anura_base.exchange.rows.CHUNK_ROWS", 3)
     monkeypatch.setattr("anura_base.exchange.formats.parquet.GROUP_ROWS", 3)
     parts = [*export(engine, name, POND)]
     assert sum(part.rows for part in parts) == (4 if "effort" in name else 7)

@@ -10,7 +10,7 @@ import pytest
 from support import Broker, free_port
 
 from anura_edge.app.device import DeviceRuntime
-from anura_edge.app.doctor import Finding, Verdict, examine
+from anura_edge.app.doctor import CheckResult, Finding, examine
 from anura_edge.config.analysis import ModelSettings
 from anura_edge.config.device import Config, DeviceSettings
 from anura_edge.config.operation import DiskSettings, MqttSettings
@@ -35,16 +35,16 @@ def check(config: Config) -> dict[str, Finding]:
 def only_one_fails(config: Config, part: str) -> str:
     """Return the detail of the one part that fails."""
     findings = check(config)
-    assert [name for name, finding in findings.items() if finding.verdict == Verdict.FAIL] == [part]
+    assert [name for name, finding in findings.items() if finding.verdict == CheckResult.FAIL] == [part]
     return findings[part].detail
 
 
 def test_healthy_or_running_device_passes(config: Config) -> None:
-    assert Verdict.FAIL not in {finding.verdict for finding in examine(config)}
+    assert CheckResult.FAIL not in {finding.verdict for finding in examine(config)}
     assert not config.state_dir.exists(), "a check changes nothing"
     with DeviceRuntime(config, print, Event()):
         findings = check(config)
-    assert Verdict.FAIL not in {finding.verdict for finding in findings.values()}
+    assert CheckResult.FAIL not in {finding.verdict for finding in findings.values()}
     assert "0 rows wait" in findings["journal"].detail
     assert "accepts this device, without TLS" in findings["broker"].detail
 
@@ -59,7 +59,7 @@ def test_changed_model_fails(config: Config, own_bundle: Path) -> None:
 def test_absent_broker_fails_and_no_broker_warns(config: Config) -> None:
     away = config.model_copy(update={"mqtt": MqttSettings(host="127.0.0.1", port=free_port())})
     assert "Connection refused" in only_one_fails(away, "broker")
-    assert check(config.model_copy(update={"mqtt": None}))["broker"].verdict == Verdict.WARN
+    assert check(config.model_copy(update={"mqtt": None}))["broker"].verdict == CheckResult.WARN
 
 
 def test_broker_that_refuses_the_login_fails(config: Config, broker: Broker) -> None:
@@ -105,10 +105,10 @@ def test_disk_below_its_limit_fails(config: Config) -> None:
 @pytest.mark.parametrize(
     ("temperature_c", "bits", "verdict", "message"),
     [
-        (None, None, Verdict.OK, "no sensor"),
-        (45.0, 0, Verdict.OK, "45 °C"),
-        (85.0, 0, Verdict.WARN, "shade"),
-        (45.0, 0x5_0000, Verdict.WARN, "battery"),
+        (None, None, CheckResult.OK, "no sensor"),
+        (45.0, 0, CheckResult.OK, "45 °C"),
+        (85.0, 0, CheckResult.WARN, "shade"),
+        (45.0, 0x5_0000, CheckResult.WARN, "battery"),
     ],
 )
 def test_heat_and_low_voltage_are_warnings(
@@ -116,7 +116,7 @@ def test_heat_and_low_voltage_are_warnings(
     monkeypatch: pytest.MonkeyPatch,
     temperature_c: float | None,
     bits: int | None,
-    verdict: Verdict,
+    verdict: CheckResult,
     message: str,
 ) -> None:
     monkeypatch.setattr(hardware, "temperature_c", lambda: temperature_c)
@@ -126,9 +126,11 @@ def test_heat_and_low_voltage_are_warnings(
     assert message in finding.detail
 
 
-@pytest.mark.parametrize(("synchronised", "verdict"), [(True, Verdict.OK), (False, Verdict.WARN), (None, Verdict.WARN)])
+@pytest.mark.parametrize(
+    ("synchronised", "verdict"), [(True, CheckResult.OK), (False, CheckResult.WARN), (None, CheckResult.WARN)]
+)
 def test_unsynchronised_clock_is_a_warning(
-    config: Config, monkeypatch: pytest.MonkeyPatch, synchronised: bool | None, verdict: Verdict
+    config: Config, monkeypatch: pytest.MonkeyPatch, synchronised: bool | None, verdict: CheckResult
 ) -> None:
     monkeypatch.setattr(hardware, "clock_synchronised", lambda: synchronised)
     assert check(config)["clock"].verdict == verdict

@@ -1,1 +1,1 @@
-"""Formats of other programs. Each yields its file in parts, so that any number of rows fits into memory."""
+"""Formats that need more of the database than its calls: packages, occurrences and typed tables."""

@@ -16,26 +16,29 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, case, func, select, union, union_all
 
-from anura_base.analysis.verdicts import Verdict, reviews
+from anura_base.analysis.verdicts import reviews
 from anura_base.db.schema import effort, events
 from anura_base.exchange.deployments import Deployment, deployment_id, has_position, read_deployments
-from anura_base.exchange.formats.audacity import safe_path
-from anura_base.exchange.row_texts import (
+from anura_base.exchange.rows import ExportContext, read_rows, stream
+from anura_edge.audio import ClockSource
+from anura_edge.errors import ConfigError
+from anura_edge.events import Verdict
+from anura_edge.results.formats.audacity import safe_path
+from anura_edge.results.formats.parts import CHUNK_ROWS, FilePart, RowValues
+from anura_edge.results.formats.row_texts import (
     UNKNOWN_CLOCK,
     clock_note,
     counted_label,
     counted_name,
     iso_utc,
     model,
+    recording_path,
     reviewed_utc,
     taxon_name,
     time_is_known,
 )
-from anura_base.exchange.rows import CHUNK_ROWS, ExportContext, FilePart, RowValues, read_rows, stream
-from anura_base.exchange.streaming_zip import StreamingZip
-from anura_edge.audio import ClockSource
-from anura_edge.errors import ConfigError
 from anura_edge.results.spreadsheet import Cell, escape_formula
+from anura_edge.results.streaming_zip import StreamingZip
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +138,7 @@ def _media(connection: Connection, context: ExportContext) -> Iterator[dict[str,
     key = c.site, c.device, c.recording
     for row in stream(connection, select(*key, *values).group_by(*key)):
         if has_position(context.site(row["site"])):
-            path = safe_path(row["site"], row["device"], row["recording_name"])
+            path = safe_path(recording_path(row["site"], row["device"], row["recording_name"]))
             yield {
                 "mediaID": _medium(row),
                 "deploymentID": deployment_id(row["site"], row["device"], unknown_clock=bool(row["unknown"])),

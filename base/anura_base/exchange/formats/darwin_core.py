@@ -6,10 +6,12 @@ from datetime import date
 from sqlalchemy import Connection
 
 from anura_base.analysis.effort import analysed_hours_by_night
-from anura_base.analysis.verdicts import Verdict
 from anura_base.db.schema import effort, events, unknown_clock
-from anura_base.exchange.formats.delimited import write_lines
-from anura_base.exchange.row_texts import (
+from anura_base.exchange.rows import ExportContext, read_rows
+from anura_edge.events import Verdict
+from anura_edge.results.formats.delimited import write_lines
+from anura_edge.results.formats.parts import FilePart, RowValues
+from anura_edge.results.formats.row_texts import (
     clock_note,
     counted_label,
     counted_name,
@@ -21,7 +23,6 @@ from anura_base.exchange.row_texts import (
     taxon_name,
     time_is_known,
 )
-from anura_base.exchange.rows import ExportContext, FilePart, RowValues, read_rows
 from anura_edge.results.spreadsheet import Cell
 
 _COLUMNS = [

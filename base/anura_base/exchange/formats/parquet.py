@@ -12,10 +12,11 @@ from sqlalchemy import BigInteger, Boolean, Connection, Double, Integer, Table, 
 
 from anura_base.analysis.rows import select_rows
 from anura_base.db.schema import UtcDateTime
-from anura_base.exchange.byte_sink import ByteSink
-from anura_base.exchange.row_texts import clock_note, known_night
-from anura_base.exchange.rows import ExportContext, FilePart, RowValues, read_rows
+from anura_base.exchange.rows import ExportContext, read_rows
 from anura_edge.errors import ConfigError
+from anura_edge.results.byte_sink import ByteSink
+from anura_edge.results.formats.parts import FilePart, RowValues
+from anura_edge.results.formats.row_texts import clock_note, known_night
 
 GROUP_ROWS = 20_000
 """Rows of a row group, which is in memory as a whole."""

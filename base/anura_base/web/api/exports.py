@@ -14,12 +14,12 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from anura_base.exchange.export import EXPORTS, export
-from anura_base.exchange.rows import FilePart
 from anura_base.exchange.spool import Spool
 from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.state import ConfiguredSites, Database, from_state
 from anura_edge.errors import ConfigError
+from anura_edge.results.formats.parts import FilePart
 
 Form = StrEnum("Form", [(name.replace("-", "_").upper(), name) for name in EXPORTS])  # type: ignore[misc]
 

@@ -10,12 +10,13 @@ from sqlalchemy import Column, Engine, Select, select
 
 from anura_base.analysis.devices import DeviceView, device_views
 from anura_base.analysis.rows import select_rows
-from anura_base.analysis.verdicts import Verdict, reviews
+from anura_base.analysis.verdicts import reviews
 from anura_base.db.incidents import IncidentKind, latest_incidents
 from anura_base.db.schema import effort, events, notices
 from anura_base.web.api.paging import After, ConfirmedOnly, Limit, link_next
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.state import Database
+from anura_edge.events import Verdict
 from anura_edge.wire import EffortRow, EventRow, Name, NoticeRow
 
 MAX_IDS = 1_000_000

@@ -15,7 +15,6 @@ from anura_base.access.roles import Role
 from anura_base.analysis import reviews
 from anura_base.analysis.precision import estimate_precision
 from anura_base.analysis.reviews import ReviewOrder
-from anura_base.analysis.verdicts import Verdict
 from anura_base.clips.view import clip_views, spectrogram_layout
 from anura_base.config.settings import Site
 from anura_base.db.engine import write_transaction
@@ -26,6 +25,7 @@ from anura_base.web.filters import list_species
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_base.web.templating import root_of
+from anura_edge.events import Verdict
 
 MAX_SKIPPED = 50
 

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from anura_base.exchange.rows import CHUNK_ROWS, FilePart
+from anura_edge.results.formats.parts import CHUNK_ROWS, FilePart
 from anura_edge.results.spreadsheet import Cell, escape_formula
 
 

@@ -2,9 +2,9 @@
 
 from datetime import UTC, date, datetime
 
-from anura_base.analysis.verdicts import Verdict
-from anura_base.exchange.rows import ExportContext, RowValues
 from anura_edge.audio import ClockSource
+from anura_edge.events import Verdict
+from anura_edge.results.formats.parts import FormatContext, RowValues
 
 UNKNOWN_CLOCK = "The clock is unknown: the time is the recorder's own, without a known offset from UTC."
 
@@ -34,8 +34,8 @@ def recorder_time(row: RowValues, column: str = "start_utc") -> str:
     return "" if time_is_known(row) else iso_utc(row[column]).removesuffix("Z")
 
 
-def known_night(row: RowValues, context: ExportContext) -> date | None:
-    """Return the date of the night of a row, None if the clock is unknown."""
+def known_night(row: RowValues, context: FormatContext) -> date | None:
+    """Return the date of the night of a row, None if the clock or the zone is unknown."""
     return context.night(row) if time_is_known(row) else None
 
 
@@ -81,9 +81,11 @@ def taxon_name(name: str) -> str:
 
 
 def recording_path(site: str, device: str, name: str) -> str:
-    """Return SITE/DEVICE/NAME: the path of a recording below a folder with the recordings of all devices.
+    """Return SITE/DEVICE/NAME: the path of a recording below a folder with the recordings of all devices."""
+    return f"{site}/{device}/{inner_path(name)}"
 
-    A name from a device cannot leave the folder.
-    """
+
+def inner_path(name: str) -> str:
+    """Return the name of a recording as a path below a folder. A name from a device cannot leave the folder."""
     parts = name.replace("\\", "/").split("/")
-    return "/".join([site, device, *(part for part in parts if part.strip(". "))])
+    return "/".join(part for part in parts if part.strip(". ")) or "recording"

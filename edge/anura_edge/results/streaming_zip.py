@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from anura_base.exchange.byte_sink import ByteSink
+from anura_edge.results.byte_sink import ByteSink
 
 
 class StreamingZip:
