@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from anura_edge import __version__
-from anura_edge.cli import analyse, card, config, device, explore, export, join, model, owners, report
+from anura_edge.cli import analyse, card, clips, config, device, explore, export, join, model, owners, report
 from anura_edge.cli.init import init
 from anura_edge.cli.process import StderrHandler
 from anura_edge.terminal import run_command
@@ -22,6 +22,7 @@ app.command(rich_help_panel=ANALYSE)(analyse.demo)
 app.add_typer(card.app, name="card", rich_help_panel=ANALYSE)
 app.command(rich_help_panel=RESULTS)(export.export)
 app.command(rich_help_panel=RESULTS)(report.report)
+app.add_typer(clips.app, name="clips", rich_help_panel=RESULTS)
 app.command(rich_help_panel=CHECK)(device.doctor)
 app.command(rich_help_panel=CHECK)(device.devices)
 app.command(rich_help_panel=CHECK)(device.resend)

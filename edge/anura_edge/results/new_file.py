@@ -1,6 +1,7 @@
 """Writes a new file under a temporary name. It gets its own name when it is complete, so no half file looks whole."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,11 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot make the folder {folder}: {error.strerror}; choose another one") from error
+
+
+def file_stem(name: str) -> str:
+    """Return a name of the data as a part of a file name: letters, digits, `_` and `-`."""
+    return re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_")[:80] or "unnamed"
 
 
 def _rename(partial: Path, file: Path) -> None:

@@ -116,7 +116,7 @@ def _notes(reader: JournalReader, nights: Sequence[SpeciesNight], row_filter: Ro
     events, hours = reader.without_time()
     notes = [
         f"Sites: {', '.join(sites)}. Nights last from noon to noon in the time zone of the site.",
-        f"Model: {reader.model.id} {reader.model.version}. {worth or 'What the model is worth was not measured.'}",
+        f"Model: {reader.model.id} {reader.model.version}. {worth or 'How much it finds is not known here.'}",
         "A call is one event: one call, or many with pauses below a second (a bout). The number of single calls is not"
         " known. Not each of them is right.",
     ]

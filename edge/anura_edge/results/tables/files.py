@@ -1,12 +1,11 @@
 """Writes tables from a journal: one CSV text, or a folder of CSV files."""
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from anura_edge.nights import Place
 from anura_edge.results.journal_reader import JournalReader
-from anura_edge.results.new_file import create_file, make_folder, refuse_existing
+from anura_edge.results.new_file import create_file, file_stem, make_folder, refuse_existing
 from anura_edge.results.rows import RowFilter
 from anura_edge.results.spreadsheet import csv_text
 from anura_edge.results.tables.bins import BinAt, clock_bin, sunset_bin
@@ -40,7 +39,7 @@ def write_occupancy(reader: JournalReader, places: Mapping[str, Place], row_filt
     Raises ConfigError if a file exists or cannot be written.
     """
     tables = occupancy_tables(reader.bouts(), reader.effort(), places, row_filter)
-    matrices = {f"detections_{_file_stem(name)}.csv": rows for name, rows in tables.detections.items()}
+    matrices = {f"detections_{file_stem(name)}.csv": rows for name, rows in tables.detections.items()}
     texts = {file: matrix_csv(tables.sites, tables.nights, rows) for file, rows in matrices.items()}
     texts["effort_h.csv"] = matrix_csv(tables.sites, tables.nights, tables.effort_h)
     texts["sites.csv"] = _sites_csv(places)
@@ -70,7 +69,3 @@ def _sites_csv(places: Mapping[str, Place]) -> str:
         for site, place in sorted(places.items())
     )
     return csv_text(["site", "latitude", "longitude", "zone"], rows)
-
-
-def _file_stem(species: str) -> str:
-    return re.sub(r"[^\w-]+", "_", species, flags=re.ASCII).strip("_")[:80] or "species"

@@ -1,4 +1,4 @@
-"""Reads the `guan` chunk: GUANO 1.0, the Grand Unified Acoustic Notation Ontology (riggsd/guano-spec).
+"""Reads and writes the `guan` chunk: GUANO 1.0, the Grand Unified Acoustic Notation Ontology (riggsd/guano-spec).
 
 Real files differ from the specification: lines without a colon, empty values, a blank in place of the `T`, offsets
 without a colon, no offset. Such a line is skipped; audio and other lines are still read.
@@ -29,6 +29,13 @@ def read_guano(chunk: bytes) -> TimeEvidence:
         time_expansion=first_number(values.get("TE")),
     )
     return TimeEvidence(start=parse_time(values.get("Timestamp", "")), metadata=metadata)
+
+
+def guano_chunk(values: Mapping[str, str]) -> bytes:
+    """Return a RIFF chunk `guan` with these values, after the version. Line breaks in values become blanks."""
+    lines = ["GUANO|Version: 1.0", *(f"{key}: {' '.join(value.split())}" for key, value in values.items())]
+    text = "\n".join(lines).encode()
+    return b"guan" + len(text).to_bytes(4, "little") + text + b"\0" * (len(text) % 2)
 
 
 def _parse_lines(chunk: bytes) -> dict[str, str]:

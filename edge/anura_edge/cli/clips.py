@@ -1,0 +1,56 @@
+"""The commands of the group `clips`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anura_edge.cli.options import ConfigOption
+from anura_edge.cli.results import MinScoreOption, SiteOption, SpeciesOption, make_filter
+from anura_edge.config.device import Config
+from anura_edge.config.paths import expand_home
+from anura_edge.config.yaml_loader import load
+
+app = typer.Typer(help="Audio of the calls.", no_args_is_help=True)
+
+
+@app.command()
+def extract(
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the clips, by species.")],
+    recordings: Annotated[
+        Path | None,
+        typer.Option("--recordings", metavar="FOLDER", help="Folder that was scanned. Default: only saved clips."),
+    ] = None,
+    per_species: Annotated[
+        int, typer.Option("--per-species", min=1, max=100_000, metavar="N", help="Most clips of each species.")
+    ] = 20,
+    by_score_bins: Annotated[
+        bool,
+        typer.Option("--by-score-bins", help="Equally many of each tenth of the scores, instead of the best."),
+    ] = False,
+    site: SiteOption = None,
+    species: SpeciesOption = None,
+    min_score: MinScoreOption = 0.0,
+    config: ConfigOption = None,
+) -> None:
+    """Write the audio of calls as WAV files with GUANO, to check or label them. Needs no base station.
+
+    Example: `anura-edge clips extract --recordings /media/card/Data --per-species 20 --by-score-bins --out clips`
+
+    A clip begins `clips.before_s` before its call and ends `clips.after_s` after it. Files that exist are not written
+    again.
+
+    Exit codes: 0 written, 2 a wrong option, 5 no results or an unusable journal.
+    """
+    from anura_edge.clips.extract import choose_bouts, extract_clips
+    from anura_edge.results.journal_reader import open_results
+
+    settings = load(Config, config)
+    with open_results(settings.journal_path, make_filter(None, None, site, species, min_score)) as reader:
+        reader.check_species()
+        chosen = choose_bouts(reader.bouts(), per_species, by_score_bins=by_score_bins)
+        model = f"{reader.model.id} {reader.model.version}"
+    folder = expand_home(out)
+    written = sum(1 for _ in extract_clips(settings, chosen, recordings and expand_home(recordings), model, folder))
+    there = sum(1 for _ in folder.rglob("*.wav")) if folder.is_dir() else 0
+    typer.echo(f"{written} new clips of {len(chosen)} chosen calls; {there} clips in {folder}")
