@@ -20,7 +20,7 @@ from anura_base.db.schema import events
 from anura_base.exchange.spool import Spool
 from anura_base.web.api import exports
 
-ROWS = 12_000
+ROWS = 7_000
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def filled(database_url: str) -> Engine:
     row = dict(device_rows.event(1))
     row |= {"site": "s", "device": "d", "journal": uuid4(), "received_utc": row["start_utc"]}
     with engine.begin() as connection:
-        rows = [{**row, "id": uuid4(), "seq": n, "recording_name": "r" * 1_200} for n in range(ROWS)]
+        rows = [{**row, "id": uuid4(), "seq": n, "recording_name": "r" * 2_400} for n in range(ROWS)]
         for first in range(0, ROWS, 5_000):
             connection.execute(insert(events), rows[first : first + 5_000])
     engine.dispose()  # so that the log is empty
