@@ -170,6 +170,8 @@ class NoticeKind(StrEnum):
     ENERGY = "energy"
     """What the device leaves out to save energy from now on. The amount is the battery's charge in percent, if the
     charge is the reason."""
+    MODEL_REFUSED = "model_refused"
+    """A model that was to be installed is not used, and why. The one before it is used."""
     SOUND_FAULT = "sound_fault"
     """The microphone delivers silence, or only full scale."""
 

@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 from threading import Event
 from types import TracebackType
+from uuid import uuid5
 
 from anura_edge import __version__
 from anura_edge.app import scan_files
@@ -22,13 +23,13 @@ from anura_edge.delivery.clip_upload import ClipUploader
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import EnergyState
+from anura_edge.events import NAMESPACE, Notice, NoticeKind
 from anura_edge.health.disk import DiskWatch, shortfall
 from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
 from anura_edge.health.monitor import Monitor
 from anura_edge.health.power import PowerWatch
 from anura_edge.health.report import DeviceParts
 from anura_edge.inference.bundle import provenance_of
-from anura_edge.inference.loading import load_model
 from anura_edge.inference.manifest import Manifest
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.sources.files.watch import WatchedFolder
@@ -40,7 +41,8 @@ from anura_edge.store.run_summary import RunSummary
 from anura_edge.store.scan_history import ScanHistory
 from anura_edge.store.writer import ResultWriter
 from anura_edge.system.hardware import space
-from anura_edge.wire import EventRow, Status
+from anura_edge.updates.active import ActiveModel
+from anura_edge.wire import MAX_TEXT, EventRow, Status
 
 DELIVERY_TIMEOUT_S = 10.0
 """After a scan the program ends when no row was acknowledged for this long."""
@@ -55,7 +57,8 @@ class DeviceRuntime:
         Raises ModelError, JournalError or ConfigError.
         """
         self._config, self._stop = config, stop
-        self._bundle, self._classifier = load_model(config.model, config.engines_path)
+        self._active = ActiveModel(config)
+        self._bundle, self._classifier = self._active.bundle, self._active.model
         self._lock = acquire_lock(config.journal_path)
         self._clip_store = self._open_clip_store()  # before the journal, which needs some space
         self.journal = open_journal(config.journal_path, config.device.owner)
@@ -69,6 +72,7 @@ class DeviceRuntime:
         self._writer = ResultWriter(
             self.journal, provenance_of(self._bundle, config.hash()), self._also_saved(on_event), self._on_commit
         )
+        self._tell_refused_model()
         self._power_state = EnergyState()
         self._monitor = Monitor(self._parts())
 
@@ -95,6 +99,8 @@ class DeviceRuntime:
     ) -> None:
         self._monitor.stop()
         self._writer.close()
+        if error is None and self.summary.new:
+            self._active.confirm()
         if self._clips:
             self._clips.stop()
         self._monitor.publish_last()
@@ -213,7 +219,20 @@ class DeviceRuntime:
 
         return save
 
+    def _tell_refused_model(self) -> None:
+        """Tell the base station that a model is not used. The id is that of the reason, so it is told once."""
+        if reason := self._active.refused:
+            notice = Notice(
+                uuid5(NAMESPACE, f"refused/{self.journal.id}/{reason}"),
+                NoticeKind.MODEL_REFUSED,
+                datetime.now(UTC),
+                reason[:MAX_TEXT],
+            )
+            self._writer.write_notice(notice)
+            self._active.forget_refused()
+
     def _on_commit(self) -> None:
+        self._active.record_progress()
         self._retention.tick()
         if self.delivery:
             self.delivery.wake()

@@ -28,6 +28,7 @@ from anura_edge.sources.microphone.reconnect import SILENT_DRIVER_S
 from anura_edge.store.database import damaged_mark
 from anura_edge.system import hardware
 from anura_edge.system.hardware import Space
+from anura_edge.updates.active import active_settings
 from anura_edge.wire import Status, topic
 
 HOT_C = 80.0
@@ -65,7 +66,7 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def _model(config: Config) -> tuple[CheckResult, str]:
-    bundle, model = load_model(config.model, config.engines_path)
+    bundle, model = load_model(active_settings(config), config.engines_path)
     rules_for(bundle, config.detect)
     change = golden_difference(bundle, model)
     return CheckResult.OK, f"{bundle.manifest.id} {bundle.manifest.version}, golden scores within {change:.1g}"

@@ -24,7 +24,6 @@ def scan_archive(archive: str, cluster: str, out: Path, settings: Config, *, as_
     except ModuleNotFoundError as error:
         raise ConfigError(f"--cluster needs {error.name}; install: pip install 'anura-edge[cluster]'") from error
     from anura_edge.cli.output import model_worth, print_summary
-    from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
 
     began_s, stop = time.monotonic(), stop_on_signals()
     if "://" not in archive:
@@ -39,6 +38,5 @@ def scan_archive(archive: str, cluster: str, out: Path, settings: Config, *, as_
         typer.echo(f"stopped; the parts in {out} are kept, and the next scan continues there", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED)
     summary = scan.merge(files, began_s)
-    manifest = load_bundle(settings.model.bundle or DEFAULT_BUNDLE).manifest
-    print_summary(summary, model_worth(manifest, settings.detect.preset), as_json=as_json)
+    print_summary(summary, model_worth(scan.manifest, settings.detect.preset), as_json=as_json)
     raise typer.Exit(ExitCode.OK if summary.is_complete else ExitCode.SOME_UNREADABLE)

@@ -20,15 +20,11 @@ from anura_edge.cluster.worker import AnalysisJob
 from anura_edge.config.device import Config
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle, provenance_of
 from anura_edge.store.run_summary import RunSummary
+from anura_edge.updates.active import active_settings
 
 log = logging.getLogger(__name__)
 
 PLAN, PARTS = "plan.parquet", "parts"
-
-
-def _settings(config: Config) -> str:
-    """Return the settings that a worker needs: not the password of a broker."""
-    return json.dumps(config.model_copy(update={"mqtt": None}).effective())
 
 
 class ArchiveScan:
@@ -36,10 +32,12 @@ class ArchiveScan:
 
     def __init__(self, archive: str, out: Path, config: Config, stop: Event) -> None:
         """Read the model. Raises ModelError or ConfigError."""
+        config = config.model_copy(update={"model": active_settings(config), "mqtt": None})  # no password for workers
         self._archive, self._out, self._config, self._stop = archive, out, config, stop
         bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
+        self.manifest = bundle.manifest
         self._provenance = provenance_of(bundle, config.hash())
-        self.job = AnalysisJob(_settings(config), bundle.model_sha256, config.hash())
+        self.job = AnalysisJob(json.dumps(config.effective()), bundle.model_sha256, config.hash())
         self._skipped: list[tuple[str, str, int]] = []
         out.mkdir(parents=True, exist_ok=True)
         self._parts = PartStore(out / PARTS)

@@ -102,6 +102,11 @@ class Config(Section):
         return expand_state_dir(self.state_dir) / "clips"
 
     @property
+    def models_path(self) -> Path:
+        """The folder of the installed models."""
+        return expand_state_dir(self.state_dir) / "models"
+
+    @property
     def engines_path(self) -> Path:
         """The folder of the engines that TensorRT builds."""
         return expand_state_dir(self.state_dir) / "tensorrt"

@@ -21,6 +21,7 @@ from anura_edge.explore.page import STATIC, WAVESURFER_STYLE, content, head
 from anura_edge.explore.upload import MAX_BYTES, Upload, check_size, status_of
 from anura_edge.inference.loading import load_model
 from anura_edge.sources.files.scan import printable
+from anura_edge.updates.active import active_settings
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def serve(config: Config, recordings: Sequence[Path], port: int, stop: Event, re
 
     Raises ModelError or ConfigError if the server cannot start.
     """
-    explorer = Explorer(*load_model(config.model, config.engines_path), config.detect, config.audio)
+    explorer = Explorer(*load_model(active_settings(config), config.engines_path), config.detect, config.audio)
     # The uploads' folders are inside this one, because a request's thread may not reach its end.
     with (
         TemporaryDirectory(prefix="anura-explore-") as folder,
