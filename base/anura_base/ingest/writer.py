@@ -85,7 +85,7 @@ def _insert_rows(connection: Connection, messages: Sequence[DecodedMessage], ses
             common = {**key.columns, "received_utc": message.raw.received_utc}
             for row in message.rows:
                 counts = isinstance(row, NoticeRow) or session.counts(row)
-                (rows if counts else superseded)[row.kind].append({**dict(row), **common})
+                (rows if counts else superseded)[row.kind].append({**vars(row), **common})
     for kind, values in superseded.items():
         supersede(connection, kind, values)
     for kind, values in rows.items():
