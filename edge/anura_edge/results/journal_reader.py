@@ -84,6 +84,13 @@ class JournalReader:
         query = f"SELECT total(1.0 * samples / rate_hz) / 3600 FROM effort {where} AND state = 'analysed'"
         return events, self._db.execute(query, values).fetchone()[0]
 
+    def least_trusted_clock(self, begin_utc: datetime, end_utc: datetime) -> ClockSource | None:
+        """Return the least trusted clock source of the effort that begins in an interval. None without effort."""
+        query = "SELECT DISTINCT clock_source, start_utc FROM effort WHERE model_sha256 = ?"
+        rows = self._db.execute(query, (self.model.sha256,))
+        found = {clock for clock, start in rows if begin_utc <= datetime.fromisoformat(start) < end_utc}
+        return max(map(ClockSource, found), key=[*ClockSource].index, default=None)
+
     def unreadable(self) -> Counter[str]:
         """Return the number of files that could not be analysed, by reason."""
         return Counter(dict(self._db.execute("SELECT reason, count(*) FROM unreadable GROUP BY reason")))

@@ -1,0 +1,49 @@
+"""The command `summary`."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from anura_edge.cli.options import ConfigOption
+from anura_edge.config.device import Config
+from anura_edge.config.paths import expand_home
+from anura_edge.config.yaml_loader import load
+from anura_edge.errors import ConfigError
+
+
+def summary(
+    minutes: Annotated[
+        int, typer.Option(min=1, max=1_440, metavar="N", help="Length of the interval, which ends at --until.")
+    ] = 60,
+    until: Annotated[
+        datetime | None,
+        typer.Option(metavar="TIME", help="End of the interval in UTC, as in 2026-11-20T22:00:00. Default: now."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print the results of an interval in at most 51 bytes, as hex, for a LoRaWAN modem.
+
+    Example: `anura-edge summary --minutes 60`
+
+    deploy/lorawan/decoder.js decodes them for The Things Network and ChirpStack. It contains for each species the
+    minutes with calls and a calling index, and the minutes analysed.
+
+    Exit codes: 0 printed, 2 a wrong option, 5 no results or an unusable journal.
+    """
+    from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
+    from anura_edge.results.interval_summary import summarise
+    from anura_edge.results.journal_reader import open_results
+    from anura_edge.results.rows import RowFilter
+    from anura_edge.wire.summary import encode_summary
+
+    settings = load(Config, config)
+    end_utc = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
+    begin_utc = (end_utc - timedelta(minutes=minutes)).replace(microsecond=0)
+    bundle = load_bundle(expand_home(settings.model.bundle) if settings.model.bundle else DEFAULT_BUNDLE)
+    labels = [label.code for label in bundle.manifest.labels]
+    with open_results(settings.journal_path, RowFilter()) as reader:
+        try:
+            typer.echo(encode_summary(summarise(reader, labels, begin_utc, minutes)).hex())
+        except ValueError as error:
+            raise ConfigError(f"--until: {error}") from error
