@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from anura_edge.cli.options import ConfigOption
-from anura_edge.cli.results import MinScoreOption, SiteOption, SpeciesOption, make_filter
+from anura_edge.cli.results import ConfirmedOption, MinScoreOption, SiteOption, SpeciesOption, make_filter
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
 from anura_edge.config.yaml_loader import load
@@ -31,6 +31,7 @@ def extract(
     site: SiteOption = None,
     species: SpeciesOption = None,
     min_score: MinScoreOption = 0.0,
+    confirmed_only: ConfirmedOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Write the audio of calls as WAV files with GUANO, to check or label them. Needs no base station.
@@ -46,7 +47,9 @@ def extract(
     from anura_edge.results.journal_reader import open_results
 
     settings = load(Config, config)
-    with open_results(settings.journal_path, make_filter(None, None, site, species, min_score)) as reader:
+    with open_results(
+        settings.journal_path, make_filter(None, None, site, species, min_score, confirmed_only)
+    ) as reader:
         reader.check_species()
         chosen = choose_bouts(reader.bouts(), per_species, by_score_bins=by_score_bins)
         model = f"{reader.model.id} {reader.model.version}"

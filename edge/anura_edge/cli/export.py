@@ -8,6 +8,7 @@ import typer
 
 from anura_edge.cli.options import ConfigOption
 from anura_edge.cli.results import (
+    ConfirmedOption,
     LatitudeOption,
     LongitudeOption,
     MinScoreOption,
@@ -40,6 +41,7 @@ def export(
     site: SiteOption = None,
     species: SpeciesOption = None,
     min_score: MinScoreOption = 0.0,
+    confirmed_only: ConfirmedOption = None,
     sites: SitesOption = None,
     zone: ZoneOption = None,
     latitude: LatitudeOption = None,
@@ -64,7 +66,7 @@ def export(
     if form == "occupancy" and out is None:
         raise ConfigError("occupancy writes several files; name a folder with --out")
     settings = load(Config, config)
-    row_filter = make_filter(since, until, site, species, min_score)
+    row_filter = make_filter(since, until, site, species, min_score, confirmed_only)
     out = expand_home(out) if out else None
     with read_results(settings, row_filter, sites, default_place(settings, zone, latitude, longitude)) as results:
         if out and form == "occupancy":

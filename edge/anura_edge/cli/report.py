@@ -7,6 +7,7 @@ import typer
 
 from anura_edge.cli.options import ConfigOption
 from anura_edge.cli.results import (
+    ConfirmedOption,
     LatitudeOption,
     LongitudeOption,
     MinScoreOption,
@@ -49,6 +50,7 @@ def report(
     site: SiteOption = None,
     species: SpeciesOption = None,
     min_score: MinScoreOption = 0.0,
+    confirmed_only: ConfirmedOption = None,
     sites: SitesOption = None,
     zone: ZoneOption = None,
     latitude: LatitudeOption = None,
@@ -76,7 +78,7 @@ def report(
         raise ConfigError("name a species with --species")
     settings, out = load(Config, config), expand_home(out)
     refuse_existing(out)
-    row_filter = make_filter(since, until, site, species, min_score)
+    row_filter = make_filter(since, until, site, species, min_score, confirmed_only)
     with read_results(settings, row_filter, sites, default_place(settings, zone, latitude, longitude)) as results:
         worth = _worth(settings, results.reader.model)
         clips = example_clips(settings, results.reader.bouts(), recordings and expand_home(recordings), MAX_CLIPS)

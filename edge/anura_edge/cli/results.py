@@ -13,6 +13,7 @@ from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
 from anura_edge.config.yaml_loader import is_zone
 from anura_edge.errors import ConfigError
+from anura_edge.results.confirmed import read_confirmed
 from anura_edge.results.journal_reader import JournalReader, open_results
 from anura_edge.results.places import SitePlace, place_sites, read_sites
 from anura_edge.results.rows import RowFilter
@@ -37,6 +38,14 @@ MinScoreOption = Annotated[
     float,
     typer.Option(
         "--min-score", "--min-confidence", min=0, max=1, metavar="SCORE", help="Only calls with at least this score."
+    ),
+]
+ConfirmedOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--confirmed-only",
+        metavar="FILE",
+        help="Only calls whose species a person confirmed or named, by a table of `anura-base export birdnet`.",
     ),
 ]
 SitesOption = Annotated[
@@ -67,16 +76,22 @@ class Results:
 
 
 def make_filter(
-    since: datetime | None, until: datetime | None, sites: list[str] | None, species: list[str] | None, score: float
+    since: datetime | None,
+    until: datetime | None,
+    sites: list[str] | None,
+    species: list[str] | None,
+    score: float,
+    confirmed: Path | None = None,
 ) -> RowFilter:
     """Return the filter of the options.
 
-    Raises ConfigError if the last night is before the first.
+    Raises ConfigError if the last night is before the first, or if the table of confirmed calls cannot be read.
     """
     if since and until and until < since:
         raise ConfigError(f"--until {until:%Y-%m-%d} is before --since {since:%Y-%m-%d}; exchange the two dates")
+    of_people = read_confirmed(expand_home(confirmed)) if confirmed else None
     first, last = since.date() if since else None, until.date() if until else None
-    return RowFilter(tuple(sites or ()), tuple(species or ()), score, None, first, last)
+    return RowFilter(tuple(sites or ()), tuple(species or ()), score, of_people, first, last)
 
 
 def default_place(

@@ -96,8 +96,10 @@ class DetectionSettings(Section):
     """An event lasts while the score is at least this share of its threshold. Set it higher for shorter events, lower
     to bridge weak moments inside a call."""
     merge_gap_s: Seconds = 1.0
-    """Events of one label closer than this are merged, in seconds. The default is AnuraSet's rule for a bout. Set 0 to
-    count single calls."""
+    """Calls of one label with a shorter pause between them are one event, a bout, in seconds. The default is AnuraSet's
+    rule. So twenty calls in a chorus of half a minute are one event, and their number is not known. With 0, a pause of
+    one frame ends an event: a stream model, whose frames are short, then comes near to single calls; a window model
+    does not."""
     max_call_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     """Longest event, in seconds. A longer one is cut, so that a chorus is reported while it lasts."""
     range: Annotated[float, Field(ge=0, le=1)] = 0.0

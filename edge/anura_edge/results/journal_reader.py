@@ -52,7 +52,8 @@ class JournalReader:
         Raises ConfigError with the names that there are.
         """
         found = self._db.execute("SELECT DISTINCT label, scientific_name, common_name FROM event ORDER BY 2").fetchall()
-        known = {name.casefold() for names in found for name in names}
+        by_people = (self._filter.confirmed or {}).values()
+        known = {name.casefold() for names in (*found, *by_people) for name in names}
         for name in self._filter.species:
             if name.casefold() not in known:
                 there = ", ".join(scientific or label for label, scientific, _ in found) or "none"
@@ -62,7 +63,8 @@ class JournalReader:
         """Yield the selected bouts whose time is known, in order of time."""
         query = f"SELECT {_BOUT} FROM event WHERE model_sha256 = ? AND clock_source != ? ORDER BY start_utc, id"
         for columns in self._db.execute(query, (self.model.sha256, ClockSource.UNKNOWN)):
-            if self._filter.has_bout(bout := _bout(*columns)):
+            bout = self._filter.named(_bout(*columns))
+            if bout and self._filter.has_bout(bout):
                 yield bout
 
     def effort(self) -> Iterator[SiteEffort]:

@@ -1,7 +1,7 @@
 """Rows of results, and the filter that selects them."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -53,8 +53,8 @@ class RowFilter:
     species: Collection[str] = ()
     """Labels, scientific or common names, in any case. Empty: all."""
     min_score: float = 0.0
-    events: Collection[UUID] | None = None
-    """Ids of events, as of those that a person confirmed. None: all."""
+    confirmed: Mapping[UUID, tuple[str, str]] | None = None
+    """Label and scientific name of each event that a person confirmed or named. None: all events, by the model."""
     first_night: date | None = None
     last_night: date | None = None
     _names: frozenset[str] = field(init=False, default=frozenset())
@@ -72,6 +72,15 @@ class RowFilter:
         """Tell whether a site is among the selected ones."""
         return not self.sites or site in self.sites
 
+    def named(self, bout: Bout) -> Bout | None:
+        """Return a bout under the name that a person gave it. None if only confirmed ones are selected."""
+        if self.confirmed is None:
+            return bout
+        if not (names := self.confirmed.get(bout.id)):
+            return None
+        common_name = bout.common_name if names[0] == bout.label else ""
+        return replace(bout, label=names[0], scientific_name=names[1], common_name=common_name)
+
     def has_bout(self, bout: Bout) -> bool:
         """Tell whether a bout is of a selected site and species, and has the score."""
         names = {bout.label.casefold(), bout.scientific_name.casefold(), bout.common_name.casefold()}
@@ -79,5 +88,4 @@ class RowFilter:
             self.has_site(bout.owner.site)
             and (not self._names or bool(self._names & names))
             and bout.score >= self.min_score
-            and (self.events is None or bout.id in self.events)
         )

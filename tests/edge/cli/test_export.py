@@ -132,6 +132,7 @@ def test_rows_without_a_known_time_are_counted_and_left_out(
         (["nightly", *ZONE, "--since", "2026-11-22", "--until", "2026-11-20"], "exchange the two dates"),
         (["nightly", "--sites", "none.csv"], "name a CSV table of sites"),
         (["nightly", "--sites", "bad.csv"], "bad.csv, line 2: latitude 'north' is not a number from -90 to 90"),
+        (["nightly", *ZONE, "--confirmed-only", "bad.csv"], "no column 'id'; write the table with anura-base"),
         (["nightly", *ZONE, "--out", "bad.csv"], "bad.csv exists already"),
     ],
 )
@@ -139,6 +140,20 @@ def test_wrong_option_has_one_clear_message(export: Export, tmp_path: Path, argu
     (tmp_path / "bad.csv").write_text("site,latitude,longitude,zone\npond,north,0,UTC\n")
     with pytest.raises(AnuraError, match=message.replace("(", "[(]")):
         export(*arguments)
+
+
+@pytest.mark.usefixtures("journal")
+def test_confirmed_calls_count_under_the_name_that_a_person_gave(
+    export: Export, tmp_path: Path, provenance: Provenance
+) -> None:
+    name = f"pond-{provenance.model_id}-{ClockSource.RECORDER}"
+    ids = [event_id(name, n, "LOW", provenance.model_sha256) for n in range(3)]
+    verdicts = [("confirmed", "LOW", "Tonus gravis"), ("relabelled", "HIGH", "Tonus altus"), ("rejected", "LOW", "")]
+    lines = [f"{id_},{','.join(verdict)}" for id_, verdict in zip(ids, verdicts, strict=True)]
+    (tmp_path / "calls.csv").write_text("\n".join(["id,verdict,label,Scientific name", *lines]))
+    table = pd.read_csv(io.StringIO(export("nightly", *ZONE, "--confirmed-only", "calls.csv", "--until", "2026-11-21")))
+    found = table[table.site == "pond"]
+    assert dict(zip(found.species, found.bouts, strict=True)) == {"Tonus gravis": 1, "Tonus altus": 1}
 
 
 def test_export_without_a_journal_names_the_scan(export: Export) -> None:

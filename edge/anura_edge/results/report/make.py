@@ -122,8 +122,8 @@ def _notes(reader: JournalReader, nights: Sequence[SpeciesNight], row_filter: Ro
     ]
     if row_filter.min_score:
         notes.append(f"Only calls with a score of at least {row_filter.min_score:g}.")
-    if row_filter.events is not None:
-        notes.append("Only calls whose species a person confirmed.")
+    if row_filter.confirmed is not None:
+        notes.append("Only calls whose species a person confirmed or named.")
     if events or hours:
         notes.append(f"{events} calls and {hours:.1f} h of recordings without a known time are left out.")
     return notes
