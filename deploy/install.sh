@@ -64,7 +64,8 @@ install_program() {
     if [ -n "$wheels" ]; then
         "$venv/bin/python" -m pip install --quiet --no-index --find-links "$wheels" --upgrade "anura-edge$extra"
     else
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        # Without a cache, in which pip can find an older wheel of this folder.
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
             --constraint "$here/../constraints.txt" --upgrade "$here/..$extra"
     fi
     ln -sf "$venv/bin/$program" "/usr/local/bin/$program"

@@ -114,10 +114,9 @@ def test_pages_and_login_work_behind_the_proxy_of_the_page(
 
 
 def _proxy(program: str, proxy: str, folder: Path, base_port: int, port: int, prefix: str) -> list[str]:
-    """Return the command that runs the settings of the page, but without TLS, because a test has no domain."""
-    here = block("caddyfile", bool(prefix)) if proxy == "caddy" else block("nginx")
-    if proxy == "nginx" and prefix:  # the page shows only the location
-        here = f"{here.partition('location')[0]}{block('nginx', 1)}}}\n"
+    """Return the command that runs the settings of the page or of deploy/base, without TLS: a test has no domain."""
+    file = ROOT / "deploy" / "base" / {"caddy": "Caddyfile", "nginx": "nginx.conf"}[proxy]
+    here = file.read_text(encoding="utf-8") if prefix else block({"caddy": "caddyfile", "nginx": "nginx"}[proxy])
     here = here.replace("127.0.0.1:8080", f"127.0.0.1:{base_port}")
     if proxy == "caddy":
         text = "{\n\tadmin off\n\tauto_https off\n}\n" + here.replace("frogs.example.org", f"http://:{port}")
