@@ -50,7 +50,7 @@ def withdrawal(seq: int, *replaces: UUID, **changes: Any) -> NoticeRow:
     return notice_row(seq, replace(notice, **changes), PROVENANCE)
 
 
-def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1.0) -> EffortRow:
+def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1.0, **changes: Any) -> EffortRow:
     """Make a row of effort."""
     row = Effort(
         id=uuid4(),
@@ -63,7 +63,7 @@ def effort(seq: int, state: EffortState = EffortState.ANALYSED, hours: float = 1
         start_utc=START,
         clock_source=ClockSource.RECORDER,
     )
-    return effort_row(seq, row, PROVENANCE)
+    return effort_row(seq, replace(row, **changes), PROVENANCE)
 
 
 def health(**changes: Any) -> Health:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, Table, Text
 
-from anura_base.db.schema import UtcDateTime, metadata
+from anura_base.db.schema import ArrivalNumber, UtcDateTime, metadata
 
 users = Table(
     "users",
@@ -42,4 +42,15 @@ tokens = Table(
     Column("hash", Text, nullable=False, unique=True),
     Column("created_utc", UtcDateTime, nullable=False),
     Column("used_utc", UtcDateTime),  # NULL until its first use
+)
+
+# What people changed on the pages. Rows are only added here; the oldest are deleted when there are too many.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("number", ArrivalNumber, primary_key=True, autoincrement=True),
+    Column("utc", UtcDateTime, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    sqlite_autoincrement=True,
 )

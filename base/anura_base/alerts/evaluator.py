@@ -26,7 +26,7 @@ from anura_base.config.alerts import AlertSettings, CallRule, EffortLow
 from anura_base.config.settings import Site
 from anura_base.db.engine import is_outage, root_cause, write_transaction
 from anura_base.db.incidents import Incident, IncidentKind, report
-from anura_base.db.queries import latest_health, rows_after
+from anura_base.db.queries import is_retired, latest_health, rows_after
 from anura_base.db.schema import devices, effort, events, unknown_clock
 from anura_edge.audio import ClockSource
 from anura_edge.nights import night_date
@@ -218,8 +218,9 @@ def _last_calls(
 
 def _device_states(connection: Connection) -> list[DeviceState]:
     reports = latest_health(connection)
-    query = select(devices.c.site, devices.c.device, devices.c.last_seen_utc)
+    query = select(devices.c.site, devices.c.device, devices.c.last_seen_utc, devices.c.retired_utc)
     return [
         DeviceState(site, device, last_seen_utc, *reports.get((site, device), (None, None)))
-        for site, device, last_seen_utc in connection.execute(query)
+        for site, device, last_seen_utc, retired_utc in connection.execute(query)
+        if not is_retired(retired_utc, last_seen_utc)
     ]

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, update
 
 from anura_base.alerts.tables import deliveries, firings
 from anura_base.config.alerts import AlertSettings, Rule
+from anura_edge.errors import ConfigError
 
 LATEST = 200
 
@@ -43,6 +44,9 @@ class AlertView:
     """When the condition ended; None while it holds."""
     text: str
     deliveries: list[DeliveryView]
+    acknowledged_utc: datetime | None
+    """When a person acknowledged it."""
+    acknowledged_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,21 @@ def latest(connection: Connection) -> list[AlertView]:
 
 
 def count_active(connection: Connection) -> int:
-    """Return the number of alerts whose condition holds."""
-    return connection.scalar(select(func.count()).select_from(firings).where(firings.c.over_utc.is_(None))) or 0
+    """Return the number of alerts whose condition holds and that nobody has acknowledged."""
+    active = firings.c.over_utc.is_(None), firings.c.acknowledged_utc.is_(None)
+    return connection.scalar(select(func.count()).select_from(firings).where(*active)) or 0
+
+
+def acknowledge(connection: Connection, arrival: int, who: str, now: datetime) -> None:
+    """Store that a person has seen an alert. The first person counts.
+
+    Raises ConfigError if there is no such alert.
+    """
+    values = {"acknowledged_utc": now, "acknowledged_by": who}
+    is_new = firings.c.arrival == arrival, firings.c.acknowledged_utc.is_(None)
+    changed = connection.execute(update(firings).where(*is_new).values(values)).rowcount
+    if not changed and connection.scalar(select(firings.c.arrival).where(firings.c.arrival == arrival)) is None:
+        raise ConfigError(f"there is no alert {arrival}; it may have been deleted, because it was old")
 
 
 def rule_views(alerts: AlertSettings, shown: Sequence[AlertView]) -> list[RuleView]:
@@ -100,7 +117,7 @@ def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[AlertView]:
     return [
         AlertView(
             row.arrival, row.rule, row.subject, row.site, row.device, row.moment_utc, row.fired_utc, row.over_utc,
-            row.text, by_alert[row.arrival],
+            row.text, by_alert[row.arrival], row.acknowledged_utc, row.acknowledged_by,
         )
         for row in rows
     ]  # fmt: skip

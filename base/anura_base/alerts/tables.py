@@ -17,6 +17,8 @@ firings = Table(
     Column("fired_utc", UtcDateTime, nullable=False),
     Column("over_utc", UtcDateTime),  # NULL while it holds
     Column("text", Text, nullable=False),
+    Column("acknowledged_utc", UtcDateTime),  # NULL until a person has seen it
+    Column("acknowledged_by", Text),
     # An alert is stored once, even if two base stations evaluate the same rows. `occasion` holds Alert.dedup_id.
     UniqueConstraint("rule", "subject", "occasion", name="alert_firings_once"),
     Index("alert_firings_by_key", "rule", "subject", "fired_utc"),

@@ -11,7 +11,7 @@ from anura_base.analysis.devices import health_with_staleness
 from anura_base.analysis.last_day import LAST_DAY, DeviceKey, calls_of_last_day, hours_of_last_day
 from anura_base.analysis.verdicts import JUDGED_EVENTS
 from anura_base.config.settings import Site
-from anura_base.db.queries import missing_row_counts, present_states
+from anura_base.db.queries import is_retired, missing_row_counts, present_states
 from anura_base.db.schema import devices, effort, events, unknown_clock
 from anura_edge.wire import Health
 
@@ -41,16 +41,33 @@ class DeviceStatus:
     """Rows of any age whose clock source is `unknown`."""
     missing: int
     """Rows that are lost: the device deleted them before they were received."""
+    retired: bool
+    """Whether a person took it out of use."""
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what a person should check, for people."""
+        found = [] if self.state == "online" else [f"the device is {self.state or 'of unknown state'}"]
+        if self.health_is_stale:
+            found.append("the last health message is old")
+        if self.health is not None:
+            found += self.health.problems
+        if self.missing:
+            found.append(f"{self.missing:,} rows are missing")
+        return found
 
     @property
     def needs_attention(self) -> bool:
         """Whether a person should check the device."""
-        unwell = self.health is not None and (bool(self.health.problems) or self.health_is_stale)
-        return self.state != "online" or unwell or bool(self.missing)
+        return not self.retired and bool(self.problems)
 
 
-def device_statuses(connection: Connection, sites: Mapping[str, Site]) -> list[DeviceStatus]:
-    """Return every device, by site and name. `sites` are all sites."""
+def device_statuses(
+    connection: Connection, sites: Mapping[str, Site], only: DeviceKey | None = None
+) -> list[DeviceStatus]:
+    """Return every device, or `only` one, by site and name. `sites` are all sites."""
+    if only is not None:
+        sites = {name: site for name, site in sites.items() if name == only[0]}
     now = datetime.now(UTC)
     states = present_states(connection, now)
     reports, missing = health_with_staleness(connection), missing_row_counts(connection)
@@ -60,6 +77,8 @@ def device_statuses(connection: Connection, sites: Mapping[str, Site]) -> list[D
     found = []
     for row in connection.execute(select(devices).order_by(devices.c.site, devices.c.device)):
         key = row.site, row.device
+        if only not in {None, key}:
+            continue
         health, stale = reports.get(key, (None, False))
         found.append(
             DeviceStatus(
@@ -78,6 +97,7 @@ def device_statuses(connection: Connection, sites: Mapping[str, Site]) -> list[D
                 clocks=[source for source, _ in clocks[key].most_common()],
                 rows_without_time=without_time[key],
                 missing=missing.get(key, 0),
+                retired=is_retired(row.retired_utc, row.last_seen_utc),
             )
         )
     return found

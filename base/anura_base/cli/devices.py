@@ -1,10 +1,12 @@
 """The commands `anura-base device` and `anura-base site`."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from sqlalchemy import select
 
+from anura_base.analysis.set_clock import parse_start
 from anura_base.cli.options import ConfigFile, Database, Json, open_transaction
 from anura_base.cli.output import print_rows
 from anura_base.db.engine import ack_secret
@@ -14,7 +16,7 @@ from anura_base.ingest.messages import DeviceKey
 from anura_edge.errors import ConfigError, DeliveryError
 from anura_edge.wire import device_key, parse_topic, topic
 
-app = typer.Typer(no_args_is_help=True, help="List, rename and remove devices, and print their keys.")
+app = typer.Typer(no_args_is_help=True, help="List, rename, move, retire and remove devices, and print their keys.")
 site_app = typer.Typer(no_args_is_help=True, help="Rename and merge sites.")
 
 Device = Annotated[str, typer.Argument(metavar="SITE/DEVICE", help="The device, as in pond/one.")]
@@ -61,6 +63,39 @@ def rename_device(device: Device, new: NewName, config_file: ConfigFile = None, 
         changes = owners.rename_device(connection, parse_device(device), new)
     _print_changes(changes, f"{device} is now {parse_device(device).site}/{new}")
     typer.echo("Change `device.name` in the settings of the device, too, or it appears again under its old name.")
+
+
+@app.command("move")
+def move_device(
+    device: Device,
+    site: Annotated[str, typer.Argument(help="Name of the other site.")],
+    since: Annotated[
+        str | None, typer.Option(help="Only rows from this time on, as in 2026-05-01T21:30:00+10:00.")
+    ] = None,
+    config_file: ConfigFile = None,
+    database: Database = None,
+) -> None:
+    """Move a device to another site.
+
+    Example: anura-base device move pond/one lake --since 2026-05-01T21:30:00+10:00
+    """
+    _check_name(site)
+    with open_transaction(config_file, database) as connection:
+        moment = None if since is None else parse_start(since)
+        changes = owners.move_device(connection, parse_device(device), site, moment)
+    _print_changes(changes, f"{device} is now {site}/{parse_device(device).device}")
+    typer.echo("Change `device.site` in the settings of the device, too, or its new rows appear under the old site.")
+
+
+@app.command("retire")
+def retire_device(device: Device, config_file: ConfigFile = None, database: Database = None) -> None:
+    """Take a device out of use. It keeps its rows, and is in use again when it sends a message.
+
+    Example: anura-base device retire pond/one
+    """
+    with open_transaction(config_file, database) as connection:
+        owners.retire_device(connection, parse_device(device), datetime.now(UTC))
+    typer.echo(f"{device} is retired")
 
 
 @app.command("remove")

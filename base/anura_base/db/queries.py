@@ -50,6 +50,11 @@ def present_states(connection: Connection, now: datetime) -> dict[tuple[str, str
     return found
 
 
+def is_retired(retired_utc: datetime | None, last_seen_utc: datetime | None) -> bool:
+    """Return whether a device is out of use: a person retired it, and it has sent nothing since."""
+    return retired_utc is not None and (last_seen_utc is None or last_seen_utc <= retired_utc)
+
+
 def missing_row_counts(connection: Connection) -> dict[tuple[str, str], int]:
     """Return how many rows of each (site, device) are lost: the device deleted them before they were received."""
     # Summed here, not in SQL: a device may declare any floor, and SQLite's sum fails beyond 63 bits.

@@ -73,7 +73,8 @@ ArrivalNumber = BigInteger().with_variant(Integer, "sqlite")
 metadata = MetaData()
 
 
-def _device_columns(*, primary_key: bool = False) -> list[Column[Any]]:
+def device_columns(*, primary_key: bool = False) -> list[Column[Any]]:
+    """Return the columns that name a device."""
     return [Column(name, Text, primary_key=primary_key, nullable=False) for name in ("site", "device")]
 
 
@@ -82,7 +83,7 @@ def _numbered_columns() -> list[Column[Any]]:
         # The order of arrival: a reader that asks for rows after a number misses none. AUTOINCREMENT on SQLite.
         Column("arrival", ArrivalNumber, primary_key=True, autoincrement=True),
         Column("id", Uuid, nullable=False, unique=True),
-        *_device_columns(),
+        *device_columns(),
         Column("journal", Uuid, nullable=False),
         Column("received_utc", UtcDateTime, nullable=False),
         Column("seq", BigInteger, nullable=False),
@@ -177,7 +178,7 @@ analyses = Table(
     Column("recording", Text, nullable=False),
     Column("model_sha256", Text, nullable=False),
     Column("analysis", Uuid, nullable=False),
-    *_device_columns(),
+    *device_columns(),
     Column("journal", Uuid),
     Column("rows", BigInteger),  # NULL if their number is not known
     Column("is_complete", Boolean, nullable=False),
@@ -215,7 +216,7 @@ superseded_rows = Table(
     Column("analysis", Uuid, nullable=False),
     Column("recording", Text, nullable=False),
     Column("model_sha256", Text, nullable=False),
-    *_device_columns(),
+    *device_columns(),
     Column("row", Text, nullable=False),
     Column("journal", Uuid),  # this and `seq` are NULL in rows of an early version
     Column("seq", BigInteger),
@@ -228,7 +229,7 @@ superseded_rows = Table(
 devices = Table(
     "devices",
     metadata,
-    *_device_columns(primary_key=True),
+    *device_columns(primary_key=True),
     Column("state", Text),  # NULL until the device has sent a status
     Column("last_seen_utc", UtcDateTime),
     Column("app_version", Text),
@@ -237,13 +238,14 @@ devices = Table(
     Column("latitude_deg", Double),
     Column("longitude_deg", Double),
     Column("zone", Text),
+    Column("retired_utc", UtcDateTime),  # NULL while it is in use; see `db.queries.is_retired`
 )
 
 # The last health message of each device. It is stored as text, because it may get more fields and none is queried.
 health = Table(
     "health",
     metadata,
-    *_device_columns(primary_key=True),
+    *device_columns(primary_key=True),
     Column("received_utc", UtcDateTime),  # NULL for a message that the broker had retained: its age is unknown
     Column("message", Text, nullable=False),
 )
@@ -252,7 +254,7 @@ health = Table(
 journals = Table(
     "journals",
     metadata,
-    *_device_columns(primary_key=True),
+    *device_columns(primary_key=True),
     Column("journal", Uuid, primary_key=True),
     Column("floor", BigInteger, nullable=False, default=1),
     Column("missing", BigInteger, nullable=False, default=0),  # derived from floor and received, for the pages
@@ -263,7 +265,7 @@ journals = Table(
 received = Table(
     "received",
     metadata,
-    *_device_columns(primary_key=True),
+    *device_columns(primary_key=True),
     Column("journal", Uuid, primary_key=True),
     Column("first", BigInteger, primary_key=True),
     Column("last", BigInteger, nullable=False),
@@ -297,7 +299,7 @@ incidents = Table(
     metadata,
     Column("number", ArrivalNumber, primary_key=True, autoincrement=True),
     Column("what", Text, nullable=False),
-    *_device_columns(),
+    *device_columns(),
     Column("subject", Text, nullable=False),  # the journal, recording or base station that it is about
     Column("detail", Text, nullable=False),
     Column("first_utc", UtcDateTime, nullable=False),

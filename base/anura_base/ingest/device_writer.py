@@ -6,16 +6,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, true, tuple_
 
-from anura_base.db.engine import insert_new, insert_or_update
+from anura_base.db.device_tables import health_hours
+from anura_base.db.engine import insert_new, insert_or_update, key_matches
 from anura_base.db.schema import devices, health, journals
 from anura_base.ingest.messages import DecodedMessage, DeviceKey
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Health, Status
 
+MAX_HEALTH_HOURS = 24 * 92
+"""Hours of health that are stored for each device."""
+
 MAX_DEVICES = 10_000
 MAX_SITE_DEVICES = 1_000
 """Without access rules at the broker a device can use any name and any site. No real network has more devices."""
 
+_HEALTH_COLUMNS = {column.name for column in health_hours.c} - {"site", "device", "hour"}
 _STATUS_COLUMNS = {"state", "app_version", "model_id", "model_sha256", "latitude_deg", "longitude_deg", "zone"}
 
 
@@ -55,7 +60,7 @@ def _remove_without_rows(connection: Connection, where: ColumnElement[bool], num
     unused = select(devices.c.site, devices.c.device).where(where, ~exists().where(*same_device))
     oldest_first = devices.c.last_seen_utc.is_not(None), devices.c.last_seen_utc, devices.c.device
     found = connection.execute(unused.order_by(*oldest_first).limit(number)).all()
-    for table in (health, devices):
+    for table in (health, health_hours, devices):
         key = tuple_(table.c.site, table.c.device)
         connection.execute(delete(table).where(key.in_([tuple(row) for row in found])))
     return len(found) == number
@@ -84,3 +89,22 @@ def store_health(connection: Connection, messages: Sequence[DecodedMessage]) -> 
                 live[key] = {**row, "received_utc": message.raw.received_utc}
     insert_new(connection, health, [*retained.values()])
     insert_or_update(connection, health, [*live.values()])
+    _store_hours(connection, messages)
+
+
+def _store_hours(connection: Connection, messages: Sequence[DecodedMessage]) -> None:
+    """Store the last report of each device in this hour, and delete the oldest hours beyond MAX_HEALTH_HOURS."""
+    rows: dict[tuple[DeviceKey, int], dict[str, Any]] = {}
+    for message in messages:
+        if isinstance(message.content, Health) and not message.raw.retained:
+            hour = int(message.raw.received_utc.timestamp() // 3_600)
+            values = message.content.model_dump(include=_HEALTH_COLUMNS)
+            rows[message.device_key, hour] = {**message.device_key._asdict(), "hour": hour, **values}
+    insert_or_update(connection, health_hours, [*rows.values()])
+    for key in {key for key, _ in rows}:
+        of_device = key_matches(health_hours, key._asdict())
+        # By number and not by date, because a clock may be wrong.
+        kept = select(health_hours.c.hour).where(*of_device).order_by(health_hours.c.hour.desc())
+        oldest = connection.scalar(kept.offset(MAX_HEALTH_HOURS - 1).limit(1))
+        if oldest is not None:
+            connection.execute(delete(health_hours).where(*of_device, health_hours.c.hour < oldest))

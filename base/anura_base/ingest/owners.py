@@ -5,13 +5,25 @@ The triggers on the rows mark the days whose sums change. Verdicts and clips sta
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 
 from sqlalchemy import Connection, Table, and_, delete, func, select, tuple_, union, update
 
 from anura_base.clips.blobs import received_bytes
 from anura_base.clips.tables import clip_parts, clips
-from anura_base.db.engine import key_matches
-from anura_base.db.schema import devices, effort, events, health, incidents, journals, metadata, notices, received
+from anura_base.db.device_tables import health_hours
+from anura_base.db.engine import insert_new, key_matches
+from anura_base.db.schema import (
+    devices,
+    effort,
+    events,
+    health,
+    incidents,
+    journals,
+    metadata,
+    notices,
+    received,
+)
 from anura_base.ingest import progress_table
 from anura_base.ingest.messages import DeviceKey, JournalKey
 from anura_edge.errors import ConfigError
@@ -68,6 +80,46 @@ def rename_device(connection: Connection, old: DeviceKey, new: str) -> Changes:
     return _move_device(connection, old, DeviceKey(old.site, new))
 
 
+def move_device(connection: Connection, old: DeviceKey, site: str, since: datetime | None) -> Changes:
+    """Move a device to another site: with `since` the rows of recordings from this time on, else all of its rows.
+
+    Raises ConfigError if the device does not exist, or is at this site.
+    """
+    _check_exists(connection, old)
+    if old.site == site:
+        raise ConfigError(f"{old.site}/{old.device} is at the site {site} already; name another site")
+    new = DeviceKey(site, old.device)
+    return _move_device(connection, old, new) if since is None else _move_rows(connection, old, new, since)
+
+
+def _move_rows(connection: Connection, old: DeviceKey, new: DeviceKey, since: datetime) -> Changes:
+    """Move rows from a time on. A file that also belongs to an earlier call stays where it is, with its clips."""
+    changes: Changes = Counter()
+    later = select(events.c.id).where(*key_matches(events, old._asdict()), events.c.start_utc >= since)
+    ours = key_matches(clips, old._asdict())
+    kept = select(clips.c.sha256).where(*ours, clips.c.event_id.not_in(later), clips.c.sha256.is_not(None))
+    files = set(connection.scalars(select(clips.c.sha256).where(*ours, clips.c.event_id.in_(later))))
+    for sha256 in files - {None} - set(connection.scalars(kept)):
+        for table in (clips, clip_parts):
+            this = *key_matches(table, old._asdict()), table.c.sha256 == sha256
+            changes[table.name] += connection.execute(update(table).where(*this).values(new._asdict())).rowcount
+    for table, moment in ((events, events.c.start_utc), (effort, effort.c.start_utc), (notices, notices.c.utc)):
+        change = update(table).where(*key_matches(table, old._asdict()), moment >= since).values(new._asdict())
+        changes[table.name] = connection.execute(change).rowcount
+    insert_new(connection, devices, [new._asdict()])
+    return +changes
+
+
+def retire_device(connection: Connection, device: DeviceKey, now: datetime | None) -> None:
+    """Take a device out of use, or with None into use again. It keeps its rows, and no rule watches it.
+
+    Raises ConfigError if the device does not exist.
+    """
+    _check_exists(connection, device)
+    change = update(devices).where(*key_matches(devices, device._asdict())).values(retired_utc=now)
+    connection.execute(change)
+
+
 def remove_device(connection: Connection, device: DeviceKey, *, with_rows: bool) -> Changes:
     """Remove a device. Raises ConfigError if it does not exist, or if it has rows and `with_rows` is not set."""
     _check_exists(connection, device)
@@ -103,6 +155,7 @@ def _move(connection: Connection, moved: Iterable[DeviceKey], site: str) -> Chan
 def _move_device(connection: Connection, old: DeviceKey, new: DeviceKey) -> Changes:
     if old == new:
         return Counter()
+    _drop_hours(connection, old, new)
     for table in (devices, health):  # the state of the remaining device counts
         if connection.execute(select(1).select_from(table).where(*key_matches(table, new._asdict()))).first():
             connection.execute(delete(table).where(*key_matches(table, old._asdict())))
@@ -113,6 +166,13 @@ def _move_device(connection: Connection, old: DeviceKey, new: DeviceKey) -> Chan
         change = update(table).where(*key_matches(table, old._asdict())).values(new._asdict())
         changes[table.name] = connection.execute(change).rowcount
     return +changes
+
+
+def _drop_hours(connection: Connection, old: DeviceKey, new: DeviceKey) -> None:
+    """Delete the hours of health that the remaining device has, too."""
+    own = select(health_hours.c.hour).where(*key_matches(health_hours, new._asdict()))
+    both = *key_matches(health_hours, old._asdict()), health_hours.c.hour.in_(own)
+    connection.execute(delete(health_hours).where(*both))
 
 
 def _merge_progress(connection: Connection, old: DeviceKey, new: DeviceKey) -> None:

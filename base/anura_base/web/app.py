@@ -19,7 +19,20 @@ from anura_base.web.auth import invitation, login
 from anura_base.web.auth.middleware import AuthMiddleware
 from anura_base.web.limits.bodies import BodyLimits
 from anura_base.web.pages import alerts as alerts_page
-from anura_base.web.pages import anomalies, explore, network, night, recent, review, species, station, users
+from anura_base.web.pages import (
+    anomalies,
+    device,
+    explore,
+    network,
+    night,
+    recent,
+    refused,
+    review,
+    site,
+    species,
+    station,
+    users,
+)
 from anura_base.web.pages import clocks as clocks_page
 from anura_base.web.parameters import check_parameters
 from anura_base.web.problems import add_problem_handlers
@@ -44,8 +57,9 @@ SECURITY_HEADERS = [
 ROUTERS = (
     login.router, invitation.router, health.router,
     rows.router, clips.router, alerts_api.router, exports.router, metrics.router,
-    station.router, recent.router, network.router, species.router, night.router, anomalies.router, review.router,
-    explore.router, alerts_page.router, clocks_page.router, users.router,
+    station.router, recent.router, network.router, site.router, device.router,
+    species.router, night.router, anomalies.router, review.router,
+    explore.router, alerts_page.router, refused.router, clocks_page.router, users.router,
 )  # fmt: skip
 
 NO_ALERTS = AlertSettings()

@@ -20,10 +20,11 @@ NAVIGATION = (
     ("clocks", "Clocks"),
     ("explore", "Explore"),
     ("alerts", "Alerts"),
+    ("refused", "Refused messages"),
 )
 """Path and title of each page."""
 
-ADMIN_NAVIGATION = (("users", "Users"),)
+ADMIN_NAVIGATION = (("users", "Users"), ("audit", "Audit log"))
 
 
 def page(request: Request, template: str, **values: object) -> HTMLResponse:

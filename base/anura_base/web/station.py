@@ -29,7 +29,7 @@ class Station:
     last_row_utc: datetime | None
     """When the last event, effort row or notice was received; None before the first one."""
     alerts: int
-    """Active alerts: their condition holds."""
+    """Active alerts: their condition holds, and nobody has acknowledged them."""
     now_utc: datetime
 
     @property

@@ -1,24 +1,20 @@
 """The page Clocks: recordings whose time is unknown. An admin sets the offset of a recorder, or a start."""
 
-import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Query
+from fastapi import APIRouter, Form, Query
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from anura_base.access.roles import Role
-from anura_base.alerts.alert import printable
 from anura_base.analysis.set_clock import parse_offset, parse_start, set_offset, set_start
 from anura_base.analysis.unknown_clocks import MAX_RECORDINGS, latest_corrections, unknown_clocks
-from anura_base.db.engine import write_transaction
 from anura_base.web.auth.visitor import NEEDS_VIEWER, Admin, Viewer
+from anura_base.web.changes import apply_change
 from anura_base.web.layout import page
 from anura_base.web.state import Database
 from anura_base.web.templating import root_of
-from anura_edge.errors import ConfigError
-
-log = logging.getLogger(__name__)
 
 MAX_CORRECTIONS = 50
 
@@ -56,14 +52,13 @@ def correct(
     start: Annotated[str, Form(max_length=40)] = "",
 ) -> RedirectResponse:
     """Set the UTC offset of recordings of a device, or the start of one recording."""
-    try:
-        with write_transaction(engine) as connection:
-            if start:
-                set_start(connection, site, device, recording, parse_start(start), admin.name)
-            else:
-                set_offset(connection, site, device, recording or None, parse_offset(offset), admin.name)
-    except ConfigError as error:
-        raise HTTPException(422, str(error)) from error
     what = f"the start of {recording} to {start}" if start else f"the offset of {recording or 'all'} to {offset}"
-    log.info("%s set %s at %s/%s", admin.name, printable(what), site, device)
+
+    def change(connection: Connection) -> None:
+        if start:
+            set_start(connection, site, device, recording, parse_start(start), admin.name)
+        else:
+            set_offset(connection, site, device, recording or None, parse_offset(offset), admin.name)
+
+    apply_change(engine, admin, f"set {what} at {site}/{device}", change, refused_status=422)
     return RedirectResponse(f"{root_of(request)}/clocks", 303)

@@ -1,29 +1,24 @@
-"""The page Users, for admins. Each change is logged with the name of the admin."""
+"""The page Users, for admins. The audit log has each change with the name of the admin."""
 
-import logging
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, HTTPException
+from fastapi import APIRouter, Form, Query
 from sqlalchemy import Connection, Engine
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from anura_base.access import accounts, invitations
-from anura_base.access.roles import Principal, Role
-from anura_base.alerts.alert import printable
-from anura_base.db.engine import write_transaction
+from anura_base.access import accounts, audit, invitations
+from anura_base.access.roles import Role
 from anura_base.web.auth.visitor import Admin
+from anura_base.web.changes import apply_change
 from anura_base.web.layout import page
 from anura_base.web.state import Database
 from anura_base.web.templating import root_of
-from anura_edge.errors import ConfigError
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
+AUDIT_ENTRIES = 200
+"""Entries of the audit log on one page."""
 
 router = APIRouter()
 
@@ -32,6 +27,16 @@ router = APIRouter()
 def users_page(request: Request, engine: Database, _admin: Admin) -> HTMLResponse:
     """Show all users and the unused links."""
     return _page(request, engine)
+
+
+@router.get("/audit", response_class=HTMLResponse)
+def audit_page(
+    request: Request, engine: Database, _admin: Admin, before: Annotated[int | None, Query(ge=1, lt=1 << 63)] = None
+) -> HTMLResponse:
+    """Show who changed what, the newest first."""
+    with engine.connect() as connection:
+        entries = audit.latest(connection, AUDIT_ENTRIES, before)
+    return page(request, "audit.html", entries=entries, is_full=len(entries) == AUDIT_ENTRIES)
 
 
 @router.post("/users/add")
@@ -47,7 +52,7 @@ def add(
     def invite(connection: Connection) -> str:
         return invitations.invite_user(connection, name, role, admin.name, datetime.now(UTC))
 
-    key = _change(engine, admin, f"made a link for the new user {name} with the role {role}", invite)
+    key = apply_change(engine, admin, f"made a link for the new user {name} with the role {role}", invite)
     return _page_with_link(request, engine, name, key)
 
 
@@ -58,7 +63,7 @@ def link(request: Request, engine: Database, admin: Admin, name: str) -> HTMLRes
     def invite(connection: Connection) -> str:
         return invitations.invite_to_reset(connection, name, admin.name, datetime.now(UTC))
 
-    return _page_with_link(request, engine, name, _change(engine, admin, f"made a link for {name}", invite))
+    return _page_with_link(request, engine, name, apply_change(engine, admin, f"made a link for {name}", invite))
 
 
 @router.post("/users/{name}/role")
@@ -67,7 +72,7 @@ def role(
 ) -> RedirectResponse:
     """Change the role of a user."""
     text = f"gave {name} the role {role}"
-    _change(engine, admin, text, lambda connection: accounts.change_role(connection, name, role))
+    apply_change(engine, admin, text, lambda connection: accounts.change_role(connection, name, role))
     return _redirect(request)
 
 
@@ -75,14 +80,14 @@ def role(
 def disable(request: Request, engine: Database, admin: Admin, name: str) -> RedirectResponse:
     """Disable a user."""
     now = datetime.now(UTC)
-    _change(engine, admin, f"disabled {name}", lambda connection: accounts.disable_user(connection, name, now))
+    apply_change(engine, admin, f"disabled {name}", lambda connection: accounts.disable_user(connection, name, now))
     return _redirect(request)
 
 
 @router.post("/users/{name}/enable")
 def enable(request: Request, engine: Database, admin: Admin, name: str) -> RedirectResponse:
     """Enable a user."""
-    _change(engine, admin, f"enabled {name}", lambda connection: accounts.enable_user(connection, name))
+    apply_change(engine, admin, f"enabled {name}", lambda connection: accounts.enable_user(connection, name))
     return _redirect(request)
 
 
@@ -90,7 +95,7 @@ def enable(request: Request, engine: Database, admin: Admin, name: str) -> Redir
 def end_sessions(request: Request, engine: Database, admin: Admin, name: str) -> RedirectResponse:
     """End all sessions of a user."""
     text = f"ended the sessions of {name}"
-    _change(engine, admin, text, lambda connection: accounts.end_sessions(connection, name))
+    apply_change(engine, admin, text, lambda connection: accounts.end_sessions(connection, name))
     return _redirect(request)
 
 
@@ -98,7 +103,7 @@ def end_sessions(request: Request, engine: Database, admin: Admin, name: str) ->
 def withdraw(request: Request, engine: Database, admin: Admin, name: str) -> RedirectResponse:
     """Delete the link for a user."""
     text = f"withdrew the link for {name}"
-    _change(engine, admin, text, lambda connection: invitations.withdraw(connection, name))
+    apply_change(engine, admin, text, lambda connection: invitations.withdraw(connection, name))
     return _redirect(request)
 
 
@@ -114,20 +119,6 @@ def _page_with_link(request: Request, engine: Engine, name: str, key: str) -> HT
     address = f"{request.base_url}invitation?{urlencode({'key': key})}"
     # Shown in the answer itself and not under an address of its own, so that no history contains it.
     return _page(request, engine, {"name": name, "address": address})
-
-
-def _change(engine: Engine, admin: Principal, text: str, change: Callable[[Connection], T]) -> T:
-    """Run a change in a transaction and log it.
-
-    Raises HTTPException (409) if the change is not possible.
-    """
-    try:
-        with write_transaction(engine) as connection:
-            result = change(connection)
-    except ConfigError as error:
-        raise HTTPException(409, str(error)) from error
-    log.info("%s %s", admin.name, printable(text))
-    return result
 
 
 def _redirect(request: Request) -> RedirectResponse:

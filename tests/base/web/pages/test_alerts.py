@@ -43,3 +43,29 @@ def test_rules_and_alerts_are_shown_and_escaped(engine: Engine) -> None:
     answer = client.get("/api/alerts?limit=1")
     assert answer.json() == [first]
     assert 'after=1>; rel="next"' in answer.headers["Link"]
+
+
+def test_alert_is_acknowledged_once_and_filtered(engine: Engine) -> None:
+    firing = {"rule": "quiet", "subject": "pond/one", "site": "pond", "device": "one", "moment_utc": NOW,
+              "fired_utc": NOW, "text": "silent"}  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(
+            insert(firings), [{**firing, "occasion": "1"}, {**firing, "occasion": "2", "over_utc": None}]
+        )
+    parts = SimpleNamespace(commits=0, healthy=True), SimpleNamespace(connected=True)
+    client = TestClient(
+        create_app(engine, *parts, threading.Event(), alerts=ALERTS),
+        base_url="http://127.0.0.1",
+        follow_redirects=False,
+    )
+    page = client.get("/alerts").text
+    client.headers["X-CSRF-Token"] = page.split('name="csrf_token" value="')[1].split('"')[0]
+    assert "2 active alerts" in page
+    assert client.post("/alerts/1/acknowledge").status_code == 303
+    assert client.post("/alerts/1/acknowledge").status_code == 303, "a second time changes nothing"
+    assert client.post("/alerts/99/acknowledge").status_code == 409
+    page = client.get("/alerts?state=not+acknowledged").text
+    assert (page.count("/acknowledge"), "1 active alert<" in page) == (1, True)
+    assert client.get("/api/alerts").json()[0]["acknowledged_by"] == "local"
+    assert "No alert matches" in client.get("/alerts?rule=other").text
+    assert client.get("/alerts?state=active").text.count(">silent<") == 2

@@ -34,6 +34,7 @@ from anura_edge.wire import Health, topic
 PAGES = [
     "", "network", "species", "species?view=sunset", "species?view=clock", "night", "anomalies", "review", "alerts",
     "users", "explore", "clocks",
+    "audit", "refused", "network?group=true&show=with+problems", "network/beaver-pond", "network/evil/box",
 ]  # fmt: skip
 
 NIGHTS = 9
@@ -220,19 +221,37 @@ def test_end_of_the_calendar_is_no_server_error(station, path: str) -> None:  # 
     assert station.status(path) in {200, 422}
 
 
-def test_network_shows_each_device_and_a_map(station, open_page) -> None:  # noqa: ANN001
+def test_network_shows_each_device_in_a_line_and_a_map(station, open_page) -> None:  # noqa: ANN001
     page = open_page("about:blank")
     page.show(station.url + "network")
     visible = page.text_of()
-    for text in (
-        "offline",
-        "the battery is at 3%",
-        "not synchronised",
-        "24.0 GB",
-        "frogs-eastern-north-america",
-    ):
+    for text in ("offline", "24.0 GB"):
         assert text in visible
+    assert "the battery is at 3%" in page.evaluate("document.querySelector('.compact').textContent")
     assert page.count(".map .place text") == len(SITES) + 1
+    assert (
+        page.evaluate("Math.max(...[...document.querySelectorAll('.compact tbody tr')].map(r => r.offsetHeight))") < 50
+    )
+    page.evaluate("document.querySelector('.compact a').click()")
+    eventually(lambda: "Notes and maintenance" in page.text_of())
+    assert page.complaints == []
+
+
+def test_open_details_and_focus_survive_an_update(station, engine: Engine, open_page) -> None:  # noqa: ANN001
+    page = open_page("about:blank")
+    page.show(station.url + "network")
+    page.evaluate("var box = document.querySelector('#device-evil-box details'); box.open = true;"
+                  "box.querySelector('summary').focus(); box.mark = 1")  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(update(devices).where(devices.c.site == "evil").values(retired_utc=None, state="offline"))
+    page.evaluate(
+        "htmx.ajax('GET', location.href,"
+        " {source: '#devices', target: '#devices', select: '#devices', swap: 'outerMorph'})"
+    )
+    eventually(lambda: "the device is offline" in page.text_of("#device-evil-box"))
+    assert page.evaluate("document.querySelector('#device-evil-box details').open")
+    assert page.evaluate("document.activeElement.parentElement.mark") == 1
+    assert page.complaints == []
 
 
 def test_keys_confirm_reject_relabel_and_undo(station, engine: Engine, open_page) -> None:  # noqa: ANN001
