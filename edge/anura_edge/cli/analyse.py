@@ -5,7 +5,7 @@ A microphone is opened before the model is loaded, so the commands import most m
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -14,6 +14,7 @@ import typer
 from anura_edge.cli.archive import scan_archive
 from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption, named_path
 from anura_edge.cli.process import stop_on_signals
+from anura_edge.cli.results import parse_formats, write_formats
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
 from anura_edge.config.source import Source, parse_source
@@ -76,8 +77,18 @@ def scan(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="With --cluster: the folder for the plan, the parts and the results."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Also write the calls for other programs into this folder. Without a settings file the journal is"
+            " there, too. With --cluster: the folder for the plan, the parts and the results.",
+        ),
     ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="NAMES", help="With --out: formats of the calls, with commas between.")
+    ] = "raven,audacity,kaleidoscope,birdnet",
+    per_recording: Annotated[
+        bool, typer.Option("--per-recording", help="With --out: one file for each recording, in each format.")
+    ] = False,
     site: Annotated[
         str | None, typer.Option(metavar="NAME", help="Site of these recordings. Default: device.site.")
     ] = None,
@@ -91,7 +102,7 @@ def scan(
 ) -> None:
     """Analyse each recording below a folder once, store the results and send them to the base station.
 
-    Example: `anura-edge scan /media/card/Data`
+    Example: `anura-edge scan /media/card/Data --out results`
 
     Recordings that were analysed before are skipped. The rows, their ids and their order do not depend on `--jobs`.
 
@@ -99,14 +110,24 @@ def scan(
     8 some recordings are unreadable or not finished, or there is none, 130 interrupted.
     """
     options = {"ANURA__DEVICE__SITE": site, "ANURA__AUDIO__UTC_OFFSET": utc_offset and f"'{utc_offset}'"}
+    if out and not (cluster or config or "ANURA__STATE_DIR" in os.environ):
+        options["ANURA__STATE_DIR"] = str(expand_home(out))
     settings = load(Config, config, os.environ | {name: value for name, value in options.items() if value})
-    if cluster or out:
-        if not (cluster and out) or jobs or reanalyse:
-            raise ConfigError("--cluster and --out need each other, and go without --jobs and --reanalyse")
+    if cluster:
+        if out is None or jobs or reanalyse:
+            raise ConfigError("--cluster needs --out, and goes without --jobs and --reanalyse")
         scan_archive(path, cluster, expand_home(out), settings, as_json=as_json)
+    names = parse_formats(formats)
     folder = expand_home(named_path(path))
     kind = "file" if folder.is_file() else "folder"
-    _scan(settings, kind, folder, jobs or len(os.sched_getaffinity(0)), reanalyse=reanalyse, as_json=as_json)
+
+    def write() -> None:
+        if out:
+            root = folder if kind == "folder" else folder.parent
+            write_formats(settings, names, expand_home(out), root, per_recording=per_recording)
+
+    jobs = jobs or len(os.sched_getaffinity(0))
+    _scan(settings, kind, folder, jobs, reanalyse=reanalyse, as_json=as_json, write_results=write)
 
 
 def demo(as_json: JsonOption = False) -> None:
@@ -150,7 +171,16 @@ def _watch(settings: Config, path: Path, *, reanalyse: bool, as_json: bool) -> N
     _finish(runtime, settings, as_json=as_json)
 
 
-def _scan(settings: Config, kind: str, path: Path, jobs: int, *, reanalyse: bool, as_json: bool) -> NoReturn:
+def _scan(
+    settings: Config,
+    kind: str,
+    path: Path,
+    jobs: int,
+    *,
+    reanalyse: bool,
+    as_json: bool,
+    write_results: Callable[[], None] = lambda: None,
+) -> NoReturn:
     from anura_edge.app.device import DeviceRuntime
     from anura_edge.cli.output import event_printer
     from anura_edge.cli.progress import with_progress
@@ -166,6 +196,8 @@ def _scan(settings: Config, kind: str, path: Path, jobs: int, *, reanalyse: bool
         else:
             runtime.scan_files(_single_file(path), reanalyse=reanalyse)
         runtime.wait_for_delivery()
+    if runtime.summary.new or runtime.summary.known:
+        write_results()
     _finish(runtime, settings, as_json=as_json, interrupted=stop.is_set())
 
 

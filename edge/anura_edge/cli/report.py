@@ -11,6 +11,7 @@ from anura_edge.cli.results import (
     LatitudeOption,
     LongitudeOption,
     MinScoreOption,
+    ResultsOption,
     SinceOption,
     SiteOption,
     SitesOption,
@@ -18,12 +19,12 @@ from anura_edge.cli.results import (
     UntilOption,
     ZoneOption,
     default_place,
+    load_settings,
     make_filter,
     read_results,
 )
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
-from anura_edge.config.yaml_loader import load
 from anura_edge.errors import AnuraError, ConfigError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def report(
     zone: ZoneOption = None,
     latitude: LatitudeOption = None,
     longitude: LongitudeOption = None,
+    results_folder: ResultsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Write one HTML page about the results in the journal, to send to a colleague. Needs no base station.
@@ -76,7 +78,7 @@ def report(
         raise ConfigError(f"there is no report {kind!r}; the reports are {', '.join(KINDS)}")
     if kind == "species" and not species:
         raise ConfigError("name a species with --species")
-    settings, out = load(Config, config), expand_home(out)
+    settings, out = load_settings(config, results_folder), expand_home(out)
     refuse_existing(out)
     row_filter = make_filter(since, until, site, species, min_score, confirmed_only)
     with read_results(settings, row_filter, sites, default_place(settings, zone, latitude, longitude)) as results:

@@ -1,5 +1,6 @@
 """Options and arguments of the commands that read results from the journal."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ import typer
 
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
-from anura_edge.config.yaml_loader import is_zone
+from anura_edge.config.yaml_loader import is_zone, load
 from anura_edge.errors import ConfigError
 from anura_edge.results.confirmed import read_confirmed
+from anura_edge.results.formats.parts import FormatContext
+from anura_edge.results.formats.registry import CALL_FORMATS
 from anura_edge.results.journal_reader import JournalReader, open_results
 from anura_edge.results.places import SitePlace, place_sites, read_sites
 from anura_edge.results.rows import RowFilter
@@ -66,6 +69,16 @@ LongitudeOption = Annotated[
 ]
 
 
+ResultsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        metavar="FOLDER",
+        help="Folder of `anura-edge scan --out`. Default: the journal of state_dir.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Results:
     """Results of a journal with the places of their sites and the filter that was chosen."""
@@ -73,6 +86,49 @@ class Results:
     reader: JournalReader
     places: dict[str, SitePlace]
     row_filter: RowFilter
+
+
+def load_settings(config: Path | None, results: Path | None) -> Config:
+    """Return the settings, with the journal in the folder of the results if one is named.
+
+    Raises ConfigError.
+    """
+    folder = {"ANURA__STATE_DIR": str(expand_home(results))} if results else {}
+    return load(Config, config, os.environ | folder)
+
+
+def parse_formats(text: str) -> list[str]:
+    """Return the names of formats of calls, which commas separate.
+
+    Raises ConfigError for an unknown one.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in CALL_FORMATS]:
+        raise ConfigError(f"--format {unknown[0]!r}: no such format; the formats are {', '.join(CALL_FORMATS)}")
+    return names
+
+
+def write_formats(settings: Config, names: list[str], out: Path, recordings: Path, *, per_recording: bool) -> None:
+    """Write all calls of the journal into a folder, in each of the formats. Files of earlier runs are replaced.
+
+    Label tracks for Audacity are always one for each recording.
+
+    Raises ConfigError if a file cannot be written; JournalError without results.
+    """
+    from anura_edge.results.formats.files import write_calls, write_recordings
+
+    with read_results(
+        settings, RowFilter(), None, default_place(settings, None, None, None), by_night=False
+    ) as results:
+        context = FormatContext(results.places, str(recordings.absolute()))
+        for name in names:
+            calls = results.reader.calls(context)
+            if per_recording or name == "audacity":
+                count = write_recordings(name, calls, context, out / name)
+                typer.echo(f"{out / name}: {count:,} files", err=True)
+            else:
+                file = out / f"{name}.{CALL_FORMATS[name].suffix}"
+                typer.echo(f"{file}: {write_calls(name, calls, context, file):,} calls", err=True)
 
 
 def make_filter(
@@ -114,12 +170,14 @@ def default_place(
 
 @contextmanager
 def read_results(
-    settings: Config, row_filter: RowFilter, sites: Path | None, default: SitePlace | None
+    settings: Config, row_filter: RowFilter, sites: Path | None, default: SitePlace | None, *, by_night: bool = True
 ) -> Iterator[Results]:
-    """Open the journal of the settings, and report what no table can contain.
+    """Open the journal of the settings, and report what the results do not contain.
+
+    Results by night need the zone of each site, and contain only what has a known time.
 
     Raises JournalError without results; ConfigError if a filter names an unknown site or species, or if the zone of a
-    site is not known.
+    site is not known but needed.
     """
     known = read_sites(expand_home(sites)) if sites else {}
     with open_results(settings.journal_path, row_filter) as reader:
@@ -127,12 +185,16 @@ def read_results(
         if missing := sorted({*row_filter.sites} - {*names}):
             raise ConfigError(f"--site {missing[0]}: the journal has no such site")
         reader.check_species()
-        places = place_sites(names, known, default)
-        _report(reader)
+        if by_night:
+            places = place_sites(names, known, default)
+            _report_without_time(reader)
+        else:
+            places = place_sites([name for name in names if name in known or default], known, default)
+        _report_other_models(reader)
         yield Results(reader, places, row_filter)
 
 
-def _report(reader: JournalReader) -> None:
+def _report_without_time(reader: JournalReader) -> None:
     events, hours = reader.without_time()
     if events or hours:
         typer.echo(
@@ -140,6 +202,9 @@ def _report(reader: JournalReader) -> None:
             " audio.utc_offset and analyse them with --reanalyse",
             err=True,
         )
+
+
+def _report_other_models(reader: JournalReader) -> None:
     for model in reader.other_models:
         typer.echo(
             f"anura-edge: results of {model.id} {model.version} are left out; these are of {reader.model.id}"

@@ -12,8 +12,11 @@ from uuid import UUID
 from anura_edge.audio import ClockSource
 from anura_edge.errors import ConfigError, JournalError
 from anura_edge.events import EffortState
+from anura_edge.results.formats.parts import FormatContext, RowValues
+from anura_edge.results.formats.row_texts import inner_path
 from anura_edge.results.rows import Bout, RowFilter, SiteEffort
 from anura_edge.store.database import Database
+from anura_edge.store.rows import column_dicts
 from anura_edge.wire import Owner
 
 
@@ -66,6 +69,28 @@ class JournalReader:
             bout = self._filter.named(_bout(*columns))
             if bout and self._filter.has_bout(bout):
                 yield bout
+
+    def calls(self, context: FormatContext) -> Iterator[RowValues]:
+        """Yield the selected bouts as rows for the writers of formats, in the order of their recordings.
+
+        Raises ConfigError if nights are selected and the zone of a site is not known.
+        """
+        values = {"model": self.model.sha256, "off": EffortState.OFF}
+        for row in column_dicts(self._db.execute(_CALLS, values)):
+            if self._filter.has_bout(_bout(*(row[name] for name in _BOUT.split(", ")))):  # type: ignore[arg-type]
+                call = _call(row)
+                if not self._filter.has_nights or self._is_in_nights(call, context):
+                    yield call
+
+    def _is_in_nights(self, call: RowValues, context: FormatContext) -> bool:
+        if call["clock_source"] == ClockSource.UNKNOWN:
+            return False
+        night = context.night(call)
+        if night is None:
+            raise ConfigError(
+                f"nights of {call['site']} need its time zone; write --zone, as in --zone America/Sao_Paulo"
+            )
+        return self._filter.has_night(night)
 
     def effort(self) -> Iterator[SiteEffort]:
         """Yield the effort of the selected sites whose time is known, in order of time."""
@@ -120,6 +145,29 @@ _BOUT = (
     "id, site, device, label, scientific_name, common_name, p_peak, start_utc, end_utc, recording, recording_name,"
     " onset_sample, offset_sample, rate_hz"
 )
+_CALLS = """
+    WITH ends AS (
+        SELECT site, device, recording, recording_name, 1.0 * offset_sample / rate_hz AS end_s FROM event
+        WHERE model_sha256 = :model
+        UNION ALL SELECT site, device, recording, recording_name, 1.0 * (first_sample + samples) / rate_hz FROM effort
+        WHERE model_sha256 = :model AND state != :off
+    ), lengths AS (
+        SELECT site, device, recording, min(recording_name) AS name, max(end_s) AS length_s FROM ends
+        GROUP BY site, device, recording
+    ), begins AS (
+        SELECT site, device, recording, name, total(length_s) OVER (
+            ORDER BY site, device, name, recording ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS begin_s FROM lengths
+    )
+    SELECT event.*, begin_s FROM event JOIN begins USING (site, device, recording) WHERE model_sha256 = :model
+    ORDER BY site, device, name, recording, onset_sample, id
+"""
+"""Each event of a model with the length of all recordings before its own, in the order of their paths."""
+
+_NO_VERDICT = dict.fromkeys(
+    ("verdict", "new_label", "new_name", "reviewer", "reviewed_utc", "corrected_by", "clock_shift_s", "corrected_utc")
+)
+
 _EFFORT = "site, device, state, start_utc, samples, rate_hz"
 
 
@@ -138,6 +186,12 @@ def _bout(
     times = datetime.fromisoformat(start), datetime.fromisoformat(end)
     names = label, scientific_name, common_name
     return Bout(UUID(id_), Owner(site, device), *names, score, *times, *of_recording)  # type: ignore[arg-type]
+
+
+def _call(row: dict[str, object]) -> RowValues:
+    times = {name: datetime.fromisoformat(str(row[name])) for name in ("start_utc", "end_utc")}
+    path, is_reliable = inner_path(str(row["recording_name"])), bool(row["is_reliable"])
+    return {**row, **_NO_VERDICT, **times, "path": path, "is_reliable": is_reliable}
 
 
 def _models(db: Connection) -> list[AnalysingModel]:

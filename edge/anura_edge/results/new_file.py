@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -47,6 +47,25 @@ def refuse_existing(file: Path) -> None:
     """Raise ConfigError if the file exists."""
     if os.path.lexists(file):
         raise ConfigError(f"{file} exists already; choose another name")
+
+
+def replace_file(file: Path, parts: Iterable[bytes]) -> None:
+    """Write a file whole or not at all, in place of one of an earlier run.
+
+    Raises ConfigError if it cannot be written.
+    """
+    make_folder(file.parent)
+    partial = file.with_name(file.name + PARTIAL_SUFFIX)
+    try:
+        with partial.open("wb") as output:
+            output.writelines(parts)
+            output.flush()
+            os.fsync(output.fileno())
+        partial.replace(file)
+    except OSError as error:
+        raise ConfigError(f"cannot write {file}: {error.strerror}; choose a writable folder with free space") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:

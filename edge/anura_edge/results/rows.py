@@ -62,6 +62,11 @@ class RowFilter:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_names", frozenset(name.casefold() for name in self.species))
 
+    @property
+    def has_nights(self) -> bool:
+        """Whether nights are selected."""
+        return self.first_night is not None or self.last_night is not None
+
     def has_night(self, night: date) -> bool:
         """Tell whether a night is among the selected ones."""
         return (self.first_night is None or night >= self.first_night) and (

@@ -124,7 +124,7 @@ def test_rows_without_a_known_time_are_counted_and_left_out(
     ("arguments", "message"),
     [
         (["occupancy", *ZONE], "name a folder with --out"),
-        (["ravens", *ZONE], "the formats are occupancy, nightly"),
+        (["ravens", *ZONE], "the formats are birdnet, raven"),
         (["nightly"], "the time zone of the site pond, river is not known; write --zone"),
         (["nightly", "--zone", "Sao Paulo"], "'Sao Paulo' is not a time zone"),
         (["nightly", *ZONE, "--site", "lake"], "the journal has no such site"),
