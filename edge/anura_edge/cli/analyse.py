@@ -84,8 +84,13 @@ def scan(
         ),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", metavar="NAMES", help="With --out: formats of the calls, with commas between.")
-    ] = "raven,audacity,kaleidoscope,birdnet",
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAMES",
+            help="With --out: formats of the calls, with commas between. Default: raven,audacity,kaleidoscope,birdnet.",
+        ),
+    ] = None,
     per_recording: Annotated[
         bool, typer.Option("--per-recording", help="With --out: one file for each recording, in each format.")
     ] = False,
@@ -95,6 +100,9 @@ def scan(
     utc_offset: Annotated[
         str | None,
         typer.Option(metavar="±hh:mm", help="Offset of the recorder's clock from UTC. Default: audio.utc_offset."),
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Time zone of the site. Default: device.zone.")
     ] = None,
     config: ConfigOption = None,
     reanalyse: ReanalyseOption = False,
@@ -109,7 +117,13 @@ def scan(
     Exit codes: 0 all recordings are analysed, 2 wrong settings, 3 damaged model, 4 no such path, 5 unusable journal,
     8 some recordings are unreadable or not finished, or there is none, 130 interrupted.
     """
-    options = {"ANURA__DEVICE__SITE": site, "ANURA__AUDIO__UTC_OFFSET": utc_offset and f"'{utc_offset}'"}
+    if (formats or per_recording) and (out is None or cluster):
+        raise ConfigError("--format and --per-recording need --out FOLDER, and go without --cluster")
+    options = {
+        "ANURA__DEVICE__SITE": site,
+        "ANURA__DEVICE__ZONE": zone,
+        "ANURA__AUDIO__UTC_OFFSET": utc_offset and f"'{utc_offset}'",
+    }
     if out and not (cluster or config or "ANURA__STATE_DIR" in os.environ):
         options["ANURA__STATE_DIR"] = str(expand_home(out))
     settings = load(Config, config, os.environ | {name: value for name, value in options.items() if value})

@@ -97,11 +97,13 @@ def load_settings(config: Path | None, results: Path | None) -> Config:
     return load(Config, config, os.environ | folder)
 
 
-def parse_formats(text: str) -> list[str]:
-    """Return the names of formats of calls, which commas separate.
+def parse_formats(text: str | None) -> list[str]:
+    """Return the names of formats of calls, which commas separate. None: all.
 
     Raises ConfigError for an unknown one.
     """
+    if text is None:
+        return [*CALL_FORMATS]
     names = [name.strip() for name in text.split(",") if name.strip()]
     if unknown := [name for name in names if name not in CALL_FORMATS]:
         raise ConfigError(f"--format {unknown[0]!r}: no such format; the formats are {', '.join(CALL_FORMATS)}")

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from anura_edge.cli.main import app
 from anura_edge.demo.card import write_card
+from anura_edge.errors import ConfigError
 
 Lines = list[dict[str, str]]
 
@@ -74,3 +75,18 @@ def test_export_selects_by_score_and_refuses_an_existing_file(results: Path) -> 
         labels = b"".join(map(archive.read, archive.namelist())).splitlines()
     assert len(labels) == sum(score >= limit for score in scores)
     assert "exists already" in str(run(*arguments).exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "raven"], "need --out FOLDER"),
+        (["--per-recording"], "need --out FOLDER"),
+        (["--out", "x", "--format", "ravn"], "--format 'ravn': no such format; the formats are birdnet, raven"),
+        (["--out", "x", "--zone", "Mars/One"], "device.zone: not a zone"),
+    ],
+)
+def test_wrong_option_ends_before_the_scan(options: list[str], message: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["scan", str(tmp_path), *options])
+    assert isinstance(result.exception, ConfigError)
+    assert message in str(result.exception)
