@@ -145,7 +145,7 @@ def test_hostile_messages_are_refused(base, device, make) -> None:  # noqa: ANN0
     device.send_raw("status", b"\0" * 100)
     device.send(make.event(1))
     assert device.ack() == 1
-    assert "Dead letters</dt><dd>3<" in base.get("")
+    assert "Dead letters</a></dt><dd>3<" in base.get("")
 
 
 def test_text_from_a_device_is_escaped(shared_base, new_device, make) -> None:  # noqa: ANN001

@@ -14,7 +14,7 @@ def join(
 ) -> None:
     """Connect this device to a base station: take site, name, broker and secrets from a join file.
 
-    Example: `sudo anura-edge join pond-one.join`
+    Example: `anura-edge join pond-one.join`, as root
 
     The secrets are written into the folder `credentials` beside the settings, readable for the service only. No secret
     is printed.

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from anura_edge.errors import ModelError
-
 TRIAL_STARTS = 3
 """A bundle on trial that the device did not keep after so many starts is given up. The watchdog ends a device whose
 inference hangs or is too slow, so this covers a loss of health."""
@@ -39,16 +37,14 @@ class ModelSlots:
 
     @property
     def state(self) -> SlotState:
-        """Which bundles are used.
-
-        Raises ModelError if the file is damaged.
-        """
+        """Which bundles are used. If the file is damaged, it is the bundle of the program, and the reason is told."""
         try:
             return SlotState(**json.loads(self._file.read_bytes()))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return SlotState()
         except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{self._file}: {error}; delete it, then the bundle of the program is used") from error
+            # A device in the field must start again without a person.
+            return SlotState(refused=f"{self._file} is damaged ({error}); the bundle of the program is used")
 
     @property
     def current(self) -> Path | None:

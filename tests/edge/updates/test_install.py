@@ -193,6 +193,15 @@ def test_name_that_leads_out_of_the_bundle_is_refused(
         install(str(path), slots, keys[1])
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"unknown": 1}', b"\xff"])
+def test_damaged_list_of_bundles_starts_the_bundle_of_the_program_and_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state.json").write_bytes(content)
+    slots = ModelSlots(tmp_path)
+    assert slots.current is None
+    assert "is damaged" in slots.take_refused()
+    assert slots.take_refused() == "", "once"
+
+
 def test_installed_bundle_that_is_damaged_later_is_rolled_back(
     config: Config, slots: ModelSlots, package: Callable[..., Path], keys: tuple[Path, Path]
 ) -> None:
