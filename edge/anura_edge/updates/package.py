@@ -51,6 +51,7 @@ def _download(url: str, path: Path) -> None:
     with answer, path.open("ab" if answer.status == 206 else "wb") as file:
         while block := answer.read(_BLOCK):
             if file.tell() + len(block) > MAX_BUNDLE_BYTES:
+                path.unlink()
                 raise ModelError(f"{url} is larger than {MAX_BUNDLE_BYTES} bytes; it is not a bundle")
             file.write(block)
         if answer.length:

@@ -282,3 +282,17 @@ def test_download_that_broke_off_continues(
     bundle, _ = install(url, slots, keys[1])
     assert bundle.manifest.version == "2.0.0"
     assert HalfServer.ranges == ["0", str(len(HalfServer.content) // 2)]
+
+
+def test_too_large_download_ends_and_leaves_nothing(
+    slots: ModelSlots,
+    package: Callable[..., Path],
+    keys: tuple[Path, Path],
+    half_server: ThreadingHTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    HalfServer.content = package("2.0.0").read_bytes()
+    monkeypatch.setattr("anura_edge.updates.package.MAX_BUNDLE_BYTES", 100)
+    with pytest.raises(ModelError, match="larger than 100 bytes"):
+        install(f"http://127.0.0.1:{half_server.server_port}/tones.zip", slots, keys[1])
+    assert [*(slots.folder / "downloads").iterdir()] == []
