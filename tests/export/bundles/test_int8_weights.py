@@ -63,3 +63,10 @@ def test_runtime_unpacks_the_weights_when_it_loads_the_graph(tmp_path: Path) -> 
     ort.InferenceSession(stored, options, providers=["CPUExecutionProvider"])
     nodes = {node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node}
     assert nodes.isdisjoint({"Cast", "Mul"})
+
+
+def test_kernel_of_a_constant_does_not_make_a_float_network_int8() -> None:
+    layer = convolution(rounded=False)
+    with torch.no_grad():
+        layer.weight[:] = 1 / 9  # a mean
+    assert not has_int8_weights(store_as_int8(graph_of(layer)))
