@@ -4,15 +4,12 @@ from anura_edge.config.device import Config
 from anura_edge.config.source import parse_source
 from anura_edge.detection.detector import rules_for
 from anura_edge.errors import SourceError
-from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
-from anura_edge.updates.active import active_settings
+from anura_edge.updates.active import active_bundle
 
 
 def check_settings(config: Config) -> None:
     """Raise ModelError, ConfigError or SourceError if `run` would refuse these settings. Nothing is changed."""
-    model = active_settings(config)
-    bundle = load_bundle(model.bundle or DEFAULT_BUNDLE, model.public_key_file)
-    rules_for(bundle, config.detect)
+    rules_for(active_bundle(config), config.detect)
     if config.mqtt:
         config.mqtt.password()
     check_source(config)

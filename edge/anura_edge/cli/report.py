@@ -95,12 +95,12 @@ def report(
 
 
 def _worth(settings: Config, model: "AnalysingModel") -> str:
-    """Return how good the model is, if its bundle is the one of the settings. Else nothing is known about it."""
+    """Return how good the model is, if its bundle is the one that is used. Else nothing is known about it."""
     from anura_edge.cli.output import model_worth
-    from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
+    from anura_edge.updates.active import active_bundle
 
     try:
-        bundle = load_bundle(expand_home(settings.model.bundle) if settings.model.bundle else DEFAULT_BUNDLE)
+        bundle = active_bundle(settings)
     except AnuraError:
         return ""
     return model_worth(bundle.manifest, settings.detect.preset) if bundle.model_sha256 == model.sha256 else ""

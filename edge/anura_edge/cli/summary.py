@@ -7,14 +7,16 @@ import typer
 
 from anura_edge.cli.options import ConfigOption
 from anura_edge.config.device import Config
-from anura_edge.config.paths import expand_home
 from anura_edge.config.yaml_loader import load
 from anura_edge.errors import ConfigError
 
 
 def summary(
     minutes: Annotated[
-        int, typer.Option(min=1, max=1_440, metavar="N", help="Length of the interval, which ends at --until.")
+        int,
+        typer.Option(
+            min=1, max=1_440, metavar="N", help="Length of the interval, which ends at the full minute of --until."
+        ),
     ] = 60,
     until: Annotated[
         datetime | None,
@@ -31,17 +33,16 @@ def summary(
 
     Exit codes: 0 printed, 2 a wrong option, 5 no results or an unusable journal.
     """
-    from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle
     from anura_edge.results.interval_summary import summarise
     from anura_edge.results.journal_reader import open_results
     from anura_edge.results.rows import RowFilter
+    from anura_edge.updates.active import active_bundle
     from anura_edge.wire.summary import encode_summary
 
     settings = load(Config, config)
     end_utc = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
-    begin_utc = (end_utc - timedelta(minutes=minutes)).replace(microsecond=0)
-    bundle = load_bundle(expand_home(settings.model.bundle) if settings.model.bundle else DEFAULT_BUNDLE)
-    labels = [label.code for label in bundle.manifest.labels]
+    begin_utc = end_utc.replace(second=0, microsecond=0) - timedelta(minutes=minutes)
+    labels = [label.code for label in active_bundle(settings).manifest.labels]
     with open_results(settings.journal_path, RowFilter()) as reader:
         try:
             typer.echo(encode_summary(summarise(reader, labels, begin_utc, minutes)).hex())

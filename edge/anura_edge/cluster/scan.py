@@ -18,9 +18,9 @@ from anura_edge.cluster.part import FileResult, PartStore
 from anura_edge.cluster.plan import read_plan, write_plan
 from anura_edge.cluster.worker import AnalysisJob
 from anura_edge.config.device import Config
-from anura_edge.inference.bundle import DEFAULT_BUNDLE, load_bundle, provenance_of
+from anura_edge.inference.bundle import provenance_of
 from anura_edge.store.run_summary import RunSummary
-from anura_edge.updates.active import active_settings
+from anura_edge.updates.active import active_bundle, active_settings
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,9 @@ class ArchiveScan:
 
     def __init__(self, archive: str, out: Path, config: Config, stop: Event) -> None:
         """Read the model. Raises ModelError or ConfigError."""
+        bundle = active_bundle(config)
         config = config.model_copy(update={"model": active_settings(config), "mqtt": None})  # no password for workers
         self._archive, self._out, self._config, self._stop = archive, out, config, stop
-        bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.public_key_file)
         self.manifest = bundle.manifest
         self._provenance = provenance_of(bundle, config.hash())
         self.job = AnalysisJob(json.dumps(config.effective()), bundle.model_sha256, config.hash())

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from anura_edge.audio import ClockSource
 from anura_edge.events import EffortState
 from anura_edge.results.journal_reader import JournalReader
-from anura_edge.results.tables.nightly import MINUTE_S, calling_index
+from anura_edge.results.tables.nightly import calling_index, seconds_by_minute
 from anura_edge.wire.summary import SpeciesSummary, Summary
 
 
 def summarise(reader: JournalReader, labels: Sequence[str], begin_utc: datetime, length_min: int) -> Summary:
-    """Return the summary of an interval. `labels` are those of the bundle, in its order.
+    """Return the summary of an interval that begins at a full minute. `labels` are those of the bundle, in its order.
 
     Audio whose time is not known is in no interval. A label that the bundle lacks is left out, and `is_cut` says so.
     """
@@ -21,11 +21,8 @@ def summarise(reader: JournalReader, labels: Sequence[str], begin_utc: datetime,
     seconds: defaultdict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
     for bout in reader.bouts():
         start, stop = max(bout.start_utc, begin_utc), min(bout.end_utc, end_utc)
-        while start < stop:
-            minute = int((start - begin_utc) / timedelta(seconds=MINUTE_S))
-            edge = min(stop, begin_utc + timedelta(seconds=(minute + 1) * MINUTE_S))
-            seconds[bout.label][minute] += (edge - start).total_seconds()
-            start = edge
+        for minute, part_s in seconds_by_minute(start, stop) if start < stop else ():
+            seconds[bout.label][minute] += part_s
     species = [
         SpeciesSummary(numbers[label], max(map(calling_index, minutes.values())), len(minutes))
         for label, minutes in seconds.items()

@@ -112,9 +112,9 @@ class JournalReader:
         return events, self._db.execute(query, values).fetchone()[0]
 
     def least_trusted_clock(self, begin_utc: datetime, end_utc: datetime) -> ClockSource | None:
-        """Return the least trusted clock source of the effort that begins in an interval. None without effort."""
-        query = "SELECT DISTINCT clock_source, start_utc FROM effort WHERE model_sha256 = ?"
-        rows = self._db.execute(query, (self.model.sha256,))
+        """Return the least trusted known clock of the effort that begins in an interval. None without such effort."""
+        query = "SELECT DISTINCT clock_source, start_utc FROM effort WHERE model_sha256 = ? AND clock_source != ?"
+        rows = self._db.execute(query, (self.model.sha256, ClockSource.UNKNOWN))
         found = {clock for clock, start in rows if begin_utc <= datetime.fromisoformat(start) < end_utc}
         return max(map(ClockSource, found), key=[*ClockSource].index, default=None)
 

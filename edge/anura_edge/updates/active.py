@@ -6,7 +6,7 @@ import time
 from anura_edge.config.analysis import ModelSettings
 from anura_edge.config.device import Config
 from anura_edge.errors import ModelError
-from anura_edge.inference.bundle import Bundle
+from anura_edge.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from anura_edge.inference.classifier import Model
 from anura_edge.inference.loading import load_model
 from anura_edge.updates.slots import ModelSlots
@@ -27,6 +27,12 @@ def active_settings(config: Config) -> ModelSettings:
     if current := ModelSlots(config.models_path).current:
         return config.model.model_copy(update={"bundle": current})
     return config.model.model_copy(update={"public_key_file": None})
+
+
+def active_bundle(config: Config) -> Bundle:
+    """Read the bundle that is used. Raises ModelError."""
+    settings = active_settings(config)
+    return load_bundle(settings.bundle or DEFAULT_BUNDLE, settings.public_key_file)
 
 
 class ActiveModel:

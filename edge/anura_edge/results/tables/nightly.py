@@ -1,6 +1,6 @@
 """What each species did in each night: bouts, minutes with calls, first and last call, and a calling index."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -28,15 +28,9 @@ class _Activity:
         self.bouts += 1
         self.first_utc = min(self.first_utc or bout.start_utc, bout.start_utc)
         self.last_utc = max(self.last_utc or bout.start_utc, bout.start_utc)
-        at, end = bout.start_utc.timestamp(), bout.end_utc.timestamp()
-        while True:
-            minute = int(at // MINUTE_S)
-            stop = min(end, (minute + 1) * MINUTE_S)
+        for minute, seconds in seconds_by_minute(bout.start_utc, bout.end_utc):
             key = bout.owner.device, minute
-            self.seconds[key] = self.seconds.get(key, 0.0) + max(stop - at, 0.0)
-            at = stop
-            if at >= end:
-                return
+            self.seconds[key] = self.seconds.get(key, 0.0) + seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +53,18 @@ class SpeciesNight:
     calling_index: int
     """0 to 3, made from the bouts: a proxy of the index that people give by ear."""
     sunset_utc: datetime | None
+
+
+def seconds_by_minute(start_utc: datetime, end_utc: datetime) -> Iterator[tuple[int, float]]:
+    """Yield each minute since 1970 that a span touches, and how many seconds of it are in the span."""
+    at, end = start_utc.timestamp(), end_utc.timestamp()
+    while True:
+        minute = int(at // MINUTE_S)
+        stop = min(end, (minute + 1) * MINUTE_S)
+        yield minute, max(stop - at, 0.0)
+        at = stop
+        if at >= end:
+            return
 
 
 def calling_index(seconds_of_minute: float) -> int:
