@@ -2,7 +2,8 @@
 
     python bench/cluster.py --files 100000 --recordings 24
 
-It prints what it measured, with the memory of the planning process. Two workers need two free cores.
+It prints times, the ratio of two workers to one, and the memory of the planning process. Two workers need two free
+cores.
 """
 
 import argparse

@@ -50,7 +50,7 @@ class HistoryReport:
     waiting: int = 0
     """Rows that wait for ever."""
     untold: int = 0
-    """Clones, and answers of a second base station, that nobody was told."""
+    """Clones, and answers of a second base station, without an incident that tells them."""
 
     def __iadd__(self, other: "HistoryReport") -> "HistoryReport":
         for each in fields(self):
@@ -92,7 +92,7 @@ def run_history(folder: Path, steps: Sequence[str], seed: int) -> HistoryReport:
         report.untold += world.untold
         if report.violations:
             print(f"seed {seed}, {report.violations}: {', '.join(done)}")
-    except BaseException as error:
+    except BaseException as error:  # also an interruption names the seed that repeats it
         error.add_note(f"seed {seed}: {', '.join(done)}")
         raise
     finally:
@@ -151,7 +151,7 @@ def _compare_card(world: World) -> HistoryReport:
 
 
 def _untold_clones(world: World) -> int:
-    """Return the number of journals with two rows of one number about which nobody was told."""
+    """Return the number of journals with two rows of one number without an incident that tells it."""
     with world.base.connect() as connection:
         told = {
             UUID(id_)

@@ -76,7 +76,7 @@ def latest(connection: Connection) -> list[AlertView]:
 
 
 def count_active(connection: Connection) -> int:
-    """Return the number of alerts whose condition holds and that nobody has acknowledged."""
+    """Return the number of alerts whose condition holds and which are not acknowledged."""
     active = firings.c.over_utc.is_(None), firings.c.acknowledged_utc.is_(None)
     return connection.scalar(select(func.count()).select_from(firings).where(*active)) or 0
 

@@ -33,7 +33,7 @@ class BrokerFolder:
     path: Path
 
     def create(self, host: str) -> None:
-        """Make what is missing: authority, certificate of the broker, list of revocations, password of the base.
+        """Create the files that are missing: authority, broker certificate, revocation list, password of the base.
 
         Raises ConfigError if a file cannot be written, or if the certificate is for another host.
         """

@@ -55,8 +55,9 @@ _write_locks: WeakKeyDictionary[Engine, FifoLock] = WeakKeyDictionary()
 def open_database(url: str) -> Engine:
     """Connect, and create missing tables, columns and indexes.
 
-    A database of an older version gets what it lacks. A column that is added later may be NULL or has a default on the
-    server, so that an older program with the same SCHEMA_VERSION can still write.
+    A database of an older version gets the tables, columns and indexes that it does not have. A column that is added
+    later may be NULL or has a default on the server, so that an older program with the same SCHEMA_VERSION can still
+    write.
 
     Raises ConfigError when the URL names no supported database, or a file of another program; JournalError when it
     cannot be opened, or belongs to a newer program. In these cases nothing is written.

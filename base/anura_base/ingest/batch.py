@@ -94,7 +94,7 @@ def _store_clip(
     try:
         with connection.begin_nested():
             return receive(connection, message.site, message.device, message.content, limits, message.raw.received_utc)
-    except Exception as error:  # as above
+    except Exception as error:  # any error may come from a value: the message is set aside, the others go on
         dead.append(DeadLetter(message.raw, _reason(error)))
         return []
 
@@ -104,7 +104,7 @@ def _store(connection: Connection, messages: list[DecodedMessage], dead: list[De
     try:
         with connection.begin_nested():
             return store(connection, messages)
-    except Exception as error:  # as above
+    except Exception as error:  # any error may come from a value: the message is set aside, the others go on
         reason = _reason(error)
         if len(messages) == 1:
             dead.append(DeadLetter(messages[0].raw, reason))

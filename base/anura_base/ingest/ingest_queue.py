@@ -31,7 +31,7 @@ class _DeviceQueue:
     messages: deque[RawMessage] = field(default_factory=deque)
     size_bytes: int = 0
     credit_bytes: int = 0
-    """What the device may still send in this turn, and what is left of the turns before."""
+    """Bytes that may still be taken from the device in this turn. Unused bytes of earlier turns are added."""
 
 
 class IngestQueue:

@@ -29,7 +29,7 @@ class Station:
     last_row_utc: datetime | None
     """When the last event, effort row or notice was received; None before the first one."""
     alerts: int
-    """Active alerts: their condition holds, and nobody has acknowledged them."""
+    """Active alerts: their condition holds, and they are not acknowledged."""
     now_utc: datetime
 
     @property
