@@ -131,12 +131,19 @@ def test_call_of_another_recording_is_ignored(
 def test_hung_disk_drops_clips_but_no_audio(
     ramp: Any, recorder_for: Callable[..., ClipWriter], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    disk = Flag()
-    monkeypatch.setattr(ClipStore, "add", lambda *_: disk.wait(30))
+    hangs, disk = Flag(), Flag()
+
+    def hang(*_: object) -> None:
+        hangs.set()
+        disk.wait(30)
+
+    monkeypatch.setattr(ClipStore, "add", hang)
     recorder = recorder_for(before_s=0, after_s=0.1)
     for n, _ in enumerate(recorder.tap(ramp, 1).chunks()):
         if n % 10 == 0:
             recorder.add_event(call(ramp, n / 10, n / 10 + 0.1))
+        if n == 5:  # the first clip is complete: its thread must have taken it from the queue
+            assert hangs.wait(30)
     assert recorder.dropped == 30 - 4 - 1  # the queued clips, and the one in the hung write
     disk.set()
     recorder.stop()
