@@ -8,7 +8,7 @@ from pathlib import Path
 
 import soundfile as sf
 
-from anura_edge.audio import ClockSource, Recording
+from anura_edge.audio import Recording
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import AudioFile, decoding_error, open_decoder
 from anura_edge.sources.files.find_audio import find_audio
@@ -26,7 +26,7 @@ from anura_edge.sources.formats.kinds import (
 from anura_edge.sources.formats.layout import MAX_SAMPLES, AudioLayout, whole_file
 from anura_edge.sources.metadata.audiomoth import read_comment
 from anura_edge.sources.metadata.bext import read_bext
-from anura_edge.sources.metadata.filename import has_unread_time, is_triggered, parse_file_name
+from anura_edge.sources.metadata.filename import is_triggered, parse_file_name
 from anura_edge.sources.metadata.guano import read_guano
 from anura_edge.sources.metadata.resolve import FILE_NAME, Metadata, TimeEvidence, doubt_future, resolve_start
 from anura_edge.sources.metadata.wamd import read_wamd
@@ -37,8 +37,6 @@ OTHER_FILE = "other_file"
 NO_LENGTH = "its header has no length, or a wrong one, as after a power cut: all audio in the file is used"
 
 TRIGGERED = "a triggered recording: quiet parts may be missing, and then times after them are too early"
-
-UNREAD_TIME = "its name seems to contain a time that is not understood: the time of the file is used"
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 500_000
 MAX_TIME_EXPANSION = 32
@@ -75,8 +73,6 @@ def open_file(path: Path, name: str, site_offset: timezone | None = None) -> Aud
     resolved = resolve_start(evidence, site_offset, file_time(start.mtime_s - layout.samples // rate_hz))
     resolved = doubt_future(resolved, datetime.now(UTC))
     warnings = [*resolved.warnings, *_warnings(path, layout, samples, rate_hz)]
-    if resolved.clock_source == ClockSource.FILE and has_unread_time(path.stem):
-        warnings.append(UNREAD_TIME)
     recording = Recording(
         "", name, resolved.start_utc, resolved.clock_source, rate_hz, layout.channels, samples, tuple(warnings)
     )

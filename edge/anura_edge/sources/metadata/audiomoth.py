@@ -48,7 +48,7 @@ def read_comment(chunk: bytes) -> TimeEvidence:
     """Return the content of a LIST chunk, if an AudioMoth wrote it."""
     comment = _find_comment(chunk)
     if not (time := _TIME.search(comment)):
-        return TimeEvidence()
+        return TimeEvidence(unread_time=comment.startswith("Recorded at "))
     metadata = Metadata(
         model="AudioMoth",
         serial=_search(_SERIAL, comment),
@@ -57,7 +57,8 @@ def read_comment(chunk: bytes) -> TimeEvidence:
         temperature_c=first_number(_search(_TEMPERATURE, comment)),
         stopped_by=printable_text(_search(_STOPPED, comment)),
     )
-    return TimeEvidence(start=_start(time), metadata=metadata)
+    start = _start(time)
+    return TimeEvidence(start, metadata=metadata, unread_time=not start)
 
 
 def _find_comment(chunk: bytes) -> str:

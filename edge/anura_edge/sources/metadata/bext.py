@@ -12,9 +12,10 @@ _DIGITS = re.compile(r"(\d{4})\D(\d\d)\D(\d\d) (\d\d)\D(\d\d)\D(\d\d)", re.ASCII
 def read_bext(chunk: bytes) -> TimeEvidence:
     """Return the local time of the first sample. Programs write any character between the numbers."""
     text = f"{chunk[_DATE].decode('latin-1')} {chunk[_TIME].decode('latin-1')}"
+    unread_time = any(digit in text[:10] for digit in "123456789")
     if not (match := _DIGITS.fullmatch(text)):
-        return TimeEvidence()
+        return TimeEvidence(unread_time=unread_time)
     try:
         return TimeEvidence(datetime(*map(int, match.groups())))  # type: ignore[arg-type]
     except ValueError:
-        return TimeEvidence()
+        return TimeEvidence(unread_time=unread_time)

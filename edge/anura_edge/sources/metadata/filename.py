@@ -9,30 +9,45 @@ from datetime import UTC, datetime, timedelta
 
 from anura_edge.sources.metadata.resolve import Metadata, Position, TimeEvidence, parse_offset
 
-_TIMES = (
-    re.compile(
-        r"""(?<!\d) (?P<date>(?:19|20)\d\d(?:\d\d|[ ]\d){2}) (?P<between>[_\-T$]?) (?P<time>\d{6})
-        (?: (?:_(?=\d{3}(?!\d))|\.|(?=\d{3}[Z+-])) (?P<fraction>\d{1,6}) (?![\dA-Ya-z]) )?
-        (?P<offset> Z | [+-](?:0\d|1[0-4])(?::?[0-5]\d)? (?!\d) )?
+_OFFSET = r"(?P<offset> Z | [+-](?:0\d|1[0-4])(?::?[0-5]\d)? (?!\d) )?"
+_HALF = r"(?: [ _.]? (?P<half>[AaPp])\.?[Mm] (?![A-Za-z]) )?"
+_CLOCK = r"(?P<clock>\d\d(?P<by>[-_:.])\d\d(?P=by)\d\d)"
+
+_TIMES = tuple(
+    re.compile(pattern, re.VERBOSE | re.ASCII)
+    for pattern in (
+        rf"""(?<!\d) (?P<date>(?:19|20)\d\d(?:\d\d|[ ]\d){{2}}) (?P<between>[_\-T$ ]?) (?P<time>\d{{6}})
+        (?: (?:_(?=\d{{3}}(?!\d))|\.|(?=\d{{3}}[Z+-])) (?P<fraction>\d{{1,6}}) (?![\dA-Ya-z]) )? {_HALF} {_OFFSET}
         (?! [.\d]*[+-]\d | \d )  # with an unknown kind of offset the time would be wrong""",
-        re.VERBOSE | re.ASCII,
-    ),
-    re.compile(
-        r"""(?<!\d) (?P<spaced>(?:19|20)\d\d([-_.])\d\d\2\d\d) (?: [_T ] | -(?:[A-Za-z]+-)? )
-        (?P<clock>\d\d([-_:.]?)\d\d\4\d\d) (?: \.(?P<fraction>\d{1,6}) (?!\d) )?
-        (?P<offset> Z | [+-](?:0\d|1[0-4]):?[0-5]\d (?!\d) )? (?! [-+:.]?\d )""",
-        re.VERBOSE | re.ASCII,
-    ),
-    re.compile(r"^\d+\.(?P<short>\d{6})(?P<time>\d{6})$", re.ASCII),  # SoundTrap: serial.yymmddHHMMSS
-    re.compile(r"(?:^|_)(?P<short>\d{6})_(?P<time>\d{4}(?:\d\d)?)(?:_|$)", re.ASCII),
-    re.compile(r"(?:^|_)(?P<time>\d{4})-(?P<backwards>\d{8})(?:_|$)", re.ASCII),
+        rf"""(?<!\d) (?P<spaced>(?:19|20)\d\d([-_.])\d\d\2\d\d)
+        (?: [_T ] | -(?:[A-Za-z]+-)? ) (?: {_CLOCK} | (?P<time>\d{{6}}) )
+        (?: [.,](?P<fraction>\d{{1,6}}) (?!\d) )? {_HALF} {_OFFSET} (?! [-+:.]?\d )""",
+        rf"""(?<!\d) (?P<date>(?:19|20)\d{{6}}) [_\-T ] {_CLOCK}
+        (?: [.,](?P<fraction>\d{{1,6}}) (?!\d) )? {_HALF} {_OFFSET} (?! [-+:.]?\d )""",
+        r"^[A-Za-z]*\d+\.(?P<short>\d{6})(?P<time>\d{6})(?:\.|$)",  # SoundTrap: serial.yymmddHHMMSS
+        r"(?<!\d)(?P<short>\d{6})[-_T ](?P<time>\d{6})(?!\d)",
+        r"(?:^|_)(?P<short>\d{6})_(?P<time>(?!00)\d{4})(?:_|$)",  # from 00 on it may be a number: 230501_0001
+        r"(?:^|_)(?P<time>\d{4})-(?P<backwards>\d{8})(?:_|$)",
+    )
 )
 _UNIX_HEX = re.compile(r"[5-7][0-9A-F]{7}|00000000", re.IGNORECASE)
 """2012 to 2038, or a clock that was never set. `20180801` is a date."""
 
 _TRIGGERED = re.compile(r"(?<!\d)\d{8}_\d{6}T$", re.ASCII)
 
-_DATE_LIKE = re.compile(r"(?<![0-9A-Fa-f])(?:19|20)\d\d[-_. ]?[01 ]\d[-_. ]?[0-3 ]\d(?![0-9A-Fa-f])", re.ASCII)
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_DATE_LIKE = re.compile(
+    rf"""(?<![0-9a-f]) (?:19|20)\d\d [-_. ]?[01 ]\d [-_. ]?[0-3 ]\d (?![0-9a-f])
+    | (?<!\d) (?:19|20)\d\d [-_]?[0-3]\d\d [-_T] \d{{4,6}} (?!\d)  # day of the year
+    | (?<!\d) [0-3]?\d ([-_. ]) [0-3]?\d \1 (?:19|20)\d\d (?!\d)  # day or month first
+    | (?<!\d) \d\d ([-_. ]) \d\d \2 \d\d [-_T ] \d\d ([-_:. ]) \d\d \3 \d\d (?!\d)
+    | (?<!\d) \d\d? [-_. ]?{_MONTH}[-_., ]* (?:19|20)?\d\d (?!\d)
+    | (?<![a-z]) {_MONTH}[-_. ]? \d\d? [-_., ]+ (?:19|20)\d\d (?!\d)
+    | (?<!\d) (?:19|20)\d\d [-_. ]?{_MONTH}[-_. ]? \d\d? (?!\d)
+    | (?<!\d) \d{{6}} [-_] (?:[01]\d|2[0-3])[0-5]\d (?!\d)
+    | (?<!\d) 1\d{{9}}(?:\d{{3}})? (?!\d)  # seconds, or milliseconds, since 1970""",
+    re.VERBOSE | re.ASCII | re.IGNORECASE,
+)
 
 _POSITIONS = (
     re.compile(r"[\[_](-?\d{1,2}(?:\.\d+)?) (-?\d{1,3}(?:\.\d+)?)[\]_]", re.ASCII),
@@ -42,16 +57,15 @@ _POSITIONS = (
 
 
 def parse_file_name(stem: str) -> TimeEvidence:
-    """Return time and position from a file name without its extension. For an ambiguous name both are None."""
+    """Return time and position from a file name without its extension. For an ambiguous name both are None.
+
+    If it seems to contain a date or a time that is not understood, `unread_time` is true.
+    """
     if _UNIX_HEX.fullmatch(stem):  # AudioMoth before 1.2: seconds since 1970
         return TimeEvidence(start=datetime.fromtimestamp(int(stem, 16), UTC))
     start, gps_clock = _time(stem)
-    return TimeEvidence(start, gps_clock, Metadata(position=_position(stem)))
-
-
-def has_unread_time(stem: str) -> bool:
-    """Return whether a name seems to contain a date or a time that `parse_file_name` does not understand."""
-    return bool(_DATE_LIKE.search(stem)) and parse_file_name(stem).start is None
+    unread_time = not start and bool(_DATE_LIKE.search(stem))
+    return TimeEvidence(start, gps_clock, Metadata(position=_position(stem)), unread_time)
 
 
 def is_triggered(stem: str) -> bool:
@@ -88,7 +102,12 @@ def _date(groups: dict[str, str | None]) -> str:
 
 
 def _clock(groups: dict[str, str | None]) -> str:
-    return re.sub(r"\D", "", groups.get("time") or groups.get("clock") or "")
+    """Return the digits of a time of day on a clock of 24 hours."""
+    clock = re.sub(r"\D", "", groups.get("time") or groups.get("clock") or "")
+    half, hour = (groups.get("half") or "").lower(), int(clock[:2])
+    if not half or hour > 12:
+        return clock
+    return f"{hour % 12 + 12 * (half == 'p'):02}{clock[2:]}"
 
 
 def _local(date: str, time: str) -> datetime:

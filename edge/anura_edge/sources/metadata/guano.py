@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from anura_edge.sources.metadata.resolve import Metadata, Position, TimeEvidence, parse_time
-from anura_edge.sources.metadata.text import NUMBER, first_number, printable_text, to_number
+from anura_edge.sources.metadata.text import NUMBER, first_number, printable_text, signed, to_number
 
 MAX_LINES = 1_000
 
@@ -28,7 +28,8 @@ def read_guano(chunk: bytes) -> TimeEvidence:
         position=_position(values),
         time_expansion=first_number(values.get("TE")),
     )
-    return TimeEvidence(start=parse_time(values.get("Timestamp", "")), metadata=metadata)
+    start = parse_time(text := values.get("Timestamp", ""))
+    return TimeEvidence(start, metadata=metadata, unread_time=not start and bool(text))
 
 
 def guano_chunk(values: Mapping[str, str]) -> bytes:
@@ -51,5 +52,5 @@ def _parse_lines(chunk: bytes) -> dict[str, str]:
 def _position(values: Mapping[str, str]) -> Position | None:
     if not (match := _POSITION.fullmatch(values.get("Loc Position", "").strip())):
         return None
-    north, east = to_number(match[1]), to_number(match[3])
-    return Position.on_earth(-north if match[2] in ("S", "s") else north, -east if match[4] in ("W", "w") else east)
+    north, east = signed(to_number(match[1]), match[2]), signed(to_number(match[3]), match[4])
+    return Position.on_earth(north, east)

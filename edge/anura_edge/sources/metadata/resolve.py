@@ -32,7 +32,9 @@ _USABLE = (datetime(1950, 1, 2), datetime(2199, 1, 1))
 """Other times are damage. These are within the bounds of the wire format in any time zone."""
 
 _TIMESTAMP = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
+    r"(?<![\d-])(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,6})\d*)?\s*(Z|[+-]\d\d(?::?\d\d)?)?"
+    r"(?![\d:+-]|\s*[AaPp]\.?[Mm])",  # never a part of a time
+    re.ASCII,
 )
 
 
@@ -87,6 +89,8 @@ class TimeEvidence:
     gps_clock: bool = False
     """GPS set the clock."""
     metadata: Metadata = field(default_factory=Metadata)
+    unread_time: bool = False
+    """It seems to contain a time, in a form that is not understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def resolve_start(
     """
     timed = {source: each for source, each in evidence.items() if each.start and _is_usable(each.start)}
     if not timed:
-        return _from_file_time(mtime)
+        return _from_file_time(mtime, [source for source, each in evidence.items() if each.unread_time])
     ranked = sorted(timed, key=lambda source: _rank(source, timed[source]))
     offsets = [offset for source in ranked if (offset := _offset_of(timed[source]))]
     if _is_audiomoth_hour_error(timed.get(ranked[0]), timed.get(FILE_NAME)):
@@ -139,13 +143,20 @@ def doubt_future(start: ResolvedStart, now: datetime) -> ResolvedStart:
     return replace(start, clock_source=ClockSource.UNKNOWN, warnings=(*start.warnings, warning))
 
 
-def _from_file_time(mtime: datetime | None) -> ResolvedStart:
-    """Return the start of a recording without a time in its name and its header."""
+def _from_file_time(mtime: datetime | None, unread: list[str]) -> ResolvedStart:
+    """Return the start of a recording without a time in its name and its header that can be used.
+
+    `unread` are the sources with a time that is not understood. The time of the file, which may be that of a copy, is
+    not taken as known against them.
+    """
     if not (mtime and _is_usable(mtime)):
         warning = f"no time in its name and header, and its file time is damaged: {UNKNOWN_START:%Y-%m-%d} is used"
         return ResolvedStart(UNKNOWN_START, ClockSource.UNKNOWN, (warning,))
     if mtime.replace(tzinfo=None) < UNSET_BEFORE:
         warning = f"no time in its name and header, and its file time is {mtime:%Y-%m-%d}: the clock was never set"
+        return ResolvedStart(mtime, ClockSource.UNKNOWN, (warning,))
+    if unread:
+        warning = f"{' and '.join(unread)} seems to contain a time that is not understood: the clock is unknown"
         return ResolvedStart(mtime, ClockSource.UNKNOWN, (warning,))
     return ResolvedStart(mtime, ClockSource.FILE)
 

@@ -21,6 +21,13 @@ def to_number(digits: str) -> float:
     return float(digits.replace(",", "."))
 
 
+def signed(degrees: float | None, letter: str) -> float | None:
+    """Return degrees with the sign of N, S, E, W or no letter. With a letter and a minus None."""
+    if degrees is None or (letter and degrees < 0):
+        return None
+    return -degrees if letter.upper() in ("S", "W") else degrees
+
+
 def printable_text(text: str | None) -> str | None:
     """Return a text without control characters, at most MAX_CHARACTERS long. None for an empty text."""
     return "".join(c if c.isprintable() else "?" for c in (text or "")[:MAX_CHARACTERS]) or None

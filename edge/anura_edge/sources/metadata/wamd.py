@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 
 from anura_edge.sources.metadata.resolve import Metadata, Position, TimeEvidence, parse_time
-from anura_edge.sources.metadata.text import first_number, printable_text
+from anura_edge.sources.metadata.text import first_number, printable_text, signed
 
 VERSION, MODEL, SERIAL, FIRMWARE, START, POSITION, LAST_POSITION, TEMPERATURE = 0, 1, 2, 3, 5, 6, 0x14, 0x15
 TIME_EXPANSION = 0x0F
@@ -35,7 +35,8 @@ def read_wamd(chunk: bytes) -> TimeEvidence:
         position=_position(texts.get(POSITION)) or _position(texts.get(LAST_POSITION)),
         time_expansion=int.from_bytes(expansion, "little") or None,
     )
-    return TimeEvidence(start=parse_time(texts.get(START, "")), metadata=metadata)
+    start = parse_time(text := texts.get(START, ""))
+    return TimeEvidence(start, metadata=metadata, unread_time=not start and bool(text))
 
 
 def _sub_chunks(chunk: bytes) -> Iterator[tuple[int, bytes]]:
@@ -53,7 +54,4 @@ def _position(text: str | None) -> Position | None:
     parts = [part.strip() for part in (text or "").split(",")]
     if len(parts) < 5 or parts[2] not in ("N", "S") or parts[4] not in ("E", "W"):
         return None
-    north, east = first_number(parts[1]), first_number(parts[3])
-    return Position.on_earth(
-        north and north * (-1 if parts[2] == "S" else 1), east and east * (-1 if parts[4] == "W" else 1)
-    )
+    return Position.on_earth(signed(first_number(parts[1]), parts[2]), signed(first_number(parts[3]), parts[4]))

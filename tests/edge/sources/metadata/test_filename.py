@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anura_edge.sources.metadata.filename import has_unread_time, is_triggered, parse_file_name, recorder_prefix
+from anura_edge.sources.metadata.filename import is_triggered, parse_file_name, recorder_prefix
 from anura_edge.sources.metadata.resolve import Position, TimeEvidence
 
 
@@ -52,6 +52,16 @@ def start(stem: str) -> datetime | None:
         ("2023_05_01_21_30_00", "2023-05-01T21:30:00"),
         ("2023-05-01T21:30:00.250+05:30", "2023-05-01T21:30:00.250+05:30"),
         ("2023-05-01 213000Z", "2023-05-01T21:30:00+00:00"),
+        ("20230501 213000", "2023-05-01T21:30:00"),
+        ("20230501_21-30-00.250", "2023-05-01T21:30:00.250"),
+        ("20230501T21:30:00+02:00", "2023-05-01T21:30:00+02:00"),
+        ("2023-05-01_09-30-00 PM", "2023-05-01T21:30:00"),
+        ("2023-05-01_12-30-00 a.m.", "2023-05-01T00:30:00"),
+        ("20230501_123000PM", "2023-05-01T12:30:00"),
+        ("20230501_093000_AMBIENT", "2023-05-01T09:30:00"),
+        ("230501-213000", "2023-05-01T21:30:00"),
+        ("D230501T213000", "2023-05-01T21:30:00"),
+        ("DM670123.230501213000", "2023-05-01T21:30:00"),
         ("5B07C752", "2018-05-25T08:20:34+00:00"),
         ("00000000", "1970-01-01T00:00:00+00:00"),
     ],
@@ -87,6 +97,8 @@ def test_dollar_marks_a_clock_set_by_gps() -> None:
         "120190522_223000",
         "20190522_2230001",
         "SERIAL_123456_7890",
+        "230501_0001",  # the first recording of a day, or one minute past midnight
+        "01-05-2023_21-30-00",
         "a_2359-99012015_blah",
         "".join(chr(ord(c) + 0xFEE0) if c.isdigit() else c for c in "20190522_223000"),
     ],
@@ -172,7 +184,23 @@ def expected_time(row: dict[str, str]) -> datetime | None:
 
 @pytest.mark.parametrize(
     ("stem", "has_unread"),
-    [("frog 2023-05-01 at night", True), ("20230501", True), ("frog", False), ("S4A03895_20190522_223000", False)],
+    [
+        ("frog 2023-05-01 at night", True),
+        ("20230501", True),
+        ("20230501_2130", True),
+        ("01.05.2023 21.30", True),
+        ("23-05-01_21-30-00", True),
+        ("12-Jul-2023", True),
+        ("July 12, 2023", True),
+        ("2023_121_213000", True),
+        ("1694623800", True),
+        ("230501_0001", True),
+        ("frog", False),
+        ("S4A03895_20190522_223000", False),
+        ("XC1234567 - Lithobates", False),
+        ("mar01", False),
+        ("86f5923d-ef1d-4159-b120-a8dec3f6334e", False),
+    ],
 )
 def test_time_that_is_not_understood_is_noticed(stem: str, has_unread: bool) -> None:
-    assert has_unread_time(stem) == has_unread
+    assert parse_file_name(stem).unread_time == has_unread

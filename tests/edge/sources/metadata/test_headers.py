@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from waves import chunk, fmt, guano, noise, pcm16, riff, wamd
+from waves import chunk, fmt, guano, info, noise, pcm16, riff, wamd
 
 from anura_edge.audio import ClockSource
 from anura_edge.sources.files.audio_file import AudioFile
-from anura_edge.sources.files.open_file import UNREAD_TIME, open_file
+from anura_edge.sources.files.open_file import open_file
 from anura_edge.sources.metadata.guano import read_guano
 from anura_edge.sources.metadata.resolve import Position
 from anura_edge.sources.metadata.text import first_number
@@ -41,7 +41,29 @@ def test_file_time_of_a_clock_that_was_never_set_is_unknown(tmp_path: Path, mtim
 
 def test_time_in_a_name_that_is_not_understood_is_told(tmp_path: Path) -> None:
     facts = open_wav(tmp_path, name="frog 2023-05-01 at night.wav").recording
-    assert (facts.clock_source, facts.warnings) == (ClockSource.FILE, (UNREAD_TIME,))
+    assert facts.clock_source == ClockSource.UNKNOWN
+    assert ["the name" in warning and "not understood" in warning for warning in facts.warnings] == [True]
+
+
+@pytest.mark.parametrize(
+    ("header", "source"),
+    [
+        (guano(Timestamp="19.03.2024 09:48:32"), "GUANO"),
+        (guano(Timestamp="2024-03-19 09:48:32 PM"), "GUANO"),
+        (guano(Timestamp="2024-03-19T09:48"), "GUANO"),
+        (guano(Timestamp="12024-03-19 09:48:32"), "GUANO"),
+        (guano(Timestamp="2024-03-19 09:48:32+10:00:30"), "GUANO"),
+        (wamd(p0005=b"2019-05-22 22:30"), "wamd"),
+        (info("Recorded at 10:30 pm on 22/05/2019 (UTC) by AudioMoth 24E144055E080032"), "comment"),
+    ],
+)
+def test_time_in_a_header_that_is_not_understood_is_told(tmp_path: Path, header: bytes, source: str) -> None:
+    """It is not read in part, and the time of the file is not known against it."""
+    facts = open_wav(tmp_path, header).recording
+    assert facts.clock_source == ClockSource.UNKNOWN
+    assert [source in warning and "not understood" in warning for warning in facts.warnings] == [True]
+    named = open_wav(tmp_path, header, name="20190522_223000.wav").recording
+    assert (named.clock_source, named.warnings) == (ClockSource.RECORDER, ())
 
 
 @pytest.mark.parametrize(
@@ -64,9 +86,18 @@ def test_broadcast_wave_gives_the_time(tmp_path: Path) -> None:
     assert open_wav(tmp_path, bext(b"2019:05:22", b"22-30-00")).recording.start_utc == facts.start_utc
 
 
-@pytest.mark.parametrize("date", [b"", b"0000-00-00", b"2019-02-30", b"\xff" * 10])
-def test_broadcast_wave_without_a_time_gives_none(tmp_path: Path, date: bytes) -> None:
-    assert open_wav(tmp_path, bext(date, b"22:30:00")).recording.clock_source == ClockSource.FILE
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        (b"", ClockSource.FILE),
+        (b"0000-00-00", ClockSource.FILE),
+        (b"\xff" * 10, ClockSource.FILE),
+        (b"2019-02-30", ClockSource.UNKNOWN),
+        (b"22/05/2019", ClockSource.UNKNOWN),
+    ],
+)
+def test_broadcast_wave_without_a_time_gives_none(tmp_path: Path, date: bytes, expected: ClockSource) -> None:
+    assert open_wav(tmp_path, bext(date, b"22:30:00")).recording.clock_source == expected
 
 
 @pytest.mark.parametrize(
@@ -81,6 +112,8 @@ def test_broadcast_wave_without_a_time_gives_none(tmp_path: Path, date: bytes) -
         ("51.4", None),
         ("51,41691,-0,0671", None),
         ("51.4 -0.1x", None),
+        ("-33.5 S 151.2 E", None),
+        ("33.5 s 151.2 w", Position(-33.5, -151.2)),
     ],
 )
 def test_position_is_read_right_or_not_at_all(text: str, expected: Position | None) -> None:
