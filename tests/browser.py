@@ -104,6 +104,11 @@ class Page:
         self.call("Emulation.setDeviceMetricsOverride", width=width, **metrics)
         return bool(self.evaluate("document.documentElement.scrollWidth") <= width)
 
+    def use_scheme(self, scheme: str) -> None:
+        """Let the page use its `light` or `dark` colours."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", features=features)
+
     def press(self, key: str, code: int = 0, text: str = "") -> None:
         """Press and release a key."""
         for kind in ("keyDown", "keyUp"):

@@ -12,8 +12,10 @@ from typing import Any
 from urllib.request import urlopen
 from uuid import uuid4
 
+import axe
 import pytest
 import yaml
+from axe import RULES_OF_COLOUR, serious_faults
 from sqlalchemy import Engine, func, insert, select, update
 from support import eventually, free_port
 
@@ -114,8 +116,9 @@ def _add_hostile(engine: Engine) -> None:
         )
 
 
-def test_every_page_obeys_the_policy_and_fits_a_phone(station, open_page) -> None:  # noqa: ANN001
+def test_every_page_obeys_the_policy_fits_a_phone_and_is_accessible(station, open_page) -> None:  # noqa: ANN001
     page = open_page("about:blank")
+    faults = []
     for path in PAGES:
         page.show(station.url + path)
         assert page.evaluate("document.title").startswith("anura: ")
@@ -124,10 +127,11 @@ def test_every_page_obeys_the_policy_and_fits_a_phone(station, open_page) -> Non
         assert page.count("nav a[aria-current]") == 1
         for width in (1280, 360):
             assert page.fits(width), path
-        unnamed = (
-            "[...document.querySelectorAll('input:not([type=hidden]), select')].filter((field) => !field.labels.length)"
-        )
-        assert page.evaluate(f"{unnamed}.length") == 0
+            faults += [f"{path} {width}: {fault}" for fault in serious_faults(page)]
+            page.use_scheme("dark")
+            faults += [f"{path} {width} dark: {fault}" for fault in serious_faults(page, *RULES_OF_COLOUR)]
+            page.use_scheme("light")
+    assert faults == []
     assert page.complaints == []
 
 
@@ -310,8 +314,10 @@ def test_rollup_follows_changed_rows(station, engine: Engine) -> None:  # noqa: 
     assert "Newly named" in station.get("species")
 
 
-def test_vendored_files_have_the_listed_hashes() -> None:
-    folder = Path(str(files("anura_base.web") / "static" / "vendor"))
+@pytest.mark.parametrize(
+    "folder", [Path(str(files("anura_base.web") / "static" / "vendor")), Path(axe.__file__).with_name("vendor")]
+)
+def test_vendored_files_have_the_listed_hashes(folder: Path) -> None:
     listed = dict(re.findall(r"^sha256 ([0-9a-f]{64})  (\S+)$", (folder / "VENDORED.txt").read_text(), re.MULTILINE))
     assert {name: digest for digest, name in listed.items()} == {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.js")
