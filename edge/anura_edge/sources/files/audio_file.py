@@ -32,6 +32,11 @@ MAX_CHUNK_VALUES = 2**22
 _SIGNAL_BLOCK_S = 0.1
 """Compressed audio is searched for a signal in blocks of this length."""
 
+_SMALL_BLOCK_S = 0.02
+"""Before damage, compressed audio is read in blocks of this length: a block in which decoding fails is lost."""
+
+_SPLIT = "write it into a file of its own to have it analysed"
+
 _SF_ERR_SYSTEM = 2
 """libsndfile's code for an error of the operating system instead of the format."""
 
@@ -103,6 +108,9 @@ class AudioFile:
         for block in self._stored_blocks(CHUNK_S):
             yield AudioChunk(block, first_sample)
             first_sample += len(block)
+        if self._layout.has_further_audio:
+            problem = f"a second piece of audio follows after sample {first_sample}; {_SPLIT}"
+            raise UnreadableError("further_audio", f"{self.path}: {problem}")
         if first_sample < (declared := self.recording.samples or 0):
             raise UnreadableError("truncated", f"{self.path}: ends at sample {first_sample} of {declared}")
 
@@ -130,14 +138,38 @@ class AudioFile:
                 if self._layout.is_plain:
                     yield from read_samples(content, self._layout, size)
                 else:
-                    with open_decoder(content, self._layout) as file:
-                        kind = "int16" if file.subtype == "PCM_16" else "float32"
-                        while len(block := file.read(size, dtype=kind, always_2d=True)):
-                            yield block
+                    yield from _decode(content, self._layout, size, int(_SMALL_BLOCK_S * self.recording.rate_hz))
         except OSError as error:
             raise unreadable_error(self.path, error) from error
         except (sf.SoundFileError, RuntimeError) as error:
             raise decoding_error(self.path, "broken_off", error) from error
+
+
+def _decode(content: BinaryIO, layout: AudioLayout, size: int, small: int) -> Generator[SampleArray]:
+    """Yield decoded samples, `size` at a time, and `small` where decoding will fail.
+
+    Raises soundfile.SoundFileError where decoding fails.
+    """
+    decoded = 0
+    try:
+        for block in _read_blocks(content, layout, size):
+            yield block
+            decoded += len(block)
+    except (sf.SoundFileError, RuntimeError):
+        if size <= small:
+            raise
+        for block in _read_blocks(content, layout, small):
+            decoded -= len(block)
+            if decoded < 0:
+                yield block[decoded:]
+
+
+def _read_blocks(content: BinaryIO, layout: AudioLayout, size: int) -> Iterator[SampleArray]:
+    content.seek(0)
+    with open_decoder(content, layout) as file:
+        kind = "int16" if file.subtype == "PCM_16" else "float32"
+        while len(block := file.read(size, dtype=kind, always_2d=True)):
+            yield block
 
 
 class _SequentialSoundFile(sf.SoundFile):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from anura_edge.sources.files.audio_file import AudioFile, decoding_error, open_
 from anura_edge.sources.files.find_audio import find_audio
 from anura_edge.sources.files.identity import PIECE_BYTES
 from anura_edge.sources.files.regular_file import open_regular, unreadable_error
+from anura_edge.sources.formats.containers import has_sound_alone
 from anura_edge.sources.formats.extent import LengthStatus
 from anura_edge.sources.formats.kinds import (
     AUDIO_SUFFIXES,
@@ -93,8 +94,18 @@ def check_kind(path: Path) -> None:
     content = _read_start(path).content
     if suffix in CONVERTIBLE_SUFFIXES or is_convertible(content):
         raise UnreadableError("unsupported", f"{path}: this kind of audio cannot be decoded; {_TO_WAV}")
+    if not is_audio(content) and _contains_sound_alone(path):
+        raise UnreadableError("unsupported", f"{path}: this kind of audio cannot be decoded; {_TO_WAV}")
     if not is_audio(content):
         raise UnreadableError(OTHER_FILE, f"{path}: it is not audio by its content and its name")
+
+
+def _contains_sound_alone(path: Path) -> bool:
+    try:
+        with open_regular(path) as file:
+            return has_sound_alone(file)
+    except OSError as error:
+        raise unreadable_error(path, error) from error
 
 
 def file_time(seconds: float) -> datetime | None:

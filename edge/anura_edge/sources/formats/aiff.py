@@ -5,7 +5,7 @@ import struct
 from typing import BinaryIO
 
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.formats.chunks import RIFX, Chunk, read_chunk, walk
+from anura_edge.sources.formats.chunks import RIFX, Chunk, further_audio, read_chunk, walk
 from anura_edge.sources.formats.extent import find_extent
 from anura_edge.sources.formats.layout import AudioLayout, SampleType
 
@@ -46,7 +46,8 @@ def parse_aiff(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
     codec, order = _CODECS.get(common[18:22] or b"NONE", ("aiff-" + common[18:22].hex(), ">"))
     sample_type = SampleType(codec, 8 if codec in ("alaw", "ulaw") else 8 * -(-bits // 8), order)
     extent = find_extent(file, file_bytes, RIFX, _samples(file, first[b"SSND"]))
-    return AudioLayout.of_plain(sample_type, _extended(common[8:18]), channels, extent)
+    further = further_audio(file, file_bytes, RIFX, extent.end)
+    return AudioLayout.of_plain(sample_type, _extended(common[8:18]), channels, extent, further_bytes=further)
 
 
 def _samples(file: BinaryIO, sound: Chunk) -> Chunk:

@@ -34,6 +34,8 @@ KNOWN_KINDS = frozenset(
 )
 """Chunks that programs and recorders write behind the audio. Other names may be audio that looks like a name."""
 
+_AUDIO_KINDS = frozenset({b"data", b"SSND", b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"riff"})
+
 _GUID_ENDS = (bytes.fromhex("f3acd3118cd100c04f8edb8a"), bytes.fromhex("2f91cf11a5d628db04c10000"))
 """What follows the four letters in the names of Wave64 chunks: of `fmt ` and `data`, and of `list`."""
 
@@ -121,6 +123,12 @@ def lead_to_end(file: BinaryIO, file_bytes: int, form: ChunkFormat, offset: int)
     """Return whether a chunk begins at `offset`, and it and those behind it lead exactly to the end of the file."""
     *_, last = [None, *walk(file, file_bytes, form, offset)]
     return last is not None and file_bytes - form.align < last.end <= file_bytes
+
+
+def further_audio(file: BinaryIO, file_bytes: int, form: ChunkFormat, end: int) -> int:
+    """Return the bytes of audio in chunks behind `end`: a second `data`, or a whole file that was appended."""
+    behind = walk(file, file_bytes, form, next_offset(file, file_bytes, form, end))
+    return sum(min(chunk.end, file_bytes) - chunk.offset for chunk in behind if chunk.kind in _AUDIO_KINDS)
 
 
 def read_chunk(file: BinaryIO, chunk: Chunk) -> bytes:

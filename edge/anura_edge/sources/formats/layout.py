@@ -58,6 +58,8 @@ class AudioLayout:
     """Chunks with metadata, by their name."""
     repaired_header: bytes = b""
     """A header with true sizes, for a decoder that believes the sizes in the file. Empty if that one is good."""
+    has_further_audio: bool = False
+    """Whether the file contains a second piece of audio behind this one, which is not read."""
 
     @property
     def is_plain(self) -> bool:
@@ -78,14 +80,26 @@ class AudioLayout:
         extent: AudioExtent,
         texts: Mapping[bytes, bytes] | None = None,
         repaired_header: bytes = b"",
+        further_bytes: int = 0,
     ) -> "AudioLayout":
-        """Count the samples of an extent."""
+        """Count the samples of an extent. `further_bytes` is the size of audio behind it that is not read."""
         sample_bytes = max(1, channels * sample_type.bits // 8)
         samples, declared = ((end - extent.offset) // sample_bytes for end in (extent.end, extent.declared_end))
         if samples == declared and extent.length == LengthStatus.TRUNCATED:
             extent = replace(extent, length=LengthStatus.WHOLE)  # only a part of one sample is missing
+        declared += further_bytes // sample_bytes
+        texts = texts or {}
         return cls(
-            sample_type, rate_hz, channels, sample_bytes, extent, samples, declared, texts or {}, repaired_header
+            sample_type,
+            rate_hz,
+            channels,
+            sample_bytes,
+            extent,
+            samples,
+            declared,
+            texts,
+            repaired_header,
+            further_bytes > 0,
         )
 
     def with_decoder(self, rate_hz: int, channels: int, samples: int) -> "AudioLayout":

@@ -10,6 +10,7 @@ MAX_HEADER_PAGES = 10_000
 """Cover art in the comments fills some hundreds."""
 
 PAGE_HEAD_BYTES = 27
+_MAX_PAGE_BYTES = PAGE_HEAD_BYTES + 255 + 255 * 255
 _NUMBERED = re.compile(rb"(OggS.{14}).{8}", re.DOTALL)
 """Number and checksum of a page: they change if the headers before it become longer."""
 
@@ -31,7 +32,21 @@ def parse_ogg(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
             break
         offset += PAGE_HEAD_BYTES + head[26] + sum(file.read(head[26]))
     extent = AudioExtent(min(offset, file_bytes), file_bytes, file_bytes, LengthStatus.WHOLE)
-    return AudioLayout(SampleType("ogg", 8), 0, 0, 1, extent, 0, 0)
+    has_further_audio = _last_stream(file, file_bytes) not in (None, _stream(head))
+    return AudioLayout(SampleType("ogg", 8), 0, 0, 1, extent, 0, 0, has_further_audio=has_further_audio)
+
+
+def _stream(page: bytes) -> bytes:
+    """Return the number of the stream that a page belongs to."""
+    return page[14:18]
+
+
+def _last_stream(file: BinaryIO, file_bytes: int) -> bytes | None:
+    """Return the number of the stream of the last page, or None if there is no page near the end."""
+    file.seek(max(0, file_bytes - _MAX_PAGE_BYTES))
+    tail = file.read(_MAX_PAGE_BYTES)
+    at = tail.rfind(b"OggS\0")
+    return _stream(tail[at:]) if at >= 0 and len(tail) >= at + PAGE_HEAD_BYTES else None
 
 
 def without_page_numbers(content: bytes) -> bytes:

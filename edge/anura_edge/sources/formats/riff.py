@@ -9,7 +9,7 @@ import struct
 from typing import BinaryIO
 
 from anura_edge.errors import UnreadableError
-from anura_edge.sources.formats.chunks import RIFF, RIFX, WAVE64, Chunk, next_offset, read_chunk, walk
+from anura_edge.sources.formats.chunks import RIFF, RIFX, WAVE64, Chunk, further_audio, next_offset, read_chunk, walk
 from anura_edge.sources.formats.extent import LengthStatus, find_extent
 from anura_edge.sources.formats.layout import AudioLayout, SampleType
 
@@ -47,7 +47,8 @@ def parse_wav(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
     sample_type, rate_hz, channels = _parse_format(fmt, "<" if form != RIFX else ">")
     is_wrong = extent.length == LengthStatus.RECOVERED and form != RIFX and not sample_type.is_plain
     header = _header(fmt, extent.end - extent.offset) if is_wrong else b""
-    return AudioLayout.of_plain(sample_type, rate_hz, channels, extent, texts, header)
+    further = further_audio(file, file_bytes, form, extent.end)
+    return AudioLayout.of_plain(sample_type, rate_hz, channels, extent, texts, header, further)
 
 
 def _with_ds64(file: BinaryIO, first: dict[bytes, Chunk]) -> Chunk:
