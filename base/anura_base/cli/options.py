@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 # Its tables must be known to each command that handles all tables, such as `backup`.
@@ -63,6 +64,13 @@ def open_transaction(config_file: Path | None, database: str | None) -> Iterator
 
 @contextmanager
 def open_new_transaction(config_file: Path | None, database: str | None) -> Iterator[Connection]:
-    """Open a transaction on the base station's database, or create it: the first user is added before the first run."""
+    """Open a transaction on the base station's database, or create it and tell it.
+
+    The first user and the first device are added before the first run.
+    """
+    file = Path(make_url(load(config_file, database, None, None).database_url()).database or "")
+    is_new = not file.exists()
     with open_new_engine(config_file, database) as engine, write_transaction(engine) as connection:
         yield connection
+    if is_new and file.exists():
+        typer.echo(f"made the new database {file.absolute()}", err=True)

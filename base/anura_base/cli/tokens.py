@@ -7,7 +7,7 @@ import typer
 
 from anura_base.access import tokens
 from anura_base.access.roles import Role
-from anura_base.cli.options import ConfigFile, Database, Json, open_new_transaction, open_transaction
+from anura_base.cli.options import ConfigFile, Database, Json, open_transaction
 from anura_base.cli.output import print_rows
 
 app = typer.Typer(no_args_is_help=True, help="Add, list and remove tokens for programs that use the API.")
@@ -28,7 +28,7 @@ def add_token(
 
     Example: anura-base token add weekly-report --role view
     """
-    with open_new_transaction(config_file, database) as connection:
+    with open_transaction(config_file, database) as connection:
         token = tokens.add_token(connection, name, role, datetime.now(UTC))
     typer.echo(token)
 

@@ -48,6 +48,9 @@ _INSERT: dict[str, _Insert] = {"sqlite": sqlite.insert, "postgresql": postgresql
 SERVICE_DATABASE = Path("/var/lib/anura-base/anura-base.db")
 """The database of the service in deploy/base."""
 
+_FIRST_COLUMNS = {"arrival", "id", "site", "device", "recording"}
+"""Of the tables of events and effort in every version."""
+
 _write_locks: WeakKeyDictionary[Engine, FifoLock] = WeakKeyDictionary()
 """For each SQLite database, the order of the threads that want to write."""
 
@@ -82,13 +85,13 @@ def open_database(url: str) -> Engine:
 
 
 def open_existing_database(url: str) -> Engine:
-    """Connect to a database that a base station has made. Nothing is created where there is none.
+    """Connect to a database that a base station has made. Nothing is created where there is none, or an empty file.
 
     Raises ConfigError and JournalError as `open_database` does, and ConfigError when there is no database.
     """
     engine = _engine(url)
     file = Path(engine.url.database or "")
-    if engine.dialect.name == "sqlite" and not file.is_file():
+    if engine.dialect.name == "sqlite" and not (file.is_file() and _tables(file)):
         service = f", the service's is {SERVICE_DATABASE}" if SERVICE_DATABASE.exists() else ""
         raise ConfigError(
             f"there is no database {file}{service}; name the base station's with --config FILE or --database URL"
@@ -97,22 +100,31 @@ def open_existing_database(url: str) -> Engine:
 
 
 def _refuse_other_program(engine: Engine) -> None:
-    """Raise ConfigError for a SQLite file that has tables, but no events: a journal of a device is one."""
-    if engine.dialect.name != "sqlite" or not Path(engine.url.database or "").is_file():
+    """Raise ConfigError for a SQLite file that has other tables than ours: a journal of a device is one."""
+    path = Path(engine.url.database or "")
+    if engine.dialect.name != "sqlite" or not path.is_file() or not (tables := _tables(path)):
         return
-    # Read only, because our settings for SQLite would be written into the file.
-    address = f"{Path(engine.url.database or '').absolute().as_uri()}?mode=ro"
-    try:
-        with closing(sqlite3.connect(address, uri=True)) as file:
-            tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.Error as error:
-        where = engine.url.database
-        raise JournalError(f"cannot open {where}: {error}; check the path, its owner and free space") from error
-    if tables and events.name not in tables:
+    if not all(tables.get(table.name, set()) >= _FIRST_COLUMNS for table in (events, effort)):
         shown = ", ".join(sorted(tables)[:5])
-        raise ConfigError(
-            f"{engine.url.database} is not a base station's database: it has the tables {shown}; name another file"
-        )
+        raise ConfigError(f"{path} is not a base station's database: it has the tables {shown}; name another file")
+
+
+def _tables(path: Path) -> dict[str, set[str]]:
+    """Return the columns of each table in a SQLite file, which is only read: nothing appears in it or beside it.
+
+    Raises JournalError if it cannot be read.
+    """
+    # With a write-ahead log, its readers need a file beside it, which exists then.
+    mode = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
+    query = "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'"
+    tables: dict[str, set[str]] = {}
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as file:
+            for table, column in file.execute(query):
+                tables.setdefault(table, set()).add(column)
+    except sqlite3.Error as error:
+        raise JournalError(f"cannot open {path}: {error}; check the path, its owner and free space") from error
+    return tables
 
 
 def refuse_newer_version(engine: Engine) -> None:

@@ -73,7 +73,14 @@ def test_backup_restore_and_export_overwrite_nothing(run: Run, tmp_path: Path) -
         assert (exit_code, output, errors.count("\n")) == (2, "", 1)
 
 
-READERS = (["export", "effort"], ["backup", "new.db"], ["user", "list"], ["token", "list"], ["user", "remove", "maria"])
+READERS = (
+    ["export", "effort"],
+    ["backup", "new.db"],
+    ["user", "list"],
+    ["token", "list"],
+    ["token", "add", "x"],
+    ["user", "remove", "maria"],
+)
 
 
 @pytest.mark.parametrize("command", READERS, ids=" ".join)
@@ -84,7 +91,39 @@ def test_missing_database_is_not_created(run: Run, tmp_path: Path, command: list
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize("command", [*READERS, ["run"], ["restore", "backup.db"], ["token", "add", "x"]], ids=" ".join)
+@pytest.mark.parametrize("command", READERS, ids=" ".join)
+def test_empty_file_is_no_database(run: Run, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "base.db").touch()
+    exit_code, _, errors = run(*command, "--database", f"sqlite:///{tmp_path}/base.db")
+    assert (exit_code, "there is no database" in errors) == (2, True)
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0]
+
+
+@pytest.mark.parametrize(
+    "command", [["user", "add", "maria", "--role", "admin", "--password-file"], ["user", "list"]], ids=" ".join
+)
+def test_new_database_is_told(run: Run, tmp_path: Path, command: list[str]) -> None:
+    """A mistyped name is seen where a new database may be meant."""
+    path = tmp_path / "base.db"
+    (tmp_path / "password").write_text("correct horse battery")
+    files = [str(tmp_path / "password")] if command[-1].startswith("--") else []
+    errors = run(*command, *files, "--database", f"sqlite:///{path}")[2]
+    assert (f"made the new database {path}" in errors) == path.exists() == bool(files)
+    assert "made the new" not in run(*command, *files, "--database", f"sqlite:///{path}")[2]
+
+
+def test_database_with_a_table_of_our_name_is_not_changed(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "calendar.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE events (day, title)")
+    before = path.read_bytes()
+    for command in (*READERS, ["run"]):
+        exit_code, _, errors = run(*command, "--database", f"sqlite:///{path}")
+        assert (exit_code, "is not a base station's database" in errors) == (2, True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [*READERS, ["run"], ["restore", "backup.db"]], ids=" ".join)
 def test_file_of_another_program_is_not_changed(run: Run, tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "journal.db"
     Journal(path).close()
@@ -93,6 +132,7 @@ def test_file_of_another_program_is_not_changed(run: Run, tmp_path: Path, comman
     assert (exit_code, output, errors.count("\n")) == (2, "", 1)
     assert "journal.db is not a base station's database" in errors
     assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.db"]
 
 
 def test_failed_export_leaves_no_file(run: Run, tmp_path: Path) -> None:
