@@ -13,7 +13,7 @@ from threading import Event
 import numpy as np
 
 from anura_edge.app.lock import is_locked
-from anura_edge.app.preflight import check_source
+from anura_edge.app.preflight import check_broker_files, check_source
 from anura_edge.audio import FULL_SCALE, FloatArray
 from anura_edge.config.device import Config
 from anura_edge.delivery.connection import MqttConnection
@@ -104,6 +104,7 @@ def _nearest(path: Path) -> Path:
 def _broker(config: Config) -> tuple[CheckResult, str]:
     if not (mqtt := config.mqtt):
         return CheckResult.WARN, "none is set, so all rows wait in the journal; set mqtt.host"
+    check_broker_files(mqtt)
     site, device = config.device.site, config.device.name
     connection = MqttConnection(
         mqtt,

@@ -28,7 +28,7 @@ _ADVICE = {
     "finite_number": "write a finite number",
     "bool_type": _WRITE_BOOLEAN,
     "bool_parsing": _WRITE_BOOLEAN,
-    "string_type": "write a text",
+    "string_type": "write a text, in quotes if it looks like a number or a date",
     "path_type": "write a path",
     "path_not_file": "there is no such file",
     "path_not_directory": "there is no such folder",
@@ -55,6 +55,15 @@ _ADVICE = {
     "string_pattern_mismatch": "must match the pattern {pattern}",
 }
 """What to write instead, by the type of pydantic's error."""
+
+_PATTERNS = {
+    "^[A-Za-z0-9_-]{1,32}$": "write 1 to 32 letters of the English alphabet, digits, `-` and `_`",
+    r"^[^\s/@]+$": "write a host name or an IP address alone: the port is a setting of its own",
+    r"^(/[A-Za-z0-9._~-]{1,100}){0,5}$": "write a path as in /frogs: letters, digits and `._~-`, no `/` at the end",
+    r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$": "write letters, digits, `-` and `_`, with `/` between parts",
+    r"^[^@\s]+@[^@\s]+$": "write an e-mail address",
+}
+"""The same for patterns of settings."""
 
 
 def explain(
@@ -90,11 +99,22 @@ def _advice(keys: Keys, errors: Sequence[ErrorDetails]) -> str:
     advice = ", or ".join(dict.fromkeys(_advice_for(error) for error in errors))
     if not keys:
         return advice
-    shown = repr(value)
+    shown = _as_written(value)
     return f"{'.'.join(keys)}: {advice}, not {shown[:MAX_VALUE]}{'...' if len(shown) > MAX_VALUE else ''}"
 
 
+def _as_written(value: object) -> str:
+    """Return a value about as it is in the file."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str) else str(value)
+
+
 def _advice_for(error: ErrorDetails) -> str:
+    if words := _PATTERNS.get(error.get("ctx", {}).get("pattern", "")):
+        return words
     if template := _ADVICE.get(error["type"]):
         return template.format(**error.get("ctx", {}))
     return error["msg"].removeprefix("Value error, ")

@@ -1,5 +1,6 @@
 """Settings of the operation: folders to watch, health, disk, clips, journal and broker."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -120,16 +121,15 @@ class MqttSettings(Section):
     def ack_key(self) -> bytes | None:
         """Read the key of the acknowledgements.
 
-        Raises ConfigError if its file cannot be read.
+        Raises ConfigError if its file cannot be read or has no key.
         """
         if not self.ack_key_file:
             return None
         text = read_password(self.ack_key_file, "mqtt.ack_key_file").get_secret_value()
-        try:
-            return bytes.fromhex(text)
-        except ValueError as error:
+        if not re.fullmatch("[0-9A-Fa-f]{64}", text.strip(), re.ASCII):
             reason = f"mqtt.ack_key_file: {self.ack_key_file} has no key; write what `anura-base device key` prints"
-            raise ConfigError(reason) from error
+            raise ConfigError(reason)
+        return bytes.fromhex(text)
 
     def password(self) -> SecretStr | None:
         """Read the password.

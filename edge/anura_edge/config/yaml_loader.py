@@ -83,8 +83,12 @@ def read_password(path: Path, setting: str = "mqtt.password_file") -> SecretStr:
     """
     try:
         return SecretStr(path.read_text(encoding="utf-8-sig").splitlines()[0])
-    except (OSError, UnicodeDecodeError, IndexError) as error:
-        raise ConfigError(f"{setting}: cannot read a password from {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{setting}: {path} is not text in UTF-8; save it with this encoding") from error
+    except IndexError as error:
+        raise ConfigError(f"{setting}: {path} is empty; write the secret into its first line") from error
+    except OSError as error:
+        raise ConfigError(f"{setting}: cannot read {path}: {error.strerror}; check its owner and mode") from error
 
 
 def _apply_environment(

@@ -256,6 +256,35 @@ def test_config_check_names_the_line_and_the_key(call: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("key", "content", "words"),
+    [
+        ("ack_key_file", b"not a key", "has no key; write what `anura-base device key` prints"),
+        ("ca_file", b"not a certificate", "give PEM files"),
+        ("password_file", "secret".encode("utf-16"), "is not text in UTF-8"),
+        ("password_file", b"", "is empty"),
+    ],
+)
+def test_config_check_and_doctor_refuse_unusable_secrets(
+    call: Run, tmp_path: Path, key: str, content: bytes, words: str
+) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    path = tmp_path / "anura.yaml"
+    path.write_text(
+        f"device: {{site: pond, name: one}}\nmqtt: {{host: 127.0.0.1, port: 1, {key}: {tmp_path / 'secret'}}}\n"
+    )
+    result = call("config", "check", path)
+    assert (result.returncode, words in result.stderr) == (2, True), result.stderr
+    assert words in call("doctor", "--config", path).stdout
+
+
+def test_config_check_refuses_a_file_as_state_folder(call: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    environment["ANURA__STATE_DIR"] = str(tmp_path / "anura.yaml" / "state")
+    (tmp_path / "anura.yaml").write_text("device: {site: pond}\n")
+    result = call("config", "check", tmp_path / "anura.yaml")
+    assert (result.returncode, "is a file; name a folder" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
     ("text", "code", "words"),
     [
         ("source: micro\n", 2, "write mic, folder:PATH or file:PATH, not 'micro'"),
