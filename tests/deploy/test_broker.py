@@ -25,7 +25,7 @@ from anura_edge.delivery.connection import MqttConnection
 from anura_edge.delivery.events import PubackReceived
 from anura_edge.demo.card import write_card
 from anura_edge.errors import DeliveryError
-from anura_edge.wire import topic
+from anura_edge.wire import MAX_PAYLOAD_BYTES, topic
 
 DEVICE_KINDS = ("event", "effort", "notice", "status", "health", "clip")
 BASE_KINDS = ("ack", "cmd")
@@ -54,9 +54,9 @@ def connected(mqtt: MqttSettings, ack_topic: str = "anura/v1/pond/one/ack") -> I
         yield connection
 
 
-def answer(connection: MqttConnection, name: str) -> str:
+def answer(connection: MqttConnection, name: str, payload: bytes = b"{}") -> str:
     """Publish a message, and return the reason in the broker's answer."""
-    number = connection.publish(name, b"{}")
+    number = connection.publish(name, payload)
     while event := connection.next_event(DEADLINE_S):
         if isinstance(event, PubackReceived) and event.mid == number:
             return event.reason
@@ -83,6 +83,25 @@ def test_device_writes_its_own_topics_and_nothing_else(secured: SecuredBroker, w
             assert answer(connection, f"anura/v1/lake/one/{kind}") == "Not authorized"
         for name in ("anura/v1/alerts/rule", "homeassistant/sensor/x/config", "$SYS/broker/x"):
             assert answer(connection, name) == "Not authorized"
+
+
+def test_broker_takes_the_largest_message(secured: SecuredBroker) -> None:
+    mqtt = secured.join("pond", "one")
+    secured.restart()
+    name = "anura/v1/pond/one/event"
+    connection = MqttConnection(mqtt, mqtt.password(), mqtt.username or "", will=(name, b"{}"), ack_topic=name)
+    with closing(connection):
+        assert connection.open().max_packet_bytes == 2_100_000
+        assert answer(connection, name, bytes(MAX_PAYLOAD_BYTES)) != "Not authorized"
+
+
+def test_broker_keeps_a_limited_number_of_bytes_for_each_client() -> None:
+    """Ten clients that are away take less than 1 GB of memory, and each message has its place."""
+    lines = [line.split() for line in (DEPLOY / "base" / "mosquitto.conf").read_text(encoding="utf-8").splitlines()]
+    limits = {name: int(value) for name, value in (line for line in lines if len(line) == 2) if value.isdecimal()}
+    assert 2 * MAX_PAYLOAD_BYTES < limits["max_packet_size"] < limits["max_queued_bytes"] / 10 <= 10_000_000
+    assert limits["max_queued_messages"] <= 10_000
+    assert lines.count(["max_connections", "2000"]) == len([line for line in lines if line[:1] == ["listener"]])
 
 
 @pytest.mark.parametrize("kind", BASE_KINDS)

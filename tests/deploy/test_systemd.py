@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support import need
 
+from anura_base.web.limits.connections import MAX_CONNECTIONS, RESERVED_DESCRIPTORS, allowed_connections
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 UNITS = sorted(path for path in (ROOT / "deploy").rglob("*") if path.suffix in (".service", ".mount"))
@@ -37,6 +39,14 @@ def test_service_has_a_low_exposure_level(service: Path) -> None:
     exposure = re.search(rf"exposure level for {service.name}: ([\d.]+)", done.stdout)
     assert exposure, done.stdout + done.stderr
     assert float(exposure[1]) <= MAX_EXPOSURE
+
+
+def test_base_service_has_descriptors_for_all_connections() -> None:
+    text = (ROOT / "deploy" / "base" / "anura-base.service").read_text(encoding="utf-8")
+    limit = re.search(r"^LimitNOFILE=(\d+)$", text, re.MULTILINE)
+    assert limit
+    assert allowed_connections(int(limit[1])) == MAX_CONNECTIONS
+    assert int(limit[1]) >= 2 * (MAX_CONNECTIONS + RESERVED_DESCRIPTORS)
 
 
 def test_device_service_restarts_and_has_a_watchdog() -> None:
