@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from anura_edge.nights import SLOT_S, night, night_date, nights, split_at_clock_changes
-from anura_edge.results.places import SitePlace
+from anura_edge.sites.table import SitePlace
 
 SAO_PAULO = SitePlace(latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")
 

@@ -14,6 +14,7 @@ from anura_edge import __version__
 from anura_edge.app import scan_files
 from anura_edge.app.lock import acquire_lock
 from anura_edge.app.run_microphone import MicrophoneSession
+from anura_edge.app.site_opener import SiteOpener
 from anura_edge.clips.clip_writer import ClipWriter
 from anura_edge.clips.finder import ClipFinder
 from anura_edge.clips.store import ClipStore
@@ -118,18 +119,20 @@ class DeviceRuntime:
         *,
         reanalyse: bool = False,
         jobs: int = 1,
+        opener: SiteOpener | None = None,
     ) -> None:
         """Analyse every file that this model has not analysed before. A file that cannot be read is only recorded.
 
         `retry` is called with a file that could not be read to its end this time. With `reanalyse` a file that was
         analysed before is analysed again, and replaces the earlier analysis; else it is only counted.
-        `jobs` files are analysed at a time, and written in the order in which they were found.
+        `jobs` files are analysed at a time, and written in the order in which they were found. `opener` finds the site
+        of each file; by default all are of the device's own site.
         """
         detectors = [self._detector(scan_files.BLOCK_S) for _ in range(jobs)]
         history = ScanHistory(self.journal.database, self._bundle.model_sha256)
-        audio = self._config.audio
+        audio, opener = self._config.audio, opener or SiteOpener(self._config)
         scanner = scan_files.FileScanner(
-            self._writer, history, detectors, audio, self._stop, retry, reanalyse=reanalyse
+            self._writer, history, detectors, opener, audio, self._stop, retry, reanalyse=reanalyse
         )
         scanner.scan(self._with_heartbeats(files))
         self.heartbeats.remove(Stage.INPUT)

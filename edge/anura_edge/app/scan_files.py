@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timezone
 from queue import SimpleQueue
 from threading import Event, Semaphore
 
+from anura_edge.app.site_opener import NO_SITE, OpenedFile, SiteOpener
 from anura_edge.audio import ClockSource
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.detection.detector import Detector
@@ -21,7 +21,7 @@ from anura_edge.detection.pipeline import analyse
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import AudioFile
 from anura_edge.sources.files.identity import quick_fingerprint
-from anura_edge.sources.files.open_file import OTHER_FILE, check_kind, is_unchanged, open_file
+from anura_edge.sources.files.open_file import OTHER_FILE, check_kind, is_unchanged
 from anura_edge.sources.files.regular_file import INTERRUPTED, read_ahead
 from anura_edge.sources.files.scan import FoundFile
 from anura_edge.store.scan_history import AnalysedFile, PreviousAnalysis, ScanHistory
@@ -44,19 +44,20 @@ class FileScanner:
         writer: ResultWriter,
         history: ScanHistory,
         detectors: Sequence[Detector],
+        opener: SiteOpener,
         audio: AudioSettings,
         stop: Event,
         retry: Callable[[FoundFile], None],
         *,
         reanalyse: bool,
     ) -> None:
-        """`retry` is called with a file that could not be read to its end this time.
+        """Call `retry` with a file that could not be read to its end. `opener` finds the site of each file.
 
         With `reanalyse` a file that was analysed before is analysed again, and replaces the earlier analysis; else it
         is only counted.
         """
         self._writer, self._history, self._audio, self._stop = writer, history, audio, stop
-        self._retry, self._reanalyse = retry, reanalyse
+        self._opener, self._retry, self._reanalyse = opener, retry, reanalyse
         self._analysed_now: set[str] = set()
         """Recordings that this scan has analysed. Another copy of one is not analysed again."""
         self._jobs = len(detectors)
@@ -75,7 +76,7 @@ class FileScanner:
             for file in files:
                 if self._stop.is_set():
                     break
-                job = FileJob(file, self._audio.zone, self._analyse)
+                job = FileJob(file, self._opener, self._analyse)
                 if self._is_counted(job):
                     continue
                 room.acquire()
@@ -191,6 +192,7 @@ class FileScanner:
             job.fingerprint,
             is_whole=error is None,
             replaces=previous.recording if previous else None,
+            owner=job.opened.owner,
         )
         self._writer.write(results, done)
         self._analysed_now.add(sound.recording.id)
@@ -214,6 +216,8 @@ class FileScanner:
     def _write_unreadable(self, file: FoundFile, error: UnreadableError) -> None:
         if error.reason == INTERRUPTED:
             self._leave(file, str(error))
+        elif error.reason == NO_SITE:
+            self._writer.leave_for_next_scan(NO_SITE, str(error))
         elif error.reason != OTHER_FILE:
             self._writer.write_unreadable(file, error)
 
@@ -230,13 +234,13 @@ class FileJob:
     """
 
     def __init__(
-        self, file: FoundFile, zone: timezone | None, analyse: Callable[[AudioFile], list[PipelineOutput] | None]
+        self, file: FoundFile, opener: SiteOpener, analyse: Callable[[AudioFile], list[PipelineOutput] | None]
     ) -> None:
-        self.file, self._zone, self._analyse = file, zone, analyse
+        self.file, self._opener, self._analyse = file, opener, analyse
         self.began_s = time.monotonic()
         self._fingerprint: bytes | None = None
         self._has_fingerprint = False
-        self._sound: AudioFile | None = None
+        self._opened: OpenedFile | None = None
         self._results: list[PipelineOutput] | None = None
 
     @property
@@ -249,14 +253,22 @@ class FileJob:
         return self._fingerprint
 
     @property
+    def opened(self) -> OpenedFile:
+        """The opened file and whose its rows are.
+
+        Raises UnreadableError if it cannot be analysed.
+        """
+        if self._opened is None:
+            self._opened = self._opener.open(self.file)
+        return self._opened
+
+    @property
     def sound(self) -> AudioFile:
         """The opened file.
 
         Raises UnreadableError if it cannot be analysed.
         """
-        if self._sound is None:
-            self._sound = open_file(self.file.path, self.file.name, self._zone)
-        return self._sound
+        return self.opened.sound
 
     @property
     def results(self) -> list[PipelineOutput] | None:

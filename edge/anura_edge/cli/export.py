@@ -22,7 +22,7 @@ from anura_edge.cli.results import (
     SpeciesOption,
     UntilOption,
     ZoneOption,
-    default_place,
+    choose_places,
     load_settings,
     make_filter,
     read_results,
@@ -80,8 +80,8 @@ def export(
         raise ConfigError(f"--per-recording is for {', '.join(CALL_FORMATS)}; leave it out for {form}")
     settings = load_settings(config, results_folder)
     row_filter = make_filter(since, until, site, species, min_score, confirmed_only)
-    out, place = expand_home(out) if out else None, default_place(settings, zone, latitude, longitude)
-    with read_results(settings, row_filter, sites, place, by_night=form not in CALL_FORMATS) as results:
+    out, places = expand_home(out) if out else None, choose_places(settings, sites, zone, latitude, longitude)
+    with read_results(settings, row_filter, places, by_night=form not in CALL_FORMATS) as results:
         if form in CALL_FORMATS:
             folder = str(expand_home(recordings).absolute()) if recordings else ""
             context = FormatContext(results.places, folder)

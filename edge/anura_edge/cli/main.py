@@ -9,6 +9,7 @@ from anura_edge import __version__
 from anura_edge.cli import analyse, card, clips, config, device, explore, export, join, model, owners, report, summary
 from anura_edge.cli.init import init
 from anura_edge.cli.process import StderrHandler
+from anura_edge.cli.scan import scan
 from anura_edge.terminal import run_command
 
 ANALYSE, RESULTS = "Analyse recordings", "Use the results"
@@ -16,7 +17,7 @@ CHECK, SETTINGS = "Check the device", "Settings and models"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 app.command(rich_help_panel=ANALYSE)(analyse.run)
-app.command(rich_help_panel=ANALYSE)(analyse.scan)
+app.command(rich_help_panel=ANALYSE)(scan)
 app.command(rich_help_panel=ANALYSE)(explore.explore)
 app.command(rich_help_panel=ANALYSE)(analyse.demo)
 app.add_typer(card.app, name="card", rich_help_panel=ANALYSE)

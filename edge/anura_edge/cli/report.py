@@ -18,7 +18,7 @@ from anura_edge.cli.results import (
     SpeciesOption,
     UntilOption,
     ZoneOption,
-    default_place,
+    choose_places,
     load_settings,
     make_filter,
     read_results,
@@ -81,7 +81,8 @@ def report(
     settings, out = load_settings(config, results_folder), expand_home(out)
     refuse_existing(out)
     row_filter = make_filter(since, until, site, species, min_score, confirmed_only)
-    with read_results(settings, row_filter, sites, default_place(settings, zone, latitude, longitude)) as results:
+    places = choose_places(settings, sites, zone, latitude, longitude)
+    with read_results(settings, row_filter, places) as results:
         worth = _worth(settings, results.reader.model)
         clips = example_clips(settings, results.reader.bouts(), recordings and expand_home(recordings), MAX_CLIPS)
         page = make_report(ReportKind(kind), results.reader, results.places, row_filter, clips, worth)

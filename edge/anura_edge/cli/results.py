@@ -1,7 +1,7 @@
 """Options and arguments of the commands that read results from the journal."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +18,9 @@ from anura_edge.results.confirmed import read_confirmed
 from anura_edge.results.formats.parts import FormatContext
 from anura_edge.results.formats.registry import CALL_FORMATS
 from anura_edge.results.journal_reader import JournalReader, open_results
-from anura_edge.results.places import SitePlace, place_sites, read_sites
+from anura_edge.results.places import place_sites
 from anura_edge.results.rows import RowFilter
+from anura_edge.sites.table import FILE_NAME, SitePlace, places_of, read_lines
 
 SinceOption = Annotated[
     datetime | None,
@@ -54,7 +55,10 @@ ConfirmedOption = Annotated[
 SitesOption = Annotated[
     Path | None,
     typer.Option(
-        "--sites", metavar="FILE", help="CSV table of the sites, with the columns site, latitude, longitude and zone."
+        "--sites",
+        metavar="FILE",
+        help="CSV table of the sites: site, latitude, longitude, zone. Default: the one that a scan wrote beside the"
+        " journal.",
     ),
 ]
 ZoneOption = Annotated[
@@ -119,9 +123,7 @@ def write_formats(settings: Config, names: list[str], out: Path, recordings: Pat
     """
     from anura_edge.results.formats.files import write_calls, write_recordings
 
-    with read_results(
-        settings, RowFilter(), None, default_place(settings, None, None, None), by_night=False
-    ) as results:
+    with read_results(settings, RowFilter(), choose_places(settings), by_night=False) as results:
         context = FormatContext(results.places, str(recordings.absolute()))
         for name in names:
             calls = results.reader.calls(context)
@@ -152,27 +154,43 @@ def make_filter(
     return RowFilter(tuple(sites or ()), tuple(species or ()), score, of_people, first, last)
 
 
-def default_place(
-    settings: Config, zone: str | None, latitude_deg: float | None, longitude_deg: float | None
-) -> SitePlace | None:
-    """Return the place of sites that no table lists: from the options, else from the settings.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the sites are."""
 
-    Raises ConfigError if the zone does not exist.
+    known: Mapping[str, SitePlace]
+    """The places of a table."""
+    default: SitePlace | None
+    """The place of the other sites."""
+
+
+def choose_places(
+    settings: Config,
+    sites: Path | None = None,
+    zone: str | None = None,
+    latitude_deg: float | None = None,
+    longitude_deg: float | None = None,
+) -> Places:
+    """Return where the sites are: by the options, else by the table beside the journal, else by the settings.
+
+    Raises ConfigError if the zone does not exist, or if the table is wrong.
     """
-    device = settings.device
+    device, beside = settings.device, settings.journal_path.with_name(FILE_NAME)
+    table = expand_home(sites) if sites else beside if beside.exists() and zone is None else None
+    known = places_of(read_lines(table)) if table else {}
     zone = zone or device.zone
     if zone is None:
-        return None
+        return Places(known, None)
     if not is_zone(zone):
         raise ConfigError(f"--zone {zone!r} is not a time zone; write one as in America/Sao_Paulo")
     if latitude_deg is None and longitude_deg is None:
         latitude_deg, longitude_deg = device.latitude_deg, device.longitude_deg
-    return SitePlace(zone, latitude_deg, longitude_deg)
+    return Places(known, SitePlace(zone, latitude_deg, longitude_deg))
 
 
 @contextmanager
 def read_results(
-    settings: Config, row_filter: RowFilter, sites: Path | None, default: SitePlace | None, *, by_night: bool = True
+    settings: Config, row_filter: RowFilter, places: Places, *, by_night: bool = True
 ) -> Iterator[Results]:
     """Open the journal of the settings, and report what the results do not contain.
 
@@ -181,19 +199,17 @@ def read_results(
     Raises JournalError without results; ConfigError if a filter names an unknown site or species, or if the zone of a
     site is not known but needed.
     """
-    known = read_sites(expand_home(sites)) if sites else {}
+    known, default = places.known, places.default
     with open_results(settings.journal_path, row_filter) as reader:
         names = reader.sites()
         if missing := sorted({*row_filter.sites} - {*names}):
             raise ConfigError(f"--site {missing[0]}: the journal has no such site")
         reader.check_species()
         if by_night:
-            places = place_sites(names, known, default)
             _report_without_time(reader)
-        else:
-            places = place_sites([name for name in names if name in known or default], known, default)
+        of_sites = place_sites([name for name in names if by_night or name in known or default], known, default)
         _report_other_models(reader)
-        yield Results(reader, places, row_filter)
+        yield Results(reader, of_sites, row_filter)
 
 
 def _report_without_time(reader: JournalReader) -> None:

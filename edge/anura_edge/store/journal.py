@@ -83,24 +83,25 @@ class Journal:
         grows. It replaces the progress of the last commit, and is queued only by `finalise_open_effort`.
         """
         events, efforts = list(events), list(efforts)
+        owner = (done and done.owner) or self.owner
         analysis = done.analysis if done else None
         count = len({each.id for each in events} | {each.id for each in efforts}) if done else None
         with self.database.transaction() as db:
             rows = []
             if done and (withdrawal := replace_analyses(db, done, provenance.model_sha256)):
-                rows.append(enqueue_row(db, notice_row(0, withdrawal, provenance), self.owner))
+                rows.append(enqueue_row(db, notice_row(0, withdrawal, provenance), owner))
             made: tuple[Row, ...] = (
                 *(event_row(0, event, provenance, analysis, count) for event in events),
                 *(effort_row(0, effort, provenance, analysis, count) for effort in efforts),
             )
-            rows += [enqueue_row(db, row, self.owner) for row in made]
+            rows += [enqueue_row(db, row, owner) for row in made]
             for notice in notices:
                 _correct_clock(db, notice)
-                rows.append(enqueue_row(db, notice_row(0, notice, provenance), self.owner))
+                rows.append(enqueue_row(db, notice_row(0, notice, provenance), owner))
             if done:
                 mark_done(db, done, provenance.model_sha256, provenance.config_hash)
             if progress is not None:
-                _set_progress(db, [effort_row(0, effort, provenance, analysis) for effort in progress], self.owner)
+                _set_progress(db, [effort_row(0, effort, provenance, analysis) for effort in progress], owner)
         return [row for row in rows if row]
 
     def finalise_open_effort(self) -> EffortRow | None:

@@ -20,7 +20,7 @@ from anura_edge.sources.files.former_identity import FormerIdentity
 from anura_edge.sources.files.identity import AudioIdentity, is_same_recording
 from anura_edge.store.database import Database
 from anura_edge.store.integrity import STATES
-from anura_edge.wire import MAX_TEXT, EffortRow, EventRow
+from anura_edge.wire import MAX_TEXT, EffortRow, EventRow, Owner
 from anura_edge.wire.rows import MAX_REPLACED
 
 MARKS_PER_COMMIT = 1_000
@@ -50,6 +50,8 @@ class AnalysedFile:
     """Id of the recording, perhaps the same, whose analysis this one replaces."""
     analysis: UUID = field(default_factory=uuid4)
     """Id of this analysis."""
+    owner: Owner | None = None
+    """Whose the rows are. None: the owner of the journal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ import pytest
 
 from anura_edge.events import EffortState
 from anura_edge.nights import night
-from anura_edge.results.places import SitePlace
 from anura_edge.results.rows import Bout, RowFilter, SiteEffort
 from anura_edge.results.tables.bins import clock_bin, sunset_bin
 from anura_edge.results.tables.hourly import hourly_table
 from anura_edge.results.tables.nightly import calling_index, nightly_table
 from anura_edge.results.tables.occupancy import OccupancyTables, occupancy_tables
 from anura_edge.results.tables.text import matrix_csv
+from anura_edge.sites.table import SitePlace
 from anura_edge.wire import Owner
 
 PLACES = {

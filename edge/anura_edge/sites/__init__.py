@@ -1,0 +1,1 @@
+"""Sites: where they are, and which recordings are of which site. No I/O but for the table of sites."""
