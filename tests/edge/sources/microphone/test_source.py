@@ -307,6 +307,33 @@ def calls_every_minute(tone: Callable[..., FloatArray]) -> Callable[[int, int], 
     return sound
 
 
+@pytest.mark.parametrize("killed_s", [34, 59, 95, 155])
+def test_killed_session_leaves_no_call_outside_its_effort(
+    session: SimulatedSession, tone: Callable[..., FloatArray], killed_s: int
+) -> None:
+    """A call that was stored shortly before the kill lies in analysed audio, not in time that counts as off."""
+    calls = calls_every_minute(tone)
+
+    def killed(first: int, count: int) -> FloatArray:
+        if first > killed_s * RATE_HZ:
+            raise KeyboardInterrupt
+        return calls(first, count)
+
+    with pytest.raises(KeyboardInterrupt):
+        session.run(300, killed)
+    session.clock.sleep(1_000)
+    outcome = session.run(10)
+    assert len(outcome.events) == round(killed_s / 60)
+    for event in outcome.events:
+        (heard,) = (
+            effort.state
+            for effort in outcome.efforts
+            if effort.recording == event.recording
+            and effort.first_sample <= event.onset_sample < event.offset_sample <= effort.first_sample + effort.samples
+        )
+        assert heard == EffortState.ANALYSED
+
+
 def test_duty_cycle_follows_utc_and_counts_the_rest_as_paused(
     session: SimulatedSession, tone: Callable[..., FloatArray]
 ) -> None:
