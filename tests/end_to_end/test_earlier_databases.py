@@ -1,7 +1,11 @@
-"""A journal and a base database that the program before the renaming made are opened, and work goes on with them.
+"""Journals and base databases that earlier programs made are opened, and work goes on with them.
 
-`earlier/` holds both. The journal has the six recordings of the demo card, three of them not yet delivered, and the
-open effort of a microphone whose program was killed. The base database has the other three, and a user.
+`earlier/` holds them. The first pair is of the program before the renaming. The journal has the six recordings of the
+demo card, three of them not yet delivered, and the open effort of a microphone whose program was killed. The base
+database has the other three, and a user.
+
+The pairs with the version of a journal in their names have the same card. Two recordings of the site `pond` and two of
+`lake` were delivered, and each was analysed twice; the second analyses of `lake` and two more recordings wait.
 """
 
 import gzip
@@ -22,7 +26,7 @@ from waves import chunk
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.config.analysis import AudioSettings, ModelSettings
 from anura_edge.config.device import Config
-from anura_edge.demo.card import UTC_OFFSET, write_card
+from anura_edge.demo.card import RATE_HZ, UTC_OFFSET, write_card
 from anura_edge.events import EffortState
 from anura_edge.inference.bundle import STREAM_BUNDLE
 from anura_edge.sources.files.scan import scan
@@ -78,6 +82,35 @@ def test_earlier_journal_delivers_to_earlier_base(
     journal.close()
     assert len(expected) == 7
     eventually(lambda: sorted(base_event_ids(base_file)) == expected)
+
+
+@pytest.mark.parametrize("version", [6, 13])
+def test_second_analyses_of_earlier_version_count_once(
+    tmp_path: Path,
+    start_device: Callable[..., Any],
+    start_base: Callable[[], Any],
+    mqtt_settings: dict[str, str],
+    version: int,
+) -> None:
+    """With those that wait, each recording counts once, by its second analysis."""
+    journal_file = unpack(f"journal-{version}.db", tmp_path / "device" / "journal.db")
+    base_file = unpack(f"base-{version}.db", tmp_path / "base.db")
+    start_base()
+    card = write_card(tmp_path / "card")
+    device = start_device("--source", f"folder:{card}", **mqtt_settings | DEVICE)
+    assert device.process.wait() == 8  # the card has an empty file
+    assert [device.summary[name] for name in ("new", "known", "pending")] == [0, 6, 0]
+    journal = Journal(journal_file)
+    expected = sorted(journal.event_ids())
+    journal.close()
+    assert len(expected) == 7
+    eventually(lambda: sorted(base_event_ids(base_file)) == expected)
+    with closing(sqlite3.connect(base_file)) as database:
+        counted = database.execute("SELECT recording, sum(samples) FROM effort GROUP BY recording").fetchall()
+        kept = database.execute("SELECT count(*) FROM superseded_rows").fetchone()
+        assert database.execute("SELECT name FROM users").fetchall() == [("maria",)]
+    assert [samples for _, samples in counted] == [60 * RATE_HZ] * 6
+    assert kept[0] >= 5, "the first analyses of lake are kept"
 
 
 def test_recordings_of_earlier_journal_are_known(tmp_path: Path, journal_file: Path) -> None:
