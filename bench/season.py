@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -208,12 +208,10 @@ def most_frequent(database: str) -> str:
     return str(found)
 
 
-def page_table(base: Base, database: str, first: date, last: date) -> None:
+def page_table(base: Base, paths: Sequence[str]) -> None:
     """Print the time of each page."""
-    species = quote_plus(most_frequent(database))
     print("| page | slowest of five, ms | of a core, ms | kB |\n|---|--:|--:|--:|")
-    for page in PAGES:
-        path = page.format(first=first, last=last, species=species)
+    for path in paths:
         used = base.cpu_s
         took = [base.request(path) for _ in range(TIMES)]
         used = (base.cpu_s - used) / TIMES * 1e3
@@ -261,7 +259,8 @@ def main() -> None:
                 print(f"{options.devices} devices, {options.nights} nights, killed {options.kills} times\n")
                 ingest_table(base, database, broker.port, messages, options.kills)
                 print(f"database {size_mb(folder):,.0f} MB\n" if not options.database else "", flush=True)
-                page_table(base, database, first, last)
+                species = quote_plus(most_frequent(database))
+                page_table(base, [page.format(first=first, last=last, species=species) for page in PAGES])
                 print(f"\nmemory after the pages {base.memory_mb('VmRSS'):.0f} MB")
         finally:
             broker.stop()

@@ -87,7 +87,7 @@ def _run(
     server = _server(app, settings.web)
     loops: list[_Loop] = [
         worker.run,
-        partial(rollup.run, engine),
+        partial(rollup.run, engine, settings.sites),
         ClipRequester(engine, subscriber).run,
         *_optional_loops(settings, engine, subscriber),
     ]

@@ -1,5 +1,6 @@
 """Find what differs, in one night, from a site's own history, each with its evidence. `anomaly_rules` has the rules."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
@@ -18,25 +19,29 @@ from anura_edge.nights import night
 def find_anomalies(connection: Connection, sites: Mapping[str, Site], evening: date) -> list[Anomaly]:
     """Compare one night of every site with the nights before it. Return the anomalies by kind, then by site."""
     first = evening - timedelta(days=HISTORY_NIGHTS)
-    amounts = heatmaps.calls_and_effort(connection, heatmaps.night_ranges(sites, first, evening))
+    amounts = heatmaps.calls_and_effort(connection, sites, first, evening)
     columns = range(first.toordinal(), evening.toordinal() + 1)
-    nights = [_of_site(amounts, name, columns) for name in sites]
+    nights = _by_site(amounts, columns)
     found = [_with_score(connection, sites, each) for site in nights for rule in RULES for each in rule(site)]
     order = list(AnomalyKind)
     return sorted(found, key=lambda each: (order.index(each.kind), each.site))
 
 
-def _of_site(amounts: CallsAndEffort, name: str, columns: range) -> SiteNights:
-    return SiteNights(
-        site=name,
-        tonight=columns[-1],
-        columns=columns,
-        levels_dbfs={n: level for (site, n), level in amounts.levels_dbfs.items() if site == name},
-        hours={(state, model, n): h for (site, state, model, n), h in amounts.hours.items() if site == name},
-        calls={
-            (species, model, n): count for (site, species, model, n), count in amounts.calls.items() if site == name
-        },
-    )
+def _by_site(amounts: CallsAndEffort, columns: range) -> list[SiteNights]:
+    """Return the nights of each site that has any data: without data, no rule finds anything."""
+    levels: dict[str, dict[int, float]] = defaultdict(dict)
+    hours: dict[str, dict[tuple[str, str, int], float]] = defaultdict(dict)
+    calls: dict[str, dict[tuple[str, str, int], int]] = defaultdict(dict)
+    for (name, column), level in amounts.levels_dbfs.items():
+        levels[name][column] = level
+    for (name, state, model, column), amount in amounts.hours.items():
+        hours[name][state, model, column] = amount
+    for (name, species, model, column), count in amounts.calls.items():
+        calls[name][species, model, column] = count
+    return [
+        SiteNights(name, columns[-1], columns, hours[name], calls[name], levels[name])
+        for name in sorted(hours.keys() | calls.keys())
+    ]
 
 
 def _with_score(connection: Connection, sites: Mapping[str, Site], found: Anomaly) -> Anomaly:

@@ -5,17 +5,16 @@ there is no rate: not sampled is not zero. A recording that two models analysed 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import CTE, ColumnElement, Connection, Integer, Select, Table, Text, column, func, select, values
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from anura_base.analysis.effort import S_PER_HOUR
-from anura_base.analysis.rollup_tables import call_slots, effort_slots
+from anura_base.analysis.sums import Sums, clock_sums, night_sums, sunset_sums
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
-from anura_edge.nights import SLOTS_PER_HOUR, Night, nights, split_at_clock_changes
 
 MAX_NIGHTS = 400
 """Most nights in one heatmap."""
@@ -56,74 +55,53 @@ class Grid:
         return max((rate for rate in rates if rate), default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class SlotRange:
-    """Consecutive slots of one night of one site."""
-
-    site: str
-    first: int
-    end: int
-    column: int
-    """The column of all its slots; for heatmaps by hour, the slot from which hours are counted."""
-
-
-def night_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
-    """Return a range for each night of each site. Its column is the date of the night."""
-    return [
-        SlotRange(name, night.first_slot, night.end_slot, night.evening.toordinal())
-        for name, night in _all_nights(sites, first, last)
-    ]
-
-
-def sunset_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
-    """Return a range for each night of each site with a sunset. Its column is the slot of the sunset (15 minutes)."""
-    return [
-        SlotRange(name, night.first_slot, night.end_slot, night.sunset_slot)
-        for name, night in _all_nights(sites, first, last)
-        if night.sunset_slot is not None
-    ]
-
-
-def clock_ranges(sites: Mapping[str, Site], first: date, last: date) -> list[SlotRange]:
-    """Return the ranges for columns of hours since noon on the local clock, also when daylight saving time changes."""
-    return [
-        SlotRange(name, start, end, noon)
-        for name, night in _all_nights(sites, first, last)
-        for start, end, noon in split_at_clock_changes(night, sites[name].zone)
-    ]
-
-
-def _all_nights(sites: Mapping[str, Site], first: date, last: date) -> Iterable[tuple[str, Night]]:
-    return ((name, night) for name, site in sites.items() for night in nights(site, first, last))
-
-
-def species_by_night(connection: Connection, ranges: Sequence[SlotRange], *, confirmed: bool = False) -> Grid:
-    """Return the rate of each species in each night, of all sites together. `confirmed`: only of confirmed calls."""
-    return _species_grid(connection, ranges, hourly=False, confirmed=confirmed)
-
-
-def species_by_hour(
-    connection: Connection, ranges: Sequence[SlotRange], hours: range, *, confirmed: bool = False
+def species_by_night(
+    connection: Connection, sites: Mapping[str, Site], first: date, last: date, *, confirmed: bool = False
 ) -> Grid:
-    """Return the rate of each species in each hour, over all nights and sites. `confirmed`: only of confirmed calls."""
-    grid = _species_grid(connection, ranges, hourly=True, confirmed=confirmed)
-    rows = {name: {h: cells.get(h, Cell(0, 0.0)) for h in hours} for name, cells in grid.rows.items()}
-    return Grid(hours, rows, {h: grid.hours.get(h, 0.0) for h in hours})
+    """Return the rate of each species in each night, of all sites together. `confirmed`: only of confirmed calls."""
+    if not sites:
+        return Grid((), {}, {})
+    sums = night_sums(connection, sites, first, last)
+    return _species_grid(connection, sums, _ordinals(first, last), confirmed=confirmed)
+
+
+def species_by_sunset_hour(
+    connection: Connection, sites: Mapping[str, Site], first: date, last: date, *, confirmed: bool = False
+) -> tuple[Grid, int]:
+    """Return the rate of each species in each hour since sunset, over all nights and sites.
+
+    Also return the number of nights, of all sites, that have a sunset. The others are not included.
+    """
+    sums, nights = sunset_sums(sites, first, last)
+    return _species_grid(connection, sums, SUN_HOURS, confirmed=confirmed), nights
+
+
+def species_by_clock_hour(
+    connection: Connection, sites: Mapping[str, Site], first: date, last: date, *, confirmed: bool = False
+) -> Grid:
+    """Return the rate of each species in each hour since noon on the local clock, over all nights and sites."""
+    return _species_grid(connection, clock_sums(sites, first, last), range(24), confirmed=confirmed)
 
 
 def site_by_night(
-    connection: Connection, ranges: Sequence[SlotRange], species: str, *, confirmed: bool = False
+    connection: Connection,
+    sites: Mapping[str, Site],
+    first: date,
+    last: date,
+    species: str,
+    *,
+    confirmed: bool = False,
 ) -> Grid:
     """Return the rate of one species at each site in each night. `confirmed`: only of confirmed calls."""
-    if not ranges:
+    if not sites:
         return Grid((), {}, {})
-    spans = _as_table(ranges)
-    calls = _calls(connection, spans, call_slots.c.site, hourly=False, confirmed=confirmed, species=species)
-    analysed = _analysed_hours(connection, spans, hourly=False)
-    columns = _night_columns(ranges)
+    sums = night_sums(connection, sites, first, last)
+    calls = _calls(connection, sums, sums.calls.c.site, confirmed=confirmed, species=species)
+    analysed = _analysed_hours(connection, sums)
+    columns = _ordinals(first, last)
     rows = {
         name: {n: Cell(calls.get(name, {}).get(n, 0), analysed.get((name, n), 0.0)) for n in columns}
-        for name in sorted({each.site for each in ranges})
+        for name in sorted(sites)
     }
     return Grid(columns, rows, _hours_of_all_sites(analysed))
 
@@ -140,76 +118,66 @@ class CallsAndEffort:
     """Mean level of the analysed audio by site and column, where it is known."""
 
 
-def calls_and_effort(connection: Connection, ranges: Sequence[SlotRange]) -> CallsAndEffort:
-    """Return calls and effort without adding up sites or models."""
-    if not ranges:
+def calls_and_effort(connection: Connection, sites: Mapping[str, Site], first: date, last: date) -> CallsAndEffort:
+    """Return calls and effort of each night without adding up sites or models."""
+    if not sites:
         return CallsAndEffort({}, {}, {})
-    spans = _as_table(ranges)
+    sums = night_sums(connection, sites, first, last)
     found = []
-    for table, kind, amount in ((call_slots, "species", "calls"), (effort_slots, "state", "seconds")):
-        keys = table.c.site, table.c[kind], table.c.model_sha256, spans.c.zero
-        query = _join(spans, table).add_columns(*keys, func.sum(table.c[amount])).where(table.c[amount] > 0)
-        query = query.group_by(*keys)
-        found.append({tuple(key): total for *key, total in connection.execute(query)})
+    for part, kind, amount in ((sums.calls, "species", "calls"), (sums.effort, "state", "seconds")):
+        keys = part.c.site, part.c[kind], part.c.model_sha256, part.c.number
+        query = select(*keys, func.sum(part.c[amount])).where(part.c[amount] > 0).group_by(*keys)
+        found.append({(a, b, c, n): total for a, b, c, n, total in connection.execute(query)})
     calls, seconds = found
     hours = {key: total / S_PER_HOUR for key, total in seconds.items()}
-    return CallsAndEffort(calls, hours, _levels_dbfs(connection, spans))
+    return CallsAndEffort(calls, hours, _levels_dbfs(connection, sums))
 
 
-def _levels_dbfs(connection: Connection, spans: CTE) -> dict[tuple[str, int], float]:
-    c, keys = effort_slots.c, (effort_slots.c.site, spans.c.zero)
+def _levels_dbfs(connection: Connection, sums: Sums) -> dict[tuple[str, int], float]:
+    c = sums.effort.c
     mean = func.sum(c.level_dbfs_s) / func.sum(c.measured_s)
-    query = _join(spans, effort_slots).add_columns(*keys, mean).group_by(*keys)
-    query = query.where(c.state == EffortState.ANALYSED, c.measured_s > 0)
-    return {(site, column): level for site, column, level in connection.execute(query)}
+    query = select(c.site, c.number, mean).where(c.state == EffortState.ANALYSED, c.measured_s > 0)
+    return {(site, n): level for site, n, level in connection.execute(query.group_by(c.site, c.number))}
 
 
-def _species_grid(connection: Connection, ranges: Sequence[SlotRange], *, hourly: bool, confirmed: bool) -> Grid:
-    if not ranges:
-        return Grid((), {}, {})
-    spans = _as_table(ranges)
-    calls = _calls(connection, spans, call_slots.c.species, hourly=hourly, confirmed=confirmed)
-    hours = _hours_of_all_sites(_analysed_hours(connection, spans, hourly=hourly))
-    columns = sorted(hours) if hourly else _night_columns(ranges)
+def _species_grid(connection: Connection, sums: Sums | None, columns: Sequence[int], *, confirmed: bool) -> Grid:
+    if sums is None:
+        return Grid(columns, {}, dict.fromkeys(columns, 0.0))
+    calls = _calls(connection, sums, sums.calls.c.species, confirmed=confirmed)
+    hours = _hours_of_all_sites(_analysed_hours(connection, sums))
     rows = {
         name: {n: Cell(calls[name].get(n, 0), hours.get(n, 0.0)) for n in columns}
         for name in sorted(calls, key=lambda name: (-sum(calls[name].values()), name))
     }
-    return Grid(columns, rows, hours)
+    return Grid(columns, rows, {n: hours.get(n, 0.0) for n in columns})
 
 
-def _night_columns(ranges: Sequence[SlotRange]) -> list[int]:
-    return sorted({each.column for each in ranges})
+def _ordinals(first: date, last: date) -> range:
+    return range(first.toordinal(), last.toordinal() + 1)
 
 
 def _calls(
-    connection: Connection,
-    spans: CTE,
-    row: ColumnElement[str],
-    *,
-    hourly: bool,
-    confirmed: bool,
-    species: str | None = None,
+    connection: Connection, sums: Sums, row: ColumnElement[str], *, confirmed: bool, species: str | None = None
 ) -> dict[str, dict[int, int]]:
     """Return the number of calls, by the value of `row` (site or species) and by column."""
-    number = _column(spans, call_slots, hourly=hourly)
-    amount = call_slots.c.confirmed if confirmed else call_slots.c.calls
-    query = _join(spans, call_slots).add_columns(row, number, func.sum(amount)).where(amount > 0)
-    query = query.group_by(row, number)
+    c = sums.calls.c
+    amount = c.confirmed if confirmed else c.calls
+    query = select(row, c.number, func.sum(amount)).where(amount > 0).group_by(row, c.number)
     if species is not None:
-        query = query.where(call_slots.c.species == species)
+        query = query.where(c.species == species)
     calls: dict[str, dict[int, int]] = defaultdict(dict)
     for name, n, count in connection.execute(query):
         calls[name][n] = int(count)
     return calls
 
 
-def _analysed_hours(connection: Connection, spans: CTE, *, hourly: bool) -> dict[tuple[str, int], float]:
+def _analysed_hours(connection: Connection, sums: Sums) -> dict[tuple[str, int], float]:
     """Return the hours analysed at each site in each column."""
-    number = _column(spans, effort_slots, hourly=hourly)
-    query = _join(spans, effort_slots).add_columns(effort_slots.c.site, number, func.sum(effort_slots.c.seconds))
-    query = query.where(effort_slots.c.state == EffortState.ANALYSED).group_by(effort_slots.c.site, number)
-    return {(site, n): seconds / S_PER_HOUR for site, n, seconds in connection.execute(query)}
+    c = sums.effort.c
+    query = select(c.site, c.number, func.sum(c.seconds)).where(c.state == EffortState.ANALYSED)
+    return {
+        (site, n): seconds / S_PER_HOUR for site, n, seconds in connection.execute(query.group_by(c.site, c.number))
+    }
 
 
 def _hours_of_all_sites(analysed: Mapping[tuple[str, int], float]) -> dict[int, float]:
@@ -217,25 +185,3 @@ def _hours_of_all_sites(analysed: Mapping[tuple[str, int], float]) -> dict[int, 
     for (_, number), h in analysed.items():
         hours[number] += h
     return hours
-
-
-def _as_table(ranges: Sequence[SlotRange]) -> CTE:
-    names = ("site", "first", "end_", "zero")
-    # Literals, not parameters: a season of many sites has more values than a database accepts as parameters.
-    rows = values(column("site", Text), *(column(name, Integer) for name in names[1:]), name="v", literal_binds=True)
-    return rows.data([(each.site, each.first, each.end, each.column) for each in ranges]).cte("spans")
-
-
-def _join(spans: CTE, table: Table) -> Select[tuple[()]]:
-    inside = (table.c.site == spans.c.site) & (table.c.slot >= spans.c.first) & (table.c.slot < spans.c.end_)
-    return select().select_from(spans.join(table, inside))
-
-
-_SHIFT_H = 4 * 24
-"""Added before a division, so that it rounds down for negative hours, too."""
-
-
-def _column(spans: CTE, table: Table, *, hourly: bool) -> ColumnElement[int]:
-    if not hourly:
-        return spans.c.zero
-    return (table.c.slot - spans.c.zero + _SHIFT_H * SLOTS_PER_HOUR) // SLOTS_PER_HOUR - _SHIFT_H

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Index, Row, insert, select, update
 
-from anura_base.analysis.rollup_tables import call_slots
+from anura_base.analysis.known_nights import list_species
 from anura_base.analysis.verdicts import JUDGED_EVENTS, REVIEWED_EVENTS, VERDICT_COLUMNS, reviews
 from anura_base.db.schema import events
 from anura_edge.events import Verdict
@@ -106,7 +106,7 @@ def known_labels(connection: Connection) -> list[tuple[str, str]]:
     named = connection.scalars(select(reviews.c.label).where(reviews.c.label != "").distinct())
     names = dict.fromkeys(named, "")
     # One event of each species, by the index: a scan of all events takes seconds.
-    for species in connection.scalars(select(call_slots.c.species).distinct()):
+    for species in list_species(connection, rejected=True):
         one = select(events.c.label, events.c.scientific_name).where(*reported_as(connection, species)).limit(1)
         names |= {row.label: row.scientific_name for row in connection.execute(one)}
     return sorted(names.items(), key=lambda item: (item[1] or item[0], item[0]))

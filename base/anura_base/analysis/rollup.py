@@ -1,4 +1,4 @@
-"""Sums of calls and effort for each quarter of an hour. The heatmaps read them instead of millions of rows.
+"""Sums of calls and effort by quarter of an hour and by night. The pages read them instead of millions of rows.
 
 Triggers of the database mark the days of a site that have changed. `refresh` computes the sums of those days again
 from the rows, so a sum always agrees with its rows.
@@ -9,6 +9,7 @@ A row whose clock source is `unknown` is in no sum: its night is unknown.
 import logging
 import math
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,8 +32,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN
+from anura_base.analysis.rollup_nights import renew_zones, update_nights
 from anura_base.analysis.rollup_tables import call_slots, effort_slots, species_of, stale_days
 from anura_base.analysis.verdicts import COUNTED_SPECIES, IS_AS_REPORTED, IS_RELABELLED, JUDGED_EVENTS, reviews
+from anura_base.config.settings import Site
 from anura_base.db.engine import is_outage, root_cause, write_transaction
 from anura_base.db.incidents import Incident, IncidentKind, report
 from anura_base.db.schema import effort, events, unknown_clock
@@ -48,6 +51,9 @@ DAYS_PER_STEP = 4
 
 REFRESH_EVERY_S = 1.0
 
+CHECK_ZONES_EVERY_S = 60.0
+"""How often sites with a new time zone are looked for. Until then their nights are summed up from the quarters."""
+
 _QUARTER = {
     "sqlite": "substr(start_utc, 12, 2) * 4 + substr(start_utc, 15, 2) / 15",
     "postgresql": "CAST(extract(hour FROM start_utc AT TIME ZONE 'UTC') * 4"
@@ -61,12 +67,15 @@ EffortSums = Mapping[tuple[int, str, str], tuple[float, float, float]]
 """Seconds, seconds with a known level, and sum of level times seconds, by slot, state and model."""
 
 
-def run(engine: Engine, stop: threading.Event) -> None:
+def run(engine: Engine, configured_sites: Mapping[str, Site], stop: threading.Event) -> None:
     """Keep the sums fresh until `stop` is set. After a database error, try again."""
-    healthy = True
+    healthy, zones_due_s = True, 0.0
     while not stop.is_set():
         try:
             refresh(engine, stop)
+            if time.monotonic() >= zones_due_s:
+                renew_zones(engine, configured_sites, stop)
+                zones_due_s = time.monotonic() + CHECK_ZONES_EVERY_S
         except SQLAlchemyError as error:
             engine.dispose()
             if healthy:
@@ -101,6 +110,7 @@ def _refresh_some(engine: Engine) -> bool:
             days |= {(site, each) for each in _days(day, longest_s)}
         for site, first in days:
             _compute_or_report(connection, site, first)
+        update_nights(connection, days)
     return True
 
 

@@ -1,4 +1,4 @@
-"""Tables of calls and effort, summed up for each quarter of an hour, and of the days whose sums are out of date."""
+"""Tables of calls and effort, summed up by quarter of an hour and by night, and of the days whose sums are old."""
 
 from sqlalchemy import Column, ColumnElement, Double, Index, Integer, Table, Text, case
 
@@ -37,6 +37,41 @@ effort_slots = Table(
 
 `measured_s` is the seconds of audio whose level is known, and `level_dbfs_s` the sum of their levels times seconds.
 """
+
+call_nights = Table(
+    "calls_by_night",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("evening", Integer, primary_key=True, autoincrement=False),
+    Column("species", Text, primary_key=True),
+    Column("model_sha256", Text, primary_key=True),
+    Column("calls", Integer, nullable=False),
+    Column("confirmed", Integer, nullable=False),
+    Index("calls_by_night_of_species", "species", "evening"),
+    Index("calls_by_night_of_evening", "evening"),
+    sqlite_with_rowid=False,
+)
+"""The sums of `call_slots` for each night of a site. `evening` is the ordinal of the night's date."""
+
+effort_nights = Table(
+    "effort_by_night",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("evening", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, primary_key=True),
+    Column("model_sha256", Text, primary_key=True),
+    Column("seconds", Double, nullable=False),
+    Column("measured_s", Double, nullable=False),
+    Column("level_dbfs_s", Double, nullable=False),
+    Index("effort_by_night_of_evening", "evening"),
+    sqlite_with_rowid=False,
+)
+"""The sums of `effort_slots` for each night of a site."""
+
+night_zones = Table(
+    "night_zones", metadata, Column("site", Text, primary_key=True), Column("zone", Text, nullable=False)
+)
+"""The time zone whose nights `call_nights` and `effort_nights` have. A site without a row has no sums of nights yet."""
 
 stale_days = Table(
     "stale_days",

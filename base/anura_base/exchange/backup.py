@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from anura_base.analysis.rollup_tables import night_zones
 from anura_base.analysis.rollup_triggers import update_reviewed
 from anura_base.db.engine import open_database, refuse_newer_version, root_cause
 from anura_base.db.schema import age_marks, identity, metadata, running_time, upgrades
@@ -24,7 +25,7 @@ from anura_edge.results.new_file import partial_file
 CHUNK_ROWS = 1_000
 """Rows of a table that are in memory at the same time. Of clip parts these are 16 MB."""
 
-MADE_AT_START = (identity, running_time, age_marks, upgrades)
+MADE_AT_START = (identity, running_time, age_marks, upgrades, night_zones)
 """A new database has rows in these tables as soon as a base station has started. The rows of the backup replace them: a
 device knows its base station by its identity, and rows have their age by the running time."""
 
@@ -119,6 +120,8 @@ def _copy(source: Connection, target: Connection) -> int:
     inspector = inspect(source)
     for table in metadata.sorted_tables:
         if not inspector.has_table(table.name):  # the backup is from an older version
+            if table is night_zones:
+                target.execute(delete(night_zones))  # it has no sums of nights, and they are made again
             continue
         names = {column["name"] for column in inspector.get_columns(table.name)}
         columns = [column for column in table.columns if column.name in names]

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from astral import Observer
 from astral.sun import sunset
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, func, insert, select
 
 from anura_base.analysis import heatmaps, rollup
 from anura_base.analysis.heatmaps import SUN_HOURS, Cell, Grid
+from anura_base.analysis.rollup_nights import renew_zones
+from anura_base.analysis.rollup_tables import night_zones
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
@@ -58,8 +60,11 @@ def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
     return calls[~quiet].reset_index(), recorded[~off].reset_index()
 
 
-@pytest.fixture
-def connection(engine: Engine, rows: tuple[pd.DataFrame, pd.DataFrame]) -> Iterator[Connection]:
+@pytest.fixture(params=["quarters", "nights", "both"])
+def connection(
+    request: pytest.FixtureRequest, engine: Engine, rows: tuple[pd.DataFrame, pd.DataFrame]
+) -> Iterator[Connection]:
+    """Read the sums of quarters of an hour, those of nights, or those of nights of one site only."""
     calls, recorded = rows
     install_triggers(engine)
     with engine.begin() as connection:
@@ -76,7 +81,10 @@ def connection(engine: Engine, rows: tuple[pd.DataFrame, pd.DataFrame]) -> Itera
                 ],
             )  # fmt: skip
     rollup.refresh(engine)
+    with_nights = {"quarters": {}, "nights": SITES, "both": {"fen": SITES["fen"]}}[request.param]
+    renew_zones(engine, with_nights)
     with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(night_zones)) == len(with_nights)
         yield connection
 
 
@@ -138,23 +146,23 @@ def test_rates_equal_calls_per_hour_analysed(connection, expected) -> None:  # n
     calls, recorded = expected
     for chosen in (list(SITES), ["pond"], ["fen", "hill"]):
         sites = {name: SITES[name] for name in chosen}
-        grid = heatmaps.species_by_night(connection, heatmaps.night_ranges(sites, FIRST, LAST))
+        grid = heatmaps.species_by_night(connection, sites, FIRST, LAST)
         some = [frame[frame.site.isin(chosen)] for frame in expected]
         assert rates(grid) == divided(*some, "species", "evening", SPECIES, DAYS)
 
-    by_sun = heatmaps.species_by_hour(connection, heatmaps.sunset_ranges(SITES, FIRST, LAST), SUN_HOURS)
+    by_sun, _ = heatmaps.species_by_sunset_hour(connection, SITES, FIRST, LAST)
     assert rates(by_sun) == divided(*expected, "species", "sun", SPECIES, list(SUN_HOURS))
 
     # When daylight saving time ends, one local hour occurs twice.
-    by_clock = heatmaps.species_by_hour(connection, heatmaps.clock_ranges(SITES, FIRST, LAST), range(24))
+    by_clock = heatmaps.species_by_clock_hour(connection, SITES, FIRST, LAST)
     assert rates(by_clock) == divided(*expected, "species", "clock", SPECIES, list(range(24)))
 
-    by_site = heatmaps.site_by_night(connection, heatmaps.night_ranges(SITES, FIRST, LAST), "Boana faber")
+    by_site = heatmaps.site_by_night(connection, SITES, FIRST, LAST, "Boana faber")
     one = calls[calls.species == "Boana faber"]
     assert rates(by_site) == divided(one, recorded, "site", "evening", sorted(SITES), DAYS)
 
     # A night without effort has no rate. A night with effort and without calls has the rate zero.
-    pond = heatmaps.species_by_night(connection, heatmaps.night_ranges({"pond": SITES["pond"]}, FIRST, LAST))
+    pond = heatmaps.species_by_night(connection, {"pond": SITES["pond"]}, FIRST, LAST)
     unsampled, silent = (pond.rows["Boana faber"][date(2026, 10, day).toordinal()] for day in (24, 25))
     assert (unsampled, unsampled.rate) == (Cell(0, 0.0), None)
     assert (silent.calls, silent.rate) == (0, 0.0)
@@ -163,6 +171,7 @@ def test_rates_equal_calls_per_hour_analysed(connection, expected) -> None:  # n
 
 def test_empty_selection_gives_an_empty_grid(engine: Engine) -> None:
     with engine.connect() as connection:
-        assert heatmaps.species_by_night(connection, []).rows == {}
-    arctic = {"ice": Site(latitude_deg=80, longitude_deg=0)}
-    assert heatmaps.sunset_ranges(arctic, date(2026, 6, 1), date(2026, 6, 9)) == []
+        assert heatmaps.species_by_night(connection, {}, FIRST, LAST).rows == {}
+        arctic = {"ice": Site(latitude_deg=80, longitude_deg=0)}
+        grid, nights = heatmaps.species_by_sunset_hour(connection, arctic, date(2026, 6, 1), date(2026, 6, 9))
+        assert (grid.rows, nights) == ({}, 0)

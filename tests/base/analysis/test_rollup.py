@@ -1,6 +1,6 @@
 """Stored sums equal the sums of the rows after inserts, corrections and deletions."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -8,8 +8,11 @@ from sqlalchemy import Engine, delete, func, insert, inspect, select, text, upda
 
 from anura_base.analysis import rollup
 from anura_base.analysis.effort import MAX_EFFORT_SPAN
-from anura_base.analysis.rollup_tables import call_slots, effort_slots, stale_days
+from anura_base.analysis.known_nights import latest_night, list_species
+from anura_base.analysis.rollup_nights import renew_zones
+from anura_base.analysis.rollup_tables import call_nights, call_slots, effort_nights, effort_slots, stale_days
 from anura_base.analysis.rollup_triggers import install_triggers
+from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
 from anura_edge.audio import ClockSource
 from anura_edge.nights import SLOT_S, slot
@@ -156,3 +159,39 @@ def test_sqlite_marks_a_day_only_once(summed: Engine) -> None:
     assert marks == (2 if summed.dialect.name == "sqlite" else 55)
     rollup.refresh(summed)
     assert sum(calls(summed).values()) == 50
+
+
+def nights_of(engine: Engine) -> dict[tuple[date, str], float]:
+    """Return the stored sums of nights: calls by night and species, seconds by night and state."""
+    with engine.connect() as connection:
+        calls = select(call_nights.c.evening, call_nights.c.species, call_nights.c.calls)
+        hours = select(effort_nights.c.evening, effort_nights.c.state, effort_nights.c.seconds)
+        rows = [*connection.execute(calls), *connection.execute(hours)]
+    return {(date.fromordinal(evening), name): amount for evening, name, amount in rows}
+
+
+def test_sums_of_nights_follow_the_rows_and_the_time_zone(summed: Engine) -> None:
+    first, second = DAY + timedelta(hours=11), DAY + timedelta(hours=13)
+    put(summed, call(first), call(second), recorded(first, 600), recorded(second, 1_200))
+    rollup.refresh(summed)
+    assert nights_of(summed) == {}
+    renew_zones(summed, {"pond": Site()})
+    day, before = DAY.date(), DAY.date() - timedelta(days=1)
+    assert nights_of(summed) == {
+        (before, "Boana faber"): 1, (day, "Boana faber"): 1, (before, "analysed"): 600, (day, "analysed"): 1_200,
+    }  # fmt: skip
+    # Rows that come later or go.
+    put(summed, call(second, "Rana dalmatina"))
+    with summed.begin() as connection:
+        connection.execute(delete(events).where(events.c.start_utc == first))
+    rollup.refresh(summed)
+    assert nights_of(summed) == {
+        (day, "Boana faber"): 1, (day, "Rana dalmatina"): 1, (before, "analysed"): 600, (day, "analysed"): 1_200,
+    }  # fmt: skip
+    # In Tokyo, 9 h ahead, both moments are in the night of the same date.
+    renew_zones(summed, {"pond": Site(zone="Asia/Tokyo")})
+    assert nights_of(summed) == {(day, "Boana faber"): 1, (day, "Rana dalmatina"): 1, (day, "analysed"): 1_800}
+    with summed.connect() as connection:
+        assert list_species(connection) == ["Boana faber", "Rana dalmatina"]
+        assert latest_night(connection, {"pond": Site(zone="Asia/Tokyo")}) == day
+        assert latest_night(connection, {"pond": Site()}) == day  # not the zone of the sums: from the quarters

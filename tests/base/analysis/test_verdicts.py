@@ -9,6 +9,7 @@ from sqlalchemy import Engine, func, insert, select, text
 
 from anura_base.alerts.evaluator import _last_calls
 from anura_base.analysis import heatmaps, rollup
+from anura_base.analysis.known_nights import list_species
 from anura_base.analysis.network_status import device_statuses
 from anura_base.analysis.night_timeline import read_timeline
 from anura_base.analysis.reviews import add_review
@@ -16,7 +17,6 @@ from anura_base.analysis.rollup_tables import call_slots, stale_days
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.config.settings import Site
 from anura_base.db.schema import devices, events
-from anura_base.web.filters import list_species
 from anura_base.web.recent_activity import read_recent_activity
 from anura_edge.events import Verdict
 from anura_edge.nights import night
@@ -56,8 +56,7 @@ def judged(engine: Engine) -> Engine:
 def calls_by_night(engine: Engine, *, confirmed: bool = False) -> dict[str, int]:
     rollup.refresh(engine)
     with engine.connect() as connection:
-        ranges = heatmaps.night_ranges(SITES, EVENING, EVENING)
-        grid = heatmaps.species_by_night(connection, ranges, confirmed=confirmed)
+        grid = heatmaps.species_by_night(connection, SITES, EVENING, EVENING, confirmed=confirmed)
     return {name: cells[EVENING.toordinal()].calls for name, cells in grid.rows.items()}
 
 

@@ -10,8 +10,9 @@ from starlette.responses import HTMLResponse
 
 from anura_base.analysis import anomaly_rules
 from anura_base.analysis.anomalies import find_anomalies
+from anura_base.analysis.known_nights import latest_night
 from anura_base.web.auth.visitor import NEEDS_VIEWER
-from anura_base.web.filters import latest_night, parse_date
+from anura_base.web.filters import parse_date
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 

@@ -8,13 +8,14 @@ from fastapi import APIRouter, HTTPException, Query
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from anura_base.analysis.known_nights import latest_night, latest_night_of_site
 from anura_base.analysis.night_timeline import INDEX_S, NightTimeline, read_timeline
 from anura_base.analysis.unknown_clocks import MAX_RECORDINGS, unknown_clocks
 from anura_base.config.settings import Site
 from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.charts.time_axis import TimeAxis
-from anura_base.web.filters import latest_night, latest_night_of_site, parse_date
+from anura_base.web.filters import parse_date
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_edge.events import EffortState

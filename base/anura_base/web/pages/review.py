@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from anura_base.access.roles import Role
 from anura_base.analysis import reviews
+from anura_base.analysis.known_nights import list_species
 from anura_base.analysis.precision import estimate_precision
 from anura_base.analysis.reviews import ReviewOrder
 from anura_base.clips.view import clip_views, spectrogram_layout
@@ -21,7 +22,6 @@ from anura_base.db.engine import write_transaction
 from anura_base.exchange.training_set import training_zip
 from anura_base.web.api.clips import request_clip
 from anura_base.web.auth.visitor import NEEDS_VIEWER, Reviewer, Viewer
-from anura_base.web.filters import list_species
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_base.web.templating import root_of

@@ -12,14 +12,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from anura_base.analysis import heatmaps
-from anura_base.analysis.heatmaps import SUN_HOURS, Grid
+from anura_base.analysis.heatmaps import Grid
+from anura_base.analysis.known_nights import list_species
 from anura_base.config.settings import Site
 from anura_base.db.schema import events, unknown_clock
 from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
 from anura_base.web.charts.heatmap_columns import ColumnView, column_heads, local_hour
 from anura_base.web.charts.line_chart import line_chart
-from anura_base.web.filters import NightRange, list_species, parse_date, select_nights, select_sites
+from anura_base.web.filters import NightRange, parse_date, select_nights, select_sites
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_base.web.templating import root_of
@@ -103,20 +104,16 @@ def species_table(
 def _read(connection: Connection, all_sites: Mapping[str, Site], filters: SpeciesFilters) -> SpeciesRates:
     sites = select_sites(all_sites, filters.site or ())
     span = select_nights(connection, sites, parse_date("first", filters.first), parse_date("last", filters.last))
-    without_sunset = 0
-    if filters.view is ColumnView.NIGHT:
-        ranges = heatmaps.night_ranges(sites, span.first, span.last)
-        if filters.species:
-            grid = heatmaps.site_by_night(connection, ranges, filters.species, confirmed=filters.confirmed)
-        else:
-            grid = heatmaps.species_by_night(connection, ranges, confirmed=filters.confirmed)
+    without_sunset, nights = 0, (span.first, span.last)
+    if filters.rows_are_sites:
+        grid = heatmaps.site_by_night(connection, sites, *nights, filters.species, confirmed=filters.confirmed)
+    elif filters.view is ColumnView.NIGHT:
+        grid = heatmaps.species_by_night(connection, sites, *nights, confirmed=filters.confirmed)
     elif filters.view is ColumnView.SUNSET:
-        ranges = heatmaps.sunset_ranges(sites, span.first, span.last)
-        without_sunset = len(sites) * span.nights - len(ranges)
-        grid = heatmaps.species_by_hour(connection, ranges, SUN_HOURS, confirmed=filters.confirmed)
+        grid, with_sunset = heatmaps.species_by_sunset_hour(connection, sites, *nights, confirmed=filters.confirmed)
+        without_sunset = len(sites) * span.nights - with_sunset
     else:
-        ranges = heatmaps.clock_ranges(sites, span.first, span.last)
-        grid = heatmaps.species_by_hour(connection, ranges, range(24), confirmed=filters.confirmed)
+        grid = heatmaps.species_by_clock_hour(connection, sites, *nights, confirmed=filters.confirmed)
     if filters.species and filters.view is not ColumnView.NIGHT:
         grid = replace(grid, rows={name: cells for name, cells in grid.rows.items() if name == filters.species})
     return SpeciesRates(grid, sites, span, without_sunset)
