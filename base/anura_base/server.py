@@ -30,6 +30,7 @@ from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.subscriber import DEFAULT_CLIENT_ID, Subscriber
 from anura_base.ingest.worker import IngestWorker
 from anura_base.integrations.home_assistant import HomeAssistant
+from anura_base.updates.order_loop import OrderSender
 from anura_base.web.app import SECURITY_HEADERS, create_app
 from anura_base.web.limits.connections import (
     BACKLOG,
@@ -89,6 +90,7 @@ def _run(
         worker.run,
         partial(rollup.run, engine, settings.sites),
         ClipRequester(engine, subscriber).run,
+        OrderSender(engine, subscriber).run,
         *_optional_loops(settings, engine, subscriber),
     ]
     with ThreadPoolExecutor(max_workers=2 + len(loops)) as pool:

@@ -27,7 +27,7 @@ from anura_edge.demo.card import write_card
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import MAX_PAYLOAD_BYTES, topic
 
-DEVICE_KINDS = ("event", "effort", "notice", "status", "health", "clip")
+DEVICE_KINDS = ("event", "effort", "notice", "status", "health", "clip", "update")
 BASE_KINDS = ("ack", "cmd")
 SCAN = """
 from anura_edge.app import device

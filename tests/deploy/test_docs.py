@@ -47,6 +47,7 @@ TUTORIALS = ("first-results-on-a-laptop.md", "train-your-own-species.md", "table
 KNOWN_DEVICES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
     "site": {"rename": (("pnod", "one"),), "merge": (("pond-2", "one"), ("pond", "two"))},
     "device": {"rename": (("pond", "noe"),), "remove": (("pond", "test"),)},
+    "setting": {"change": (("pond", "one"),)},
 }
 """Site and device names that a command of the base station corrects."""
 

@@ -171,6 +171,9 @@ def test_card_in_a_new_device_causes_an_alert_at_a_new_base_over_tls(
         yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y%m%d")
         for recording in card.iterdir():  # an alert is about calls of the last two days
             recording.rename(card / recording.name.replace("20250412", yesterday))
+        # As dmask and fmask of the mount unit do on a recorder's card.
+        for path in (card.parent, card, *card.iterdir()):
+            path.chmod(0o755 if path.is_dir() else 0o644)
         options = re.search(r"^Options=([\w,]+),fmask", (ROOT / "deploy/device/media-card.mount").read_text(), re.M)
         assert options
         subprocess.run(["mount", "--bind", card.parent, mounted], check=True)

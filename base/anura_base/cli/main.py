@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from anura_base.cli import broker, clocks, data, devices, simulation, tokens, users
+from anura_base.cli import broker, clocks, data, devices, models, simulation, tokens, users
 from anura_base.cli.options import ConfigFile, Database, WebAddress
 from anura_base.config.settings import load
 from anura_edge.terminal import run_command
@@ -54,6 +54,8 @@ app.add_typer(devices.site_app, name="site")
 app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
 app.add_typer(clocks.app, name="clock")
+app.add_typer(models.app, name="model")
+app.add_typer(models.setting_app, name="setting")
 
 
 def main() -> None:

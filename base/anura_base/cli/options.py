@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from anura_base.alerts import tables as _alert_tables  # noqa: F401
 from anura_base.config.settings import load
 from anura_base.db.engine import open_database, open_existing_database, root_cause, write_transaction
+from anura_base.updates import tables as _update_tables  # noqa: F401
 from anura_edge.errors import JournalError
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file of the base station (YAML).")]

@@ -37,6 +37,8 @@ class IncidentKind(StrEnum):
     """A device sends rows of a time to come: its clock is wrong."""
     OWNER = "owner"
     """Recordings of one site or device are now of another."""
+    UPDATE = "update"
+    """A device does not use the model or the settings that it was given."""
     UNUSABLE = "unusable"
     """The base station cannot compute with a row, and has left it out."""
 

@@ -234,6 +234,7 @@ devices = Table(
     Column("last_seen_utc", UtcDateTime),
     Column("app_version", Text),
     Column("model_id", Text),
+    Column("model_version", Text),
     Column("model_sha256", Text),
     Column("latitude_deg", Double),
     Column("longitude_deg", Double),

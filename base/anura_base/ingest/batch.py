@@ -8,13 +8,22 @@ from uuid import UUID
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
-from anura_base.clips.transfer import receive
+from anura_base.clips import transfer
 from anura_base.config.settings import ClipSettings
 from anura_base.db.engine import ack_secret, base_id, is_outage
 from anura_base.db.incidents import Incident, IncidentKind, report
 from anura_base.ingest.dead_letters import DeadLetter, store_dead_letters
-from anura_base.ingest.messages import AnswerMessage, ClipMessage, DecodedMessage, JournalKey, RawMessage, decode
+from anura_base.ingest.messages import (
+    AnswerMessage,
+    ClipMessage,
+    DecodedMessage,
+    JournalKey,
+    RawMessage,
+    UpdateMessage,
+    decode,
+)
 from anura_base.ingest.writer import store
+from anura_base.updates import orders
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Ack, device_key, topic
 
@@ -41,8 +50,8 @@ def ingest(
     for group in _groups(messages, dead):
         if isinstance(group, AnswerMessage):
             report(connection, _second_base(group, base))
-        elif isinstance(group, ClipMessage):
-            commands += _store_clip(connection, group, limits, dead)
+        elif isinstance(group, ClipMessage | UpdateMessage):
+            commands += _store_single(connection, group, limits, dead)
         else:
             acks = _merge(acks, _store(connection, group, dead))
     store_dead_letters(connection, dead)
@@ -63,7 +72,7 @@ def _second_base(answer: AnswerMessage, base: UUID) -> Iterator[tuple[Incident, 
 
 def _groups(
     messages: Sequence[RawMessage], dead: list[DeadLetter]
-) -> Iterator[list[DecodedMessage] | ClipMessage | AnswerMessage]:
+) -> Iterator[list[DecodedMessage] | ClipMessage | UpdateMessage | AnswerMessage]:
     """Decode messages in order, and yield them in groups that are stored together. Only rows and states form groups."""
     group: list[DecodedMessage] = []
     rows = 0
@@ -73,7 +82,7 @@ def _groups(
         except Exception as error:  # any payload may arrive, and none may end the ingest
             dead.append(DeadLetter(message, _reason(error)))
             continue
-        if isinstance(decoded, ClipMessage | AnswerMessage):
+        if not isinstance(decoded, DecodedMessage):
             if group:
                 yield group
                 group, rows = [], 0
@@ -88,12 +97,16 @@ def _groups(
         yield group
 
 
-def _store_clip(
-    connection: Connection, message: ClipMessage, limits: ClipSettings, dead: list[DeadLetter]
+def _store_single(
+    connection: Connection, message: ClipMessage | UpdateMessage, limits: ClipSettings, dead: list[DeadLetter]
 ) -> list[tuple[str, bytes]]:
+    """Store a message about a clip or an update, and return the commands that answer it."""
+    sender, received_utc = (message.site, message.device), message.raw.received_utc
     try:
         with connection.begin_nested():
-            return receive(connection, message.site, message.device, message.content, limits, message.raw.received_utc)
+            if isinstance(message, UpdateMessage):
+                return orders.receive(connection, *sender, message.content, received_utc)
+            return transfer.receive(connection, *sender, message.content, limits, received_utc)
     except Exception as error:  # any error may come from a value: the message is set aside, the others go on
         dead.append(DeadLetter(message.raw, _reason(error)))
         return []

@@ -21,7 +21,8 @@ MAX_SITE_DEVICES = 1_000
 """Without access rules at the broker a device can use any name and any site. No real network has more devices."""
 
 _HEALTH_COLUMNS = {column.name for column in health_hours.c} - {"site", "device", "hour"}
-_STATUS_COLUMNS = {"state", "app_version", "model_id", "model_sha256", "latitude_deg", "longitude_deg", "zone"}
+_STATUS_COLUMNS = {"state", "app_version", "model_id", "model_version", "model_sha256"}
+_STATUS_COLUMNS |= {"latitude_deg", "longitude_deg", "zone"}
 
 
 def store_devices(connection: Connection, messages: Sequence[DecodedMessage]) -> None:

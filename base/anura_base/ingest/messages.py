@@ -18,9 +18,11 @@ from anura_edge.wire import (
     NoticeBatch,
     Row,
     Status,
+    Update,
     parse_answer,
     parse_clip,
     parse_topic,
+    parse_update,
 )
 
 Content = EventBatch | EffortBatch | NoticeBatch | Status | Health
@@ -32,7 +34,7 @@ CONTENTS: dict[Kind, type[Content]] = {
     "status": Status,
     "health": Health,
 }
-"""The payloads that a base station decodes, apart from clips."""
+"""The payloads that a base station decodes, apart from clips and updates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,16 @@ class ClipMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateMessage:
+    """What a device says about a model or settings that it was given."""
+
+    raw: RawMessage
+    site: str
+    device: str
+    content: Update
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerMessage:
     """An answer to a device. Our own are not sent to us, so another base station has sent it."""
 
@@ -113,11 +125,13 @@ class AnswerMessage:
     base: UUID
 
 
-def decode(message: RawMessage) -> DecodedMessage | ClipMessage | AnswerMessage:
+def decode(message: RawMessage) -> DecodedMessage | ClipMessage | UpdateMessage | AnswerMessage:
     """Decode a message. Raises DeliveryError, with the reason for the dead letter, if that is impossible."""
     site, device, kind = parse_topic(message.topic)
     if kind == "clip":
         return ClipMessage(message, site, device, parse_clip(message.payload))
+    if kind == "update":
+        return UpdateMessage(message, site, device, parse_update(message.payload))
     if kind == "ack":
         return AnswerMessage(message, site, device, parse_answer(message.payload).base)
     if kind not in CONTENTS:

@@ -6,8 +6,9 @@ The triggers on the rows mark the days whose sums change. Verdicts and clips sta
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete, func, select, tuple_, union, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select, tuple_, union, update
 
 from anura_base.clips.blobs import received_bytes
 from anura_base.clips.tables import clip_parts, clips
@@ -26,6 +27,7 @@ from anura_base.db.schema import (
 )
 from anura_base.ingest import progress_table
 from anura_base.ingest.messages import DeviceKey, JournalKey
+from anura_base.updates.tables import rollout_devices
 from anura_edge.errors import ConfigError
 
 ROWS = (events, effort, notices)
@@ -155,7 +157,8 @@ def _move(connection: Connection, moved: Iterable[DeviceKey], site: str) -> Chan
 def _move_device(connection: Connection, old: DeviceKey, new: DeviceKey) -> Changes:
     if old == new:
         return Counter()
-    _drop_hours(connection, old, new)
+    for table, key in ((health_hours, health_hours.c.hour), (rollout_devices, rollout_devices.c.number)):
+        _drop_doubled(connection, old, new, table, key)
     for table in (devices, health):  # the state of the remaining device counts
         if connection.execute(select(1).select_from(table).where(*key_matches(table, new._asdict()))).first():
             connection.execute(delete(table).where(*key_matches(table, old._asdict())))
@@ -168,11 +171,12 @@ def _move_device(connection: Connection, old: DeviceKey, new: DeviceKey) -> Chan
     return +changes
 
 
-def _drop_hours(connection: Connection, old: DeviceKey, new: DeviceKey) -> None:
-    """Delete the hours of health that the remaining device has, too."""
-    own = select(health_hours.c.hour).where(*key_matches(health_hours, new._asdict()))
-    both = *key_matches(health_hours, old._asdict()), health_hours.c.hour.in_(own)
-    connection.execute(delete(health_hours).where(*both))
+def _drop_doubled(
+    connection: Connection, old: DeviceKey, new: DeviceKey, table: Table, key: ColumnElement[Any]
+) -> None:
+    """Delete the rows of a table for which the remaining device has one with the same key."""
+    own = select(key).where(*key_matches(table, new._asdict()))
+    connection.execute(delete(table).where(*key_matches(table, old._asdict()), key.in_(own)))
 
 
 def _merge_progress(connection: Connection, old: DeviceKey, new: DeviceKey) -> None:

@@ -21,7 +21,7 @@ from anura_edge.wire.mqtt import QOS, make_client, publish
 
 log = logging.getLogger(__name__)
 
-KINDS: tuple[Kind, ...] = ("event", "effort", "notice", "status", "health", "clip")
+KINDS: tuple[Kind, ...] = ("event", "effort", "notice", "status", "health", "clip", "update")
 DEFAULT_CLIENT_ID = "anura-base"
 KEEPALIVE_S = 30
 SESSION_EXPIRY_S = 7 * 24 * 3600

@@ -1,5 +1,6 @@
 """The device program: it connects the model, the journal, the delivery, the clips and the health monitor."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from uuid import uuid5
 from anura_edge import __version__
 from anura_edge.app import scan_files
 from anura_edge.app.lock import acquire_lock
+from anura_edge.app.preflight import check_settings
 from anura_edge.app.run_microphone import MicrophoneSession
 from anura_edge.app.site_opener import SiteOpener
 from anura_edge.clips.clip_writer import ClipWriter
@@ -20,7 +22,11 @@ from anura_edge.clips.finder import ClipFinder
 from anura_edge.clips.store import ClipStore
 from anura_edge.clocks.sample_clock import Clock
 from anura_edge.config.device import Config
+from anura_edge.config.operation import MqttSettings
+from anura_edge.config.remote_settings import RemoteSettings
 from anura_edge.delivery.clip_upload import ClipUploader
+from anura_edge.delivery.model_download import ModelDownloader
+from anura_edge.delivery.updates import SettingsReceiver, UpdateReceiver
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import EnergyState
@@ -30,6 +36,7 @@ from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
 from anura_edge.health.monitor import Monitor
 from anura_edge.health.power import PowerWatch
 from anura_edge.health.report import DeviceParts
+from anura_edge.health.settings_trial import SettingsTrial
 from anura_edge.inference.bundle import provenance_of
 from anura_edge.inference.manifest import Manifest
 from anura_edge.sources.files.scan import FoundFile
@@ -41,9 +48,13 @@ from anura_edge.store.retention import Retention
 from anura_edge.store.run_summary import RunSummary
 from anura_edge.store.scan_history import ScanHistory
 from anura_edge.store.writer import ResultWriter
+from anura_edge.system import systemd
 from anura_edge.system.hardware import space
 from anura_edge.updates.active import ActiveModel
+from anura_edge.updates.slots import ModelSlots
 from anura_edge.wire import MAX_TEXT, EventRow, Status
+
+log = logging.getLogger(__name__)
 
 DELIVERY_TIMEOUT_S = 10.0
 """After a scan the program ends when no row was acknowledged for this long."""
@@ -52,12 +63,17 @@ DELIVERY_TIMEOUT_S = 10.0
 class DeviceRuntime:
     """Holds all parts of the device program, ready to analyse files or audio from a microphone. A context manager."""
 
-    def __init__(self, config: Config, on_event: Callable[[EventRow], None], stop: Event) -> None:
+    def __init__(
+        self, config: Config, on_event: Callable[[EventRow], None], stop: Event, own: Config | None = None
+    ) -> None:
         """Load the model and open the journal. `on_event` gets each new event.
+
+        `own` are the settings without the changes of the base station, if `config` contains any.
 
         Raises ModelError, JournalError or ConfigError.
         """
-        self._config, self._stop = config, stop
+        self._config, self._own, self._stop = config, own or config, stop
+        self._remote = RemoteSettings(config.state_path)
         self._active = ActiveModel(config)
         self._bundle, self._classifier = self._active.bundle, self._active.model
         self._lock = acquire_lock(config.journal_path)
@@ -187,6 +203,7 @@ class DeviceRuntime:
             clips=self._clips,
             disk=DiskWatch(config.journal_path.parent, config.disk, self._writer, self._clips),
             power=PowerWatch(config.energy.battery, self._power_state, self._writer),
+            settings_trial=SettingsTrial(self._remote, self._restart),
         )
 
     def _delivery_worker(self) -> DeliveryWorker | None:
@@ -197,7 +214,26 @@ class DeviceRuntime:
         heartbeat = partial(self.heartbeats.record, Stage.DELIVERY)
         # After a fault of the journal the program ends with its error. The next start recovers the journal.
         on_broken_journal = self._stop.set
-        return DeliveryWorker(self.journal, device, mqtt, self._online_status(), clips, heartbeat, on_broken_journal)
+        updates = self._update_receiver(mqtt)
+        status = self._online_status()
+        return DeliveryWorker(self.journal, device, mqtt, status, clips, heartbeat, on_broken_journal, updates)
+
+    def _update_receiver(self, mqtt: MqttSettings) -> UpdateReceiver:
+        slots = ModelSlots(self._config.models_path)
+        models = ModelDownloader(slots, self._config.model, self._wake_delivery, self._restart)
+        restart = self._restart if systemd.is_service() else None
+        settings = SettingsReceiver(self._remote, self._own, check_settings, restart)
+        return UpdateReceiver(models, settings, self._config.device, mqtt.ack_key())
+
+    def _wake_delivery(self) -> None:
+        if self.delivery:
+            self.delivery.wake()
+
+    def _restart(self, reason: str) -> None:
+        """End the program, if it is a service: what started it starts it again."""
+        if systemd.is_service():
+            log.info("this program ends and starts again %s", reason)
+            self._stop.set()
 
     def _open_clip_store(self) -> ClipStore | None:
         """Open the folder of clips, and delete some if the disk is nearly full."""
@@ -235,10 +271,11 @@ class DeviceRuntime:
             self._active.forget_refused()
 
     def _on_commit(self) -> None:
-        self._active.record_progress()
+        factor = self.heartbeats.real_time_factor if self.heartbeats.is_live else None
+        if reason := self._active.record_progress(factor):
+            self._restart(f"with the model before: {reason}")
         self._retention.tick()
-        if self.delivery:
-            self.delivery.wake()
+        self._wake_delivery()
 
     def _with_heartbeats(self, files: Iterable[FoundFile]) -> Iterator[FoundFile]:
         self.heartbeats.record(Stage.INPUT)
@@ -256,6 +293,7 @@ class DeviceRuntime:
             since_utc=datetime.now(UTC),
             app_version=__version__,
             model_id=self._bundle.manifest.id,
+            model_version=self._bundle.manifest.version,
             model_sha256=self._bundle.model_sha256,
             **self._config.device.model_dump(include={"latitude_deg", "longitude_deg", "zone"}),
         )

@@ -13,6 +13,7 @@ from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption
 from anura_edge.cli.process import stop_on_signals
 from anura_edge.cli.run_scan import finish, scan_and_exit
 from anura_edge.config.device import Config
+from anura_edge.config.remote_settings import RemoteSettings
 from anura_edge.config.source import Source, parse_source
 from anura_edge.config.yaml_loader import load
 from anura_edge.errors import ConfigError
@@ -36,14 +37,17 @@ def run(
     A microphone runs until Ctrl-C or SIGTERM, as does a folder with `--watch`. Otherwise a folder or a file is analysed
     once, as by `anura-edge scan`, with the same exit codes.
     """
-    settings = load(Config, config)
+    own = load(Config, config)
+    remote = RemoteSettings(own.state_path)
+    remote.begin_start()
+    settings = remote.apply(own)
     chosen = _chosen_source(source, settings.source)
     if watch and chosen.kind != "folder":
         raise ConfigError("--watch needs a folder: write --source folder:PATH")
     if chosen.kind == "mic":
-        _run_microphone(settings, as_json=as_json)
+        _run_microphone(settings, own, as_json=as_json)
     if watch:
-        _watch(settings, chosen.path, reanalyse=reanalyse, as_json=as_json)
+        _watch(settings, own, chosen.path, reanalyse=reanalyse, as_json=as_json)
     scan_and_exit(settings, chosen.kind, chosen.path, 1, reanalyse=reanalyse, as_json=as_json)
 
 
@@ -65,24 +69,24 @@ def demo(as_json: JsonOption = False) -> None:
     print_summary(runtime.summary, model_worth(runtime.manifest, settings.detect.preset), as_json=as_json)
 
 
-def _run_microphone(settings: Config, *, as_json: bool) -> NoReturn:
+def _run_microphone(settings: Config, own: Config, *, as_json: bool) -> NoReturn:
     audio, stop = settings.audio, stop_on_signals()
     started = capture_spawn.spawn_capture(audio.microphone, None, audio.live_channel, audio.block_s)
     from anura_edge.app.device import DeviceRuntime
     from anura_edge.cli.output import event_printer
     from anura_edge.sources.microphone.capture_client import CaptureOpener
 
-    with DeviceRuntime(settings, event_printer(as_json=as_json), stop) as runtime:
+    with DeviceRuntime(settings, event_printer(as_json=as_json), stop, own) as runtime:
         runtime.run_microphone(CaptureOpener(audio.live_channel, audio.block_s, stop, started).open)
         runtime.wait_for_delivery()
     finish(runtime, settings, as_json=as_json)
 
 
-def _watch(settings: Config, path: Path, *, reanalyse: bool, as_json: bool) -> NoReturn:
+def _watch(settings: Config, own: Config, path: Path, *, reanalyse: bool, as_json: bool) -> NoReturn:
     from anura_edge.app.device import DeviceRuntime
     from anura_edge.cli.output import event_printer
 
-    with DeviceRuntime(settings, event_printer(as_json=as_json), stop_on_signals()) as runtime:
+    with DeviceRuntime(settings, event_printer(as_json=as_json), stop_on_signals(), own) as runtime:
         folder = runtime.folder(path)
         runtime.scan_files(folder.watch(), folder.retry, reanalyse=reanalyse)
     finish(runtime, settings, as_json=as_json)

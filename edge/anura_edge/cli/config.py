@@ -9,6 +9,7 @@ import yaml
 
 from anura_edge.cli.options import ConfigOption
 from anura_edge.config.device import Config
+from anura_edge.config.remote_settings import load_device
 from anura_edge.config.yaml_loader import load
 
 app = typer.Typer(help="Check and print the settings.", no_args_is_help=True)
@@ -30,11 +31,11 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Settings fi
 
 @app.command()
 def show(config: ConfigOption = None) -> None:
-    """Print all settings in effect: defaults, settings file and environment variables `ANURA__SECTION__KEY`.
+    """Print all settings in effect: defaults, settings file, variables `ANURA__SECTION__KEY`, remote changes.
 
     Example: `anura-edge config show > anura.yaml`
     """
-    typer.echo(yaml.safe_dump(load(Config, config).effective(), sort_keys=False), nl=False)
+    typer.echo(yaml.safe_dump(load_device(config).effective(), sort_keys=False), nl=False)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import typer
 
 from anura_edge.cli.options import ConfigOption, JsonOption
 from anura_edge.config.device import Config
+from anura_edge.config.remote_settings import load_device
 from anura_edge.config.yaml_loader import load
 from anura_edge.errors import ConfigError, ExitCode
 
@@ -26,7 +27,7 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from anura_edge.app.doctor import CheckResult, examine
 
     findings = []
-    for finding in examine(load(Config, config)):
+    for finding in examine(load_device(config)):
         findings.append(finding)
         line = f"{finding.verdict:<4}  {finding.part:<14}  {finding.detail}"
         typer.echo(json.dumps(asdict(finding)) if as_json else line)

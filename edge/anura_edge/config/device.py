@@ -92,24 +92,29 @@ class Config(Section):
         return self
 
     @property
+    def state_path(self) -> Path:
+        """The folder of all that the device stores."""
+        return expand_state_dir(self.state_dir)
+
+    @property
     def journal_path(self) -> Path:
         """The journal's database file."""
-        return expand_state_dir(self.state_dir) / "journal.db"
+        return self.state_path / "journal.db"
 
     @property
     def clips_path(self) -> Path:
         """The folder of the stored clips."""
-        return expand_state_dir(self.state_dir) / "clips"
+        return self.state_path / "clips"
 
     @property
     def models_path(self) -> Path:
         """The folder of the installed models."""
-        return expand_state_dir(self.state_dir) / "models"
+        return self.state_path / "models"
 
     @property
     def engines_path(self) -> Path:
         """The folder of the engines that TensorRT builds."""
-        return expand_state_dir(self.state_dir) / "tensorrt"
+        return self.state_path / "tensorrt"
 
     def hash(self) -> str:
         """Identify the settings that shape the events. Every row contains this hash.

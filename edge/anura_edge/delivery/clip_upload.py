@@ -20,7 +20,7 @@ from anura_edge.config.device import DeviceSettings
 from anura_edge.config.operation import ClipSettings
 from anura_edge.delivery.connection import MqttConnection
 from anura_edge.delivery.events import CommandReceived, ConnectionEvent, PubackReceived
-from anura_edge.errors import DeliveryError, JournalError, JournalFullError, UnreadableError
+from anura_edge.errors import JournalError, JournalFullError, UnreadableError
 from anura_edge.store.clip_index import ClipIndex
 
 log = logging.getLogger(__name__)
@@ -81,11 +81,8 @@ class ClipUploader:
                 elif not self._has_warned:
                     self._has_warned = True
                     log.warning("the broker does not pass clips on: %s; check its access rules", event.reason)
-            case CommandReceived(payload):
-                try:
-                    self._obey(wire.parse_command(payload))
-                except DeliveryError as error:
-                    log.warning("ignoring a command: %s", error)
+            case CommandReceived(wire.ClipWanted() | wire.ClipSettled() as command):
+                self._obey(command)
 
     def send(self) -> None:
         """Send the next message about clips, if one is due and none is in flight. Call it only while no row waits."""

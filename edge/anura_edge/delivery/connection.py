@@ -24,6 +24,7 @@ from anura_edge.delivery.events import (
     PubackReceived,
 )
 from anura_edge.errors import DeliveryError
+from anura_edge.wire import parse_command
 from anura_edge.wire.mqtt import QOS, make_client, publish
 
 log = logging.getLogger(__name__)
@@ -147,7 +148,9 @@ class MqttConnection:
             self.events.put(Closed(f"we may not read {self._ack_topic}: {reasons[0]}; check the broker's access rules"))
         elif reasons[-1].is_failure:
             log.warning(
-                "we may not read %s: %s; the base station cannot request clips", self._command_topic, reasons[-1]
+                "we may not read %s: %s; the base station can request and send nothing",
+                self._command_topic,
+                reasons[-1],
             )
 
     def _on_publish(
@@ -157,5 +160,10 @@ class MqttConnection:
         self.events.put(PubackReceived(mid, accepted, str(reason), reason.value in _BLAMES_ROW))
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        kind = CommandReceived if message.topic == self._command_topic else AckReceived
-        self.events.put(kind(bytes(message.payload)))
+        if message.topic != self._command_topic:
+            self.events.put(AckReceived(bytes(message.payload)))
+            return
+        try:
+            self.events.put(CommandReceived(parse_command(bytes(message.payload))))
+        except DeliveryError as error:
+            log.warning("ignoring a command: %s", error)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from anura_edge.wire import Command
+
 
 @dataclass(frozen=True, slots=True)
 class Connected:
@@ -42,7 +44,7 @@ class AckReceived:
 class CommandReceived:
     """The base station sent a message on `cmd`."""
 
-    payload: bytes
+    command: Command
 
 
 ConnectionEvent = Connected | Closed | PubackReceived | AckReceived | CommandReceived

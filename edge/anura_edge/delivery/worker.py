@@ -18,6 +18,7 @@ from anura_edge.delivery.clip_upload import ClipUploader
 from anura_edge.delivery.connection import TIMEOUT_S, MqttConnection
 from anura_edge.delivery.poison_rows import PoisonRowFinder
 from anura_edge.delivery.publisher import RowPublisher
+from anura_edge.delivery.updates import UpdateReceiver
 from anura_edge.store.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,10 @@ MIN_RETRY_S, MAX_RETRY_S = 1.0, 120.0
 
 
 class DeliveryWorker:
-    """Delivers rows, health messages and clips. The broker may be away at the start, or at any time later."""
+    """Delivers rows, health messages and clips, and receives models and settings.
+
+    The broker may be away at the start, or at any time later.
+    """
 
     def __init__(
         self,
@@ -47,13 +51,14 @@ class DeliveryWorker:
         clips: ClipUploader,
         heartbeat: Callable[[float], None] = lambda _: None,
         on_broken_journal: Callable[[], None] = lambda: None,
+        updates: UpdateReceiver | None = None,
     ) -> None:
         """`heartbeat` is called again and again, with the longest time until the next call.
 
         `on_broken_journal` is called when the journal cannot be used any more. The thread ends then.
         """
         self._journal, self._device, self._mqtt = journal, device, mqtt
-        self._online_status, self._clips = online_status, clips
+        self._online_status, self._clips, self._updates = online_status, clips, updates
         self._heartbeat, self._on_broken_journal = heartbeat, on_broken_journal
         self._password = mqtt.password()
         self._stop = Event()
@@ -86,6 +91,8 @@ class DeliveryWorker:
         self.wake()
         self._thread.join()
         self._clips.close()
+        if self._updates:
+            self._updates.close()
 
     def _run(self) -> None:
         retry_s = MIN_RETRY_S
@@ -134,6 +141,8 @@ class DeliveryWorker:
                 self._journal, self._device, self._mqtt, connection, max_packet_bytes, self._poison_rows
             )
             self._clips.begin(connection, max_packet_bytes)
+            if self._updates:
+                self._updates.begin(connection)
             self._short_connections += 1
             self._serve(connection, publisher)
             self._send_health(connection)
@@ -153,9 +162,13 @@ class DeliveryWorker:
             self._send_health(connection)
             if publisher.is_idle:
                 self._clips.send()
+                if self._updates:
+                    self._updates.send()
             event = connection.next_event(timeout_s=1.0)
             publisher.handle(event)
             self._clips.handle(event)
+            if self._updates:
+                self._updates.handle(event)
 
     def _send_health(self, connection: MqttConnection) -> None:
         health, self._health = self._health, None

@@ -46,7 +46,9 @@ class Monitor:
         watchdog_s = systemd.watchdog_s()
         # sd_watchdog_enabled(3) recommends half the time that the manager waits.
         interval_s = min(CHECK_INTERVAL_S, self._parts.settings.interval_s, (watchdog_s or CHECK_INTERVAL_S) / 2)
-        checks = self._feed_watchdog, self._parts.disk.check, self._parts.power.check, self._retry_writes, self._publish
+        parts = self._parts
+        checks = [self._feed_watchdog, parts.disk.check, parts.power.check, self._retry_writes, self._publish]
+        checks += [parts.settings_trial.check] if parts.settings_trial else []
         while not self._stop.is_set():
             for check in checks:
                 self._attempt(check)

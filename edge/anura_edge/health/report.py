@@ -14,6 +14,7 @@ from anura_edge.health.backlog import BacklogAge
 from anura_edge.health.disk import DiskWatch
 from anura_edge.health.heartbeats import Heartbeats, Stage
 from anura_edge.health.power import PowerWatch
+from anura_edge.health.settings_trial import SettingsTrial
 from anura_edge.store.writer import ResultWriter
 from anura_edge.system import hardware
 
@@ -44,6 +45,7 @@ class DeviceParts:
     clips: ClipWriter | None
     disk: DiskWatch
     power: PowerWatch
+    settings_trial: SettingsTrial | None = None
 
 
 class HealthReport:

@@ -6,6 +6,11 @@ import socket
 READY, STOPPING, WATCHDOG = "READY=1", "STOPPING=1", "WATCHDOG=1"
 
 
+def is_service() -> bool:
+    """Return whether this process is a service, or the process of a container: then something starts it again."""
+    return bool(os.environ.get("NOTIFY_SOCKET")) or os.getpid() == 1
+
+
 def notify(*words: str) -> None:
     """Send words to the service manager, if there is one. A manager that does not answer is ignored."""
     if not (address := os.environ.get("NOTIFY_SOCKET")):

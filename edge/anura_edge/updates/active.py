@@ -69,10 +69,22 @@ class ActiveModel:
         """Forget the reason: it is stored elsewhere."""
         self._slots.take_refused()
 
-    def record_progress(self) -> None:
-        """Audio was analysed until now. After a while the bundle has proved itself."""
-        if self._is_on_trial and time.monotonic() - self._began_s >= TRIAL_S:
+    def record_progress(self, real_time_factor: float | None = None) -> str | None:
+        """Audio was analysed until now. After a while the bundle has proved itself, or is too slow for live audio.
+
+        `real_time_factor` is what the model needs for a second of live audio. Return why the bundle is given up: the
+        one before it is used from the next start on. None if it goes on.
+        """
+        if not self._is_on_trial or time.monotonic() - self._began_s < TRIAL_S:
+            return None
+        if (real_time_factor or 0.0) <= 1:
             self.confirm()
+            return None
+        self._is_on_trial = False
+        manifest = self.bundle.manifest
+        reason = f"{manifest.id} {manifest.version} needs {real_time_factor:.1f} s for a second of audio"
+        self._slots.roll_back(reason)
+        return reason
 
     def confirm(self) -> None:
         """Keep the bundle: it has proved itself."""

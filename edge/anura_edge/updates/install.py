@@ -4,7 +4,8 @@ from pathlib import Path
 
 from anura_edge.errors import ConfigError, ModelError
 from anura_edge.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
-from anura_edge.updates.package import fetch, unpack
+from anura_edge.inference.packed_bundle import unpack
+from anura_edge.updates.fetch import fetch
 from anura_edge.updates.self_test import SelfTest, self_test
 from anura_edge.updates.slots import ModelSlots
 
@@ -22,36 +23,37 @@ def install(
     if not public_key and not unsigned:
         raise ConfigError("only signed models are installed: set model.public_key_file, or write --unsigned")
     try:
-        return _install(source, slots, public_key, allow_slower=allow_slower)
+        package = fetch(source, slots.downloads)
+        try:
+            return install_file(package, slots, public_key, allow_slower=allow_slower)
+        finally:
+            if "://" in source:
+                package.unlink()
     except ModelError as error:
         slots.record_refused(f"{source}: {error}")
         raise
 
 
-def _install(source: str, slots: ModelSlots, public_key: Path | None, *, allow_slower: bool) -> tuple[Bundle, SelfTest]:
+def install_file(
+    package: Path, slots: ModelSlots, public_key: Path | None, *, allow_slower: bool = False
+) -> tuple[Bundle, SelfTest]:
+    """Install a bundle from its zip file. Raises ModelError as `install` does."""
     with slots.staging() as folder:
         staged = folder / "bundle"
         staged.mkdir()
-        slots.folder.joinpath("downloads").mkdir(exist_ok=True)
-        package = fetch(source, slots.folder / "downloads")
-        try:
-            unpack(package, staged)
-            bundle = load_bundle(staged, public_key)
-            _check_version(bundle, slots)
-            measured = _try(bundle, slots, allow_slower=allow_slower)
-        finally:
-            if "://" in source:
-                package.unlink()
+        unpack(package, staged)
+        bundle = load_bundle(staged, public_key)
+        check_version(bundle.manifest.id, bundle.manifest.version, slots)
+        measured = _try(bundle, slots, allow_slower=allow_slower)
         slots.install(staged, bundle.manifest.id, bundle.manifest.version)
     return bundle, measured
 
 
-def _check_version(bundle: Bundle, slots: ModelSlots) -> None:
+def check_version(model: str, version: str, slots: ModelSlots) -> None:
     """Raise ModelError for a version that is not newer than each one before: an old one may have known faults."""
-    manifest = bundle.manifest
-    newest = slots.state.versions.get(manifest.id)
-    if newest and _numbers(manifest.version) <= _numbers(newest):
-        raise ModelError(f"{manifest.id} {manifest.version} is not newer than {newest}, which was installed before")
+    newest = slots.state.versions.get(model)
+    if newest and _numbers(version) <= _numbers(newest):
+        raise ModelError(f"{model} {version} is not newer than {newest}, which was installed before")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from anura_edge.wire import UpdateState
+
 TRIAL_STARTS = 3
 """A bundle on trial that the device did not keep after so many starts is given up. The watchdog ends a device whose
 inference hangs or is too slow, so this covers a loss of health."""
@@ -26,6 +28,12 @@ class SlotState:
     """The highest version that was ever installed, by the id of the model. An older one is refused."""
     refused: str = ""
     """Why the last bundle was given up, until the device has told it."""
+    offer: int = 0
+    """Number of the last offer of the base station."""
+    offered: str | None = None
+    """The bundle of that offer. None if it was never used."""
+    offer_refused: str = ""
+    """Why that bundle is not used."""
 
 
 class ModelSlots:
@@ -52,6 +60,13 @@ class ModelSlots:
         name = self.state.current
         return self.folder / name if name else None
 
+    @property
+    def downloads(self) -> Path:
+        """The folder of unfinished downloads. It is made if needed."""
+        folder = self.folder / "downloads"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """Give an empty folder on the file system of the slots. It is deleted at the end."""
@@ -66,10 +81,28 @@ class ModelSlots:
         staged.replace(self.folder / name)
         versions = {**before.versions, model: version}
         kept = before.previous if before.starts_on_trial is not None else before.current
-        self._store(SlotState(name, kept, 0, versions))
+        self._store(replace(before, current=name, previous=kept, starts_on_trial=0, versions=versions, refused=""))
         for old in self.folder.glob("*-*.*.*"):
             if old.name not in (name, kept):
                 shutil.rmtree(old, ignore_errors=True)
+
+    def outcome(self, offer: int) -> tuple[UpdateState, str] | None:
+        """Return what became of an offer of the base station, and why. None if this is not known."""
+        state = self.state
+        if not offer or state.offer != offer:
+            return None
+        if state.offer_refused:
+            return "rolled_back" if state.offered else "refused", state.offer_refused
+        return "kept" if state.starts_on_trial is None else "trial", ""
+
+    def accept_offer(self, number: int) -> None:
+        """Remember that the current bundle is that of an offer."""
+        state = self.state
+        self._store(replace(state, offer=number, offered=state.current, offer_refused=""))
+
+    def refuse_offer(self, number: int, reason: str) -> None:
+        """Remember why the bundle of an offer is not used."""
+        self._store(replace(self.state, offer=number, offered=None, offer_refused=reason))
 
     def begin_start(self) -> None:
         """Count a start of the device. After too many on trial, go back to the bundle before."""
@@ -90,7 +123,9 @@ class ModelSlots:
     def roll_back(self, reason: str) -> None:
         """Use the bundle before the current one, and remember the reason."""
         state = self.state
-        self._store(replace(state, current=state.previous, previous=None, starts_on_trial=None, refused=reason))
+        back = replace(state, current=state.previous, previous=None, starts_on_trial=None, refused=reason)
+        is_offered = state.current is not None and state.current == state.offered
+        self._store(replace(back, offer_refused=reason) if is_offered else back)
 
     def record_refused(self, reason: str) -> None:
         """Remember why a bundle was not installed."""

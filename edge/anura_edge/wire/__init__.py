@@ -7,13 +7,17 @@
     anura/v1/{site}/{device}/health   device -> base   Health, retained for a limited time; only the newest counts
     anura/v1/{site}/{device}/ack      base -> device   Ack after the commit, or Refusal of a batch
     anura/v1/{site}/{device}/clip     device -> base   ClipPart, a part of a clip, or ClipDenial
-    anura/v1/{site}/{device}/cmd      base -> device   ClipWanted, a request for the next part, or ClipSettled
+    anura/v1/{site}/{device}/cmd      base -> device   one of `commands.COMMANDS`, about clips, models and settings
+    anura/v1/{site}/{device}/update   device -> base   ModelWanted, ModelReport or SettingsReport
 
 Rows of all kinds share one sequence per journal, so one number is enough to acknowledge them. `floor` in each batch is
 the lowest number that the device still holds: rows below it are never sent again.
 
 A batch may be compressed (zlib, RFC 1950, with the content type of RFC 6713). Readers recognise it by its first byte,
 because a bridge between brokers may drop MQTT's properties. JSON never begins with that byte.
+
+Models and settings travel the other way. The base signs an offer or a change with the key of the device and repeats it
+until the device has reported the outcome; the device requests a model part by part.
 
 The base requests a clip part by part, each where the last part ended. So after a kill of either side no part is sent
 twice. A part without data offers a clip that was not requested.
@@ -29,16 +33,17 @@ from anura_edge.wire.batches import (
     Refusal,
     batch,
     content_type,
-    device_key,
     digest,
     pack,
     parse_answer,
 )
-from anura_edge.wire.clips import ClipDenial, ClipPart, ClipSettled, ClipWanted, parse_clip, parse_command
+from anura_edge.wire.clips import ClipDenial, ClipPart, ClipSettled, ClipWanted, parse_clip
+from anura_edge.wire.commands import Command, parse_command
 from anura_edge.wire.health import Health, Status, is_stale
 from anura_edge.wire.owners import Owner, QueuedRow
 from anura_edge.wire.rows import EffortRow, EventRow, NoticeRow, Provenance, Row, effort_row, event_row, notice_row
 from anura_edge.wire.schema import json_schema
+from anura_edge.wire.signed import device_key
 from anura_edge.wire.topics import is_name, parse_topic, topic
 from anura_edge.wire.types import (
     FIRST_UTC,
@@ -67,6 +72,19 @@ from anura_edge.wire.types import (
     Text,
     Utc,
 )
+from anura_edge.wire.updates import (
+    MAX_MODEL_BYTES,
+    ModelOffer,
+    ModelPart,
+    ModelReport,
+    ModelWanted,
+    SettingsChange,
+    SettingsKept,
+    SettingsReport,
+    Update,
+    UpdateState,
+    parse_update,
+)
 
 __all__ = [
     "FIRST_UTC",
@@ -74,6 +92,7 @@ __all__ = [
     "LAST_UTC",
     "MAX_CLIP_BYTES",
     "MAX_LEVEL_DBFS",
+    "MAX_MODEL_BYTES",
     "MAX_PART_BYTES",
     "MAX_PAYLOAD_BYTES",
     "MAX_RECORDING_S",
@@ -89,6 +108,7 @@ __all__ = [
     "ClipSettled",
     "ClipWanted",
     "Code",
+    "Command",
     "Count",
     "EffortBatch",
     "EffortRow",
@@ -97,6 +117,10 @@ __all__ = [
     "Health",
     "Kind",
     "Level",
+    "ModelOffer",
+    "ModelPart",
+    "ModelReport",
+    "ModelWanted",
     "Name",
     "NoticeBatch",
     "NoticeRow",
@@ -106,11 +130,16 @@ __all__ = [
     "QueuedRow",
     "Refusal",
     "Row",
+    "SettingsChange",
+    "SettingsKept",
+    "SettingsReport",
     "Sha256",
     "SignedAmount",
     "Span",
     "Status",
     "Text",
+    "Update",
+    "UpdateState",
     "Utc",
     "batch",
     "content_type",
@@ -127,5 +156,6 @@ __all__ = [
     "parse_clip",
     "parse_command",
     "parse_topic",
+    "parse_update",
     "topic",
 ]

@@ -1,17 +1,16 @@
 """Batches of rows and their acknowledgements: encode and decode."""
 
 import hashlib
-import hmac
 import zlib
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import FailFast, Field
 
 from anura_edge.errors import DeliveryError
 from anura_edge.wire.rows import EffortRow, EventRow, NoticeRow, Row
+from anura_edge.wire.signed import SignedMessage
 from anura_edge.wire.types import JSON_TYPE, SCHEMA, ZLIB_HEAD, ZLIB_TYPE, Count, Message, Span, Text
 
 
@@ -56,28 +55,9 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 """The `digest` of a batch."""
 
 
-class _Answer(Message):
-    schema_id: Literal["anura/1"] = Field(alias="schema", default=SCHEMA)
+class _Answer(SignedMessage):
     base: UUID
     """Identity of the base station's database."""
-    mac: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    """HMAC-SHA256 (RFC 2104) of the fields that change the outbox, in hex. Only a base that has the device's key can
-    make it."""
-
-    def signed(self, key: bytes) -> Self:
-        """Return the answer with its MAC."""
-        return self.model_copy(update={"mac": self._mac(key)})
-
-    def is_signed(self, key: bytes) -> bool:
-        """Return whether a base that has the key made the answer."""
-        return self.mac is not None and hmac.compare_digest(self.mac, self._mac(key))
-
-    def _mac(self, key: bytes) -> str:
-        return hmac.new(key, "\n".join(self._signed_values()).encode(), "sha256").hexdigest()
-
-    @abstractmethod
-    def _signed_values(self) -> list[str]:
-        """Return the values that the signature covers."""
 
 
 class Ack(_Answer):
@@ -105,11 +85,6 @@ class Refusal(_Answer):
 
     def _signed_values(self) -> list[str]:
         return ["refusal", str(self.base), self.refused]
-
-
-def device_key(secret: bytes, device: str) -> bytes:
-    """Derive the key that signs the answers to a device from the secret of the base station."""
-    return hmac.new(secret, f"anura/1 ack {device}".encode(), "sha256").digest()
 
 
 def batch(journal: UUID, floor: int, rows: Sequence[Row]) -> bytes:

@@ -67,14 +67,3 @@ def parse_clip(payload: bytes) -> ClipPart | ClipDenial:
         return ClipDenial.from_bytes(payload)
     except DeliveryError:
         return ClipPart.from_bytes(payload)
-
-
-def parse_command(payload: bytes) -> ClipWanted | ClipSettled:
-    """Decode a message of the topic `cmd`.
-
-    Raises DeliveryError on any other message: a newer base may send more commands.
-    """
-    try:
-        return ClipSettled.from_bytes(payload)
-    except DeliveryError:
-        return ClipWanted.from_bytes(payload)

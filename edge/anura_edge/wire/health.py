@@ -22,6 +22,7 @@ class Status(Message):
     since_utc: Utc | None = None
     app_version: Code | None = None
     model_id: Code | None = None
+    model_version: Code | None = None
     model_sha256: Code | None = None
     latitude_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude_deg: Annotated[float, Field(ge=-180, le=180)] | None = None

@@ -6,9 +6,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from anura_edge.wire.batches import BATCHES, Ack, Refusal
-from anura_edge.wire.clips import ClipDenial, ClipPart, ClipSettled, ClipWanted
+from anura_edge.wire.clips import ClipDenial, ClipPart
+from anura_edge.wire.commands import COMMANDS
 from anura_edge.wire.health import Health, Status
 from anura_edge.wire.types import Kind
+from anura_edge.wire.updates import UPDATES
 
 
 def json_schema() -> dict[str, Any]:
@@ -21,7 +23,8 @@ def json_schema() -> dict[str, Any]:
     choices: dict[Kind, list[type[BaseModel]]] = {
         "ack": [Ack, Refusal],
         "clip": [ClipPart, ClipDenial],
-        "cmd": [ClipWanted, ClipSettled],
+        "cmd": [*COMMANDS.values()],
+        "update": [*UPDATES.values()],
     }
     models = [*payloads.values(), *(model for each in choices.values() for model in each)]
     _, schema = models_json_schema([(model, "validation") for model in models], title="anura-edge wire, version 1")

@@ -6,7 +6,7 @@ from typing import Literal, cast
 from anura_edge.errors import DeliveryError
 from anura_edge.wire.types import Kind
 
-KINDS = "event|effort|notice|status|health|ack|clip|cmd"
+KINDS = "event|effort|notice|status|health|ack|clip|cmd|update"
 
 _TOPIC = re.compile(rf"anura/v1/([A-Za-z0-9_-]{{1,32}})/([A-Za-z0-9_-]{{1,32}})/({KINDS})", re.ASCII)
 

@@ -14,7 +14,7 @@ JSON_TYPE = "application/json"
 
 ZLIB_TYPE = "application/zlib"
 
-Kind = Literal["event", "effort", "notice", "status", "health", "ack", "clip", "cmd"]
+Kind = Literal["event", "effort", "notice", "status", "health", "ack", "clip", "cmd", "update"]
 
 
 MAX_PAYLOAD_BYTES = 1_000_000

@@ -13,9 +13,10 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 import soundfile as sf
+from tiny_models import pack_bundle
 
+import anura_edge.inference.packed_bundle as packed_module
 import anura_edge.updates.install as install_module
-import anura_edge.updates.package as package_module
 import anura_edge.updates.self_test as self_test_module
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
@@ -30,17 +31,12 @@ from anura_edge.updates.slots import TRIAL_STARTS, ModelSlots
 
 pytest.importorskip("cryptography", reason="signatures need anura-edge[signing]")
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from keys import write_keys
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder, key = tmp_path_factory.mktemp("keys"), Ed25519PrivateKey.generate()
-    private, public = folder / "key.pem", folder / "key.pub.pem"
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    return private, public
+    return write_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +53,7 @@ def package(
         sign(folder, (folder / MANIFEST).read_bytes(), keys[0])
         for name, content in (changed or {}).items():
             (folder / name).write_bytes(content)
-        path = folder.with_name(f"{version}.zip")
-        with ZipFile(path, "w") as file:
-            for each in sorted(folder.rglob("*")):
-                if each.is_file():
-                    file.write(each, f"tones/{each.relative_to(folder)}")
-        return path
+        return pack_bundle(folder, folder.with_name(f"{version}.zip"))
 
     return pack
 
@@ -177,7 +168,7 @@ def test_much_slower_bundle_is_refused(
 def test_too_large_bundle_is_refused_while_it_is_unpacked(
     slots: ModelSlots, package: Callable[..., Path], keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(package_module, "MAX_BUNDLE_BYTES", 1_000)
+    monkeypatch.setattr(packed_module, "MAX_MODEL_BYTES", 1_000)
     with pytest.raises(ModelError, match="unpacks to more"):
         install(str(package("2.0.0")), slots, keys[1])
 
@@ -292,7 +283,7 @@ def test_too_large_download_ends_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     HalfServer.content = package("2.0.0").read_bytes()
-    monkeypatch.setattr("anura_edge.updates.package.MAX_BUNDLE_BYTES", 100)
+    monkeypatch.setattr("anura_edge.updates.fetch.MAX_MODEL_BYTES", 100)
     with pytest.raises(ModelError, match="larger than 100 bytes"):
         install(f"http://127.0.0.1:{half_server.server_port}/tones.zip", slots, keys[1])
     assert [*(slots.folder / "downloads").iterdir()] == []

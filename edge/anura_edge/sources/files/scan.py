@@ -47,13 +47,14 @@ def scan(root: Path, on_skipped: OnSkipped = ignore_skipped) -> Iterator[FoundFi
     Memory grows with the largest folder, not with the card. Other mounted file systems below are skipped. Raises
     SourceError if the folder itself cannot be read; unreadable folders below it are skipped.
     """
-    if not root.is_dir():
-        raise SourceError(f"no folder {root}; name the folder that contains the recordings, or mount the card")
     try:
         device = root.stat().st_dev
         stack = _listing(root)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        reason = f"no folder {root}; name the folder that contains the recordings, or mount the card"
+        raise SourceError(reason) from error
     except OSError as error:
-        raise SourceError(f"cannot read {root}: {error.strerror}") from error
+        raise SourceError(f"cannot read {root}: {error.strerror}; check its rights") from error
     links = _SkippedLinks()
     while stack:  # not recursive: on a damaged card, folders can be nested deeper than Python's stack
         entry = stack.pop()

@@ -106,5 +106,7 @@ class WatchedFolder:
 
         try:
             yield from scan(self._root, report_once)
-        except SourceError:
+        except SourceError as error:
             self._seen.clear()
+            if not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):  # those: no card is inserted
+                report_once("folder", str(error), 1)

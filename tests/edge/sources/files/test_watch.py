@@ -272,6 +272,24 @@ def test_missing_folder_is_a_source_error(tmp_path: Path) -> None:
         scan_folder(tmp_path / "card")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_folder_that_the_device_may_not_read_is_reported_once(tmp_path: Path) -> None:
+    skipped: Skipped = []
+    stop = Event()
+    (tmp_path / "card").mkdir(mode=0o700)
+    tmp_path.chmod(0o755)
+    os.seteuid(65_534)
+    try:
+        folder = WatchedFolder(tmp_path / "card", AT_ONCE, stop, lambda *each: skipped.append(each))
+        watch = folder._scan_if_exists(reported := set())
+        assert list(watch) == list(folder._scan_if_exists(reported)) == []
+    finally:
+        os.seteuid(0)
+    ((reason, detail, count),) = skipped
+    assert (reason, count) == ("folder", 1)
+    assert "Permission denied; check its rights" in detail
+
+
 def test_scans_find_files_without_change_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on NFS, on exFAT, after a queue overflow, or at the limit of inotify."""
     monkeypatch.setattr(ChangeEvents, "on_any_event", lambda *_: None)
