@@ -46,6 +46,28 @@ def test_occurrences_have_status_person_and_time(judged: Engine) -> None:
     assert relabelled["previousIdentifications"] == f"{CUVIERI} (anuraset-student 1.0.0)"
 
 
+@pytest.mark.parametrize("name", [name for name in EXPORTS if "effort" not in name])
+def test_no_format_is_silent_about_a_verdict(engine: Engine, make: Any, name: str) -> None:
+    """Also a format that will be added."""
+    call = make.event(1, common_name="Cuvier's Foam Froglet")
+    store(engine, call)
+
+    def content() -> bytes:
+        return b"".join(part.data for part in export(engine, name, POND))
+
+    before = content()
+    judge(engine, call.id, "rejected")
+    assert content() != before
+
+
+def test_names_of_people_are_in_kaleidoscopes_column(judged: Engine) -> None:
+    lines = table(judged, "kaleidoscope")
+    assert [line["MANUAL ID"] for line in lines] == [CUVIERI, f"not {CUVIERI}", FABER, "", ""]
+    assert {line["TOP1MATCH"] for line in lines[:4]} == {CUVIERI}
+    assert [line["REVIEWER"] for line in lines] == ["ana"] * 3 + [""] * 2
+    assert all(is_recent(line["REVIEWED (UTC)"]) for line in lines[:3])
+
+
 def test_tables_of_calls_have_verdict_person_and_time(judged: Engine) -> None:
     for name, reviewed in (("birdnet", "reviewed_utc"), ("raven", "Reviewed (UTC)")):
         lines = table(judged, name)
