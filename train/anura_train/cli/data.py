@@ -13,11 +13,12 @@ import typer
 from anura_edge.errors import ConfigError
 from anura_train.data import Corpus, Findings, Recording, Taxon
 from anura_train.data.folds import corpus_folds, night_folds, site_folds
+from anura_train.data.progress import OnRecording
 from anura_train.data.readers.anuraset import read_labelled_minutes, read_windows
 from anura_train.data.readers.csv_tables import write_tables
 from anura_train.data.readers.layouts import LAYOUTS, layout_of
 from anura_train.data.tools.anuraset_build import AnurasetWindowSettings, build_windows
-from anura_train.data.tools.check import OnRecording, check_corpus
+from anura_train.data.tools.check import check_corpus
 from anura_train.data.tools.soundscapes import SoundscapeSettings, write_soundscapes
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=__doc__)

@@ -11,7 +11,7 @@ from anura_edge.errors import ConfigError
 from anura_train.batches.windows import codes_in_window
 from anura_train.data import Corpus, Recording
 from anura_train.data.folds import cross_validation_folds
-from anura_train.data.tools.check import OnRecording
+from anura_train.data.progress import OnRecording
 from anura_train.evaluation.metrics import Truth
 from anura_train.head_recipe import HeadRecipe
 from anura_train.heads.combination import ScoredRecording

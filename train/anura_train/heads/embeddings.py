@@ -14,7 +14,7 @@ import torch
 from anura_edge.audio import FloatArray
 from anura_train.checkpoints.array_cache import ArrayCache
 from anura_train.data import Recording, load_audio
-from anura_train.data.tools.check import OnRecording
+from anura_train.data.progress import OnRecording
 from anura_train.heads.frozen import FrozenBirdnet, load_frozen
 from anura_train.heads.overlays import Overlay
 from anura_train.models.birdnet.network import EMBEDDING

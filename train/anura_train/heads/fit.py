@@ -26,7 +26,7 @@ from anura_train.checkpoints.provenance import make_provenance
 from anura_train.checkpoints.resume import fingerprint, save_final_weights
 from anura_train.data import Corpus, Recording
 from anura_train.data.folds import training_part
-from anura_train.data.tools.check import OnRecording
+from anura_train.data.progress import OnRecording
 from anura_train.head_recipe import HeadRecipe
 from anura_train.heads.combination import Combination, ScoredRecording, fit_combination, published_scores
 from anura_train.heads.data import HeadData, label_priors, read_head_data

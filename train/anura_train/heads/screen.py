@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit
 
 from anura_train.data import Corpus, Recording
-from anura_train.data.tools.check import OnRecording
+from anura_train.data.progress import OnRecording
 from anura_train.heads.embeddings import EmbeddingStore
 from anura_train.models.birdnet.taxa import check_taxon, taxon_of
 

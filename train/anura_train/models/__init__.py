@@ -1,14 +1,20 @@
-"""The networks, and how a recipe selects one."""
+"""The networks, and how a recipe selects one.
+
+Networks that use timm are imported when a recipe selects them: timm takes two seconds to load, which each process that
+computes embeddings would pay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
 
-from anura_train.models.ast_net import AstNet
 from anura_train.models.birdnet.frontend import RATE_HZ as BIRDNET_RATE_HZ
 from anura_train.models.birdnet.frontend import BirdnetFrontEnd
 from anura_train.models.birdnet.small import SMALL_HOP_S, BirdnetStem, SmallBirdnet
 from anura_train.models.birdnet.transfer import BirdnetTransfer
-from anura_train.models.cnn import Cnn
 from anura_train.models.crnn import MELS as CRNN_MELS
 from anura_train.models.crnn import CellEdges, Crnn, cell_edges
 from anura_train.models.frontend import Fbank, MelSpectrogramDb, WindowLogMel
@@ -26,6 +32,10 @@ from anura_train.models.settings import (
 from anura_train.models.stream import StreamNet
 from anura_train.models.window import HOP_S, WINDOW_S, WindowNet
 from anura_train.models.yamnet import Yamnet, YamnetMel
+
+if TYPE_CHECKING:
+    from anura_train.models.ast_net import AstNet
+    from anura_train.models.cnn import Cnn
 
 Net = StreamNet | WindowNet
 """Both have `frame_logits` (features to logits of each frame), `predict` (a recording to calibrated logits of frames,
@@ -66,9 +76,10 @@ def crnn_cell_edges() -> CellEdges:
 
 def load_pretrained(model: Net, settings: ModelSettings) -> None:
     """Load the published weights that a recipe names, if any; ModelError if they do not fit."""
-    path = None if isinstance(settings, StreamSettings | CrnnSettings | SmallBirdnetSettings) else settings.pretrained
-    if path and isinstance(model, WindowNet) and isinstance(model.body, Cnn | AstNet | Yamnet):
-        model.body.load_pretrained(path)
+    if isinstance(settings, StreamSettings | CrnnSettings | SmallBirdnetSettings | BirdnetSettings):
+        return
+    if settings.pretrained and isinstance(model, WindowNet):
+        cast("AstNet | Cnn | Yamnet", model.body).load_pretrained(settings.pretrained)
 
 
 def _front_end(settings: WindowModelSettings) -> nn.Module:
@@ -101,9 +112,13 @@ def _body(settings: WindowModelSettings, labels: int) -> Cnn | AstNet | Crnn | Y
     if isinstance(settings, SmallBirdnetSettings):
         return SmallBirdnet(labels, settings.channels, settings.dropout)
     if isinstance(settings, AstSettings):
+        from anura_train.models.ast_net import AstNet
+
         return AstNet(labels, AST_FRAMES, AST_MELS, settings.size, settings.stride, settings.dropout)
     if isinstance(settings, CrnnSettings):
         return Crnn(labels, settings.width, settings.hidden, settings.dropout)
     if isinstance(settings, YamnetSettings):
         return Yamnet(labels, settings.dropout)
+    from anura_train.models.cnn import Cnn
+
     return Cnn(settings, labels)

@@ -18,8 +18,8 @@ from anura_edge.audio import FloatArray
 from anura_train.data.audio import FILE_RATE_HZ, load_audio
 from anura_train.data.corpus import Corpus, Recording, StrongLabel
 from anura_train.data.folds import split_share
+from anura_train.data.progress import OnRecording
 from anura_train.data.readers.anuraset import METADATA_COLUMNS
-from anura_train.data.tools.check import OnRecording
 
 WINDOW_S, HOP_S = 3, 1
 

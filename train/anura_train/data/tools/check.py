@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
 
 import numpy as np
 
@@ -12,12 +11,10 @@ from anura_train.data.audio import decode_audio
 from anura_train.data.corpus import MIN_GROUPS, Corpus, Recording
 from anura_train.data.findings import MISSING, Findings
 from anura_train.data.folds import find_leaks
+from anura_train.data.progress import OnRecording
 
 TOLERANCE_S = 0.05
 """A label may end this much after its recording: programs round, and labels end at the edge of a pixel."""
-
-OnRecording = Callable[[int, int], None]
-"""Called after each recording with the number of finished recordings and the total."""
 
 
 def check_corpus(corpus: Corpus, findings: Findings, on_recording: OnRecording) -> None:
