@@ -22,9 +22,11 @@ from support import Broker
 from survey_folder import check_results, write_survey
 from typer.testing import CliRunner
 
+from anura_base.cli.main import app as base
 from anura_base.config.settings import Settings
 from anura_base.db.engine import open_database
 from anura_base.db.schema import devices
+from anura_edge.cli.main import app as edge
 from anura_edge.config.device import Config
 from anura_edge.config.yaml_loader import load
 from anura_edge.demo.card import write_card
@@ -51,8 +53,14 @@ KNOWN_DEVICES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
 }
 """Site and device names that a command of the base station corrects."""
 
-IN_PROCESS = {"anura-train": train, "anura-export": export}
-"""Programs that run in this process, because each of their processes would load torch."""
+FAST_MODEL = "ANURA__MODEL__BUNDLE", "stream"
+"""The commands of README.md run with the default model, those of other pages with the fastest."""
+
+IN_PROCESS = {"anura-base": base, "anura-edge": edge, "anura-train": train, "anura-export": export}
+"""These programs run in this process, which loads their modules once."""
+
+OWN_PROCESS = "anura-edge demo", "anura-edge scan"
+"""These commands start processes or handle signals."""
 
 # These commands run until a signal stops them.
 SERVERS = ("anura-base run", "anura-edge run --source mic", "anura-edge explore")
@@ -82,8 +90,8 @@ def write_onnx_classifier(folder: Path) -> None:
 def run_command(command: str) -> tuple[int, str]:
     """Run a command. Return its exit code and its output."""
     program, *arguments = shlex.split(command)
-    if app := IN_PROCESS.get(program):
-        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    if program in IN_PROCESS and not command.startswith(OWN_PROCESS):
+        result = CliRunner().invoke(IN_PROCESS[program], arguments, catch_exceptions=False)
         return result.exit_code, result.output
     done = subprocess.run([BIN / program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return done.returncode, done.stdout
@@ -121,6 +129,8 @@ def test_make_target_of_a_page_exists(page: str, command: str) -> None:
 def test_command_of_a_page_works(page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("ANURA_BASE__STATE_DIR", str(tmp_path / "base"))
+    if page != "README.md":
+        monkeypatch.setenv(*FAST_MODEL)
     paths = {"/media/card/Data": write_card(tmp_path)}
     if "/media/data/" in command:
         paths |= {"/media/data/frogs": write_frogs(tmp_path / "frogs"), "/media/data/raw": write_raw(tmp_path / "raw")}
@@ -157,6 +167,7 @@ def test_commands_of_a_tutorial_work_in_order(page: str, tmp_path: Path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path))
     if page != "first-results-on-a-laptop.md":  # its journal is in the folder of the results
         monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv(*FAST_MODEL)
     paths = {
         "/media/card/Data": write_card(tmp_path),
         "/media/survey": write_survey(tmp_path / "survey"),

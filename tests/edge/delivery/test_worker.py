@@ -349,7 +349,7 @@ def test_newest_events_go_before_the_ordered_backlog(
     for _ in range(30):
         store_events(journal, 99)
     base = FakeBase(broker.port)
-    start_worker(broker.port)
+    start_worker(broker.port, resend_s=3_600)
     eventually(lambda: is_drained(journal))
     arrived = [*base.rows]
     newest, backlog = arrived[:20], [seq for seq in arrived[20:] if seq % 100]
