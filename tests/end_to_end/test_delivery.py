@@ -13,7 +13,6 @@ from uuid import UUID
 from support import Broker, eventually
 
 from anura_edge.demo.card import write_card
-from anura_edge.inference.bundle import STREAM_BUNDLE
 from anura_edge.store.journal import Journal
 from anura_edge.wire import device_key
 
@@ -41,7 +40,8 @@ def test_base_station_has_exactly_the_events_of_the_device(
 ) -> None:
     base = start_base()
     data = write_card(tmp_path / "card")
-    device = start_device("--source", f"folder:{data}", **mqtt_settings)
+    settings = {**mqtt_settings, "MODEL__BUNDLE": "default"}
+    device = start_device("--source", f"folder:{data}", **settings)
     assert device.process.wait() == 8  # the card has an empty file
     assert device.summary["new"] == 6
     assert device.summary["pending"] == 0
@@ -53,7 +53,7 @@ def test_base_station_has_exactly_the_events_of_the_device(
     health = eventually(lambda: (view := base.get("api/devices")[0])["state"] == "offline" and view["health"])
     assert (health["pending"], health["problems"]) == (0, [])
 
-    again = start_device("--source", f"folder:{data}", **mqtt_settings)
+    again = start_device("--source", f"folder:{data}", **settings)
     assert again.process.wait() == 8  # and still has it
     assert again.summary["new"] == 0
     assert again.summary["known"] == 6
@@ -113,8 +113,7 @@ def test_another_base_station_is_told_and_needs_acceptance(
     """Acknowledgements are signed. The page of the new base station tells why rows wait, too."""
     card, key_file = write_card(tmp_path / "card"), tmp_path / "key"
     watching = {"WATCH__INTERVAL_S": "0.1", "WATCH__DEBOUNCE_S": "0.1", "HEALTH__INTERVAL_S": "0.1"}
-    model = {"MODEL__BUNDLE": str(STREAM_BUNDLE)}
-    own = {**mqtt_settings, **watching, **model, "MQTT__ACK_KEY_FILE": str(key_file)}
+    own = {**mqtt_settings, **watching, "MQTT__ACK_KEY_FILE": str(key_file)}
     *later, first = sorted(card.iterdir())[:3]
 
     def start_new_base() -> Any:
