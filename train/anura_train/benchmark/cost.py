@@ -16,7 +16,7 @@ from anura_train.recipe import variant_names
 LABEL_COUNT = 42
 """Number of AnuraSet's species."""
 
-STREAM_S = 60
+STREAM_S = 6
 """A whole number of the stream's steps."""
 
 

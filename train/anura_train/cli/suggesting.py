@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 
 from anura_edge.errors import SourceError
@@ -36,7 +37,9 @@ def suggest_command(
     found = sorted(path for path in recordings.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
         raise SourceError(f"{recordings} has no recordings; name a folder with {', '.join(sorted(SUFFIXES))} files")
-    pieces = suggest(list(_score_all(found, checkpoint.model)), count)
+    # Depthwise convolutions are twice as fast on a CPU with channels_last memory.
+    model = checkpoint.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pieces = suggest(list(_score_all(found, model)), count)
     _write(pieces, [each.code for each in checkpoint.provenance.species], recordings, out)
     typer.echo(f"{len(pieces)} clips of {len(found)} recordings, listed in {out / TABLE}")
 
