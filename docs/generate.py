@@ -12,6 +12,7 @@ sys.path.insert(0, str(DOCS))
 
 from reference_pages.commands import commands_page  # noqa: E402
 from reference_pages.errors import errors_page  # noqa: E402
+from reference_pages.formats import example_bytes, example_texts  # noqa: E402
 from reference_pages.models import manifest_page, networks_page, recipe_page  # noqa: E402
 from reference_pages.settings import base_page, device_page  # noqa: E402
 
@@ -19,6 +20,7 @@ from anura_edge import wire  # noqa: E402
 from anura_edge.config.device import Config  # noqa: E402
 
 REFERENCE = DOCS / "reference"
+FORMATS = REFERENCE / "formats"
 
 SCHEMAS = {
     "wire.schema.json": wire.json_schema,
@@ -39,9 +41,13 @@ PAGES = {
 def texts() -> dict[Path, str]:
     """Return each generated file with its text."""
     schemas = {REFERENCE / name: json.dumps(make(), indent=2) + "\n" for name, make in SCHEMAS.items()}
-    return schemas | {REFERENCE / name: make() for name, make in PAGES.items()}
+    pages = {REFERENCE / name: make() for name, make in PAGES.items()}
+    return schemas | pages | {FORMATS / name: text for name, text in example_texts().items()}
 
 
 if __name__ == "__main__":
     for path, text in texts().items():
-        path.write_text(text, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+    for name, content in example_bytes().items():
+        (FORMATS / name).write_bytes(content)

@@ -1,43 +1,14 @@
 """Deployments: the time during which a device recorded at a site."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Column, Connection, Select, Table, func, select, union_all
 
 from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN
-from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events, unknown_clock
 from anura_edge.events import EffortState
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """A device at a site."""
-
-    site: str
-    device: str
-    start: datetime
-    end: datetime
-    """The end of its last sound."""
-    unknown_clock: bool
-    """Whether it has the recordings whose clock source is `unknown`; the others are another deployment."""
-
-    @property
-    def id(self) -> str:
-        """Its id in exports."""
-        return deployment_id(self.site, self.device, unknown_clock=self.unknown_clock)
-
-
-def deployment_id(site: str, device: str, *, unknown_clock: bool) -> str:
-    """Return the id of a deployment in exports."""
-    return f"{site}:{device}:unknown-clock" if unknown_clock else f"{site}:{device}"
-
-
-def has_position(site: Site) -> bool:
-    """Return whether the position of a site is known."""
-    return site.latitude_deg is not None and site.longitude_deg is not None
+from anura_edge.results.formats.source import Deployment
 
 
 def read_deployments(connection: Connection) -> list[Deployment]:

@@ -8,15 +8,12 @@ from sqlalchemy import Connection, Engine
 
 from anura_base.analysis.sites import all_sites
 from anura_base.config.settings import Site
-from anura_base.db.schema import effort, events
-from anura_base.exchange.formats.camtrap import camtrap_dp
 from anura_base.exchange.formats.darwin_core import darwin_core
-from anura_base.exchange.formats.parquet import parquet
-from anura_base.exchange.rows import ExportContext, read_calls, read_rows
+from anura_base.exchange.rows import ExportContext
+from anura_base.exchange.source import DatabaseSource
 from anura_edge.errors import ConfigError
 from anura_edge.results.formats.parts import FilePart
-from anura_edge.results.formats.registry import CALL_FORMATS
-from anura_edge.results.formats.tables import effort_table
+from anura_edge.results.formats.registry import FORMATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +28,18 @@ class ExportFormat:
     """Whether its rows are calls, which have verdicts."""
 
 
-_CSV, _ZIP, _PARQUET = "text/csv; charset=utf-8", "application/zip", "application/vnd.apache.parquet"
-
-
-def _calls(name: str, connection: Connection, context: ExportContext) -> Iterator[FilePart]:
-    return CALL_FORMATS[name].write(read_calls(connection, context), context)
-
-
-def _effort(connection: Connection, context: ExportContext) -> Iterator[FilePart]:
-    return effort_table(read_rows(connection, effort, context), context)
+def _shared(name: str, connection: Connection, context: ExportContext) -> Iterator[FilePart]:
+    return FORMATS[name].write(DatabaseSource(connection, context), context)
 
 
 EXPORTS: Mapping[str, ExportFormat] = {
-    **{name: ExportFormat(form.suffix, form.media_type, partial(_calls, name)) for name, form in CALL_FORMATS.items()},
-    "effort": ExportFormat("csv", _CSV, _effort, of_calls=False),
-    "darwin-core": ExportFormat("csv", _CSV, darwin_core),
-    "camtrap-dp": ExportFormat("zip", _ZIP, camtrap_dp),
-    "parquet": ExportFormat("parquet", _PARQUET, partial(parquet, events)),
-    "parquet-effort": ExportFormat("parquet", _PARQUET, partial(parquet, effort), of_calls=False),
+    **{
+        name: ExportFormat(form.suffix, form.media_type, partial(_shared, name), of_calls=form.of_calls)
+        for name, form in FORMATS.items()
+    },
+    "darwin-core": ExportFormat("csv", "text/csv; charset=utf-8", darwin_core),
 }
+"""The formats that the device writes, too, and those of the base station."""
 
 
 def export(
@@ -66,5 +56,5 @@ def export(
     if confirmed and not EXPORTS[name].of_calls:
         raise ConfigError(f"{name} has no calls that can be confirmed; leave out the filter `confirmed`")
     with engine.connect() as connection:
-        context = ExportContext(all_sites(connection, configured_sites), recordings, confirmed)
+        context = ExportContext(all_sites(connection, configured_sites), recordings, confirmed=confirmed)
         yield from EXPORTS[name].parts(connection, context)

@@ -1,7 +1,6 @@
 """The command `export`."""
 
 import sys
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -29,15 +28,16 @@ from anura_edge.cli.results import (
 )
 from anura_edge.config.paths import expand_home
 from anura_edge.errors import ConfigError
-from anura_edge.results.formats.parts import FormatContext, RowValues
-from anura_edge.results.formats.registry import CALL_FORMATS
+from anura_edge.results.formats.parts import FormatContext
+from anura_edge.results.formats.registry import CALL_FORMATS, FORMATS
+from anura_edge.results.journal_source import JournalSource
 from anura_edge.results.new_file import create_file
 
-FORMATS = (*CALL_FORMATS, "occupancy", "nightly", "hourly", "sunset")
+NAMES = (*FORMATS, "occupancy", "nightly", "hourly", "sunset")
 
 
 def export(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")],
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"One of {', '.join(NAMES)}.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="PATH", help="New file; for several files a folder. Default: standard output."),
@@ -65,15 +65,16 @@ def export(
 
     Example: `anura-edge export occupancy --zone America/Sao_Paulo --out occupancy`
 
-    raven, audacity, kaleidoscope, birdnet: all calls, for that program. occupancy: for each species 1, 0 or NA by site
-    and night, and the hours analysed, for unmarked, spOccupancy and camtrapR. nightly: calls, minutes with calls, first
-    and last call of each night. hourly: calls and effort by hour of the local clock. sunset: the same by hours since
-    sunset.
+    raven, audacity, kaleidoscope, birdnet: all calls, for that program. csv, parquet: all columns of the calls. aoef:
+    for Whombat and soundevent. camtrap-dp: for GBIF; it needs the positions of the sites. effort, parquet-effort: what
+    was analysed. occupancy: for each species 1, 0 or NA by site and night, and the hours analysed, for unmarked,
+    spOccupancy and camtrapR. nightly: calls, minutes with calls, first and last call of each night. hourly: calls and
+    effort by hour of the local clock. sunset: the same by hours since sunset.
 
     Exit codes: 0 written, 2 a wrong option or an existing file, 5 no results or an unusable journal.
     """
-    if form not in FORMATS:
-        raise ConfigError(f"there is no format {form!r}; the formats are {', '.join(FORMATS)}")
+    if form not in NAMES:
+        raise ConfigError(f"there is no format {form!r}; the formats are {', '.join(NAMES)}")
     if (form == "occupancy" or per_recording) and out is None:
         raise ConfigError("this writes several files; name a folder with --out")
     if per_recording and form not in CALL_FORMATS:
@@ -81,30 +82,29 @@ def export(
     settings = load_settings(config, results_folder)
     row_filter = make_filter(since, until, site, species, min_score, confirmed_only)
     out, places = expand_home(out) if out else None, choose_places(settings, sites, zone, latitude, longitude)
-    with read_results(settings, row_filter, places, by_night=form not in CALL_FORMATS) as results:
-        if form in CALL_FORMATS:
+    with read_results(settings, row_filter, places, by_night=form not in FORMATS) as results:
+        if form in FORMATS:
             folder = str(expand_home(recordings).absolute()) if recordings else ""
-            context = FormatContext(results.places, folder)
-            _write_calls(form, results.reader.calls(context), context, out, per_recording=per_recording)
+            source = JournalSource(results.reader, FormatContext(results.places, folder))
+            _write_format(form, source, out, per_recording=per_recording)
         else:
             _write_table(form, results, out)
 
 
-def _write_calls(
-    form: str, calls: Iterator[RowValues], context: FormatContext, out: Path | None, *, per_recording: bool
-) -> None:
+def _write_format(form: str, source: JournalSource, out: Path | None, *, per_recording: bool) -> None:
     from anura_edge.results.formats.files import write_recordings
 
     if out and per_recording:
-        typer.echo(f"{write_recordings(form, calls, context, out):,} files in {out}")
+        count = write_recordings(form, source.calls(), source.context, out)
+        typer.echo(f"{count:,} files in {out}")
         return
     with create_file(out) if out else nullcontext(sys.stdout.buffer) as output:
         rows = 0
-        for part in CALL_FORMATS[form].write(calls, context):
+        for part in FORMATS[form].write(source, source.context):
             output.write(part.data)
             rows += part.rows
     if out:
-        typer.echo(f"{rows:,} calls in {out}")
+        typer.echo(f"{rows:,} {'calls' if FORMATS[form].of_calls else 'rows'} in {out}")
 
 
 def _write_table(form: str, results: Results, out: Path | None) -> None:

@@ -15,9 +15,11 @@ from anura_edge.config.paths import expand_home
 from anura_edge.config.yaml_loader import is_zone, load
 from anura_edge.errors import ConfigError
 from anura_edge.results.confirmed import read_confirmed
+from anura_edge.results.formats.parquet import check_pyarrow
 from anura_edge.results.formats.parts import FormatContext
-from anura_edge.results.formats.registry import CALL_FORMATS
+from anura_edge.results.formats.registry import CALL_FORMATS, DEFAULT_FORMATS, FORMATS
 from anura_edge.results.journal_reader import JournalReader, open_results
+from anura_edge.results.journal_source import JournalSource
 from anura_edge.results.places import place_sites
 from anura_edge.results.rows import RowFilter
 from anura_edge.sites.table import FILE_NAME, SitePlace, places_of, read_lines
@@ -102,37 +104,39 @@ def load_settings(config: Path | None, results: Path | None) -> Config:
 
 
 def parse_formats(text: str | None) -> list[str]:
-    """Return the names of formats of calls, which commas separate. None: all.
+    """Return the names of formats, which commas separate. None: the usual ones.
 
-    Raises ConfigError for an unknown one.
+    Raises ConfigError for an unknown one, or for one that needs a package that is not installed.
     """
     if text is None:
-        return [*CALL_FORMATS]
+        return [*DEFAULT_FORMATS]
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in CALL_FORMATS]:
-        raise ConfigError(f"--format {unknown[0]!r}: no such format; the formats are {', '.join(CALL_FORMATS)}")
+    if unknown := [name for name in names if name not in FORMATS]:
+        raise ConfigError(f"--format {unknown[0]!r}: no such format; the formats are {', '.join(FORMATS)}")
+    if any(name.startswith("parquet") for name in names):
+        check_pyarrow()
     return names
 
 
 def write_formats(settings: Config, names: list[str], out: Path, recordings: Path, *, per_recording: bool) -> None:
-    """Write all calls of the journal into a folder, in each of the formats. Files of earlier runs are replaced.
+    """Write the results in the journal into a folder, in each of the formats. Files of earlier runs are replaced.
 
     Label tracks for Audacity are always one for each recording.
 
     Raises ConfigError if a file cannot be written; JournalError without results.
     """
-    from anura_edge.results.formats.files import write_calls, write_recordings
+    from anura_edge.results.formats.files import write_all, write_recordings
 
     with read_results(settings, RowFilter(), choose_places(settings), by_night=False) as results:
         context = FormatContext(results.places, str(recordings.absolute()))
+        source = JournalSource(results.reader, context)
         for name in names:
-            calls = results.reader.calls(context)
-            if per_recording or name == "audacity":
-                count = write_recordings(name, calls, context, out / name)
+            if name in CALL_FORMATS and (per_recording or name == "audacity"):
+                count = write_recordings(name, source.calls(), context, out / name)
                 typer.echo(f"{out / name}: {count:,} files", err=True)
             else:
-                file = out / f"{name}.{CALL_FORMATS[name].suffix}"
-                typer.echo(f"{file}: {write_calls(name, calls, context, file):,} calls", err=True)
+                file, rows = out / f"{name}.{FORMATS[name].suffix}", "calls" if FORMATS[name].of_calls else "rows"
+                typer.echo(f"{file}: {write_all(name, source, context, file):,} {rows}", err=True)
 
 
 def make_filter(

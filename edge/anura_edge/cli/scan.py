@@ -8,7 +8,7 @@ import typer
 
 from anura_edge.cli.archive import scan_archive
 from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption, named_path
-from anura_edge.cli.results import parse_formats, write_formats
+from anura_edge.cli.results import LatitudeOption, LongitudeOption, parse_formats, write_formats
 from anura_edge.cli.run_scan import scan_and_exit
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
@@ -51,7 +51,8 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         metavar="NAMES",
-        help="With --out: formats of the calls, with commas between. Default: raven,audacity,kaleidoscope,birdnet.",
+        help="With --out: formats, with commas between: raven, audacity, kaleidoscope, birdnet (these four by default),"
+        " csv, parquet, aoef, camtrap-dp, effort, parquet-effort.",
     ),
 ]
 SitesByOption = Annotated[
@@ -95,6 +96,8 @@ def scan(
     zone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Time zone of the sites. Default: device.zone.")
     ] = None,
+    latitude: LatitudeOption = None,
+    longitude: LongitudeOption = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Only report files, hours, sites, clocks, bad files and the time it will take."),
@@ -115,12 +118,16 @@ def scan(
     if (formats or per_recording) and (out is None or cluster):
         raise ConfigError("--format and --per-recording need --out FOLDER, and go without --cluster")
     out = expand_home(out) if out else None
-    settings = _settings(config, site, zone, utc_offset, None if cluster else out)
+    settings = _settings(config, (site, zone, utc_offset, latitude, longitude), None if cluster else out)
     if cluster:
         if out is None or jobs or reanalyse or dry_run or sites or sites_by:
             raise ConfigError("--cluster needs --out, and goes without --jobs, --reanalyse, --sites and --dry-run")
         scan_archive(path, cluster, out, settings, as_json=as_json)
     names, folder = parse_formats(formats), expand_home(named_path(path))
+    if "camtrap-dp" in names and settings.device.latitude_deg is None and not sites:
+        raise ConfigError(
+            "camtrap-dp needs positions; write --latitude and --longitude, or a table of sites: --sites FILE"
+        )
     kind, jobs = "file" if folder.is_file() else "folder", jobs or len(os.sched_getaffinity(0))
     opener = _opener(settings, sites, sites_by, site)
     if dry_run:
@@ -144,14 +151,19 @@ def scan(
     )
 
 
-def _settings(
-    config: Path | None, site: str | None, zone: str | None, utc_offset: str | None, out: Path | None
-) -> Config:
+SiteValues = tuple[str | None, str | None, str | None, float | None, float | None]
+"""Site, zone, UTC offset, latitude and longitude of the options."""
+
+
+def _settings(config: Path | None, site_values: SiteValues, out: Path | None) -> Config:
     """Return the settings with those of the options. With `out` and without a settings file, the journal is there."""
+    site, zone, utc_offset, latitude_deg, longitude_deg = site_values
     options = {
         "ANURA__DEVICE__SITE": site,
         "ANURA__DEVICE__ZONE": zone,
         "ANURA__AUDIO__UTC_OFFSET": utc_offset and f"'{utc_offset}'",
+        "ANURA__DEVICE__LATITUDE_DEG": None if latitude_deg is None else str(latitude_deg),
+        "ANURA__DEVICE__LONGITUDE_DEG": None if longitude_deg is None else str(longitude_deg),
     }
     if out and not (config or "ANURA__STATE_DIR" in os.environ):
         options["ANURA__STATE_DIR"] = str(out)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
-from uuid import UUID
 
 from anura_edge.audio import ClockSource
 from anura_edge.errors import ConfigError, JournalError
 from anura_edge.events import EffortState
 from anura_edge.results.formats.parts import FormatContext, RowValues
-from anura_edge.results.formats.row_texts import inner_path
+from anura_edge.results.journal_queries import BOUT, CALLS, EFFORT, RECORDINGS, to_bout, typed_row
 from anura_edge.results.rows import Bout, RowFilter, SiteEffort
 from anura_edge.store.database import Database
 from anura_edge.store.rows import column_dicts
@@ -64,9 +63,9 @@ class JournalReader:
 
     def bouts(self) -> Iterator[Bout]:
         """Yield the selected bouts whose time is known, in order of time."""
-        query = f"SELECT {_BOUT} FROM event WHERE model_sha256 = ? AND clock_source != ? ORDER BY start_utc, id"
+        query = f"SELECT {BOUT} FROM event WHERE model_sha256 = ? AND clock_source != ? ORDER BY start_utc, id"
         for columns in self._db.execute(query, (self.model.sha256, ClockSource.UNKNOWN)):
-            bout = self._filter.named(_bout(*columns))
+            bout = self._filter.named(to_bout(*columns))
             if bout and self._filter.has_bout(bout):
                 yield bout
 
@@ -76,25 +75,48 @@ class JournalReader:
         Raises ConfigError if nights are selected and the zone of a site is not known.
         """
         values = {"model": self.model.sha256, "off": EffortState.OFF}
-        for row in column_dicts(self._db.execute(_CALLS, values)):
-            if self._filter.has_bout(_bout(*(row[name] for name in _BOUT.split(", ")))):  # type: ignore[arg-type]
-                call = _call(row)
-                if not self._filter.has_nights or self._is_in_nights(call, context):
+        for row in column_dicts(self._db.execute(CALLS, values)):
+            bout = self._filter.named(to_bout(*(row[name] for name in BOUT.split(", "))))  # type: ignore[arg-type]
+            if bout and self._filter.has_bout(bout):
+                names = {name: getattr(bout, name) for name in ("label", "scientific_name", "common_name")}
+                if self._is_in_nights(call := {**typed_row(row), **names}, context):
                     yield call
 
-    def _is_in_nights(self, call: RowValues, context: FormatContext) -> bool:
-        if call["clock_source"] == ClockSource.UNKNOWN:
+    def recordings(self, context: FormatContext) -> Iterator[RowValues]:
+        """Yield every recording of the selected sites and nights; see `ResultSource.recordings`."""
+        values = {"model": self.model.sha256, "off": EffortState.OFF, "unknown": ClockSource.UNKNOWN}
+        for row in column_dicts(self._db.execute(RECORDINGS, values)):
+            recording = typed_row(row)
+            if self._filter.has_site(recording["site"]) and self._is_in_nights(recording, context):
+                yield recording
+
+    def effort_rows(self, context: FormatContext) -> Iterator[RowValues]:
+        """Yield the effort of the selected sites and nights as rows for the writers of formats, by time."""
+        query = "SELECT * FROM effort WHERE model_sha256 = ? ORDER BY start_utc, id"
+        for row in column_dicts(self._db.execute(query, (self.model.sha256,))):
+            piece = typed_row(row)
+            if self._filter.has_site(piece["site"]) and self._is_in_nights(piece, context):
+                yield piece
+
+    def _is_in_nights(self, row: RowValues, context: FormatContext) -> bool:
+        """Return whether a row is of a selected night.
+
+        Raises ConfigError if nights are selected and the zone of its site is not known.
+        """
+        if not self._filter.has_nights:
+            return True
+        if row["clock_source"] == ClockSource.UNKNOWN:
             return False
-        night = context.night(call)
+        night = context.night(row)
         if night is None:
             raise ConfigError(
-                f"nights of {call['site']} need its time zone; write --zone, as in --zone America/Sao_Paulo"
+                f"nights of {row['site']} need its time zone; write --zone, as in --zone America/Sao_Paulo"
             )
         return self._filter.has_night(night)
 
     def effort(self) -> Iterator[SiteEffort]:
         """Yield the effort of the selected sites whose time is known, in order of time."""
-        query = f"SELECT {_EFFORT} FROM effort WHERE model_sha256 = ? AND clock_source != ? ORDER BY start_utc, id"
+        query = f"SELECT {EFFORT} FROM effort WHERE model_sha256 = ? AND clock_source != ? ORDER BY start_utc, id"
         for site, device, state, start, samples, rate_hz in self._db.execute(
             query, (self.model.sha256, ClockSource.UNKNOWN)
         ):
@@ -139,59 +161,6 @@ def open_results(journal: Path, row_filter: RowFilter) -> Iterator[JournalReader
             db.execute("ROLLBACK")
     finally:
         database.close()
-
-
-_BOUT = (
-    "id, site, device, label, scientific_name, common_name, p_peak, start_utc, end_utc, recording, recording_name,"
-    " onset_sample, offset_sample, rate_hz"
-)
-_CALLS = """
-    WITH ends AS (
-        SELECT site, device, recording, recording_name, 1.0 * offset_sample / rate_hz AS end_s FROM event
-        WHERE model_sha256 = :model
-        UNION ALL SELECT site, device, recording, recording_name, 1.0 * (first_sample + samples) / rate_hz FROM effort
-        WHERE model_sha256 = :model AND state != :off
-    ), lengths AS (
-        SELECT site, device, recording, min(recording_name) AS name, max(end_s) AS length_s FROM ends
-        GROUP BY site, device, recording
-    ), begins AS (
-        SELECT site, device, recording, name, total(length_s) OVER (
-            ORDER BY site, device, name, recording ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS begin_s FROM lengths
-    )
-    SELECT event.*, begin_s FROM event JOIN begins USING (site, device, recording) WHERE model_sha256 = :model
-    ORDER BY site, device, name, recording, onset_sample, id
-"""
-"""Each event of a model with the length of all recordings before its own, in the order of their paths."""
-
-_NO_VERDICT = dict.fromkeys(
-    ("verdict", "new_label", "new_name", "reviewer", "reviewed_utc", "corrected_by", "clock_shift_s", "corrected_utc")
-)
-
-_EFFORT = "site, device, state, start_utc, samples, rate_hz"
-
-
-def _bout(
-    id_: str,
-    site: str,
-    device: str,
-    label: str,
-    scientific_name: str,
-    common_name: str,
-    score: float,
-    start: str,
-    end: str,
-    *of_recording: object,
-) -> Bout:
-    times = datetime.fromisoformat(start), datetime.fromisoformat(end)
-    names = label, scientific_name, common_name
-    return Bout(UUID(id_), Owner(site, device), *names, score, *times, *of_recording)  # type: ignore[arg-type]
-
-
-def _call(row: dict[str, object]) -> RowValues:
-    times = {name: datetime.fromisoformat(str(row[name])) for name in ("start_utc", "end_utc")}
-    path, is_reliable = inner_path(str(row["recording_name"])), bool(row["is_reliable"])
-    return {**row, **_NO_VERDICT, **times, "path": path, "is_reliable": is_reliable}
 
 
 def _models(db: Connection) -> list[AnalysingModel]:

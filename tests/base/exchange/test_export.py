@@ -152,10 +152,10 @@ def test_export_is_equal_in_any_number_of_parts(
     store(engine, *(make.effort(seq) for seq in range(8, 12)))
     at_once = whole_file(engine, name)
     formats = "anura_edge.results.formats"
-    for module in (f"{formats}.delimited", f"{formats}.audacity", "anura_base.exchange.formats.camtrap"):
+    for module in (f"{formats}.delimited", f"{formats}.audacity", f"{formats}.camtrap", f"{formats}.aoef"):
         monkeypatch.setattr(f"{module}.CHUNK_ROWS", 3)
     monkeypatch.setattr("anura_base.exchange.rows.CHUNK_ROWS", 3)
-    monkeypatch.setattr("anura_base.exchange.formats.parquet.GROUP_ROWS", 3)
+    monkeypatch.setattr("anura_edge.results.formats.parquet.GROUP_ROWS", 3)
     parts = [*export(engine, name, POND)]
     assert sum(part.rows for part in parts) == (4 if "effort" in name else 7)
     if EXPORTS[name].suffix in {"csv", "txt"}:

@@ -1,10 +1,12 @@
 """The files that `anura-edge scan --out` and `anura-edge export` write for other programs, from one scanned folder."""
 
 import csv
+import json
 import zipfile
 from pathlib import Path
 
 import pytest
+from camtrap_package import count_valid_rows
 from typer.testing import CliRunner, Result
 
 from anura_edge.cli.main import app
@@ -83,6 +85,7 @@ def test_export_selects_by_score_and_refuses_an_existing_file(results: Path) -> 
         (["--format", "raven"], "need --out FOLDER"),
         (["--per-recording"], "need --out FOLDER"),
         (["--out", "x", "--format", "ravn"], "--format 'ravn': no such format; the formats are birdnet, raven"),
+        (["--out", "x", "--format", "camtrap-dp"], "camtrap-dp needs positions; write --latitude"),
         (["--out", "x", "--zone", "Mars/One"], "device.zone: not a zone"),
     ],
 )
@@ -90,3 +93,35 @@ def test_wrong_option_ends_before_the_scan(options: list[str], message: str, tmp
     result = CliRunner().invoke(app, ["scan", str(tmp_path), *options])
     assert isinstance(result.exception, ConfigError)
     assert message in str(result.exception)
+
+
+@pytest.mark.parametrize("form", ["aoef", "camtrap-dp", "csv", "effort"])
+def test_whole_data_sets_come_from_the_journal_with_the_places_of_the_options(results: Path, form: str) -> None:
+    file, out = results / form, str(results / "out")
+    place = ["--zone", "America/New_York", "--latitude", "35.9", "--longitude", "-79"]
+    assert run("export", form, "--results", out, *place, "--out", str(file)).exit_code == 0
+    calls = lines(results / "out" / "birdnet.csv")
+    if form == "aoef":
+        content = json.loads(file.read_text())["data"]
+        assert len(content["sound_events"]) == len(content["sound_event_predictions"]) == len(calls)
+        assert len(content["recordings"]) == 6
+        assert {each["channels"] for each in content["recordings"]} == {2}
+    elif form == "camtrap-dp":
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(results / "package")
+        assert count_valid_rows(results / "package") == [1, 6, len(calls)]
+    elif form == "csv":
+        assert {line["id"] for line in lines(file)} == {line["id"] for line in calls}
+    else:
+        assert sum(float(line["seconds"]) for line in lines(file)) == pytest.approx(360)
+
+
+def test_confirmed_calls_are_selected_in_each_format(results: Path) -> None:
+    calls = lines(results / "out" / "birdnet.csv")
+    rows = [
+        f"{calls[0]['id']},confirmed,{calls[0]['label']},{calls[0]['Scientific name']}",
+        f"{calls[1]['id']},rejected,,",
+    ]
+    (results / "confirmed.csv").write_text("\n".join(["id,verdict,label,Scientific name", *rows]))
+    command = ("export", "csv", "--results", str(results / "out"), "--confirmed-only", str(results / "confirmed.csv"))
+    assert [line["id"] for line in csv.DictReader(run(*command).output.splitlines())] == [calls[0]["id"]]

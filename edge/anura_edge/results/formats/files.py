@@ -6,20 +6,21 @@ from pathlib import Path
 
 from anura_edge.results.formats.audacity import TrackNames, recording_key
 from anura_edge.results.formats.parts import FormatContext, RowValues
-from anura_edge.results.formats.registry import CALL_FORMATS
+from anura_edge.results.formats.registry import CALL_FORMATS, FORMATS
+from anura_edge.results.formats.source import ResultSource
 from anura_edge.results.new_file import replace_file
 
 
-def write_calls(name: str, calls: Iterable[RowValues], context: FormatContext, file: Path) -> int:
-    """Write one file with the calls of all recordings. Return the number of calls.
+def write_all(name: str, source: ResultSource, context: FormatContext, file: Path) -> int:
+    """Write one file with the rows of all recordings. Return the number of rows.
 
-    Raises ConfigError if it cannot be written.
+    Raises ConfigError if it cannot be written, or if the format needs what is missing.
     """
     rows = 0
 
     def parts() -> Iterator[bytes]:
         nonlocal rows
-        for part in CALL_FORMATS[name].write(calls, context):
+        for part in FORMATS[name].write(source, context):
             rows += part.rows
             yield part.data
 

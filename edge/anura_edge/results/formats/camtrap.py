@@ -8,35 +8,28 @@ import csv
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
-from uuid import uuid4
+from uuid import uuid5
 
-from sqlalchemy import Connection, case, func, select, union, union_all
-
-from anura_base.analysis.verdicts import reviews
-from anura_base.db.schema import effort, events
-from anura_base.exchange.deployments import Deployment, deployment_id, has_position, read_deployments
-from anura_base.exchange.rows import ExportContext, read_rows, stream
-from anura_edge.audio import ClockSource
 from anura_edge.errors import ConfigError
-from anura_edge.events import Verdict
+from anura_edge.events import NAMESPACE, Verdict
 from anura_edge.results.formats.audacity import safe_path
-from anura_edge.results.formats.parts import CHUNK_ROWS, FilePart, RowValues
+from anura_edge.results.formats.parts import CHUNK_ROWS, FilePart, FormatContext, RowValues
 from anura_edge.results.formats.row_texts import (
     UNKNOWN_CLOCK,
     clock_note,
     counted_label,
     counted_name,
+    inner_path,
     iso_utc,
     model,
-    recording_path,
     reviewed_utc,
     taxon_name,
     time_is_known,
 )
+from anura_edge.results.formats.source import Deployment, ResultSource, deployment_id
 from anura_edge.results.spreadsheet import Cell, escape_formula
 from anura_edge.results.streaming_zip import StreamingZip
 
@@ -71,28 +64,29 @@ MEDIA_TYPES = {
 """Media types by the suffix of the file, if it is not WAV."""
 
 
-def camtrap_dp(connection: Connection, context: ExportContext) -> Iterator[FilePart]:
+def camtrap_dp(source: ResultSource, context: FormatContext) -> Iterator[FilePart]:
     """Yield a ZIP of the package. Sites without a position are left out, because the standard requires positions.
 
     Raises ConfigError if no site has a position.
     """
-    all_deployments = read_deployments(connection)
-    deployments = [each for each in all_deployments if has_position(context.site(each.site))]
+    all_deployments = source.deployments()
+    deployments = [each for each in all_deployments if context.has_position(each.site)]
     left_out = sorted({each.site for each in all_deployments} - {each.site for each in deployments})
-    remedy = "set latitude_deg and longitude_deg under `sites`"
+    remedy = context.position_remedy
     if left_out and not deployments:
         raise ConfigError(f"Camtrap DP needs the position of {', '.join(left_out)}: {remedy}")
     if left_out:
         log.warning("Camtrap DP: %s left out, because the position is unknown; %s", ", ".join(left_out), remedy)
     archive = StreamingZip()
     with archive.file("datapackage.json") as file:
-        json.dump(_package(connection, context, deployments, left_out), file, indent=2)
-    calls = (call for call in read_rows(connection, events, context) if has_position(context.site(call["site"])))
+        json.dump(_package(source, context, deployments, left_out), file, indent=2)
+    media = (_medium(each) for each in source.recordings() if context.has_position(each["site"]))
+    calls = (_observation(call) for call in source.events() if context.has_position(call["site"]))
     for _ in _write(archive, "deployments", DEPLOYMENTS, (_deployment(each, context) for each in deployments)):
         yield FilePart(archive.take(), 0)
-    for _ in _write(archive, "media", MEDIA, _media(connection, context)):
+    for _ in _write(archive, "media", MEDIA, media):
         yield FilePart(archive.take(), 0)
-    for rows in _write(archive, "observations", OBSERVATIONS, map(_observation, calls)):
+    for rows in _write(archive, "observations", OBSERVATIONS, calls):
         yield FilePart(archive.take(), rows)
     yield FilePart(archive.close(), 0)
 
@@ -109,49 +103,39 @@ def _write(
             yield len(chunk)
 
 
-def _deployment(deployment: Deployment, context: ExportContext) -> dict[str, Cell]:
-    site = context.site(deployment.site)
+def _deployment(deployment: Deployment, context: FormatContext) -> dict[str, Cell]:
+    latitude_deg, longitude_deg = context.position_deg(deployment.site)
     return {
         "deploymentID": deployment.id,
         "locationID": deployment.site,
-        "locationName": escape_formula(site.title or deployment.site),
-        "latitude": site.latitude_deg or 0.0,
-        "longitude": site.longitude_deg or 0.0,
+        "locationName": escape_formula(context.title(deployment.site)),
+        "latitude": latitude_deg,
+        "longitude": longitude_deg,
         "deploymentStart": iso_utc(deployment.start, "seconds"),
         "deploymentEnd": iso_utc(deployment.end, "seconds"),
         "cameraID": deployment.device,
         "timestampIssues": "true" if deployment.unknown_clock else "false",
-        "habitat": escape_formula(site.habitat or ""),
+        "habitat": escape_formula(context.habitat(deployment.site)),
         "deploymentTags": "sensor:acoustic",
         "deploymentComments": UNKNOWN_CLOCK if deployment.unknown_clock else "",
     }
 
 
-def _media(connection: Connection, context: ExportContext) -> Iterator[dict[str, Cell]]:
-    columns = [
-        (t.c.site, t.c.device, t.c.recording, t.c.recording_name, t.c.start_utc, t.c.clock_source)
-        for t in (effort, events)
-    ]
-    c = union_all(*(select(*each) for each in columns)).subquery().c
-    unknown = func.max(case((c.clock_source == ClockSource.UNKNOWN, 1), else_=0)).label("unknown")
-    values = func.min(c.recording_name).label("recording_name"), func.min(c.start_utc).label("start_utc"), unknown
-    key = c.site, c.device, c.recording
-    for row in stream(connection, select(*key, *values).group_by(*key)):
-        if has_position(context.site(row["site"])):
-            path = safe_path(recording_path(row["site"], row["device"], row["recording_name"]))
-            yield {
-                "mediaID": _medium(row),
-                "deploymentID": deployment_id(row["site"], row["device"], unknown_clock=bool(row["unknown"])),
-                "timestamp": iso_utc(row["start_utc"], "seconds"),
-                "filePath": f"media/{path}",
-                "filePublic": "false",
-                "fileName": path.split("/", 2)[2],
-                "fileMediatype": MEDIA_TYPES.get(PurePosixPath(path).suffix.lower(), "audio/wav"),
-                "mediaComments": UNKNOWN_CLOCK if row["unknown"] else "",
-            }
+def _medium(recording: RowValues) -> dict[str, Cell]:
+    path = safe_path(recording["path"])
+    return {
+        "mediaID": _medium_id(recording),
+        "deploymentID": deployment_id(recording["site"], recording["device"], unknown_clock=bool(recording["unknown"])),
+        "timestamp": iso_utc(recording["start_utc"], "seconds"),
+        "filePath": f"media/{path}",
+        "filePublic": "false",
+        "fileName": safe_path(inner_path(recording["recording_name"])),
+        "fileMediatype": MEDIA_TYPES.get(PurePosixPath(path).suffix.lower(), "audio/wav"),
+        "mediaComments": UNKNOWN_CLOCK if recording["unknown"] else "",
+    }
 
 
-def _medium(row: RowValues) -> str:
+def _medium_id(row: RowValues) -> str:
     return f"{row['site']}:{row['device']}:{escape_formula(row['recording'])}"
 
 
@@ -170,7 +154,7 @@ def _observation(call: RowValues) -> dict[str, Cell]:
     return {
         "observationID": str(call["id"]),
         "deploymentID": deployment_id(call["site"], call["device"], unknown_clock=not time_is_known(call)),
-        "mediaID": _medium(call),
+        "mediaID": _medium_id(call),
         "eventStart": iso_utc(call["start_utc"], "seconds"),
         "eventEnd": iso_utc(max(call["start_utc"], call["end_utc"]), "seconds"),
         "observationLevel": "media",
@@ -183,22 +167,20 @@ def _observation(call: RowValues) -> dict[str, Cell]:
 
 
 def _package(
-    connection: Connection, context: ExportContext, deployments: Sequence[Deployment], left_out: Sequence[str]
+    source: ResultSource, context: FormatContext, deployments: Sequence[Deployment], left_out: Sequence[str]
 ) -> dict[str, Any]:
-    sites = [context.site(each.site) for each in deployments]
-    now = datetime.now(UTC)
-    begin, end = (
-        min((each.start for each in deployments), default=now),
-        max((each.end for each in deployments), default=now),
-    )
+    now = context.written_utc
+    begin = min((each.start for each in deployments), default=now)
+    end = max((each.end for each in deployments), default=now)
+    created = iso_utc(now, "seconds")
     return {
         "profile": f"{STANDARD}/camtrap-dp-profile.json",
-        "name": "anura-base",
-        "id": str(uuid4()),
-        "created": iso_utc(now, "seconds"),
+        "name": context.program,
+        "id": str(uuid5(NAMESPACE, f"package/{created}/{[each.id for each in deployments]}")),
+        "created": created,
         "version": "1.0",
         "description": _description(deployments, left_out),
-        "contributors": [{"title": "anura-base", "role": "contributor"}],
+        "contributors": [{"title": context.program, "role": "contributor"}],
         "project": {
             "title": "Calls of frogs, detected by recorders",
             "samplingDesign": "opportunistic",
@@ -208,22 +190,23 @@ def _package(
         },
         "spatial": {
             "type": "MultiPoint",
-            "coordinates": sorted({(site.longitude_deg, site.latitude_deg) for site in sites}),
+            "coordinates": sorted({context.position_deg(each.site)[::-1] for each in deployments}),
         },
         "temporal": {"start": f"{begin:%Y-%m-%d}", "end": f"{end:%Y-%m-%d}"},
-        "taxonomic": [{"scientificName": name} for name in _taxa(connection)],
-        "resources": [
-            {
-                "name": name,
-                "path": f"{name}.csv",
-                "profile": "tabular-data-resource",
-                "format": "csv",
-                "mediatype": "text/csv",
-                "encoding": "utf-8",
-                "schema": f"{STANDARD}/{name}-table-schema.json",
-            }
-            for name in ("deployments", "media", "observations")
-        ],
+        "taxonomic": [{"scientificName": name} for name in sorted({*map(taxon_name, source.taxa())})],
+        "resources": [*map(_resource, ("deployments", "media", "observations"))],
+    }
+
+
+def _resource(name: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "path": f"{name}.csv",
+        "profile": "tabular-data-resource",
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "schema": f"{STANDARD}/{name}-table-schema.json",
     }
 
 
@@ -234,8 +217,3 @@ def _description(deployments: Sequence[Deployment], left_out: Sequence[str]) -> 
     if left_out:
         sentences.append(f"Left out, because the position is unknown: {', '.join(left_out)}.")
     return " ".join(sentences)
-
-
-def _taxa(connection: Connection) -> list[str]:
-    names = union(select(events.c.scientific_name), select(reviews.c.scientific_name))
-    return sorted({taxon_name(name) for name in connection.scalars(names) if name})
