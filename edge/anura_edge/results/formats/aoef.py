@@ -1,8 +1,8 @@
 """AOEF 1.1.0, the exchange format of Whombat and of the library soundevent: the results as a run of a model.
 
 Each recording is a clip of its whole length. A recording without calls has a prediction without sound events. A call
-is a prediction of a sound event with the times of its bout and its score; its tags are the species, the label, and the
-verdict of a person. Paths are relative to the folder of the recordings.
+is a prediction of a sound event with the times of its bout and its score; its tags are the species, the label, and
+the verdict and the name of a person. Paths are relative to the folder of the recordings.
 """
 
 import json
@@ -19,7 +19,7 @@ from anura_edge.results.formats.source import ResultSource
 
 VERSION = "1.1.0"
 
-SPECIES, LABEL, VERDICT = "dwc:scientificName", "label", "verdict"
+SPECIES, LABEL, VERDICT, REVIEWER = "dwc:scientificName", "label", "verdict", "reviewer"
 """Keys of tags."""
 
 
@@ -73,8 +73,9 @@ class _Tags:
 
 
 def _tags_of(call: RowValues) -> list[tuple[str, str]]:
-    tags = [(SPECIES, taxon_name(counted_name(call))), (LABEL, counted_label(call)), (VERDICT, call["verdict"] or "")]
-    return [tag for tag in tags if tag[1]]
+    values = taxon_name(counted_name(call)), counted_label(call), call["verdict"], call["reviewer"]
+    tags = zip((SPECIES, LABEL, VERDICT, REVIEWER), values, strict=True)
+    return [(key, value) for key, value in tags if value]
 
 
 def _score(call: RowValues) -> float:
