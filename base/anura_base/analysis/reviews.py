@@ -34,6 +34,13 @@ def next_event(
     connection: Connection, species: str, site: str, order: ReviewOrder, skip: Sequence[UUID] = ()
 ) -> Row[Any] | None:
     """Return an event of a species without a review, None if there is none. An empty `site` stands for all sites."""
+    return next(iter(next_events(connection, species, site, order, skip, limit=1)), None)
+
+
+def next_events(
+    connection: Connection, species: str, site: str, order: ReviewOrder, skip: Sequence[UUID], limit: int
+) -> Sequence[Row[Any]]:
+    """Return the next events of a species without a review, in order."""
     population = reported_as(connection, species, site)
     query = select(events, *VERDICT_COLUMNS).select_from(JUDGED_EVENTS)
     query = query.where(*population, reviews.c.number.is_(None))
@@ -42,7 +49,7 @@ def next_event(
     # The columns of the indexes, so that nothing is sorted.
     columns = (events.c.id,) if order is ReviewOrder.RANDOM else (events.c.p_peak, events.c.arrival)
     ordered = (column.desc() if order is ReviewOrder.HIGHEST else column for column in columns)
-    return connection.execute(query.order_by(*ordered).limit(1)).first()
+    return connection.execute(query.order_by(*ordered).limit(limit)).all()
 
 
 def reported_as(connection: Connection, species: str, site: str = "") -> list[ColumnElement[bool]]:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from anura_base.cli import broker, clocks, data, devices, models, simulation, tokens, users
+from anura_base.cli import broker, clocks, config, data, devices, models, review, simulation, tokens, users
 from anura_base.cli.options import ConfigFile, Database, WebAddress
 from anura_base.config.settings import load
 from anura_edge.terminal import run_command
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True)
 
 
 def _print_version(requested: bool) -> None:
@@ -42,12 +42,17 @@ def run(
     """
     from anura_base import server  # the import takes a second, and no other command needs it
 
-    server.run(load(config_file, database, mqtt, web), ready=typer.echo)
+    settings = load(config_file, database, mqtt, web)
+    broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
+    server.run(settings, lambda address: typer.echo(f"anura-base: {address} shows the data from {broker}"))
 
 
 for command in (data.backup, data.restore, data.export, simulation.simulate, simulation.demo):
     app.command()(command)
+app.command("import")(data.import_)
+app.command()(review.review)
 app.command()(broker.provision)
+app.add_typer(config.app, name="config")
 app.add_typer(broker.app, name="broker")
 app.add_typer(devices.app, name="device")
 app.add_typer(devices.site_app, name="site")

@@ -253,17 +253,31 @@ def is_outage(error: Exception) -> bool:
     return isinstance(error, DBAPIError | MemoryError) and not isinstance(error, DataError | IntegrityError)
 
 
-def _engine(url: str) -> Engine:
+def check_url(url: str) -> None:
+    """Check the URL of a database without a connection. Raises ConfigError."""
+    _make_engine(url).dispose()
+
+
+def _make_engine(url: str) -> Engine:
+    example = "give a URL as in sqlite:////var/lib/anura/anura-base.db"
     try:
-        engine = create_engine(make_url(url))
+        address = make_url(url)
+    except ArgumentError as error:  # it is not shown, because it may contain a password
+        raise ConfigError(f"database: this is no URL; {example}") from error
+    if (kind := address.get_backend_name()) not in _INSERT:
+        raise ConfigError(f"database: {kind} is not supported; use sqlite or postgresql")
+    if kind == "sqlite" and address.database in {None, "", ":memory:"}:
+        raise ConfigError("database: SQLite in memory loses acknowledged rows at the end; name a file")
+    try:
+        return create_engine(address)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise ConfigError(f"database: {error}; give a URL as in sqlite:////var/lib/anura/anura-base.db") from error
-    if engine.dialect.name not in _INSERT:
-        raise ConfigError(f"database: {engine.dialect.name} is not supported; use sqlite or postgresql")
+        raise ConfigError(f"database: {error}; {example}") from error
+
+
+def _engine(url: str) -> Engine:
+    engine = _make_engine(url)
     if engine.dialect.name == "sqlite":
-        if engine.url.database in {None, "", ":memory:"}:
-            raise ConfigError("database: SQLite in memory loses acknowledged rows at the end; name a file")
-        sqlite_setup.configure(engine, Path(engine.url.database))
+        sqlite_setup.configure(engine, Path(engine.url.database or ""))
     else:
         event.listen(engine, "connect", _use_utc)
     return engine

@@ -68,7 +68,7 @@ class _BackupFile:
 
     def __init__(self, file: Path) -> None:
         if not file.is_file():
-            raise ConfigError(f"{file} is not a backup: the file does not exist")
+            raise ConfigError(f"{file} is not a backup: the file does not exist; `anura-base backup FILE` writes one")
         url = URL.create("sqlite", database=f"file:{file.absolute()}", query={"mode": "ro", "uri": "true"})
         self.engine = create_engine(url, poolclass=NullPool)
         try:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from anura_base.db.engine import root_cause
 from anura_base.db.queries import latest_health, rows_after
 from anura_base.db.schema import devices, events
-from anura_base.ingest.subscriber import Subscriber
+from anura_base.ingest.link import Link
 from anura_edge.errors import DeliveryError
 from anura_edge.wire import Health, topic
 from anura_edge.wire.health import MAX_INTERVAL_S, STALE_AFTER_MESSAGES
@@ -132,10 +132,10 @@ def last_call_topic(site: str, device: str) -> str:
 class HomeAssistant:
     """Publishes devices and their last calls for Home Assistant."""
 
-    def __init__(self, engine: Engine, prefix: str, subscriber: Subscriber) -> None:
+    def __init__(self, engine: Engine, prefix: str, link: Link) -> None:
         self._engine = engine
         self._prefix = prefix
-        self._subscriber = subscriber
+        self._link = link
         self._published: dict[Device, int] = {}
         """The time after which the values of each published device expire."""
         self._arrival: int | None = None
@@ -144,7 +144,7 @@ class HomeAssistant:
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set. After an error, try again; of several calls only the last is published."""
         while not stop.wait(PUBLISH_EVERY_S):
-            if not self._subscriber.connected:
+            if not self._link.connected:
                 self._published.clear()  # the broker may have lost its retained messages
                 continue
             try:
@@ -168,15 +168,15 @@ class HomeAssistant:
             calls = rows_after(connection, events, self._arrival, MAX_EVENTS)
         for site, device in sorted(key for key, expire_s in known.items() if self._published.get(key) != expire_s):
             for name, config in discovery(self._prefix, site, device, known[site, device]):
-                self._subscriber.publish_and_wait(name, json.dumps(config).encode(), TIMEOUT_S, retain=True)
+                self._link.publish_and_wait(name, json.dumps(config).encode(), TIMEOUT_S, retain=True)
             self._published[site, device] = known[site, device]
         for site, device in sorted(self._published.keys() - known):  # it was removed or renamed
             for name, _ in discovery(self._prefix, site, device):
-                self._subscriber.publish_and_wait(name, b"", TIMEOUT_S, retain=True)
+                self._link.publish_and_wait(name, b"", TIMEOUT_S, retain=True)
             del self._published[site, device]
         for (site, device), call in {(call["site"], call["device"]): call for call in calls}.items():
             values = {name: call[name] for name in ("scientific_name", "label", "p_peak", "site", "device")}
             values["start_utc"] = call["start_utc"].isoformat()
-            self._subscriber.publish_and_wait(last_call_topic(site, device), json.dumps(values).encode(), TIMEOUT_S)
+            self._link.publish_and_wait(last_call_topic(site, device), json.dumps(values).encode(), TIMEOUT_S)
         if calls:
             self._arrival = calls[-1]["arrival"]

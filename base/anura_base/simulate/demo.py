@@ -58,8 +58,8 @@ def run_demo(web: WebSettings, devices: int, nights: int, seed: int, echo: Calla
             alerts=ALERTS,
         )
 
-        def ready(line: str) -> None:
-            echo(line)
+        def ready(address: str) -> None:
+            echo(f"anura-base: {address} shows a simulated season")
             Thread(target=_send_season, args=(port, devices, nights, seed, echo), daemon=True).start()
 
         server.run(settings, ready)

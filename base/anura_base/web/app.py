@@ -76,10 +76,12 @@ def create_app(
     alerts: AlertSettings = NO_ALERTS,
     sites: Mapping[str, Site] = MappingProxyType({}),
     explore_settings: ExploreSettings = DEFAULT_EXPLORE,
+    requests_clips: bool = False,
 ) -> FastAPI:
     """Return the application. Its streams end when `stop` is set.
 
-    With `require_login` every request needs a login or a token. Without it, this is so as soon as there is a user.
+    With `require_login` every request needs a login or a token. Without it, this is so as soon as there is a user. With
+    `requests_clips` the page Review requests the clips that it shows.
     """
     # The documentation pages of FastAPI are off, because they load scripts from the internet.
     app = FastAPI(
@@ -95,6 +97,7 @@ def create_app(
     app.state.ingest = ingest
     app.state.broker = broker
     app.state.stop = stop
+    app.state.requests_clips = requests_clips
     app.state.alerts = alerts
     app.state.configured_sites = sites
     app.state.login = login.LoginService(engine)

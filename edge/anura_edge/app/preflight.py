@@ -17,6 +17,8 @@ def check_settings(config: Config) -> None:
     folder = config.state_dir
     if place := next((each for each in (folder, *folder.parents) if each.exists() and not each.is_dir()), None):
         raise ConfigError(f"state_dir: {place} is a file; name a folder")
+    if (config.device.latitude_deg is None) != (config.device.longitude_deg is None):
+        raise ConfigError("device.latitude_deg and device.longitude_deg go together; write both or neither")
     check_source(config)
 
 

@@ -1,11 +1,12 @@
 """The commands of the group `clips`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from anura_edge.cli.options import ConfigOption
+from anura_edge.cli.options import ConfigOption, JsonOption
 from anura_edge.cli.results import ConfirmedOption, MinScoreOption, SiteOption, SpeciesOption, make_filter
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
@@ -33,6 +34,7 @@ def extract(
     min_score: MinScoreOption = 0.0,
     confirmed_only: ConfirmedOption = None,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the audio of calls as WAV files with GUANO, to check or label them. Needs no base station.
 
@@ -54,6 +56,9 @@ def extract(
         chosen = choose_bouts(reader.bouts(), per_species, by_score_bins=by_score_bins)
         model = f"{reader.model.id} {reader.model.version}"
     folder = expand_home(out)
-    written = sum(1 for _ in extract_clips(settings, chosen, recordings and expand_home(recordings), model, folder))
+    written = [*extract_clips(settings, chosen, recordings and expand_home(recordings), model, folder)]
     there = sum(1 for _ in folder.rglob("*.wav")) if folder.is_dir() else 0
-    typer.echo(f"{written} new clips of {len(chosen)} chosen calls; {there} clips in {folder}")
+    if as_json:
+        typer.echo(json.dumps({"written": [*map(str, written)], "chosen": len(chosen), "there": there}))
+    else:
+        typer.echo(f"{len(written)} new clips of {len(chosen)} chosen calls; {there} clips in {folder}")

@@ -4,7 +4,8 @@ import json
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,26 +14,50 @@ from anura_edge.config.device import Config
 from anura_edge.config.remote_settings import load_device
 from anura_edge.config.yaml_loader import load
 from anura_edge.errors import ConfigError, ExitCode
+from anura_edge.results.new_file import create_file, refuse_existing
+
+if TYPE_CHECKING:
+    from anura_edge.app.doctor import Finding
 
 
-def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="Also write a zip file for people who help you. No secrets."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check model, journal, broker, microphone, disk, clock and temperature, and say how to repair them.
 
     Example: `anura-edge doctor`
 
-    Changes nothing; the device may run meanwhile.
+    Changes nothing; the device may run meanwhile. The file of `--bundle` has the results, the settings, versions and
+    counts of the journal, without passwords, names of sites and recordings, and precise places.
 
     Exit codes: 0 every part works, 1 a part does not work, 2 wrong settings.
     """
     from anura_edge.app.doctor import CheckResult, examine
 
-    findings = []
-    for finding in examine(load_device(config)):
+    findings, settings = [], load_device(config)
+    if bundle:
+        refuse_existing(bundle)
+    for finding in examine(settings):
         findings.append(finding)
         line = f"{finding.verdict:<4}  {finding.part:<14}  {finding.detail}"
         typer.echo(json.dumps(asdict(finding)) if as_json else line)
+    if bundle:
+        _write_bundle(bundle, settings, findings)
     has_failed = any(finding.verdict == CheckResult.FAIL for finding in findings)
     raise typer.Exit(ExitCode.FAILED if has_failed else ExitCode.OK)
+
+
+def _write_bundle(file: Path, settings: Config, findings: "list[Finding]") -> None:
+    from anura_edge.app.support_bundle import write_bundle
+
+    with create_file(file) as output:
+        names = write_bundle(output, settings, findings)
+    typer.echo(f"{file}: {', '.join(names)}; read them before you send it", err=True)
 
 
 def devices(as_json: JsonOption = False) -> None:

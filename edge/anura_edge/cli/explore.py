@@ -46,17 +46,18 @@ def _readable(files: list[Path]) -> list[Path]:
     """
     from anura_edge.sources.files.open_file import open_file
 
-    readable, error = [], None
+    readable, errors = [], []
     for file in files:
         try:
             open_file(file, file.name)
         except SourceError as unreadable:
-            error = unreadable
-            typer.echo(f"anura-edge: {unreadable}; it is left out", err=True)
+            errors.append(unreadable)
         else:
             readable.append(file)
-    if error and not readable:
-        raise error
+    if errors and not readable:
+        raise errors[0]
+    for error in errors:
+        typer.echo(f"anura-edge: {error}; it is left out", err=True)
     return readable
 
 

@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 from anura_edge import __version__
-from anura_edge.cli import analyse, card, clips, config, device, explore, export, join, model, owners, report, summary
+from anura_edge.cli import (
+    analyse,
+    card,
+    clips,
+    config,
+    device,
+    explore,
+    export,
+    join,
+    model,
+    owners,
+    report,
+    review,
+    summary,
+)
 from anura_edge.cli.init import init
 from anura_edge.cli.process import StderrHandler
 from anura_edge.cli.scan import scan
@@ -25,6 +39,7 @@ app.command(rich_help_panel=RESULTS)(export.export)
 app.command(rich_help_panel=RESULTS)(summary.summary)
 app.command(rich_help_panel=RESULTS)(report.report)
 app.add_typer(clips.app, name="clips", rich_help_panel=RESULTS)
+app.command(rich_help_panel=RESULTS)(review.review)
 app.command(rich_help_panel=CHECK)(device.doctor)
 app.command(rich_help_panel=CHECK)(device.devices)
 app.command(rich_help_panel=CHECK)(device.resend)

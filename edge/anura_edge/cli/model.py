@@ -1,5 +1,6 @@
 """The commands of the group `model`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ def verify(
     public_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Check the signature, too, with this public key (PEM, Ed25519).")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a bundle's files against its manifest, and the model's scores for its golden clip.
 
@@ -42,6 +44,10 @@ def verify(
 
     loaded = load_bundle(bundle, public_key)
     difference = golden_difference(loaded, load_classifier(loaded))
+    if as_json:
+        values = {"path": str(loaded.path), "files": [*loaded.manifest.files], "golden_difference": difference}
+        typer.echo(json.dumps({**values, "model_sha256": loaded.model_sha256, "is_signed": bool(public_key)}))
+        return
     signed = f"signed for {public_key}, " if public_key else ""
     typer.echo(
         f"{loaded.path}: {signed}{len(loaded.manifest.files)} files as listed, golden scores within {difference:.1g}"

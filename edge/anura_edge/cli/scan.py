@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anura_edge.cli.archive import scan_archive
-from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption, named_path
+from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption, load_with_options, named_path
 from anura_edge.cli.results import LatitudeOption, LongitudeOption, parse_formats, write_formats
 from anura_edge.cli.run_scan import scan_and_exit
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
-from anura_edge.config.yaml_loader import load
 from anura_edge.errors import ConfigError
 from anura_edge.sites.finder import SiteBy
 
@@ -117,7 +116,11 @@ def scan(
     """
     if (formats or per_recording) and (out is None or cluster):
         raise ConfigError("--format and --per-recording need --out FOLDER, and go without --cluster")
+    if "://" in path and not cluster:
+        raise ConfigError(f"{path} is a URL; analyse it with --cluster ADDRESS --out FOLDER")
     out = expand_home(out) if out else None
+    if out and out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file; name a folder")
     settings = _settings(config, (site, zone, utc_offset, latitude, longitude), None if cluster else out)
     if cluster:
         if out is None or jobs or reanalyse or dry_run or sites or sites_by:
@@ -158,16 +161,16 @@ SiteValues = tuple[str | None, str | None, str | None, float | None, float | Non
 def _settings(config: Path | None, site_values: SiteValues, out: Path | None) -> Config:
     """Return the settings with those of the options. With `out` and without a settings file, the journal is there."""
     site, zone, utc_offset, latitude_deg, longitude_deg = site_values
+    has_journal = out and not (config or "ANURA__STATE_DIR" in os.environ)
     options = {
-        "ANURA__DEVICE__SITE": site,
-        "ANURA__DEVICE__ZONE": zone,
-        "ANURA__AUDIO__UTC_OFFSET": utc_offset and f"'{utc_offset}'",
-        "ANURA__DEVICE__LATITUDE_DEG": None if latitude_deg is None else str(latitude_deg),
-        "ANURA__DEVICE__LONGITUDE_DEG": None if longitude_deg is None else str(longitude_deg),
+        "--site": ("ANURA__DEVICE__SITE", site),
+        "--zone": ("ANURA__DEVICE__ZONE", zone),
+        "--utc-offset": ("ANURA__AUDIO__UTC_OFFSET", utc_offset and f"'{utc_offset}'"),
+        "--latitude": ("ANURA__DEVICE__LATITUDE_DEG", None if latitude_deg is None else str(latitude_deg)),
+        "--longitude": ("ANURA__DEVICE__LONGITUDE_DEG", None if longitude_deg is None else str(longitude_deg)),
+        "--out": ("ANURA__STATE_DIR", str(out) if has_journal else None),
     }
-    if out and not (config or "ANURA__STATE_DIR" in os.environ):
-        options["ANURA__STATE_DIR"] = str(out)
-    return load(Config, config, os.environ | {name: value for name, value in options.items() if value})
+    return load_with_options(config, options)
 
 
 def _opener(settings: Config, sites: Path | None, by: SiteBy | None, default: str | None) -> "SiteOpener":

@@ -1,11 +1,13 @@
 """The command `summary`."""
 
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from anura_edge.cli.options import ConfigOption
+from anura_edge.cli.options import ConfigOption, JsonOption
 from anura_edge.config.device import Config
 from anura_edge.config.yaml_loader import load
 from anura_edge.errors import ConfigError
@@ -23,6 +25,7 @@ def summary(
         typer.Option(metavar="TIME", help="End of the interval in UTC, as in 2026-11-20T22:00:00. Default: now."),
     ] = None,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the results of an interval in at most 51 bytes, as hex, for a LoRaWAN modem.
 
@@ -45,6 +48,12 @@ def summary(
     labels = [label.code for label in active_bundle(settings).manifest.labels]
     with open_results(settings.journal_path, RowFilter()) as reader:
         try:
-            typer.echo(encode_summary(summarise(reader, labels, begin_utc, minutes)).hex())
+            result = summarise(reader, labels, begin_utc, minutes)
+            payload = encode_summary(result).hex()
         except ValueError as error:
             raise ConfigError(f"--until: {error}") from error
+    if as_json:
+        species = [{**asdict(each), "label": labels[each.label]} for each in result.species]
+        typer.echo(json.dumps({"hex": payload, **asdict(result), "species": species}, default=str))
+    else:
+        typer.echo(payload)

@@ -85,18 +85,18 @@ class ClipFinder:
 
     def _cut(self, file: AudioFile, event: EventRow) -> tuple[bytes, int]:
         first, last = self._settings.bounds(event.onset_sample, event.offset_sample, event.rate_hz)
-        samples = np.concatenate([np.zeros(0, np.int16), *self._read(file, first, last)])
+        samples = np.concatenate([np.zeros(0, np.int16), *self._read(file, event, first, last)])
         if not len(samples):
             raise UnreadableError(GONE, f"{event.recording_name} ends before the event")
         return to_flac(samples, event.rate_hz), first
 
-    def _read(self, file: AudioFile, first: int, last: int) -> Iterator[NDArray[np.int16]]:
+    def _read(self, file: AudioFile, event: EventRow, first: int, last: int) -> Iterator[NDArray[np.int16]]:
         """Yield the samples from `first` to before `last`, of the channel that was analysed."""
-        channel, position = None, 0
+        channel, position = event.channel, 0
         with closing(file.blocks()) as blocks:
             for block in blocks:
                 chunk = AudioChunk(block, position)
-                if channel is None:  # the first chunk decides, as in the analysis
+                if channel is None:  # an early version did not store it: the first chunk decides, as in the analysis
                     channel = chunk.choose_channel(self._audio.channel)
                 if chunk.end_sample > first:
                     yield to_pcm16(chunk.channel(channel)[max(0, first - position) : last - position])

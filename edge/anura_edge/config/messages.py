@@ -99,6 +99,8 @@ def _advice(keys: Keys, errors: Sequence[ErrorDetails]) -> str:
     advice = ", or ".join(dict.fromkeys(_advice_for(error) for error in errors))
     if not keys:
         return advice
+    if isinstance(value, Mapping):  # the message of a whole section names the key itself
+        return f"{'.'.join(keys)}: {advice}"
     shown = _as_written(value)
     return f"{'.'.join(keys)}: {advice}, not {shown[:MAX_VALUE]}{'...' if len(shown) > MAX_VALUE else ''}"
 

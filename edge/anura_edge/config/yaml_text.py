@@ -91,7 +91,9 @@ def _compose(path: Path) -> yaml.Node | None:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; check the path") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
+        raise ConfigError(
+            f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start}); name a YAML file"
+        ) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not YAML: {error.problem}; check colons and indentation") from error

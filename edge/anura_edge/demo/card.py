@@ -12,6 +12,9 @@ from anura_edge.audio import FloatArray
 
 CLIPS = Path(__file__).parent / "clips"
 
+EXAMPLE_CLIP = CLIPS / "HYLVER_g051.ogg"
+"""A gray treefrog, to try the explorer with."""
+
 RATE_HZ = 24_000
 """Different from the model's rate, so that the demo resamples, like most cards."""
 

@@ -15,6 +15,7 @@ from threading import Event, Thread
 from urllib.parse import parse_qs, urlsplit
 
 from anura_edge.config.device import Config
+from anura_edge.demo.card import EXAMPLE_CLIP
 from anura_edge.errors import AnuraError, ConfigError
 from anura_edge.explore.analysis import Analysis, Explorer
 from anura_edge.explore.page import STATIC, WAVESURFER_STYLE, content, head
@@ -26,6 +27,9 @@ from anura_edge.updates.active import active_settings
 log = logging.getLogger(__name__)
 
 READ_BYTES = 2**20
+
+EXAMPLE = "example"
+"""In requests, the number of the recording that an empty page offers."""
 
 HEADERS = {
     "Content-Security-Policy": f"default-src 'self'; style-src 'self' {WAVESURFER_STYLE}; base-uri 'none'; "
@@ -146,7 +150,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _about(self) -> dict[str, object]:
         entries = [{"id": number, "name": printable(Path(path.name))} for number, path in self._recordings().items()]
         begin = entries[0]["id"] if entries else None
-        return {"recordings": entries, "begin": begin, "max_bytes": MAX_BYTES, "refusal": None}
+        return {
+            "recordings": entries,
+            "begin": begin,
+            "example": None if entries else EXAMPLE,
+            "max_bytes": MAX_BYTES,
+            "refusal": None,
+        }
 
     def _recordings(self) -> dict[str, Path]:
         return {str(number): path for number, path in enumerate(self.server.recordings)}
@@ -174,6 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self.server.explorer.analyse(upload.path, upload.name, window_s, hop_s)
 
     def _recording(self, number: str) -> Path:
+        if number == EXAMPLE:
+            return EXAMPLE_CLIP
         recordings = self._recordings()
         if number not in recordings:
             raise _RefusedError(404, f"no recording {number[:20]!r}; reload the page")

@@ -229,3 +229,6 @@ STEPS: tuple[tuple[str, ...], ...] = tuple(
 """The SQL statements of each step."""
 
 VERSION = len(STEPS)
+
+VERSION_WITH_OWNERS = STEPS.index(tuple(filter(str.strip, _OWNERS.split(";")))) + 1
+"""Since this version each row has its site and device."""

@@ -207,7 +207,7 @@ def test_markup_in_names_is_shown_as_text(
     eventually(lambda: shown(page))
     assert text(page, "name") == f"{HOSTILE}.wav"
     assert HOSTILE in text(page, "legend")
-    assert text(page, "calls").count(HOSTILE) == 2
+    assert text(page, "calls").count(HOSTILE) == 4  # the scientific and the common name of two calls
     assert text(page, "calls").count("unreliable") == text(page, "legend").count("unreliable") == 1
 
     for name, content in ((f"{HOSTILE}.txt", b"DATE,TIME,LAT"), ("cut.wav", b"RIFF\x10"), ("none.wav", b"")):

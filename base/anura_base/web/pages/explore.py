@@ -100,7 +100,7 @@ def recordings(viewer: Viewer, engine: Database) -> dict[str, Any]:
     refusal = None if may_analyse else "To analyse recordings, ask an admin of this base station for the role “review”."
     with engine.connect() as connection:
         latest = _latest_clips(connection)
-    return {"recordings": latest, "begin": None, "max_bytes": MAX_BYTES, "refusal": refusal}
+    return {"recordings": latest, "begin": None, "example": None, "max_bytes": MAX_BYTES, "refusal": refusal}
 
 
 @router.post(UPLOAD_PATH, response_class=StreamingResponse)

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Engine, Row
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -16,6 +17,7 @@ from anura_base.analysis import reviews
 from anura_base.analysis.known_nights import list_species
 from anura_base.analysis.precision import estimate_precision
 from anura_base.analysis.reviews import ReviewOrder
+from anura_base.clips import transfer
 from anura_base.clips.view import clip_views, spectrogram_layout
 from anura_base.config.settings import Site
 from anura_base.db.engine import write_transaction
@@ -28,6 +30,9 @@ from anura_base.web.templating import root_of
 from anura_edge.events import Verdict
 
 MAX_SKIPPED = 50
+
+CLIPS_AHEAD = 10
+"""Calls whose clips are requested before they are shown, where the audio is at hand."""
 
 ORDERS = {"random": "random", "highest": "highest first", "lowest": "lowest first"}
 
@@ -70,6 +75,8 @@ def review_page(
     request: Request, viewer: Viewer, engine: Database, configured_sites: ConfiguredSites, queue: QueueFilters
 ) -> HTMLResponse:
     """Show the next call of the queue."""
+    if request.app.state.requests_clips and viewer.role.allows(Role.REVIEW):
+        _request_next_clips(engine, queue, viewer.name)
     with engine.connect() as connection:
         values = _read(connection, sorted_sites(connection, configured_sites), queue, viewer.name)
     return page(request, "review.html", queue=queue, may_review=viewer.role.allows(Role.REVIEW), **values)
@@ -124,6 +131,19 @@ def training_set(engine: Database, configured_sites: ConfiguredSites) -> Respons
         data = training_zip(reviews.reviewed_events(connection), sorted_sites(connection, configured_sites))
     headers = {"Content-Disposition": 'attachment; filename="reviewed-calls.zip"'}
     return Response(data, media_type="application/zip", headers=headers)
+
+
+def _request_next_clips(engine: Engine, queue: ReviewQueue, reviewer: str) -> None:
+    """Request the clips of the next calls of the queue that nobody has requested."""
+    with engine.connect() as connection:
+        species = queue.species or next(iter(list_species(connection, rejected=True)), "")
+        shown = [reviews.find_event(connection, queue.event)] if queue.event else []
+        coming = reviews.next_events(connection, species, queue.site, queue.order, queue.skip, CLIPS_AHEAD)
+        wanted = [event for event in (*shown, *coming) if event and not transfer.find(connection, event.id)]
+    if wanted:
+        with write_transaction(engine) as connection:
+            for event in wanted:
+                transfer.request_clip(connection, event, reviewer, datetime.now(UTC))
 
 
 def _redirect(request: Request, address: str) -> RedirectResponse:

@@ -3,10 +3,13 @@
 import { findCalls, rankLabels } from "./calls.js";
 import { Client, RequestError } from "./client.js";
 import { Curves } from "./curves.js";
+import { speciesColour } from "./colours.js";
 import { formatTime } from "./format.js";
 import { listCalls, listSpecies } from "./lists.js";
 import { Microphone } from "./microphone.js";
 import { Player } from "./player.js";
+import { describePlace, watchPointer } from "./pointer.js";
+import { callTable, labelTrack, save, stem, wavFile } from "./save.js";
 import { Spectrogram } from "./spectrogram.js";
 import { Waveform } from "./waveform.js";
 
@@ -67,6 +70,7 @@ function show(source, analysis, framing) {
   const ranks = order.reduce((all, { label }, number) => Object.assign(all, { [label]: number }), []);
   const player = new Player(analysis.arrays.audio, analysis.about.model.rate_hz);
   byId("result").hidden = false;
+  byId("empty").hidden = true;
   shown = { source, analysis, order, ranks, player, calls: [] };
   shown.waveform = new Waveform(byId("wave"), player, showRange);
   player.currentTime = position;
@@ -78,7 +82,7 @@ function show(source, analysis, framing) {
   updatePlayback();
 }
 
-function describe({ about: { name, start_utc, clock_source, rate_hz, samples, model, warnings, detect } }) {
+function describe({ about: { name, start_utc, clock_source, rate_hz, samples, model, warnings, detect, bands_hz } }) {
   byId("name").textContent = name;
   const when = `${start_utc.slice(0, 19).replace("T", " ")} UTC (clock: ${clock_source})`;
   const parts = [
@@ -88,6 +92,9 @@ function describe({ about: { name, start_utc, clock_source, rate_hz, samples, mo
   ];
   byId("facts").textContent = parts.join(" · ");
   byId("gap").value = detect.merge_gap_s;
+  for (const id of ["low", "high"]) byId(id).max = bands_hz.length - 1;
+  byId("low").value = 0;
+  byId("high").value = bands_hz.length - 1;
 }
 
 /** Show the sliders for window and hop; only a window model has them. */
@@ -128,10 +135,30 @@ function update() {
 /** Show the time from `begin` to `end`, in seconds, in all panels. */
 function showRange(begin, end) {
   if (!shown?.waveform) return;
-  spectrogram.draw(shown.analysis, begin, end);
+  spectrogram.draw(shown.analysis, begin, end, spectrogramView());
   curves.range(begin, end);
   byId("zoom").value = shown.waveform.zoom;
   updatePlayhead();
+}
+
+/** Return the settings of the spectrogram, and show them. */
+function spectrogramView() {
+  const { analysis, calls, ranks } = shown;
+  const { rate_hz, bands_hz } = analysis.about;
+  const low = Math.min(Number(byId("low").value), bands_hz.length - 2);
+  const high = Math.max(Number(byId("high").value), low + 1);
+  byId("low-value").textContent = `${(bands_hz[low] / 1000).toFixed(1)} kHz`;
+  byId("high-value").textContent = `${(bands_hz[high] / 1000).toFixed(1)} kHz`;
+  const boxes = byId("boxes").checked
+    ? calls.map(({ label, onset, offset }) => ({ begin: onset / rate_hz, end: offset / rate_hz, colour: speciesColour(ranks[label]) }))
+    : [];
+  return { floor: 255 * Number(byId("contrast").value), low, high, boxes };
+}
+
+/** Return the time at a distance from the left of the spectrogram, in seconds. */
+function timeAt(x) {
+  const [begin, end] = shown.waveform.view;
+  return begin + Math.max(0, (x - GUTTER) / (byId("spectrogram").clientWidth - GUTTER)) * (end - begin);
 }
 
 // Playback.
@@ -182,6 +209,22 @@ function playCall(step) {
   if (next) playFrom(next.onset / analysis.about.rate_hz);
 }
 
+// Files.
+
+function saveCalls(suffix, type, write) {
+  const { analysis, calls } = shown;
+  save(`${stem(analysis.about.name)}.${suffix}`, type, [write(analysis.about, calls)]);
+}
+
+/** Open the recording that is `count` places after this one in the list. */
+function step(count) {
+  const list = byId("recording");
+  const at = list.selectedIndex + count;
+  if (list.disabled || at < 0 || at >= list.options.length || !list.options[at].value) return;
+  list.selectedIndex = at;
+  analyse({ recording: list.value });
+}
+
 // Controls.
 
 function showError(text) {
@@ -225,6 +268,8 @@ const KEYS = {
   "+": () => (shown.waveform.zoom += 0.1),
   "-": () => (shown.waveform.zoom -= 0.1),
   0: () => (shown.waveform.zoom = 0),
+  ",": () => step(-1),
+  ".": () => step(1),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -261,10 +306,38 @@ byId("file").addEventListener("change", () => {
   const [file] = byId("file").files;
   if (file) analyse({ file, name: file.name });
 });
-byId("spectrogram").addEventListener("click", (click) => {
-  const [begin, end] = shown.waveform.view;
-  const share = (click.offsetX - GUTTER) / (byId("spectrogram").clientWidth - GUTTER);
-  if (share >= 0) playFrom(begin + share * (end - begin));
+watchPointer(byId("spectrogram"), byId("selection"), {
+  onMove: (x, y) => (byId("place").textContent = describePlace(shown.analysis, shown.order, timeAt(x), spectrogram.frequencyAt(y))),
+  onLeave: () => (byId("place").textContent = "\u00a0"),
+  onClick: (x) => x >= GUTTER && playFrom(timeAt(x)),
+  onSelect: (from, to) => shown.waveform.setView(timeAt(from), timeAt(to)),
+});
+byId("curves").addEventListener("pointermove", (event) => {
+  const x = event.clientX - byId("spectrogram").getBoundingClientRect().left;
+  if (shown) byId("place").textContent = describePlace(shown.analysis, shown.order, timeAt(x), null);
+});
+for (const id of ["contrast", "low", "high", "boxes"]) byId(id).addEventListener("input", () => showRange(...shown.waveform.view));
+byId("save-labels").addEventListener("click", () => saveCalls("txt", "text/plain", labelTrack));
+byId("save-table").addEventListener("click", () => saveCalls("csv", "text/csv", callTable));
+byId("save-clip").addEventListener("click", () => {
+  const { player, waveform, analysis } = shown;
+  const [first, last] = waveform.view.map((seconds) => Math.round(seconds * player.rate));
+  const name = `${stem(analysis.about.name)}_${formatTime(first / player.rate).replace(":", "m")}s.wav`;
+  save(name, "audio/wav", wavFile(player.audio.slice(first, last), player.rate));
+});
+byId("previous").addEventListener("click", () => step(-1));
+byId("next").addEventListener("click", () => step(1));
+byId("example").addEventListener("click", () => analyse({ recording: about.example }));
+page.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  page.classList.add("dropping");
+});
+page.addEventListener("dragleave", () => page.classList.remove("dropping"));
+page.addEventListener("drop", (event) => {
+  event.preventDefault();
+  page.classList.remove("dropping");
+  const [file] = event.dataTransfer.files;
+  if (file && !byId("file").disabled) analyse({ file, name: file.name });
 });
 byId("wave").addEventListener("click", () => shown?.player.play());
 byId("calls").addEventListener("click", (click) => {
@@ -297,6 +370,9 @@ async function start() {
   else if (!recordings.some(({ id }) => id === selected)) options.unshift(new Option(selected, selected, true));
   byId("recording").replaceChildren(...options);
   byId("listed").hidden = options.length === 1 && selected === null;
+  byId("steps").hidden = recordings.length < 2;
+  byId("empty").hidden = selected !== null || refusal !== null;
+  byId("example").hidden = !about.example;
   if (selected !== null && refusal === null) await analyse({ recording: selected });
 }
 

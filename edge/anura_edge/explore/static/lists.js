@@ -7,7 +7,8 @@ import { speciesColour } from "./colours.js";
 export function listSpecies(list, { labels }, species) {
   const entries = species.map(({ label, highest }, rank) => {
     const name = element("em", "", labels[label].scientific_name);
-    return element("li", "", swatch(rank), name, ` ${labels[label].code} `, element("span", "quiet", highest.toFixed(2)), reliability(labels[label]));
+    const score = element("span", "quiet", highest.toFixed(2));
+    return element("li", "", swatch(rank), name, commonName(labels[label]), ` ${labels[label].code} `, score, reliability(labels[label]));
   });
   list.replaceChildren(...entries);
 }
@@ -24,7 +25,7 @@ export function listCalls(body, { labels, rate_hz }, calls, ranks) {
       "tr",
       "",
       element("td", "", button),
-      element("td", "", swatch(ranks[call.label]), name, ` ${call.code}`, reliability(labels[call.label])),
+      element("td", "", swatch(ranks[call.label]), name, commonName(labels[call.label]), ` ${call.code}`, reliability(labels[call.label])),
       element("td", "n", call.p_peak.toFixed(2)),
       element("td", "n", `${((call.offset - call.onset) / rate_hz).toFixed(1)} s`),
       element("td", "n", `${call.level_dbfs.toFixed(0)} dBFS`),
@@ -33,6 +34,11 @@ export function listCalls(body, { labels, rate_hz }, calls, ranks) {
     return row;
   });
   body.replaceChildren(...rows);
+}
+
+/** Return the common name of a species with a comma before it, or nothing. */
+function commonName({ common_name }) {
+  return common_name ? `, ${common_name}` : "";
 }
 
 /** Return the mark of a label whose precision could not be measured, or nothing. */

@@ -206,6 +206,8 @@ def _header_error(path: Path, layout: AudioLayout | None, start: _FileStart, err
         return UnreadableError(
             "unsupported", f"{failed} It is damaged, or libsndfile does not know its codec; {_TO_WAV}"
         )
+    if failed.reason == "not_audio":
+        return UnreadableError("not_audio", f"{failed} Name a recording, or convert it to WAV.")
     return failed
 
 
