@@ -1,7 +1,7 @@
 """The pages of a base station on a laptop: the calls of a journal, and the audio of the recordings beside it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from anura_base import server
 from anura_base.clips.local_clips import LocalClips
-from anura_base.config.settings import ClipSettings, Settings, WebSettings
+from anura_base.config.settings import ClipSettings, Settings, Site, WebSettings
 from anura_base.db.engine import open_database, write_transaction
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.ingest_queue import IngestQueue
@@ -18,6 +18,7 @@ from anura_base.ingest.link import Link
 from anura_base.ingest.messages import RawMessage
 from anura_edge.clips.journal_clips import clip_finder
 from anura_edge.results.journal_copy import JournalCopy, open_copy
+from anura_edge.results.places import places_beside
 from anura_edge.wire import Status, topic
 
 REVIEWS = "review.db"
@@ -38,7 +39,7 @@ class LocalReview:
     database: str
     """URL of the database."""
     zone: str | None
-    """Time zone of the sites."""
+    """Time zone of the sites that the table beside the journal does not list."""
     port: int
     """Port on 127.0.0.1; 0 chooses a free one."""
 
@@ -52,7 +53,8 @@ def run_review(
 
     Raises AnuraError if the journal or the database cannot be used.
     """
-    settings = Settings(database=review.database, web=WebSettings(port=review.port), clips=CLIPS)
+    sites = {name: Site(**asdict(place)) for name, place in places_beside(review.journal).items()}
+    settings = Settings(database=review.database, web=WebSettings(port=review.port), clips=CLIPS, sites=sites)
     with open_copy(review.journal) as journal:
         engine = open_database(review.database)
         try:

@@ -28,6 +28,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [*EDGE, "scan", folder / "card", "--out", folder / "results", f"--utc-offset={UTC_OFFSET}"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True)
     assert done.returncode in (0, 8), done.stderr
+    (folder / "results/sites.csv").write_text("site,latitude,longitude,zone\nsite,35.9,-79.0,America/New_York\n")
     return folder
 
 
@@ -83,6 +84,7 @@ def test_calls_of_a_scan_are_reviewed_with_their_audio_and_verdicts_are_kept(sta
         assert answer.read(4) == b"fLaC"
     post(shown, f"{page}/{event[1]}?order=random", verdict="confirmed")
     assert event[1] not in read(page)
+    assert "America/New_York" in shown
     again = start()
     assert event[1] not in read(again)
     reviewed = read(again)

@@ -42,9 +42,7 @@ SpeciesOption = Annotated[
 ]
 MinScoreOption = Annotated[
     float,
-    typer.Option(
-        "--min-score", "--min-confidence", min=0, max=1, metavar="SCORE", help="Only calls with at least this score."
-    ),
+    typer.Option("--min-score", min=0, max=1, metavar="SCORE", help="Only calls with at least this score."),
 ]
 ConfirmedOption = Annotated[
     Path | None,

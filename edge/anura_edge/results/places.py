@@ -1,9 +1,19 @@
 """The places of the sites whose results are read."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from anura_edge.errors import ConfigError
-from anura_edge.sites.table import SitePlace
+from anura_edge.sites.table import FILE_NAME, SitePlace, places_of, read_lines
+
+
+def places_beside(journal: Path) -> dict[str, SitePlace]:
+    """Return the places of the table that a scan has written beside its journal; nothing if there is none.
+
+    Raises ConfigError if the table is wrong.
+    """
+    table = journal.with_name(FILE_NAME)
+    return places_of(read_lines(table)) if table.exists() else {}
 
 
 def place_sites(

@@ -69,7 +69,8 @@ def read_lines(file: Path) -> list[SiteLine]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {file}: {error}; name a CSV table of sites") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"cannot read {file}: {reason}; name a CSV table of sites") from error
     lines = csv.DictReader(text.splitlines())
     if "site" not in (lines.fieldnames or ()):
         raise ConfigError(f"{file}: no column 'site'; the columns are {', '.join(COLUMNS)}")

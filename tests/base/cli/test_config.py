@@ -49,7 +49,7 @@ def test_wrong_answer_is_asked_again(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("mqqt: {}", "did you mean 'mqtt'"),
-        ("mqtt: {password_file: /no/file}", "mqtt.password_file: cannot read a password from /no/file"),
+        ("mqtt: {password_file: /no/file}", "mqtt.password_file: cannot read /no/file"),
         ("web: {tls_cert_file: /no/cert, tls_key_file: /no/key}", "web.tls_cert_file: there is no file /no/cert"),
         ("database: 'mysql://x/y'", "use sqlite or postgresql"),
     ],
