@@ -86,6 +86,7 @@ def print_import(result: ImportResult, journal: Path) -> None:
     typer.echo(
         f"{result.rows:,} rows of {owners} in {journal}, {sum(result.new.values()):,} of them new"
         + (f": {parts}" if parts else "")
+        + (f"; {result.clips:,} new clips" if result.clips else "")
     )
 
 

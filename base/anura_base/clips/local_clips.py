@@ -54,7 +54,7 @@ class LocalClips:
 
     def _answer(self, site: str, device: str, request: ClipWanted) -> None:
         try:
-            answer: ClipPart | ClipDenial = _part(self._find(request.event), request)
+            answer: ClipPart | ClipDenial = clip_part(self._find(request.event), request)
         except UnreadableError as error:
             answer = ClipDenial(event=request.event, why="gone", detail=str(error)[:MAX_TEXT].replace("\0", "?"))
         except (AnuraError, OSError) as error:
@@ -68,15 +68,13 @@ class LocalClips:
         return self._found
 
 
-def _part(clip: FoundClip, request: ClipWanted) -> ClipPart:
+def clip_part(clip: FoundClip, request: ClipWanted) -> ClipPart:
     """Return the part of a clip that is requested. A request about another file begins again."""
     is_same_file = request.sha256 in (None, clip.sha256)
     offset = request.offset if is_same_file and request.offset < len(clip.flac) else 0
-    return ClipPart(
-        event=clip.event,
-        sha256=clip.sha256,
-        size=len(clip.flac),
-        first_sample=clip.first_sample,
-        offset=offset,
-        data=clip.flac[offset : offset + MAX_PART_BYTES],
-    )
+    return clip_offer(clip).model_copy(update={"offset": offset, "data": clip.flac[offset : offset + MAX_PART_BYTES]})
+
+
+def clip_offer(clip: FoundClip) -> ClipPart:
+    """Return the offer of a clip: a part without data."""
+    return ClipPart(event=clip.event, sha256=clip.sha256, size=len(clip.flac), first_sample=clip.first_sample)

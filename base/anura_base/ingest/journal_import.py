@@ -4,7 +4,7 @@ A row that came before, on either way, adds nothing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -17,7 +17,9 @@ from anura_base.db.engine import write_transaction
 from anura_base.db.limits import limit_stored_values
 from anura_base.db.schema import effort, events, notices, superseded_rows
 from anura_base.ingest.batch import MAX_GROUP_ROWS, ingest
+from anura_base.ingest.clip_import import import_clips
 from anura_base.ingest.messages import RawMessage
+from anura_edge.clips.journal_clips import clip_finder
 from anura_edge.results.journal_copy import JournalCopy, JournalMessage, open_copy
 from anura_edge.wire import Owner, Refusal, digest, parse_answer, parse_topic
 
@@ -39,17 +41,23 @@ class ImportResult:
     """Rows that were not stored before: calls, effort, notices, and rows of analyses that do not count."""
     refused: dict[int, str]
     """The numbers of rows that the database refuses, with the reasons. The others are stored."""
+    clips: int = 0
+    """Clips that were not stored before."""
 
 
 def import_journal(
     engine: Engine, path: Path, clips: ClipSettings, progress: Progress = lambda _done, _all: None
 ) -> ImportResult:
-    """Store the rows of a journal on a disk. `progress` is called with the number of rows so far and of all rows.
+    """Store the rows of a journal on a disk, and the clips in the folder beside it.
+
+    `progress` is called with the number of rows so far and of all rows.
 
     Raises JournalError if the journal cannot be read.
     """
     with open_copy(path) as journal:
-        return import_copy(engine, journal, clips, progress)
+        result = import_copy(engine, journal, clips, progress)
+        finder = clip_finder(journal, journal.source.parent / "clips", recordings=None)
+        return replace(result, clips=import_clips(engine, finder, clips))
 
 
 def import_copy(engine: Engine, journal: JournalCopy, clips: ClipSettings, progress: Progress) -> ImportResult:

@@ -8,6 +8,7 @@ import typer
 from anura_edge import __version__
 from anura_edge.cli import (
     analyse,
+    calling_index,
     card,
     clips,
     config,
@@ -38,6 +39,7 @@ app.add_typer(card.app, name="card", rich_help_panel=ANALYSE)
 app.command(rich_help_panel=RESULTS)(export.export)
 app.command(rich_help_panel=RESULTS)(summary.summary)
 app.command(rich_help_panel=RESULTS)(report.report)
+app.command("calling-index", rich_help_panel=RESULTS)(calling_index.compare_calling_index)
 app.add_typer(clips.app, name="clips", rich_help_panel=RESULTS)
 app.command(rich_help_panel=RESULTS)(review.review)
 app.command(rich_help_panel=CHECK)(device.doctor)

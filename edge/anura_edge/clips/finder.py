@@ -59,6 +59,10 @@ class ClipFinder:
             raise UnreadableError(GONE, f"the clip has {len(flac):,} bytes, too many to send; lower clips.max_s")
         return FoundClip(event_id, flac, hashlib.sha256(flac).hexdigest(), first_sample)
 
+    def saved_events(self) -> list[UUID]:
+        """Return the events whose clips are in the clip folder."""
+        return [clip.event for clip in self._index.all() if self.is_saved(clip.name)]
+
     def is_saved(self, name: str) -> bool:
         """Tell whether a clip is still in the clip folder."""
         return parse_clip_name(name, 0) is not None and (self._folder / name).is_file()

@@ -6,7 +6,7 @@ its journal.
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -56,7 +56,9 @@ class JournalMessage:
 class JournalCopy:
     """A copy of a journal in which all rows wait to be sent."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, source: Path) -> None:
+        """Take the opened copy of the journal `source`."""
+        self.source = source
         self.database, self._outbox = database, Outbox(database)
         self._head_seq = self._outbox.head()
         self._outbox.resend(None)
@@ -82,10 +84,16 @@ class JournalCopy:
         Raises JournalError if the copy cannot be read.
         """
         floor, after_seq = self._outbox.floor(), 0
-        while rows := self._outbox.pending(after_seq, MAX_MESSAGE_ROWS):
+        while rows := self._pending(after_seq):
             after_seq = rows[-1].seq
             for topic, group in groupby(sorted(rows, key=lambda each: each.topic), key=lambda each: each.topic):
                 yield JournalMessage(topic, self.id, floor, tuple(self._numbered(each) for each in group))
+
+    def _pending(self, after_seq: int) -> Sequence[QueuedRow]:
+        try:
+            return self._outbox.pending(after_seq, MAX_MESSAGE_ROWS)
+        except JournalDamagedError as error:  # in a large journal only a part was checked when it was opened
+            raise _damaged(self.source, str(error.__cause__ or error)) from error
 
     def _numbered(self, queued: QueuedRow) -> Row:
         """Return a row with its number. A row of an early version has none, and the copy must not give it one."""
@@ -107,7 +115,7 @@ def open_copy(journal: Path) -> Iterator[JournalCopy]:
         copy = Path(folder) / JOURNAL
         _copy(journal, copy)
         with closing(_open(journal, copy)) as database:
-            yield JournalCopy(database)
+            yield JournalCopy(database, journal)
 
 
 def _copy(journal: Path, copy: Path) -> None:

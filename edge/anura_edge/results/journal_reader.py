@@ -125,6 +125,11 @@ class JournalReader:
                 end_utc = start_utc + timedelta(seconds=samples / rate_hz)
                 yield SiteEffort(Owner(site, device), EffortState(state), start_utc, end_utc)
 
+    def analysed_recordings(self) -> set[str]:
+        """Return the names of the recordings of which audio was analysed."""
+        query = "SELECT DISTINCT recording_name FROM effort WHERE model_sha256 = ? AND state = ?"
+        return {name for (name,) in self._db.execute(query, (self.model.sha256, EffortState.ANALYSED))}
+
     def without_time(self) -> tuple[int, float]:
         """Return the number of events, and the hours analysed, whose time is not known. No table contains them."""
         values = (self.model.sha256, ClockSource.UNKNOWN)

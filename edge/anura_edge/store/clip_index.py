@@ -61,6 +61,12 @@ class ClipIndex:
             query = "SELECT event, name, first_sample FROM clip WHERE NOT settled ORDER BY name, event"
             return [IndexedClip(UUID(event), name, first) for event, name, first in db.execute(query)]
 
+    def all(self) -> list[IndexedClip]:
+        """Return all clips, the oldest file first."""
+        with self._database.reading() as db:
+            query = "SELECT event, name, first_sample FROM clip ORDER BY name, event"
+            return [IndexedClip(UUID(event), name, first) for event, name, first in db.execute(query)]
+
     def mark_done(self, event: UUID) -> None:
         """Record that the base station needs no more of an event's clip."""
         with self._database.transaction() as db:

@@ -1,21 +1,22 @@
 """A journal that comes on a disk: the same rows as over a link, each once, or one clear message."""
 
-import os
 import random
-import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from identities import make_identity
 from sqlalchemy import Engine, Table, delete, select
 
 from anura_base.analysis import reviews
 from anura_base.analysis.devices import device_views
+from anura_base.clips.blobs import read_file
+from anura_base.clips.tables import ClipState, clips
 from anura_base.config.settings import ClipSettings
 from anura_base.db.engine import write_transaction
 from anura_base.db.schema import devices, effort, events, incidents, journals, notices
@@ -24,12 +25,14 @@ from anura_base.ingest.batch import ingest
 from anura_base.ingest.journal_import import import_journal
 from anura_base.ingest.messages import RawMessage
 from anura_edge.audio import ClockSource, Recording
-from anura_edge.errors import JournalDamagedError, JournalError
+from anura_edge.clips.ranking import make_clip
+from anura_edge.clips.store import to_flac
 from anura_edge.events import Effort, EffortState, Event, Notice, NoticeKind, Verdict
 from anura_edge.results import journal_copy
+from anura_edge.store.clip_index import ClipIndex
 from anura_edge.store.journal import Journal
 from anura_edge.store.scan_history import AnalysedFile
-from anura_edge.wire import Owner, Provenance, QueuedRow, batch
+from anura_edge.wire import MAX_PART_BYTES, EventRow, Owner, Provenance, QueuedRow, batch
 
 START = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
 RECEIVED = START + timedelta(days=1)
@@ -157,26 +160,20 @@ def test_import_does_not_make_a_device_online(engine: Engine, journal: Journal) 
 
 
 @ON_SQLITE
-def test_rows_of_an_open_journal_and_of_its_folder_are_imported(engine: Engine, journal: Journal) -> None:
-    assert journal.database.path.with_name("journal.db-wal").stat().st_size  # its rows are in the write-ahead log
-    assert import_journal(engine, journal.database.path.parent, CLIPS).new["calls"] == 7
-
-
-@ON_SQLITE
-def test_file_on_the_disk_stays_as_it_is(engine: Engine, journal: Journal) -> None:
-    path = journal.database.path
-    journal.close()
-    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
-    import_journal(engine, path, CLIPS)
-    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
-
-
-@ON_SQLITE
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_write_protected_disk_is_read(engine: Engine, journal: Journal, tmp_path: Path) -> None:
-    stick = Path(shutil.copytree(journal.database.path.parent, tmp_path / "stick"))
-    stick.chmod(0o500)
-    assert import_journal(engine, stick, CLIPS).new["calls"] == 7
+def test_saved_clips_beside_the_journal_are_imported_once(engine: Engine, journal: Journal) -> None:
+    event = next(each.row for each in journal.outbox.pending(0, 1_000) if isinstance(each.row, EventRow))
+    name = make_clip(START, [("LOW", 0.9)]).name
+    folder = journal.database.path.with_name("clips")
+    folder.mkdir()
+    flac = to_flac(np.random.default_rng(1).integers(-9_000, 9_000, 40_000).astype(np.int16), 8_000)
+    assert len(flac) > 3 * MAX_PART_BYTES
+    (folder / name).write_bytes(flac)
+    ClipIndex(journal.database).add(name, 0, [event])
+    assert import_journal(engine, journal.database.path, CLIPS).clips == 1
+    with engine.connect() as connection:
+        clip = connection.execute(select(clips)).one()
+        assert (clip.event_id, clip.state, read_file(connection, clip)) == (event.id, ClipState.HERE, flac)
+    assert import_journal(engine, journal.database.path, CLIPS).clips == 0
 
 
 @ON_SQLITE
@@ -211,75 +208,3 @@ def test_row_without_a_number_gets_none(engine: Engine, journal: Journal) -> Non
         db.execute("UPDATE settled SET seq = -seq")
     import_journal(engine, path, CLIPS)
     assert {row["seq"] for row in stored(engine, events)} == {0}
-
-
-Spoil = Callable[[Path], None]
-
-
-def _other_program(path: Path) -> None:
-    path.unlink()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE music (title TEXT)")
-
-
-def _newer(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 999")
-
-
-def _flip(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE event SET p_peak = 0.1")
-
-
-def _cut(path: Path) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def _early(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 5")
-
-
-@ON_SQLITE
-@pytest.mark.parametrize(
-    ("spoil", "error", "message"),
-    [
-        (Path.unlink, JournalError, "no journal .*; name the file journal.db"),
-        (_other_program, JournalError, "is not the journal of a device; name the file"),
-        (
-            lambda path: path.write_bytes(b"RIFF" * 999),
-            JournalError,
-            "is not the journal of a device: .*; name the file",
-        ),
-        (lambda path: path.write_bytes(b""), JournalError, "is not the journal of a device; name the file"),
-        (_newer, JournalError, r"newer anura-edge \(version 999\); upgrade"),
-        (_early, JournalError, "early anura-edge.*start this version"),
-        (_flip, JournalDamagedError, "wrong checksum; start anura-edge on it"),
-        (_cut, JournalDamagedError, "is damaged: .*; start anura-edge on it"),
-        (lambda path: path.with_name("journal.db.damaged").touch(), JournalDamagedError, "has marked it; start"),
-    ],
-)
-def test_journal_that_cannot_be_used_gives_one_message(
-    engine: Engine, journal: Journal, spoil: Spoil, error: type[Exception], message: str
-) -> None:
-    path = journal.database.path
-    journal.close()
-    spoil(path)
-    with pytest.raises(error, match=message) as found:
-        import_journal(engine, path, CLIPS)
-    assert str(path) in str(found.value)
-    assert stored(engine, events) == []
-
-
-@ON_SQLITE
-def test_locked_journal_gives_one_message(engine: Engine, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_copy, "LOCK_TIMEOUT_S", 0.01)
-    path = journal.database.path
-    journal.close()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("UPDATE journal SET running_s = 1")
-        with pytest.raises(JournalError, match="another program uses"):
-            import_journal(engine, path, CLIPS)

@@ -79,7 +79,8 @@ def review_page(
         _request_next_clips(engine, queue, viewer.name)
     with engine.connect() as connection:
         values = _read(connection, sorted_sites(connection, configured_sites), queue, viewer.name)
-    return page(request, "review.html", queue=queue, may_review=viewer.role.allows(Role.REVIEW), **values)
+    may_review, is_local = viewer.role.allows(Role.REVIEW), request.app.state.requests_clips
+    return page(request, "review.html", queue=queue, may_review=may_review, is_local=is_local, **values)
 
 
 @router.post("/review/undo")
