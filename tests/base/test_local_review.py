@@ -43,10 +43,10 @@ def start(results: Path) -> Iterator[Callable[[], str]]:
     started: list[subprocess.Popen[str]] = []
 
     def stop() -> None:
-        for process in started:
+        while started:
+            process = started.pop()
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=DEADLINE_S)
-        started.clear()
+            process.communicate()
 
     def review() -> str:
         stop()
@@ -54,8 +54,7 @@ def start(results: Path) -> Iterator[Callable[[], str]]:
         process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout
-        found = eventually(lambda: re.search(r"http://\S+/review", process.stdout.readline()))  # type: ignore[union-attr]
-        return found[0]
+        return next(found[0] for line in process.stdout if (found := re.search(r"http://\S+/review", line)))
 
     yield review
     stop()
