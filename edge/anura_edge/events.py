@@ -172,6 +172,8 @@ class NoticeKind(StrEnum):
     charge is the reason."""
     MODEL_REFUSED = "model_refused"
     """A model that was to be installed is not used, and why. The one before it is used."""
+    CLIP_WITHHELD = "clip_withheld"
+    """A clip of a microphone contains speech, so it is neither stored nor sent. The amount is its length in seconds."""
     SOUND_FAULT = "sound_fault"
     """The microphone delivers silence, or only full scale."""
 

@@ -235,6 +235,8 @@ def test_settings_of_a_page_are_valid(page: str, text: str, tmp_path: Path) -> N
     for key in ("password_file", "ca_file", "ack_key_file"):
         if key in values.get("mqtt", {}):
             values["mqtt"][key] = str(ROOT / "LICENSE")
+    if "voice_model_file" in values.get("clips", {}):
+        values["clips"]["voice_model_file"] = str(ROOT / "LICENSE")
     if "public_key_file" in values.get("model", {}):
         values["model"]["public_key_file"] = str(ROOT / "LICENSE")
     file.write_text(yaml.safe_dump(values), encoding="utf-8")

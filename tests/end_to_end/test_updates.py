@@ -1,6 +1,10 @@
 """A model and settings go from the base station to a device that runs, and a bad model leaves the old one running."""
 
 import shutil
+import socket
+import subprocess
+import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,11 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 from keys import write_keys
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, create_engine, select
+from support import DEADLINE_S, eventually
 from tiny_models import make_stream_model, pack_bundle, write_bundle
 
 from anura_base.db.engine import ack_secret, open_database, write_transaction
 from anura_base.db.incidents import latest_incidents
+from anura_base.db.schema import devices, identity
 from anura_base.ingest.batch import ingest
 from anura_base.ingest.messages import RawMessage
 from anura_base.updates import orders
@@ -34,6 +40,7 @@ from anura_edge.inference.signature import sign
 from anura_edge.updates.install import install_file
 from anura_edge.updates.slots import ModelSlots
 
+BIN = Path(sys.executable).parent
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 PART_BYTES = wire.MAX_PART_BYTES
 
@@ -460,3 +467,66 @@ def test_old_change_of_settings_cannot_be_repeated(engine: Engine, new_device: C
     one.exchange()
     one.obey(*old)
     assert one.remote.apply(one.config).detect.preset == "sensitive"
+
+
+def model_of(engine: Engine) -> str | None:
+    """Return the version of the model of the only device, as it has reported it."""
+    with engine.connect() as connection:
+        return connection.scalar(select(devices.c.model_version))
+
+
+def test_running_device_takes_settings_and_a_model_and_starts_again_with_each(
+    tmp_path: Path,
+    package: MakePackage,
+    installed: ModelSlots,
+    keys: tuple[Path, Path],
+    start_device: Callable[..., Any],
+    start_base: Callable[[], Any],
+    mqtt_settings: dict[str, str],
+) -> None:
+    shutil.copytree(installed.folder, tmp_path / "device" / "models")
+    (tmp_path / "card").mkdir()
+    start_base()
+    database = f"sqlite:///{tmp_path / 'base.db'}"
+    engine = create_engine(database)
+    with engine.connect() as connection:
+        key = wire.device_key(bytes.fromhex(connection.scalars(select(identity.c.ack_secret)).one()), "one")
+    (tmp_path / "ack-key").write_text(key.hex())
+    settings = {
+        **mqtt_settings,
+        "MQTT__ACK_KEY_FILE": str(tmp_path / "ack-key"),
+        "MODEL__PUBLIC_KEY_FILE": str(keys[1]),
+    }
+
+    def start() -> Any:
+        """Start the device as systemd does, which starts it again whenever it ends."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            path = str(tmp_path / f"{time.monotonic_ns()}.notify")
+            manager.bind(path)
+            manager.settimeout(DEADLINE_S)
+            device = start_device(
+                "--source", f"folder:{tmp_path / 'card'}", "--watch", environment={"NOTIFY_SOCKET": path}, **settings
+            )
+            manager.recv(100)
+        return device
+
+    def state_of(table: Any) -> str | None:
+        with engine.connect() as connection:
+            return connection.scalar(select(table.c.state).order_by(table.c.number.desc()).limit(1))
+
+    def base(*arguments: str) -> None:
+        subprocess.run([BIN / "anura-base", *arguments, "--database", database], check=True, capture_output=True)
+
+    device = start()
+    eventually(lambda: model_of(engine) == "1.0.0")
+    base("setting", "change", "pond/one", "clips.max_s=5")
+    assert device.process.wait(DEADLINE_S) == 0
+    device = start()
+    eventually(lambda: state_of(setting_changes) == "kept")
+    base("model", "add", str(package("2.0.0")))
+    base("model", "rollout", "tones-2.0.0")
+    assert device.process.wait(DEADLINE_S) == 0
+    start()
+    eventually(lambda: model_of(engine) == "2.0.0")
+    assert state_of(rollout_devices) == "trial"
+    engine.dispose()

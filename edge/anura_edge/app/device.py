@@ -20,6 +20,7 @@ from anura_edge.app.site_opener import SiteOpener
 from anura_edge.clips.clip_writer import ClipWriter
 from anura_edge.clips.finder import ClipFinder
 from anura_edge.clips.store import ClipStore
+from anura_edge.clips.voice import VoiceFilter
 from anura_edge.clocks.sample_clock import Clock
 from anura_edge.config.device import Config
 from anura_edge.config.operation import MqttSettings
@@ -30,6 +31,7 @@ from anura_edge.delivery.updates import SettingsReceiver, UpdateReceiver
 from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import EnergyState
+from anura_edge.dsp.night_schedule import SunPlace
 from anura_edge.events import NAMESPACE, Notice, NoticeKind
 from anura_edge.health.disk import DiskWatch, shortfall
 from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
@@ -82,7 +84,8 @@ class DeviceRuntime:
         self.heartbeats = Heartbeats(config.health.watchdog_timeout_s)
         self.heartbeats.provider = self._classifier.provider
         self._clip_index = ClipIndex(self.journal.database)
-        self._clip_finder = ClipFinder(self._clip_index, config.clips_path, config.clips, config.audio)
+        self._voice = VoiceFilter(config.clips.voice_model_file) if config.clips.voice_model_file else None
+        self._clip_finder = ClipFinder(self._clip_index, config.clips_path, config.clips, config.audio, self._voice)
         self.delivery = self._delivery_worker()
         self._retention = Retention(self.journal.database, config.journal, self.journal.owner)
         self._clips = self._clip_recorder(self._clip_store) if self._clip_store else None
@@ -179,6 +182,7 @@ class DeviceRuntime:
             self._stop,
             self.heartbeats,
             clips=self._clips,
+            place=_place(config),
             open_capture=open_capture,
             clock=clock,
         ).run()
@@ -246,7 +250,24 @@ class DeviceRuntime:
 
     def _clip_recorder(self, store: ClipStore) -> ClipWriter:
         config = self._config
-        return ClipWriter(config.clips, store, config.detect.max_call_s, self._clip_index.add)
+        max_call_s, add = config.detect.max_call_s, self._clip_index.add
+        return ClipWriter(config.clips, store, max_call_s, add, self._voice, self._withhold)
+
+    def _withhold(self, events: list[EventRow], length_s: float) -> None:
+        """Record that a clip contains speech, and tell the base station."""
+        self._clip_index.withhold(events)
+        calls = ", ".join(dict.fromkeys(event.label for event in events))
+        detail = f"a clip of {calls} contains speech, so it is neither stored nor sent; its event is"
+        event = events[0]
+        notice = Notice(
+            uuid5(NAMESPACE, f"withheld/{event.id}"),
+            NoticeKind.CLIP_WITHHELD,
+            event.start_utc,
+            detail[:MAX_TEXT],
+            event.recording,
+            amount=length_s,
+        )
+        self._writer.write_notice(notice)
 
     def _also_saved(self, on_event: Callable[[EventRow], None]) -> Callable[[EventRow], None]:
         if not (clips := self._clips):
@@ -297,3 +318,8 @@ class DeviceRuntime:
             model_sha256=self._bundle.model_sha256,
             **self._config.device.model_dump(include={"latitude_deg", "longitude_deg", "zone"}),
         )
+
+
+def _place(config: Config) -> SunPlace | None:
+    latitude_deg, longitude_deg = config.device.latitude_deg, config.device.longitude_deg
+    return None if latitude_deg is None or longitude_deg is None else SunPlace(latitude_deg, longitude_deg)

@@ -18,6 +18,7 @@ from anura_edge.detection.detector import Detector
 from anura_edge.detection.ledger import PipelineOutput
 from anura_edge.detection.pipeline import analyse
 from anura_edge.dsp.gating import AnalysisGate, EnergyState, describe_savings
+from anura_edge.dsp.night_schedule import SunPlace
 from anura_edge.dsp.signal_quality import FAULT_S, FaultDetector
 from anura_edge.errors import JournalFullError
 from anura_edge.events import Effort, Notice, NoticeKind, effort_id
@@ -45,16 +46,18 @@ class MicrophoneSession:
         heartbeats: Heartbeats,
         *,
         clips: ClipWriter | None = None,
+        place: SunPlace | None = None,
         open_capture: OpenCapture | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Queue the open effort of the last run.
 
-        `power_state` holds what the battery allows. `open_capture` and `clock` simulate a device and its time.
+        `power_state` holds what the battery allows, `place` decides when it is night. `open_capture` and `clock`
+        simulate a device and its time.
         """
         self._heartbeats, self._clips = heartbeats, clips
         self._writer, self._detector, self._audio, self._stop = writer, detector, audio, stop
-        self._energy, self._power_state = energy, power_state
+        self._energy, self._power_state, self._place = energy, power_state, place
         # A microphone that is away is opened again here: a restart of the program would not bring it back.
         self._heartbeat = partial(heartbeats.record, Stage.INPUT, audio.retry_s + OPENING_S + SILENT_DRIVER_S)
         self._channel = audio.live_channel
@@ -99,7 +102,8 @@ class MicrophoneSession:
             self._notify(NoticeKind.ENERGY, omitted, recording)
 
     def _analyse(self, microphone: MicrophoneSource) -> None:
-        gate = AnalysisGate(self._energy, self._power_state, microphone.recording.rate_hz, self._audio.block_s)
+        rate_hz, block_s = microphone.recording.rate_hz, self._audio.block_s
+        gate = AnalysisGate(self._energy, self._power_state, rate_hz, block_s, self._place)
         sound = self._clips.tap(microphone, self._channel) if self._clips else microphone
         last_block = None
         for result in analyse(sound, self._detector, self._channel, gate):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from anura_edge.audio import AudioChunk, AudioSource, FloatArray, Recording, to_pcm16
 from anura_edge.clips.ranking import make_clip
 from anura_edge.clips.store import ClipStore, to_flac
+from anura_edge.clips.voice import VoiceFilter
 from anura_edge.config.operation import ClipSettings
 from anura_edge.dsp.ring_buffer import RingBuffer
 from anura_edge.wire import EventRow
@@ -57,9 +58,15 @@ class ClipWriter:
         store: ClipStore,
         max_call_s: float,
         add_to_index: Callable[[str, int, list[EventRow]], None] = lambda *_: None,
+        voice: VoiceFilter | None = None,
+        on_withheld: Callable[[list[EventRow], float], None] = lambda *_: None,
     ) -> None:
-        """`add_to_index` is called with a clip's name, first sample and events before the clip is written."""
+        """`add_to_index` is called with a clip's name, first sample and events before the clip is written.
+
+        With `voice`, clips with speech are not written: `on_withheld` gets their events and their length in seconds.
+        """
         self._settings, self.store, self._add_to_index = settings, store, add_to_index
+        self._voice, self._on_withheld = voice, on_withheld
         self._memory_s = settings.before_s + min(max_call_s, MAX_CALL_S) + MAX_DELAY_S
         self._lock = Lock()  # an event for which the journal had no room comes later, from another thread
         self._recording = ""
@@ -71,6 +78,8 @@ class ClipWriter:
         self.saved = 0
         self.dropped = 0
         """Clips that were lost because the disk was too slow or full."""
+        self.withheld = 0
+        """Clips that were not saved because they contain speech."""
 
     def start(self) -> None:
         """Start the thread that writes clips."""
@@ -146,6 +155,10 @@ class ClipWriter:
 
     def _write(self, queued: _QueuedClip) -> None:
         event = queued.events[0]
+        if self._voice and self._voice.has_speech(queued.samples, event.rate_hz):
+            self.withheld += 1
+            self._on_withheld(queued.events, len(queued.samples) / event.rate_hz)
+            return
         utc = event.start_utc - timedelta(seconds=(event.onset_sample - queued.first_sample) / event.rate_hz)
         clip = make_clip(utc, [(event.label, event.p_peak) for event in queued.events])
         if self.store.should_keep(clip):

@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from anura_edge.audio import AudioChunk, to_pcm16
 from anura_edge.clips.ranking import parse_clip_name
 from anura_edge.clips.store import to_flac
+from anura_edge.clips.voice import VoiceFilter
 from anura_edge.config.analysis import AudioSettings
 from anura_edge.config.operation import ClipSettings
 from anura_edge.errors import UnreadableError
 from anura_edge.sources.files.audio_file import AudioFile
 from anura_edge.sources.files.open_file import open_file
-from anura_edge.store.clip_index import ClipIndex
+from anura_edge.store.clip_index import WITHHELD, ClipIndex
 from anura_edge.wire import MAX_CLIP_BYTES, EventRow
+
+WITHHELD_BECAUSE = "the audio contains speech, so it is not sent (clips.voice_model_file)"
 
 GONE = "gone"
 """The reason when an event has no audio, or none any more."""
@@ -39,8 +42,17 @@ class FoundClip:
 class ClipFinder:
     """Finds clips in the clip folder and in folders of recordings."""
 
-    def __init__(self, index: ClipIndex, folder: Path, settings: ClipSettings, audio: AudioSettings) -> None:
+    def __init__(
+        self,
+        index: ClipIndex,
+        folder: Path,
+        settings: ClipSettings,
+        audio: AudioSettings,
+        voice: VoiceFilter | None = None,
+    ) -> None:
+        """With `voice`, audio with speech counts as gone."""
         self._index, self._folder, self._settings, self._audio = index, folder, settings, audio
+        self._voice = voice
         self._roots: list[Path] = []
 
     def add_root(self, root: Path) -> None:
@@ -69,6 +81,8 @@ class ClipFinder:
 
     def _saved(self, event: EventRow) -> tuple[bytes, int] | None:
         clip = self._index.find(event.id)
+        if clip and clip.name == WITHHELD:
+            raise UnreadableError(GONE, WITHHELD_BECAUSE)
         if not clip or not self.is_saved(clip.name):
             return None
         try:
@@ -92,6 +106,9 @@ class ClipFinder:
         samples = np.concatenate([np.zeros(0, np.int16), *self._read(file, event, first, last)])
         if not len(samples):
             raise UnreadableError(GONE, f"{event.recording_name} ends before the event")
+        if self._voice and self._voice.has_speech(samples, event.rate_hz):
+            self._index.withhold([event])
+            raise UnreadableError(GONE, WITHHELD_BECAUSE)
         return to_flac(samples, event.rate_hz), first
 
     def _read(self, file: AudioFile, event: EventRow, first: int, last: int) -> Iterator[NDArray[np.int16]]:

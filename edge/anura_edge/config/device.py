@@ -91,6 +91,12 @@ class Config(Section):
             raise ValueError("set device.site and device.name: two devices with one name cannot share a broker")
         return self
 
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        if self.energy.night and (self.device.latitude_deg is None or self.device.longitude_deg is None):
+            raise ValueError("energy.night needs device.latitude_deg and device.longitude_deg")
+        return self
+
     @property
     def state_path(self) -> Path:
         """The folder of all that the device stores."""
@@ -131,7 +137,9 @@ class Config(Section):
         if self.detect.range:
             shaping += f"range {self.detect.range}"
         if self.energy != EnergySettings():
-            shaping += self.energy.model_dump_json(by_alias=True)
+            shaping += self.energy.model_dump_json(by_alias=True, exclude=None if self.energy.night else {"night"})
+        if self.energy.night:
+            shaping += f"{self.device.latitude_deg} {self.device.longitude_deg}"
         return hashlib.sha256(shaping.encode()).hexdigest()[:12]
 
     def effective(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Settings that save energy while a microphone records: duty cycle, gate and battery."""
+"""Settings that save energy while a microphone records: duty cycle, nights, gate and battery."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -27,6 +27,15 @@ class DutyCycleSettings(Section):
         if self.on_s >= self.period_s:
             raise ValueError("on_s must be less than period_s; leave energy.duty out to record all the time")
         return self
+
+
+class NightSettings(Section):
+    """Settings of the schedule by the sun: audio is analysed from dusk to dawn at the place of the device."""
+
+    before_sunset_min: Annotated[float, Field(ge=-360, le=360)] = 30.0
+    """The analysis begins so long before sunset, in minutes. A negative number begins after sunset."""
+    after_sunrise_min: Annotated[float, Field(ge=-360, le=360)] = 30.0
+    """The analysis ends so long after sunrise, in minutes. A negative number ends before sunrise."""
 
 
 class GateSettings(Section):
@@ -85,6 +94,9 @@ class EnergySettings(Section):
 
     duty: DutyCycleSettings | None = None
     """Record a part of each period only. Without it the device records all the time."""
+    night: NightSettings | None = None
+    """Record from dusk to dawn only. It needs `device.latitude_deg` and `device.longitude_deg`. Without it the device
+    records by day, too."""
     gate: GateSettings | None = None
     """Analyse only audio that is loud enough. Without it all audio is analysed."""
     battery: BatterySettings | None = None

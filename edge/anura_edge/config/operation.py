@@ -62,6 +62,9 @@ class ClipSettings(Section):
     max_mb: Annotated[float, Field(gt=0, le=1e9)] = 500.0
     """Disk space for all clips, in MB. Above it, clips of common labels with low scores are deleted first, and rare
     labels last."""
+    voice_model_file: FilePath | None = None
+    """Wheel of silero-vad, or the ONNX file in it (`pip download --no-deps silero-vad`). Clips with speech are then
+    neither stored nor sent. Set it where people pass by."""
     upload: Literal["off", "on_request", "best"] = "off"
     """Whether audio leaves the device. `off`: never. `on_request`: a user of the base station requests the clip of an
     event; it may also be cut from a recording. `best`: that, and the stored clips of each finished night."""

@@ -1,7 +1,7 @@
 """Decides which audio of a microphone the model analyses, if the battery is not enough for all of it.
 
-Audio is left out for three reasons, and effort records which: a duty cycle or an empty battery (`paused`), or a gate
-that stays closed while the audio is too quiet for a frog (`gated`). No I/O, no clock.
+Audio is left out for some reasons, and effort records which: a duty cycle, daylight or an empty battery (`paused`), or
+a gate that stays closed while the audio is too quiet for a frog (`gated`). No I/O, no clock.
 """
 
 import math
@@ -14,6 +14,7 @@ import numpy as np
 
 from anura_edge.audio import FloatArray
 from anura_edge.config.energy import BatterySettings, DutyCycleSettings, EnergySettings, GateSettings
+from anura_edge.dsp.night_schedule import NightSchedule, SunPlace
 from anura_edge.events import EffortState
 
 GATE_PERIOD_S = 0.1
@@ -122,9 +123,20 @@ class LevelGate:
 class AnalysisGate:
     """Splits the audio of a microphone into samples to analyse and samples to leave out."""
 
-    def __init__(self, settings: EnergySettings, state: EnergyState, rate_hz: int, block_s: float) -> None:
-        """`block_s` is the length of a block for the model while the battery allows everything, in seconds."""
+    def __init__(
+        self,
+        settings: EnergySettings,
+        state: EnergyState,
+        rate_hz: int,
+        block_s: float,
+        place: SunPlace | None = None,
+    ) -> None:
+        """`block_s` is the length of a block for the model while the battery allows everything, in seconds.
+
+        `place` is needed for `settings.night`.
+        """
         self._duty, self._battery, self._state = settings.duty, settings.battery, state
+        self._night = NightSchedule(settings.night, place) if settings.night and place else None
         self._rate_hz, self._block_s = rate_hz, block_s
         self._is_always_gated = settings.gate is not None
         self._gate = LevelGate(settings.gate or GateSettings(), rate_hz)
@@ -160,13 +172,14 @@ class AnalysisGate:
         """Return whether audio is analysed at a time, and for how many samples this does not change."""
         if self._state.mode == EnergyMode.PAUSED:
             return False, UNLIMITED
-        if not self._duty:
-            return True, UNLIMITED
         # Times are rounded to microseconds: a sample up to a tenth of its length before a change belongs after it.
-        phase_s = (time_s + 0.1 / self._rate_hz) % self._duty.period_s
-        is_on = phase_s < self._duty.on_s
-        left_s = (self._duty.on_s if is_on else self._duty.period_s) - phase_s
-        return is_on, max(1, math.ceil(left_s * self._rate_hz))
+        time_s += 0.1 / self._rate_hz
+        is_on, left_s = self._night.until_change(time_s) if self._night else (True, math.inf)
+        if is_on and self._duty:
+            phase_s = time_s % self._duty.period_s
+            is_on = phase_s < self._duty.on_s
+            left_s = min(left_s, (self._duty.on_s if is_on else self._duty.period_s) - phase_s)
+        return is_on, UNLIMITED if left_s == math.inf else max(1, math.ceil(left_s * self._rate_hz))
 
 
 def describe_savings(settings: EnergySettings) -> str | None:
@@ -174,6 +187,8 @@ def describe_savings(settings: EnergySettings) -> str | None:
     parts = []
     if duty := settings.duty:
         parts.append(_duty_text(duty))
+    if settings.night:
+        parts.append("only the time from dusk to dawn is analysed")
     if gate := settings.gate:
         band = f"{gate.low_hz:g} to {gate.high_hz:g} Hz"
         parts.append(f"audio below {gate.level_dbfs:g} dBFS from {band} is not analysed")

@@ -22,6 +22,7 @@ _METRICS = {
     "anura_disk_free_inodes": "disk_free_inodes",
     "anura_clips_saved_total": "clips_saved",
     "anura_clips_dropped_total": "clips_dropped",
+    "anura_clips_withheld_total": "clips_withheld",
     "anura_battery_percent": "battery_percent",
     "anura_on_battery": "on_battery",
     "anura_memory_bytes": "memory_bytes",

@@ -92,6 +92,7 @@ class HealthReport:
             disk_free_inodes=space and space.free_inodes,
             clips_saved=parts.clips and parts.clips.saved,
             clips_dropped=parts.clips and parts.clips.dropped,
+            clips_withheld=parts.clips and parts.clips.withheld,
             energy_step=parts.power.step,
             battery_percent=supply.battery_percent,
             on_battery=supply.on_battery,

@@ -12,6 +12,9 @@ from anura_edge.store.database import Database
 from anura_edge.store.rows import column_dicts, to_row
 from anura_edge.wire import EventRow
 
+WITHHELD = "withheld"
+"""In the place of a file name: the clip contained speech, so there is no file."""
+
 BUDGET_HISTORY = timedelta(days=2)
 """Older entries of the budget are deleted."""
 
@@ -40,6 +43,10 @@ class ClipIndex:
         rows = [(str(event.id), name, first_sample) for event in events]
         with self._database.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO clip (event, name, first_sample) VALUES (?, ?, ?)", rows)
+
+    def withhold(self, events: Iterable[EventRow]) -> None:
+        """Record that the audio of events contains speech, and is not given to anybody."""
+        self.add(WITHHELD, 0, events)
 
     def find(self, event: UUID) -> IndexedClip | None:
         """Return the file that contains an event, or None if no clip of it was saved."""

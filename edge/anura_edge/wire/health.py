@@ -84,6 +84,8 @@ class Health(Message):
     """Clips that were saved. Null if the settings save none."""
     clips_dropped: Count | None = None
     """Clips that were lost because the disk was too slow or too full."""
+    clips_withheld: Count | None = None
+    """Clips that were not saved because they contain speech."""
     energy_step: Code | None = None
     """How the device saves energy: full, coarse, gated or paused."""
     battery_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
