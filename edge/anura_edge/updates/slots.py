@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +15,9 @@ from anura_edge.wire import UpdateState
 TRIAL_STARTS = 3
 """A bundle on trial that the device did not keep after so many starts is given up. The watchdog ends a device whose
 inference hangs or is too slow, so this covers a loss of health."""
+
+_ABANDONED_S = 3_600.0
+"""No installation takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,9 @@ class ModelSlots:
     def staging(self) -> Iterator[Path]:
         """Give an empty folder on the file system of the slots. It is deleted at the end."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(".staged-*"):  # of a program that was killed
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
         with TemporaryDirectory(prefix=".staged-", dir=self.folder) as folder:
             yield Path(folder)
 
