@@ -85,6 +85,7 @@ def run(
             queue = IngestQueue()
             link = connect(settings, engine, queue)
             worker = IngestWorker(engine, queue, link.publish, settings.retention, settings.clips)
+            channels = open_channels(settings.alerts, link.publish_and_wait)
             app = create_app(
                 engine,
                 worker,
@@ -92,7 +93,9 @@ def run(
                 stop,
                 require_login=_needs_login(settings.web, listener),
                 alerts=settings.alerts,
+                channels=channels,
                 sites=settings.sites,
+                retention=settings.retention,
                 explore_settings=settings.explore,
                 requests_clips=requests_clips,
             )
@@ -101,6 +104,8 @@ def run(
                 partial(rollup.run, engine, settings.sites),
                 ClipRequester(engine, link).run,
                 OrderSender(engine, link).run,
+                AlertEvaluator(engine, settings.alerts, settings.sites).run,
+                AlertDelivery(engine, channels).run,
                 *_optional_loops(settings, engine, link),
             ]
             server = _server(app, settings.web)
@@ -150,14 +155,10 @@ def keep_running(loop: _Loop, stop: threading.Event) -> None:
 
 
 def _optional_loops(settings: Settings, engine: Engine, link: Link) -> list[_Loop]:
-    """Return the loops for alerts and Home Assistant, if the settings turn them on."""
-    loops: list[_Loop] = []
-    if settings.alerts.rules:
-        channels = open_channels(settings.alerts, link.publish_and_wait)
-        loops += [AlertEvaluator(engine, settings.alerts, settings.sites).run, AlertDelivery(engine, channels).run]
-    if settings.home_assistant.enabled:
-        loops.append(HomeAssistant(engine, settings.home_assistant.discovery_prefix, link).run)
-    return loops
+    """Return the loop for Home Assistant, if the settings turn it on."""
+    if not settings.home_assistant.enabled:
+        return []
+    return [HomeAssistant(engine, settings.home_assistant.discovery_prefix, link).run]
 
 
 def _needs_login(web: WebSettings, listener: socket.socket) -> bool:

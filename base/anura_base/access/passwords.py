@@ -23,13 +23,18 @@ A hash made at the start would cost each start 64 MiB and 0.3 s.
 """
 
 
+def check_length(password: str) -> None:
+    """Raise ConfigError if a new password is too short or too long."""
+    if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
+        raise ConfigError(f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters; use a sentence")
+
+
 def hash_password(password: str) -> str:
     """Return the hash to store.
 
     Raises ConfigError if the password is too short or too long.
     """
-    if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
-        raise ConfigError(f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters; use a sentence")
+    check_length(password)
     with _one_at_a_time:
         return _hasher.hash(_normalise(password))
 

@@ -21,8 +21,9 @@ from anura_base.alerts.effort_rules import low_effort_alerts
 from anura_base.alerts.engine import changed_conditions, deduplicate
 from anura_base.analysis.effort import analysed_hours_by_night
 from anura_base.analysis.sites import all_sites
+from anura_base.analysis.stored_settings import alerts_in_force
 from anura_base.analysis.verdicts import IS_AS_REPORTED, JUDGED_EVENTS
-from anura_base.config.alerts import AlertSettings, CallRule, EffortLow
+from anura_base.config.alerts import AlertSettings, CallRule, EffortLow, Rule
 from anura_base.config.settings import Site
 from anura_base.db.engine import is_outage, root_cause, write_transaction
 from anura_base.db.incidents import Incident, IncidentKind, report
@@ -48,8 +49,9 @@ class AlertEvaluator:
 
     def __init__(self, engine: Engine, settings: AlertSettings, known_sites: Mapping[str, Site]) -> None:
         self._engine = engine
-        self._settings = settings
-        self._rules = settings.rules
+        self._of_file = self._settings = settings
+        self._rules: Mapping[str, Rule] = {}
+        self._had_no_rule = False
         self._known_sites = known_sites
         self._started_utc = datetime.now(UTC)
         self._devices_due = self._effort_due = self._started_utc
@@ -69,6 +71,9 @@ class AlertEvaluator:
 
     def evaluate(self, now: datetime) -> None:
         """Evaluate all new calls, and devices and effort when they are due."""
+        self._read_rules(now)
+        if not self._rules:
+            return
         while self._evaluate_calls(now):
             pass
         if _is_due(self._devices_due, DEVICES_EVERY, now):
@@ -79,6 +84,22 @@ class AlertEvaluator:
         ):
             self._evaluate_effort(now)
             self._effort_due = now + EFFORT_EVERY
+
+    def _read_rules(self, now: datetime) -> None:
+        """Read the rules, which people may have changed on the pages. A first rule begins with the next call."""
+        with self._engine.connect() as connection:
+            self._settings = alerts_in_force(connection, self._of_file)
+            self._rules = self._settings.rules
+            newest = connection.scalar(select(func.max(events.c.arrival))) or 0
+            ended = set() if self._rules else store.ongoing(connection)
+        starts = self._had_no_rule and bool(self._rules)
+        self._had_no_rule = not self._rules
+        if starts or ended:
+            with write_transaction(self._engine) as connection:
+                for key in ended:
+                    store.end(connection, key, now)
+                if starts:
+                    store.set_position(connection, newest)
 
     def _evaluate_calls(self, now: datetime) -> bool:
         """Evaluate up to MAX_EVENTS new events; return whether there may be more."""

@@ -5,20 +5,16 @@ from typing import Any
 from sqlalchemy import Select, Table, select
 
 from anura_base.analysis.clock_corrections import clock_corrections
-from anura_base.analysis.verdicts import JUDGED_EVENTS, VERDICT_COLUMNS, is_counted
+from anura_base.analysis.verdicts import JUDGED_EVENTS, VERDICT_COLUMNS
 from anura_base.db.schema import effort
 
 
-def select_rows(table: Table, *, confirmed: bool = False) -> Select[Any]:
-    """Return the query for all rows of `events` or `effort`: their columns, and those of verdict and correction.
-
-    `confirmed` selects the events whose species a person confirmed or named.
-    """
+def select_rows(table: Table) -> Select[Any]:
+    """Return the query for all rows of `events` or `effort`: their columns, and those of verdict and correction."""
     c = clock_corrections.c
     columns = table, c.shift_s.label("clock_shift_s"), c.corrected_by, c.corrected_utc
     is_corrected = c.number == table.c.clock_correction
     if table is effort:
         return select(*columns).select_from(effort.outerjoin(clock_corrections, is_corrected))
     query = select(*columns, *VERDICT_COLUMNS)
-    query = query.select_from(JUDGED_EVENTS.outerjoin(clock_corrections, is_corrected))
-    return query.where(is_counted(confirmed=True)) if confirmed else query
+    return query.select_from(JUDGED_EVENTS.outerjoin(clock_corrections, is_corrected))

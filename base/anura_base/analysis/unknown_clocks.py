@@ -42,6 +42,12 @@ def unknown_clocks(connection: Connection, limit: int, site: str | None = None) 
     return [UnknownClock(*row[:5], calls=int(row[5]), analysed_h=float(row[6])) for row in found]
 
 
+def count_unknown_calls(connection: Connection, sites: Sequence[str] = ()) -> int:
+    """Return the number of calls whose time is unknown, of some sites or of all."""
+    query = select(func.count()).select_from(events).where(unknown_clock(events))
+    return connection.scalar(query.where(events.c.site.in_(sites)) if sites else query) or 0
+
+
 def _unknown_rows(table: Table, site: str | None) -> Select[Any]:
     c = table.c
     query = select(c.site, c.device, c.recording, c.recording_name, c.start_utc).where(unknown_clock(table))

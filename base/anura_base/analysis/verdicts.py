@@ -1,10 +1,24 @@
 """Verdicts of people on events, and what an event counts as.
 
 Every sum, page, export and answer uses these definitions. A rejected call does not count. A relabelled call counts
-under its new name. The last review of an event is its verdict; `undone` takes the review before back.
+under its new name. The opinion of a person about an event is the person's last review of it, unless it is `undone`. The
+last opinion is the verdict of the event.
 """
 
-from sqlalchemy import Column, ColumnElement, Index, Table, Text, Uuid, and_, case, func, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    Index,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    case,
+    exists,
+    or_,
+    select,
+)
 
 from anura_base.analysis.rollup_tables import species_of
 from anura_base.db.schema import ArrivalNumber, UtcDateTime, events, metadata
@@ -27,10 +41,19 @@ reviews = Table(
 )
 """All reviews. A review is never changed, so its reviewer and time are never lost."""
 
-_other = reviews.alias("other_reviews")
-_last = select(func.max(_other.c.number)).where(_other.c.event_id == reviews.c.event_id).correlate(reviews)
 
-IS_CURRENT = and_(reviews.c.number == _last.scalar_subquery(), reviews.c.verdict != Verdict.UNDONE)
+def is_opinion(review: FromClause) -> ColumnElement[bool]:
+    """Return the condition for reviews that are the opinion of their reviewer. `review` is `reviews` or its alias."""
+    later = reviews.alias()
+    same = later.c.event_id == review.c.event_id, later.c.reviewer == review.c.reviewer
+    is_taken_back_or_changed = exists(select(later.c.number).where(*same, later.c.number > review.c.number))
+    return and_(review.c.verdict != Verdict.UNDONE, ~is_taken_back_or_changed)
+
+
+_later = reviews.alias("later_opinions")
+_is_later = _later.c.event_id == reviews.c.event_id, _later.c.number > reviews.c.number
+
+IS_CURRENT = and_(is_opinion(reviews), ~exists(select(_later.c.number).where(*_is_later, is_opinion(_later))))
 """Whether a review is the one that counts for its event."""
 
 IS_VERDICT_OF_EVENT = and_(reviews.c.event_id == events.c.id, IS_CURRENT)
@@ -55,11 +78,12 @@ IS_RELABELLED = reviews.c.verdict == Verdict.RELABELLED
 IS_AS_REPORTED = or_(reviews.c.verdict.is_(None), reviews.c.verdict == Verdict.CONFIRMED)
 """Whether an event of JUDGED_EVENTS counts under the model's name."""
 
-COUNTED_SPECIES: ColumnElement[str] = case(
-    (and_(IS_RELABELLED, reviews.c.scientific_name != ""), reviews.c.scientific_name),
-    (IS_RELABELLED, reviews.c.label),
-    else_=species_of(events),
+NEW_SPECIES: ColumnElement[str] = case(
+    (reviews.c.scientific_name == "", reviews.c.label), else_=reviews.c.scientific_name
 )
+"""The species of a review with the verdict `relabelled`."""
+
+COUNTED_SPECIES: ColumnElement[str] = case((IS_RELABELLED, NEW_SPECIES), else_=species_of(events))
 """The species that an event of JUDGED_EVENTS counts as: the scientific name, or the label if there is no name."""
 
 

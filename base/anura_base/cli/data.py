@@ -14,6 +14,7 @@ from anura_base.cli.output import progress_bar
 from anura_base.config.settings import load
 from anura_base.exchange.backup import back_up
 from anura_base.exchange.backup import restore as restore_backup
+from anura_base.exchange.call_filter import ALL_CALLS, CallFilter, VerdictFilter
 from anura_base.exchange.export import EXPORTS
 from anura_base.exchange.export import export as export_parts
 from anura_base.ingest.journal_import import ImportResult, import_journal
@@ -123,10 +124,11 @@ def export(
         raise ConfigError(f"there is no format {form!r}; the formats are {', '.join(EXPORTS)}")
     sites = load(config_file, database, None, None).sites
     folder = "" if recordings is None else str(recordings.absolute())
+    calls = CallFilter(verdict=VerdictFilter.CONFIRMED) if confirmed else ALL_CALLS
     rows = 0
     output_file = create_file(out) if out else nullcontext(sys.stdout.buffer)
     with open_engine(config_file, database) as engine, output_file as output:
-        for part in export_parts(engine, form, sites, confirmed=confirmed, recordings=folder):
+        for part in export_parts(engine, form, sites, calls, folder):
             output.write(part.data)
             rows += part.rows
     if out:

@@ -53,6 +53,8 @@ class SpectrogramLayout:
     top_khz: float
     seconds: list[tuple[int, float]]
     """Labels of the time axis: second and position."""
+    frequencies: list[tuple[float, float]]
+    """Labels of the frequency axis: kHz and position from the top, the lowest first."""
 
 
 def clip_view(clip: Row[Any], event: Row[Any]) -> ClipView:
@@ -102,12 +104,16 @@ def spectrogram_layout(clip: ClipView) -> SpectrogramLayout | None:
         return None
     scale = WIDTH / clip.duration_s
     step = next(step for step in (1, 2, 5, 10, 20) if clip.duration_s / step <= 10 or step == 20)
+    top_khz = top_hz(clip.rate_hz) / 1_000
+    step_khz = next(step for step in (0.5, 1, 2, 4) if top_khz / step <= 6 or step == 4)
+    marks = [step_khz * number for number in range(int(top_khz / step_khz) + 1)]
     return SpectrogramLayout(
         width=WIDTH,
         height=HEIGHT,
         box_x=clip.onset_s * scale,
         box_width=max(2.0, (clip.offset_s - clip.onset_s) * scale),
-        top_khz=top_hz(clip.rate_hz) / 1_000,
+        top_khz=top_khz,
         # A label close to the right edge would be cut off, so it is left out.
         seconds=[(second, second * scale) for second in range(0, int(clip.duration_s - step / 2) + 1, step)],
+        frequencies=[(khz, HEIGHT * (1 - khz / top_khz)) for khz in marks],
     )

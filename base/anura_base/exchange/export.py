@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from anura_base.analysis.sites import all_sites
 from anura_base.config.settings import Site
+from anura_base.exchange.call_filter import ALL_CALLS, CallFilter, names_of
 from anura_base.exchange.formats.darwin_core import darwin_core
 from anura_base.exchange.rows import ExportContext
 from anura_base.exchange.source import DatabaseSource
@@ -43,18 +44,17 @@ EXPORTS: Mapping[str, ExportFormat] = {
 
 
 def export(
-    engine: Engine, name: str, configured_sites: Mapping[str, Site], *, confirmed: bool = False, recordings: str = ""
+    engine: Engine, name: str, configured_sites: Mapping[str, Site], calls: CallFilter = ALL_CALLS, recordings: str = ""
 ) -> Iterator[FilePart]:
     """Yield the parts of a file in one of EXPORTS. All rows are from one snapshot of the database.
 
-    `confirmed` selects the calls whose species a person confirmed or named. `recordings` is the folder of the
-    recordings, which Raven's table names.
+    `calls` selects the calls. `recordings` is the folder of the recordings, which Raven's table names.
 
     Raises ConfigError, before the first part, if the format needs a position or a package that is missing, or has no
     calls to select.
     """
-    if confirmed and not EXPORTS[name].of_calls:
-        raise ConfigError(f"{name} has no calls that can be confirmed; leave out the filter `confirmed`")
+    if (filters := names_of(calls)) and not EXPORTS[name].of_calls:
+        raise ConfigError(f"{name} has no calls, so they cannot be selected by {', '.join(filters)}; leave this out")
     with engine.connect() as connection:
-        context = ExportContext(all_sites(connection, configured_sites), recordings, confirmed=confirmed)
+        context = ExportContext(all_sites(connection, configured_sites), recordings, calls=calls)
         yield from EXPORTS[name].parts(connection, context)

@@ -24,6 +24,7 @@ from anura_base.analysis.rows import select_rows
 from anura_base.analysis.verdicts import reviews
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
+from anura_base.exchange.call_filter import ALL_CALLS, CallFilter, conditions
 from anura_edge.audio import ClockSource
 from anura_edge.events import EffortState
 from anura_edge.results.formats.parts import CHUNK_ROWS, FormatContext, RowValues
@@ -35,8 +36,8 @@ class ExportContext(FormatContext):
     """Data that an export of the base station needs in addition to its rows."""
 
     sites: Mapping[str, Site]
-    confirmed: bool = False
-    """Whether to export only the calls whose species a person confirmed or named."""
+    calls: CallFilter = ALL_CALLS
+    """Which calls to export."""
     program: str = "anura-base"
     position_remedy: str = "set latitude_deg and longitude_deg under `sites`"
 
@@ -59,7 +60,8 @@ class ExportContext(FormatContext):
 
 def read_rows(connection: Connection, table: Table, context: ExportContext) -> Iterator[RowValues]:
     """Yield all rows in the order of their arrival."""
-    return stream(connection, select_rows(table, confirmed=context.confirmed).order_by(table.c.arrival))
+    query = select_rows(table).order_by(table.c.arrival)
+    return stream(connection, query if table is effort else query.where(*conditions(context.calls, context.sites)))
 
 
 def read_calls(connection: Connection, context: ExportContext) -> Iterator[RowValues]:
@@ -67,7 +69,8 @@ def read_calls(connection: Connection, context: ExportContext) -> Iterator[RowVa
     recordings = _recordings()
     r, e = recordings.c, events.c
     same = (r.site == e.site) & (r.device == e.device) & (r.recording == e.recording)
-    query = select_rows(events, confirmed=context.confirmed).add_columns(r.begin_s).join(recordings, same)
+    query = select_rows(events).add_columns(r.begin_s).join(recordings, same)
+    query = query.where(*conditions(context.calls, context.sites))
     order = r.site, r.device, r.name, r.recording, e.onset_sample, e.arrival
     for row in stream(connection, query.order_by(*order)):
         yield {**row, "path": recording_path(row["site"], row["device"], row["recording_name"])}

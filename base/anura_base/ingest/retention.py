@@ -12,6 +12,7 @@ from time import monotonic
 
 from sqlalchemy import Connection, Engine, Table, delete, select, update
 
+from anura_base.analysis.stored_settings import retention_in_force
 from anura_base.clips.blobs import delete_orphans
 from anura_base.clips.tables import OPEN, ClipState, clips
 from anura_base.config.settings import ClipSettings, RetentionSettings
@@ -37,12 +38,8 @@ class RetentionJob:
         clips: ClipSettings = DEFAULT_LIMITS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._days = {
-            events: retention.events_days,
-            effort: retention.effort_days,
-            superseded_rows: retention.events_days,
-        }
-        self._clips_days, self._unfinished_days = retention.clips_days, clips.unfinished_days
+        self._of_file = retention
+        self._unfinished_days = clips.unfinished_days
         self._clock = clock
         self._running = RunningTime(clock)
         self._next_at = clock()
@@ -57,14 +54,20 @@ class RetentionJob:
         self._next_at = self._clock() + EVERY_S  # also after an error
         with write_transaction(engine) as connection:
             now_s = self._running.store(connection)
-            mark_ages(connection, self._days, now_s)
+            retention = retention_in_force(connection, self._of_file)
+            days_of = {
+                events: retention.events_days,
+                effort: retention.effort_days,
+                superseded_rows: retention.events_days,
+            }
+            mark_ages(connection, days_of, now_s)
         removed = {
             table.name: _remove(engine, table, now_s - days * S_PER_DAY)
-            for table, days in self._days.items()
+            for table, days in days_of.items()
             if days is not None
         }
         with write_transaction(engine) as connection:
-            _remove_clips(connection, now_s, self._clips_days, self._unfinished_days)
+            _remove_clips(connection, now_s, retention.clips_days, self._unfinished_days)
         self.removed.update(removed)
         if any(count == MAX_ROWS for count in removed.values()):
             self._next_at = self._clock()  # there may be more

@@ -10,17 +10,21 @@ from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
+from anura_base.alerts.channels import Channel
 from anura_base.config.alerts import AlertSettings
-from anura_base.config.settings import ExploreSettings, Site
+from anura_base.config.settings import ExploreSettings, RetentionSettings, Site
 from anura_base.web.api import alerts as alerts_api
 from anura_base.web.api import clips, exports, health, metrics, rows
 from anura_base.web.api.openapi import set_openapi
 from anura_base.web.auth import invitation, login
 from anura_base.web.auth.middleware import AuthMiddleware
 from anura_base.web.limits.bodies import BodyLimits
-from anura_base.web.pages import alerts as alerts_page
+from anura_base.web.live_feed import LiveFeed
 from anura_base.web.pages import (
+    account,
     anomalies,
+    call,
+    calls,
     device,
     explore,
     network,
@@ -28,11 +32,14 @@ from anura_base.web.pages import (
     recent,
     refused,
     review,
+    settings,
     site,
     species,
     station,
     users,
+    welcome,
 )
+from anura_base.web.pages import alerts as alerts_page
 from anura_base.web.pages import clocks as clocks_page
 from anura_base.web.parameters import check_parameters
 from anura_base.web.problems import add_problem_handlers
@@ -57,13 +64,15 @@ SECURITY_HEADERS = [
 ROUTERS = (
     login.router, invitation.router, health.router,
     rows.router, clips.router, alerts_api.router, exports.router, metrics.router,
-    station.router, recent.router, network.router, site.router, device.router,
+    station.router, recent.router, calls.router, call.router, network.router, site.router, device.router,
     species.router, night.router, anomalies.router, review.router,
-    explore.router, alerts_page.router, refused.router, clocks_page.router, users.router,
+    explore.router, alerts_page.router, refused.router, clocks_page.router, users.router, account.router,
+    settings.router, welcome.router,
 )  # fmt: skip
 
 NO_ALERTS = AlertSettings()
 DEFAULT_EXPLORE = ExploreSettings()
+DEFAULT_RETENTION = RetentionSettings()
 
 
 def create_app(
@@ -74,6 +83,8 @@ def create_app(
     *,
     require_login: bool = False,
     alerts: AlertSettings = NO_ALERTS,
+    channels: Mapping[str, Channel] = MappingProxyType({}),
+    retention: RetentionSettings = DEFAULT_RETENTION,
     sites: Mapping[str, Site] = MappingProxyType({}),
     explore_settings: ExploreSettings = DEFAULT_EXPLORE,
     requests_clips: bool = False,
@@ -99,7 +110,10 @@ def create_app(
     app.state.stop = stop
     app.state.requests_clips = requests_clips
     app.state.alerts = alerts
+    app.state.channels = channels
+    app.state.retention = retention
     app.state.configured_sites = sites
+    app.state.live_feed = LiveFeed(engine, ingest, broker, sites)
     app.state.login = login.LoginService(engine)
     app.state.explorer = explore.ExplorerLoader(explore_settings)
     app.state.spectrograms = clips.SpectrogramCache()

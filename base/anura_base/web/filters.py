@@ -48,6 +48,12 @@ def select_nights(
     return NightRange(max(begin, end - timedelta(days=MAX_NIGHTS - 1)), end)
 
 
+def page_zone(sites: Mapping[str, Site]) -> str:
+    """Return the time zone of a page about some sites: the one that all of them have, or else UTC."""
+    zones = {site.zone for site in sites.values()}
+    return zones.pop() if len(zones) == 1 else "UTC"
+
+
 def parse_date(name: str, text: str) -> date | None:
     """Return the date in a parameter of the address, or None if it is empty.
 

@@ -12,6 +12,7 @@ from anura_base.web.templating import path_of, render
 
 NAVIGATION = (
     ("", "Now"),
+    ("calls", "Calls"),
     ("network", "Network"),
     ("species", "Species"),
     ("night", "Night"),
@@ -24,7 +25,7 @@ NAVIGATION = (
 )
 """Path and title of each page."""
 
-ADMIN_NAVIGATION = (("users", "Users"), ("audit", "Audit log"))
+ADMIN_NAVIGATION = (("settings", "Settings"), ("users", "Users"), ("audit", "Audit log"))
 
 
 def page(request: Request, template: str, **values: object) -> HTMLResponse:

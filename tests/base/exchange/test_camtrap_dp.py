@@ -12,10 +12,13 @@ from exported import POND, judge, lines_of, store, unzipped, whole_file
 from sqlalchemy import Engine
 
 from anura_base.config.settings import Site
+from anura_base.exchange.call_filter import CallFilter, VerdictFilter
 from anura_edge.audio import ClockSource
 from anura_edge.errors import ConfigError
 from anura_edge.events import EffortState
 from anura_edge.results.formats import camtrap
+
+CONFIRMED = CallFilter(verdict=VerdictFilter.CONFIRMED)
 
 
 def tables(data: bytes) -> dict[str, list[dict[str, Any]]]:
@@ -53,7 +56,7 @@ def test_verdicts_are_in_the_observations(engine: Engine, make: Any) -> None:
     assert [line["observationType"] for line in (confirmed, rejected, relabelled)] == ["animal", "blank", "animal"]
     assert (rejected["scientificName"], confirmed["scientificName"]) == ("", "Physalaemus cuvieri")
     assert "label:BOAFAB" in relabelled["observationTags"]
-    of_confirmed = tables(whole_file(engine, "camtrap-dp", confirmed=True))["observations"]
+    of_confirmed = tables(whole_file(engine, "camtrap-dp", calls=CONFIRMED))["observations"]
     assert [line["observationID"] for line in of_confirmed] == [confirmed["observationID"], relabelled["observationID"]]
 
 

@@ -11,8 +11,11 @@ from sqlalchemy import Engine
 
 from anura_base.analysis import rollup
 from anura_base.analysis.rollup_triggers import install_triggers
+from anura_base.exchange.call_filter import CallFilter, VerdictFilter
 from anura_base.exchange.export import EXPORTS, export
 from anura_edge.errors import ConfigError
+
+CONFIRMED = CallFilter(verdict=VerdictFilter.CONFIRMED)
 
 CUVIERI, FABER = "Physalaemus cuvieri", "Boana faber"
 
@@ -106,9 +109,9 @@ def test_parquet_has_verdict_person_and_time(judged: Engine) -> None:
 
 @pytest.mark.parametrize("name", [name for name, form in EXPORTS.items() if form.of_calls])
 def test_filter_selects_the_confirmed_calls(judged: Engine, name: str) -> None:
-    assert sum(part.rows for part in export(judged, name, POND, confirmed=True)) == 2
+    assert sum(part.rows for part in export(judged, name, POND, CONFIRMED)) == 2
 
 
 def test_filter_on_effort_is_refused(judged: Engine) -> None:
-    with pytest.raises(ConfigError, match="no calls that can be confirmed"):
-        whole_file(judged, "effort", confirmed=True)
+    with pytest.raises(ConfigError, match="cannot be selected by verdict"):
+        whole_file(judged, "effort", calls=CONFIRMED)

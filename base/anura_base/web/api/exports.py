@@ -13,10 +13,12 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from anura_base.exchange.call_filter import VerdictFilter
 from anura_base.exchange.export import EXPORTS, export
 from anura_base.exchange.spool import Spool
 from anura_base.web.api.paging import ConfirmedOnly
 from anura_base.web.auth.visitor import NEEDS_VIEWER
+from anura_base.web.call_filters import CallFiltersInAddress
 from anura_base.web.state import ConfiguredSites, Database, from_state
 from anura_edge.errors import ConfigError
 from anura_edge.results.formats.parts import FilePart
@@ -57,11 +59,13 @@ def read_export(
     engine: Database,
     configured_sites: ConfiguredSites,
     jobs: Annotated[ExportJobs, from_state("exports")],
+    filters: CallFiltersInAddress,
     confirmed: ConfirmedOnly = False,
 ) -> StreamingResponse:
-    """Return all events or all effort in a format, as `anura-base export` writes it."""
+    """Return all effort, or the events that are selected, in a format as `anura-base export` writes it."""
     this = EXPORTS[form.value]
-    data = _start(export(engine, form.value, configured_sites, confirmed=confirmed), jobs)
+    calls = filters.to_filter(VerdictFilter.CONFIRMED if confirmed else VerdictFilter.ANY)
+    data = _start(export(engine, form.value, configured_sites, calls), jobs)
     try:
         first = next(data, b"")  # an error shows here, while the status can still be set
     except ConfigError as error:

@@ -13,9 +13,11 @@ from anura_base.analysis.rows import select_rows
 from anura_base.analysis.verdicts import reviews
 from anura_base.db.incidents import IncidentKind, latest_incidents
 from anura_base.db.schema import effort, events, notices
+from anura_base.exchange.call_filter import VerdictFilter, conditions
 from anura_base.web.api.paging import After, ConfirmedOnly, Limit, link_next
 from anura_base.web.auth.visitor import NEEDS_VIEWER
-from anura_base.web.state import Database
+from anura_base.web.call_filters import CallFiltersInAddress
+from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_edge.events import Verdict
 from anura_edge.wire import EffortRow, EventRow, Name, NoticeRow
 
@@ -23,7 +25,11 @@ MAX_IDS = 1_000_000
 
 
 class ReviewView(BaseModel):
-    """A review. The last review of an event is its verdict; `undone` takes the review before back."""
+    """A review.
+
+    A reviewer's last review of an event is the reviewer's opinion, unless it is `undone`. The last opinion of all
+    reviewers is the verdict of the event.
+    """
 
     number: int
     """Number in the order of the reviews."""
@@ -110,16 +116,20 @@ router = APIRouter(prefix="/api", tags=["rows"], dependencies=[NEEDS_VIEWER])
 @router.get("/events", response_model=list[EventView])
 def read_events(
     engine: Database,
+    configured_sites: ConfiguredSites,
     request: Request,
     response: Response,
+    filters: CallFiltersInAddress,
     limit: Limit = 100,
     after: After = 0,
     confirmed: ConfirmedOnly = False,
 ) -> list[dict[str, Any]]:
     """Return events in the order of arrival, each with its verdict."""
-    return _read_page(
-        engine, select_rows(events, confirmed=confirmed), events.c.arrival, request, response, after, limit
-    )
+    wanted = filters.to_filter(VerdictFilter.CONFIRMED if confirmed else VerdictFilter.ANY)
+    with engine.connect() as connection:
+        sites = sorted_sites(connection, configured_sites)
+    query = select_rows(events).where(*conditions(wanted, sites))
+    return _read_page(engine, query, events.c.arrival, request, response, after, limit)
 
 
 @router.get("/effort", response_model=list[EffortView])

@@ -57,21 +57,29 @@ class LoginService:
 
         Raises HTTPException (429) after too many tries.
         """
+        if not self.is_password(name, password, address):
+            return None
+        with write_transaction(self._engine) as connection:
+            if earlier:
+                sessions.end(connection, earlier)
+            return sessions.start(connection, name, datetime.now(UTC))
+
+    def is_password(self, name: str, password: str, address: str) -> bool:
+        """Return whether a user has this password.
+
+        Raises HTTPException (429) after too many tries.
+        """
         self._count_try(name, address)
-        user = accounts.authenticate(self._engine, name, password)
-        if user is None:
+        if accounts.authenticate(self._engine, name, password) is None:
             # The name is not logged, because people type their password into this field by mistake.
             log.warning("a wrong password from %s", address)
-            return None
+            return False
         with self._lock:
             if (name, address) not in self._known:
                 self._users.refund(name, time.monotonic())
             self._remember(name, address)
             self._addresses.refund(address, time.monotonic())
-        with write_transaction(self._engine) as connection:
-            if earlier:
-                sessions.end(connection, earlier)
-            return sessions.start(connection, user.name, datetime.now(UTC))
+        return True
 
     def _remember(self, name: str, address: str) -> None:
         self._known[name, address] = None

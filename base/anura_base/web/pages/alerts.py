@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from anura_base.access.roles import Role
 from anura_base.alerts import history
 from anura_base.alerts.history import AlertView
+from anura_base.analysis.stored_settings import alerts_in_force
 from anura_base.config.alerts import AlertSettings
 from anura_base.web.auth.visitor import NEEDS_VIEWER, Reviewer, Viewer
 from anura_base.web.changes import apply_change
@@ -39,11 +40,12 @@ def alerts_page(
     with engine.connect() as connection:
         latest = history.latest(connection)
         sites = sorted_sites(connection, configured_sites)
+        in_force = alerts_in_force(connection, alerts)
     values = {
         "alerts": [view for view in latest if _is_shown(view, state, rule)],
         "any_alerts": bool(latest),
-        "rules": history.rule_views(alerts, latest),
-        "rule_names": sorted({view.rule for view in latest} | {*alerts.rules}),
+        "rules": history.rule_views(in_force, latest),
+        "rule_names": sorted({view.rule for view in latest} | {*in_force.rules}),
         "sites": sites,
         "state": state,
         "states": [*AlertFilter],

@@ -1,6 +1,5 @@
 """The page Review: a queue of calls without a review."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -25,6 +24,7 @@ from anura_base.exchange.training_set import training_zip
 from anura_base.web.api.clips import request_clip
 from anura_base.web.auth.visitor import NEEDS_VIEWER, Reviewer, Viewer
 from anura_base.web.layout import page
+from anura_base.web.pages.judging import store_review
 from anura_base.web.state import ConfiguredSites, Database, sorted_sites
 from anura_base.web.templating import root_of
 from anura_edge.events import Verdict
@@ -35,9 +35,6 @@ CLIPS_AHEAD = 10
 """Calls whose clips are requested before they are shown, where the audio is at hand."""
 
 ORDERS = {"random": "random", "highest": "highest first", "lowest": "lowest first"}
-
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
-"""A valid species code, on the wire and in a training set."""
 
 
 class ReviewQueue:
@@ -102,16 +99,14 @@ def review(
     queue: QueueFilters,
     event_id: UUID,
     verdict: Annotated[Verdict, Form()],
-    label: Annotated[str, Form()] = "",
+    label: Annotated[str, Form(max_length=600)] = "",
 ) -> RedirectResponse:
     """Store a review and show the next call."""
-    if verdict is Verdict.RELABELLED and not _CODE.fullmatch(label):
-        raise HTTPException(422, f"label: {label[:40]!r} is not a code; use 1 to 32 letters, digits, - or _")
     with write_transaction(engine) as connection:
         event = _find_event(connection, event_id)
         queue.species = queue.species or event.scientific_name or event.label
         drawn_from = _drawn_from(connection, queue, event_id)
-        reviews.add_review(connection, event_id, reviewer.name, verdict, label, drawn_from)
+        store_review(connection, event_id, reviewer.name, verdict, label, drawn_from)
     return _redirect(request, queue.address_with_skipped())
 
 

@@ -19,6 +19,7 @@ from anura_base.db.engine import open_database
 from anura_base.db.schema import events
 from anura_base.exchange.spool import Spool
 from anura_base.web.api import exports
+from anura_base.web.call_filters import CallFilters
 
 ROWS = 7_000
 
@@ -89,10 +90,11 @@ def test_spool_stops_the_job_when_its_reader_has_gone() -> None:
 
 def test_number_of_open_exports_is_limited(engine: Engine) -> None:
     jobs = exports.ExportJobs()
-    running = [exports.read_export(exports.Form("birdnet"), engine, {}, jobs) for _ in range(exports.MAX_OPEN)]
+    asked = exports.Form("birdnet"), engine, {}, jobs, CallFilters()
+    running = [exports.read_export(*asked) for _ in range(exports.MAX_OPEN)]
     with pytest.raises(HTTPException) as refused:
-        exports.read_export(exports.Form("birdnet"), engine, {}, jobs)
+        exports.read_export(*asked)
     assert (refused.value.status_code, refused.value.headers) == (503, {"Retry-After": exports.RETRY_AFTER_S})
     running.clear()  # as if their readers had closed the connection
     gc.collect()
-    assert exports.read_export(exports.Form("birdnet"), engine, {}, jobs).status_code == 200
+    assert exports.read_export(*asked).status_code == 200

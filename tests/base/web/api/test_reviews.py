@@ -49,7 +49,7 @@ def test_export_takes_the_filter(client: TestClient, form: str) -> None:
 def test_export_of_effort_refuses_the_filter(client: TestClient) -> None:
     answer = client.get("/api/exports/effort?confirmed=true")
     assert answer.status_code == 422
-    assert "no calls that can be confirmed" in answer.text
+    assert "cannot be selected by verdict" in answer.text
 
 
 def test_rows_of_early_versions_are_returned(client: TestClient, engine: Engine, make: Any) -> None:

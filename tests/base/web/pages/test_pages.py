@@ -36,7 +36,7 @@ from anura_edge.wire import Health, topic
 PAGES = [
     "", "network", "species", "species?view=sunset", "species?view=clock", "night", "anomalies", "review", "alerts",
     "users", "explore", "clocks",
-    "audit", "refused", "network?group=true&show=with+problems", "network/beaver-pond", "network/evil/box",
+    "audit", "refused", "calls", "network?group=true&show=with+problems", "network/beaver-pond", "network/evil/box",
 ]  # fmt: skip
 
 NIGHTS = 9

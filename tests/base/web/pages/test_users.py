@@ -31,6 +31,36 @@ def admin(client_of, add_user, log_in) -> TestClient:  # noqa: ANN001
     return client
 
 
+def test_users_change_their_own_password_and_other_sessions_end(
+    admin: TestClient, client_of: Callable[..., TestClient], log_in: Callable[..., str]
+) -> None:
+    jose, elsewhere = client_of(), client_of()
+    jose.headers["X-CSRF-Token"] = log_in(jose, "jose")
+    log_in(elsewhere, "jose")
+    form = {"old": PASSWORD, "password": NEW_PASSWORD, "again": NEW_PASSWORD}
+    for wrong, message in (
+        ({"old": "not my password"}, "present password is wrong"),
+        ({"again": "another one, too"}, "passwords differ"),
+        ({"password": "short", "again": "short"}, "a password has 12 to"),
+    ):
+        refused = jose.post("/account/password", data={**form, **wrong})
+        assert refused.status_code == 422
+        assert message in refused.text
+    assert jose.post("/account/password", data=form).headers["location"] == "/account?changed=true"
+    assert "The password is changed" in jose.get("/account?changed=true").text, "this session goes on"
+    assert elsewhere.get("/me").status_code == 401
+    assert "changed the own password" in admin.get("/audit").text
+    with pytest.raises(AssertionError):
+        log_in(client_of(), "jose")  # with the old password
+
+
+def test_without_users_there_is_no_password_to_change(client_of: Callable[..., TestClient]) -> None:
+    client = client_of()
+    client.headers["X-CSRF-Token"] = client.get("/token").json()
+    assert "no password to change" in client.get("/account").text
+    assert client.post("/account/password", data={"old": "x"}).status_code == 403
+
+
 def user_states(engine: Engine) -> dict[str, tuple[str, bool]]:
     with engine.connect() as connection:
         return {row.name: (row.role, row.disabled_utc is None) for row in accounts.list_users(connection)}
