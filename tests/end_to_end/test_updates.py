@@ -503,7 +503,7 @@ def test_running_device_takes_settings_and_a_model_and_starts_again_with_each(
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             path = str(tmp_path / f"{time.monotonic_ns()}.notify")
             manager.bind(path)
-            manager.settimeout(DEADLINE_S)
+            manager.settimeout(2 * DEADLINE_S)
             device = start_device(
                 "--source", f"folder:{tmp_path / 'card'}", "--watch", environment={"NOTIFY_SOCKET": path}, **settings
             )
