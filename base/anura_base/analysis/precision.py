@@ -19,6 +19,15 @@ from anura_edge.events import Verdict
 THRESHOLDS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
+TARGET = 0.95
+"""The precision for which a threshold is suggested."""
+
+MIN_REVIEWED = 20
+"""With fewer calls above a threshold, none is suggested."""
+
+HALF_WIDTH = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class Precision:
     """How many of the sampled events with at least a score are right."""
@@ -53,6 +62,17 @@ class PrecisionEstimate:
     """Events of the sample without a verdict: they were skipped, undone, or received after the draw had passed."""
     outside: int
     """Reviewed events outside the sample: they were not drawn at random."""
+    suggested: Precision | None
+    """The lowest threshold with a precision of TARGET in the sample; None if there is none."""
+
+    @property
+    def more_reviews(self) -> int:
+        """About how many more random reviews make the interval of all calls as narrow as ± HALF_WIDTH."""
+        if not self.rows:
+            return 0
+        low, high = self.rows[0].interval
+        share = (low + high) / 2
+        return max(0, math.ceil(1.96**2 * share * (1 - share) / HALF_WIDTH**2) - self.rows[0].reviewed)
 
 
 def estimate_precision(connection: Connection, species: str, site: str = "") -> PrecisionEstimate:
@@ -69,4 +89,18 @@ def estimate_precision(connection: Connection, species: str, site: str = "") -> 
     above = [(threshold, [right for score, right in judged if score >= threshold]) for threshold in THRESHOLDS]
     rows = [Precision(threshold, len(found), sum(found)) for threshold, found in above if found]
     reviewed = connection.scalar(select(func.count()).select_from(reviews).where(IS_CURRENT, of_population)) or 0
-    return PrecisionEstimate(rows, waiting=len(sample) - len(judged), outside=reviewed - len(judged))
+    return PrecisionEstimate(
+        rows, waiting=len(sample) - len(judged), outside=reviewed - len(judged), suggested=suggest(judged)
+    )
+
+
+def suggest(judged: Sequence[tuple[float, bool]]) -> Precision | None:
+    """Return the lowest threshold with TARGET among judged events: score, and whether it is right."""
+    found, right = None, 0
+    ordered = sorted(judged, reverse=True)
+    for number, (score, is_right) in enumerate(ordered, 1):
+        right += is_right
+        is_last_of_score = number == len(ordered) or ordered[number][0] < score
+        if is_last_of_score and number >= MIN_REVIEWED and right >= TARGET * number:
+            found = Precision(score, number, right)
+    return found

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from anura_base.access.roles import Role
-from anura_base.analysis import reviews
+from anura_base.analysis import opinions, reviews
 from anura_base.analysis.known_nights import list_species
 from anura_base.analysis.precision import estimate_precision
 from anura_base.analysis.reviews import ReviewOrder
@@ -45,16 +45,21 @@ class ReviewQueue:
         species: Annotated[str, Query(max_length=600)] = "",
         site: Annotated[str, Query(max_length=64)] = "",
         order: ReviewOrder = ReviewOrder.RANDOM,
+        second: bool = False,
         event: UUID | None = None,
         skip: Annotated[list[UUID] | None, Query()] = None,
     ) -> None:
         self.species, self.site, self.order = species, site, order
+        self.second = second
+        """Whether calls are shown that others have judged."""
         self.event = event
         self.skip = (skip or [])[-MAX_SKIPPED:]
 
     def address(self, **more: object) -> str:
         """Return the address of the page with these filters and more parameters."""
         parameters = {"species": self.species, "site": self.site, "order": self.order.value, **more}
+        if self.second:
+            parameters["second"] = "true"
         return "review?" + urlencode({key: value for key, value in parameters.items() if value}, doseq=True)
 
     def address_with_skipped(self, **more: object) -> str:
@@ -155,16 +160,20 @@ def _find_event(connection: Connection, event_id: UUID) -> Row[Any]:
 
 def _drawn_from(connection: Connection, queue: ReviewQueue, event_id: UUID) -> str | None:
     """Return the site from which a call was drawn at random, None if it was found in another way."""
-    if queue.order is not ReviewOrder.RANDOM:
+    if queue.order is not ReviewOrder.RANDOM or queue.second:
         return None
     drawn = reviews.next_event(connection, queue.species, queue.site, queue.order, queue.skip)
     return queue.site if drawn and drawn.id == event_id else None
 
 
-def _select_event(connection: Connection, queue: ReviewQueue, all_species: Sequence[str]) -> Row[Any] | None:
+def _select_event(
+    connection: Connection, queue: ReviewQueue, all_species: Sequence[str], reviewer: str
+) -> Row[Any] | None:
     """Return the call to show. The filters of the queue become those of the call, if the address names one."""
     if queue.event is None:
         queue.species = queue.species or (all_species[0] if all_species else "")
+        if queue.second:
+            return opinions.next_for_second_opinion(connection, queue.species, queue.site, reviewer, queue.skip)
         return reviews.next_event(connection, queue.species, queue.site, queue.order, queue.skip)
     event = _find_event(connection, queue.event)
     queue.species = event.scientific_name or event.label
@@ -174,7 +183,7 @@ def _select_event(connection: Connection, queue: ReviewQueue, all_species: Seque
 
 def _read(connection: Connection, sites: dict[str, Site], queue: ReviewQueue, reviewer: str) -> dict[str, Any]:
     species = list_species(connection, rejected=True)
-    event = _select_event(connection, queue, species)
+    event = _select_event(connection, queue, species, reviewer)
     clip = clip_views(connection, [event]).get(event.id) if event else None
     return {
         "clip": clip,
@@ -186,5 +195,6 @@ def _read(connection: Connection, sites: dict[str, Site], queue: ReviewQueue, re
         "zone": sites[event.site].zone if event and event.site in sites else "UTC",
         "labels": reviews.known_labels(connection),
         "last": reviews.latest_review(connection, reviewer),
+        "agreement": opinions.agreement(connection, queue.species, queue.site),
         "estimate": estimate_precision(connection, queue.species, queue.site),
     }
