@@ -62,7 +62,7 @@ def parse_file_name(stem: str) -> TimeEvidence:
     If it seems to contain a date or a time that is not understood, `unread_time` is true.
     """
     if _UNIX_HEX.fullmatch(stem):  # AudioMoth before 1.2: seconds since 1970
-        return TimeEvidence(start=datetime.fromtimestamp(int(stem, 16), UTC))
+        return TimeEvidence(datetime.fromtimestamp(int(stem, 16), UTC), is_unix_time=True)
     start, gps_clock = _time(stem)
     unread_time = not start and bool(_DATE_LIKE.search(stem))
     return TimeEvidence(start, gps_clock, Metadata(position=_position(stem)), unread_time)

@@ -91,6 +91,8 @@ class TimeEvidence:
     metadata: Metadata = field(default_factory=Metadata)
     unread_time: bool = False
     """It seems to contain a time, in a form that is not understood."""
+    is_unix_time: bool = False
+    """The time is in seconds since 1970, so it is UTC, whatever zone the recorder is set to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ def resolve_start(
     best = ranked[0]
     start, gps_clock = timed[best].start or UNKNOWN_START, timed[best].gps_clock
     warnings = _disagreements(timed, ranked, start)
-    if site_offset and _contradicts(timed, ranked, site_offset):
-        warnings.append(f"the recording says {offsets[0]}, the settings say {site_offset}: the recording is used")
+    stated = _stated_offset(timed, ranked)
+    if site_offset and stated not in (None, site_offset):
+        warnings.append(f"the recording says {stated}, the settings say {site_offset}: the recording is used")
     offset = _offset_of(timed[best]) or next(iter(offsets), site_offset)
     clock_source = ClockSource.GPS if gps_clock else ClockSource.RECORDER
     if start.replace(tzinfo=None) < UNSET_BEFORE:
@@ -195,14 +198,10 @@ def _disagreements(timed: Mapping[str, TimeEvidence], ranked: list[str], start: 
     ]
 
 
-def _contradicts(timed: Mapping[str, TimeEvidence], ranked: list[str], site_offset: timezone) -> bool:
-    """Return whether the best source with an offset has another one than the settings.
-
-    A hexadecimal name counts seconds in UTC, whatever zone the recorder is set to, so it does not contradict them.
-    """
-    source = next((each for each in ranked if _offset_of(timed[each])), None)
-    stated = _offset_of(timed[source]) if source else None
-    return stated not in ((None, site_offset, UTC) if source == FILE_NAME else (None, site_offset))
+def _stated_offset(timed: Mapping[str, TimeEvidence], ranked: list[str]) -> timezone | None:
+    """Return the offset of the best source that states one. Unix time does not."""
+    stated = (_offset_of(timed[source]) for source in ranked if not timed[source].is_unix_time)
+    return next((offset for offset in stated if offset is not None), None)
 
 
 def _rank(source: str, evidence: TimeEvidence) -> int:

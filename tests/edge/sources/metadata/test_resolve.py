@@ -73,7 +73,8 @@ def test_offset_in_the_recording_overrides_the_sites(where: str) -> None:
 def test_header_in_utc_contradicts_another_offset_of_the_site_and_a_hexadecimal_name_does_not() -> None:
     in_utc = at(LOCAL.replace(tzinfo=UTC))
     assert "says UTC, the settings say UTC-03:00" in clock(header=in_utc, site_offset=BRT).warnings[0]
-    assert not clock(name=in_utc, site_offset=BRT).warnings
+    assert "says UTC" in clock(parse_file_name("20190522_223000Z"), site_offset=BRT).warnings[0]
+    assert not clock(parse_file_name("5CE5CDD8"), site_offset=BRT).warnings
     assert not clock(header=in_utc, site_offset=UTC).warnings
 
 
