@@ -2,8 +2,9 @@
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -50,6 +51,9 @@ SERVICE_DATABASE = Path("/var/lib/anura-base/anura-base.db")
 
 _FIRST_COLUMNS = {"arrival", "id", "site", "device", "recording"}
 """Of the tables of events and effort in every version."""
+
+_MANY_ROWS = 50
+"""From so many rows on it is worth preparing a statement for all of them."""
 
 _write_locks: WeakKeyDictionary[Engine, FifoLock] = WeakKeyDictionary()
 """For each SQLite database, the order of the threads that want to write."""
@@ -224,9 +228,31 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows whose keys are new. Rows that exist stay unchanged, so the first one wins."""
-    if rows:
-        insert = _INSERT[connection.dialect.name]
-        connection.execute(insert(table).on_conflict_do_nothing(), rows)
+    if not rows:
+        return
+    query = _INSERT[connection.dialect.name](table).on_conflict_do_nothing()
+    has_defaults = any(column.default is not None for column in table.columns)
+    if connection.dialect.name == "sqlite" and len(rows) >= _MANY_ROWS and not has_defaults:
+        _insert_columns(connection, query, table, rows)
+    else:
+        connection.execute(query, rows)
+
+
+def _insert_columns(
+    connection: Connection, query: sqlite.Insert | postgresql.Insert, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Execute an insert. SQLAlchemy converts values row by row, which takes longer than SQLite needs to store them.
+
+    So they are converted here, column by column, by SQLAlchemy's own converters. All rows have the same columns.
+    """
+    dialect = connection.dialect
+    compiled = query.compile(dialect=dialect, column_keys=[*rows[0]])
+    columns: list[Iterable[Any]] = []
+    for name in compiled.positiontup or ():
+        values = map(itemgetter(name), rows)
+        convert = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+        columns.append(map(convert, values) if convert else values)
+    connection.exec_driver_sql(str(compiled), [*zip(*columns, strict=True)])
 
 
 def insert_or_update(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

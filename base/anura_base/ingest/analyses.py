@@ -41,6 +41,9 @@ class AnalysisKey(NamedTuple):
     id: UUID
 
 
+_NO_ANALYSIS = AnalysisKey(Subject("", ""), UUID(int=0))
+
+
 class AnalysisSession:
     """Takes the analyses of the messages of one transaction: call `register`, store the rows, then `complete`."""
 
@@ -50,10 +53,12 @@ class AnalysisSession:
         """The first message of each analysis, and the number of its rows."""
         self._last: dict[AnalysisKey, DecodedMessage] = {}
         self._withdrawals: list[NoticeRow] = []
+        key = _NO_ANALYSIS
         for message in messages:
             for row in message.rows:
                 if isinstance(row, EventRow | EffortRow):
-                    key = _key(row)
+                    if row.analysis != key.id or (row.recording, row.model_sha256) != key.subject:
+                        key = _key(row)  # else it is that of the row before, as usually
                     self._seen.setdefault(key, (message, row.analysis_rows))
                     self._last[key] = message
                 elif isinstance(row, NoticeRow) and row.what == NoticeKind.WITHDRAWN:
@@ -80,7 +85,7 @@ class AnalysisSession:
 
     def counts(self, row: EventRow | EffortRow) -> bool:
         """Return whether the analysis of a row counts now."""
-        return self._current[_key(row).subject] == row.analysis
+        return self._current[Subject(row.recording, row.model_sha256)] == row.analysis
 
     def complete(self) -> None:
         """Find the analyses of which all rows are there now, and move rows to where they belong then."""
