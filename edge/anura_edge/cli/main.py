@@ -22,6 +22,7 @@ from anura_edge.cli import (
     review,
     summary,
 )
+from anura_edge.cli.correct import correct
 from anura_edge.cli.init import init
 from anura_edge.cli.process import StderrHandler
 from anura_edge.cli.scan import scan
@@ -42,6 +43,7 @@ app.command(rich_help_panel=RESULTS)(report.report)
 app.command("calling-index", rich_help_panel=RESULTS)(calling_index.compare_calling_index)
 app.add_typer(clips.app, name="clips", rich_help_panel=RESULTS)
 app.command(rich_help_panel=RESULTS)(review.review)
+app.command(rich_help_panel=RESULTS)(correct)
 app.command(rich_help_panel=CHECK)(device.doctor)
 app.command(rich_help_panel=CHECK)(device.devices)
 app.command(rich_help_panel=CHECK)(device.resend)

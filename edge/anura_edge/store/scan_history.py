@@ -5,7 +5,7 @@ the file is there. See docs/decisions/0023-identity-ownership-and-acknowledgemen
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -192,30 +192,41 @@ def replace_analyses(db: Connection, done: AnalysedFile, model_sha256: str) -> N
     delivered stay at the base station, which keeps them apart from those that count.
     """
     new, old = done.recording.id, done.replaces or done.recording.id
-    recordings = json.dumps([new, old]), model_sha256
-    query = "SELECT analysis FROM recordings WHERE id IN (SELECT value FROM json_each(?)) AND model_sha256 = ?"
-    replaced = {analysis for (analysis,) in db.execute(query, recordings) if analysis}
-    for kind in (EventRow.kind, EffortRow.kind):
-        where = "recording IN (SELECT value FROM json_each(?)) AND model_sha256 = ?"
-        deleted = db.execute(f"DELETE FROM {kind} WHERE {where} RETURNING id, analysis", recordings).fetchall()
-        replaced |= {analysis for _, analysis in deleted}
-        ids = json.dumps([id_ for id_, _ in deleted])
-        for table in STATES if deleted else ():
-            db.execute(f"DELETE FROM {table} WHERE kind = ? AND id IN (SELECT value FROM json_each(?))", (kind, ids))
+    replaced = delete_analyses(db, (new, old), model_sha256)
     if not replaced and not done.replaces:
         return None
     update = "UPDATE recordings SET replaced_by = nullif(?, id) WHERE id = ? AND model_sha256 = ?"
     db.execute(update, (new, old, model_sha256))
     reason = "analysed again" if old == new else "more of it, or another copy, was analysed"
+    notice = withdrawal(old, done.recording.name, reason, replaced, done.analysis)
+    return notice if old == new else replace(notice, replaced_by=new)
+
+
+def delete_analyses(db: Connection, recordings: Sequence[str], model_sha256: str) -> set[str]:
+    """Delete the rows that a model made of some recordings. Return the analyses that are no longer valid."""
+    values = json.dumps([*recordings]), model_sha256
+    query = "SELECT analysis FROM recordings WHERE id IN (SELECT value FROM json_each(?)) AND model_sha256 = ?"
+    replaced = {analysis for (analysis,) in db.execute(query, values) if analysis}
+    for kind in (EventRow.kind, EffortRow.kind):
+        where = "recording IN (SELECT value FROM json_each(?)) AND model_sha256 = ?"
+        deleted = db.execute(f"DELETE FROM {kind} WHERE {where} RETURNING id, analysis", values).fetchall()
+        replaced |= {analysis for _, analysis in deleted}
+        ids = json.dumps([id_ for id_, _ in deleted])
+        for table in STATES if deleted else ():
+            db.execute(f"DELETE FROM {table} WHERE kind = ? AND id IN (SELECT value FROM json_each(?))", (kind, ids))
+    return replaced
+
+
+def withdrawal(recording: str, name: str, reason: str, replaced: Iterable[str], analysis: UUID) -> Notice:
+    """Return the notice that another analysis of a recording is valid instead of earlier ones."""
     return Notice(
-        uuid5(NAMESPACE, f"withdrawn/{done.analysis}"),
+        uuid5(NAMESPACE, f"withdrawn/{analysis}"),
         NoticeKind.WITHDRAWN,
         datetime.now(UTC),
-        f"{done.recording.name[-MAX_TEXT // 2 :]}: {reason}",
-        recording=old,
-        replaced_by="" if old == new else new,
+        f"{name[-MAX_TEXT // 2 :]}: {reason}",
+        recording=recording,
         replaces=tuple(map(UUID, sorted(replaced)))[-MAX_REPLACED:],
-        analysis=done.analysis,
+        analysis=analysis,
     )
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from support import DEADLINE_S, tmpfs
 
 import anura_edge.app.scan_files as scan_files_module
+from anura_edge.app import site_opener
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.config.analysis import AudioSettings, DetectionSettings, ModelSettings
@@ -150,7 +151,7 @@ def test_unchanged_file_is_known_by_its_fingerprint(
     config: Config, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan_folder(config, card)
-    monkeypatch.setattr(scan_files_module, "open_file", None)  # to open it would fail
+    monkeypatch.setattr(site_opener, "open_file", None)  # to open it would fail
     assert scan_folder(config, card).known == 1
 
 
@@ -159,7 +160,7 @@ def test_copied_card_is_read_once(config: Config, card: Path, tmp_path: Path, mo
     copy = Path(shutil.copytree(card, tmp_path / "archive" / "2026"))
     os.utime(copy / NAME, (10**9, 10**9))
     assert scan_folder(config, tmp_path / "archive").known == 1
-    monkeypatch.setattr(scan_files_module, "open_file", None)
+    monkeypatch.setattr(site_opener, "open_file", None)
     assert scan_folder(config, tmp_path / "archive").known == 1
 
 
