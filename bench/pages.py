@@ -30,6 +30,10 @@ SPECIES = "Pseudacris+crucifer"
 PAGES = (
     "",
     "station",
+    "calls",
+    f"calls?species={SPECIES}&order=loudest",
+    "calls/{event}",
+    "settings",
     "network",
     "network?group=true",
     "network?show=retired",
