@@ -51,20 +51,27 @@ class AnalysisSession:
         self._connection = connection
         self._seen: dict[AnalysisKey, tuple[DecodedMessage, int | None]] = {}
         """The first message of each analysis, and the number of its rows."""
-        self._last: dict[AnalysisKey, DecodedMessage] = {}
+        self._names: dict[tuple[AnalysisKey, UUID], dict[JournalKey, DecodedMessage]] = {}
+        """The names under which a journal sent an analysis, in their order, with the last message of each."""
         self._withdrawals: list[NoticeRow] = []
-        key = _NO_ANALYSIS
         for message in messages:
+            key = _NO_ANALYSIS
             for row in message.rows:
                 if isinstance(row, EventRow | EffortRow):
                     if row.analysis != key.id or (row.recording, row.model_sha256) != key.subject:
                         key = _key(row)  # else it is that of the row before, as usually
-                    self._seen.setdefault(key, (message, row.analysis_rows))
-                    self._last[key] = message
+                        self._seen.setdefault(key, (message, row.analysis_rows))
+                        self._note_name(key, message)
                 elif isinstance(row, NoticeRow) and row.what == NoticeKind.WITHDRAWN:
                     self._withdrawals.append(row)
         self._current: dict[Subject, UUID | None] = {}
         """What counts: its rows are in the tables."""
+
+    def _note_name(self, key: AnalysisKey, message: DecodedMessage) -> None:
+        if owner := message.journal_key:
+            names = self._names.setdefault((key, owner.journal), {})
+            names.pop(owner, None)
+            names[owner] = message
 
     def register(self) -> None:
         """Record the analyses and what replaces them."""
@@ -96,8 +103,9 @@ class AnalysisSession:
         for subject, current in choose(self._connection, changed).items():
             if subject not in self._current or self._current[subject] != current:
                 _move_rows(self._connection, subject, current)
-        for key, owner in _load_owners(self._connection, self._last).items():
-            _change_owner(self._connection, key, owner, self._last[key])
+        for key, owner in _load_owners(self._connection, self._seen).items():
+            if names := self._names.get((key, owner.journal)):
+                _change_owner(self._connection, key, owner, names)
 
 
 def choose(connection: Connection, subjects: Collection[Subject]) -> dict[Subject, UUID | None]:
@@ -239,16 +247,22 @@ def _decode(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     return dict.fromkeys(column.name for column in table.c if column.nullable) | row
 
 
-def _change_owner(connection: Connection, key: AnalysisKey, owner: JournalKey, message: DecodedMessage) -> None:
-    """Give rows to another site or device if their own journal now says so: they were renamed there."""
-    new = message.journal_key
-    if not new or owner == new or owner.journal != new.journal:
+def _change_owner(
+    connection: Connection, key: AnalysisKey, owner: JournalKey, names: Mapping[JournalKey, DecodedMessage]
+) -> None:
+    """Give rows to another site or device if their own journal now says so: they were renamed there.
+
+    If it says several names, rows were stored under each. The last one counts.
+    """
+    *_, (new, message) = names.items()
+    if names.keys() == {owner}:
         return
     values = {"site": new.site, "device": new.device}
     for table in (events, effort, analyses):
         rows = {**key.subject._asdict(), "analysis": key.id, "journal": new.journal}
         connection.execute(update(table).where(*key_matches(table, rows)).values(values))
-    _report(connection, owner, new, key.subject, message.raw.received_utc)
+    if owner != new:
+        _report(connection, owner, new, key.subject, message.raw.received_utc)
 
 
 def _report_owner(connection: Connection, earlier: AnalysisKey, message: DecodedMessage) -> None:

@@ -4,10 +4,13 @@ from itertools import permutations
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import Engine, select
 
-from anura_base.db.schema import effort, events, incidents, superseded_rows
-from anura_edge.wire import EventRow, NoticeRow
+from anura_base.db.schema import analyses, effort, events, incidents, superseded_rows
+from anura_base.ingest.batch import ingest
+from anura_base.ingest.messages import RawMessage
+from anura_edge.wire import EventRow, NoticeRow, batch
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 
@@ -101,6 +104,25 @@ def test_rows_that_were_renamed_on_the_device_get_their_new_owner(engine: Engine
     with engine.connect() as connection:
         for table in (events, effort):
             assert set(connection.scalars(select(table.c.device))) == {"swamp-9"}
+
+
+@pytest.mark.parametrize("names", ["ab", "aba", "abx", "bax", "aab", "xab"])
+def test_renamed_rows_have_the_last_name_of_their_journal_in_any_group(engine: Engine, make: Any, names: str) -> None:
+    """x is another journal with the same analysis, as after a copy: its name does not count, and hides none."""
+    rows = whole(make, FIRST, *range(10, 10 + len(names)))
+    sent = [
+        RawMessage(f"anura/v1/pond/{name}/event", batch(UUID(int=7 + (name == "x")), 1, [row]), False, row.end_utc)
+        for name, row in zip(names, rows, strict=True)
+    ]
+    owners = []
+    for groups in ([[each] for each in sent], [sent]):
+        with engine.connect() as connection, connection.begin() as transaction:
+            for group in groups:
+                ingest(connection, group)
+            of_rows = select(events.c.device).order_by(events.c.onset_sample)
+            owners.append([*connection.scalars(of_rows), connection.scalar(select(analyses.c.device))])
+            transaction.rollback()
+    assert owners[0] == owners[1]
 
 
 def test_newer_part_replaces_an_older_part_with_equal_ids(engine: Engine, new_sender: Any, make: Any) -> None:
