@@ -492,11 +492,9 @@ def test_running_device_takes_settings_and_a_model_and_starts_again_with_each(
     with engine.connect() as connection:
         key = wire.device_key(bytes.fromhex(connection.scalars(select(identity.c.ack_secret)).one()), "one")
     (tmp_path / "ack-key").write_text(key.hex())
-    settings = {
-        **mqtt_settings,
-        "MQTT__ACK_KEY_FILE": str(tmp_path / "ack-key"),
-        "MODEL__PUBLIC_KEY_FILE": str(keys[1]),
-    }
+    settings = {**mqtt_settings, "MQTT__ACK_KEY_FILE": str(tmp_path / "ack-key")}
+    settings |= {"MODEL__PUBLIC_KEY_FILE": str(keys[1])}
+    settings.pop("MODEL__BUNDLE", None)  # an installed one is used
 
     def start() -> Any:
         """Start the device as systemd does, which starts it again whenever it ends."""
