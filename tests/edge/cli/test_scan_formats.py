@@ -22,6 +22,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("ANURA__STATE_DIR", raising=False)
+        patch.setenv("ANURA__MODEL__BUNDLE", "stream")  # the fastest
         patch.chdir(folder)
         scan = run("scan", str(write_card(folder)), "--out", "out", "--utc-offset=-05:00")
         assert scan.exit_code in {0, 8}, scan.output  # the card has damaged files
