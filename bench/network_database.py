@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, text
 
+from anura_base.analysis.rollup_nights import renew_zones
 from anura_base.analysis.rollup_tables import stale_days
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.db.device_tables import health_hours
@@ -138,6 +139,8 @@ def make_database(path: Path, size: NetworkSize, now: datetime) -> None:
     install_triggers(engine)
     with engine.begin() as connection:
         connection.execute(delete(stale_days))
+    renew_zones(engine, {})
+    with engine.begin() as connection:
         connection.execute(text("ANALYZE"))
     engine.dispose()
 

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import ip_address
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from anura_base.access.accounts import has_users
-from anura_base.alerts.channels import open_channels
+from anura_base.alerts.channels import Channel, open_channels
 from anura_base.alerts.delivery import AlertDelivery
 from anura_base.alerts.evaluator import AlertEvaluator
 from anura_base.analysis import rollup
@@ -27,6 +27,7 @@ from anura_base.config.settings import MqttSettings, Settings, WebSettings
 from anura_base.db.engine import base_id, open_database
 from anura_base.db.file_watch import DatabaseFileWatch
 from anura_base.db.limits import limit_stored_values
+from anura_base.digests.schedule import DigestSchedule
 from anura_base.ingest.ingest_queue import IngestQueue
 from anura_base.ingest.link import Link
 from anura_base.ingest.subscriber import DEFAULT_CLIENT_ID, Subscriber
@@ -106,7 +107,7 @@ def run(
                 OrderSender(engine, link).run,
                 AlertEvaluator(engine, settings.alerts, settings.sites).run,
                 AlertDelivery(engine, channels).run,
-                *_optional_loops(settings, engine, link),
+                *_optional_loops(settings, engine, link, channels),
             ]
             server = _server(app, settings.web)
             _run(engine, loops, server, listener, link, stop, lambda: ready(_address(settings.web, listener)))
@@ -154,11 +155,15 @@ def keep_running(loop: _Loop, stop: threading.Event) -> None:
             stop.wait(RESTART_S)
 
 
-def _optional_loops(settings: Settings, engine: Engine, link: Link) -> list[_Loop]:
-    """Return the loop for Home Assistant, if the settings turn it on."""
-    if not settings.home_assistant.enabled:
-        return []
-    return [HomeAssistant(engine, settings.home_assistant.discovery_prefix, link).run]
+def _optional_loops(settings: Settings, engine: Engine, link: Link, channels: Mapping[str, Channel]) -> list[_Loop]:
+    """Return the loops for digests and Home Assistant, if the settings turn them on."""
+    loops: list[_Loop] = []
+    if settings.digests:
+        names = settings.alerts.channels()
+        loops.append(DigestSchedule(engine, settings.digests, names, channels, settings.sites).run)
+    if settings.home_assistant.enabled:
+        loops.append(HomeAssistant(engine, settings.home_assistant.discovery_prefix, link).run)
+    return loops
 
 
 def _needs_login(web: WebSettings, listener: socket.socket) -> bool:

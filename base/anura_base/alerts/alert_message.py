@@ -28,6 +28,34 @@ class AlertMessage(BaseModel):
     text: str
     """A sentence for people."""
 
+    @property
+    def topic(self) -> str:
+        """The MQTT topic."""
+        return f"anura/v1/alerts/{self.rule}"
+
+    @property
+    def sent_utc(self) -> datetime:
+        """The date of the e-mail."""
+        return self.fired_utc
+
+    @property
+    def subject_line(self) -> str:
+        """The subject of the e-mail."""
+        return f"anura: {self.text}"
+
+    @property
+    def plain(self) -> str:
+        """The text of the e-mail."""
+        return (
+            f"{self.text}.\n\nRule: {self.rule}\nSubject: {self.subject}\nSite: {self.site}\nDevice: {self.device}\n"
+            f"When: {self.moment_utc:%Y-%m-%d %H:%M:%S} UTC\n"
+        )
+
+    @property
+    def html(self) -> str:
+        """An alert has no HTML."""
+        return ""
+
     def to_bytes(self) -> bytes:
         """Encode as JSON."""
         return self.model_dump_json(by_alias=True).encode()

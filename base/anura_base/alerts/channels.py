@@ -1,4 +1,4 @@
-"""Channels for alerts: the MQTT broker, webhooks and e-mail."""
+"""Channels for alerts and digests: the MQTT broker, webhooks and e-mail."""
 
 import base64
 import binascii
@@ -8,19 +8,52 @@ import smtplib
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Protocol
 
 import httpx2
 
-from anura_base.alerts.alert_message import AlertMessage
 from anura_base.config.alerts import AlertSettings, MailSettings, WebhookSettings
 from anura_edge.config.yaml_loader import read_password
 from anura_edge.errors import ConfigError, DeliveryError
 
-Channel = Callable[[AlertMessage], None]
-"""Returns when the receiver has the alert. Raises DeliveryError."""
+
+class ChannelMessage(Protocol):
+    """What a channel can deliver."""
+
+    @property
+    def id(self) -> str:
+        """The same at each delivery."""
+
+    @property
+    def topic(self) -> str:
+        """The MQTT topic."""
+
+    @property
+    def sent_utc(self) -> datetime:
+        """The date of the e-mail."""
+
+    @property
+    def subject_line(self) -> str:
+        """The subject of the e-mail."""
+
+    @property
+    def plain(self) -> str:
+        """The text of the e-mail."""
+
+    @property
+    def html(self) -> str:
+        """The same as HTML; empty if there is none."""
+
+    def to_bytes(self) -> bytes:
+        """Return the JSON for programs."""
+
+
+Channel = Callable[[ChannelMessage], None]
+"""Returns when the receiver has the message. Raises DeliveryError."""
 
 PublishAndWait = Callable[[str, bytes, float], None]
 """Publishes a payload under a topic within a timeout in seconds. Raises DeliveryError."""
@@ -35,7 +68,7 @@ def open_channels(alerts: AlertSettings, publish: PublishAndWait) -> Mapping[str
     """
     channels: dict[str, Channel] = {}
     if alerts.mqtt:
-        channels["mqtt"] = lambda alert: publish(f"anura/v1/alerts/{alert.rule}", alert.to_bytes(), BROKER_TIMEOUT_S)
+        channels["mqtt"] = lambda message: publish(message.topic, message.to_bytes(), BROKER_TIMEOUT_S)
     if alerts.mail is not None:
         channels["mail"] = _mail(alerts.mail)
     for name, webhook in alerts.webhooks.items():
@@ -46,11 +79,11 @@ def open_channels(alerts: AlertSettings, publish: PublishAndWait) -> Mapping[str
 def _webhook(name: str, settings: WebhookSettings) -> Channel:
     secret = _secret(name, settings.secret_file)
 
-    def send(alert: AlertMessage) -> None:
-        body = alert.to_bytes()
-        headers = {"Content-Type": "application/json", **signature(secret, alert.id, int(time.time()), body)}
+    def send(message: ChannelMessage) -> None:
+        body = message.to_bytes()
+        headers = {"Content-Type": "application/json", **signature(secret, message.id, int(time.time()), body)}
         try:
-            # No redirects and no proxy from the environment: only the configured address receives the alert. Of the
+            # No redirects and no proxy from the environment: only the configured address receives it. Of the
             # response only the status is read, because a body could be of any length.
             with (
                 httpx2.Client(timeout=settings.timeout_s, follow_redirects=False, trust_env=False) as client,
@@ -94,12 +127,12 @@ def _mail(settings: MailSettings) -> Channel:
     except OSError as error:
         raise ConfigError(f"alerts.mail.ca_file: cannot use {settings.ca_file}: {error}; give a PEM file") from error
 
-    def send(alert: AlertMessage) -> None:
+    def send(message: ChannelMessage) -> None:
         try:
             with _connect(settings, tls) as server:
                 if settings.username is not None:
                     server.login(settings.username, password or "")
-                refused = server.send_message(_email(settings, alert))
+                refused = server.send_message(_email(settings, message))
         except (smtplib.SMTPException, OSError) as error:
             raise DeliveryError(f"{type(error).__name__}: {error}") from error
         if refused:
@@ -122,16 +155,15 @@ def _connect(settings: MailSettings, tls: ssl.SSLContext) -> smtplib.SMTP:
     return server
 
 
-def _email(settings: MailSettings, alert: AlertMessage) -> EmailMessage:
+def _email(settings: MailSettings, message: ChannelMessage) -> EmailMessage:
     email = EmailMessage()
-    email["Subject"] = f"anura: {alert.text}"[:200]
+    email["Subject"] = message.subject_line[:200]
     email["From"] = settings.sender
     email["To"] = ", ".join(settings.recipients)
-    email["Date"] = format_datetime(alert.fired_utc)
+    email["Date"] = format_datetime(message.sent_utc)
     # The same for each try, so that a mail program shows a repeated e-mail once.
-    email["Message-ID"] = f"<{alert.id}@{settings.sender.partition('@')[2]}>"
-    email.set_content(
-        f"{alert.text}.\n\nRule: {alert.rule}\nSubject: {alert.subject}\nSite: {alert.site}\nDevice: {alert.device}\n"
-        f"When: {alert.moment_utc:%Y-%m-%d %H:%M:%S} UTC\n"
-    )
+    email["Message-ID"] = f"<{message.id}@{settings.sender.partition('@')[2]}>"
+    email.set_content(message.plain)
+    if message.html:
+        email.add_alternative(message.html, subtype="html")
     return email

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.alerts.alert import printable
 from anura_base.alerts.alert_message import AlertMessage
-from anura_base.alerts.channels import Channel
+from anura_base.alerts.channels import Channel, ChannelMessage
 from anura_base.alerts.tables import deliveries, firings
 from anura_base.db.engine import root_cause, write_transaction
 from anura_edge.errors import DeliveryError
@@ -103,5 +103,5 @@ def message(row: RowMapping) -> AlertMessage:
     return AlertMessage(id=f"alert-{row['arrival']}-{row['fired_utc']:%Y%m%dT%H%M%SZ}", **{n: row[n] for n in names})
 
 
-def _unknown_channel(_alert: AlertMessage) -> None:
+def _unknown_channel(_message: ChannelMessage) -> None:
     raise DeliveryError("the settings no longer contain this channel")

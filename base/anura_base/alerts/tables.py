@@ -1,4 +1,4 @@
-"""Tables of the alerts, of their deliveries, and of the position up to which events were evaluated."""
+"""Tables of the alerts, of their deliveries, of those of digests, and of the position up to which events were read."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, UniqueConstraint
 
@@ -43,4 +43,18 @@ reading = Table(
     metadata,
     Column("what", Text, primary_key=True),
     Column("arrival", BigInteger, nullable=False),
+)
+
+# Of each digest: through which channel the digest of which night was sent.
+digest_deliveries = Table(
+    "digest_deliveries",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("evening", Integer, primary_key=True, autoincrement=False),  # ordinal of the date
+    Column("channel", Text, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("first_utc", UtcDateTime, nullable=False),
+    Column("next_try_utc", UtcDateTime),  # NULL: sent, or given up
+    Column("sent_utc", UtcDateTime),
+    Column("error", Text),
 )

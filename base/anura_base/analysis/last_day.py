@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
 from anura_base.analysis.effort import DURATION_S, MAX_EFFORT_SPAN, S_PER_HOUR
 from anura_base.analysis.night_timeline import Interval, gaps, merge_intervals
@@ -18,6 +18,9 @@ from anura_base.db.schema import effort, events, unknown_clock
 from anura_edge.events import EffortState
 
 LAST_DAY = timedelta(hours=24)
+
+_USUAL_SPAN = timedelta(hours=1)
+"""Few rows of effort are longer. Of the rows that began before the last day, only those are read that reach into it."""
 
 DeviceKey = tuple[str, str]
 """Site and device."""
@@ -38,9 +41,11 @@ def hours_of_last_day(
     """Return the hours of each device in each state of effort, in the last 24 hours."""
     c = effort.c
     first, last = (now - LAST_DAY).timestamp(), now.timestamp()
+    reaches_it = or_(c.start_utc > now - LAST_DAY - _USUAL_SPAN, _USUAL_SPAN.total_seconds() < DURATION_S)
     query = select(c.site, c.device, c.state, c.start_utc, DURATION_S).where(
-        c.site.in_(sites), c.start_utc > now - LAST_DAY - MAX_EFFORT_SPAN, c.start_utc < now, ~unknown_clock(effort)
-    )
+        c.site.in_(sites), c.start_utc > now - LAST_DAY - MAX_EFFORT_SPAN, c.start_utc < now, reaches_it,
+        ~unknown_clock(effort),
+    )  # fmt: skip
     spans: dict[DeviceKey, dict[str, list[Interval]]] = defaultdict(lambda: defaultdict(list))
     for site, device, state, start, seconds in connection.execute(query):
         begin, end = max(first, start.timestamp()), min(last, start.timestamp() + seconds)

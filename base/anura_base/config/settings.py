@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, model_validator
 
 from anura_base.config.alerts import RENAMED_KEYS, AlertSettings
+from anura_base.config.digests import DigestSettings
 from anura_edge.config import yaml_loader
 from anura_edge.config.paths import STATE_HOME, expand_state_dir
 from anura_edge.config.yaml_loader import Latitude, Longitude, Section, Zone
@@ -157,8 +158,21 @@ class Settings(Section):
     sites: dict[Name, Site] = Field(default_factory=dict)
     """Sites, by the name that the devices use. A site here has priority over what its devices report."""
     alerts: AlertSettings = AlertSettings()
+    digests: dict[Name, DigestSettings] = Field(default_factory=dict)
+    """Digests of each night, by name: sent at a time of the day by the channels of `alerts`."""
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     explore: ExploreSettings = ExploreSettings()
+
+    @model_validator(mode="after")
+    def _check_digest_channels(self) -> Self:
+        known = self.alerts.channels()
+        for name, digest in self.digests.items():
+            if unknown := set(digest.channels or ()) - set(known):
+                names = ", ".join(known) or "none yet"
+                raise ValueError(f"digests.{name}.channels: unknown channel {min(unknown)!r}; known channels: {names}")
+            if not known:
+                raise ValueError(f"digests.{name}: alerts has no channel; set alerts.mqtt, alerts.mail or a webhook")
+        return self
 
     def database_url(self) -> str:
         """Return the URL of the database, and create the folder of the default one.

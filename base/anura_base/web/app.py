@@ -25,7 +25,9 @@ from anura_base.web.pages import (
     anomalies,
     call,
     calls,
+    charts,
     device,
+    digest,
     explore,
     network,
     night,
@@ -65,7 +67,7 @@ ROUTERS = (
     login.router, invitation.router, health.router,
     rows.router, clips.router, alerts_api.router, exports.router, metrics.router,
     station.router, recent.router, calls.router, call.router, network.router, site.router, device.router,
-    species.router, night.router, anomalies.router, review.router,
+    species.router, charts.router, night.router, digest.router, anomalies.router, review.router,
     explore.router, alerts_page.router, refused.router, clocks_page.router, users.router, account.router,
     settings.router, welcome.router,
 )  # fmt: skip

@@ -15,6 +15,7 @@ NAVIGATION = (
     ("calls", "Calls"),
     ("network", "Network"),
     ("species", "Species"),
+    ("charts", "Charts"),
     ("night", "Night"),
     ("anomalies", "Anomalies"),
     ("review", "Review"),

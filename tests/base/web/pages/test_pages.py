@@ -37,6 +37,7 @@ PAGES = [
     "", "network", "species", "species?view=sunset", "species?view=clock", "night", "anomalies", "review", "alerts",
     "users", "explore", "clocks",
     "audit", "refused", "calls", "network?group=true&show=with+problems", "network/beaver-pond", "network/evil/box",
+    "charts", "charts?chart=clock", "charts?chart=limits", "charts?chart=sites", "charts?chart=years",
 ]  # fmt: skip
 
 NIGHTS = 9
