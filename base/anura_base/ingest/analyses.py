@@ -258,7 +258,7 @@ def _change_owner(
     if names.keys() == {owner}:
         return
     values = {"site": new.site, "device": new.device}
-    for table in (events, effort, analyses):
+    for table in (events, effort, superseded_rows, analyses):
         rows = {**key.subject._asdict(), "analysis": key.id, "journal": new.journal}
         connection.execute(update(table).where(*key_matches(table, rows)).values(values))
     if owner != new:

@@ -106,21 +106,29 @@ def test_rows_that_were_renamed_on_the_device_get_their_new_owner(engine: Engine
             assert set(connection.scalars(select(table.c.device))) == {"swamp-9"}
 
 
+@pytest.mark.parametrize("newer", [[], [50, 60]], ids=["alone", "replaced"])
 @pytest.mark.parametrize("names", ["ab", "aba", "abx", "bax", "aab", "xab"])
-def test_renamed_rows_have_the_last_name_of_their_journal_in_any_group(engine: Engine, make: Any, names: str) -> None:
-    """x is another journal with the same analysis, as after a copy: its name does not count, and hides none."""
+def test_renamed_rows_have_the_last_name_of_their_journal_in_any_group(
+    engine: Engine, make: Any, names: str, newer: list[int]
+) -> None:
+    """x is another journal with the same analysis, as after a copy: its name does not count, and hides none.
+
+    Rows that a newer analysis replaced have the last name, too.
+    """
     rows = whole(make, FIRST, *range(10, 10 + len(names)))
     sent = [
         RawMessage(f"anura/v1/pond/{name}/event", batch(UUID(int=7 + (name == "x")), 1, [row]), False, row.end_utc)
         for name, row in zip(names, rows, strict=True)
     ]
+    if replacing := whole(make, SECOND, *newer) if newer else []:
+        sent.append(RawMessage("anura/v1/pond/z/event", batch(UUID(int=9), 1, replacing), False, rows[0].end_utc))
     owners = []
     for groups in ([[each] for each in sent], [sent]):
         with engine.connect() as connection, connection.begin() as transaction:
             for group in groups:
                 ingest(connection, group)
-            of_rows = select(events.c.device).order_by(events.c.onset_sample)
-            owners.append([*connection.scalars(of_rows), connection.scalar(select(analyses.c.device))])
+            tables = ((events, events.c.id), (superseded_rows, superseded_rows.c.id), (analyses, analyses.c.analysis))
+            owners.append([*(connection.scalars(select(t.c.device).order_by(key)).all() for t, key in tables)])
             transaction.rollback()
     assert owners[0] == owners[1]
 
