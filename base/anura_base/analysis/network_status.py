@@ -120,10 +120,11 @@ def _calls(
 def _clocks(connection: Connection, sites: Mapping[str, Site], now: datetime) -> dict[DeviceKey, Counter[str]]:
     """Return how many rows of effort of the last 24 hours have each clock source."""
     c = effort.c
-    query = select(c.site, c.device, c.clock_source, func.count()).group_by(c.site, c.device, c.clock_source)
+    # Counted here: for GROUP BY, SQLite reads all rows of every device in the order of another index.
+    query = select(c.site, c.device, c.clock_source).where(c.site.in_(sites), c.start_utc >= now - LAST_DAY)
     clocks: dict[DeviceKey, Counter[str]] = defaultdict(Counter)
-    for site, device, clock, count in connection.execute(query.where(c.site.in_(sites), c.start_utc >= now - LAST_DAY)):
-        clocks[site, device][clock] += count
+    for site, device, clock in connection.execute(query):
+        clocks[site, device][clock] += 1
     return clocks
 
 
