@@ -181,5 +181,5 @@ def test_export_equals_the_output_of_the_command(app: FastAPI, engine: Engine, f
         return
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, EXPORTS[form].media_type)
     assert f'filename="anura-{form}.{EXPORTS[form].suffix}"' in answer.headers["Content-Disposition"]
-    if EXPORTS[form].suffix != "zip":  # a ZIP contains its time
+    if form != "aoef" and EXPORTS[form].suffix != "zip":  # these contain the time at which they are made
         assert answer.content == b"".join(part.data for part in export(engine, form, {}))

@@ -92,7 +92,7 @@ def test_clip_is_shown_and_played_on_review_and_front_page(
 
     page.show(base.url)
     eventually(lambda: has_spectrogram(page))
-    assert "Clips the last 1 received" in page.text_of(".totals + section, section")
+    assert "Clips the last 1 received" in page.text_of("section:has(.clips)")
     assert page.count(".clips audio") == 1
     assert page.fits(360)
     assert page.fits(1_280)
@@ -121,7 +121,7 @@ def test_playing_clip_is_not_interrupted_by_updates(
     assert page.evaluate("document.querySelector('audio') === player && !player.paused")
     page.evaluate("player.pause()")
     device.send(make.event(3))
-    eventually(lambda: page.count("#live table tbody tr") == 3)
+    eventually(lambda: page.count("#live tr[id^='call-']") == 3)
     assert page.complaints == []
 
 

@@ -275,7 +275,8 @@ def test_keys_confirm_reject_relabel_and_undo(station, engine: Engine, open_page
 
     def form_address() -> str:
         """Return the address of the form, or "" while the page is loading."""
-        return page.evaluate("document.querySelector('form.verdict')?.getAttribute('action')") or ""
+        form = "document.querySelector('form.verdict')?.getAttribute('action')"
+        return page.evaluate(f"document.readyState === 'complete' ? {form} : ''") or ""
 
     first = form_address()
     press("c", 67)

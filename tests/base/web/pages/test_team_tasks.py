@@ -108,9 +108,11 @@ class Person:
         """Click on an element that the page shows now or soon."""
         found = f"document.querySelector({json.dumps(selector)})"
         # The old page must be gone before a click on the new one.
-        eventually(lambda: self.page.evaluate(f"document.readyState === 'complete' && {found} !== null"))
+        ready = "document.readyState === 'complete' && !window.wasLeft"
+        eventually(lambda: self.page.evaluate(f"{ready} && {found} !== null"))
         assert self.page.evaluate(f"{found}.checkVisibility()"), f"{selector} is hidden"
-        self.page.evaluate(f"{found}.click()")
+        leaves = f"{found}.matches('a[href]:not([href^=\"#\"], [download])')"
+        self.page.evaluate(f"window.wasLeft = {leaves}; {found}.click()")
         self.clicks += 1
 
     def choose(self, selector: str, value: str) -> None:
