@@ -108,20 +108,22 @@ def test_playing_clip_is_not_interrupted_by_updates(
         event = sender.add_event(make.event(1))
         sender.request(event)
         sender.send_file(event, flac(seconds=2), 16_000)
+    device.send(make.event(2))  # the base station makes the front page again after a message
     page = open_page("about:blank")
     page.show(base.url)
+    eventually(lambda: str(event) in page.evaluate("document.querySelector('audio')?.src ?? ''"))
     page.evaluate("var updates = 0; stream.addEventListener('live', () => { updates += 1; })")
     eventually(lambda: page.evaluate("document.querySelector('#link').className") == "live")
     start = "var player = document.querySelector('audio'); player.loop = true; player.play()"
     page.call("Runtime.evaluate", expression=start, userGesture=True)
     eventually(lambda: page.evaluate("player.currentTime > 0"))
     before = page.evaluate("updates")
-    device.send(make.event(2))
+    device.send(make.event(3))
     eventually(lambda: page.evaluate("updates") > before)
     assert page.evaluate("document.querySelector('audio') === player && !player.paused")
     page.evaluate("player.pause()")
-    device.send(make.event(3))
-    eventually(lambda: page.count("#live tr[id^='call-']") == 3)
+    device.send(make.event(4))
+    eventually(lambda: page.count("#live tr[id^='call-']") == 4)
     assert page.complaints == []
 
 
