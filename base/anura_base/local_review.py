@@ -30,7 +30,7 @@ CLIPS = ClipSettings(max_mb=100_000, max_mb_per_device=100_000)
 
 @dataclass(frozen=True, slots=True)
 class LocalReview:
-    """What is reviewed, and where the verdicts are stored."""
+    """The journal and the recordings that are reviewed, and the database for the verdicts."""
 
     journal: Path
     """A journal."""

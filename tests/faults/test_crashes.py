@@ -44,7 +44,7 @@ def test_recorder_logs_every_disk_write_of_the_device(servers: Servers, recorder
     assert "journal.db" in before
 
 
-@pytest.mark.parametrize("sync", [5, 11, 17])
+@pytest.mark.parametrize("sync", range(5, 20, 3))
 def test_failed_sync_ends_the_process_and_the_next_recovers(servers: Servers, recorder: Path, sync: int) -> None:
     with ForkServer(servers.folder, recorder) as fork_server:
         device = Device(servers, f"failed-sync-{sync}", files=6)

@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.alerts import store
 from anura_base.alerts.alert import Alert, NightOf
@@ -25,8 +24,9 @@ from anura_base.analysis.stored_settings import alerts_in_force
 from anura_base.analysis.verdicts import IS_AS_REPORTED, JUDGED_EVENTS
 from anura_base.config.alerts import AlertSettings, CallRule, EffortLow, Rule
 from anura_base.config.settings import Site
-from anura_base.db.engine import is_outage, root_cause, write_transaction
+from anura_base.db.engine import is_outage, write_transaction
 from anura_base.db.incidents import Incident, IncidentKind, report
+from anura_base.db.polling import poll_until
 from anura_base.db.queries import is_retired, latest_health, rows_after
 from anura_base.db.schema import devices, effort, events, unknown_clock
 from anura_edge.audio import ClockSource
@@ -55,19 +55,10 @@ class AlertEvaluator:
         self._known_sites = known_sites
         self._started_utc = datetime.now(UTC)
         self._devices_due = self._effort_due = self._started_utc
-        self._failing = False
 
     def run(self, stop: threading.Event) -> None:
         """Evaluate until `stop` is set. After a database error, try again."""
-        while not stop.wait(EVALUATE_EVERY_S):
-            try:
-                self.evaluate(datetime.now(UTC))
-            except SQLAlchemyError as error:
-                if not self._failing:
-                    log.warning("cannot evaluate alert rules: %s; trying again until it works", root_cause(error))
-                self._failing = True
-            else:
-                self._failing = False
+        poll_until(stop, EVALUATE_EVERY_S, lambda: self.evaluate(datetime.now(UTC)), "cannot evaluate alert rules")
 
     def evaluate(self, now: datetime) -> None:
         """Evaluate all new calls, and devices and effort when they are due."""

@@ -132,7 +132,7 @@ def change_settings(
     with open_transaction(config_file, database) as connection:
         key = Owner(*parse_device(device))
         orders.change_settings(connection, key, parsed, reset or [], within_min * 60, datetime.now(UTC))
-    typer.echo(f"{device} gets its new settings when it is online; `anura-base setting list` shows what it does")
+    typer.echo(f"{device} gets its new settings when it is online; `anura-base setting list` shows their state")
 
 
 @setting_app.command("list")

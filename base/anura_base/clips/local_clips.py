@@ -49,7 +49,7 @@ class LocalClips:
             self._pool.submit(self._answer, site, device, request)
 
     def publish_and_wait(self, name: str, payload: bytes, timeout_s: float, *, retain: bool = False) -> None:  # noqa: ARG002
-        """Raise DeliveryError: nobody else receives messages here."""
+        """Raise DeliveryError: there is no broker, so no device can receive messages."""
         raise DeliveryError("there is no broker")
 
     def _answer(self, site: str, device: str, request: ClipWanted) -> None:

@@ -4,7 +4,6 @@ When a part arrives, the ingest requests the next part. This loop sends the firs
 message was lost, or after the device, the broker or the base station was offline.
 """
 
-import logging
 import threading
 import time
 from collections import defaultdict
@@ -14,14 +13,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.clips.tables import OPEN, clips
 from anura_base.clips.transfer import next_request
-from anura_base.db.engine import root_cause
+from anura_base.db.polling import poll_until
 from anura_base.db.schema import devices
-
-log = logging.getLogger(__name__)
 
 POLL_EVERY_S = 0.5
 MIN_WAIT_S = 10.0
@@ -59,18 +55,10 @@ class ClipRequester:
     def __init__(self, engine: Engine, broker: Broker, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._broker, self._clock = engine, broker, clock
         self._states: dict[tuple[str, str], _TransferState] = {}
-        self._failing = False
 
     def run(self, stop: threading.Event) -> None:
         """Poll until `stop` is set."""
-        while not stop.wait(POLL_EVERY_S):
-            try:
-                self.poll()
-                self._failing = False
-            except SQLAlchemyError as error:
-                if not self._failing:
-                    log.warning("cannot read which clips to request: %s", root_cause(error))
-                self._failing = True
+        poll_until(stop, POLL_EVERY_S, self.poll, "cannot read which clips to request")
 
     def poll(self) -> None:
         """Send the requests that are due. A device that comes online gets a request immediately."""

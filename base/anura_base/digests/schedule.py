@@ -1,4 +1,4 @@
-"""Send each digest at its time. What was sent is in the database, so a restart sends none twice and forgets none."""
+"""Send each digest at its scheduled time. Deliveries are stored, so a restart neither repeats nor omits a digest."""
 
 import logging
 import threading
@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Engine, Row, delete, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from anura_base.alerts.channels import Channel
 from anura_base.alerts.delivery import next_try
@@ -15,7 +14,8 @@ from anura_base.alerts.tables import digest_deliveries
 from anura_base.analysis.sites import all_sites
 from anura_base.config.digests import DigestSettings
 from anura_base.config.settings import Site
-from anura_base.db.engine import insert_or_update, root_cause, write_transaction
+from anura_base.db.engine import insert_or_update, write_transaction
+from anura_base.db.polling import poll_until
 from anura_base.digests.digest_message import digest_message
 from anura_base.digests.night_digest import due_evening, read_digest
 
@@ -46,11 +46,7 @@ class DigestSchedule:
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set."""
-        while not stop.wait(POLL_S):
-            try:
-                self.send_due(datetime.now(UTC))
-            except SQLAlchemyError as error:
-                log.warning("cannot read a digest: %s", root_cause(error))
+        poll_until(stop, POLL_S, lambda: self.send_due(datetime.now(UTC)), "cannot read a digest")
 
     def send_due(self, now: datetime) -> None:
         """Try each delivery that is due once."""

@@ -1,1 +1,1 @@
-"""Models and settings for devices: what is offered, to which devices, and what became of it there."""
+"""Models and settings for devices: the packages, the devices that get them, and their results."""

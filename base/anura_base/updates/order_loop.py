@@ -1,6 +1,5 @@
-"""Repeats orders until each device has reported what became of its own: a message, a device or a broker may be lost."""
+"""Sends orders to devices, and repeats each until its device has reported the result, because messages can be lost."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -9,13 +8,11 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from anura_base.db.engine import root_cause, write_transaction
+from anura_base.db.engine import write_transaction
+from anura_base.db.polling import poll_until
 from anura_base.updates.orders import OpenOrder, advance_rollouts, open_orders
 from anura_edge.wire import Owner
-
-log = logging.getLogger(__name__)
 
 POLL_EVERY_S = 1.0
 ADVANCE_EVERY_S = 60.0
@@ -52,18 +49,10 @@ class OrderSender:
         self._engine, self._broker, self._clock = engine, broker, clock
         self._repetitions: dict[tuple[Owner, int], _Repetition] = {}
         self._advance_at_s = float("-inf")
-        self._failing = False
 
     def run(self, stop: threading.Event) -> None:
         """Poll until `stop` is set."""
-        while not stop.wait(POLL_EVERY_S):
-            try:
-                self.poll()
-                self._failing = False
-            except SQLAlchemyError as error:
-                if not self._failing:
-                    log.warning("cannot read which models and settings to send: %s", root_cause(error))
-                self._failing = True
+        poll_until(stop, POLL_EVERY_S, self.poll, "cannot read which models and settings to send")
 
     def poll(self) -> None:
         """Send the orders that are due. A device that comes online gets its orders immediately."""

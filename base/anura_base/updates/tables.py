@@ -13,7 +13,7 @@ class OrderState(StrEnum):
     WAITING = "waiting"
     """It is not sent yet: other devices try the model first."""
     SENT = "sent"
-    """It is sent again and again, until the device reports what became of it."""
+    """It is sent repeatedly until the device reports the result."""
     TRIAL = "trial"
     """The device uses it, and it has not proved itself yet."""
     KEPT = "kept"
@@ -21,7 +21,7 @@ class OrderState(StrEnum):
     REFUSED = "refused"
     """The device never used it. `detail` has the reason."""
     ROLLED_BACK = "rolled_back"
-    """The device used it, and went back to what it had before."""
+    """The device used it, and then went back to its model or settings before."""
     STOPPED = "stopped"
     """It was withdrawn before the device had it."""
 

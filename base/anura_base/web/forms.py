@@ -49,7 +49,7 @@ def values_of(model: type[BaseModel], form: Mapping[str, str], leave_out: frozen
 
 
 def explain(error: ValidationError) -> ConfigError:
-    """Return one error that names each field and what is wrong with it."""
+    """Return one error that names each invalid field and the reason."""
     lines = (f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
     return ConfigError("; ".join(line.removeprefix(": ") for line in lines))
 

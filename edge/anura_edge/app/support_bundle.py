@@ -46,7 +46,7 @@ _COUNTS = {
         SELECT what, substr(utc, 1, 10), count(*) FROM notice GROUP BY 1, 2 ORDER BY 2 DESC LIMIT 200
     """,
 }
-"""What is counted in the journal. None of it names a site, a device or a recording."""
+"""Queries that count rows of the journal. Their results contain no name of a site, a device or a recording."""
 
 
 def write_bundle(output: BinaryIO, config: Config, findings: Iterable[Finding]) -> list[str]:

@@ -39,7 +39,7 @@ REMOTE_KEYS = (
     "watch.*",
 )
 LOCAL_KEYS = ("*_file", "clips.enabled", "clips.upload")
-"""Only a person at the device changes these: what is recorded of people, who is trusted, and which files are read."""
+"""Only a person at the device changes these: recording of people, keys, certificates, and files that are read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Obeys the base station's orders about models and settings, and reports what became of them.
+"""Carries out the base station's orders about models and settings, and reports the results.
 
 An order needs the MAC of a base station with the key of this device. Messages go one at a time, and only while no row
 waits, so no model delays an alert.
@@ -109,7 +109,7 @@ class UpdateReceiver:
                 self._in_flight = None
                 if not event.accepted and not self._has_warned:
                     self._has_warned = True
-                    log.warning("the broker does not pass on what became of models and settings: %s", event.reason)
+                    log.warning("the broker does not pass on results of orders: %s", event.reason)
             case CommandReceived(wire.ModelPart() as part):
                 self._models.part(part)
             case CommandReceived(wire.ModelOffer() | wire.SettingsChange() | wire.SettingsKept() as order):

@@ -94,7 +94,7 @@ class ModelSlots:
                 shutil.rmtree(old, ignore_errors=True)
 
     def outcome(self, offer: int) -> tuple[UpdateState, str] | None:
-        """Return what became of an offer of the base station, and why. None if this is not known."""
+        """Return the result of an offer of the base station, and its reason. None if it is not known."""
         state = self.state
         if not offer or state.offer != offer:
             return None

@@ -18,7 +18,7 @@ Key = Annotated[str, Field(pattern=r"^[a-z_]{1,40}(\.[a-zA-Z0-9_-]{1,40}){0,3}$"
 
 UpdateState = Literal["trial", "kept", "refused", "rolled_back"]
 """`trial`: in use, and not proved yet. `kept`: in use for good. `refused`: it was never used. `rolled_back`: it was in
-use, and the device went back to what it had before."""
+use, and the device went back to its model or settings before."""
 
 
 class _Order(SignedMessage):

@@ -65,9 +65,7 @@ def test_changes_add_up_and_can_be_taken_back(remote: RemoteSettings, own: Confi
         {"energy__battery": {"capacity_file": "/etc/passwd"}},
     ],
 )
-def test_base_station_cannot_change_what_belongs_to_the_box(
-    remote: RemoteSettings, own: Config, values: dict[str, Any]
-) -> None:
+def test_base_station_cannot_change_local_settings(remote: RemoteSettings, own: Config, values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="cannot be changed from the base station"):
         remote.preview(own, change(**values))
 

@@ -135,7 +135,7 @@ def training_set(engine: Database, configured_sites: ConfiguredSites) -> Respons
 
 
 def _request_next_clips(engine: Engine, queue: ReviewQueue, reviewer: str) -> None:
-    """Request the clips of the next calls of the queue that nobody has requested."""
+    """Request the clips of the next calls of the queue that have not been requested yet."""
     with engine.connect() as connection:
         species = queue.species or next(iter(list_species(connection, rejected=True)), "")
         shown = [reviews.find_event(connection, queue.event)] if queue.event else []
