@@ -31,9 +31,8 @@ def eventually(check: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
 
 def need(program: str, folders: str = "") -> str:
     """Return a program's path. If it is missing, skip the test, or fail it if ANURA_REQUIRE_REAL is set."""
-    if path := shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:{folders}"):
-        return path
-    missing(f"{program} is not installed; deploy/system-packages test installs it on Debian as root")
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:{folders}")
+    return path or missing(f"{program} is not installed; deploy/system-packages test installs it on Debian as root")
 
 
 def missing(reason: str) -> NoReturn:

@@ -21,6 +21,7 @@ def unpack(path: Path, folder: Path) -> None:
     try:
         with ZipFile(path) as file:
             _unpack(path, file, folder)
+    # zipfile raises NotImplementedError for an unknown compression, and RuntimeError for an encrypted file.
     except (BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise ModelError(f"{path} is damaged, or not a zip file: {error}; download it again") from error
 
