@@ -16,9 +16,8 @@ from sqlalchemy import (
     Engine,
     Table,
     create_engine,
-    delete,
     event,
-    false,
+    func,
     insert,
     inspect,
     select,
@@ -39,7 +38,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from anura_base.db import sqlite_setup
 from anura_base.db.fifo_lock import FifoLock
-from anura_base.db.schema import SCHEMA_VERSION, analyses, dead_letters, effort, events, identity, metadata
+from anura_base.db.schema import SCHEMA_VERSION, analyses, effort, events, identity, metadata
 from anura_edge.errors import AnuraError, ConfigError, JournalError
 from anura_edge.events import default_analysis_id
 
@@ -51,6 +50,9 @@ SERVICE_DATABASE = Path("/var/lib/anura-base/anura-base.db")
 
 _FIRST_COLUMNS = {"arrival", "id", "site", "device", "recording"}
 """Of the tables of events and effort in every version."""
+
+_SCHEMA_LOCK = 0x616E757261
+"""Number of the advisory lock in PostgreSQL that a program holds while it creates tables: "anura" in ASCII."""
 
 _MANY_ROWS = 50
 """From so many rows on it is worth preparing a statement for all of them."""
@@ -73,10 +75,12 @@ def open_database(url: str) -> Engine:
     try:
         _refuse_other_program(engine)
         refuse_newer_version(engine)
-        metadata.create_all(engine)
-        _add_missing_columns_and_indexes(engine)
-        _add_identity(engine)
-        _add_analyses(engine)
+        with write_transaction(engine) as connection:
+            _wait_for_other_programs(connection)
+            metadata.create_all(connection)
+            _add_missing_columns_and_indexes(connection)
+            _add_identity(connection)
+            _add_analyses(connection)
     except SQLAlchemyError as error:
         engine.dispose()
         where = engine.url.render_as_string(hide_password=True)
@@ -145,47 +149,52 @@ def refuse_newer_version(engine: Engine) -> None:
         raise JournalError(f"{where} was written by a newer anura-base (version {version}); upgrade this one")
 
 
-def _add_missing_columns_and_indexes(engine: Engine) -> None:
-    columns = inspect(engine).get_multi_columns()
-    with engine.begin() as connection:
-        for table in metadata.sorted_tables:
-            present = {column["name"] for column in columns[None, table.name]}
-            for column in table.columns:
-                if column.name not in present:
-                    definition = CreateColumn(column).compile(dialect=engine.dialect)
-                    connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
-            for index in table.indexes:
-                connection.execute(CreateIndex(index, if_not_exists=True))
+def _wait_for_other_programs(connection: Connection) -> None:
+    """Let one program at a time create what is missing. In SQLite a transaction that writes is alone already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
 
 
-def _add_identity(engine: Engine) -> None:
-    with engine.begin() as connection:
-        if connection.scalar(select(identity.c.base)) is None:
-            connection.execute(insert(identity).values(base=uuid4()))
-        without_secret = update(identity).where(identity.c.ack_secret.is_(None))
-        connection.execute(without_secret.values(ack_secret=secrets.token_hex(32)))
-        connection.execute(update(identity).values(schema_version=SCHEMA_VERSION))
+def _add_missing_columns_and_indexes(connection: Connection) -> None:
+    columns = inspect(connection).get_multi_columns()
+    indexes = inspect(connection).get_multi_indexes()
+    for table in metadata.sorted_tables:
+        present = {column["name"] for column in columns[None, table.name]}
+        present_indexes = {index["name"] for index in indexes[None, table.name]}
+        for column in table.columns:
+            if column.name not in present:
+                definition = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
+        for index in table.indexes:
+            if index.name not in present_indexes:  # IF NOT EXISTS would wait for the writers of the table
+                connection.execute(CreateIndex(index))
 
 
-def _add_analyses(engine: Engine) -> None:
+def _add_identity(connection: Connection) -> None:
+    if connection.scalar(select(identity.c.base)) is None:
+        connection.execute(insert(identity).values(base=uuid4()))
+    without_secret = update(identity).where(identity.c.ack_secret.is_(None))
+    connection.execute(without_secret.values(ack_secret=secrets.token_hex(32)))
+    other_version = identity.c.schema_version.is_distinct_from(SCHEMA_VERSION)
+    connection.execute(update(identity).where(other_version).values(schema_version=SCHEMA_VERSION))
+
+
+def _add_analyses(connection: Connection) -> None:
     """Record the analyses of rows that an early version has stored. It stored no ids of analyses."""
-    with engine.begin() as connection:
-        if connection.execute(select(analyses.c.number).limit(1)).first():
-            return
-        owners: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for table in (events, effort):
-            lacks_analysis = table.c.analysis.is_(None)
-            columns = table.c.recording, table.c.model_sha256
-            for recording, model in connection.execute(select(*columns).where(lacks_analysis).distinct()).all():
-                of_recording = [*key_matches(table, {"recording": recording, "model_sha256": model}), lacks_analysis]
-                analysis = default_analysis_id(recording, model)
-                connection.execute(update(table).where(*of_recording).values(analysis=analysis))
-            names = ("recording", "model_sha256", "analysis", "site", "device", "journal")
-            for row in connection.execute(select(*(table.c[name] for name in names)).distinct()).mappings():
-                owners.setdefault(
-                    (row["recording"], row["model_sha256"], row["analysis"]), {**row, "is_complete": True}
-                )
-        insert_new(connection, analyses, [*owners.values()])
+    if connection.execute(select(analyses.c.number).limit(1)).first():
+        return
+    owners: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for table in (events, effort):
+        lacks_analysis = table.c.analysis.is_(None)
+        columns = table.c.recording, table.c.model_sha256
+        for recording, model in connection.execute(select(*columns).where(lacks_analysis).distinct()).all():
+            of_recording = [*key_matches(table, {"recording": recording, "model_sha256": model}), lacks_analysis]
+            analysis = default_analysis_id(recording, model)
+            connection.execute(update(table).where(*of_recording).values(analysis=analysis))
+        names = ("recording", "model_sha256", "analysis", "site", "device", "journal")
+        for row in connection.execute(select(*(table.c[name] for name in names)).distinct()).mappings():
+            owners.setdefault((row["recording"], row["model_sha256"], row["analysis"]), {**row, "is_complete": True})
+    insert_new(connection, analyses, [*owners.values()])
 
 
 def base_id(connection: Connection) -> UUID:
@@ -210,7 +219,7 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
 
     SQLite has one writer at a time and no queue: a waiting writer polls, and under load it may never find the lock
     free. So the threads of a process queue here. SQLite also refuses, immediately, a transaction that has read and then
-    writes after another one has written (SQLITE_BUSY_SNAPSHOT), so the transaction begins with an empty write.
+    writes after another one has written (SQLITE_BUSY_SNAPSHOT), so the transaction begins as one that writes.
 
     Raises SQLAlchemyError.
     """
@@ -219,8 +228,7 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
     if is_sqlite:
         lock = _write_locks.setdefault(engine, FifoLock()).hold()
     with lock:
-        with engine.begin() as connection:
-            connection.execute(delete(dead_letters).where(false()))
+        with engine.connect() as connection, sqlite_setup.for_writes(connection).begin():
             yield connection
         if is_sqlite:
             sqlite_setup.shorten_log(engine)

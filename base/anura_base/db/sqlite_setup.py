@@ -16,6 +16,9 @@ MAX_LOG_BYTES = 64_000_000
 # After a long transaction that reads, the log is large; `journal_size_limit` makes the next checkpoint shorten it.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", f"journal_size_limit={MAX_LOG_BYTES}")
 
+_BEGIN = "sqlite_begin"
+"""Execution option of a connection: the statement that begins its transactions."""
+
 _next_attempt_bytes: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
 """Size of the log at which `shorten_log` tries again after a transaction that read for longer than `busy_timeout`."""
 
@@ -45,12 +48,17 @@ def configure(engine: Engine, path: Path) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
     @event.listens_for(engine, "checkout")
     def check_file(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
         if record.info["file"] != device_and_inode(path):
             raise DisconnectionError(f"{path} was removed or replaced")
+
+
+def for_writes(connection: Connection) -> Connection:
+    """Let the next transaction take SQLite's write lock when it begins. Another database ignores this."""
+    return connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
 
 def shorten_log(engine: Engine) -> None:

@@ -46,6 +46,35 @@ def test_database_without_a_version_gets_one(engine: Engine) -> None:
         assert connection.scalar(select(identity.c.schema_version)) == SCHEMA_VERSION
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_programs_may_open_a_new_database_at_once(database_url: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        engines = list(pool.map(open_database, [database_url] * 8))
+    with engines[0].connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(identity)) == 1
+    for engine in engines:
+        engine.dispose()
+
+
+def test_database_is_opened_while_another_program_writes(engine: Engine) -> None:
+    url = engine.url.render_as_string(hide_password=False)
+    stop = Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            with write_transaction(engine) as connection:
+                connection.execute(update(identity).values(schema_version=SCHEMA_VERSION))
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            for _ in range(20):
+                open_database(url).dispose()
+        finally:
+            stop.set()
+        writing.result()
+
+
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # PostgreSQL has a writer for each row
 def test_transaction_that_reads_first_waits_for_other_writers(engine: Engine) -> None:
     def add(number: int) -> None:

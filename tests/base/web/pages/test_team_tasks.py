@@ -111,14 +111,15 @@ class Person:
         ready = "document.readyState === 'complete' && !window.wasLeft"
         eventually(lambda: self.page.evaluate(f"{ready} && {found} !== null"))
         assert self.page.evaluate(f"{found}.checkVisibility()"), f"{selector} is hidden"
-        leaves = f"{found}.matches('a[href]:not([href^=\"#\"], [download])')"
-        self.page.evaluate(f"window.wasLeft = {leaves}; {found}.click()")
+        follows_link = f"{found}.matches('a[href]:not([href^=\"#\"], [download])')"
+        sends_form = "addEventListener('submit', (event) => { window.wasLeft ||= !event.defaultPrevented; })"
+        self.page.evaluate(f"window.wasLeft = {follows_link}; {sends_form}; {found}.click()")
         self.clicks += 1
 
     def choose(self, selector: str, value: str) -> None:
         """Choose an option of a list: a click."""
         found = f"document.querySelector({json.dumps(selector)})"
-        eventually(lambda: self.page.evaluate(f"{found} !== null"))
+        eventually(lambda: self.page.evaluate(f"!window.wasLeft && {found} !== null"))
         self.page.evaluate(
             f"{found}.value = {json.dumps(value)}; {found}.dispatchEvent(new Event('change', {{bubbles: true}}))"
         )
@@ -127,7 +128,7 @@ class Person:
     def write(self, selector: str, text: str) -> None:
         """Write into a field."""
         found = f"document.querySelector({json.dumps(selector)})"
-        eventually(lambda: self.page.evaluate(f"{found} !== null"))
+        eventually(lambda: self.page.evaluate(f"!window.wasLeft && {found} !== null"))
         self.page.evaluate(f"{found}.value = {json.dumps(text)}")
 
     def sees(self, text: str, selector: str = "main") -> None:
