@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Event
 
+import dask
 from distributed import Client, Future, KilledWorker, LocalCluster
 
 from anura_edge.cluster.archive import ArchiveFile
@@ -22,6 +23,10 @@ Workers may come and go."""
 
 CONNECT_S = 30.0
 
+RESTART = "1 hour"
+"""How long a worker on this machine may take to start again after it was lost. After Dask's 15 s, which a busy machine
+exceeds, `LocalCluster` gives the worker up and starts no other."""
+
 Analyse = Callable[[AnalysisJob, tuple[ArchiveFile, ...]], bytes]
 
 
@@ -36,9 +41,11 @@ def connect(cluster: str) -> Iterator[Client]:
     if kind == "local":
         if not number.isdecimal() or not 1 <= int(number) <= 256:
             raise ConfigError(f"--cluster {cluster!r}: write local:N with 1 to 256 workers, or tcp://HOST:8786")
-        workers = LocalCluster(n_workers=int(number), threads_per_worker=1)
-        with workers, Client(workers) as client:
-            yield client
+        with dask.config.set({"distributed.deploy.lost-worker-timeout": RESTART}):
+            # The page is for this machine only, at a free port: several scans may run.
+            workers = LocalCluster(n_workers=int(number), threads_per_worker=1, dashboard_address="127.0.0.1:0")
+            with workers, Client(workers) as client:
+                yield client
         return
     try:
         client = Client(cluster, timeout=CONNECT_S)
@@ -55,6 +62,7 @@ class ShardRun:
         self._client, self._job, self._parts, self._analyse = client, job, parts, analyse
         self._done: SimpleQueue[Future] = SimpleQueue()
         self._running: dict[str, Shard] = {}
+        self._suspects: list[Shard] = []
 
     def run(self, shards: Iterable[Shard], stop: Event) -> None:
         """Analyse each shard that has no part yet. Return early if `stop` is set."""
@@ -63,32 +71,46 @@ class ShardRun:
             while len(self._running) < self._room() and (shard := next(waiting, None)):
                 self._submit(shard)
             if not self._running:
-                return
+                return self._run_suspects(stop)
             try:
                 self._take(self._done.get(timeout=1))
             except Empty:
                 continue
+        return None
 
     def _room(self) -> int:
         threads: dict[str, int] = self._client.nthreads()
         return SHARDS_AHEAD * max(1, sum(threads.values()))
 
     def _submit(self, shard: Shard) -> None:
-        key = f"shard-{shard.key(self._job.key)}"
-        self._running[key] = shard
-        # Not pure: Dask would otherwise derive the key from the arguments.
-        future = self._client.submit(self._analyse, self._job, shard.files, key=key, pure=False)
+        future = self._client.submit(self._analyse, self._job, shard.files, pure=False)
+        self._running[future.key] = shard
         future.add_done_callback(self._done.put)
 
     def _take(self, future: Future) -> None:
         shard = self._running.pop(future.key)
-        content = encode(self._one_by_one(shard)) if _has_lost_workers(future) else future.result()
-        self._parts.add(shard.key(self._job.key), content)
+        if _has_lost_workers(future):
+            self._suspects.append(shard)
+        else:
+            self._parts.add(shard.key(self._job.key), future.result())
 
-    def _one_by_one(self, shard: Shard) -> Iterator[FileResult]:
-        """Analyse each file by itself, and set aside those that end their workers, as by using up the memory."""
-        log.warning("several workers ended on %d files; they are analysed one by one", len(shard.files))
+    def _run_suspects(self, stop: Event) -> None:
+        """Analyse the shards whose workers ended, one file at a time.
+
+        Dask suspects all that is on a worker when it ends. So a file is set aside only if nothing else was running.
+        """
+        for shard in self._suspects:
+            log.warning("several workers ended on %d files; they are analysed one by one", len(shard.files))
+            results = list(self._one_by_one(shard, stop))
+            if stop.is_set():
+                return
+            self._parts.add(shard.key(self._job.key), encode(results))
+
+    def _one_by_one(self, shard: Shard, stop: Event) -> Iterator[FileResult]:
+        """Set aside the files that end their workers, as by using up the memory."""
         for file in shard.files:
+            if stop.is_set():
+                return
             future = self._client.submit(self._analyse, self._job, (file,), pure=False)
             if _has_lost_workers(future):
                 log.warning("worker_lost: %s", file.location)

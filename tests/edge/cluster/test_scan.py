@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile as sf
-from distributed import Client, LocalCluster
+from distributed import Client
 from support import free_port
 
 import anura_edge.cluster.plan as plan_module
 from anura_edge.app.device import DeviceRuntime
 from anura_edge.audio import FloatArray
 from anura_edge.cluster.archive import ArchiveFile, list_archive
-from anura_edge.cluster.dispatch import ShardRun
+from anura_edge.cluster.dispatch import ShardRun, connect
 from anura_edge.cluster.merge import EFFORT, EVENTS, SET_ASIDE
 from anura_edge.cluster.part import PartStore, decode
 from anura_edge.cluster.plan import read_plan
@@ -43,11 +43,8 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL) as local,
-        Client(local) as client,
-    ):
+    with connect("local:2") as client:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
         yield client
 
 
@@ -173,14 +170,15 @@ def test_file_that_ends_its_workers_is_set_aside(client: Client, card: Path, tmp
         return analyse_shard(job, files)
 
     client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
-    out = tmp_path / "out"
-    archive_scan = ArchiveScan(str(card), out, config, Stop())
+    archive_scan = ArchiveScan(str(card), tmp_path / "out", config, Stop())
     archive_scan.plan()
-    parts = PartStore(out / PARTS)
-    [shard] = [shard for shard in read_plan(out / PLAN) if any("part" in file.name for file in shard.files)]
-    ShardRun(client, archive_scan.job, parts, deadly).run([shard], Stop())
-    reasons = {each.name: each.reason for each in parts.read(shard.key(archive_scan.job.key))}
-    assert reasons == {"one/A_20261120_190200.wav": "", "one/part.wav": "worker_lost"}
+    parts = PartStore(tmp_path / "out" / PARTS)
+    shards = list(read_plan(tmp_path / "out" / PLAN))
+    ShardRun(client, archive_scan.job, parts, deadly).run(shards, Stop())
+    results = [each for shard in shards for each in parts.read(shard.key(archive_scan.job.key))]
+    assert len(results) == 10
+    reasons = {each.name: each.reason for each in results if each.reason}
+    assert reasons == {"one/part.wav": "worker_lost", "two/empty.wav": "empty", "two/note.txt": "other_file"}
 
 
 def test_interrupted_file_is_analysed_by_the_next_run(card: Path, config: Config, tmp_path: Path) -> None:
