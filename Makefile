@@ -20,6 +20,9 @@ DEMO := .venv-demo
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Without compiled modules, each of the many processes of the tests would compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check bench faults fuzz deb release matrix exposure field models models-input results clean
 
 demo: $(DEMO)/.ready

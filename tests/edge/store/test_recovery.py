@@ -125,7 +125,7 @@ def filled_journal(
     return path.read_bytes(), events
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_damage_costs_only_the_rows_it_hides(
     tmp_path_factory: pytest.TempPathFactory,
@@ -164,7 +164,7 @@ def journal_of_recordings(
     return path.read_bytes()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 2**32 - 1))
 def test_recording_with_lost_rows_is_analysed_again(
     tmp_path_factory: pytest.TempPathFactory,
@@ -255,7 +255,7 @@ def test_full_disk_during_recovery_costs_no_row(
     assert set(done.stdout.splitlines()) == {"refused 600", "opened 600"}
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_damaged_wal_tail_costs_only_later_commits(
     tmp_path_factory: pytest.TempPathFactory, make_event: MakeEvent, provenance: Provenance, data: st.DataObject

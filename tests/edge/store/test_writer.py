@@ -189,6 +189,6 @@ def test_progress_does_not_fill_the_queue_of_a_full_disk(
     room.fill()
     writer.write([make_output("a")])
     assert writer.is_full
-    for number in range(100):
+    for number in range(10):
         writer.write([PipelineOutput(progress=(make_effort(number),))])
     assert len(writer._queue) == 1

@@ -21,7 +21,7 @@ from anura_base.exchange.spool import Spool
 from anura_base.web.api import exports
 from anura_base.web.call_filters import CallFilters
 
-ROWS = 7_000
+ROWS = 3_000
 
 
 @pytest.fixture
@@ -32,8 +32,7 @@ def filled(database_url: str) -> Engine:
     row |= {"site": "s", "device": "d", "journal": uuid4(), "received_utc": row["start_utc"]}
     with engine.begin() as connection:
         rows = [{**row, "id": uuid4(), "seq": n, "recording_name": "r" * 2_400} for n in range(ROWS)]
-        for first in range(0, ROWS, 5_000):
-            connection.execute(insert(events), rows[first : first + 5_000])
+        connection.execute(insert(events), rows)
     engine.dispose()  # so that the log is empty
     return engine
 
@@ -45,7 +44,10 @@ def test_readers_that_stop_block_neither_exports_nor_the_log(
     address = urlsplit(base.url)
     with ExitStack() as stack:
         for _ in range(exports.MAX_RUNNING + 2):
-            reader = stack.enter_context(socket.create_connection((address.hostname, address.port), DEADLINE_S))
+            reader = stack.enter_context(socket.socket())
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            reader.settimeout(DEADLINE_S)
+            reader.connect((address.hostname, address.port))
             reader.sendall(b"GET /api/exports/birdnet HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             assert reader.recv(100).startswith(b"HTTP/1.1 200")
         assert base.get("api/exports/birdnet").count("\n") == ROWS + 1

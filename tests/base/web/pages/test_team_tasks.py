@@ -106,10 +106,7 @@ class Person:
 
     def click(self, selector: str) -> None:
         """Click on an element that the page shows now or soon."""
-        found = f"document.querySelector({json.dumps(selector)})"
-        # The old page must be gone before a click on the new one.
-        ready = "document.readyState === 'complete' && !window.wasLeft"
-        eventually(lambda: self.page.evaluate(f"{ready} && {found} !== null"))
+        found = self._wait_for(selector)
         assert self.page.evaluate(f"{found}.checkVisibility()"), f"{selector} is hidden"
         follows_link = f"{found}.matches('a[href]:not([href^=\"#\"], [download])')"
         sends_form = "addEventListener('submit', (event) => { window.wasLeft ||= !event.defaultPrevented; })"
@@ -118,8 +115,7 @@ class Person:
 
     def choose(self, selector: str, value: str) -> None:
         """Choose an option of a list: a click."""
-        found = f"document.querySelector({json.dumps(selector)})"
-        eventually(lambda: self.page.evaluate(f"!window.wasLeft && {found} !== null"))
+        found = self._wait_for(selector)
         self.page.evaluate(
             f"{found}.value = {json.dumps(value)}; {found}.dispatchEvent(new Event('change', {{bubbles: true}}))"
         )
@@ -127,9 +123,15 @@ class Person:
 
     def write(self, selector: str, text: str) -> None:
         """Write into a field."""
-        found = f"document.querySelector({json.dumps(selector)})"
-        eventually(lambda: self.page.evaluate(f"!window.wasLeft && {found} !== null"))
+        found = self._wait_for(selector)
         self.page.evaluate(f"{found}.value = {json.dumps(text)}")
+
+    def _wait_for(self, selector: str) -> str:
+        """Wait until the page has an element and its scripts run. Return the expression of the element."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        ready = "document.readyState === 'complete' && !window.wasLeft"  # `wasLeft`: it is still the page before
+        eventually(lambda: self.page.evaluate(f"{ready} && {found} !== null"))
+        return found
 
     def sees(self, text: str, selector: str = "main") -> None:
         """Wait until the page shows a text."""
