@@ -40,8 +40,7 @@ def test_base_station_has_exactly_the_events_of_the_device(
 ) -> None:
     base = start_base()
     data = write_card(tmp_path / "card")
-    settings = {**mqtt_settings, "MODEL__BUNDLE": "default"}
-    device = start_device("--source", f"folder:{data}", **settings)
+    device = start_device("--source", f"folder:{data}", **mqtt_settings)
     assert device.process.wait() == 8  # the card has an empty file
     assert device.summary["new"] == 6
     assert device.summary["pending"] == 0
@@ -53,7 +52,7 @@ def test_base_station_has_exactly_the_events_of_the_device(
     health = eventually(lambda: (view := base.get("api/devices")[0])["state"] == "offline" and view["health"])
     assert (health["pending"], health["problems"]) == (0, [])
 
-    again = start_device("--source", f"folder:{data}", **settings)
+    again = start_device("--source", f"folder:{data}", **mqtt_settings)
     assert again.process.wait() == 8  # and still has it
     assert again.summary["new"] == 0
     assert again.summary["known"] == 6
