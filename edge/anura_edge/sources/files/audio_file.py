@@ -108,6 +108,9 @@ class AudioFile:
         for block in self._stored_blocks(CHUNK_S):
             yield AudioChunk(block, first_sample)
             first_sample += len(block)
+        if self._layout.gap_at is not None:
+            problem = f"audio is damaged or missing after sample {first_sample}; what follows has no known time"
+            raise UnreadableError("broken_off", f"{self.path}: {problem}")
         if self._layout.has_further_audio:
             problem = f"a second piece of audio follows after sample {first_sample}; {_SPLIT}"
             raise UnreadableError("further_audio", f"{self.path}: {problem}")
@@ -181,11 +184,11 @@ class _SequentialSoundFile(sf.SoundFile):  # type: ignore[misc]
 
 @contextmanager
 def open_decoder(content: BinaryIO, layout: AudioLayout) -> Iterator[sf.SoundFile]:
-    """Open an encoding that libsndfile decodes, behind a header with a true length if its own is wrong.
+    """Open an encoding that libsndfile decodes, behind a header with a true length if its own is wrong, up to a gap.
 
     Raises soundfile.SoundFileError if libsndfile cannot decode it.
     """
-    if layout.repaired_header:
+    if layout.repaired_header or layout.gap_at is not None:
         repaired = io.BufferedReader(RepairedFile(content, layout))
         with _SequentialSoundFile(repaired) as file:
             yield file

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timezone
 from pathlib import Path
 
@@ -187,7 +187,7 @@ def _complete(path: Path, layout: AudioLayout | None, start: _FileStart) -> tupl
         return layout, layout.declared if layout.declared or layout.is_plain else None
     known = layout or whole_file(start.file_bytes)
     try:
-        with open_regular(path) as content, open_decoder(content, known) as file:
+        with open_regular(path) as content, open_decoder(content, replace(known, gap_at=None)) as file:
             known = known.with_decoder(file.samplerate, file.channels, min(file.frames, MAX_SAMPLES))
     except OSError as error:
         raise unreadable_error(path, error) from error

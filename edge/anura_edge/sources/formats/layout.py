@@ -60,6 +60,9 @@ class AudioLayout:
     """A header with true sizes, for a decoder that believes the sizes in the file. Empty if that one is good."""
     has_further_audio: bool = False
     """Whether the file contains a second piece of audio behind this one, which is not read."""
+    gap_at: int | None = None
+    """Byte of compressed audio at which a piece is missing or damaged. The audio behind it has no known time, so it is
+    not read. None if there is none."""
 
     @property
     def is_plain(self) -> bool:

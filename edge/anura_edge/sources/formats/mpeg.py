@@ -17,6 +17,9 @@ _READ_BYTES = 1 << 20
 _SEARCHED_BYTES = 1 << 16
 """The first frame begins within so many bytes behind the tags."""
 
+_FRAMES_OF_STREAM = 4
+"""Bytes between frames are passed over if so many frames follow each other behind them."""
+
 _KBITS = (
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -64,7 +67,7 @@ def parse_mpeg(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
         return None
     declared = _declared_frames(searched[first : first + head.size], head)
     offset = begin + first + (head.size if declared is not None else 0)
-    frames, audio_end = _count_frames(file, offset, end)
+    frames, audio_end, gap_at = _count_frames(file, offset, end)
     length = LengthStatus.WHOLE
     if declared is not None and abs(declared - frames) > 1:
         length = LengthStatus.TRUNCATED if declared > frames else LengthStatus.RECOVERED
@@ -74,7 +77,15 @@ def parse_mpeg(file: BinaryIO, file_bytes: int) -> AudioLayout | None:
     total = max(declared or 0, frames) * head.samples if length == LengthStatus.TRUNCATED else samples
     extent = AudioExtent(offset, max(offset, audio_end), max(offset, audio_end), length)
     return AudioLayout(
-        SampleType("mpeg", 8), head.rate_hz, head.channels, 1, extent, samples, total, repaired_header=header
+        SampleType("mpeg", 8),
+        head.rate_hz,
+        head.channels,
+        1,
+        extent,
+        samples,
+        total,
+        repaired_header=header,
+        gap_at=gap_at,
     )
 
 
@@ -88,7 +99,7 @@ def _begins_stream(content: bytes, at: int) -> bool:
 
     In a large file of noise there are bytes that look like two frames.
     """
-    needed, kind = 4 if at else 2, None
+    needed, kind = _FRAMES_OF_STREAM if at else 2, None
     while content[at : at + 1] == b"\xff" and (head := _parse_head(content[at : at + 4])):
         if kind not in (None, (head.rate_hz, head.samples)):
             return False
@@ -121,13 +132,29 @@ def _declared_frames(frame: bytes, head: _FrameHead) -> int | None:
     return None
 
 
-def _count_frames(file: BinaryIO, offset: int, end: int) -> tuple[int, int]:
-    """Return the number of complete frames, and the byte behind the last one."""
-    frames, last_end = 0, offset
+def _count_frames(file: BinaryIO, offset: int, end: int) -> tuple[int, int, int | None]:
+    """Return the number of complete frames, the byte behind the last one, and where other bytes lie before frames.
+
+    The last one is None if there are none: a tag, and bytes in which only single frames seem to begin, do not count.
+    """
+    frames, last_end, run = 0, offset, 0
+    other_at = gap_at = None
     for at, size in _frames(file, offset, end):
-        if at + size <= end:
-            frames, last_end = frames + 1, at + size
-    return frames, last_end
+        if at + size > end:
+            continue
+        if at != last_end and frames:
+            run, other_at = 0, last_end if other_at is None and not _is_tag(file, last_end) else other_at
+        run += 1
+        if run == _FRAMES_OF_STREAM and gap_at is None:
+            gap_at = other_at
+        frames, last_end = frames + 1, at + size
+    return frames, last_end, gap_at
+
+
+def _is_tag(file: BinaryIO, at: int) -> bool:
+    """Return whether a tag begins there, as between files that were joined."""
+    file.seek(at)
+    return file.read(3) in (b"ID3", b"TAG", b"APE")
 
 
 def _frames(file: BinaryIO, offset: int, end: int) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Gives a decoder the audio of a file behind a header with true sizes. The file itself is never changed."""
+"""Gives a decoder the audio of a file up to a gap, behind a header with true sizes. The file is never changed."""
 
 import io
 from typing import BinaryIO
@@ -7,13 +7,14 @@ from anura_edge.sources.formats.layout import AudioLayout
 
 
 class RepairedFile(io.RawIOBase):
-    """A view of a file: `layout.repaired_header`, and then its audio."""
+    """A view of a file: `layout.repaired_header` instead of its own header, and then its audio up to a gap."""
 
     def __init__(self, file: BinaryIO, layout: AudioLayout) -> None:
         super().__init__()
         self._file, self._header, self._at = file, layout.repaired_header, 0
-        self._offset = layout.extent.offset
-        self._size = len(self._header) + layout.extent.end - layout.extent.offset
+        self._offset = layout.extent.offset if layout.repaired_header else 0
+        end = layout.extent.end if layout.gap_at is None else layout.gap_at
+        self._size = len(self._header) + end - self._offset
 
     def readable(self) -> bool:
         """Return that it can be read."""

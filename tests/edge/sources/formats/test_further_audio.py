@@ -56,13 +56,29 @@ def test_second_stream_of_an_ogg_file_is_told(tmp_path: Path) -> None:
     assert heard(tmp_path / "both.ogg") == (SAMPLES, "further_audio")
 
 
-@pytest.mark.parametrize(("name", "rate_hz"), [("a.flac", RATE_HZ), ("a.mp3", 16_000)])
-def test_compressed_audio_before_the_damage_is_heard(tmp_path: Path, name: str, rate_hz: int) -> None:
-    sf.write(tmp_path / name, SOUND, rate_hz)
+def test_second_stream_of_the_same_number_is_told(tmp_path: Path) -> None:
+    (tmp_path / "twice.ogg").write_bytes(2 * encode(tmp_path / "1.ogg"))
+    assert heard(tmp_path / "twice.ogg") == (SAMPLES, "further_audio")
+
+
+def test_joined_mp3_files_are_heard_whole(tmp_path: Path) -> None:
+    one = encode(tmp_path / "1.mp3")
+    (tmp_path / "joined.mp3").write_bytes(one + b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + one)
+    samples, reason = heard(tmp_path / "joined.mp3")
+    assert (samples >= 2 * SAMPLES, reason) == (True, "")
+
+
+@pytest.mark.parametrize("is_cut_out", [False, True], ids=["overwritten", "cut out"])
+@pytest.mark.parametrize(
+    ("name", "rate_hz"), [("a.flac", RATE_HZ), ("a.mp3", 16_000), ("a.ogg", RATE_HZ), ("a.opus", RATE_HZ)]
+)
+def test_compressed_audio_before_the_damage_is_heard(tmp_path: Path, name: str, rate_hz: int, is_cut_out: bool) -> None:
+    """What follows the damage has no known time, so it is not heard."""
+    sf.write(tmp_path / name, SOUND, rate_hz, **({"format": "OGG", "subtype": "OPUS"} if name == "a.opus" else {}))
     content = bytearray((tmp_path / name).read_bytes())
     whole = np.concatenate([part.samples for part in open_file(tmp_path / name, name).chunks()])
     middle = len(content) // 2
-    content[middle : middle + 4096] = bytes(4096)
+    content[middle : middle + 4096] = b"" if is_cut_out else bytes(4096)
     (tmp_path / name).write_bytes(content)
     parts = []
 
@@ -73,5 +89,5 @@ def test_compressed_audio_before_the_damage_is_heard(tmp_path: Path, name: str, 
         read()
     assert error.value.reason == "broken_off"
     samples = np.concatenate(parts)
-    assert SAMPLES / 3 < len(samples) < SAMPLES * 2 / 3
+    assert SAMPLES / 4 < len(samples) < SAMPLES * 2 / 3
     assert np.array_equal(samples, whole[: len(samples)])
