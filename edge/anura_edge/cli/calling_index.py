@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from anura_edge.cli.options import ConfigOption, JsonOption
-from anura_edge.cli.results import MinScoreOption, ResultsOption, load_settings, make_filter
+from anura_edge.cli.result_options import MinScoreOption, ResultsOption
+from anura_edge.cli.results import load_settings, make_filter
 from anura_edge.config.paths import expand_home
 from anura_edge.errors import ConfigError
 

@@ -6,16 +6,15 @@ from typing import Annotated
 
 import typer
 
-from anura_edge.cli.options import ConfigOption, JsonOption
-from anura_edge.cli.results import ConfirmedOption, MinScoreOption, SiteOption, SpeciesOption, make_filter
-from anura_edge.config.device import Config
+from anura_edge.cli.options import JsonOption
+from anura_edge.cli.result_options import ResultOptions, with_result_options
 from anura_edge.config.paths import expand_home
-from anura_edge.config.yaml_loader import load
 
 app = typer.Typer(help="Audio of the calls.", no_args_is_help=True)
 
 
 @app.command()
+@with_result_options
 def extract(
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the clips, by species.")],
     recordings: Annotated[
@@ -29,12 +28,9 @@ def extract(
         bool,
         typer.Option("--by-score-bins", help="Equally many of each tenth of the scores, instead of the best."),
     ] = False,
-    site: SiteOption = None,
-    species: SpeciesOption = None,
-    min_score: MinScoreOption = 0.0,
-    confirmed_only: ConfirmedOption = None,
-    config: ConfigOption = None,
     as_json: JsonOption = False,
+    *,
+    chosen: ResultOptions,
 ) -> None:
     """Write the audio of calls as WAV files with GUANO, to check or label them. Needs no base station.
 
@@ -46,19 +42,15 @@ def extract(
     Exit codes: 0 written, 2 a wrong option, 5 no results or an unusable journal.
     """
     from anura_edge.clips.extract import choose_bouts, extract_clips
-    from anura_edge.results.journal_reader import open_results
 
-    settings = load(Config, config)
-    with open_results(
-        settings.journal_path, make_filter(None, None, site, species, min_score, confirmed_only)
-    ) as reader:
-        reader.check_species()
-        chosen = choose_bouts(reader.bouts(), per_species, by_score_bins=by_score_bins)
-        model = f"{reader.model.id} {reader.model.version}"
     folder = expand_home(out)
-    written = [*extract_clips(settings, chosen, recordings and expand_home(recordings), model, folder)]
+    with chosen.read(by_night=chosen.has_nights) as results:
+        bouts, model = results.bouts(), results.reader.model
+        calls = choose_bouts(bouts, per_species, by_score_bins=by_score_bins)
+    audio = recordings and expand_home(recordings)
+    written = [*extract_clips(results.settings, calls, audio, f"{model.id} {model.version}", folder)]
     there = sum(1 for _ in folder.rglob("*.wav")) if folder.is_dir() else 0
     if as_json:
-        typer.echo(json.dumps({"written": [*map(str, written)], "chosen": len(chosen), "there": there}))
+        typer.echo(json.dumps({"written": [*map(str, written)], "chosen": len(calls), "there": there}))
     else:
-        typer.echo(f"{len(written)} new clips of {len(chosen)} chosen calls; {there} clips in {folder}")
+        typer.echo(f"{len(written)} new clips of {len(calls)} chosen calls; {there} clips in {folder}")

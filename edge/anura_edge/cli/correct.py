@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anura_edge.cli.options import ConfigOption
-from anura_edge.cli.results import ResultsOption, load_settings
+from anura_edge.cli.result_options import ResultsOption
+from anura_edge.cli.results import load_settings
 from anura_edge.config.paths import expand_home
 from anura_edge.errors import ConfigError, JournalError
 from anura_edge.sites.finder import SiteFinder

@@ -7,25 +7,9 @@ from typing import Annotated
 
 import typer
 
-from anura_edge.cli.options import ConfigOption
-from anura_edge.cli.results import (
-    ConfirmedOption,
-    LatitudeOption,
-    LongitudeOption,
-    MinScoreOption,
-    Results,
-    ResultsOption,
-    SinceOption,
-    SiteOption,
-    SitesOption,
-    SpeciesOption,
-    UntilOption,
-    ZoneOption,
-    choose_places,
-    load_settings,
-    make_filter,
-    read_results,
-)
+from anura_edge.cli.result_options import ResultOptions, with_result_options
+from anura_edge.cli.results import Results
+from anura_edge.cli.write_formats import FormatParts, write_per_recording
 from anura_edge.config.paths import expand_home
 from anura_edge.errors import ConfigError
 from anura_edge.results.formats.parts import FormatContext
@@ -36,30 +20,21 @@ from anura_edge.results.new_file import create_file
 NAMES = (*FORMATS, "occupancy", "nightly", "hourly", "sunset")
 
 
+@with_result_options
 def export(
     form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"One of {', '.join(NAMES)}.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="PATH", help="New file; for several files a folder. Default: standard output."),
     ] = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    site: SiteOption = None,
-    species: SpeciesOption = None,
-    min_score: MinScoreOption = 0.0,
-    confirmed_only: ConfirmedOption = None,
-    sites: SitesOption = None,
-    zone: ZoneOption = None,
-    latitude: LatitudeOption = None,
-    longitude: LongitudeOption = None,
     per_recording: Annotated[
         bool, typer.Option("--per-recording", help="One file for each recording, in a folder. For formats of calls.")
     ] = False,
     recordings: Annotated[
         Path | None, typer.Option("--recordings", metavar="FOLDER", help="Folder that was scanned, for raven's paths.")
     ] = None,
-    results_folder: ResultsOption = None,
-    config: ConfigOption = None,
+    *,
+    chosen: ResultOptions,
 ) -> None:
     """Write the results in the journal for other programs. Needs no base station.
 
@@ -79,10 +54,8 @@ def export(
         raise ConfigError("this writes several files; name a folder with --out")
     if per_recording and form not in CALL_FORMATS:
         raise ConfigError(f"--per-recording is for {', '.join(CALL_FORMATS)}; leave it out for {form}")
-    settings = load_settings(config, results_folder)
-    row_filter = make_filter(since, until, site, species, min_score, confirmed_only)
-    out, places = expand_home(out) if out else None, choose_places(settings, sites, zone, latitude, longitude)
-    with read_results(settings, row_filter, places, by_night=form not in FORMATS) as results:
+    out = expand_home(out) if out else None
+    with chosen.read(by_night=form not in FORMATS) as results:
         if form in FORMATS:
             folder = str(expand_home(recordings).absolute()) if recordings else ""
             source = JournalSource(results.reader, FormatContext(results.places, folder))
@@ -92,19 +65,15 @@ def export(
 
 
 def _write_format(form: str, source: JournalSource, out: Path | None, *, per_recording: bool) -> None:
-    from anura_edge.results.formats.files import write_recordings
-
     if out and per_recording:
-        count = write_recordings(form, source.calls(), source.context, out)
-        typer.echo(f"{count:,} files in {out}")
+        typer.echo(f"{write_per_recording(form, source, out)} in {out}")
         return
+    parts = FormatParts(form, source)
     with create_file(out) if out else nullcontext(sys.stdout.buffer) as output:
-        rows = 0
-        for part in FORMATS[form].write(source, source.context):
-            output.write(part.data)
-            rows += part.rows
+        for part in parts:
+            output.write(part)
     if out:
-        typer.echo(f"{rows:,} {'calls' if FORMATS[form].of_calls else 'rows'} in {out}")
+        typer.echo(f"{parts.rows_text} in {out}")
 
 
 def _write_table(form: str, results: Results, out: Path | None) -> None:

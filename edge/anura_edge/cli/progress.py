@@ -1,8 +1,9 @@
-"""A progress bar for scans. It is shown only on a terminal."""
+"""Progress bars of scans and exports. They are shown only on a terminal."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,6 +13,27 @@ from anura_edge.events import EffortState
 from anura_edge.sources.files.scan import FoundFile, scan
 from anura_edge.sources.formats.kinds import AUDIO_SUFFIXES
 from anura_edge.store.run_summary import RunSummary
+
+T = TypeVar("T")
+
+MIN_ROWS = 500
+"""The bar moves in steps of so many rows, because to draw it for each row takes longer than to write the row."""
+
+
+def with_row_progress(items: Iterable[T], total: int, rows_of: Callable[[T], int], name: str) -> Iterator[T]:
+    """Yield `items`, and show which share of `total` rows is done, on stderr if it is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task, rows = progress.add_task(name, total=total), 0
+        for item in items:
+            yield item
+            rows += rows_of(item)
+            if rows >= MIN_ROWS:
+                progress.advance(task, rows)
+                rows = 0
 
 
 def with_progress(root: Path, files: Iterator[FoundFile], summary: RunSummary) -> Iterator[FoundFile]:

@@ -5,24 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anura_edge.cli.options import ConfigOption
-from anura_edge.cli.results import (
-    ConfirmedOption,
-    LatitudeOption,
-    LongitudeOption,
-    MinScoreOption,
-    ResultsOption,
-    SinceOption,
-    SiteOption,
-    SitesOption,
-    SpeciesOption,
-    UntilOption,
-    ZoneOption,
-    choose_places,
-    load_settings,
-    make_filter,
-    read_results,
-)
+from anura_edge.cli.result_options import ResultOptions, with_result_options
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
 from anura_edge.errors import AnuraError, ConfigError
@@ -35,6 +18,7 @@ KINDS = ("season", "night", "species")
 MAX_CLIPS = 12
 
 
+@with_result_options
 def report(
     kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="New HTML file.")],
@@ -46,18 +30,8 @@ def report(
         Path | None,
         typer.Option("--recordings", metavar="FOLDER", help="Folder that was scanned, for the example clips."),
     ] = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    site: SiteOption = None,
-    species: SpeciesOption = None,
-    min_score: MinScoreOption = 0.0,
-    confirmed_only: ConfirmedOption = None,
-    sites: SitesOption = None,
-    zone: ZoneOption = None,
-    latitude: LatitudeOption = None,
-    longitude: LongitudeOption = None,
-    results_folder: ResultsOption = None,
-    config: ConfigOption = None,
+    *,
+    chosen: ResultOptions,
 ) -> None:
     """Write one HTML page about the results in the journal, to send to a colleague. Needs no base station.
 
@@ -76,23 +50,27 @@ def report(
 
     if kind not in KINDS:
         raise ConfigError(f"there is no report {kind!r}; the reports are {', '.join(KINDS)}")
-    if kind == "species" and not species:
+    if kind == "species" and not chosen.species:
         raise ConfigError("name a species with --species")
-    settings, out = load_settings(config, results_folder), expand_home(out)
+    out, folder = expand_home(out), recordings and expand_home(recordings)
     refuse_existing(out)
-    row_filter = make_filter(since, until, site, species, min_score, confirmed_only)
-    places = choose_places(settings, sites, zone, latitude, longitude)
-    with read_results(settings, row_filter, places) as results:
-        worth = _worth(settings, results.reader.model)
-        clips = example_clips(settings, results.reader.bouts(), recordings and expand_home(recordings), MAX_CLIPS)
-        page = make_report(ReportKind(kind), results.reader, results.places, row_filter, clips, worth)
+    with chosen.read() as results:
+        settings, worth = results.settings, _worth(results.settings, results.reader.model)
+        page = make_report(
+            ReportKind(kind),
+            results.reader,
+            results.places,
+            results.row_filter,
+            lambda bouts: example_clips(settings, bouts, folder, MAX_CLIPS),
+            worth,
+        )
     if png:
         from anura_edge.results.report.plots import write_plots
 
         write_plots(page, expand_home(png))
     with create_file(out) as output:
         output.write(report_html(page).encode())
-    typer.echo(f"{out}: {page.title}, {len(clips)} clips")
+    typer.echo(f"{out}: {page.title}, {len(page.clips)} clips")
 
 
 def _worth(settings: Config, model: "AnalysingModel") -> str:

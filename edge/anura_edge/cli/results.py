@@ -1,4 +1,4 @@
-"""Options and arguments of the commands that read results from the journal."""
+"""Opens the results in a journal for the commands that read them: settings, filter and places."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -14,82 +13,29 @@ from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
 from anura_edge.config.yaml_loader import is_zone, load
 from anura_edge.errors import ConfigError
+from anura_edge.nights import night_date
 from anura_edge.results.confirmed import read_confirmed
-from anura_edge.results.formats.parquet import check_pyarrow
-from anura_edge.results.formats.parts import FormatContext
-from anura_edge.results.formats.registry import CALL_FORMATS, DEFAULT_FORMATS, FORMATS
 from anura_edge.results.journal_reader import JournalReader, open_results
-from anura_edge.results.journal_source import JournalSource
 from anura_edge.results.places import place_sites
-from anura_edge.results.rows import RowFilter
+from anura_edge.results.rows import Bout, RowFilter
 from anura_edge.sites.table import FILE_NAME, SitePlace, places_of, read_lines
-
-SinceOption = Annotated[
-    datetime | None,
-    typer.Option("--since", formats=["%Y-%m-%d"], metavar="DATE", help="First night, as in 2026-11-20."),
-]
-UntilOption = Annotated[
-    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Last night. It is included.")
-]
-SiteOption = Annotated[
-    list[str] | None, typer.Option("--site", metavar="SITE", help="Only this site. Repeat it for several sites.")
-]
-SpeciesOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--species", metavar="NAME", help="Only this species: label, scientific or common name. Repeat it for several."
-    ),
-]
-MinScoreOption = Annotated[
-    float,
-    typer.Option("--min-score", min=0, max=1, metavar="SCORE", help="Only calls with at least this score."),
-]
-ConfirmedOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--confirmed-only",
-        metavar="FILE",
-        help="Only calls whose species a person confirmed or named, by a table of `anura-base export birdnet`.",
-    ),
-]
-SitesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--sites",
-        metavar="FILE",
-        help="CSV table of the sites: site, latitude, longitude, zone. Default: the one that a scan wrote beside the"
-        " journal.",
-    ),
-]
-ZoneOption = Annotated[
-    str | None,
-    typer.Option("--zone", metavar="ZONE", help="Time zone of sites that no table lists. Default: device.zone."),
-]
-LatitudeOption = Annotated[
-    float | None, typer.Option("--latitude", min=-90, max=90, metavar="DEG", help="Latitude of these sites.")
-]
-LongitudeOption = Annotated[
-    float | None, typer.Option("--longitude", min=-180, max=180, metavar="DEG", help="Longitude of these sites.")
-]
-
-
-ResultsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--results",
-        metavar="FOLDER",
-        help="Folder of `anura-edge scan --out`. Default: the journal of state_dir.",
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
     """Results of a journal with the places of their sites and the filter that was chosen."""
 
+    settings: Config
     reader: JournalReader
     places: dict[str, SitePlace]
     row_filter: RowFilter
+
+    def bouts(self) -> Iterator[Bout]:
+        """Yield the selected bouts of the selected nights. Nights need the place of each site."""
+        for bout in self.reader.bouts():
+            night = night_date(bout.start_utc, self.places[bout.owner.site]) if self.row_filter.has_nights else None
+            if night is None or self.row_filter.has_night(night):
+                yield bout
 
 
 def load_settings(config: Path | None, results: Path | None) -> Config:
@@ -99,42 +45,6 @@ def load_settings(config: Path | None, results: Path | None) -> Config:
     """
     folder = {"ANURA__STATE_DIR": str(expand_home(results))} if results else {}
     return load(Config, config, os.environ | folder)
-
-
-def parse_formats(text: str | None) -> list[str]:
-    """Return the names of formats, which commas separate. None: the usual ones.
-
-    Raises ConfigError for an unknown one, or for one that needs a package that is not installed.
-    """
-    if text is None:
-        return [*DEFAULT_FORMATS]
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in FORMATS]:
-        raise ConfigError(f"--format {unknown[0]!r}: no such format; the formats are {', '.join(FORMATS)}")
-    if any(name.startswith("parquet") for name in names):
-        check_pyarrow()
-    return names
-
-
-def write_formats(settings: Config, names: list[str], out: Path, recordings: Path, *, per_recording: bool) -> None:
-    """Write the results in the journal into a folder, in each of the formats. Files of earlier runs are replaced.
-
-    Label tracks for Audacity are always one for each recording.
-
-    Raises ConfigError if a file cannot be written; JournalError without results.
-    """
-    from anura_edge.results.formats.files import write_all, write_recordings
-
-    with read_results(settings, RowFilter(), choose_places(settings), by_night=False) as results:
-        context = FormatContext(results.places, str(recordings.absolute()))
-        source = JournalSource(results.reader, context)
-        for name in names:
-            if name in CALL_FORMATS and (per_recording or name == "audacity"):
-                count = write_recordings(name, source.calls(), context, out / name)
-                typer.echo(f"{out / name}: {count:,} files", err=True)
-            else:
-                file, rows = out / f"{name}.{FORMATS[name].suffix}", "calls" if FORMATS[name].of_calls else "rows"
-                typer.echo(f"{file}: {write_all(name, source, context, file):,} {rows}", err=True)
 
 
 def make_filter(
@@ -211,7 +121,7 @@ def read_results(
             _report_without_time(reader)
         of_sites = place_sites([name for name in names if by_night or name in known or default], known, default)
         _report_other_models(reader)
-        yield Results(reader, of_sites, row_filter)
+        yield Results(settings, reader, of_sites, row_filter)
 
 
 def _report_without_time(reader: JournalReader) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from anura_edge.cli.options import ConfigOption
-from anura_edge.cli.results import ResultsOption, ZoneOption, load_settings
+from anura_edge.cli.result_options import ResultsOption, ZoneOption
+from anura_edge.cli.results import load_settings
 from anura_edge.config.paths import expand_home
 from anura_edge.errors import ConfigError
 

@@ -8,8 +8,9 @@ import typer
 
 from anura_edge.cli.archive import scan_archive
 from anura_edge.cli.options import ConfigOption, JsonOption, ReanalyseOption, load_with_options, named_path
-from anura_edge.cli.results import LatitudeOption, LongitudeOption, parse_formats, write_formats
+from anura_edge.cli.result_options import LatitudeOption, LongitudeOption
 from anura_edge.cli.run_scan import scan_and_exit
+from anura_edge.cli.write_formats import parse_formats, write_formats
 from anura_edge.config.device import Config
 from anura_edge.config.paths import expand_home
 from anura_edge.errors import ConfigError

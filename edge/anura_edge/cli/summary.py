@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from anura_edge.cli.options import ConfigOption, JsonOption
-from anura_edge.config.device import Config
-from anura_edge.config.yaml_loader import load
+from anura_edge.cli.result_options import ResultsOption
+from anura_edge.cli.results import load_settings
 from anura_edge.errors import ConfigError
 
 
@@ -24,6 +24,7 @@ def summary(
         datetime | None,
         typer.Option(metavar="TIME", help="End of the interval in UTC, as in 2026-11-20T22:00:00. Default: now."),
     ] = None,
+    results_folder: ResultsOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,7 +43,7 @@ def summary(
     from anura_edge.updates.active import active_bundle
     from anura_edge.wire.summary import encode_summary
 
-    settings = load(Config, config)
+    settings = load_settings(config, results_folder)
     end_utc = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
     begin_utc = end_utc.replace(second=0, microsecond=0) - timedelta(minutes=minutes)
     labels = [label.code for label in active_bundle(settings).manifest.labels]

@@ -76,8 +76,10 @@ def to_bout(
 
 def typed_row(row: dict[str, object]) -> RowValues:
     """Return a row of a query for the writers of formats: with datetimes, the path, and without a verdict."""
-    times: dict[str, object] = {
-        name: datetime.fromisoformat(str(row[name])) for name in ("start_utc", "end_utc") if name in row
-    }
-    flags: dict[str, object] = {name: bool(row[name]) for name in ("is_reliable", "unknown") if name in row}
-    return {**row, **_NO_VERDICT, **times, **flags, "path": inner_path(str(row["recording_name"]))}
+    values = row | _NO_VERDICT
+    for name in row.keys() & {"start_utc", "end_utc"}:
+        values[name] = datetime.fromisoformat(str(row[name]))
+    for name in row.keys() & {"is_reliable", "unknown"}:
+        values[name] = bool(row[name])
+    values["path"] = inner_path(str(row["recording_name"]))
+    return values

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
+from typing import Literal
 
 from anura_edge.audio import ClockSource
 from anura_edge.errors import ConfigError, JournalError
@@ -76,11 +77,9 @@ class JournalReader:
         """
         values = {"model": self.model.sha256, "off": EffortState.OFF}
         for row in column_dicts(self._db.execute(CALLS, values)):
-            bout = self._filter.named(to_bout(*(row[name] for name in BOUT.split(", "))))  # type: ignore[arg-type]
-            if bout and self._filter.has_bout(bout):
-                names = {name: getattr(bout, name) for name in ("label", "scientific_name", "common_name")}
-                if self._is_in_nights(call := {**typed_row(row), **names}, context):
-                    yield call
+            call = self._named_call(row)
+            if call and self._is_in_nights(call, context):
+                yield call
 
     def recordings(self, context: FormatContext) -> Iterator[RowValues]:
         """Yield every recording of the selected sites and nights; see `ResultSource.recordings`."""
@@ -98,6 +97,16 @@ class JournalReader:
             if self._filter.has_site(piece["site"]) and self._is_in_nights(piece, context):
                 yield piece
 
+    def _named_call(self, row: dict[str, object]) -> RowValues | None:
+        """Return a row of CALLS under the name that a person gave it. None if it is not selected."""
+        if self._filter.has_all_bouts:
+            return typed_row(row)
+        bout = self._filter.named(to_bout(*(row[name] for name in BOUT.split(", "))))  # type: ignore[arg-type]
+        if bout is None or not self._filter.has_bout(bout):
+            return None
+        names = {name: getattr(bout, name) for name in ("label", "scientific_name", "common_name")}
+        return {**typed_row(row), **names}
+
     def _is_in_nights(self, row: RowValues, context: FormatContext) -> bool:
         """Return whether a row is of a selected night.
 
@@ -113,6 +122,11 @@ class JournalReader:
                 f"nights of {row['site']} need its time zone; write --zone, as in --zone America/Sao_Paulo"
             )
         return self._filter.has_night(night)
+
+    def count(self, kind: Literal["event", "effort"]) -> int:
+        """Return the number of rows of the model, selected or not."""
+        query = f"SELECT count(*) FROM {kind} WHERE model_sha256 = ?"
+        return int(self._db.execute(query, (self.model.sha256,)).fetchone()[0])
 
     def effort(self) -> Iterator[SiteEffort]:
         """Yield the effort of the selected sites whose time is known, in order of time."""

@@ -68,6 +68,14 @@ def replace_file(file: Path, parts: Iterable[bytes]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def has_bytes(file: Path, data: bytes) -> bool:
+    """Return whether a file exists and has these bytes, so that it need not be written again."""
+    try:
+        return file.stat().st_size == len(data) and file.read_bytes() == data
+    except OSError:
+        return False
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder, unless it exists.
 

@@ -63,6 +63,11 @@ class RowFilter:
         object.__setattr__(self, "_names", frozenset(name.casefold() for name in self.species))
 
     @property
+    def has_all_bouts(self) -> bool:
+        """Whether every bout of the selected nights is selected, under the name that the model gave it."""
+        return not (self.sites or self.species or self.min_score) and self.confirmed is None
+
+    @property
     def has_nights(self) -> bool:
         """Whether nights are selected."""
         return self.first_night is not None or self.last_night is not None

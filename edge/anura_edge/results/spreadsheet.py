@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 Cell = str | int | float
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def escape_formula(cell: Cell) -> Cell:
@@ -17,7 +17,8 @@ def escape_formula(cell: Cell) -> Cell:
     """
     if not isinstance(cell, str):
         return cell
-    cell = cell.replace("\r", " ").replace("\n", " ").replace("\t", " ")
+    if not cell.isprintable():  # line breaks and tabs are not printable
+        cell = cell.replace("\r", " ").replace("\n", " ").replace("\t", " ")
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 

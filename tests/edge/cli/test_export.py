@@ -1,6 +1,8 @@
 """The tables that `anura-edge export` writes from a journal, and its messages."""
 
 import io
+import os
+import signal
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -191,3 +193,67 @@ def test_report_is_one_page(export: Export, tmp_path: Path, arguments: list[str]
 def test_report_with_a_wrong_argument_has_one_message(export: Export, arguments: list[str], message: str) -> None:
     with pytest.raises(AnuraError, match=message):
         CliRunner().invoke(app, ["report", *arguments, *ZONE, "--out", "report.html"], catch_exceptions=False)
+
+
+def kill_in_the_middle(arguments: list[str], files: int) -> None:
+    """Run a command in a process that is killed when it has written some files, and one that has no name yet."""
+    if not (process := os.fork()):
+        renamed, replace, link = [0], Path.replace, os.link
+
+        def count() -> None:
+            renamed[0] += 1
+            if renamed[0] > files:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        Path.replace = lambda *of: count() or replace(*of)  # type: ignore[assignment, func-returns-value]
+        os.link = lambda *of: count() or link(*of)  # type: ignore[func-returns-value]
+        CliRunner().invoke(app, arguments)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(process, 0)[1]) == signal.SIGKILL
+
+
+def files_of(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Return the content of each file, and what changes if it is written again."""
+    return {
+        str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_ino, file.stat().st_mtime_ns)
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("form", "count"), [("occupancy", 3), ("raven --per-recording", 8), ("audacity --per-recording", 8)]
+)
+def test_killed_export_goes_on_with_the_files_that_are_missing(
+    export: Export, tmp_path: Path, provenance: Provenance, form: str, count: int
+) -> None:
+    for number in range(8):
+        fill(tmp_path / "state" / "journal.db", f"site-{number}", provenance, calls=2)
+    command = [*form.split(), *ZONE, "--out"]
+    export(*command, "whole")
+    kill_in_the_middle(["export", *command, "killed"], count // 2)
+    complete = {name: file for name, file in files_of(tmp_path / "killed").items() if not name.endswith(".part")}
+    assert len(complete) == count // 2
+    output = export(*command, "killed")
+    after, whole = files_of(tmp_path / "killed"), files_of(tmp_path / "whole")
+    assert {name: content for name, (content, *_) in after.items()} == {name: file[0] for name, file in whole.items()}
+    assert {name: after[name] for name in complete} == complete
+    assert "other files" not in output
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize("form", ["csv", "aoef", "camtrap-dp"])
+def test_killed_export_of_one_file_leaves_none_and_can_be_repeated(export: Export, tmp_path: Path, form: str) -> None:
+    kill_in_the_middle(["export", form, *ZONE, "--out", "calls"], 0)
+    assert not (tmp_path / "calls").exists()
+    assert "3 calls in calls" in export(form, *ZONE, "--out", "calls")
+    assert [*tmp_path.glob("calls*")] == [tmp_path / "calls"]
+
+
+@pytest.mark.usefixtures("journal")
+def test_files_of_recordings_without_calls_are_told(export: Export, tmp_path: Path, provenance: Provenance) -> None:
+    fill(tmp_path / "state" / "journal.db", "lake", provenance, calls=2)
+    command = ["raven", "--per-recording", *ZONE, "--out", "tables"]
+    assert export(*command) == "2 files in tables\n"
+    output = export(*command, "--min-score", "0.65")
+    assert "tables has 1 other files, as a-2.selections.txt: they are of no recording with calls" in output

@@ -51,6 +51,10 @@ class TrackNames:
         self._used.add(name.lower())
         return f"{name}{self._suffix}"
 
+    def has(self, path: str) -> bool:
+        """Return whether a path was returned."""
+        return path.endswith(self._suffix) and path.removesuffix(self._suffix).lower() in self._used
+
 
 def safe_path(path: str) -> str:
     """Return the path of a recording, without special characters and without dots at the begin of a name."""

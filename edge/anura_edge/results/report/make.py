@@ -1,7 +1,7 @@
 """Makes the report about a season, a night or a species from the rows of a journal."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from enum import StrEnum
@@ -11,7 +11,7 @@ from anura_edge.nights import Place, night_date
 from anura_edge.results.journal_reader import JournalReader
 from anura_edge.results.report.grid import RateGrid, make_grid
 from anura_edge.results.report.page import ExampleClip, Report
-from anura_edge.results.rows import RowFilter, SiteEffort
+from anura_edge.results.rows import Bout, RowFilter, SiteEffort
 from anura_edge.results.tables.bins import clock_bin, sunset_bin
 from anura_edge.results.tables.hourly import SpeciesHour, hourly_table
 from anura_edge.results.tables.nightly import SpeciesNight, nightly_table
@@ -33,10 +33,10 @@ def make_report(
     reader: JournalReader,
     places: Mapping[str, Place],
     row_filter: RowFilter,
-    clips: Sequence[ExampleClip],
+    find_clips: Callable[[Iterable[Bout]], Sequence[ExampleClip]],
     worth: str,
 ) -> Report:
-    """Return a report. `worth` is a sentence about the model.
+    """Return a report. `find_clips` returns examples of some bouts, and `worth` is a sentence about the model.
 
     Of a night, the filter without dates selects the last night with effort. Raises ConfigError if nothing was analysed
     in the selected nights.
@@ -64,7 +64,7 @@ def make_report(
         _effort(nights),
         _states(spans, places, row_filter),
         dict(sorted(reader.unreadable().items())),
-        clips,
+        find_clips(bout for bout in bouts if row_filter.has_night(_night(bout, places))),
     )
 
 
@@ -95,10 +95,14 @@ def _effort(nights: Sequence[SpeciesNight]) -> dict[str, float]:
     return {str(night): sum(h for (_, of), h in of_sites.items() if of == night) for night in _all_nights(nights)}
 
 
+def _night(row: Bout | SiteEffort, places: Mapping[str, Place]) -> date:
+    return night_date(row.start_utc, places[row.owner.site])
+
+
 def _states(spans: Sequence[SiteEffort], places: Mapping[str, Place], row_filter: RowFilter) -> dict[str, float]:
     hours: dict[str, float] = {}
     for span in spans:
-        if row_filter.has_night(night_date(span.start_utc, places[span.owner.site])):
+        if row_filter.has_night(_night(span, places)):
             hours[span.state] = hours.get(span.state, 0.0) + (span.end_utc - span.start_utc) / timedelta(hours=1)
     return dict(sorted(hours.items()))
 

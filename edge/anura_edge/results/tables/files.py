@@ -5,7 +5,7 @@ from pathlib import Path
 
 from anura_edge.nights import Place
 from anura_edge.results.journal_reader import JournalReader
-from anura_edge.results.new_file import create_file, file_stem, make_folder, refuse_existing
+from anura_edge.results.new_file import create_file, file_stem, has_bytes, make_folder, refuse_existing
 from anura_edge.results.rows import RowFilter
 from anura_edge.results.spreadsheet import csv_text
 from anura_edge.results.tables.bins import BinAt, clock_bin, sunset_bin
@@ -36,7 +36,9 @@ def sunset_csv(reader: JournalReader, places: Mapping[str, Place], row_filter: R
 def write_occupancy(reader: JournalReader, places: Mapping[str, Place], row_filter: RowFilter, folder: Path) -> int:
     """Write `detections_LABEL.csv` for each species, `effort_h.csv` and `sites.csv` into a folder. Return the files.
 
-    Raises ConfigError if a file exists or cannot be written.
+    A file with the right content is left as it is, so an interrupted run is continued.
+
+    Raises ConfigError if a file exists with another content, or cannot be written.
     """
     tables = occupancy_tables(reader.bouts(), reader.effort(), places, row_filter)
     matrices = {f"detections_{file_stem(name)}.csv": rows for name, rows in tables.detections.items()}
@@ -44,11 +46,13 @@ def write_occupancy(reader: JournalReader, places: Mapping[str, Place], row_filt
     texts["effort_h.csv"] = matrix_csv(tables.sites, tables.nights, tables.effort_h)
     texts["sites.csv"] = _sites_csv(places)
     make_folder(folder)
-    for file in texts:
-        refuse_existing(folder / file)
-    for file, text in texts.items():
-        with create_file(folder / file) as output:
-            output.write(text.encode())
+    missing = {folder / name: text.encode() for name, text in texts.items()}
+    missing = {file: data for file, data in missing.items() if not has_bytes(file, data)}
+    for file in missing:
+        refuse_existing(file)
+    for file, data in missing.items():
+        with create_file(file) as output:
+            output.write(data)
     return len(texts)
 
 
