@@ -5,7 +5,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache, lru_cache
 from hashlib import sha256
 from itertools import groupby
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from anura_train.heads.frozen import FrozenBirdnet, load_frozen
 from anura_train.heads.overlays import Overlay
 from anura_train.models.birdnet.network import EMBEDDING
 from anura_train.models.settings import BirdnetSettings
+from anura_train.worker_processes import worker_context
 
 Task = Recording | tuple[Overlay, ...]
 """What is embedded together: the windows of a recording, or the mixtures of one recording."""
@@ -57,9 +57,8 @@ class EmbeddingStore:
     def _compute(self, tasks: Sequence[Task]) -> Iterator[FloatArray]:
         if not tasks:
             return
-        with ProcessPoolExecutor(
-            self._jobs, get_context("spawn"), initializer=_load, initargs=(self._settings,)
-        ) as pool:
+        context = worker_context(__name__)
+        with ProcessPoolExecutor(self._jobs, context, initializer=_load, initargs=(self._settings,)) as pool:
             yield from pool.map(_embed, tasks)
 
     def _key(self, task: Task) -> bytes:

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, parent_process
 from pathlib import Path
 from queue import Queue
 
@@ -20,6 +20,7 @@ from anura_train.recipe import Recipe
 from anura_train.training.folds import RunContext, fit_final, fit_fold
 from anura_train.training.loop import Step
 from anura_train.training.progress import ProgressUpdate, show_progress
+from anura_train.worker_processes import worker_context
 
 
 class Accelerator(StrEnum):
@@ -85,10 +86,9 @@ class TrainingTask:
 
 def train_all(tasks: Sequence[TrainingTask], settings: ComputeSettings, jobs: int) -> None:
     """Run trainings in separate processes, `jobs` at a time; raise the exception of the first one that fails."""
-    # Spawned, not forked: a forked torch may wait for ever for threads that do not exist in the new process.
-    spawn = get_context("spawn")
-    updates: Queue[ProgressUpdate] = spawn.Queue()  # type: ignore[assignment]  # it has a queue's methods
-    with ProcessPoolExecutor(jobs, spawn, initializer=_set_queue, initargs=(updates,)) as pool:
+    context = worker_context(__name__)
+    updates: Queue[ProgressUpdate] = context.Queue()  # type: ignore[assignment]  # it has a queue's methods
+    with ProcessPoolExecutor(jobs, context, initializer=_set_queue, initargs=(updates,)) as pool:
         try:
             show_progress([pool.submit(_train_here, task, settings) for task in tasks], updates)
         except BaseException:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
 from typing import cast
 
@@ -26,13 +25,14 @@ from anura_train.models.birdnet.transfer import BirdnetTransfer
 from anura_train.models.window import WindowNet
 from anura_train.recipe import Recipe
 from anura_train.training.narrowing import stem_of
+from anura_train.worker_processes import worker_context
 
 BATCH = 16
 
 
 def make_parts(recipe: Recipe, data: Path, out: Path, teacher: Path, jobs: int) -> None:
     """Make the parts that OUT lacks. ConfigError for a teacher that is no head on BirdNET."""
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, worker_context(__name__)) as pool:
         list(pool.map(partial(_make_part, recipe, data, out, teacher), range(recipe.folds)))
 
 
