@@ -29,6 +29,8 @@ class IncidentKind(StrEnum):
     """A journal has more gaps than the base station records."""
     CLONE = "clone"
     """Two devices use one journal, or a journal was restored from a backup."""
+    TWO_MACHINES = "two_machines"
+    """Two computers report under one name at the same time."""
     SECOND_BASE = "second_base"
     """Another base station acknowledges rows of devices on the same broker."""
     JOURNALS = "journals"

@@ -15,7 +15,7 @@ from anura_base.db.schema import effort, events, notices
 from anura_base.ingest import progress_table
 from anura_base.ingest.analyses import AnalysisSession, supersede
 from anura_base.ingest.clock_correction import correct_clocks
-from anura_base.ingest.clones import find_clones
+from anura_base.ingest.clones import find_clones, find_two_machines
 from anura_base.ingest.device_writer import store_devices, store_health
 from anura_base.ingest.messages import DecodedMessage, JournalKey
 from anura_base.ingest.progress_table import Arrivals
@@ -39,6 +39,7 @@ def store(connection: Connection, messages: Sequence[DecodedMessage]) -> dict[Jo
     Raises an error that is no outage if one of them cannot be stored. Then none may be committed.
     """
     store_devices(connection, messages)
+    report(connection, find_two_machines(connection, messages))
     store_health(connection, messages)
     arrivals = _arrivals(messages)
     if not arrivals:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
@@ -32,6 +33,7 @@ from anura_edge.delivery.worker import DeliveryWorker
 from anura_edge.detection.detector import Detector
 from anura_edge.dsp.gating import EnergyState
 from anura_edge.dsp.night_schedule import SunPlace
+from anura_edge.errors import JournalFullError
 from anura_edge.events import NAMESPACE, Notice, NoticeKind
 from anura_edge.health.disk import DiskWatch, shortfall
 from anura_edge.health.heartbeats import Heartbeats, InstrumentedDetector, Stage
@@ -51,7 +53,7 @@ from anura_edge.store.run_summary import RunSummary
 from anura_edge.store.scan_history import ScanHistory
 from anura_edge.store.writer import ResultWriter
 from anura_edge.system import systemd
-from anura_edge.system.hardware import space
+from anura_edge.system.hardware import machine_id, space
 from anura_edge.updates.active import ActiveModel
 from anura_edge.updates.slots import ModelSlots
 from anura_edge.wire import MAX_TEXT, EventRow, Status
@@ -81,6 +83,9 @@ class DeviceRuntime:
         self._lock = acquire_lock(config.journal_path)
         self._clip_store = self._open_clip_store()  # before the journal, which needs some space
         self.journal = open_journal(config.journal_path, config.device.owner)
+        with suppress(JournalFullError):  # then the next start tells
+            if self.journal.database.belong_to(machine_id()):
+                log.warning("another computer used this journal; it goes on under the new id %s", self.journal.id)
         self.heartbeats = Heartbeats(config.health.watchdog_timeout_s)
         self.heartbeats.provider = self._classifier.provider
         self._clip_index = ClipIndex(self.journal.database)

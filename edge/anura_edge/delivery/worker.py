@@ -20,6 +20,7 @@ from anura_edge.delivery.poison_rows import PoisonRowFinder
 from anura_edge.delivery.publisher import RowPublisher
 from anura_edge.delivery.updates import UpdateReceiver
 from anura_edge.store.journal import Journal
+from anura_edge.system.hardware import machine_id
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,8 @@ class DeliveryWorker:
         self._connection = connection = MqttConnection(
             self._mqtt,
             self._password,
-            f"anura-{self._device.site}-{self._device.name}",
+            # Two computers with one name would end each other's connections if their client ids were equal.
+            f"anura-{self._device.site}-{self._device.name}-{machine_id() or ''}",
             will=(status, offline),
             ack_topic=self._topic("ack"),
             command_topic=self._topic("cmd"),

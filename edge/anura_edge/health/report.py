@@ -69,6 +69,7 @@ class HealthReport:
             every_s=parts.settings.interval_s,
             problems=tuple(self._problems(pending)),
             boot_id=hardware.boot_id(),
+            machine=hardware.machine_id(),
             uptime_s=monotonic_s(),
             running_s=self._running_s,
             app_version=provenance.app_version,

@@ -107,6 +107,22 @@ class Database:
             db.execute("UPDATE journal SET version = ?", (VERSION,))
             db.execute(f"PRAGMA user_version = {VERSION}")
 
+    def belong_to(self, machine: str | None) -> bool:
+        """Give the journal a new identity if another computer used it last. Return whether it has a new one.
+
+        So rows and numbers of a copied memory card are never taken for those of its original. Rows that wait are sent
+        under the new identity; their ids are the same, and each is stored once. Raises JournalFullError.
+        """
+        with self.reading() as db:
+            (last,) = db.execute("SELECT machine FROM journal").fetchone()
+        if machine is None or machine == last:
+            return False
+        fresh = self.id if last is None else uuid4()
+        with self.transaction() as db:
+            db.execute("UPDATE journal SET machine = ?, id = ?", (machine, str(fresh)))
+        self.id = fresh
+        return last is not None
+
     def _version(self) -> int:
         """Return the version of the tables. It is stored twice, so that damage does not look like another version."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()

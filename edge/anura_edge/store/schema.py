@@ -208,6 +208,10 @@ ALTER TABLE recordings DROP COLUMN hearings;
 DROP TABLE again;
 """
 
+_MACHINE = """
+ALTER TABLE journal ADD COLUMN machine TEXT;
+"""
+
 STEPS: tuple[tuple[str, ...], ...] = tuple(
     tuple(filter(str.strip, step.split(";")))
     for step in (
@@ -224,6 +228,7 @@ STEPS: tuple[tuple[str, ...], ...] = tuple(
         _OWNERS,
         _EFFORT_LEVEL,
         _ONE_ANALYSIS,
+        _MACHINE,
     )
 )
 """The SQL statements of each step."""

@@ -3,6 +3,7 @@
 import ctypes
 import os
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 _TIME_ERROR = 5
@@ -30,6 +31,20 @@ def space(folder: Path) -> Space:
 def boot_id() -> str | None:
     """Return the id of this boot. Linux makes a new one at each start."""
     return _text(Path("/proc/sys/kernel/random/boot_id"))
+
+
+def machine_id(root: Path = Path("/")) -> str | None:
+    """Return what tells this computer from others: a hash, because the values themselves identify a computer anywhere.
+
+    It is made of the serial number of the board, which a copied memory card does not take along, or of the machine-id
+    (machine-id(5)) where the board has no serial number, as most PCs.
+    """
+    serial = _text(root / "proc/device-tree/serial-number") or ""
+    serial = serial.strip("\0 ")
+    value = serial if serial.strip("0") else _text(root / "etc/machine-id")
+    if not value or value == "uninitialized":
+        return None
+    return blake2b(value.encode(), digest_size=6, person=b"anura-edge").hexdigest()
 
 
 def memory_bytes() -> int | None:

@@ -44,6 +44,8 @@ class Health(Message):
     problems: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
     """Problems that a person should check, as sentences."""
     boot_id: Code | None = None
+    machine: Code | None = None
+    """Which computer this is: a hash of the serial number of its board or, without one, of its machine-id."""
     uptime_s: Amount
     """Time since the machine was switched on."""
     running_s: Amount

@@ -1,7 +1,10 @@
 """Rows of cloned devices are all stored; people are told about clones and about a second base station."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
+
+from sqlalchemy import select
 
 from anura_base.db.engine import base_id
 from anura_base.db.schema import events
@@ -56,3 +59,25 @@ def test_answer_of_a_second_base_station_is_told_once(sender: Any, new_sender: A
     assert what == "second_base"
     assert str(other) in detail
     assert sender.reasons() == []
+
+
+def test_two_computers_with_one_name_are_told_and_a_restart_is_not(sender: Any, new_sender: Any, make: Any) -> None:
+    def report(boot: str, machine: str, after_s: float, running_s: float) -> None:
+        message = make.health(boot_id=boot, machine=machine, running_s=running_s)
+        sender.health(message, received_utc=datetime(2026, 11, 21, tzinfo=UTC) + timedelta(seconds=after_s))
+
+    report("boot-1", "aaaa", 0, 9e5)
+    report("boot-2", "aaaa", 120, 60)  # it was switched off and on
+    report("boot-2", "aaaa", 7_200, 7_140)
+    report("boot-3", "bbbb", 9_000, 1_900)  # another computer in its place, which ran before the last report came
+    assert sender.incidents() == []
+    sender.rows(make.event(1))
+    clone = new_sender(journal=uuid4())
+    clone.rows(make.event(1))
+    report("boot-9", "cccc", 9_060, 9_060)
+    report("boot-3", "bbbb", 9_120, 2_020)
+    ((what, detail),) = sender.incidents()
+    assert what == "two_machines"
+    assert "cccc and bbbb" in detail or "bbbb and cccc" in detail
+    with sender.engine.connect() as connection:
+        assert {*connection.scalars(select(events.c.journal))} == {sender.journal, clone.journal}

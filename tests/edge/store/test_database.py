@@ -1,10 +1,12 @@
 """A database is opened, migrated or refused, and not used any more after a fault."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -14,8 +16,8 @@ from identities import make_identity
 
 from anura_edge.audio import Recording
 from anura_edge.errors import JournalDamagedError, JournalError
-from anura_edge.events import Event, default_analysis_id
-from anura_edge.store.journal import Journal
+from anura_edge.events import Event, Notice, NoticeKind, default_analysis_id
+from anura_edge.store.journal import DEVICE_PROVENANCE, Journal
 from anura_edge.store.scan_history import AnalysedFile, ScanHistory
 from anura_edge.store.schema import STEPS, VERSION
 from anura_edge.wire import Owner, Provenance
@@ -257,3 +259,23 @@ def test_damage_that_sqlite_does_not_see_is_found_at_the_start(
         db.commit()
     with pytest.raises(JournalDamagedError):
         Journal(path)
+
+
+def test_copied_journal_has_a_new_id_on_another_computer_and_loses_no_row(path: Path) -> None:
+    with closing(Journal(path)) as journal:
+        first = journal.id
+        assert not journal.database.belong_to("aaaa")
+        notice = Notice(uuid4(), NoticeKind.DISK_LOW, datetime.now(UTC), "of the original")
+        journal.commit([], [], DEVICE_PROVENANCE, notices=[notice])
+    copy = path.with_name("copy.db")
+    shutil.copy(path, copy)
+    with closing(Journal(copy)) as journal:
+        assert journal.database.belong_to("bbbb")
+        assert journal.id != first
+        assert not journal.database.belong_to(None)
+        assert [each.row.id for each in journal.outbox.pending(0, 10)] == [notice.id]
+        second = journal.id
+    for file, machine, id_ in ((copy, "bbbb", second), (path, "aaaa", first)):
+        with closing(Journal(file)) as journal:
+            assert not journal.database.belong_to(machine)
+            assert journal.id == id_

@@ -43,3 +43,19 @@ def test_throttling_bits_are_hexadecimal(tmp_path: Path, text: str, bits: int | 
     assert hardware.throttled_bits(tmp_path) is None
     put(tmp_path / "devices/platform/soc/soc:firmware/get_throttled", text)
     assert hardware.throttled_bits(tmp_path) == bits
+
+
+def test_machine_is_known_by_the_serial_number_of_its_board_or_its_machine_id(tmp_path: Path) -> None:
+    assert hardware.machine_id(tmp_path) is None
+    put(tmp_path / "etc/machine-id", "uninitialized\n")
+    assert hardware.machine_id(tmp_path) is None
+    put(tmp_path / "etc/machine-id", "0123456789abcdef0123456789abcdef\n")
+    without_serial = hardware.machine_id(tmp_path)
+    put(tmp_path / "proc/device-tree/serial-number", "0000000000000000\0")
+    assert hardware.machine_id(tmp_path) == without_serial
+    put(tmp_path / "proc/device-tree/serial-number", "10000000deadbeef\0")
+    original = hardware.machine_id(tmp_path)
+    put(tmp_path / "proc/device-tree/serial-number", "10000000deadbee0\0")
+    copied_card = hardware.machine_id(tmp_path)
+    assert len({without_serial, original, copied_card, None}) == 4
+    assert "0123" not in f"{without_serial}{original}{copied_card}"
