@@ -11,6 +11,8 @@ def average_frames(probabilities: FloatArray, frames: int) -> FloatArray:
 
     At both ends the mean is over the frames that exist. `frames` is odd.
     """
+    if frames == 1:
+        return probabilities
     reach = frames // 2
     padded = np.pad(probabilities, ((reach, reach), (0, 0)))
     exists = np.pad(np.ones((len(probabilities), 1), np.float32), ((reach, reach), (0, 0)))
