@@ -61,7 +61,8 @@ FROM (SELECT site, device, journal, run, nights.n AS night, label, name,
     86400 * (first + nights.n) + abs(random()) % {NIGHT_H * 3_600} AS begin,
     0.5 + abs(random()) % 5000 / 10000.0 AS score
   FROM nights CROSS JOIN stays CROSS JOIN numbers
-  JOIN species ON species.n = min(abs(random()) % :species, abs(random()) % :species)
+  -- With the number of the call, because SQLite draws once for all calls if nothing depends on their row.
+  JOIN species ON species.n = min(abs(random() % 1000 + numbers.n) % :species, abs(random() % 1000) % :species)
   WHERE numbers.n < :calls AND first = :first)
 """
 

@@ -12,15 +12,14 @@ from datetime import date
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from anura_base.analysis.effort import S_PER_HOUR
-from anura_base.analysis.sums import Sums, clock_sums, night_sums, sunset_sums
+from anura_base.analysis.hours import HourTotals, hour_totals
+from anura_base.analysis.rollup_tables import HourZero
+from anura_base.analysis.sums import Sums, night_sums
 from anura_base.config.settings import Site
 from anura_edge.events import EffortState
 
 MAX_NIGHTS = 400
 """Most nights in one heatmap."""
-
-SUN_HOURS = range(-6, 18)
-"""Hours since sunset in a heatmap: from the afternoon to the next noon in any season."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +69,18 @@ def species_by_sunset_hour(
 ) -> tuple[Grid, int]:
     """Return the rate of each species in each hour since sunset, over all nights and sites.
 
-    Also return the number of nights, of all sites, that have a sunset. The others are not included.
+    Also return the number of nights with analysed audio, of all sites, that are not included: their sunset is unknown.
     """
-    sums, nights = sunset_sums(sites, first, last)
-    return _species_grid(connection, sums, SUN_HOURS, confirmed=confirmed), nights
+    totals = hour_totals(connection, sites, first, last, HourZero.SUNSET, confirmed=confirmed)
+    return _hour_grid(totals, HourZero.SUNSET), totals.nights_without_zero
 
 
 def species_by_clock_hour(
     connection: Connection, sites: Mapping[str, Site], first: date, last: date, *, confirmed: bool = False
 ) -> Grid:
     """Return the rate of each species in each hour since noon on the local clock, over all nights and sites."""
-    return _species_grid(connection, clock_sums(sites, first, last), range(24), confirmed=confirmed)
+    totals = hour_totals(connection, sites, first, last, HourZero.NOON, confirmed=confirmed)
+    return _hour_grid(totals, HourZero.NOON)
 
 
 def site_by_night(
@@ -140,11 +140,17 @@ def _levels_dbfs(connection: Connection, sums: Sums) -> dict[tuple[str, int], fl
     return {(site, n): level for site, n, level in connection.execute(query.group_by(c.site, c.number))}
 
 
-def _species_grid(connection: Connection, sums: Sums | None, columns: Sequence[int], *, confirmed: bool) -> Grid:
-    if sums is None:
-        return Grid(columns, {}, dict.fromkeys(columns, 0.0))
+def _species_grid(connection: Connection, sums: Sums, columns: Sequence[int], *, confirmed: bool) -> Grid:
     calls = _calls(connection, sums, sums.calls.c.species, confirmed=confirmed)
-    hours = _hours_of_all_sites(_analysed_hours(connection, sums))
+    return _grid(calls, _hours_of_all_sites(_analysed_hours(connection, sums)), columns)
+
+
+def _hour_grid(totals: HourTotals, zero: HourZero) -> Grid:
+    return _grid(totals.calls, {n: seconds / S_PER_HOUR for n, seconds in totals.seconds.items()}, zero.hours)
+
+
+def _grid(calls: Mapping[str, Mapping[int, int]], hours: Mapping[int, float], columns: Sequence[int]) -> Grid:
+    """Return a grid with a row for each species, the most frequent one first."""
     rows = {
         name: {n: Cell(calls[name].get(n, 0), hours.get(n, 0.0)) for n in columns}
         for name in sorted(calls, key=lambda name: (-sum(calls[name].values()), name))

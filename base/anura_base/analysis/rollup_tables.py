@@ -1,6 +1,8 @@
-"""Tables of calls and effort, summed up by quarter of an hour and by night, and of the days whose sums are old."""
+"""Tables of calls and effort, summed up by quarter of an hour, night and hour, and of the days whose sums are old."""
 
-from sqlalchemy import Column, ColumnElement, Double, Index, Integer, Table, Text, case
+from enum import StrEnum
+
+from sqlalchemy import Boolean, Column, ColumnElement, Double, Index, Integer, Table, Text, case, false
 
 from anura_base.db.schema import ArrivalNumber, effort, events, metadata
 
@@ -68,10 +70,74 @@ effort_nights = Table(
 )
 """The sums of `effort_slots` for each night of a site."""
 
-night_zones = Table(
-    "night_zones", metadata, Column("site", Text, primary_key=True), Column("zone", Text, nullable=False)
+HOURS = 24
+"""Hours of a night that are summed up."""
+
+HOUR_COLUMNS = [f"h{number:02}" for number in range(HOURS)]
+
+
+class HourZero(StrEnum):
+    """The moment of a night from which its hours are counted."""
+
+    NOON = "noon"
+    """Noon on the local clock, also when daylight saving time begins or ends."""
+    SUNSET = "sunset"
+
+    @property
+    def hours(self) -> range:
+        """The hours that are summed up. After a sunset they reach from the afternoon to the next noon in any season."""
+        first = -6 if self is HourZero.SUNSET else 0
+        return range(first, first + HOURS)
+
+
+class CallCount(StrEnum):
+    """What a row of `call_hours` counts."""
+
+    CALLS = "calls"
+    CONFIRMED = "confirmed"
+
+
+call_hours = Table(
+    "calls_by_hour",
+    metadata,
+    Column("zero", Text, primary_key=True),
+    Column("counted", Text, primary_key=True),
+    Column("species", Text, primary_key=True),
+    Column("evening", Integer, primary_key=True, autoincrement=False),
+    Column("site", Text, primary_key=True),
+    *(Column(name, Integer, nullable=False) for name in HOUR_COLUMNS),
+    Index("calls_by_hour_of_site", "site", "evening"),
+    sqlite_with_rowid=False,
 )
-"""The time zone whose nights `call_nights` and `effort_nights` have. A site without a row has no sums of nights yet."""
+"""The sums of `call_slots` for each hour of a night, of all models. `h00` is the first of the hours of its `zero`.
+
+One row has all hours, because a page adds up many nights: reading a row for each hour takes six times as long. Calls
+outside those hours are in no sum, and a night without a sunset has no row with that zero.
+"""
+
+effort_hours = Table(
+    "effort_by_hour",
+    metadata,
+    Column("zero", Text, primary_key=True),
+    Column("evening", Integer, primary_key=True, autoincrement=False),
+    Column("site", Text, primary_key=True),
+    *(Column(name, Double, nullable=False) for name in HOUR_COLUMNS),
+    Index("effort_by_hour_of_site", "site", "evening"),
+    sqlite_with_rowid=False,
+)
+"""Seconds of analysed audio in each hour of a night, of all models."""
+
+night_zones = Table(
+    "night_zones",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("zone", Text, nullable=False),
+    Column("latitude_deg", Double),
+    Column("longitude_deg", Double),
+    # False until the sums of hours are made: an older version made those of nights only.
+    Column("has_hours", Boolean, nullable=False, server_default=false()),
+)
+"""The time zone and position with which the sums of nights and hours are made. A site without a row has none yet."""
 
 stale_days = Table(
     "stale_days",

@@ -8,9 +8,20 @@ from sqlalchemy import Engine, delete, func, insert, inspect, select, text, upda
 
 from anura_base.analysis import rollup
 from anura_base.analysis.effort import MAX_EFFORT_SPAN
+from anura_base.analysis.hours import hour_totals
 from anura_base.analysis.known_nights import latest_night, list_species
-from anura_base.analysis.rollup_nights import renew_zones
-from anura_base.analysis.rollup_tables import call_nights, call_slots, effort_nights, effort_slots, stale_days
+from anura_base.analysis.rollup_nights import renew_zones, sites_with_hours
+from anura_base.analysis.rollup_tables import (
+    HourZero,
+    call_hours,
+    call_nights,
+    call_slots,
+    effort_hours,
+    effort_nights,
+    effort_slots,
+    night_zones,
+    stale_days,
+)
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.config.settings import Site
 from anura_base.db.schema import effort, events
@@ -195,3 +206,54 @@ def test_sums_of_nights_follow_the_rows_and_the_time_zone(summed: Engine) -> Non
         assert list_species(connection) == ["Boana faber", "Rana dalmatina"]
         assert latest_night(connection, {"pond": Site(zone="Asia/Tokyo")}) == day
         assert latest_night(connection, {"pond": Site()}) == day  # not the zone of the sums: from the quarters
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_sums_of_hours_follow_the_rows_the_place_and_older_versions(summed: Engine) -> None:
+    pond = Site(latitude_deg=-22.4, longitude_deg=-47.55, zone="America/Sao_Paulo")
+    evening = DAY + timedelta(hours=24)  # 21:00 on the clock of the pond, after the sunset at 18:30
+    put(summed, call(evening), recorded(evening, 600))
+
+    def hours(site: Site) -> list[tuple[dict[int, int], dict[int, float], int, int]]:
+        with summed.connect() as connection:
+            found = [
+                hour_totals(connection, {"pond": site}, DAY.date(), DAY.date(), zero, confirmed=False)
+                for zero in HourZero
+            ]
+        return [
+            (
+                {hour: count for hour, count in each.calls.get("Boana faber", {}).items() if count},
+                {hour: amount for hour, amount in each.seconds.items() if amount},
+                each.nights,
+                each.nights_without_zero,
+            )
+            for each in found
+        ]
+
+    def stored() -> int:
+        with summed.connect() as connection:
+            return len(sites_with_hours(connection, {"pond": pond}))
+
+    rollup.refresh(summed)
+    expected = [({9: 1}, {9: 600}, 1, 0), ({2: 1}, {2: 600}, 1, 0)]
+    assert (stored(), hours(pond)) == (0, expected)  # from the quarters of an hour
+    renew_zones(summed, {"pond": pond})
+    assert (stored(), hours(pond)) == (1, expected)
+    put(summed, call(evening + timedelta(hours=1)), recorded(evening + timedelta(hours=1), 300))
+    rollup.refresh(summed)
+    expected = [({9: 1, 10: 1}, {9: 600, 10: 300}, 1, 0), ({2: 1, 3: 1}, {2: 600, 3: 300}, 1, 0)]
+    assert (stored(), hours(pond)) == (1, expected)
+    # A version without sums of hours: they are made again when a newer one runs.
+    with summed.begin() as connection:
+        connection.execute(delete(call_hours))
+        connection.execute(delete(effort_hours))
+        connection.execute(update(night_zones).values(has_hours=False))
+    assert (stored(), hours(pond)) == (0, expected)
+    renew_zones(summed, {"pond": pond})
+    assert (stored(), hours(pond)) == (1, expected)
+    # Without a position there is no sunset.
+    nowhere = Site(zone=pond.zone)
+    without_sunset = [expected[0], ({}, {}, 0, 1)]
+    assert hours(nowhere) == without_sunset
+    renew_zones(summed, {"pond": nowhere})
+    assert (stored(), hours(nowhere)) == (0, without_sunset)

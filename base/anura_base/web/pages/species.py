@@ -56,7 +56,7 @@ class SpeciesRates:
     sites: Mapping[str, Site]
     span: NightRange
     without_sunset: int
-    """Number of nights, over all sites, whose hours since sunset are unknown."""
+    """Nights with analysed audio, of all sites, whose hours since sunset are unknown."""
 
 
 router = APIRouter(dependencies=[NEEDS_VIEWER])
@@ -110,8 +110,7 @@ def _read(connection: Connection, all_sites: Mapping[str, Site], filters: Specie
     elif filters.view is ColumnView.NIGHT:
         grid = heatmaps.species_by_night(connection, sites, *nights, confirmed=filters.confirmed)
     elif filters.view is ColumnView.SUNSET:
-        grid, with_sunset = heatmaps.species_by_sunset_hour(connection, sites, *nights, confirmed=filters.confirmed)
-        without_sunset = len(sites) * span.nights - with_sunset
+        grid, without_sunset = heatmaps.species_by_sunset_hour(connection, sites, *nights, confirmed=filters.confirmed)
     else:
         grid = heatmaps.species_by_clock_hour(connection, sites, *nights, confirmed=filters.confirmed)
     if filters.species and filters.view is not ColumnView.NIGHT:
