@@ -87,6 +87,7 @@ def run(
             link = connect(settings, engine, queue)
             worker = IngestWorker(engine, queue, link.publish, settings.retention, settings.clips)
             channels = open_channels(settings.alerts, link.publish_and_wait)
+            progress = rollup.RollupProgress()
             app = create_app(
                 engine,
                 worker,
@@ -99,10 +100,11 @@ def run(
                 retention=settings.retention,
                 explore_settings=settings.explore,
                 requests_clips=requests_clips,
+                rollup=progress,
             )
             loops: list[_Loop] = [
                 worker.run,
-                partial(rollup.run, engine, settings.sites),
+                partial(rollup.run, engine, settings.sites, progress),
                 ClipRequester(engine, link).run,
                 OrderSender(engine, link).run,
                 AlertEvaluator(engine, settings.alerts, settings.sites).run,

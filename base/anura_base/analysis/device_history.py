@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from anura_base.analysis.effort import MAX_EFFORT_SPAN, analysed_hours_by_night
+from anura_base.analysis.last_day import LAST_DAY
 from anura_base.analysis.verdicts import JUDGED_EVENTS, is_counted
 from anura_base.config.settings import Site
 from anura_base.db.device_tables import device_notes, health_hours
@@ -19,6 +20,33 @@ from anura_edge.nights import night, night_date
 
 WEEKS = 4
 MAX_NOTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRows:
+    """What the rows of a device say about its microphone and its clock."""
+
+    level_dbfs: float | None
+    """The mean level of its calls of the last 24 hours."""
+    clocks: Sequence[str]
+    """The clock sources of its effort of the last 24 hours, the most frequent first."""
+    without_time: int
+    """Rows of any age whose clock source is `unknown`."""
+
+
+def read_rows(connection: Connection, key: dict[str, str], now: datetime) -> DeviceRows:
+    """Return what the rows of a device say."""
+    calls, hours = key_matches(events, key), key_matches(effort, key)
+    recent = events.c.start_utc.between(now - LAST_DAY, now), ~unknown_clock(events), is_counted()
+    level = select(func.avg(events.c.level_dbfs)).select_from(JUDGED_EVENTS).where(*calls, *recent)
+    number = func.count()
+    clocks = select(effort.c.clock_source).where(*hours, effort.c.start_utc >= now - LAST_DAY)
+    clocks = clocks.group_by(effort.c.clock_source).order_by(number.desc())
+    without_time = (
+        connection.scalar(select(number).select_from(table).where(*key_matches(table, key), unknown_clock(table))) or 0
+        for table in (events, effort)
+    )
+    return DeviceRows(connection.scalar(level), connection.scalars(clocks).all(), sum(without_time))
 
 
 class NoteKind(StrEnum):

@@ -4,7 +4,7 @@ The heatmaps use the stored sums of `rollup` instead, which are made for each si
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -32,12 +32,12 @@ MAX_EFFORT_SPAN = timedelta(days=2)
 S_PER_HOUR = 3_600
 
 
-def hours_by_state(connection: Connection) -> dict[tuple[str, str, str], float]:
-    """Return the hours of all effort, by site, device and state."""
+def hours_by_state(connection: Connection, sites: Collection[str]) -> dict[tuple[str, str, str], float]:
+    """Return the hours of all effort of some sites, by site, device and state."""
     c = effort.c
     # An hour that two models analysed, one after the other, is one hour of audio.
     columns = c.site, c.device, c.state, c.recording, c.first_sample, c.samples, c.rate_hz
-    distinct = select(*columns).distinct().subquery()
+    distinct = select(*columns).where(c.site.in_(sites)).distinct().subquery()
     hours = func.sum(duration_s(distinct.c)) / S_PER_HOUR
     group = distinct.c.site, distinct.c.device, distinct.c.state
     return {

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from anura_base.analysis.known_nights import list_species
 from anura_base.analysis.rollup_nights import sites_with_hours
-from anura_base.analysis.rollup_tables import HOUR_COLUMNS, CallCount, HourZero, call_hours, effort_hours
+from anura_base.analysis.rollup_tables import HOUR_COLUMNS, HOURS, CallCount, HourZero, call_hours, effort_hours
 from anura_base.analysis.site_sums import sum_nights
 from anura_base.config.settings import Site
 
@@ -47,7 +47,7 @@ def hour_totals(
         sums = sum_nights(connection, name, sites[name], evenings)
         for (of_zero, of_count, species, _), of_night in sums.call_hours.items():
             if (of_zero, of_count) == (zero, counted):
-                calls[species] = _added(calls.get(species), of_night)
+                calls[species] = _added(calls.get(species, [0] * HOURS), of_night)
         for (of_zero, _), analysed in sums.effort_hours.items():
             nights[of_zero] += 1
             seconds = _added(seconds, analysed) if of_zero == zero else seconds
@@ -58,7 +58,7 @@ def hour_totals(
 
 def _stored(
     connection: Connection, sites: Collection[str], evenings: Sequence[date], zero: HourZero, counted: CallCount
-) -> tuple[dict[str, list[int]], list[float], Counter[str]]:
+) -> tuple[dict[str, list[int]], list[float], Counter[HourZero]]:
     """Return calls by species and hour, seconds by hour, and the number of nights of each zero."""
     c, e = call_hours.c, effort_hours.c
     # All species are named, so that only the nights in question of each are read, by the primary key.
@@ -84,5 +84,5 @@ def _totals(table: Table) -> list[ColumnElement[float]]:
     return [func.sum(table.c[name]) for name in HOUR_COLUMNS]
 
 
-def _added(totals: list[T] | None, more: list[T]) -> list[T]:
-    return [*map(add, totals, more)] if totals else more
+def _added(totals: list[T], more: list[T]) -> list[T]:
+    return [*map(add, totals, more)]

@@ -30,9 +30,14 @@ _ORDER = [EffortState.ANALYSED, *(state for state in EffortState if state not in
 
 
 def calls_of_last_day(sites: Mapping[str, Site], now: datetime) -> list[ColumnElement[bool]]:
-    """Return the conditions for the calls of `JUDGED_EVENTS` that began in the last 24 hours."""
+    """Return the conditions for the calls of `JUDGED_EVENTS` that began in the last 24 hours, and count."""
+    return [*starts_in_last_day(sites, now), is_counted()]
+
+
+def starts_in_last_day(sites: Mapping[str, Site], now: datetime) -> list[ColumnElement[bool]]:
+    """Return the conditions for the events that began in the last 24 hours, whatever people said about them."""
     started = events.c.start_utc.between(now - LAST_DAY, now)
-    return [events.c.site.in_(sites), started, ~unknown_clock(events), is_counted()]
+    return [events.c.site.in_(sites), started, ~unknown_clock(events)]
 
 
 def hours_of_last_day(
@@ -58,8 +63,8 @@ def _hours(spans: Mapping[str, Sequence[Interval]], first: float, last: float) -
     hours: dict[str, float] = {}
     free_before = last - first
     taken: list[Interval] = []
-    for state in _ORDER:
-        taken = merge_intervals([*taken, *spans.get(state, ())])
+    for state in (each for each in _ORDER if each in spans):
+        taken = merge_intervals([*taken, *spans[state]])
         free = sum(end - begin for begin, end in gaps(taken, first, last))
         if free < free_before:
             hours[state] = (free_before - free) / S_PER_HOUR

@@ -8,11 +8,13 @@ however its review came about. Events that were reviewed by score are in the sam
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from anura_base.analysis.reviews import reported_as
-from anura_base.analysis.verdicts import IS_CURRENT, JUDGED_EVENTS, reviews
+from anura_base.analysis.verdicts import IS_CURRENT, reviews
 from anura_base.db.schema import events
 from anura_edge.events import Verdict
 
@@ -77,21 +79,29 @@ class PrecisionEstimate:
 
 def estimate_precision(connection: Connection, species: str, site: str = "") -> PrecisionEstimate:
     """Estimate the precision of the events that the model reported as a species. An empty `site` stands for all."""
-    population = reported_as(connection, species, site)
-    # EXISTS, not a join: the reviews are few, and a join may begin with all events of the species.
-    of_population = exists(select(events.c.id).where(events.c.id == reviews.c.event_id, *population))
+    reviewed = _reviewed(connection, species, site)
     # Also if the review was undone later. A draw from all sites is a draw from each of them.
-    drawn = select(reviews.c.event_id).where(reviews.c.drawn_from.in_({"", site}), of_population)
-    highest = connection.scalar(drawn.order_by(reviews.c.event_id.desc()).limit(1))
-    of_sample = select(events.c.p_peak, reviews.c.verdict).select_from(JUDGED_EVENTS).where(*population)
-    sample = connection.execute(of_sample.where(events.c.id <= highest)).all() if highest else ()
-    judged = [(score, verdict == Verdict.CONFIRMED) for score, verdict in sample if verdict is not None]
+    highest = max((row.id.hex for row in reviewed if row.drawn_from in {"", site}), default="")
+    current = [row for row in reviewed if row.is_current]
+    judged = [(row.p_peak, row.verdict == Verdict.CONFIRMED) for row in current if row.id.hex <= highest]
     above = [(threshold, [right for score, right in judged if score >= threshold]) for threshold in THRESHOLDS]
     rows = [Precision(threshold, len(found), sum(found)) for threshold, found in above if found]
-    reviewed = connection.scalar(select(func.count()).select_from(reviews).where(IS_CURRENT, of_population)) or 0
+    sample = _count_drawn(connection, species, site, UUID(highest)) if highest else 0
     return PrecisionEstimate(
-        rows, waiting=len(sample) - len(judged), outside=reviewed - len(judged), suggested=suggest(judged)
+        rows, waiting=sample - len(judged), outside=len(current) - len(judged), suggested=suggest(judged)
     )
+
+
+def _reviewed(connection: Connection, species: str, site: str) -> Sequence[Row[Any]]:
+    """Return the reviews of the events that the model reported as a species, with `is_current` and the score."""
+    columns = events.c.id, events.c.p_peak, reviews.c.drawn_from, reviews.c.verdict, IS_CURRENT.label("is_current")
+    joined = reviews.join(events, events.c.id == reviews.c.event_id)
+    return connection.execute(select(*columns).select_from(joined).where(*reported_as(connection, species, site))).all()
+
+
+def _count_drawn(connection: Connection, species: str, site: str, highest: UUID) -> int:
+    population = reported_as(connection, species, site)
+    return connection.scalar(select(func.count()).select_from(events).where(*population, events.c.id <= highest)) or 0
 
 
 def suggest(judged: Sequence[tuple[float, bool]]) -> Precision | None:

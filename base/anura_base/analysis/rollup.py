@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -67,12 +68,19 @@ EffortSums = Mapping[tuple[int, str, str], tuple[float, float, float]]
 """Seconds, seconds with a known level, and sum of level times seconds, by slot, state and model."""
 
 
-def run(engine: Engine, configured_sites: Mapping[str, Site], stop: threading.Event) -> None:
-    """Keep the sums fresh until `stop` is set. After a database error, try again."""
+@dataclass(slots=True)
+class RollupProgress:
+    """How often the sums have changed since the start."""
+
+    changes: int = 0
+
+
+def run(engine: Engine, configured_sites: Mapping[str, Site], progress: RollupProgress, stop: threading.Event) -> None:
+    """Keep the sums fresh until `stop` is set, and count in `progress`. After a database error, try again."""
     healthy, zones_due_s = True, 0.0
     while not stop.is_set():
         try:
-            refresh(engine, stop)
+            progress.changes += refresh(engine, stop)
             if time.monotonic() >= zones_due_s:
                 renew_zones(engine, configured_sites, stop)
                 zones_due_s = time.monotonic() + CHECK_ZONES_EVERY_S
@@ -86,10 +94,15 @@ def run(engine: Engine, configured_sites: Mapping[str, Site], stop: threading.Ev
         stop.wait(REFRESH_EVERY_S)
 
 
-def refresh(engine: Engine, stop: threading.Event | None = None) -> None:
-    """Compute the sums of all marked days, or until `stop` is set. Raises SQLAlchemyError."""
+def refresh(engine: Engine, stop: threading.Event | None = None) -> bool:
+    """Compute the sums of all marked days, or until `stop` is set. Return whether any day was marked.
+
+    Raises SQLAlchemyError.
+    """
+    was_marked = False
     while not (stop and stop.is_set()) and _refresh_some(engine):
-        pass
+        was_marked = True
+    return was_marked
 
 
 def _refresh_some(engine: Engine) -> bool:

@@ -26,9 +26,11 @@ class SiteSums:
     """Calls, and confirmed calls, by night, species and model."""
     effort_nights: dict[tuple[int, str, str], tuple[float, float, float]] = field(default_factory=dict)
     """Seconds, seconds with a known level, and sum of level times seconds, by night, state and model."""
-    call_hours: dict[tuple[str, str, str, int], list[int]] = field(default_factory=lambda: defaultdict(_no_calls))
+    call_hours: dict[tuple[HourZero, CallCount, str, int], list[int]] = field(
+        default_factory=lambda: defaultdict(_no_calls)
+    )
     """Calls in each of `HourZero.hours`, by zero, what is counted, species and night."""
-    effort_hours: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(_no_seconds))
+    effort_hours: dict[tuple[HourZero, int], list[float]] = field(default_factory=lambda: defaultdict(_no_seconds))
     """Seconds of analysed audio in each of `HourZero.hours`, by zero and night."""
 
 

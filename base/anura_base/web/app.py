@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
 from anura_base.alerts.channels import Channel
+from anura_base.analysis.rollup import RollupProgress
 from anura_base.config.alerts import AlertSettings
 from anura_base.config.settings import ExploreSettings, RetentionSettings, Site
 from anura_base.web.api import alerts as alerts_api
@@ -46,7 +47,7 @@ from anura_base.web.pages import clocks as clocks_page
 from anura_base.web.parameters import check_parameters
 from anura_base.web.problems import add_problem_handlers
 from anura_base.web.responses import ResponseRules
-from anura_base.web.state import BrokerStatus, IngestStatus
+from anura_base.web.state import BrokerStatus, IngestStatus, RollupStatus
 from anura_edge.explore.page import STATIC, WAVESURFER_STYLE
 
 SECURITY_HEADERS = [
@@ -75,6 +76,7 @@ ROUTERS = (
 NO_ALERTS = AlertSettings()
 DEFAULT_EXPLORE = ExploreSettings()
 DEFAULT_RETENTION = RetentionSettings()
+NO_ROLLUP = RollupProgress()
 
 
 def create_app(
@@ -90,6 +92,7 @@ def create_app(
     sites: Mapping[str, Site] = MappingProxyType({}),
     explore_settings: ExploreSettings = DEFAULT_EXPLORE,
     requests_clips: bool = False,
+    rollup: RollupStatus = NO_ROLLUP,
 ) -> FastAPI:
     """Return the application. Its streams end when `stop` is set.
 
@@ -115,7 +118,8 @@ def create_app(
     app.state.channels = channels
     app.state.retention = retention
     app.state.configured_sites = sites
-    app.state.live_feed = LiveFeed(engine, ingest, broker, sites)
+    app.state.network_polls = network.PollAnswers()
+    app.state.live_feed = LiveFeed(engine, ingest, broker, sites, rollup)
     app.state.login = login.LoginService(engine)
     app.state.explorer = explore.ExplorerLoader(explore_settings)
     app.state.spectrograms = clips.SpectrogramCache()

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from anura_base.config.settings import Site
 from anura_base.web.filters import page_zone
 from anura_base.web.recent_activity import read_recent_activity
-from anura_base.web.state import BrokerStatus, IngestStatus, sorted_sites
+from anura_base.web.state import BrokerStatus, IngestStatus, RollupStatus, sorted_sites
 from anura_base.web.station import read_station
 from anura_base.web.templating import render, root_of
 
@@ -46,12 +46,14 @@ class LiveFeed:
     ingest: IngestStatus
     broker: BrokerStatus
     sites: Mapping[str, Site]
+    rollup: RollupStatus
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _made: dict[str, tuple[object, float, LivePieces]] = field(default_factory=dict)
 
     def state(self) -> object:
         """Return a value that changes when there may be something new."""
-        return self.ingest.commits, self.broker.connected, self.ingest.healthy
+        # The counts of the night are sums, which follow the rows of a commit a moment later.
+        return self.ingest.commits, self.rollup.changes, self.broker.connected, self.ingest.healthy
 
     def pieces(self, request: Request) -> LivePieces:
         """Return the present pieces for the address prefix of a request."""

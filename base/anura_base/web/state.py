@@ -19,6 +19,13 @@ class IngestStatus(Protocol):
     """Whether the last commit succeeded."""
 
 
+class RollupStatus(Protocol):
+    """What the web server reads from the loop that makes the sums."""
+
+    changes: int
+    """How often the sums have changed since the start."""
+
+
 class BrokerStatus(Protocol):
     """State of the connection to the broker."""
 

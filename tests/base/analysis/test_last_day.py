@@ -61,7 +61,9 @@ def test_both_pages_count_the_same_and_a_day_has_24_hours(engine: Engine, make: 
         sites = all_sites(connection, {})
         now, network = read_recent_activity(connection, sites), device_statuses(connection, sites)
         assert now.calls == sum(device.calls for device in network)
-        assert abs(now.analysed_h - sum(device.hours.get("analysed", 0) for device in network)) < 1e-3
+        assert (
+            abs(now.analysed_h - sum(device.hours.get("analysed", 0) for device in network)) < 0.05
+        )  # the two read the clock
         assert all(sum(device.hours.values()) <= 24 + 1e-6 for device in network)
         transaction.rollback()
 

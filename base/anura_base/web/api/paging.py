@@ -19,6 +19,6 @@ ConfirmedOnly = Annotated[
 """The filter by verdict, which pages, exports and the API share."""
 
 
-def link_next(request: Request, response: Response, arrival: int) -> None:
-    """Set the `Link` header to the page after the row with this `arrival`."""
-    response.headers["Link"] = f'<{request.url.include_query_params(after=arrival)}>; rel="next"'
+def link_next(request: Request, response: Response, last: int | str) -> None:
+    """Set the `Link` header to the page after the row with this `arrival`, or another value that `after` names."""
+    response.headers["Link"] = f'<{request.url.include_query_params(after=last)}>; rel="next"'

@@ -23,6 +23,9 @@ from anura_edge.wire import EffortRow, EventRow, Name, NoticeRow
 
 MAX_IDS = 1_000_000
 
+DEVICES_PER_PAGE = 50
+"""Fewer than of other rows: the totals of a device are counted for the answer."""
+
 
 class ReviewView(BaseModel):
     """A review.
@@ -174,10 +177,23 @@ def read_event_ids(
 
 
 @router.get("/devices")
-def read_devices(engine: Database) -> list[DeviceView]:
-    """Return every device with its last health message and with totals of its rows."""
+def read_devices(
+    engine: Database,
+    request: Request,
+    response: Response,
+    limit: Limit = DEVICES_PER_PAGE,
+    after: Annotated[str, Query(max_length=129, description="Site and name of the last device that you have.")] = "",
+) -> list[DeviceView]:
+    """Return devices by site and name, each with its last health message and with totals of its rows.
+
+    `after` is written as in `pond/recorder-1`.
+    """
+    site, _, device = after.partition("/")
     with engine.connect() as connection:
-        return device_views(connection)
+        views = device_views(connection, (site, device), limit)
+    if len(views) == limit:
+        link_next(request, response, f"{views[-1].site}/{views[-1].device}")
+    return views
 
 
 @router.get("/incidents")

@@ -50,6 +50,7 @@ def device_page(
         statuses = device_statuses(connection, sites, DeviceKey(site, device))
         if not statuses:
             raise HTTPException(404, f"there is no device {site}/{device}; see the page Network")
+        rows = device_history.read_rows(connection, key, now)
         hours = device_history.read_hours(connection, key, now)
         nights = device_history.read_nights(connection, key, sites[site], now)
         notes = device_history.notes_of(connection, key)
@@ -59,6 +60,7 @@ def device_page(
     )
     values = {
         "d": statuses[0],
+        "rows": rows,
         "sites": sites,
         "measures": [MeasureView(each.name, each.unit, chart) for each, chart in charts if chart],
         "models": list(dict.fromkeys(row.model_sha256[:8] for row in hours)),

@@ -191,3 +191,39 @@ def test_device_is_changed_by_admins_only(client_of, add_user, log_in, sender, a
     assert "New name" not in jose.get("/network/INCT04/one").text
     assert jose.post("/network/INCT04/one/note", data={"kind": "note", "text": "t"}).status_code == 303
     assert jose.get("/audit").status_code == 403
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_open_pages_share_an_answer_and_a_new_page_is_fresh(client: TestClient, engine: Engine) -> None:
+    def add(name: str) -> None:
+        with engine.begin() as connection:
+            connection.execute(insert(devices).values(site=SITE, device=name))
+
+    def asked(path: str = "/network") -> str:
+        return client.get(path, headers={"HX-Request": "true"}).text
+
+    add("first")
+    before = asked()
+    assert before.lstrip().startswith('<section id="devices"')
+    assert "first" in before
+    add("second")
+    assert asked() == before
+    assert "second" in asked("/network?sort=name")
+    assert "second" in client.get("/network").text
+    assert (
+        client.get("/network", headers={"HX-Request": "true", "HX-History-Restore-Request": "true"}).text[:9]
+        == "<!doctype"
+    )
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_program_that_follows_the_links_receives_each_device_once(client: TestClient, engine: Engine) -> None:
+    keys = [(site, device) for site in ("pond", "pond-2", "fen") for device in ("b", "a-1", "a")]
+    with engine.begin() as connection:
+        connection.execute(insert(devices), [{"site": site, "device": device} for site, device in keys])
+    found, address = [], "/api/devices?limit=2"
+    while address:
+        answer = client.get(address)
+        found += [(view["site"], view["device"]) for view in answer.json()]
+        address = answer.links.get("next", {}).get("url")
+    assert found == sorted(keys)
