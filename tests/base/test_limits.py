@@ -44,7 +44,7 @@ RULES = AlertSettings.model_validate(
 )
 PAGES = (
     "/", "/network", "/species", "/species?view=sunset", "/species?view=clock", "/species.csv", "/night", "/anomalies",
-    "/review", "/alerts", "/explore/recordings", "/metrics", "/healthz", "/review/training.zip",
+    "/review", "/alerts", "/explore/recordings", "/metrics", "/healthz", "/api/exports/training",
     *(f"/night?evening={year}" for year in ("1950-01-01", "2199-12-31", "2026-11-20")),
     *(f"/anomalies?evening={year}" for year in ("1950-01-01", "2199-12-31")),
     *(f"/api/{name}?limit=1000" for name in ("events", "effort", "notices", "alerts")),

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import pytest
+from exported import unzipped
 from support import DEADLINE_S, eventually
 
 from anura_edge.demo.card import UTC_OFFSET, write_card
@@ -89,8 +90,9 @@ def test_calls_of_a_scan_are_reviewed_with_their_audio_and_verdicts_are_kept(sta
     reviewed = read(again)
     assert "95 % interval" in reviewed
     assert "100 %" in reviewed
-    with closing(urlopen(f"{again}/training.zip", timeout=DEADLINE_S)) as answer:
-        assert answer.read(2) == b"PK"
+    with closing(urlopen(again.replace("/review", "/api/exports/training"), timeout=DEADLINE_S)) as answer:
+        files = unzipped(answer.read())
+    assert files[f"clips/audio/{event[1]}.flac"].startswith(b"fLaC"), "the clip that was heard is in the training set"
 
 
 def test_pages_refuse_names_of_other_computers(start: Callable[[], str]) -> None:

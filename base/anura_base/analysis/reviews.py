@@ -99,9 +99,9 @@ def latest_review(connection: Connection, reviewer: str) -> Row[Any] | None:
     return connection.execute(query.order_by(reviews.c.number.desc()).limit(1)).first()
 
 
-def reviewed_events(connection: Connection) -> Sequence[Row[Any]]:
-    """Return every reviewed event with the review that counts."""
-    query = select(events, *VERDICT_COLUMNS).select_from(REVIEWED_EVENTS)
+def reviewed_events(connection: Connection, *where: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    """Return every reviewed event that meets some conditions, with the review that counts."""
+    query = select(events, *VERDICT_COLUMNS).select_from(REVIEWED_EVENTS).where(*where)
     return connection.execute(query.order_by(events.c.site, events.c.start_utc, events.c.id)).all()
 
 

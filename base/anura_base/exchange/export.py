@@ -10,6 +10,7 @@ from anura_base.analysis.sites import all_sites
 from anura_base.config.settings import Site
 from anura_base.exchange.call_filter import ALL_CALLS, CallFilter, names_of
 from anura_base.exchange.formats.darwin_core import darwin_core
+from anura_base.exchange.formats.training_set import training_set
 from anura_base.exchange.rows import ExportContext
 from anura_base.exchange.source import DatabaseSource
 from anura_edge.errors import ConfigError
@@ -39,6 +40,7 @@ EXPORTS: Mapping[str, ExportFormat] = {
         for name, form in FORMATS.items()
     },
     "darwin-core": ExportFormat("csv", "text/csv; charset=utf-8", darwin_core),
+    "training": ExportFormat("zip", "application/zip", training_set),
 }
 """The formats that the device writes, too, and those of the base station."""
 

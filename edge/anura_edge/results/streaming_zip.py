@@ -10,7 +10,7 @@ from anura_edge.results.byte_sink import ByteSink
 
 
 class StreamingZip:
-    """A ZIP archive of text files.
+    """A ZIP archive.
 
     `take()` returns the bytes written since the last call. `close()` returns the rest.
     """
@@ -24,6 +24,10 @@ class StreamingZip:
         """Open the next file of the archive. Only one file can be open."""
         with self._archive.open(name, "w", force_zip64=True) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as text:
             yield text
+
+    def add(self, name: str, data: bytes) -> None:
+        """Add a file that is compressed already, as audio in FLAC is."""
+        self._archive.writestr(name, data, zipfile.ZIP_STORED)
 
     def take(self) -> bytes:
         """Remove and return the pending bytes."""

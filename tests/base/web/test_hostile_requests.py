@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 PATHS = st.sampled_from([
     "/", "/network", "/species", "/species.csv", "/night", "/anomalies", "/review", "/review/undo", "/alerts", "/users",
     "/login", "/logout", "/invitation", "/explore", "/explore/recordings", "/explore/hear", "/metrics", "/healthz",
-    "/review/00000000-0000-0000-0000-000000000001", "/review/training.zip", "/clocks", "/api/openapi.json",
+    "/review/00000000-0000-0000-0000-000000000001", "/api/exports/training", "/clocks", "/api/openapi.json",
     "/api/events", "/api/effort", "/api/notices", "/api/events/ids", "/api/devices", "/api/alerts", "/api/incidents",
     "/api/exports/birdnet", "/api/events/00000000-0000-0000-0000-000000000001/clip", "/api/events/x/clip.flac",
 ]) | st.text(st.characters(codec="latin-1", exclude_characters="?#\r\n"), max_size=30).map(

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 PAGES = (
     "/", "/network", "/species", "/species.csv", "/night", "/anomalies", "/review", "/alerts", "/explore", "/login",
     "/api/events", "/api/effort", "/api/notices", "/api/events/ids", "/api/devices", "/api/alerts", "/api/incidents",
-    "/api/exports/birdnet", "/review/training.zip", "/metrics",
+    "/api/exports/birdnet", "/metrics",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, HTTPException, Query
 from sqlalchemy import Connection, Engine, Row
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from anura_base.access.roles import Role
 from anura_base.analysis import opinions, reviews
@@ -20,7 +20,6 @@ from anura_base.clips import transfer
 from anura_base.clips.view import clip_views, spectrogram_layout
 from anura_base.config.settings import Site
 from anura_base.db.engine import write_transaction
-from anura_base.exchange.training_set import training_zip
 from anura_base.web.api.clips import request_clip
 from anura_base.web.auth.visitor import NEEDS_VIEWER, Reviewer, Viewer
 from anura_base.web.layout import page
@@ -123,15 +122,6 @@ def request_clip_of_call(
     with write_transaction(engine) as connection:
         request_clip(connection, event_id, reviewer.name)
     return _redirect(request, queue.address_with_skipped(event=event_id))
-
-
-@router.get("/review/training.zip")
-def training_set(engine: Database, configured_sites: ConfiguredSites) -> Response:
-    """Return all reviewed calls as a training set."""
-    with engine.connect() as connection:
-        data = training_zip(reviews.reviewed_events(connection), sorted_sites(connection, configured_sites))
-    headers = {"Content-Disposition": 'attachment; filename="reviewed-calls.zip"'}
-    return Response(data, media_type="application/zip", headers=headers)
 
 
 def _request_next_clips(engine: Engine, queue: ReviewQueue, reviewer: str) -> None:

@@ -298,8 +298,8 @@ def test_keys_confirm_reject_relabel_and_undo(station, engine: Engine, open_page
     assert "1 50 %" in page.text_of(".precision tbody tr")
     assert page.complaints == []
 
-    with zipfile.ZipFile(BytesIO(urlopen(station.url + "review/training.zip").read())) as archive:
-        labels = archive.read("labels.csv").decode().splitlines()
+    with zipfile.ZipFile(BytesIO(urlopen(station.url + "api/exports/training").read())) as archive:
+        labels = archive.read("recordings/labels.csv").decode().splitlines()
         all_reviews = archive.read("reviews.csv").decode().splitlines()
     assert (len(labels), len(all_reviews)) == (2, 3), "one call is accepted, and two have a current review"
 
