@@ -67,14 +67,18 @@ class PrecisionEstimate:
     suggested: Precision | None
     """The lowest threshold with a precision of TARGET in the sample; None if there is none."""
 
-    @property
-    def more_reviews(self) -> int:
-        """About how many more random reviews make the interval of all calls as narrow as ± HALF_WIDTH."""
+    def more_reviews(self, half_width: float = HALF_WIDTH) -> int:
+        """Return about how many more random reviews make the interval of all calls as narrow as ± `half_width`.
+
+        It is 0 only if the interval is so narrow. Without a review there is nothing to tell, and it is 0.
+        """
         if not self.rows:
             return 0
         low, high = self.rows[0].interval
+        if high - low <= 2 * half_width:
+            return 0
         share = (low + high) / 2
-        return max(0, math.ceil(1.96**2 * share * (1 - share) / HALF_WIDTH**2) - self.rows[0].reviewed)
+        return max(1, math.ceil(1.96**2 * share * (1 - share) / half_width**2) - self.rows[0].reviewed)
 
 
 def estimate_precision(connection: Connection, species: str, site: str = "") -> PrecisionEstimate:

@@ -35,15 +35,18 @@ from anura_base.web.pages import (
     recent,
     refused,
     review,
+    review_progress,
     settings,
     site,
     species,
     station,
+    thresholds,
     users,
     welcome,
 )
 from anura_base.web.pages import alerts as alerts_page
 from anura_base.web.pages import clocks as clocks_page
+from anura_base.web.pages.review_holds import ReviewHolds
 from anura_base.web.parameters import check_parameters
 from anura_base.web.problems import add_problem_handlers
 from anura_base.web.responses import ResponseRules
@@ -68,7 +71,8 @@ ROUTERS = (
     login.router, invitation.router, health.router,
     rows.router, clips.router, alerts_api.router, exports.router, metrics.router,
     station.router, recent.router, calls.router, call.router, network.router, site.router, device.router,
-    species.router, charts.router, night.router, digest.router, anomalies.router, review.router,
+    species.router, charts.router, night.router, digest.router, anomalies.router, review_progress.router,
+    thresholds.router, review.router,
     explore.router, alerts_page.router, refused.router, clocks_page.router, users.router, account.router,
     settings.router, welcome.router,
 )  # fmt: skip
@@ -124,6 +128,7 @@ def create_app(
     app.state.explorer = explore.ExplorerLoader(explore_settings)
     app.state.spectrograms = clips.SpectrogramCache()
     app.state.exports = exports.ExportJobs()
+    app.state.review_holds = ReviewHolds()
     app.state.metrics = metrics.create_registry(engine, broker)
     # Each is inside the next one.
     app.add_middleware(AuthMiddleware, engine=engine, require_login=require_login)

@@ -15,6 +15,7 @@ from anura_base.access.roles import Role
 from anura_base.analysis import opinions, reviews
 from anura_base.analysis.known_nights import list_species
 from anura_base.analysis.precision import estimate_precision
+from anura_base.analysis.review_goals import list_goals
 from anura_base.analysis.reviews import ReviewOrder
 from anura_base.clips import transfer
 from anura_base.clips.view import clip_views, spectrogram_layout
@@ -24,7 +25,8 @@ from anura_base.web.api.clips import request_clip
 from anura_base.web.auth.visitor import NEEDS_VIEWER, Reviewer, Viewer
 from anura_base.web.layout import page
 from anura_base.web.pages.judging import store_review
-from anura_base.web.state import ConfiguredSites, Database, sorted_sites
+from anura_base.web.pages.review_holds import ReviewHolds
+from anura_base.web.state import ConfiguredSites, Database, from_state, sorted_sites
 from anura_base.web.templating import root_of
 from anura_edge.events import Verdict
 
@@ -68,19 +70,28 @@ class ReviewQueue:
 
 QueueFilters = Annotated[ReviewQueue, Depends()]
 
+Holds = Annotated[ReviewHolds, from_state("review_holds")]
+
 router = APIRouter(dependencies=[NEEDS_VIEWER])
 
 
 @router.get("/review", response_class=HTMLResponse)
 def review_page(
-    request: Request, viewer: Viewer, engine: Database, configured_sites: ConfiguredSites, queue: QueueFilters
+    request: Request,
+    viewer: Viewer,
+    engine: Database,
+    configured_sites: ConfiguredSites,
+    queue: QueueFilters,
+    holds: Holds,
 ) -> HTMLResponse:
-    """Show the next call of the queue."""
+    """Show the next call of the queue that nobody else looks at."""
     if request.app.state.requests_clips and viewer.role.allows(Role.REVIEW):
         _request_next_clips(engine, queue, viewer.name)
     with engine.connect() as connection:
-        values = _read(connection, sorted_sites(connection, configured_sites), queue, viewer.name)
+        values = _read(connection, sorted_sites(connection, configured_sites), queue, viewer.name, holds)
     may_review, is_local = viewer.role.allows(Role.REVIEW), request.app.state.requests_clips
+    if may_review and values["event"]:
+        holds.hold(viewer.name, values["event"].id)
     return page(request, "review.html", queue=queue, may_review=may_review, is_local=is_local, **values)
 
 
@@ -101,6 +112,7 @@ def review(
     reviewer: Reviewer,
     engine: Database,
     queue: QueueFilters,
+    holds: Holds,
     event_id: UUID,
     verdict: Annotated[Verdict, Form()],
     label: Annotated[str, Form(max_length=600)] = "",
@@ -109,7 +121,7 @@ def review(
     with write_transaction(engine) as connection:
         event = _find_event(connection, event_id)
         queue.species = queue.species or event.scientific_name or event.label
-        drawn_from = _drawn_from(connection, queue, event_id)
+        drawn_from = _drawn_from(connection, queue, event_id, holds.of_others(reviewer.name))
         store_review(connection, event_id, reviewer.name, verdict, label, drawn_from)
     return _redirect(request, queue.address_with_skipped())
 
@@ -148,32 +160,38 @@ def _find_event(connection: Connection, event_id: UUID) -> Row[Any]:
     return found
 
 
-def _drawn_from(connection: Connection, queue: ReviewQueue, event_id: UUID) -> str | None:
-    """Return the site from which a call was drawn at random, None if it was found in another way."""
+def _drawn_from(connection: Connection, queue: ReviewQueue, event_id: UUID, held: Sequence[UUID]) -> str | None:
+    """Return the site from which a call was drawn at random, None if it was found in another way.
+
+    `held` are the calls that other people look at.
+    """
     if queue.order is not ReviewOrder.RANDOM or queue.second:
         return None
-    drawn = reviews.next_event(connection, queue.species, queue.site, queue.order, queue.skip)
+    drawn = reviews.next_event(connection, queue.species, queue.site, queue.order, [*queue.skip, *held])
     return queue.site if drawn and drawn.id == event_id else None
 
 
 def _select_event(
-    connection: Connection, queue: ReviewQueue, all_species: Sequence[str], reviewer: str
+    connection: Connection, queue: ReviewQueue, all_species: Sequence[str], reviewer: str, holds: ReviewHolds
 ) -> Row[Any] | None:
     """Return the call to show. The filters of the queue become those of the call, if the address names one."""
     if queue.event is None:
         queue.species = queue.species or (all_species[0] if all_species else "")
         if queue.second:
             return opinions.next_for_second_opinion(connection, queue.species, queue.site, reviewer, queue.skip)
-        return reviews.next_event(connection, queue.species, queue.site, queue.order, queue.skip)
+        skip = [*queue.skip, *holds.of_others(reviewer)]
+        return reviews.next_event(connection, queue.species, queue.site, queue.order, skip)
     event = _find_event(connection, queue.event)
     queue.species = event.scientific_name or event.label
     queue.site = queue.site if queue.site == event.site else ""
     return event
 
 
-def _read(connection: Connection, sites: dict[str, Site], queue: ReviewQueue, reviewer: str) -> dict[str, Any]:
+def _read(
+    connection: Connection, sites: dict[str, Site], queue: ReviewQueue, reviewer: str, holds: ReviewHolds
+) -> dict[str, Any]:
     species = list_species(connection, rejected=True)
-    event = _select_event(connection, queue, species, reviewer)
+    event = _select_event(connection, queue, species, reviewer, holds)
     clip = clip_views(connection, [event]).get(event.id) if event else None
     return {
         "clip": clip,
@@ -184,6 +202,7 @@ def _read(connection: Connection, sites: dict[str, Site], queue: ReviewQueue, re
         "event": event,
         "zone": sites[event.site].zone if event and event.site in sites else "UTC",
         "labels": reviews.known_labels(connection),
+        "goals": [goal for goal in list_goals(connection) if goal.person == reviewer],
         "last": reviews.latest_review(connection, reviewer),
         "agreement": opinions.agreement(connection, queue.species, queue.site),
         "estimate": estimate_precision(connection, queue.species, queue.site),

@@ -38,6 +38,7 @@ PAGES = [
     "users", "explore", "clocks",
     "audit", "refused", "calls", "network?group=true&show=with+problems", "network/beaver-pond", "network/evil/box",
     "charts", "charts?chart=clock", "charts?chart=limits", "charts?chart=sites", "charts?chart=years",
+    "review/thresholds?species=Acris+crepitans", "review/progress",
 ]  # fmt: skip
 
 NIGHTS = 9
