@@ -21,6 +21,7 @@ from anura_base.alerts.channels import Channel, open_channels
 from anura_base.alerts.delivery import AlertDelivery
 from anura_base.alerts.evaluator import AlertEvaluator
 from anura_base.analysis import rollup
+from anura_base.analysis.map_outline import read_outline
 from anura_base.analysis.rollup_triggers import install_triggers
 from anura_base.clips.request_loop import ClipRequester
 from anura_base.config.settings import MqttSettings, Settings, WebSettings
@@ -99,6 +100,7 @@ def run(
                 sites=settings.sites,
                 retention=settings.retention,
                 explore_settings=settings.explore,
+                outline=read_outline(settings.map.outline_file),
                 requests_clips=requests_clips,
                 rollup=progress,
             )

@@ -8,6 +8,7 @@ import typer
 import yaml
 from sqlalchemy.engine import make_url
 
+from anura_base.analysis.map_outline import read_outline
 from anura_base.cli.options import ConfigFile
 from anura_base.cli.settings_file import Answers, ask_all, settings_text
 from anura_base.config.settings import Settings, load
@@ -33,6 +34,7 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Settings fi
         check_url(settings.database)
     if settings.mqtt.password_file:
         read_password(settings.mqtt.password_file)
+    read_outline(settings.map.outline_file)
     named = {
         "mqtt.ca_file": settings.mqtt.ca_file,
         "web.tls_cert_file": settings.web.tls_cert_file,

@@ -94,6 +94,14 @@ class ExploreSettings(Section):
     Set it to use another model."""
 
 
+class MapSettings(Section):
+    """The map of the sites. It shows no tiles from the internet."""
+
+    outline_file: Path | None = None
+    """GeoJSON file whose lines and polygons are drawn below the sites, such as a coast, a lake or a reserve. Set it to
+    find your way on the map."""
+
+
 class RetentionSettings(Section):
     """How long rows are stored after they were received, in days of running time. By default they are never removed.
 
@@ -162,6 +170,7 @@ class Settings(Section):
     """Digests of each night, by name: sent at a time of the day by the channels of `alerts`."""
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     explore: ExploreSettings = ExploreSettings()
+    map: MapSettings = MapSettings()
 
     @model_validator(mode="after")
     def _check_digest_channels(self) -> Self:

@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 
 from anura_base.alerts.channels import Channel
+from anura_base.analysis.map_outline import Lines
 from anura_base.analysis.rollup import RollupProgress
 from anura_base.config.alerts import AlertSettings
 from anura_base.config.settings import ExploreSettings, RetentionSettings, Site
@@ -38,6 +39,7 @@ from anura_base.web.pages import (
     review_progress,
     settings,
     site,
+    site_map,
     species,
     station,
     thresholds,
@@ -70,7 +72,8 @@ SECURITY_HEADERS = [
 ROUTERS = (
     login.router, invitation.router, health.router,
     rows.router, clips.router, alerts_api.router, exports.router, metrics.router,
-    station.router, recent.router, calls.router, call.router, network.router, site.router, device.router,
+    station.router, recent.router, calls.router, call.router, network.router, site_map.router,
+    site.router, device.router,
     species.router, charts.router, night.router, digest.router, anomalies.router, review_progress.router,
     thresholds.router, review.router,
     explore.router, alerts_page.router, refused.router, clocks_page.router, users.router, account.router,
@@ -95,6 +98,7 @@ def create_app(
     retention: RetentionSettings = DEFAULT_RETENTION,
     sites: Mapping[str, Site] = MappingProxyType({}),
     explore_settings: ExploreSettings = DEFAULT_EXPLORE,
+    outline: Lines = (),
     requests_clips: bool = False,
     rollup: RollupStatus = NO_ROLLUP,
 ) -> FastAPI:
@@ -122,6 +126,7 @@ def create_app(
     app.state.channels = channels
     app.state.retention = retention
     app.state.configured_sites = sites
+    app.state.outline = outline
     app.state.network_polls = network.PollAnswers()
     app.state.live_feed = LiveFeed(engine, ingest, broker, sites, rollup)
     app.state.login = login.LoginService(engine)

@@ -14,6 +14,7 @@ NAVIGATION = (
     ("", "Now"),
     ("calls", "Calls"),
     ("network", "Network"),
+    ("map", "Map"),
     ("species", "Species"),
     ("charts", "Charts"),
     ("night", "Night"),

@@ -1,4 +1,4 @@
-"""The page Network: every device, and a map of the sites."""
+"""The page Network: every device."""
 
 import threading
 import time
@@ -12,13 +12,11 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from anura_base.analysis.network_status import DeviceStatus, device_statuses
+from anura_base.analysis.network_status import device_statuses
 from anura_base.analysis.network_view import Show, Sort, arrange, group_by_site
-from anura_base.analysis.site_map import HEIGHT, WIDTH, project_sites
 from anura_base.config.settings import Site
 from anura_base.db.incidents import latest_incidents
 from anura_base.web.auth.visitor import NEEDS_VIEWER
-from anura_base.web.charts.map_marks import map_marks
 from anura_base.web.layout import page
 from anura_base.web.state import ConfiguredSites, Database, from_state, sorted_sites
 from anura_base.web.templating import render, root_of
@@ -75,7 +73,7 @@ def network_page(
     polls: Annotated[PollAnswers, from_state("network_polls")],
     filters: Annotated[NetworkFilters, Depends()],
 ) -> HTMLResponse:
-    """Show all devices and the map. htmx asks again for the devices only."""
+    """Show all devices. htmx asks again for the devices only."""
 
     def read() -> dict[str, Any]:
         with engine.connect() as connection:
@@ -85,14 +83,10 @@ def network_page(
     if HTMX_REQUEST in request.headers and HTMX_HISTORY not in request.headers:
         key = root_of(request), filters
         return HTMLResponse(polls.get(key, lambda: render(request, "network_devices.html", query=query, **read())))
-    values = read()
-    places = project_sites(values["sites"])
-    marks = map_marks(places, _site_states(values["all_devices"]), root_of(request))
     with engine.connect() as connection:
         incidents = latest_incidents(connection, datetime.now(UTC) - INCIDENTS_SHOWN)
     return page(
-        request, "network.html", query=query, map=places, marks=marks, size=(WIDTH, HEIGHT), incidents=incidents,
-        shows=[*Show], sorts=[*Sort], **values,
+        request, "network.html", query=query, incidents=incidents, shows=[*Show], sorts=[*Sort], **read(),
     )  # fmt: skip
 
 
@@ -100,7 +94,6 @@ def _read(connection: Connection, sites: Mapping[str, Site], filters: NetworkFil
     devices = device_statuses(connection, sites)
     shown = arrange(devices, filters.show, filters.sort, filters.search)
     return {
-        "all_devices": devices,
         "devices": shown,
         "groups": group_by_site(shown),
         "in_use": sum(not device.retired for device in devices),
@@ -109,12 +102,3 @@ def _read(connection: Connection, sites: Mapping[str, Site], filters: NetworkFil
         "filters": filters,
         "sites": sites,
     }
-
-
-def _site_states(devices: list[DeviceStatus]) -> dict[str, str]:
-    """Return `ok` or `attention` for each site with a device."""
-    states: dict[str, str] = {}
-    for device in devices:
-        needs_attention = device.needs_attention or states.get(device.site) == "attention"
-        states[device.site] = "attention" if needs_attention else "ok"
-    return states

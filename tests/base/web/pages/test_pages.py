@@ -38,7 +38,7 @@ PAGES = [
     "users", "explore", "clocks",
     "audit", "refused", "calls", "network?group=true&show=with+problems", "network/beaver-pond", "network/evil/box",
     "charts", "charts?chart=clock", "charts?chart=limits", "charts?chart=sites", "charts?chart=years",
-    "review/thresholds?species=Acris+crepitans", "review/progress",
+    "map", "map?zoom=4", "review/thresholds?species=Acris+crepitans", "review/progress",
 ]  # fmt: skip
 
 NIGHTS = 9
@@ -227,19 +227,31 @@ def test_end_of_the_calendar_is_no_server_error(station, path: str) -> None:  # 
     assert station.status(path) in {200, 422}
 
 
-def test_network_shows_each_device_in_a_line_and_a_map(station, open_page) -> None:  # noqa: ANN001
+def test_network_shows_each_device_in_a_line(station, open_page) -> None:  # noqa: ANN001
     page = open_page("about:blank")
     page.show(station.url + "network")
     visible = page.text_of()
     for text in ("offline", "24.0 GB"):
         assert text in visible
     assert "the battery is at 3%" in page.evaluate("document.querySelector('.compact').textContent")
-    assert page.count(".map .place text") == len(SITES) + 1
     assert (
         page.evaluate("Math.max(...[...document.querySelectorAll('.compact tbody tr')].map(r => r.offsetHeight))") < 50
     )
     page.evaluate("document.querySelector('.compact a').click()")
     eventually(lambda: "Notes and maintenance" in page.text_of())
+    assert page.complaints == []
+
+
+def test_map_shows_each_site_and_a_mark_of_several_shows_them_larger(station, open_page) -> None:  # noqa: ANN001
+    page = open_page("about:blank")
+    page.show(station.url + "map")
+    assert page.count("#map .notes a") == len(SITES) + 1
+    several = "document.querySelector('.place .count')"
+    assert page.evaluate(f"{several} !== null"), "the sites of the season are far from the one of the hostile device"
+    page.evaluate(f"{several}.closest('a').dispatchEvent(new MouseEvent('click', {{bubbles: true, cancelable: true}}))")
+    eventually(lambda: "zoom=2" in page.evaluate("location.search"))
+    page.evaluate("document.querySelector('[aria-label=\"Zoom out\"]').click()")
+    eventually(lambda: "zoom=1" in page.evaluate("location.search"))
     assert page.complaints == []
 
 
