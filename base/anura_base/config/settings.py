@@ -114,6 +114,9 @@ class RetentionSettings(Section):
     """Days until effort is removed. Without effort, the rates of that time are lost."""
     clips_days: float | None = Field(default=None, ge=1, le=36_500)
     """Days until clips are removed. Set it when the disk is too small. A clip is also removed with its event."""
+    refused_days: float | None = Field(default=None, ge=1, le=36_500)
+    """Days until refused messages are removed. Set it so that the page shows recent ones only. The last 1,000 are kept
+    at most."""
 
 
 class ClipSettings(Section):

@@ -289,6 +289,7 @@ dead_letters = Table(
     Column("arrival", ArrivalNumber, primary_key=True, autoincrement=True),
     Column("topic", Text, nullable=False),
     Column("payload_head", LargeBinary, nullable=False),
+    Column("payload", LargeBinary),  # NULL if it is too long to be stored, or has no rows
     Column("reason", Text, nullable=False),
     Column("received_utc", UtcDateTime, nullable=False),
     sqlite_autoincrement=True,

@@ -14,6 +14,8 @@ from anura_edge.wire import Refusal, device_key, digest, parse_topic, topic
 MAX_DEAD_LETTERS = 1_000
 MAX_DEAD_LETTER_BYTES = 512
 """Enough of a payload to find its sender, too little to fill a disk."""
+MAX_STORED_BYTES = 16_384
+"""A batch of at most this size is stored whole, so that it can be tried again: 16 MB for all dead letters."""
 MAX_TEXT = 200
 """Longest reason or topic that is stored."""
 
@@ -30,14 +32,19 @@ class DeadLetter:
 
         The device uses it to find the row that the base station cannot read.
         """
-        try:
-            site, device, kind = parse_topic(self.message.topic)
-        except DeliveryError:
+        if not is_batch(self.message.topic):
             return []
-        if kind not in ("event", "effort", "notice"):
-            return []
+        site, device, _ = parse_topic(self.message.topic)
         refusal = Refusal(base=base, refused=digest(self.message.payload), reason=_storable(self.reason))
         return [(topic(site, device, "ack"), refusal.signed(device_key(secret, device)).to_bytes())]
+
+
+def is_batch(name: str) -> bool:
+    """Return whether a topic is one of batches of rows."""
+    try:
+        return parse_topic(name)[2] in ("event", "effort", "notice")
+    except DeliveryError:
+        return False
 
 
 def store_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
@@ -48,6 +55,7 @@ def store_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) ->
         {
             "topic": _storable(each.message.topic),
             "payload_head": each.message.payload[:MAX_DEAD_LETTER_BYTES],
+            "payload": each.message.payload if _can_be_tried_again(each.message) else None,
             "reason": _storable(each.reason),
             "received_utc": each.message.received_utc,
         }
@@ -56,6 +64,10 @@ def store_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) ->
     connection.execute(insert(dead_letters), rows)
     newest = select(func.max(dead_letters.c.arrival)).scalar_subquery()
     connection.execute(delete(dead_letters).where(dead_letters.c.arrival <= newest - MAX_DEAD_LETTERS))
+
+
+def _can_be_tried_again(message: RawMessage) -> bool:
+    return len(message.payload) <= MAX_STORED_BYTES and is_batch(message.topic)
 
 
 def _storable(text: str) -> str:

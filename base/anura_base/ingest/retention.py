@@ -18,7 +18,7 @@ from anura_base.clips.tables import OPEN, ClipState, clips
 from anura_base.config.settings import ClipSettings, RetentionSettings
 from anura_base.db.engine import write_transaction
 from anura_base.db.running_time import S_PER_DAY, RunningTime, last_older_arrival, mark_ages
-from anura_base.db.schema import effort, events, superseded_rows
+from anura_base.db.schema import dead_letters, effort, events, superseded_rows
 from anura_base.ingest.batch import DEFAULT_LIMITS
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class RetentionJob:
                 events: retention.events_days,
                 effort: retention.effort_days,
                 superseded_rows: retention.events_days,
+                dead_letters: retention.refused_days,
             }
             mark_ages(connection, days_of, now_s)
         removed = {
