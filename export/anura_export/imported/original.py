@@ -9,7 +9,8 @@ from anura_edge.inference.bundle import Bundle
 from anura_edge.inference.golden import score_all
 from anura_edge.inference.loading import load_classifier
 from anura_export.bundles.parity import TOLERANCE, ParityProof
-from anura_export.imported.graph import Activation, ScoreGraph
+from anura_export.imported.activation import Activation
+from anura_export.imported.graph import ScoreGraph
 
 _PROOF_WINDOWS = 4
 """Windows of noise with which the graphs are compared."""

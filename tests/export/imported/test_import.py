@@ -16,8 +16,8 @@ from anura_edge.errors import AnuraError, ConfigError, ModelError
 from anura_edge.inference.bundle import load_bundle
 from anura_edge.inference.golden import score_all
 from anura_edge.inference.loading import load_classifier
+from anura_export.imported.activation import Activation
 from anura_export.imported.build import ImportOptions, import_onnx
-from anura_export.imported.graph import Activation
 from anura_export.imported.labels import read_labels
 
 RATE_HZ, WINDOW_S = 8_000, 0.5

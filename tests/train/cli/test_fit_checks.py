@@ -9,10 +9,9 @@ import yaml
 from typer.testing import CliRunner
 
 from anura_edge.errors import AnuraError, ConfigError, SourceError
-from anura_train.cli import training
 from anura_train.cli.main import app
 from anura_train.recipe import Recipe
-from anura_train.training import checks
+from anura_train.training import checks, processes
 
 FROGS = "frogs/frogs.csv"
 
@@ -96,7 +95,7 @@ def refused(
     message: str,
 ) -> None:
     """Run `fit`, and check its one message and that no training began."""
-    monkeypatch.setattr(training, "train_all", lambda *_: pytest.fail("a training began"))
+    monkeypatch.setattr(processes, "train_all", lambda *_: pytest.fail("a training began"))
     path = root / "recipe.yaml"
     path.write_text(yaml.safe_dump({**recipe.model_dump(mode="json"), **recipe_changes}))
     arguments = ["fit", "--recipe", path, "--data", root, "--out", out, *options]

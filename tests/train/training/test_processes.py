@@ -13,8 +13,9 @@ from anura_edge.errors import ConfigError
 from anura_train.checkpoints.final import load_logits
 from anura_train.cli import main
 from anura_train.recipe import Recipe
+from anura_train.training.compute import Accelerator, ComputeSettings
 from anura_train.training.loop import Step
-from anura_train.training.processes import Accelerator, ComputeSettings, TrainingTask, train_one
+from anura_train.training.processes import TrainingTask, make_fabric, train_one
 from anura_train.training.progress import ProgressDisplay, ProgressUpdate
 
 
@@ -51,7 +52,7 @@ def test_two_devices_give_the_scores_of_one(short: Recipe, root: Path, trained: 
 
 def test_missing_devices_are_named() -> None:
     with pytest.raises(ConfigError, match="99 wanted"):
-        ComputeSettings(Accelerator.CUDA, devices=99).fabric()
+        make_fabric(ComputeSettings(Accelerator.CUDA, devices=99))
 
 
 def test_a_terminal_shows_bars_and_a_log_gets_lines(

@@ -17,7 +17,6 @@ from anura_train.data.progress import OnRecording
 from anura_train.data.readers.anuraset import read_labelled_minutes, read_windows
 from anura_train.data.readers.csv_tables import write_tables
 from anura_train.data.readers.layouts import LAYOUTS, layout_of
-from anura_train.data.tools.anuraset_build import AnurasetWindowSettings, build_windows
 from anura_train.data.tools.check import check_corpus
 from anura_train.data.tools.soundscapes import SoundscapeSettings, write_soundscapes
 
@@ -96,6 +95,8 @@ def anuraset_command(
 
     Example: anura-train data anuraset --raw ~/anuraset --out build/data/anuraset
     """
+    from anura_train.data.tools.anuraset_build import AnurasetWindowSettings, build_windows
+
     findings = Findings()
     minutes = read_labelled_minutes(raw, findings)
     report(findings, strict)

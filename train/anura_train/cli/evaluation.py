@@ -2,31 +2,18 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anura_train.benchmark.cost import cost_table, model_costs
-from anura_train.benchmark.page import comparison_table, format_metric, write_page
-from anura_train.benchmark.plan import read_plan
-from anura_train.benchmark.results import evaluate_folder
-from anura_train.benchmark.runs import BenchmarkContext, run_plan
-from anura_train.checkpoints.final import load_checkpoint
 from anura_train.cli.data import read_and_check
 from anura_train.cli.options import Data, Digits, Jobs, Out, Where
 from anura_train.data import read_corpus
 from anura_train.data.readers.layouts import layout_of
-from anura_train.evaluation.evaluate import evaluate
-from anura_train.evaluation.offset_delay import offset_delay_metrics
-from anura_train.evaluation.predictions import read_predictions, read_test_predictions
-from anura_train.evaluation.results import load_evaluation, summary_of_test_part, write_evaluation
-from anura_train.evaluation.robustness import perturbed_predictions
-from anura_train.evaluation.shipped import ShippedReport, write_shipped_report
-from anura_train.report.embedding import embedding_plots
-from anura_train.report.page import write_report
-from anura_train.report.performance import make_candidate
-from anura_train.report.plot import OTHER_COLOUR, OWN_COLOUR
-from anura_train.training.processes import Accelerator, ComputeSettings, Precision, train_all
+from anura_train.training.compute import Accelerator, ComputeSettings, Precision
+
+if TYPE_CHECKING:
+    from anura_train.evaluation.shipped import ShippedReport
 
 
 def evaluate_command(
@@ -45,6 +32,14 @@ def evaluate_command(
 
     Example: anura-train evaluate --data ../data --out build/train/student_stream --robustness
     """
+    from anura_train.checkpoints.final import load_checkpoint
+    from anura_train.evaluation.evaluate import evaluate
+    from anura_train.evaluation.offset_delay import offset_delay_metrics
+    from anura_train.evaluation.predictions import read_predictions, read_test_predictions
+    from anura_train.evaluation.results import summary_of_test_part, write_evaluation
+    from anura_train.evaluation.robustness import perturbed_predictions
+    from anura_train.evaluation.shipped import write_shipped_report
+
     corpus = read_corpus(data)
     _print(write_shipped_report(out, corpus, baseline))
     recipe = load_checkpoint(out).provenance.recipe
@@ -71,6 +66,14 @@ def report_command(
 
     Example: anura-train report --data ../data --out build/train/student_stream --baseline build/train/resnet18
     """
+    from anura_train.checkpoints.final import load_checkpoint
+    from anura_train.evaluation.predictions import read_predictions
+    from anura_train.evaluation.results import load_evaluation
+    from anura_train.report.embedding import embedding_plots
+    from anura_train.report.page import write_report
+    from anura_train.report.performance import make_candidate
+    from anura_train.report.plot import OTHER_COLOUR, OWN_COLOUR
+
     corpus = read_corpus(data)
     candidates = []
     for folder, colour in ((out, OWN_COLOUR), (baseline, OTHER_COLOUR)):
@@ -91,6 +94,10 @@ def compare_command(
 
     Example: anura-train compare build/train/student_stream build/train/student_distilled --data ../data
     """
+    from anura_train.benchmark.page import comparison_table
+    from anura_train.benchmark.results import evaluate_folder
+    from anura_train.checkpoints.final import load_checkpoint
+
     corpus = read_corpus(data)
     results = [evaluate_folder(out, load_checkpoint(out).provenance.recipe, corpus) for out in outs]
     typer.echo(comparison_table(results))
@@ -113,6 +120,11 @@ def benchmark_command(
 
     Example: anura-train benchmark --plan train/benchmark.yaml --data ../data --out build/results --page results.md
     """
+    from anura_train.benchmark.page import format_metric, write_page
+    from anura_train.benchmark.plan import read_plan
+    from anura_train.benchmark.runs import BenchmarkContext, run_plan
+    from anura_train.training.processes import train_all
+
     listed = read_plan(plan)
     read_and_check(data, layout_of(data))
     train = partial(train_all, settings=ComputeSettings(accelerator, precision=precision), jobs=jobs)
@@ -131,10 +143,12 @@ def models_command(
 
     Example: anura-train models train/recipes/*.yaml
     """
+    from anura_train.benchmark.cost import cost_table, model_costs
+
     typer.echo(cost_table(model_costs(recipes)))
 
 
-def _print(report: ShippedReport) -> None:
+def _print(report: "ShippedReport") -> None:
     for metric in report.metrics:
         interval = "" if metric.low is None else f" [{metric.low:.2f}, {metric.high:.2f}]"
         typer.echo(f"{metric.name:45} {metric.value:6.2f}{interval} {metric.unit}")

@@ -1,5 +1,8 @@
 """Train, evaluate and compare models for `anura-edge`."""
 
+# The commands import what they need when they run: torch and scikit-learn take seconds to load, and the worker
+# processes of a command import this module, too.
+
 import typer
 
 from anura_edge.terminal import run_command

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from anura_train.training.processes import MAX_WORKERS, Accelerator, Precision
+from anura_train.training.compute import MAX_WORKERS, Accelerator, Precision
 
 Data = Annotated[Path, typer.Option(help="Folder with recordings.csv, or with frogs/, background/ and esc10/.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results of the training.")]

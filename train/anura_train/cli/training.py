@@ -1,11 +1,10 @@
 """The commands `anura-train fit` and `anura-train distill`."""
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from anura_train.cli.commercial import check_commercial_use
 from anura_train.cli.data import progress, read_and_check
 from anura_train.cli.options import (
     EMBEDDINGS,
@@ -25,15 +24,13 @@ from anura_train.cli.options import (
 from anura_train.data import Corpus
 from anura_train.data.folds import published_fold_count
 from anura_train.data.readers.layouts import layout_of
-from anura_train.head_recipe import HeadRecipe, read_any_recipe
-from anura_train.heads.embeddings import EmbeddingStore
-from anura_train.heads.fit import fit_head
-from anura_train.recipe import Recipe, read_recipe
-from anura_train.training.checks import check_before_training
-from anura_train.training.processes import Accelerator, ComputeSettings, Precision, TrainingTask, train_all
-from anura_train.training.storing import make_parts
+from anura_train.training.compute import Accelerator, ComputeSettings, Precision
 
-R = TypeVar("R", Recipe, HeadRecipe)
+if TYPE_CHECKING:
+    from anura_train.head_recipe import HeadRecipe
+    from anura_train.recipe import Recipe
+
+R = TypeVar("R", "Recipe", "HeadRecipe")
 
 
 def fit_command(
@@ -62,6 +59,9 @@ def fit_command(
 
     Example: anura-train fit --recipe train/recipes/student_stream.yaml --data ../data --out build/train/student_stream
     """
+    from anura_train.cli.commercial import check_commercial_use
+    from anura_train.head_recipe import HeadRecipe, read_any_recipe
+
     settings = ComputeSettings(accelerator, devices, precision, tensorboard, workers)
     weights = {"model": {"pretrained": pretrained}} if pretrained else None
     chosen = read_any_recipe(recipe, variant, weights)
@@ -97,13 +97,15 @@ def distill_command(
     Example: anura-train distill --recipe train/recipes/student_distilled.yaml --teacher build/train/teacher_yamnet
     --data ../data --out build/train/student_distilled
     """
+    from anura_train.recipe import read_recipe
+
     settings = ComputeSettings(accelerator, devices, precision, tensorboard, workers)
     chosen = read_recipe(recipe, variant)
     _train(chosen, data, out, fold, settings, jobs, tuple(teacher))
 
 
 def _train(
-    recipe: Recipe,
+    recipe: "Recipe",
     data: Path,
     out: Path,
     fold: int | None,
@@ -111,6 +113,10 @@ def _train(
     jobs: int,
     teachers: tuple[Path, ...],
 ) -> None:
+    from anura_train.training.checks import check_before_training
+    from anura_train.training.processes import TrainingTask, train_all
+    from anura_train.training.storing import make_parts
+
     corpus = read_and_check(data, layout_of(data))
     recipe = _with_published_folds(recipe, corpus)
     check_before_training(recipe, corpus, out, fold)
@@ -120,8 +126,12 @@ def _train(
     train_all([TrainingTask(recipe.id, recipe, data, out, each, teachers) for each in folds], settings, jobs)
 
 
-def _fit_head(recipe: HeadRecipe, data: Path, out: Path, cache: Path, jobs: int) -> None:
+def _fit_head(recipe: "HeadRecipe", data: Path, out: Path, cache: Path, jobs: int) -> None:
     """Fit a head on a frozen network, which is read first: a wrong file is an error before the data is decoded."""
+    from anura_train.heads.embeddings import EmbeddingStore
+    from anura_train.heads.fit import fit_head
+    from anura_train.training.checks import check_before_training
+
     store = EmbeddingStore(recipe.model, cache, jobs)
     corpus = read_and_check(data, layout_of(data))
     recipe = _with_published_folds(recipe, corpus)

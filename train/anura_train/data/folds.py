@@ -13,11 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
 from anura_edge.errors import ConfigError
 from anura_train.data.corpus import Corpus, Recording
@@ -56,6 +52,8 @@ def assign_folds(recordings: Sequence[Recording], folds: int, seed: int) -> Fold
     strata = [" ".join(recording.codes) or recording.kind for recording in recordings]
     if any(len(recording.codes) > 1 for recording in recordings) or max(Counter(strata).values()) < folds:
         return _stratify(recordings, _blocks([(group,) for group in groups]), folds, seed)
+    from sklearn.model_selection import StratifiedGroupKFold  # it loads for seconds
+
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # A species with two groups cannot appear in five folds; every table shows the number of groups.
@@ -137,6 +135,8 @@ def split_share(recordings: Sequence[Recording], share: float, seed: int) -> fro
 
     Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011), as AnuraSet was split (Cañas et al. 2023).
     """
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
     blocks = _blocks([(each.group,) for each in recordings])
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     truth = _truth(recordings, blocks)
@@ -148,6 +148,8 @@ def split_share(recordings: Sequence[Recording], share: float, seed: int) -> fro
 
 def _stratify(recordings: Sequence[Recording], blocks: NDArray[np.intp], folds: int, seed: int) -> Folds:
     """Assign whole blocks to folds by iterative stratification, for recordings with several species."""
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
     truth = _truth(recordings, blocks)
     splitter = MultilabelStratifiedKFold(folds, shuffle=True, random_state=seed)
     fold_of = np.zeros(len(truth), np.intp)
@@ -160,6 +162,9 @@ def _stratify(recordings: Sequence[Recording], blocks: NDArray[np.intp], folds: 
 
 def _blocks(keys: Sequence[Sequence[Hashable]]) -> NDArray[np.intp]:
     """Return the number of each recording's block. Recordings with a common key, also indirectly, are in one block."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     numbers: dict[Hashable, int] = {}
     edges = [
         (index, numbers.setdefault(key, len(keys) + len(numbers))) for index, own in enumerate(keys) for key in own

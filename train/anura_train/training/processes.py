@@ -5,7 +5,6 @@ import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from multiprocessing import active_children, parent_process
 from pathlib import Path
@@ -17,56 +16,14 @@ from lightning_fabric import Fabric
 from anura_edge.errors import ConfigError
 from anura_train.data import read_corpus
 from anura_train.recipe import Recipe
+from anura_train.training.compute import MAX_WORKERS, Accelerator, ComputeSettings
 from anura_train.training.folds import RunContext, fit_final, fit_fold
 from anura_train.training.loop import Step
 from anura_train.training.progress import ProgressUpdate, show_progress
 from anura_train.worker_processes import worker_context
 
-
-class Accelerator(StrEnum):
-    """The kind of processor that trains."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class Precision(StrEnum):
-    """Precision of the computation in training; weights always have 32 bits."""
-
-    FULL = "32-true"
-    MIXED = "bf16-mixed"
-
-
-MAX_WORKERS = 8
-
 _updates: "Queue[ProgressUpdate]"
 """Queue to which the training in this process reports its progress."""
-
-
-@dataclass(frozen=True, slots=True)
-class ComputeSettings:
-    """Where and how trainings compute."""
-
-    accelerator: Accelerator = Accelerator.AUTO
-    devices: int = 1
-    """Devices that share one training."""
-    precision: Precision = Precision.FULL
-    tensorboard: bool = False
-    workers: int | None = None
-    """Threads that make examples ahead of a training; None means MAX_WORKERS for a GPU and none for a CPU."""
-
-    def fabric(self) -> Fabric:
-        """Return the Fabric that moves tensors and gradients; ConfigError when the machine lacks the devices."""
-        if self.accelerator is Accelerator.CUDA and torch.cuda.device_count() < self.devices:
-            raise ConfigError(f"{torch.cuda.device_count()} GPUs found, {self.devices} wanted; lower --devices")
-        strategy = "auto" if self.devices == 1 else "ddp_spawn"
-        return Fabric(
-            accelerator=self.accelerator.value,
-            strategy=strategy,
-            devices=self.devices,
-            precision=self.precision.value,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +56,21 @@ def train_all(tasks: Sequence[TrainingTask], settings: ComputeSettings, jobs: in
             raise
 
 
+def make_fabric(settings: ComputeSettings) -> Fabric:
+    """Return the Fabric that moves tensors and gradients; ConfigError when the machine lacks the devices."""
+    if settings.accelerator is Accelerator.CUDA and torch.cuda.device_count() < settings.devices:
+        raise ConfigError(f"{torch.cuda.device_count()} GPUs found, {settings.devices} wanted; lower --devices")
+    return Fabric(
+        accelerator=settings.accelerator.value,
+        strategy="auto" if settings.devices == 1 else "ddp_spawn",
+        devices=settings.devices,
+        precision=settings.precision.value,
+    )
+
+
 def train_one(task: TrainingTask, settings: ComputeSettings, updates: "Queue[ProgressUpdate]") -> None:
     """Run a training in this process, and in more if several devices share it."""
-    settings.fabric().launch(partial(_train, task=task, settings=settings, updates=updates))
+    make_fabric(settings).launch(partial(_train, task=task, settings=settings, updates=updates))
 
 
 def _set_queue(updates: "Queue[ProgressUpdate]") -> None:
