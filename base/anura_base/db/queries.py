@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, func, select
 
-from anura_base.db.schema import devices, health, journals
+from anura_base.db.schema import devices, health, journals, received
 from anura_edge.wire import Health
 from anura_edge.wire.health import MAX_INTERVAL_S, STALE_AFTER_MESSAGES
 
@@ -56,9 +57,34 @@ def is_retired(retired_utc: datetime | None, last_seen_utc: datetime | None) -> 
 
 
 def missing_row_counts(connection: Connection) -> dict[tuple[str, str], int]:
-    """Return how many rows of each (site, device) are lost: the device deleted them before they were received."""
+    """Return how many rows of each (site, device) are lost: the device deleted them before they were received.
+
+    A journal may have rows of several sites, as after a scan of several cards. Each has only some of its numbers then,
+    so what is lost is counted for the journal as a whole, at its first site.
+    """
     # Summed here, not in SQL: a device may declare any floor, and SQLite's sum fails beyond 63 bits.
     total: dict[tuple[str, str], int] = {}
-    for site, device, missing in connection.execute(select(journals.c.site, journals.c.device, journals.c.missing)):
-        total[site, device] = total.get((site, device), 0) + missing
+    c = journals.c
+    shared = select(c.device, c.journal, func.max(c.floor)).group_by(c.device, c.journal).having(func.count() > 1)
+    lost = {
+        (device, journal): _lost_below(connection, device, journal, floor)
+        for device, journal, floor in connection.execute(shared).all()
+    }
+    query = select(c.site, c.device, c.journal, c.missing).order_by(c.site, c.device)
+    for site, device, journal, missing in connection.execute(query):
+        key = device, journal
+        total[site, device] = total.get((site, device), 0) + lost.get(key, missing)
+        if key in lost:
+            lost[key] = 0
     return total
+
+
+def _lost_below(connection: Connection, device: str, journal: UUID, floor: int) -> int:
+    """Return how many numbers of a journal below its floor were received from none of its sites."""
+    spans = select(received.c.first, received.c.last).where(received.c.device == device, received.c.journal == journal)
+    covered = end = 0
+    for first, last in connection.execute(spans.order_by(received.c.first)):
+        begin, end_here = max(first, end + 1), min(last, floor - 1)
+        covered += max(0, end_here - begin + 1)
+        end = max(end, end_here)
+    return floor - 1 - covered

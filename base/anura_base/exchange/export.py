@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Engine
 from anura_base.analysis.sites import all_sites
 from anura_base.config.settings import Site
 from anura_base.exchange.call_filter import ALL_CALLS, CallFilter, names_of
-from anura_base.exchange.formats.darwin_core import darwin_core
 from anura_base.exchange.formats.training_set import training_set
 from anura_base.exchange.rows import ExportContext
 from anura_base.exchange.source import DatabaseSource
@@ -39,7 +38,6 @@ EXPORTS: Mapping[str, ExportFormat] = {
         name: ExportFormat(form.suffix, form.media_type, partial(_shared, name), of_calls=form.of_calls)
         for name, form in FORMATS.items()
     },
-    "darwin-core": ExportFormat("csv", "text/csv; charset=utf-8", darwin_core),
     "training": ExportFormat("zip", "application/zip", training_set),
 }
 """The formats that the device writes, too, and those of the base station."""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from anura_base.db.schema import effort, events
+from anura_base.analysis.effort import analysed_hours_by_night
+from anura_base.db.schema import effort, events, unknown_clock
 from anura_base.exchange.deployments import read_deployments
 from anura_base.exchange.rows import ExportContext, read_calls, read_recordings, read_rows, read_taxa
 from anura_edge.results.formats.parts import RowValues
-from anura_edge.results.formats.source import Deployment
+from anura_edge.results.formats.source import Deployment, NightHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,7 @@ class DatabaseSource:
     def taxa(self) -> list[str]:
         """Return the scientific names of the calls."""
         return read_taxa(self.connection)
+
+    def analysed_hours(self) -> NightHours:
+        """Return the hours analysed in each night."""
+        return analysed_hours_by_night(self.connection, self.context.sites, ~unknown_clock(effort))

@@ -41,10 +41,10 @@ def export(
     Example: `anura-edge export occupancy --zone America/Sao_Paulo --out occupancy`
 
     raven, audacity, kaleidoscope, birdnet: all calls, for that program. csv, parquet: all columns of the calls. aoef:
-    for Whombat and soundevent. camtrap-dp: for GBIF; it needs the positions of the sites. effort, parquet-effort: what
-    was analysed. occupancy: for each species 1, 0 or NA by site and night, and the hours analysed, for unmarked,
-    spOccupancy and camtrapR. nightly: calls, minutes with calls, first and last call of each night. hourly: calls and
-    effort by hour of the local clock. sunset: the same by hours since sunset.
+    for Whombat and soundevent. camtrap-dp and darwin-core: for GBIF; camtrap-dp needs the positions of the sites.
+    effort, parquet-effort: what was analysed. occupancy: for each species 1, 0 or NA by site and night, and the hours
+    analysed, for unmarked, spOccupancy and camtrapR. nightly: calls, minutes with calls, first and last call of each
+    night. hourly: calls and effort by hour of the local clock. sunset: the same by hours since sunset.
 
     Exit codes: 0 written, 2 a wrong option or an existing file, 5 no results or an unusable journal.
     """

@@ -52,7 +52,7 @@ FormatOption = Annotated[
         "--format",
         metavar="NAMES",
         help="With --out: formats, with commas between: raven, audacity, kaleidoscope, birdnet (these four by default),"
-        " csv, parquet, aoef, camtrap-dp, effort, parquet-effort.",
+        " csv, parquet, aoef, camtrap-dp, darwin-core, effort, parquet-effort.",
     ),
 ]
 SitesByOption = Annotated[

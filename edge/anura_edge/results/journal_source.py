@@ -1,11 +1,14 @@
 """A journal as a source of rows for the formats, as the database of a base station is one."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
+from anura_edge.events import EffortState
 from anura_edge.results.formats.parts import FormatContext, RowValues
-from anura_edge.results.formats.source import Deployment
+from anura_edge.results.formats.row_texts import known_night
+from anura_edge.results.formats.source import Deployment, NightHours
 from anura_edge.results.journal_reader import JournalReader
 
 
@@ -48,3 +51,12 @@ class JournalSource:
     def taxa(self) -> list[str]:
         """Return the scientific names of the calls."""
         return sorted({call["scientific_name"] for call in self.calls()} - {""})
+
+    def analysed_hours(self) -> NightHours:
+        """Return the hours analysed in each night."""
+        hours: defaultdict[tuple[str, str], defaultdict[date, float]] = defaultdict(lambda: defaultdict(float))
+        for piece in self.effort():
+            night = known_night(piece, self.context) if piece["state"] == EffortState.ANALYSED else None
+            if night is not None:
+                hours[piece["site"], piece["device"]][night] += piece["samples"] / piece["rate_hz"] / 3_600
+        return hours

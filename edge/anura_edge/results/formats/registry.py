@@ -8,6 +8,7 @@ from anura_edge.results.formats.aoef import aoef
 from anura_edge.results.formats.audacity import audacity, label_track
 from anura_edge.results.formats.camtrap import camtrap_dp
 from anura_edge.results.formats.columns import csv_table
+from anura_edge.results.formats.darwin_core import darwin_core
 from anura_edge.results.formats.kaleidoscope import kaleidoscope
 from anura_edge.results.formats.parquet import parquet_calls, parquet_effort
 from anura_edge.results.formats.parts import FilePart, FormatContext, RowValues
@@ -74,6 +75,7 @@ FORMATS: Mapping[str, Format] = {
     **{name: Format(form.suffix, form.media_type, partial(_of_calls, name)) for name, form in CALL_FORMATS.items()},
     "aoef": Format("json", "application/json", aoef),
     "camtrap-dp": Format("zip", _ZIP, camtrap_dp),
+    "darwin-core": Format("csv", _CSV, darwin_core),
     "parquet": Format("parquet", _PARQUET, parquet_calls),
     "effort": Format("csv", _CSV, _effort, of_calls=False),
     "parquet-effort": Format("parquet", _PARQUET, parquet_effort, of_calls=False),

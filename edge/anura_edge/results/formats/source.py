@@ -1,8 +1,8 @@
 """What the formats of whole data sets read: the journal of a device, or the database of a base station."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from anura_edge.results.formats.parts import RowValues
@@ -31,6 +31,10 @@ def deployment_id(site: str, device: str, *, unknown_clock: bool) -> str:
     return f"{site}:{device}:unknown-clock" if unknown_clock else f"{site}:{device}"
 
 
+NightHours = Mapping[tuple[str, str], Mapping[date, float]]
+"""Hours analysed, by site and device, then by night."""
+
+
 class ResultSource(Protocol):
     """Rows of results. Each call reads them again, in parts, so that any number of rows fits into memory."""
 
@@ -55,3 +59,9 @@ class ResultSource(Protocol):
 
     def taxa(self) -> list[str]:
         """Return the scientific names of the calls, in alphabetical order."""
+
+    def analysed_hours(self) -> NightHours:
+        """Return the hours analysed in each night. A piece of effort belongs to the night in which it begins.
+
+        Pieces without a known time, or without the zone of their site, are in no night.
+        """

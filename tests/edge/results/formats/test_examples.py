@@ -61,6 +61,18 @@ def test_label_tracks_of_audacity_have_three_columns() -> None:
     assert [*zip(rows.begin, rows.end, strict=True)] == [call[1:] for call in CALLS]
 
 
+def test_darwin_core_has_the_occurrences_with_positions_and_effort() -> None:
+    table = pd.read_csv(EXAMPLES / "darwin-core.csv")
+    spans = table.eventDate.str.split("/", expand=True).apply(pd.to_datetime)
+    assert table.scientificName.tolist() == [name for name, _, _ in CALLS]
+    assert (spans[1] - spans[0]).dt.total_seconds().tolist() == [end - begin for _, begin, end in CALLS]
+    assert set(zip(table.decimalLatitude, table.decimalLongitude, table.geodeticDatum, strict=True)) == {
+        (-22.4, -47.55, "WGS84")
+    }
+    assert {event.rpartition(":")[2] for event in table.eventID} == NIGHTS
+    assert set(table.samplingEffort) == {"0.17 recorder-hours"}  # ten minutes
+
+
 def test_frictionless_validates_camtrap_dp(tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES / "camtrap-dp", tmp_path / "package")
     assert count_valid_rows(tmp_path / "package") == [2, 3, 3]
