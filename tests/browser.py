@@ -49,6 +49,7 @@ class Page:
     connection: Connection
     context: str
     session: str | None = None
+    tab: str | None = None
     sessions: set[str] = field(default_factory=set)
     """Sessions of all tabs that the page has opened."""
     complaints: list[str] = field(default_factory=list)
@@ -76,10 +77,12 @@ class Page:
             return None
 
     def open(self, url: str) -> None:
-        """Open an address in a new tab."""
-        self.session = None
-        target = self.call("Target.createTarget", url="about:blank", browserContextId=self.context)["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        """Open an address in a new tab, and close the tab before, whose live updates would go on."""
+        self.session, before = None, self.tab
+        self.tab = self.call("Target.createTarget", url="about:blank", browserContextId=self.context)["targetId"]
+        if before:
+            self.call("Target.closeTarget", targetId=before)
+        self.session = self.call("Target.attachToTarget", targetId=self.tab, flatten=True)["sessionId"]
         self.sessions.add(self.session)
         for method in ("Log.enable", "Runtime.enable"):
             self.call(method)
