@@ -13,7 +13,7 @@ MAX_SITE_PACKAGES_MB = 175
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
-OF_EXTRAS = {"distributed", "fsspec", "matplotlib", "pyarrow"}
+OF_EXTRAS = {"dask", "distributed", "fsspec", "matplotlib", "pyarrow"}
 """What modules for one extra import, which no command loads without it."""
 
 MEASURE = """

@@ -31,7 +31,9 @@ def test_power_cut_loses_no_committed_row(servers: Servers, recorder: Path) -> N
 
 
 def test_bench_detects_a_disk_that_ignores_syncs(servers: Servers, recorder: Path) -> None:
-    assert cut_power(servers, recorder, CRASHES, seed=7, ignores_syncs=True).rolled_back > 0
+    """Each cut may fall where nothing waits for the disk, so there is more than one series of cuts."""
+    series = (cut_power(servers, recorder, CRASHES, seed, ignores_syncs=True) for seed in range(7, 12))
+    assert any(report.rolled_back for report in series)
 
 
 def test_recorder_logs_every_disk_write_of_the_device(servers: Servers, recorder: Path) -> None:

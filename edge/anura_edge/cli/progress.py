@@ -1,12 +1,9 @@
-"""Progress bars of scans and exports. They are shown only on a terminal."""
+"""Progress bars of scans and exports. They are shown only on a terminal, and rich is loaded only then."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from anura_edge.errors import SourceError
 from anura_edge.events import EffortState
@@ -25,6 +22,9 @@ def with_row_progress(items: Iterable[T], total: int, rows_of: Callable[[T], int
     if not sys.stderr.isatty():
         yield from items
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task, rows = progress.add_task(name, total=total), 0
@@ -44,6 +44,9 @@ def with_progress(root: Path, files: Iterator[FoundFile], summary: RunSummary) -
     if not sys.stderr.isatty():
         yield from files
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     to_terminal = sys.stdout.isatty()  # output to a file or a pipe must not pass through the bar's console
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=to_terminal) as progress:

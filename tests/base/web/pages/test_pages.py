@@ -249,9 +249,10 @@ def test_map_shows_each_site_and_a_mark_of_several_shows_them_larger(station, op
     several = "document.querySelector('.place .count')"
     assert page.evaluate(f"{several} !== null"), "the sites of the season are far from the one of the hostile device"
     page.evaluate(f"{several}.closest('a').dispatchEvent(new MouseEvent('click', {{bubbles: true, cancelable: true}}))")
-    eventually(lambda: "zoom=2" in page.evaluate("location.search"))
+    loaded = "document.readyState === 'complete' && location.search"
+    eventually(lambda: "zoom=2" in (page.evaluate(loaded) or ""))
     page.evaluate("document.querySelector('[aria-label=\"Zoom out\"]').click()")
-    eventually(lambda: "zoom=1" in page.evaluate("location.search"))
+    eventually(lambda: "zoom=1" in (page.evaluate(loaded) or ""))
     assert page.complaints == []
 
 
