@@ -140,7 +140,7 @@ def kill_when(process: subprocess.Popen[bytes], is_time: Callable[[], bool]) -> 
 
 
 def killed_file(root: Path) -> str:
-    """Kill an export into one file while it writes, and repeat it. Return what was found."""
+    """Kill an export into one file while it writes, and repeat it. Return the line of the report."""
     file = root / "killed.csv"
     partial = file.with_name(f"{file.name}.part")
     process = subprocess.Popen(command(root, "csv", file), stdout=subprocess.DEVNULL)
@@ -152,7 +152,7 @@ def killed_file(root: Path) -> str:
 
 
 def killed_folder(root: Path, recordings: int) -> str:
-    """Kill an export into a folder when it has half of its files, and repeat it. Return what was found."""
+    """Kill an export into a folder when it has half of its files, and repeat it. Return the line of the report."""
     folder, whole = root / "killed", root / PER_RECORDING
     process = subprocess.Popen(command(root, PER_RECORDING, folder), stdout=subprocess.DEVNULL)
     half = sorted(path.relative_to(whole) for path in whole.rglob("*.txt"))[recordings // 2]

@@ -35,7 +35,7 @@ def calls_of_last_day(sites: Mapping[str, Site], now: datetime) -> list[ColumnEl
 
 
 def starts_in_last_day(sites: Mapping[str, Site], now: datetime) -> list[ColumnElement[bool]]:
-    """Return the conditions for the events that began in the last 24 hours, whatever people said about them."""
+    """Return the conditions for the events that began in the last 24 hours, with any verdict."""
     started = events.c.start_utc.between(now - LAST_DAY, now)
     return [events.c.site.in_(sites), started, ~unknown_clock(events)]
 

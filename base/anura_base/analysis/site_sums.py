@@ -29,7 +29,7 @@ class SiteSums:
     call_hours: dict[tuple[HourZero, CallCount, str, int], list[int]] = field(
         default_factory=lambda: defaultdict(_no_calls)
     )
-    """Calls in each of `HourZero.hours`, by zero, what is counted, species and night."""
+    """Numbers of calls in each of `HourZero.hours`. The key is (HourZero, CallCount, species, night)."""
     effort_hours: dict[tuple[HourZero, int], list[float]] = field(default_factory=lambda: defaultdict(_no_seconds))
     """Seconds of analysed audio in each of `HourZero.hours`, by zero and night."""
 

@@ -150,7 +150,7 @@ def refuse_newer_version(engine: Engine) -> None:
 
 
 def _wait_for_other_programs(connection: Connection) -> None:
-    """Let one program at a time create what is missing. In SQLite a transaction that writes is alone already."""
+    """Take a lock in PostgreSQL, so that one program at a time creates tables. SQLite allows only one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
 

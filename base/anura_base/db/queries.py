@@ -59,8 +59,8 @@ def is_retired(retired_utc: datetime | None, last_seen_utc: datetime | None) -> 
 def missing_row_counts(connection: Connection) -> dict[tuple[str, str], int]:
     """Return how many rows of each (site, device) are lost: the device deleted them before they were received.
 
-    A journal may have rows of several sites, as after a scan of several cards. Each has only some of its numbers then,
-    so what is lost is counted for the journal as a whole, at its first site.
+    A journal may have rows of several sites, as after a scan of several cards. Then each site has only some of its
+    sequence numbers. So a number is lost if no site has it, and the lost rows are shown at the first site.
     """
     # Summed here, not in SQL: a device may declare any floor, and SQLite's sum fails beyond 63 bits.
     total: dict[tuple[str, str], int] = {}

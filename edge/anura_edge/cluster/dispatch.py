@@ -71,12 +71,12 @@ class ShardRun:
             while len(self._running) < self._room() and (shard := next(waiting, None)):
                 self._submit(shard)
             if not self._running:
-                return self._run_suspects(stop)
+                self._run_suspects(stop)
+                return
             try:
                 self._take(self._done.get(timeout=1))
             except Empty:
                 continue
-        return None
 
     def _room(self) -> int:
         threads: dict[str, int] = self._client.nthreads()

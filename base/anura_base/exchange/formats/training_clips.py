@@ -47,7 +47,7 @@ class LabelledClip:
     """Where it begins in its recording."""
     labels: tuple[ClipLabel, ...]
     unreviewed: tuple[str, ...]
-    """Codes of the calls in it that nobody has judged."""
+    """Codes of the species of those calls in it that have no review."""
 
     @property
     def file(self) -> str:

@@ -36,7 +36,7 @@ README = """Calls that people judged, for anura-train. There are two data sets:
 
 clips has its audio: the clips of reviewed calls, with all calls in them that people confirmed or relabelled. A clip is
 without a label, which means background, if people rejected every call in it. The column `unreviewed` of
-clips/recordings.csv names the species of other calls in a clip, which nobody has judged: training takes them as absent,
+clips/recordings.csv names the species of the calls in a clip that have no review: training takes them as absent,
 so review these calls, or delete such rows. A clip with rejected and unreviewed calls only is left out.
 
 recordings has no audio: first copy the recordings that recordings.csv names into its folder. It has the recordings of

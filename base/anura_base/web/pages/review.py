@@ -84,7 +84,7 @@ def review_page(
     queue: QueueFilters,
     holds: Holds,
 ) -> HTMLResponse:
-    """Show the next call of the queue that nobody else looks at."""
+    """Show the next call of the queue that is not shown to another person now."""
     if request.app.state.requests_clips and viewer.role.allows(Role.REVIEW):
         _request_next_clips(engine, queue, viewer.name)
     with engine.connect() as connection:

@@ -18,7 +18,7 @@ _SEARCHED_BYTES = 1 << 16
 """The first frame begins within so many bytes behind the tags."""
 
 _FRAMES_OF_STREAM = 4
-"""Bytes between frames are passed over if so many frames follow each other behind them."""
+"""So many frames must follow each other behind other bytes. Fewer may be bytes that only look like frames."""
 
 _KBITS = (
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
