@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, exists, func, select
 
 from anura_base.analysis.reviews import reported_as
 from anura_base.analysis.verdicts import IS_CURRENT, reviews
@@ -98,9 +98,12 @@ def estimate_precision(connection: Connection, species: str, site: str = "") -> 
 
 def _reviewed(connection: Connection, species: str, site: str) -> Sequence[Row[Any]]:
     """Return the reviews of the events that the model reported as a species, with `is_current` and the score."""
-    columns = events.c.id, events.c.p_peak, reviews.c.drawn_from, reviews.c.verdict, IS_CURRENT.label("is_current")
-    joined = reviews.join(events, events.c.id == reviews.c.event_id)
-    return connection.execute(select(*columns).select_from(joined).where(*reported_as(connection, species, site))).all()
+    event = select(events.c.id).where(events.c.id == reviews.c.event_id)
+    score = event.with_only_columns(events.c.p_peak).scalar_subquery().label("p_peak")
+    columns = reviews.c.event_id.label("id"), score, reviews.c.drawn_from, reviews.c.verdict
+    query = select(*columns, IS_CURRENT.label("is_current"))
+    # EXISTS, not a join: without statistics, SQLite begins a join with all events of the species.
+    return connection.execute(query.where(exists(event.where(*reported_as(connection, species, site))))).all()
 
 
 def _count_drawn(connection: Connection, species: str, site: str, highest: UUID) -> int:
